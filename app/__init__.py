@@ -1,0 +1,3 @@
+"""Tidemill: model inference on streams."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The same transform over what lies still."""

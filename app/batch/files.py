@@ -1,0 +1,135 @@
+"""JSON lines or Parquet in, results and dead letters out, in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import Observation
+from pyspark.sql.functions import (
+    base64,
+    col,
+    count,
+    count_if,
+    is_valid_utf8,
+    length,
+    lit,
+    map_from_entries,
+    struct,
+    to_json,
+    transform,
+    trim,
+    when,
+)
+
+from app.errors import InputUnreadable, OutputExists
+from app.streaming.udfs import predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from app.inference.model import ModelSpec
+
+RESULTS, DEAD_LETTERS = "results", "dead-letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many messages went in, and what they came to."""
+
+    messages: int
+    results: int
+    dead_letters: int
+
+
+def run(
+    spark: SparkSession,
+    specs: Sequence[ModelSpec],
+    source: str,
+    target: str,
+    max_result_bytes: int,
+) -> Counts:
+    """Answer every message of `source`; write `target/outcome=results` and `…=dead-letters`.
+
+    Parquet where `source` holds Parquet, else JSON lines. A Parquet file with a column `value`
+    holds records as Kafka has them; of any other, each row is a message with its columns as fields.
+
+    Raises:
+        InputUnreadable: There is nothing at `source`.
+        OutputExists: There is something at `target`.
+
+    """
+    try:
+        parquet = _is_parquet(spark, source)
+        records = read_parquet(spark, source) if parquet else read_lines(spark, source)
+    except AnalysisException as error:
+        raise InputUnreadable(source, str(error).splitlines()[0]) from None
+    answer = predictions(
+        specs, results=RESULTS, dead_letters=DEAD_LETTERS, max_result_bytes=max_result_bytes
+    )
+    counts = Observation()
+    outcomes = (
+        records.transform(answer)
+        .withColumnRenamed("topic", "outcome")
+        .observe(
+            counts,
+            count(lit(1)).alias("messages"),
+            count_if(col("outcome") == RESULTS).alias("results"),
+            count_if(col("outcome") == DEAD_LETTERS).alias("dead_letters"),
+        )
+    )
+    try:
+        writer = (outcomes if parquet else as_lines(outcomes)).write.partitionBy("outcome")
+        writer.format("parquet" if parquet else "text").save(target)
+    except AnalysisException as error:
+        if "PATH_ALREADY_EXISTS" in str(error):
+            raise OutputExists(target) from None
+        raise
+    return Counts(**counts.get)
+
+
+def read_lines(spark: SparkSession, path: str) -> DataFrame:
+    """Return a message for each line, byte for byte; blank lines are none."""
+    lines = spark.read.text(path).where(length(trim(col("value"))) > 0)
+    return lines.select(
+        col("value").cast("binary").alias("value"), col("_metadata.file_path").alias("topic")
+    )
+
+
+def read_parquet(spark: SparkSession, path: str) -> DataFrame:
+    """Return the records, or a message for each row."""
+    rows = spark.read.parquet(path)
+    if "value" in rows.columns:
+        return rows
+    return rows.select(
+        to_json(struct("*"), {"ignoreNullFields": "false"}).cast("binary").alias("value"),
+        col("_metadata.file_path").alias("topic"),
+    )
+
+
+def as_lines(outcomes: DataFrame) -> DataFrame:
+    """Return a line for each outcome: a result as it is, a dead letter as JSON with its headers."""
+    text = col("value").cast("string")
+    dead_letter = struct(
+        when(is_valid_utf8(text), text).alias("value"),
+        when(~is_valid_utf8(text), base64("value")).alias("value_base64"),
+        map_from_entries(
+            transform(
+                "headers", lambda h: struct(h["key"].alias("key"), h["value"].cast("string"))
+            )
+        ).alias("headers"),
+    )
+    return outcomes.select(
+        when(col("outcome") == RESULTS, text).otherwise(to_json(dead_letter)).alias("line"),
+        "outcome",
+    )
+
+
+def _is_parquet(spark: SparkSession, path: str) -> bool:
+    """Tell by the names of the files."""
+    files = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(path)
+    first = files.select("path").first()
+    return first is not None and first["path"].endswith(".parquet")

@@ -1,0 +1,78 @@
+"""Say what is right and wrong with a configuration, in plain words, before anything runs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.errors import TidemillError, TopicsUnfit
+from app.inference.predictor import probe
+from app.models import catalogue
+from app.streaming import preflight
+from app.streaming.java import find_java
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.inference.model import ModelSpec
+    from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, and what was found; `error` where the job could not run like this."""
+
+    subject: str
+    said: str
+    error: TidemillError | None = None
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Look at Java, the models and the topics; each problem is one finding."""
+    try:
+        yield Finding("java", find_java())
+    except TidemillError as error:
+        yield Finding("java", str(error), error)
+    try:
+        for spec in catalogue.read(settings.models):
+            yield _model(spec)
+    except TidemillError as error:
+        yield Finding("models", str(error), error)
+    yield from _topics(settings)
+
+
+def _model(spec: ModelSpec) -> Finding:
+    try:
+        start = time.perf_counter()
+        model = catalogue.load(spec)
+        loaded = time.perf_counter()
+        output = probe(spec, model, time.time)
+        answered = time.perf_counter()
+    except TidemillError as error:
+        return Finding(f"model {spec.id}", str(error), error)
+    said = f"loaded in {loaded - start:.1f} s, sample in {1000 * (answered - loaded):.0f} ms"
+    return Finding(f"model {spec.id}", f"{said}: {output}")
+
+
+def _topics(settings: Settings) -> Iterator[Finding]:
+    subject = f"kafka {settings.kafka.bootstrap_servers}"
+    try:
+        topics = preflight.describe(settings.kafka)
+    except TidemillError as error:
+        yield Finding(subject, str(error), error)
+        return
+    yield Finding(subject, "answers")
+    found = list(preflight.problems(topics, settings.kafka, settings.stream))
+    for problem in found:
+        yield Finding("topics", problem, TopicsUnfit([problem]))
+    for warning in preflight.warnings(topics, settings.stream):
+        yield Finding("topics", f"note: {warning}")
+    if not found:
+        sources = preflight.inputs(topics, settings.stream)
+        count = sum(topics[name].partitions for name in sources)
+        yield Finding(
+            "topics",
+            f"{', '.join(sources)} ({count} partitions) -> {settings.stream.output_topic}, "
+            f"{settings.stream.dead_letter_topic}",
+        )

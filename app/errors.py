@@ -1,0 +1,244 @@
+"""Every error that Tidemill raises on purpose: one root, named leaves.
+
+A leaf builds its own message: what was wrong, where, and what to do. `ConfigurationError` marks
+what a restart cannot mend, `MessageError` what is wrong with one message and becomes a dead letter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class TidemillError(Exception):
+    """Anything that Tidemill can name; a fault that a restart may mend unless a leaf says so."""
+
+
+# --- wrong configuration: exit code 2, a restart cannot help ------------------------------------
+
+
+class ConfigurationError(TidemillError):
+    """The settings, the models' file or the topics are not as they must be."""
+
+
+class InvalidSettings(ConfigurationError):
+    """A setting is unknown or has a wrong value."""
+
+    def __init__(self, source: str, problems: Iterable[str]) -> None:
+        super().__init__(f"wrong settings ({source}): " + "; ".join(problems))
+
+
+class SettingsFileUnreadable(ConfigurationError):
+    """A YAML file is missing or is not a YAML mapping."""
+
+    def __init__(self, path: object, reason: object) -> None:
+        super().__init__(f"cannot read {path}: {reason}")
+
+
+class InvalidModels(ConfigurationError):
+    """models.yaml describes a model that cannot be."""
+
+    def __init__(self, source: object, problem: object) -> None:
+        super().__init__(f"{source}: {problem}")
+
+
+class ModelNotLoadable(ConfigurationError):
+    """A model's class cannot be imported or constructed."""
+
+    def __init__(self, model: str, adapter: str, cause: BaseException) -> None:
+        super().__init__(
+            f"model {model} ({adapter}) does not load: {describe(cause)}; "
+            "check the entry's adapter and options, and that its packages are installed"
+        )
+
+
+class TopicsUnfit(ConfigurationError):
+    """The topics cannot keep the promise of one outcome for every message."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        super().__init__("the topics do not fit: " + "; ".join(problems))
+
+
+class JavaMissing(ConfigurationError):
+    """No Java that Spark can run on."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"Spark needs Java 17 or 21, {found}: install one "
+            "(Debian, Ubuntu: apt-get install openjdk-17-jre-headless) or set JAVA_HOME"
+        )
+
+
+class CheckpointUnsupported(ConfigurationError):
+    """The stop marker cannot lie beside the checkpoint."""
+
+    def __init__(self, location: str, reason: object) -> None:
+        super().__init__(f"no stop marker can lie beside {location}: {reason}")
+
+
+class InputUnreadable(ConfigurationError):
+    """A batch's input is missing or of no known format."""
+
+    def __init__(self, path: object, reason: object) -> None:
+        super().__init__(f"cannot read {path}: {reason}")
+
+
+class OutputExists(ConfigurationError):
+    """A batch's output folder is there already."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path} exists already: name another output or remove it")
+
+
+# --- faults: exit code 1, worth a restart -------------------------------------------------------
+
+
+class ModelUnavailable(TidemillError):
+    """The model fails on its own sample too: an outage, not bad input. Nothing is dead-lettered."""
+
+    def __init__(self, model: str, cause: object) -> None:
+        super().__init__(f"model {model} fails on its own sample, so on every message: {cause}")
+
+
+class BrokerUnreachable(TidemillError):
+    """Kafka does not answer."""
+
+    def __init__(self, bootstrap_servers: str, cause: object) -> None:
+        super().__init__(
+            f"no answer from Kafka at {bootstrap_servers}: {cause}; "
+            "check kafka.bootstrap_servers, the security settings and that the broker runs"
+        )
+
+
+class DataLoss(TidemillError):
+    """Kafka no longer has records that the checkpoint has not answered."""
+
+    def __init__(self, checkpoint: str) -> None:
+        super().__init__(
+            "Kafka no longer holds records that were not answered yet (retention passed over them, "
+            "or a topic was deleted or made anew): lengthen the topic's retention; to accept the "
+            f"loss set stream.fail_on_data_loss: false, or start over without {checkpoint}"
+        )
+
+
+class QueryFailed(TidemillError):
+    """The streaming query ended with an error that has no better name here."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"the streaming query failed: {cause}")
+
+
+class ArtifactsUnavailable(TidemillError):
+    """Java artifacts could not be fetched."""
+
+    def __init__(self, coordinates: Iterable[str], reason: str) -> None:
+        super().__init__(
+            f"cannot fetch {', '.join(coordinates)}: {reason}; it takes a network once "
+            "(later starts use the copy), or the jars in pyspark's own jars folder"
+        )
+
+
+class StopNotAcknowledged(TidemillError):
+    """No job answered `tidemill stop`."""
+
+    def __init__(self, marker: str, seconds: float) -> None:
+        super().__init__(
+            f"no job took the stop marker {marker} within {seconds:g} s: is one running with this "
+            "checkpoint location?"
+        )
+
+
+# --- one message is wrong: a dead letter, its class name in a header ----------------------------
+
+
+class MessageError(TidemillError):
+    """This message has no answer; the others of its batch are untouched."""
+
+
+class NullValue(MessageError):
+    """The record has no value (a tombstone)."""
+
+    def __init__(self) -> None:
+        super().__init__("the record's value is null")
+
+
+class InvalidUtf8(MessageError):
+    """The value is not UTF-8."""
+
+    def __init__(self, cause: UnicodeDecodeError) -> None:
+        super().__init__(f"the value is not UTF-8: {cause.reason} at byte {cause.start}")
+
+
+class InvalidJson(MessageError):
+    """The value is not a JSON object."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(f"the value is not a JSON object: {reason}")
+
+
+class MissingField(MessageError):
+    """A field that the message needs is absent or null."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"the field {field!r} is missing")
+
+
+class WrongType(MessageError):
+    """A field has another type than text."""
+
+    def __init__(self, field: str, value: object) -> None:
+        super().__init__(f"the field {field!r} must be text, not {type(value).__name__}")
+
+
+class NoModel(MessageError):
+    """No model answers such a message."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        wanted = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+        super().__init__(f"no model answers messages with {wanted}")
+
+
+class InputTooLong(MessageError):
+    """The model's input is longer than its entry allows."""
+
+    def __init__(self, length: int, limit: int) -> None:
+        super().__init__(f"the input has {length} characters, the model takes {limit}")
+
+
+class PredictionFailed(MessageError):
+    """The model raised on this input, alone too."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(describe(cause))
+
+
+class WrongOutputCount(MessageError):
+    """The model returned too few or too many outputs for this input, alone too."""
+
+    def __init__(self, inputs: int, outputs: object) -> None:
+        super().__init__(f"the model returned {outputs} for {inputs} input(s)")
+
+
+class InvalidOutput(MessageError):
+    """The model's output is not one JSON value."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(f"the model's output is not a JSON value: {reason}")
+
+
+class ResultTooLarge(MessageError):
+    """The result is larger than the producer may send."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"the result takes {size} bytes, the producer sends at most {limit}")
+
+
+def describe(cause: BaseException) -> str:
+    """Name an exception in one line: its type and what it says."""
+    try:
+        text = str(cause)
+    except Exception:  # noqa: BLE001 - a model's exception may fail to print itself
+        text = "(it does not print)"
+    return f"{type(cause).__name__}: {text}" if text else type(cause).__name__

@@ -1,0 +1,57 @@
+"""What a model is, and how an entry of models.yaml describes one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Protocol
+
+import msgspec
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Model(Protocol):
+    """Anything with `predict_all`; it needs no import from this project.
+
+    One output for each input, in the same order; each output is one JSON value as text. Called
+    again with the same inputs it gives the same outputs: after a crash a batch is repeated.
+    """
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        ...
+
+
+class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An entry of models.yaml: a small, picklable description, never the loaded model.
+
+    Attributes:
+        name: The model's name.
+        version: Its version, as text (quote it in YAML).
+        adapter: `package.module:Class` of the model.
+        options: Keyword arguments of the class's constructor.
+        match: Fields and the values that they must have in messages that this model answers;
+            empty: it answers every message.
+        payload: The field that holds the model's input; None: the whole value is the input.
+        result: The field of the result that the output lands under.
+        sample: An input that the model always answers, which tells an outage from bad input.
+        max_chars: The longest input, in characters.
+        max_batch_size: The most inputs in one call of `predict_all`.
+
+    """
+
+    name: Name
+    version: Name
+    adapter: Annotated[str, msgspec.Meta(pattern=r"^[\w.]+:\w+$")]
+    sample: str
+    result: str
+    options: dict[str, Any] = {}
+    match: dict[str, str] = {}
+    payload: str | None = None
+    max_chars: Positive = 1_000_000
+    max_batch_size: Positive = 256
+
+    @property
+    def id(self) -> str:
+        """Return `name:version`, as results and headers carry it."""
+        return f"{self.name}:{self.version}"

@@ -1,0 +1,179 @@
+"""One batch of messages through decode, route, predict_all, encode: one outcome for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from app.errors import (
+    InputTooLong,
+    MessageError,
+    ModelUnavailable,
+    PredictionFailed,
+    ResultTooLarge,
+    WrongOutputCount,
+)
+from app.inference.codec import (
+    compact,
+    decode_fields,
+    decode_text,
+    encode_headers,
+    encode_result,
+    record_size,
+)
+from app.inference.message import Failure, Message, Outcome, Prediction
+from app.inference.router import Router, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from app.inference.model import Model, ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message that a model can answer: its input, and the fields that the result repeats."""
+
+    index: int
+    message: Message
+    spec: ModelSpec
+    input: str
+    echoed: dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one input came to, and the span of the call, in seconds since the epoch."""
+
+    output: str | MessageError
+    span: tuple[float, float]
+
+
+Clock: TypeAlias = "Callable[[], float]"
+
+
+class Predictor:
+    """Turn messages into outcomes, aligned by index.
+
+    It never raises for a message's sake. Where every row of a batch fails and the model fails on
+    its own sample too, it raises ModelUnavailable: the batch is tried again later, and an outage
+    does not become dead letters.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ModelSpec],
+        load: Callable[[ModelSpec], Model],
+        *,
+        clock: Clock,
+        max_result_bytes: int,
+    ) -> None:
+        """Take the entries, what loads one (cached by the caller) and the largest result."""
+        self._router = Router(specs)
+        # Where no entry looks at fields, values need not be JSON.
+        self._json = any(spec.match or spec.payload for spec in specs)
+        self._load = load
+        self._clock = clock
+        self._max_result_bytes = max_result_bytes
+
+    def predict(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Return the outcome of every message.
+
+        Raises:
+            ModelUnavailable: A model does not answer its own sample.
+
+        """
+        outcomes: dict[int, Outcome] = {}
+        requests: dict[str, list[Request]] = {}
+        for index, message in enumerate(messages):
+            request = self._read(index, message)
+            if isinstance(request, Failure):
+                outcomes[index] = request
+            else:
+                requests.setdefault(request.spec.id, []).append(request)
+        for group in requests.values():
+            size = group[0].spec.max_batch_size
+            for start in range(0, len(group), size):
+                outcomes.update(self._answer(group[start : start + size]))
+        return [outcomes[index] for index in range(len(messages))]
+
+    def _read(self, index: int, message: Message) -> Request | Failure:
+        """Decode and route one message."""
+        spec = None
+        try:
+            value = decode_text(message.value)
+            fields = decode_fields(value) if self._json else {}
+            spec = self._router.route(fields)
+            payload = text(fields, spec.payload) if spec.payload else value
+            if len(payload) > spec.max_chars:
+                raise InputTooLong(len(payload), spec.max_chars)
+            echoed = {"uuid": text(fields, "uuid") if self._json else None, **spec.match}
+        except MessageError as error:
+            return Failure(error, spec.id if spec else None)
+        return Request(index, message, spec, payload, echoed)
+
+    def _answer(self, batch: list[Request]) -> Iterator[tuple[int, Outcome]]:
+        """Have one model answer one batch."""
+        spec = batch[0].spec
+        model = self._load(spec)
+        answers = isolate(model, [request.input for request in batch], self._clock)
+        outcomes = [self._encode(*pair) for pair in zip(batch, answers, strict=True)]
+        if all(isinstance(o, Failure) and not isinstance(o.error, ResultTooLarge) for o in outcomes):
+            probe(spec, model, self._clock)
+        return zip((request.index for request in batch), outcomes, strict=True)
+
+    def _encode(self, request: Request, answer: Answer) -> Outcome:
+        """Turn a model's answer into an outcome that fits into a record."""
+        model = request.spec.id
+        try:
+            if isinstance(answer.output, MessageError):
+                raise answer.output
+            value = encode_result(
+                request.echoed, request.spec.result, answer.output, model, answer.span
+            )
+            prediction = Prediction(value, model)
+            headers = encode_headers(request.message, prediction)
+            size = record_size(request.message.key, value, headers)
+            if size > self._max_result_bytes:
+                raise ResultTooLarge(size, self._max_result_bytes)
+        except MessageError as error:
+            return Failure(error, model)
+        return prediction
+
+
+def probe(spec: ModelSpec, model: Model, clock: Clock) -> str:
+    """Return the model's output for its own sample.
+
+    Raises:
+        ModelUnavailable: It raises, or gives no JSON value.
+
+    """
+    (answer,) = isolate(model, [spec.sample], clock)
+    try:
+        if isinstance(answer.output, MessageError):
+            raise answer.output
+        return compact(answer.output)
+    except MessageError as error:
+        raise ModelUnavailable(spec.id, error) from error
+
+
+def isolate(model: Model, inputs: list[str], clock: Clock) -> list[Answer]:
+    """Return an answer for each input; halve a batch that fails until the failing inputs are alone.
+
+    One input that fails in a batch of n costs about 2 log2(n) calls more.
+    """
+    start = clock()
+    try:
+        # A copy: a model may do to its list what it likes.
+        outputs = model.predict_all(list(inputs))
+        count = len(outputs) if isinstance(outputs, list | tuple) else type(outputs).__name__
+        if count != len(inputs):
+            raise WrongOutputCount(len(inputs), count)
+    except Exception as cause:  # noqa: BLE001 - a model may raise anything
+        if len(inputs) > 1:
+            middle = len(inputs) // 2
+            return isolate(model, inputs[:middle], clock) + isolate(model, inputs[middle:], clock)
+        error = cause if isinstance(cause, MessageError) else PredictionFailed(cause)
+        return [Answer(error, (start, clock()))]
+    span = (start, clock())
+    return [Answer(output, span) for output in outputs]

@@ -1,0 +1,1 @@
+"""models.yaml to loaded models; one file for each framework."""

@@ -1,0 +1,79 @@
+"""models.yaml to entries, and entries to loaded models."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+
+from app.errors import InvalidModels, ModelNotLoadable, SettingsFileUnreadable
+from app.inference.codec import ENVELOPE
+from app.inference.model import Model, ModelSpec
+from app.inference.router import Router
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_loaded: dict[bytes, Model] = {}
+
+
+def read(path: Path) -> tuple[ModelSpec, ...]:
+    """Return the entries of a models.yaml: a mapping with one key, `models`, a list of entries.
+
+    Raises:
+        SettingsFileUnreadable: There is no such file, or it is not YAML.
+        InvalidModels: An entry is wrong, or two entries are the same or answer the same messages.
+
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SettingsFileUnreadable(path, error) from None
+    if not isinstance(document, dict) or list(document) != ["models"] or not document["models"]:
+        raise InvalidModels(path, "needs a list of entries under the one key 'models'")
+    try:
+        specs = msgspec.convert(document["models"], tuple[ModelSpec, ...])
+        _check(specs)
+    except (msgspec.ValidationError, InvalidModels) as error:
+        raise InvalidModels(path, error) from None
+    return specs
+
+
+def _check(specs: tuple[ModelSpec, ...]) -> None:
+    seen: set[str] = set()
+    for spec in specs:
+        if spec.id in seen:
+            raise InvalidModels("models", f"{spec.id} stands there twice")
+        seen.add(spec.id)
+        if spec.result in {*ENVELOPE, *spec.match}:
+            raise InvalidModels(spec.id, f"result may not be {spec.result!r}: results have it")
+        if taken := set(spec.match) & set(ENVELOPE):
+            raise InvalidModels(spec.id, f"match may not use {sorted(taken)}: results have them")
+    Router(specs)
+
+
+def load(spec: ModelSpec) -> Model:
+    """Return the entry's model, loaded once in this process and kept.
+
+    Raises:
+        ModelNotLoadable: Its class cannot be imported, constructed, or lacks `predict_all`.
+
+    """
+    key = msgspec.json.encode(spec)
+    if key not in _loaded:
+        _loaded[key] = _construct(spec)
+    return _loaded[key]
+
+
+def _construct(spec: ModelSpec) -> Model:
+    module, _, name = spec.adapter.partition(":")
+    try:
+        model: Any = getattr(importlib.import_module(module), name)(**spec.options)
+        if not callable(getattr(model, "predict_all", None)):
+            raise TypeError(f"{name} has no method predict_all")  # noqa: TRY301
+    except Exception as cause:  # noqa: BLE001 - a model's constructor may raise anything
+        raise ModelNotLoadable(spec.id, spec.adapter, cause) from cause
+    loaded: Model = model
+    return loaded

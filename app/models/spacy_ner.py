@@ -1,0 +1,39 @@
+"""Named entities by spaCy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import spacy
+
+# What the entities do not depend on. `parser` is not among them: it sets sentence borders, which no
+# entity crosses; without it 2 of 2,598 English texts had other entities, at half the cost.
+NOT_NEEDED = ("tagger", "morphologizer", "attribute_ruler", "lemmatizer", "senter")
+
+
+class SpacyNer:
+    """Answer each text with a JSON list of `{"entity", "category", "start", "end"}`.
+
+    `start` and `end` are offsets in characters of the text, the end not included.
+    """
+
+    def __init__(self, package: str, exclude: list[str] | None = None) -> None:
+        """Load an installed spaCy package by name, without the components named in `exclude`."""
+        self._nlp = spacy.load(package, exclude=NOT_NEEDED if exclude is None else exclude)
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Find the entities of every text."""
+        return [msgspec.json.encode(_entities(doc)).decode() for doc in self._nlp.pipe(inputs)]
+
+
+def _entities(doc: Any) -> list[dict[str, object]]:  # noqa: ANN401 - spaCy's Doc is a C extension
+    return [
+        {
+            "entity": span.text,
+            "category": span.label_,
+            "start": span.start_char,
+            "end": span.end_char,
+        }
+        for span in doc.ents
+    ]

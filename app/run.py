@@ -1,0 +1,50 @@
+"""The streaming job as a program: settings in, an exit code out. spark-submit's entry.
+
+Exit codes: 0, it was asked to stop, or everything there was is answered; 1, a fault that a restart
+may mend; 2, a wrong configuration, which a restart cannot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import structlog
+
+from app import bootstrap, logs, settings
+from app.errors import ConfigurationError, TidemillError
+
+FAULT, MISCONFIGURED = 1, 2
+
+log = structlog.get_logger(__name__)
+
+
+def stream(config: Path | None) -> int:
+    """Run the job; return its exit code. A failure is one line, its trace at level DEBUG."""
+    logs.configure("console", "INFO")
+    try:
+        loaded = settings.load(config)
+        logs.configure(loaded.log.format, loaded.log.level)
+        bootstrap.stream(loaded)
+    except Exception as error:  # noqa: BLE001 - the outermost place, where every error ends
+        return report(error)
+    return 0
+
+
+def report(error: Exception) -> int:
+    """Log an error as one line; return its exit code."""
+    said = str(error) if isinstance(error, TidemillError) else f"{type(error).__name__}: {error}"
+    log.error(" ".join(said.split()), kind=type(error).__name__, exc_info=error)
+    return MISCONFIGURED if isinstance(error, ConfigurationError) else FAULT
+
+
+def main() -> int:
+    """Read the command line of spark-submit."""
+    parser = argparse.ArgumentParser(description="Run Tidemill's streaming job.")
+    parser.add_argument("--config", type=Path, help="settings, a YAML file")
+    return stream(parser.parse_args().config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""The streaming job: source, transform, sink."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.streaming import sink, source
+from app.streaming.udfs import predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import SparkSession
+    from pyspark.sql.streaming import StreamingQuery
+
+    from app.inference.model import ModelSpec
+    from app.settings import KafkaSettings, StreamSettings
+
+
+def start(
+    spark: SparkSession, kafka: KafkaSettings, stream: StreamSettings, specs: Sequence[ModelSpec]
+) -> StreamingQuery:
+    """Start the query: every record gets one result or one dead letter, in one write."""
+    records = source.records(spark, kafka, stream)
+    outcomes = records.transform(
+        predictions(
+            specs,
+            results=stream.output_topic,
+            dead_letters=stream.dead_letter_topic,
+            max_result_bytes=kafka.max_request_size,
+        )
+    )
+    return sink.write(outcomes, kafka, stream)

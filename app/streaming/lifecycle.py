@@ -1,0 +1,91 @@
+"""Run a query until it ends, fails, or somebody asks it to stop."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from app import errors
+from app.errors import DataLoss, QueryFailed, TidemillError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from pyspark.errors import PySparkException
+    from pyspark.sql.streaming import StreamingQuery
+
+POLL_SECONDS = 0.2
+
+
+def stop_on_signals() -> Callable[[], bool]:
+    """Install handlers for SIGTERM and SIGINT that only take note; return what tells of it.
+
+    To be called after the SparkContext was made, which installs a handler of its own for SIGINT.
+    A second SIGINT interrupts at once.
+    """
+    asked = threading.Event()
+
+    def note(signum: int, _frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(signum, signal.default_int_handler)
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, note)
+    return asked.is_set
+
+
+def run(query: StreamingQuery, asked_to_stop: Callable[[], bool], stop_timeout: float) -> bool:
+    """Wait for the query's end, or stop it when asked; return whether it was asked.
+
+    Raises:
+        StreamingQueryException: The query failed.
+
+    """
+    while not query.awaitTermination(POLL_SECONDS):  # type: ignore[arg-type] # takes fractions too
+        if asked_to_stop():
+            stop(query, stop_timeout)
+            return True
+    return False
+
+
+def stop(query: StreamingQuery, timeout: float) -> None:
+    """Stop the query between two micro-batches, or after `timeout` seconds in the midst of one.
+
+    `query.stop()` cancels the batch that runs, which would then be done again from its start at
+    the next run: so the end of the running one is awaited, as its progress reports it.
+    """
+    deadline = time.monotonic() + timeout
+    last = _last_batch(query)
+    while (
+        time.monotonic() < deadline
+        and query.isActive
+        and query.status["isTriggerActive"]
+        and _last_batch(query) == last
+    ):
+        time.sleep(0.01)
+    query.stop()
+
+
+def _last_batch(query: StreamingQuery) -> int | None:
+    progress = query.lastProgress
+    return progress["batchId"] if progress else None
+
+
+def translate(error: PySparkException, checkpoint_location: str) -> TidemillError:
+    """Return the error by its name here: what a worker raised, lost data, or Spark's own words."""
+    said = str(error)
+    if found := re.findall(r"app\.errors\.(\w+): (.+)", said):
+        name, text = found[-1]
+        leaf = getattr(errors, name, None)
+        if isinstance(leaf, type) and issubclass(leaf, TidemillError):
+            # Built on the worker; here only its words are left.
+            return leaf.__new__(leaf, text)
+    if re.search(r"failOnDataLoss|KAFKA_DATA_LOSS|OffsetOutOfRange", said):
+        return DataLoss(checkpoint_location)
+    causes = re.findall(r"(?m)^(?:Caused by: )([\w.$]+(?:Exception|Error)\w*: .+)$", said)
+    first = next((line for line in said.splitlines() if line.strip()), type(error).__name__)
+    return QueryFailed(causes[-1] if causes else first)

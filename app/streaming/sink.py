@@ -1,0 +1,42 @@
+"""Outcomes to Kafka."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.connection import java_options
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.streaming import StreamingQuery
+
+    from app.settings import KafkaSettings, StreamSettings
+
+QUERY_NAME = "tidemill"
+
+# A record that its sender compressed may be larger here than any topic's limit, which counts bytes
+# as compressed. As a dead letter it must pass all the same: the producer gets room, and compresses.
+MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
+
+
+def write(outcomes: DataFrame, kafka: KafkaSettings, stream: StreamSettings) -> StreamingQuery:
+    """Start the query that writes outcomes (`schemas.OUTCOME`), each to the topic that it names."""
+    options = {f"kafka.{name}": value for name, value in java_options(kafka).items()}
+    options |= {
+        "kafka.max.request.size": str(max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES)),
+        "kafka.buffer.memory": str(2 * max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES)),
+        "kafka.compression.type": kafka.compression_type,
+        "checkpointLocation": stream.checkpoint_location,
+    }
+    trigger = (
+        {"availableNow": True}
+        if stream.trigger == "available-now"
+        else {"processingTime": stream.trigger}
+    )
+    return (
+        outcomes.writeStream.format("kafka")
+        .queryName(QUERY_NAME)
+        .options(**options)
+        .trigger(**trigger)
+        .start()
+    )

@@ -1,0 +1,34 @@
+"""Records from Kafka."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.connection import java_options
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from app.settings import KafkaSettings, StreamSettings
+
+
+def records(spark: SparkSession, kafka: KafkaSettings, stream: StreamSettings) -> DataFrame:
+    """Return the stream of records (`schemas.RECORD`) of the input topics."""
+    options = {f"kafka.{name}": value for name, value in java_options(kafka).items()}
+    options |= {
+        "kafka.isolation.level": kafka.isolation_level,
+        "startingOffsets": stream.starting_offsets,
+        "maxOffsetsPerTrigger": str(stream.max_offsets_per_trigger),
+        "failOnDataLoss": str(stream.fail_on_data_loss).lower(),
+        "includeHeaders": "true",
+        # Spark's own consumers: apart from the group that lag tools read, yet under a prefix that
+        # an access rule can name.
+        "groupIdPrefix": f"{stream.group_id}-spark",
+    }
+    if stream.input_pattern is not None:
+        options["subscribePattern"] = stream.input_pattern
+    else:
+        options["subscribe"] = ",".join(stream.input_topics)
+    if stream.parallelism:
+        options["minPartitions"] = str(stream.parallelism)
+    return spark.readStream.format("kafka").options(**options).load()
