@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
-from pyspark.errors import StreamingQueryException
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 
 from app.batch import files
 from app.errors import CheckpointUnsupported
@@ -55,7 +56,7 @@ def stream(settings: Settings) -> None:
         if query.lastProgress:
             reporter.record(query.lastProgress.json)
         log.info("stream stopped", asked=asked)
-    except StreamingQueryException as error:
+    except (PySparkException, Py4JError) as error:
         raise lifecycle.translate(error, options.checkpoint_location) from error
     finally:
         spark.streams.removeListener(listener)
@@ -93,5 +94,7 @@ def batch(settings: Settings, source: str, target: str) -> files.Counts:
     spark = session.create(settings)
     try:
         return files.run(spark, specs, source, target, settings.kafka.max_request_size)
+    except (PySparkException, Py4JError) as error:
+        raise lifecycle.translate(error, "") from error
     finally:
         spark.stop()

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import Processor
 
-# Libraries whose INFO lines say nothing to an operator.
+# Libraries whose words say nothing to an operator. Not at level DEBUG either below INFO: there
+# kafka-python prints its whole configuration, the password too.
 QUIET = ("py4j", "kafka", "urllib3")
 
 
@@ -45,7 +46,7 @@ def configure(log_format: str, level: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in QUIET:
-        logging.getLogger(name).setLevel(level if level == "DEBUG" else logging.CRITICAL)
+        logging.getLogger(name).setLevel("INFO" if level == "DEBUG" else "CRITICAL")
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

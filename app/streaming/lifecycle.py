@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from pyspark.errors import PySparkException
     from pyspark.sql.streaming import StreamingQuery
 
 POLL_SECONDS = 0.2
@@ -75,7 +74,7 @@ def _last_batch(query: StreamingQuery) -> int | None:
     return progress["batchId"] if progress else None
 
 
-def translate(error: PySparkException, checkpoint_location: str) -> TidemillError:
+def translate(error: Exception, checkpoint_location: str) -> TidemillError:
     """Return the error by its name here: what a worker raised, lost data, or Spark's own words."""
     said = str(error)
     if found := re.findall(r"app\.errors\.(\w+): (.+)", said):

@@ -1,0 +1,143 @@
+"""A real Kafka broker as a child process: one node, KRaft, ready in a few seconds."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import uuid
+from typing import TYPE_CHECKING, Final, Self
+
+from app.errors import TidemillError
+from deploy.local.distribution import java_command
+from deploy.local.ports import HOST, free_ports
+from deploy.local.process import spawn, stop, wait_for_line
+from deploy.local.properties import Listeners, Tls, server_properties
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+READY: Final = "Kafka Server started"
+STOP_PATIENCE_S: Final = 20.0
+
+
+class BrokerNotFormatted(TidemillError):
+    """Kafka's storage tool refused to prepare the data folder."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"the broker's data folder could not be prepared: {said.strip()}")
+
+
+class Broker:
+    """A broker with its data, its configuration and its log in one folder.
+
+    It listens in plain text; with `tls` also for SCRAM-SHA-512 over TLS, where it knows `users`
+    (name to password), and for clients with certificates. Ports stay the same over restarts.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        libs: Path,
+        *,
+        port: int | None = None,
+        tls: Tls | None = None,
+        users: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        plain, controller, scram, mtls = free_ports(4)
+        self.folder = folder
+        self.libs = libs
+        self.log = folder / "broker.log"
+        self._users = users or {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._listeners = (
+            Listeners(port or plain, controller, scram, mtls)
+            if tls
+            else Listeners(port or plain, controller)
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        self._config = folder / "server.properties"
+        self._config.write_text(
+            server_properties(folder / "data", self._listeners, tls, properties or {}), "utf-8"
+        )
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The plain-text listener's address."""
+        return f"{HOST}:{self._listeners.plain}"
+
+    @property
+    def scram_servers(self) -> str:
+        """The address for SASL_SSL with SCRAM-SHA-512."""
+        return f"{HOST}:{self._listeners.scram}"
+
+    @property
+    def mtls_servers(self) -> str:
+        """The address for SSL with client certificates."""
+        return f"{HOST}:{self._listeners.mtls}"
+
+    def start(self, timeout: float = 60.0) -> None:
+        """Start the broker, on its old data if there is any, and wait until it serves.
+
+        Raises NotReady with the end of the log, BrokerNotFormatted and JavaMissing.
+        """
+        if not (self.folder / "data" / "meta.properties").exists():
+            self._format()
+        already = self.log.stat().st_size if self.log.exists() else 0
+        command = java_command(self.libs, "kafka.Kafka", heap="384m", log="INFO")
+        self._process = spawn([*command, str(self._config)], self.log)
+        try:
+            wait_for_line(
+                self._process, self.log, READY, name="Kafka", timeout=timeout, start=already
+            )
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Shut the broker down in order; do nothing where it does not run."""
+        if self._process is not None:
+            stop(self._process, STOP_PATIENCE_S)
+            self._process = None
+
+    def kill(self) -> None:
+        """End the broker with SIGKILL, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def tool(
+        self,
+        main_class: str,
+        *args: str,
+        input: str | None = None,  # noqa: A002 - named as in subprocess.run
+        timeout: float = 60.0,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of Kafka's command-line classes and return what it printed.
+
+        Most want `--bootstrap-server` among their arguments: this adds none.
+        """
+        command = [*java_command(self.libs, main_class), *args]
+        return subprocess.run(
+            command, input=input, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def _format(self) -> None:
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
+        arguments = ["format", "--cluster-id", cluster, "--config", str(self._config)]
+        for name, password in self._users.items():
+            arguments += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
+        done = self.tool("kafka.tools.StorageTool", *arguments)
+        if done.returncode:
+            raise BrokerNotFormatted(done.stderr or done.stdout)
+
+    def __enter__(self) -> Self:
+        """Start the broker."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the broker."""
+        self.stop()

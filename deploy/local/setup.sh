@@ -1,0 +1,122 @@
+#!/bin/sh
+# Makes .venv hold what requirements/dev.txt locks. Checks Python and Java first and says in one
+# line what is missing; as root on Debian or Ubuntu it installs that itself.
+# PYTHON=/path/to/python picks the Python, JAVA_HOME the Java.
+set -eu
+cd "$(dirname "$0")/../.."
+
+say() { printf '%s\n' "$1" >&2; }
+
+python_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+
+# Sets python, or python_problem and the packages of which one would help.
+check_python() {
+    python="" python_problem="" python_packages="python3.12-venv python3.11-venv" found=""
+    if [ -n "${PYTHON:-}" ]; then
+        set -- "$PYTHON"
+        python_packages=""
+    else
+        set -- .venv/bin/python python3.12 python3.11 python3
+    fi
+    for candidate in "$@"; do
+        # A pyenv shim may be on the path and still fail, so each one is run.
+        version=$(python_version "$candidate") || continue
+        case $version in
+            3.11 | 3.12) ;;
+            *)
+                found="${found:- ($candidate is $version)}"
+                continue
+                ;;
+        esac
+        if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+            python=$candidate python_problem=""
+            return
+        fi
+        python_packages="python$version-venv"
+        python_problem="Python $version has no venv module: install $python_packages."
+    done
+    [ -n "$python_problem" ] ||
+        python_problem="Tidemill needs Python 3.11 or 3.12${found:-${PYTHON:+ ($PYTHON does not run)}}: install one, or name one with PYTHON=/path/to/python."
+}
+
+# Sets java_version, or java_problem and the packages of which one would help.
+check_java() {
+    java_problem="" java_packages="openjdk-17-jre-headless openjdk-21-jre-headless"
+    java=java
+    if [ -n "${JAVA_HOME:-}" ]; then
+        java="$JAVA_HOME/bin/java"
+        java_packages=""
+    fi
+    java_version=$("$java" -version 2>&1 | sed -n 's/.* version "\([^"]*\)".*/\1/p') || true
+    case $java_version in
+        17 | 17[.-]* | 21 | 21[.-]*) return ;;
+    esac
+    if [ -n "${JAVA_HOME:-}" ]; then
+        java_problem="Spark needs Java 17 or 21, but JAVA_HOME=$JAVA_HOME holds ${java_version:-none}: point it at one of those, or unset it."
+    else
+        java_problem="Spark needs Java 17 or 21${java_version:+ (java is $java_version)}: install openjdk-17-jre-headless or openjdk-21-jre-headless, or set JAVA_HOME."
+    fi
+}
+
+# Installs the first package that the lists know, for each problem.
+install_missing() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+    [ -n "${python_problem:+$python_packages}${java_problem:+$java_packages}" ] || return 0
+    say "Reading the package lists (apt-get update)"
+    apt-get update -qq >/dev/null || return 0
+    chosen=""
+    for packages in "${python_problem:+$python_packages}" "${java_problem:+$java_packages}"; do
+        for package in $packages; do
+            if apt-cache show "$package" >/dev/null 2>&1; then
+                chosen="$chosen $package"
+                break
+            fi
+        done
+    done
+    [ -n "$chosen" ] || return 0
+    say "Installing$chosen (apt-get install)"
+    # shellcheck disable=SC2086  # a list of names
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $chosen >/dev/null || return 0
+}
+
+# Runs uv, without its lines for each installed package.
+run_uv() {
+    rm -f .venv/failed
+    { .venv/bin/uv "$@" --python .venv/bin/python 2>&1 || touch .venv/failed; } |
+        while IFS= read -r line; do
+            case $line in
+                " + "* | " - "* | " ~ "* | " Downloaded "* | "Uninstalled "* | "Using Python"*) ;;
+                *) say "  $line" ;;
+            esac
+        done
+    [ ! -e .venv/failed ]
+}
+
+check_python
+check_java
+if [ -n "$python_problem$java_problem" ]; then
+    install_missing
+    check_python
+    check_java
+fi
+if [ -n "$python_problem$java_problem" ]; then
+    [ -z "$python_problem" ] || say "$python_problem"
+    [ -z "$java_problem" ] || say "$java_problem"
+    exit 1
+fi
+
+stamp=.venv/installed
+wanted="$(python_version "$python") $(cat requirements/uv.txt requirements/dev.txt pyproject.toml | cksum)"
+[ "$(cat $stamp 2>/dev/null)" != "$wanted" ] || exit 0
+rm -f $stamp
+
+say "Python $(python_version "$python"), Java $java_version"
+if [ "$(python_version .venv/bin/python)" != "$(python_version "$python")" ]; then
+    say "Making .venv"
+    "$python" -m venv --clear .venv
+fi
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+say "Installing the locked packages (the first time downloads about 700 MB)"
+run_uv pip sync --require-hashes requirements/dev.txt
+run_uv pip install --quiet --no-deps --no-build-isolation --editable .
+printf '%s\n' "$wanted" >$stamp

@@ -1,0 +1,45 @@
+"""Topics of a broker: made, measured, and how far a consumer group has come in one."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import GroupIdNotFoundError, RetriableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def create_topic(
+    bootstrap_servers: str,
+    name: str,
+    *,
+    partitions: int = 1,
+    configs: Mapping[str, str] | None = None,
+) -> None:
+    """Create a topic and wait until each of its partitions has a leader."""
+    topic = {"num_partitions": partitions, "replication_factor": 1, "configs": dict(configs or {})}
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+        admin.create_topics({name: topic}, wait_for_metadata=True)
+
+
+def end_offsets(bootstrap_servers: str, topic: str) -> dict[int, int]:
+    """Return the next offset to be written in each partition."""
+    with closing(KafkaConsumer(bootstrap_servers=bootstrap_servers)) as consumer:
+        parts = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+        return {part.partition: end for part, end in consumer.end_offsets(parts).items()}
+
+
+def committed_offsets(bootstrap_servers: str, group: str, topic: str) -> dict[int, int]:
+    """Return the offsets that a consumer group has committed in a topic.
+
+    There are none while nobody knows the group, or while its coordinator is not ready.
+    """
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+        try:
+            committed = admin.list_group_offsets(group)[group]
+        except (GroupIdNotFoundError, RetriableError):
+            return {}
+    return {part.partition: at.offset for part, at in committed.items() if part.topic == topic}

@@ -1,0 +1,59 @@
+"""What Spark and broker tests share: one session, and models that do as they are told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.inference.model import ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pyspark.sql import SparkSession
+
+DOUBLES = Path(__file__).parent / "doubles"
+# What the workers, and jobs started as processes, need to import the models of the tests.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(DOUBLES), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """The session of all tests, made as the job makes its own."""
+    from app.settings import Settings  # noqa: PLC0415 - unit tests shall not pay for Spark
+    from app.streaming import session  # noqa: PLC0415
+
+    settings = Settings(
+        spark={
+            "spark.master": "local[2,2]",
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": "2",
+        }
+    )
+    running = session.create(settings)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def model() -> Callable[..., ModelSpec]:
+    """Describe a model of the tests: `model("Upper", match={"lang": "en"})`."""
+
+    def describe(adapter: str, **changes: Any) -> ModelSpec:  # noqa: ANN401 - ModelSpec's fields
+        fields: dict[str, Any] = {
+            "name": adapter.lower(),
+            "version": "1",
+            "adapter": f"example_models:{adapter}",
+            "match": {"lang": "en"},
+            "payload": "text",
+            "result": "answer",
+            "sample": "a sample",
+        }
+        return ModelSpec(**fields | changes)
+
+    return describe

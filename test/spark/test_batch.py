@@ -1,0 +1,109 @@
+"""`tidemill batch` on real files."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.batch import files
+from app.batch.files import Counts
+from app.errors import InputUnreadable, OutputExists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+    from app.inference.model import ModelSpec
+
+LIMIT = 1_000_000
+GOOD = {"text": "hello", "lang": "en", "uuid": "1"}
+
+
+def lines(folder: Path) -> list[bytes]:
+    """Return the lines of all part files."""
+    return [
+        line for part in sorted(folder.glob("part-*")) for line in part.read_bytes().splitlines()
+    ]
+
+
+class TestJsonLines:
+    """Lines in, lines out."""
+
+    def test_every_line_has_an_outcome(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """Results and dead letters lie side by side; a blank line is no message."""
+        source, target = tmp_path / "in.jsonl", tmp_path / "out"
+        source.write_bytes(
+            b"\n".join([json.dumps(GOOD).encode(), b"", b"junk", b"  ", b'{"text": "\xff"}', b""])
+        )
+        counts = files.run(spark, [model("Upper")], str(source), str(target), LIMIT)
+        assert counts == Counts(messages=3, results=1, dead_letters=2)
+        (result,) = lines(target / "outcome=results")
+        assert json.loads(result)["answer"] == "HELLO"
+        junk, binary = map(json.loads, lines(target / "outcome=dead-letters"))
+        assert junk["value"] == "junk"
+        assert junk["headers"]["tidemill.error.class"] == "InvalidJson"
+        assert junk["headers"]["tidemill.source.topic"].endswith("in.jsonl")
+        assert base64.b64decode(binary["value_base64"]) == b'{"text": "\xff"}'
+
+    def test_carriage_returns_and_no_final_newline(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """Files from elsewhere, with CRLF, are read line by line too."""
+        source = tmp_path / "in.jsonl"
+        source.write_bytes(b"\r\n".join([json.dumps(GOOD).encode()] * 2))
+        counts = files.run(spark, [model("Upper")], str(source), str(tmp_path / "out"), LIMIT)
+        assert counts == Counts(2, 2, 0)
+
+
+class TestParquet:
+    """Parquet in, Parquet out."""
+
+    def test_rows_are_messages(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """A row's columns are the fields of its message; a null column is a missing field."""
+        source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
+        frame = spark.createDataFrame([("hi", "en", "1"), (None, "en", "2")], "text string, lang string, uuid string")
+        frame.write.parquet(source)
+        counts = files.run(spark, [model("Upper")], source, target, LIMIT)
+        assert counts == Counts(2, 1, 1)
+        out = spark.read.parquet(target)
+        assert {row.outcome for row in out.collect()} == {"results", "dead-letters"}
+
+    def test_records_as_kafka_has_them(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """With a column `value` the rows are records, their keys and bytes kept."""
+        source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
+        spark.createDataFrame([(b"k", b"\xff\x00")], "key binary, value binary").write.parquet(source)
+        files.run(spark, [model("Upper")], source, target, LIMIT)
+        (row,) = spark.read.parquet(target).collect()
+        assert (bytes(row.key), bytes(row.value), row.outcome) == (b"k", b"\xff\x00", "dead-letters")
+
+
+class TestRefusals:
+    """What cannot be done is said in one line, and nothing is overwritten."""
+
+    def test_no_input(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """A missing input is named."""
+        with pytest.raises(InputUnreadable, match="nowhere"):
+            files.run(spark, [model("Upper")], str(tmp_path / "nowhere"), str(tmp_path / "o"), 1)
+
+    def test_output_is_there(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """An output that exists is left alone."""
+        source, target = tmp_path / "in.jsonl", tmp_path / "out"
+        source.write_text(json.dumps(GOOD))
+        target.mkdir()
+        with pytest.raises(OutputExists):
+            files.run(spark, [model("Upper")], str(source), str(target), LIMIT)

@@ -1,0 +1,165 @@
+"""The transform on a real Spark session."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
+from app.errors import ModelUnavailable
+from app.streaming.lifecycle import translate
+from app.streaming.schemas import OUTCOME, RECORD
+from app.streaming.udfs import predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from app.inference.model import ModelSpec
+
+LIMIT = 1_000_000
+
+
+def value(text: object, lang: str = "en", uuid: str = "1") -> bytes:
+    """Return a message's value."""
+    return json.dumps({"text": text, "lang": lang, "uuid": uuid}).encode()
+
+
+def answered(frame: DataFrame, *specs: ModelSpec) -> DataFrame:
+    """Apply the transform."""
+    return frame.transform(
+        predictions(specs, results="good", dead_letters="bad", max_result_bytes=LIMIT)
+    )
+
+
+class TestAnyFrame:
+    """The transform is for any DataFrame."""
+
+    def test_only_value_is_needed(
+        self, spark: SparkSession, model: Callable[..., ModelSpec]
+    ) -> None:
+        """A frame with nothing but values gets outcomes, with no header about a source."""
+        frame = spark.createDataFrame([(value("hello"),), (b"junk",)], "value binary")
+        rows = answered(frame, model("Upper")).collect()
+        assert [row.topic for row in rows] == ["good", "bad"]
+        assert json.loads(rows[0].value)["answer"] == "HELLO"
+        assert {header.key for header in rows[0].headers} == {"tidemill.model"}
+        assert bytes(rows[1].value) == b"junk"
+
+    def test_schema(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
+        """Outcomes have the schema that the Kafka sink takes."""
+        frame = spark.createDataFrame([], RECORD)
+        assert answered(frame, model("Upper")).schema == OUTCOME
+
+    def test_source_travels(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
+        """Key and headers pass through; where the record came from joins them, after them."""
+        frame = spark.sql(
+            """SELECT binary('k') key, binary('junk') value, 't' topic, 3 partition, 42L offset,
+            timestamp_millis(1700000000123) timestamp,
+            array(named_struct('key', 'a', 'value', binary('1')),
+                  named_struct('key', 'n', 'value', CAST(NULL AS BINARY))) headers"""
+        )
+        (row,) = answered(frame, model("Upper")).collect()
+        assert bytes(row.key) == b"k"
+        headers = [(h.key, h.value and bytes(h.value).decode()) for h in row.headers]
+        assert headers[:2] == [("a", "1"), ("n", None)]
+        assert headers[2:6] == [
+            ("tidemill.source.topic", "t"),
+            ("tidemill.source.partition", "3"),
+            ("tidemill.source.offset", "42"),
+            ("tidemill.source.timestamp", "1700000000123"),
+        ]
+        assert dict(headers)["tidemill.error.class"] == "InvalidJson"
+
+    def test_order_within_a_partition(
+        self, spark: SparkSession, model: Callable[..., ModelSpec]
+    ) -> None:
+        """Rows leave in the order they came, over several Arrow batches, models and failures."""
+        texts = ["raise" if i % 7 == 0 else f"text {i}" for i in range(1000)]
+        rows = [(value(t, "en" if i % 3 else "fr", str(i)),) for i, t in enumerate(texts)]
+        frame = spark.createDataFrame(rows, "value binary").coalesce(1)
+        specs = [model("Upper"), model("Upper", name="other", match={"lang": "fr"})]
+        out = answered(frame, *specs).collect()
+        assert [json.loads(bytes(row.value))["uuid"] for row in out] == [
+            str(i) for i in range(1000)
+        ]
+
+
+class TestWorkers:
+    """A worker process loads a model once."""
+
+    def test_once_over_micro_batches(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """Micro-batches come and go; each worker process loads the model once, and keeps it."""
+        log, source = tmp_path / "loads", tmp_path / "in"
+        source.mkdir()
+        spec = model("Witness", options={"log": str(log)})
+        frame = spark.readStream.text(str(source)).selectExpr("CAST(value AS BINARY) value")
+        query = (
+            answered(frame, spec)
+            .writeStream.format("memory")
+            .queryName("witness")
+            .option("checkpointLocation", str(tmp_path / "checkpoint"))
+            .start()
+        )
+        try:
+            for number in range(5):
+                (source / f"{number}.jsonl").write_bytes(value("hello", uuid=str(number)))
+                query.processAllAvailable()
+            batches = query.lastProgress["batchId"] + 1
+        finally:
+            query.stop()
+        said = [
+            json.loads(bytes(row.value))["answer"]
+            for row in spark.sql("SELECT value FROM witness").collect()
+        ]
+        loads = log.read_text().split()
+        assert (len(said), batches) == (5, 5)
+        assert len(loads) == len(set(loads)), "a process loaded the model twice"
+        assert {str(answer["pid"]) for answer in said} == set(loads)
+        assert len(loads) < batches
+
+    def test_thread_limit(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """The numeric libraries of a worker are held to the threads that the settings give."""
+        frame = spark.createDataFrame([(value("hello"),)], "value binary")
+        spec = model("Witness", options={"log": str(tmp_path / "loads")})
+        (row,) = answered(frame, spec).collect()
+        assert json.loads(bytes(row.value))["answer"]["threads"] == "1"
+
+
+class TestOutage:
+    """An outage of the model is not bad input."""
+
+    def test_task_fails(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
+        """A model that fails on its sample too fails the task, by its name here."""
+        frame = spark.createDataFrame([(value("hello"),)], "value binary")
+        with pytest.raises(PySparkException) as caught:
+            answered(frame, model("Broken")).collect()
+        error = translate(caught.value, "checkpoint")
+        assert isinstance(error, ModelUnavailable)
+        assert "broken:1 fails on its own sample" in str(error)
+        assert "\n" not in str(error)
+
+    def test_hung_worker_is_ended(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """A worker that gives nothing back for the idle time-out is ended; its task fails."""
+        key = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
+        before: Any = spark.conf.get(key)
+        spark.conf.set(key, "2")
+        try:
+            frame = spark.createDataFrame([(value("hello"),)], "value binary")
+            spec = model("Hanging", options={"until": str(tmp_path / "never")})
+            with pytest.raises(Py4JJavaError) as caught:
+                answered(frame, spec).collect()
+        finally:
+            spark.conf.set(key, before)
+        assert "idle timeout (timeout: 2 seconds)" in str(translate(caught.value, "checkpoint"))

@@ -1,0 +1,52 @@
+"""What every unit test stands on: no settings from outside, no logging left behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import pytest
+import structlog
+
+from app.inference.model import ModelSpec
+from app.logs import QUIET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# No deadline: a busy machine is no failure.
+hypothesis.settings.register_profile("unit", deadline=None, max_examples=60)
+hypothesis.settings.load_profile("unit")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take Tidemill's variables out of the environment."""
+    for variable in list(os.environ):
+        if variable.upper().startswith("TIDEMILL__"):
+            monkeypatch.delenv(variable)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Undo what a test configures of logging."""
+    loggers = [logging.getLogger(name) for name in (None, *QUIET)]
+    handlers, levels = list(loggers[0].handlers), [logger.level for logger in loggers]
+    yield
+    loggers[0].handlers[:] = handlers
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def make_spec() -> Callable[..., ModelSpec]:
+    """Make an entry: `make_spec(name="a", match={"lang": "en"})`, the rest with small values."""
+
+    def make(**fields: Any) -> ModelSpec:  # noqa: ANN401 - fields of many types
+        small = {"name": "m", "version": "1", "adapter": "x:Y", "sample": "sample", "result": "out"}
+        return ModelSpec(**{**small, **fields})
+
+    return make

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue, PredictionFailed
+from app.inference.codec import (
+    MAX_ERROR_BYTES,
+    compact,
+    decode_fields,
+    decode_text,
+    encode_headers,
+    encode_result,
+    record_size,
+)
+from app.inference.message import Failure, Message, Prediction
+
+HEADERS = st.lists(
+    st.tuples(st.text(st.characters(codec="utf-8")), st.none() | st.binary(max_size=300)),
+    max_size=5,
+)
+
+
+class TestDecodeText:
+    """A value becomes text, or an error that says why not."""
+
+    def test_utf8(self) -> None:
+        """UTF-8 is decoded, characters beyond the basic plane too."""
+        assert decode_text("Zoë 🌊".encode()) == "Zoë 🌊"
+
+    def test_null(self) -> None:
+        """A tombstone is an error of its own."""
+        with pytest.raises(NullValue):
+            decode_text(None)
+
+    def test_empty(self) -> None:
+        """An empty value is text, not a tombstone."""
+        assert decode_text(b"") == ""
+
+    @pytest.mark.parametrize("value", [b"a\xff", b"a\xed\xa0\x80", b"a\xc3"])
+    def test_not_utf8(self, value: bytes) -> None:
+        """Wrong bytes, encoded surrogates and half characters are refused, with their place."""
+        with pytest.raises(InvalidUtf8, match="at byte 1"):
+            decode_text(value)
+
+
+class TestDecodeFields:
+    """Only a JSON object has fields."""
+
+    def test_object(self) -> None:
+        """An object's members are the fields."""
+        assert decode_fields(' {"a": 1, "b": null} ') == {"a": 1, "b": None}
+
+    @pytest.mark.parametrize("text", ["[]", "1", "null", '"text"', "true"])
+    def test_other_values(self, text: str) -> None:
+        """Any other JSON value is refused."""
+        with pytest.raises(InvalidJson, match="it is a "):
+            decode_fields(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "{", '{"a": NaN}', "{'a': 1}", '{"a": 1,}', '{"a": "\x01"}', '{"a": 1e999}', "\ufeff{}"],
+    )
+    def test_not_json(self, text: str) -> None:
+        """What other parsers let pass is refused too."""
+        with pytest.raises(InvalidJson):
+            decode_fields(text)
+
+    @pytest.mark.parametrize("text", [r'{"a": "\ud800"}', r'{"a": "\udc00x"}', r'{"\ud800": 1}'])
+    def test_lone_surrogates(self, text: str) -> None:
+        """An escaped half of a surrogate pair, which no UTF-8 can carry, is refused."""
+        with pytest.raises(InvalidJson):
+            decode_fields(text)
+
+    def test_nested_too_deeply(self) -> None:
+        """Nesting beyond the parser's depth is an error of the message."""
+        with pytest.raises(InvalidJson):
+            decode_fields('{"a":' + "[" * 100_000)
+
+    @given(st.text())
+    def test_any_text(self, text: str) -> None:
+        """Any text gives fields or that one error."""
+        try:
+            assert isinstance(decode_fields(text), dict)
+        except InvalidJson:
+            pass
+
+
+class TestCompact:
+    """A model's output is one JSON value on one line."""
+
+    @pytest.mark.parametrize(
+        ("output", "expected"),
+        [
+            (' [ 1 ,\n 2 ] ', "[1,2]"),
+            ('{"a" : "b c"}', '{"a":"b c"}'),
+            ("null", "null"),
+            ('"é"', '"é"'),
+            ("1e999", "1e999"),
+        ],
+    )
+    def test_json(self, output: str, expected: str) -> None:
+        """White space between tokens goes, all else stays as it is."""
+        assert compact(output) == expected
+
+    @pytest.mark.parametrize("output", ["", "ham", "1 2", "NaN", "[1,]", '"\n"', '"\ud800"', "[" * 99_999])
+    def test_not_json(self, output: str) -> None:
+        """Text that is not one JSON value is refused."""
+        with pytest.raises(InvalidOutput):
+            compact(output)
+
+    @pytest.mark.parametrize("output", [None, b"[]", [], 1, {"a": 1}])
+    def test_not_text(self, output: Any) -> None:  # noqa: ANN401 - what a model may return
+        """Any other type is refused by its name."""
+        with pytest.raises(InvalidOutput, match=f"it is {type(output).__name__}, not text"):
+            compact(output)
+
+    def test_subclass_of_str(self) -> None:
+        """A kind of text, as numpy.str_ is one, is text."""
+
+        class Text(str):
+            __slots__ = ()
+
+        assert compact(Text("[1, 2]")) == "[1,2]"
+
+    @given(st.text())
+    @example('{"a": "\x00"}')
+    def test_one_line(self, output: str) -> None:
+        """Whatever passes is JSON for other parsers too, and holds no line break."""
+        try:
+            text = compact(output)
+        except InvalidOutput:
+            return
+        json.loads(text)
+        assert "\n" not in text
+
+
+class TestEncodeResult:
+    """A result is the envelope around the model's output."""
+
+    def encode(self, start: float, end: float, output: str = "[1, 2]") -> bytes:
+        """Encode with everything but times and output fixed."""
+        return encode_result({"uuid": None, "lang": "en"}, "ner", output, "m:1", (start, end))
+
+    def test_fields(self) -> None:
+        """All fields are there, echoed ones first, in one order, without white space."""
+        assert self.encode(1700000000.0, 1700000000.25) == (
+            b'{"uuid":null,"lang":"en","ner":[1,2],"model":"m:1",'
+            b'"ts_start":"2023-11-14T22:13:20.000Z","ts_end":"2023-11-14T22:13:20.250Z",'
+            b'"process_time":0.25,"error_message":null}'
+        )
+
+    @pytest.mark.parametrize(
+        ("seconds", "expected"),
+        [
+            (0.0, "1970-01-01T00:00:00.000Z"),
+            (1e9, "2001-09-09T01:46:40.000Z"),
+            (1700000000.1239, "2023-11-14T22:13:20.123Z"),
+        ],
+    )
+    def test_times(self, seconds: float, expected: str) -> None:
+        """Times are UTC, ISO 8601, always with three digits of milliseconds."""
+        assert json.loads(self.encode(seconds, seconds))["ts_start"] == expected
+
+    def test_clock_set_back(self) -> None:
+        """A clock that was set back gives no negative time."""
+        assert json.loads(self.encode(10.0, 9.0))["process_time"] == 0.0
+
+    def test_wrong_output(self) -> None:
+        """An output that is no JSON spoils no envelope."""
+        with pytest.raises(InvalidOutput):
+            self.encode(0, 0, '1, "model": 2')
+
+
+class TestEncodeHeaders:
+    """The added headers say where an outcome is from."""
+
+    MESSAGE = Message(
+        b"v", headers=(("a", b"1"), ("tidemill.model", b"old"), ("a", None)),
+        topic="t", partition=0, offset=0, timestamp=1700000000123,
+    )  # fmt: skip
+
+    def test_prediction(self) -> None:
+        """Incoming headers come first and unchanged, repeated names and nulls too."""
+        assert encode_headers(self.MESSAGE, Prediction(b"{}", "m:1")) == [
+            ("a", b"1"),
+            ("tidemill.model", b"old"),
+            ("a", None),
+            ("tidemill.source.topic", b"t"),
+            ("tidemill.source.partition", b"0"),
+            ("tidemill.source.offset", b"0"),
+            ("tidemill.source.timestamp", b"1700000000123"),
+            ("tidemill.model", b"m:1"),
+        ]
+
+    def test_failure(self) -> None:
+        """A dead letter's headers end with the error's class and message."""
+        headers = encode_headers(self.MESSAGE, Failure(NullValue(), "m:1"))
+        assert headers[-2:] == [
+            ("tidemill.error.class", b"NullValue"),
+            ("tidemill.error.message", b"the record's value is null"),
+        ]
+
+    def test_unknown_parts(self) -> None:
+        """What a source or a failure does not know is left out."""
+        headers = encode_headers(Message(b"v", topic="file"), Failure(NullValue()))
+        assert [name for name, _ in headers] == [
+            "tidemill.source.topic",
+            "tidemill.error.class",
+            "tidemill.error.message",
+        ]
+
+    @given(st.text(), st.integers(0, 4))
+    @example("🌊" * 600, 0)
+    @example("\ud800" * 2000, 0)
+    def test_clipped(self, text: str, repeat: int) -> None:
+        """An error's message is valid UTF-8 of at most 1 KiB and never ends in half a character."""
+        said = "x" * repeat + text * 40
+        *_, (_, value) = encode_headers(Message(None), Failure(PredictionFailed(ValueError(said))))
+        assert value is not None
+        assert len(value) <= MAX_ERROR_BYTES == 1024
+        whole = f"ValueError: {said}" if said else "ValueError"
+        assert whole.encode(errors="replace").decode().startswith(value.decode())
+
+    def test_clipped_as_late_as_possible(self) -> None:
+        """As much of the message is kept as fits."""
+        failure = Failure(PredictionFailed(ValueError("🌊" * 600)))
+        *_, (_, value) = encode_headers(Message(None), failure)
+        assert len(value or b"") == 1024
+
+
+def varint(number: int) -> int:
+    """Return the bytes of a zigzag variable-length integer."""
+    zigzag = (number << 1) ^ (number >> 31)
+    return max(1, -(-zigzag.bit_length() // 7))
+
+
+def sized(part: bytes | None) -> int:
+    """Return the bytes of a part with its length before it: -1 for none."""
+    return varint(-1) if part is None else varint(len(part)) + len(part)
+
+
+def kafka_bytes(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]) -> int:
+    """Return the bytes of a batch of one record in Kafka's format, version 2.
+
+    https://kafka.apache.org/documentation/#recordbatch
+    """
+    body = 1 + varint(0) + varint(0) + sized(key) + sized(value) + varint(len(headers))
+    body += sum(sized(name.encode()) + sized(content) for name, content in headers)
+    return 61 + varint(body) + body
+
+
+class TestRecordSize:
+    """The size that results are held to is never less than Kafka's own."""
+
+    @given(st.none() | st.binary(max_size=9000), st.none() | st.binary(max_size=9000), HEADERS)
+    def test_enough(
+        self, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
+    ) -> None:
+        """It covers what the record format takes, with little to spare."""
+        size = record_size(key, value, headers)
+        least = kafka_bytes(key, value, headers)
+        assert least <= size <= least + 26 + 5 * (2 + 2 * len(headers))
+
+    def test_as_kafka_counts(self) -> None:
+        """It is the sum that Kafka's producer compares with max.request.size."""
+        assert record_size(b"k", b"vv", [("é", None)]) == 61 + 21 + 5 + (5 + 1) + (5 + 2) + (5 + 2) + 5

@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.errors import (
+    InputTooLong,
+    InvalidJson,
+    InvalidModels,
+    InvalidUtf8,
+    MissingField,
+    NoModel,
+    NullValue,
+    ResultTooLarge,
+    WrongType,
+)
+from app.inference.codec import encode_headers, record_size
+from app.inference.message import Failure, Message, Prediction
+from app.inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.inference.model import ModelSpec
+
+    MakeSpec = Callable[..., ModelSpec]
+
+LIMIT = 1_000_000
+
+
+class Upper:
+    """Answer in capitals; remember each call."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        self.calls.append(inputs)
+        return [json.dumps(text.upper()) for text in inputs]
+
+
+class Ticking:
+    """A clock that is a second and a quarter later at each look."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the time; let it pass."""
+        self.now += 1.25
+        return self.now - 1.25
+
+
+def message(text: object = "hi", lang: object = "en", **rest: Any) -> Message:  # noqa: ANN401
+    """Make a message as the shipped models read it."""
+    return Message(json.dumps({"text": text, "lang": lang, "uuid": f"u-{text}"}).encode(), **rest)
+
+
+@pytest.fixture
+def model() -> Upper:
+    """Return the model that all entries have."""
+    return Upper()
+
+
+@pytest.fixture
+def specs(make_spec: MakeSpec) -> list[ModelSpec]:
+    """An English and a French entry."""
+    return [
+        make_spec(name=lang, match={"lang": lang}, payload="text", max_chars=10, max_batch_size=3)
+        for lang in ("en", "fr")
+    ]
+
+
+@pytest.fixture
+def loaded() -> list[str]:
+    """Return the ids that were asked of the loader."""
+    return []
+
+
+@pytest.fixture
+def predictor(specs: list[ModelSpec], model: Upper, loaded: list[str]) -> Predictor:
+    """A predictor over both entries, with a clock of its own."""
+
+    def load(spec: ModelSpec) -> Upper:
+        loaded.append(spec.id)
+        return model
+
+    return Predictor(specs, load, clock=Ticking(), max_result_bytes=LIMIT)
+
+
+def predicted(outcome: object) -> dict[str, Any]:
+    """Return the fields of a result."""
+    assert isinstance(outcome, Prediction), outcome
+    fields: dict[str, Any] = json.loads(outcome.value)
+    return fields
+
+
+def failed(outcome: object) -> Failure:
+    """Return the failure that an outcome must be."""
+    assert isinstance(outcome, Failure), outcome
+    return outcome
+
+
+class TestResult:
+    """A message that a model answers becomes a result."""
+
+    def test_envelope(self, predictor: Predictor) -> None:
+        """Echoed fields, the output under the entry's name, the model and exact times."""
+        assert predictor.predict([message("hi")]) == [
+            Prediction(
+                b'{"uuid":"u-hi","lang":"en","out":"HI","model":"en:1",'
+                b'"ts_start":"2023-11-14T22:13:20.000Z","ts_end":"2023-11-14T22:13:21.250Z",'
+                b'"process_time":1.25,"error_message":null}',
+                "en:1",
+            )
+        ]
+
+    def test_nothing(self, predictor: Predictor) -> None:
+        """No messages, no outcomes."""
+        assert predictor.predict([]) == []
+
+    def test_order(self, predictor: Predictor) -> None:
+        """Outcomes keep the order of the messages, whichever model answers."""
+        texts = [f"t{number}" for number in range(20)]
+        messages = [message(text, ("en", "fr")[i % 3 == 0]) for i, text in enumerate(texts)]
+        results = [predicted(outcome) for outcome in predictor.predict(messages)]
+        assert [result["out"] for result in results] == [text.upper() for text in texts]
+        assert [result["lang"] for result in results] == [
+            ("en", "fr")[i % 3 == 0] for i in range(20)
+        ]
+
+    def test_same_messages(self, predictor: Predictor) -> None:
+        """Equal messages have an outcome each."""
+        assert len({o.value for o in predictor.predict([message()] * 3)}) == 1  # type: ignore[union-attr]
+
+
+class TestFailure:
+    """A message that cannot be answered says why, and the others are answered."""
+
+    @pytest.mark.parametrize(
+        ("value", "error", "chosen"),
+        [
+            (None, NullValue, None),
+            (b"\xff", InvalidUtf8, None),
+            (b"ham", InvalidJson, None),
+            (b"[]", InvalidJson, None),
+            (b'{"text":"a","uuid":"u"}', MissingField, None),
+            (b'{"text":"a","uuid":"u","lang":7}', WrongType, None),
+            (b'{"text":"a","uuid":"u","lang":"xx"}', NoModel, None),
+            (b'{"uuid":"u","lang":"fr"}', MissingField, "fr:1"),
+            (b'{"text":["a"],"uuid":"u","lang":"fr"}', WrongType, "fr:1"),
+            (b'{"text":"a","lang":"fr"}', MissingField, "fr:1"),
+            (b'{"text":"a","uuid":1,"lang":"fr"}', WrongType, "fr:1"),
+            (b'{"text":"eleven char","uuid":"u","lang":"fr"}', InputTooLong, "fr:1"),
+        ],
+    )
+    def test_bad_message(
+        self, predictor: Predictor, value: bytes | None, error: type, chosen: str | None
+    ) -> None:
+        """The error has a class of its own, with the model where one was chosen."""
+        before, outcome, after = predictor.predict([message("a"), Message(value), message("b")])
+        assert type(failed(outcome).error) is error
+        assert failed(outcome).model == chosen
+        assert predicted(before)["out"] == "A"
+        assert predicted(after)["out"] == "B"
+
+    def test_length_in_characters(self, predictor: Predictor) -> None:
+        """The longest input is counted in characters, not in bytes, and still answered."""
+        first, second = predictor.predict([message("🌊" * 10), message("🌊" * 11)])
+        assert predicted(first)["out"] == "🌊" * 10
+        assert str(failed(second).error) == "the input has 11 characters, the model takes 10"
+
+
+class TestBatching:
+    """Each model gets its own messages, as many at a time as its entry allows."""
+
+    def test_max_batch_size(self, predictor: Predictor, model: Upper) -> None:
+        """No call has more inputs, and all but the last are full."""
+        predictor.predict([message(str(number)) for number in range(8)])
+        assert model.calls == [["0", "1", "2"], ["3", "4", "5"], ["6", "7"]]
+
+    def test_apart(self, predictor: Predictor, model: Upper) -> None:
+        """A batch holds the inputs of one model only."""
+        predictor.predict([message("a"), message("b", "fr"), message("c"), message("d", "fr")])
+        assert model.calls == [["a", "c"], ["b", "d"]]
+
+    def test_times_of_a_batch(self, predictor: Predictor) -> None:
+        """Messages of one call share its times; those of the next have later ones."""
+        results = [predicted(o) for o in predictor.predict([message(str(n)) for n in range(4)])]
+        starts = [result["ts_start"] for result in results]
+        assert starts[0] == starts[1] == starts[2] < starts[3]
+        assert {result["process_time"] for result in results} == {1.25}
+
+
+class TestLoading:
+    """A model is asked of the loader only when a message needs it."""
+
+    def test_not_at_start(self, predictor: Predictor, loaded: list[str]) -> None:
+        """Making a predictor loads nothing."""
+        assert loaded == []
+
+    def test_only_the_one_needed(self, predictor: Predictor, loaded: list[str]) -> None:
+        """The other model stays unloaded."""
+        predictor.predict([message(lang="fr")])
+        assert set(loaded) == {"fr:1"}
+
+    @pytest.mark.parametrize("value", [None, b"\xff", b"{", b'{"lang":"xx"}', b'{"lang":"en"}'])
+    def test_nothing_readable(
+        self, predictor: Predictor, loaded: list[str], value: bytes | None
+    ) -> None:
+        """A batch without a readable message touches no model."""
+        assert len(predictor.predict([Message(value)] * 5)) == 5
+        assert loaded == []
+
+    def test_nothing_short_enough(
+        self, predictor: Predictor, loaded: list[str], model: Upper
+    ) -> None:
+        """Neither does a batch of inputs that are all too long."""
+        outcomes = predictor.predict([message("x" * 11)] * 5)
+        assert {type(failed(outcome).error) for outcome in outcomes} == {InputTooLong}
+        assert loaded == model.calls == []
+
+    def test_duplicates(self, make_spec: MakeSpec) -> None:
+        """Two entries for the same messages are refused at once."""
+        with pytest.raises(InvalidModels):
+            Predictor([make_spec()] * 2, lambda _: Upper(), clock=Ticking(), max_result_bytes=LIMIT)
+
+
+class TestResultSize:
+    """A result that the producer may not send is a dead letter."""
+
+    MESSAGE = message("hi", key=b"key", headers=(("h", b"x" * 100),), topic="t", offset=7)
+
+    def answer(self, spec: ModelSpec, limit: int) -> Prediction | Failure:
+        """Answer one message under a limit."""
+        predictor = Predictor([spec], lambda _: Upper(), clock=Ticking(), max_result_bytes=limit)
+        return predictor.predict([self.MESSAGE])[0]
+
+    def test_limit(self, specs: list[ModelSpec]) -> None:
+        """A record of just the limit, key and headers counted, passes; a byte less does not."""
+        result = self.answer(specs[0], LIMIT)
+        assert isinstance(result, Prediction)
+        headers = encode_headers(self.MESSAGE, result)
+        size = record_size(self.MESSAGE.key, result.value, headers)
+        assert self.answer(specs[0], size) == result
+        refused = failed(self.answer(specs[0], size - 1))
+        assert isinstance(refused.error, ResultTooLarge)
+        assert str(refused.error) == (
+            f"the result takes {size} bytes, the producer sends at most {size - 1}"
+        )
+        assert refused.model == "en:1"
+
+    def test_no_outage(self, specs: list[ModelSpec], model: Upper) -> None:
+        """A batch of nothing but too large results is no sign of a broken model."""
+        predictor = Predictor(specs, lambda _: model, clock=Ticking(), max_result_bytes=10)
+        outcomes = predictor.predict([message("a"), message("b")])
+        assert {type(failed(outcome).error) for outcome in outcomes} == {ResultTooLarge}
+        assert model.calls == [["a", "b"]]
+
+
+class TestWholeValue:
+    """An entry without a payload field takes the whole value."""
+
+    def predictor(self, model: Upper, *specs: ModelSpec) -> Predictor:
+        """Make a predictor over some entries."""
+        return Predictor(specs, lambda _: model, clock=Ticking(), max_result_bytes=LIMIT)
+
+    @pytest.mark.parametrize("value", ["", "ham", "{", '{"uuid":"u"}', "a\nb\x00", "Zoë"])
+    def test_any_text(self, make_spec: MakeSpec, model: Upper, value: str) -> None:
+        """Where it matches every message, values need not be JSON, and there is no uuid."""
+        (outcome,) = self.predictor(model, make_spec()).predict([Message(value.encode())])
+        assert model.calls == [[value]]
+        assert predicted(outcome)["out"] == value.upper()
+        assert predicted(outcome)["uuid"] is None
+
+    @pytest.mark.parametrize(("value", "error"), [(None, NullValue), (b"\xff", InvalidUtf8)])
+    def test_text_still(
+        self, make_spec: MakeSpec, model: Upper, value: bytes | None, error: type
+    ) -> None:
+        """A value must be UTF-8 all the same."""
+        (outcome,) = self.predictor(model, make_spec()).predict([Message(value)])
+        assert type(failed(outcome).error) is error
+
+    def test_with_match(self, make_spec: MakeSpec, model: Upper) -> None:
+        """Where it matches on a field, the value is JSON and reaches the model unchanged."""
+        value = '{ "kind":"raw",\t"uuid" : "u" }'
+        (outcome,) = self.predictor(model, make_spec(match={"kind": "raw"})).predict(
+            [Message(value.encode())]
+        )
+        assert model.calls == [[value]]
+        assert predicted(outcome)["uuid"] == "u"
+        assert predicted(outcome)["kind"] == "raw"

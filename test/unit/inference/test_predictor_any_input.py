@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import MessageError
+from app.inference.codec import encode_headers, record_size
+from app.inference.message import Failure, Message, Prediction
+from app.inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.inference.model import ModelSpec
+
+LIMIT = 700
+# Lone surrogates too: JSON can write them, UTF-8 cannot.
+TEXT = st.text(max_size=30) | st.text("!?%*é🌊\ud800", max_size=3)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+LIKELY = st.fixed_dictionaries(
+    {},
+    optional={
+        "text": TEXT | JSON,
+        "lang": st.sampled_from(["en", "fr", "xx"]) | JSON,
+        "uuid": TEXT | JSON,
+        "more": JSON,
+    },
+)
+VALUE = st.one_of(
+    st.none(),
+    st.binary(max_size=40),
+    JSON.map(lambda value: json.dumps(value).encode()),
+    LIKELY.map(lambda value: json.dumps(value).encode()),
+    LIKELY.map(lambda value: json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")),
+)
+MESSAGE = st.builds(
+    Message,
+    VALUE,
+    key=st.none() | st.binary(max_size=40),
+    headers=st.lists(
+        st.tuples(st.text(st.characters(codec="utf-8"), max_size=9), st.none() | st.binary()),
+        max_size=3,
+    ).map(tuple),
+    topic=st.none() | st.just("t"),
+    partition=st.none() | st.integers(0, 9),
+    offset=st.none() | st.integers(0, 2**63 - 1),
+    timestamp=st.none() | st.integers(-1, 2**62),
+)
+
+
+class Moody:
+    """Fail in many ways, each time in the same one for the same input."""
+
+    def predict_all(self, inputs: list[str]) -> list[Any]:
+        """Answer, or not."""
+        if any("!" in text for text in inputs):
+            raise KeyError(inputs)
+        if any("*" in text for text in inputs):
+            return ["1"] * (len(inputs) + 1)
+        outputs: list[Any] = [json.dumps({"length": len(text)}) for text in inputs]
+        for index, text in enumerate(inputs):
+            if "?" in text:
+                outputs[index] = "no JSON"
+            if "%" in text:
+                outputs[index] = None
+            if "é" in text:
+                outputs[index] = json.dumps("x" * LIMIT)
+        inputs.clear()
+        return outputs
+
+
+@pytest.fixture(scope="session")
+def predict(make_spec: Callable[..., ModelSpec]) -> Callable[[list[Message]], list[Any]]:
+    """Answer messages with two moody models of different kinds."""
+    specs = [
+        make_spec(name="en", match={"lang": "en"}, payload="text", max_batch_size=3, max_chars=20),
+        make_spec(name="fr", match={"lang": "fr"}, max_batch_size=2),
+    ]
+    return Predictor(specs, lambda _: Moody(), clock=lambda: 0.0, max_result_bytes=LIMIT).predict
+
+
+class TestAnyInput:
+    """Whatever comes in, each message has one outcome, at its own place."""
+
+    @given(st.lists(MESSAGE, max_size=12))
+    def test_one_outcome_each(
+        self, predict: Callable[[list[Message]], list[Any]], messages: list[Message]
+    ) -> None:
+        """Nothing raises, and every outcome is a sound result or a failure that says why."""
+        outcomes = predict(messages)
+        assert len(outcomes) == len(messages)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            headers = encode_headers(message, outcome)
+            assert tuple(headers[: len(message.headers)]) == message.headers
+            if isinstance(outcome, Failure):
+                assert isinstance(outcome.error, MessageError)
+                assert str(outcome.error)
+            else:
+                assert isinstance(outcome, Prediction)
+                result = json.loads(outcome.value)
+                assert result["uuid"] == json.loads(message.value or b"")["uuid"]
+                assert record_size(message.key, outcome.value, headers) <= LIMIT
+
+    @given(st.lists(MESSAGE, max_size=8))
+    def test_company_changes_nothing(
+        self, predict: Callable[[list[Message]], list[Any]], messages: list[Message]
+    ) -> None:
+        """A message comes to the same alone as among others."""
+        for message, outcome in zip(messages, predict(messages), strict=True):
+            (alone,) = predict([message])
+            assert type(alone) is type(outcome)
+            assert encode_headers(message, alone) == encode_headers(message, outcome)
+            assert getattr(alone, "value", None) == getattr(outcome, "value", None)
+
+    @given(st.lists(MESSAGE, max_size=8))
+    def test_whole_values(
+        self, make_spec: Callable[..., ModelSpec], messages: list[Message]
+    ) -> None:
+        """The same holds where values need not be JSON."""
+        predictor = Predictor(
+            [make_spec()], lambda _: Moody(), clock=lambda: 0.0, max_result_bytes=LIMIT
+        )
+        assert len(predictor.predict(messages)) == len(messages)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.errors import InvalidOutput, ModelUnavailable, PredictionFailed, WrongOutputCount
+from app.inference.message import Failure, Message, Prediction
+from app.inference.predictor import Predictor, probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.inference.model import ModelSpec
+
+    MakeSpec = Callable[..., ModelSpec]
+
+
+class Picky:
+    """Answer only some inputs: raise, or give no JSON, for the others."""
+
+    def __init__(self, answered: set[str], *, raises: bool = True) -> None:
+        self.answered = answered
+        self.raises = raises
+        self.calls: list[list[str]] = []
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        self.calls.append(inputs)
+        if self.raises and not set(inputs) <= self.answered:
+            raise ConnectionError("away")
+        return ['"ok"' if text in self.answered else "no JSON" for text in inputs]
+
+
+def zero() -> float:
+    """Stand still."""
+    return 0.0
+
+
+def predict(model: Picky, spec: ModelSpec, *texts: str) -> list[Prediction | Failure]:
+    """Answer texts as whole values."""
+    predictor = Predictor([spec], lambda _: model, clock=zero, max_result_bytes=10_000)
+    return predictor.predict([Message(text.encode()) for text in texts])
+
+
+@pytest.fixture(params=[True, False], ids=["raises", "no JSON"])
+def raises(request: pytest.FixtureRequest) -> bool:
+    """The two ways to fail."""
+    return bool(request.param)
+
+
+class TestOutage:
+    """A model that fails on everything, its own sample too, is away: nothing is dead-lettered."""
+
+    def test_batch(self, make_spec: MakeSpec, raises: bool) -> None:
+        """A whole batch raises, and the error names the model."""
+        with pytest.raises(ModelUnavailable, match="model m:1 fails on its own sample") as caught:
+            predict(Picky(set(), raises=raises), make_spec(), "a", "b", "c")
+        expected = PredictionFailed if raises else InvalidOutput
+        assert isinstance(caught.value.__cause__, expected)
+
+    def test_one_message(self, make_spec: MakeSpec, raises: bool) -> None:
+        """So does a batch of one."""
+        with pytest.raises(ModelUnavailable):
+            predict(Picky(set(), raises=raises), make_spec(), "a")
+
+    def test_with_unreadable_messages(self, make_spec: MakeSpec) -> None:
+        """Messages that never reach the model say nothing of it."""
+        predictor = Predictor(
+            [make_spec()], lambda _: Picky(set()), clock=zero, max_result_bytes=10_000
+        )
+        with pytest.raises(ModelUnavailable):
+            predictor.predict([Message(None), Message(b"a"), Message(b"\xff")])
+
+    def test_one_of_two_models(self, make_spec: MakeSpec) -> None:
+        """One model's outage is enough, whatever the other answers."""
+        models = {"a": Picky({"sample", "x"}), "b": Picky(set())}
+        specs = [make_spec(name=name, match={"n": name}, payload="text") for name in models]
+        predictor = Predictor(
+            specs, lambda spec: models[spec.name], clock=zero, max_result_bytes=10_000
+        )
+        messages = [
+            Message(json.dumps({"n": name, "text": "x", "uuid": "u"}).encode()) for name in models
+        ]
+        with pytest.raises(ModelUnavailable, match="model b:1"):
+            predictor.predict(messages)
+
+
+class TestBadInput:
+    """A model that answers its sample is not to blame."""
+
+    def test_all_rows_fail(self, make_spec: MakeSpec, raises: bool) -> None:
+        """A batch of nothing but bad inputs becomes dead letters."""
+        outcomes = predict(Picky({"sample"}, raises=raises), make_spec(), "a", "b", "c")
+        assert [type(outcome) for outcome in outcomes] == [Failure] * 3
+
+    def test_some_rows_fail(self, make_spec: MakeSpec, raises: bool) -> None:
+        """Where one row is answered the sample is not even tried."""
+        model = Picky({"b"}, raises=raises)
+        outcomes = predict(model, make_spec(), "a", "b", "c")
+        assert [type(outcome) for outcome in outcomes] == [Failure, Prediction, Failure]
+        assert ["sample"] not in model.calls
+
+    def test_first_batch_fails(self, make_spec: MakeSpec, raises: bool) -> None:
+        """Each batch is judged by itself: a bad one among good ones becomes dead letters."""
+        model = Picky({"sample", "c", "d"}, raises=raises)
+        outcomes = predict(model, make_spec(max_batch_size=2), "a", "b", "c", "d")
+        assert [type(outcome) for outcome in outcomes] == [Failure] * 2 + [Prediction] * 2
+
+    def test_sample_tried_once(self, make_spec: MakeSpec) -> None:
+        """One call tells bad input from an outage."""
+        model = Picky({"sample"})
+        predict(model, make_spec(), "a", "b")
+        assert model.calls.count(["sample"]) == 1
+
+
+class TestProbe:
+    """The sample tells whether a model works."""
+
+    def test_works(self, make_spec: MakeSpec) -> None:
+        """Its output comes back on one line."""
+
+        class Spread:
+            def predict_all(self, inputs: list[str]) -> list[str]:
+                return ["[1,\n  2]" for _ in inputs]
+
+        assert probe(make_spec(), Spread(), zero) == "[1,2]"
+
+    @pytest.mark.parametrize(
+        ("outputs", "cause"), [([], WrongOutputCount), (["1", "2"], WrongOutputCount), (["}"], InvalidOutput)]
+    )
+    def test_does_not(self, make_spec: MakeSpec, outputs: list[str], cause: type) -> None:
+        """A wrong answer is as bad as none."""
+
+        class Wrong:
+            def predict_all(self, inputs: list[str]) -> list[str]:
+                return outputs
+
+        with pytest.raises(ModelUnavailable) as caught:
+            probe(make_spec(), Wrong(), zero)
+        assert type(caught.value.__cause__) is cause

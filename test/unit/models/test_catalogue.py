@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from app.errors import ConfigurationError, InvalidModels, ModelNotLoadable, SettingsFileUnreadable
+from app.inference.codec import ENVELOPE
+from app.models import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.inference.model import ModelSpec
+
+    MakeSpec = Callable[..., ModelSpec]
+
+MODULE = '''
+constructed = []
+
+class Echo:
+    def __init__(self, **options):
+        constructed.append(options)
+    def predict_all(self, inputs):
+        return inputs
+
+class Flaky(Echo):
+    def __init__(self):
+        super().__init__()
+        if len(constructed) == 1:
+            raise OSError("the disk is busy")
+
+class NotCallable:
+    predict_all = 3
+
+class Nothing:
+    pass
+'''
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., tuple[ModelSpec, ...]]:
+    """Read entries that differ from a small one: `read({"name": "a"}, {"name": "b"})`."""
+
+    def from_entries(*entries: dict[str, Any]) -> tuple[ModelSpec, ...]:
+        small = {"name": "m", "version": "1", "adapter": "x:Y", "sample": "s", "result": "out"}
+        path = tmp_path / "models.yaml"
+        path.write_text(yaml.safe_dump({"models": [{**small, **entry} for entry in entries]}))
+        return catalogue.read(path)
+
+    return from_entries
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a module
+    """A module of models, new for each test."""
+    (tmp_path / "own_models.py").write_text(MODULE, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_models", raising=False)
+    monkeypatch.setattr(catalogue, "_loaded", {})
+    import own_models  # type: ignore[import-not-found]  # noqa: PLC0415 - made just now
+
+    yield own_models
+    del sys.modules["own_models"]
+
+
+class TestRead:
+    """models.yaml becomes entries."""
+
+    def test_entries(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
+        """In their order, with defaults for what they do not say."""
+        one, two = read({"match": {"lang": "en"}, "payload": "text"}, {"name": "n"})
+        assert (one.id, one.match, one.payload) == ("m:1", {"lang": "en"}, "text")
+        assert (two.id, two.match, two.payload, two.options) == ("n:1", {}, None, {})
+
+    def test_shipped(self) -> None:
+        """The shipped file is sound."""
+        shipped = Path(catalogue.__file__).parents[2] / "models.yaml"
+        assert [spec.match for spec in catalogue.read(shipped)] == [{"lang": "en"}, {"lang": "fr"}]
+
+    def test_missing(self, tmp_path: Path) -> None:
+        """A file that is not there is named."""
+        with pytest.raises(SettingsFileUnreadable, match="none.yaml"):
+            catalogue.read(tmp_path / "none.yaml")
+
+    @pytest.mark.parametrize(
+        "content",
+        ["", "models:", "models: []", "[]", "models: {}\nmore: 1", "more: []", "models: text"],
+    )
+    def test_no_list(self, tmp_path: Path, content: str) -> None:
+        """It is a list of entries under one key."""
+        (tmp_path / "m.yaml").write_text(content, "utf-8")
+        with pytest.raises(InvalidModels, match="m.yaml"):
+            catalogue.read(tmp_path / "m.yaml")
+
+    @pytest.mark.parametrize("content", ["a: [", "a: b: c"])
+    def test_no_yaml(self, tmp_path: Path, content: str) -> None:
+        """What is no YAML is named."""
+        (tmp_path / "m.yaml").write_text(content, "utf-8")
+        with pytest.raises(SettingsFileUnreadable, match="m.yaml"):
+            catalogue.read(tmp_path / "m.yaml")
+
+
+class TestWrongEntries:
+    """A wrong entry is an error that names what is wrong."""
+
+    @pytest.mark.parametrize(
+        ("entry", "named"),
+        [
+            ({"surplus": 1}, "surplus"),
+            ({"version": 3.8}, "version"),
+            ({"name": "a b"}, "name"),
+            ({"adapter": "x.Y"}, "adapter"),
+            ({"match": {"lang": False}}, "match"),
+            ({"max_chars": 0}, "max_chars"),
+            ({"result": "uuid"}, "'uuid'"),
+            ({"match": {"model": "x"}}, "'model'"),
+            ({"match": {"lang": "en"}, "result": "lang"}, "'lang'"),
+        ],
+    )
+    def test_named(
+        self,
+        read: Callable[..., tuple[ModelSpec, ...]],
+        entry: dict[str, Any],
+        named: str,
+    ) -> None:
+        """With the file that it is in."""
+        with pytest.raises(InvalidModels, match=rf"models\.yaml.*{named}"):
+            read(entry)
+
+    @pytest.mark.parametrize("name", ENVELOPE)
+    def test_reserved(self, read: Callable[..., tuple[ModelSpec, ...]], name: str) -> None:
+        """No entry may hide a field that every result has."""
+        with pytest.raises(InvalidModels, match=name):
+            read({"result": name})
+        with pytest.raises(InvalidModels, match=name):
+            read({"match": {name: "x"}})
+
+    @pytest.mark.parametrize("field", ["name", "version", "adapter", "sample", "result"])
+    def test_incomplete(self, tmp_path: Path, field: str) -> None:
+        """A missing field is named."""
+        entry = {"name": "m", "version": "1", "adapter": "x:Y", "sample": "s", "result": "out"}
+        del entry[field]
+        (tmp_path / "m.yaml").write_text(yaml.safe_dump({"models": [entry]}), "utf-8")
+        with pytest.raises(InvalidModels, match=field):
+            catalogue.read(tmp_path / "m.yaml")
+
+    def test_same_id(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
+        """A name and version stand there once."""
+        with pytest.raises(InvalidModels, match="m:1 stands there twice"):
+            read({"match": {"lang": "en"}}, {"match": {"lang": "fr"}})
+
+    def test_same_messages(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
+        """Two entries may not answer the same messages."""
+        with pytest.raises(InvalidModels, match="m:1 and m:2"):
+            read({"match": {"lang": "en"}}, {"version": "2", "match": {"lang": "en"}})
+
+
+class TestLoad:
+    """A model is made once in a process, and kept."""
+
+    def test_once(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
+        """However often it is asked for, by an equal entry too."""
+        entry = {"adapter": "own_models:Echo", "options": {"a": 1}}
+        first = catalogue.load(make_spec(**entry))
+        assert catalogue.load(make_spec(**entry)) is first
+        assert module.constructed == [{"a": 1}]
+
+    @pytest.mark.parametrize(
+        "other", [{"version": "2"}, {"name": "n"}, {"options": {"a": 2}}, {"options": {}}]
+    )
+    def test_another(self, module: Any, make_spec: MakeSpec, other: dict[str, Any]) -> None:  # noqa: ANN401
+        """Another version, or other options, is another model."""
+        entry = {"adapter": "own_models:Echo", "options": {"a": 1}}
+        first = catalogue.load(make_spec(**entry))
+        assert catalogue.load(make_spec(**{**entry, **other})) is not first
+        assert len(module.constructed) == 2
+
+    def test_failed(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
+        """A failure is not kept: the next time it is tried again."""
+        spec = make_spec(adapter="own_models:Flaky")
+        with pytest.raises(ModelNotLoadable, match="OSError: the disk is busy"):
+            catalogue.load(spec)
+        assert catalogue.load(spec) is catalogue.load(spec)
+        assert len(module.constructed) == 2
+
+    @pytest.mark.parametrize("value", [10**30, float("nan"), [{"deep": [None, 1.5, True]}]])
+    def test_any_option(self, module: Any, make_spec: MakeSpec, value: object) -> None:  # noqa: ANN401
+        """Options may be anything that YAML can say."""
+        catalogue.load(make_spec(adapter="own_models:Echo", options={"a": value}))
+        assert module.constructed == [{"a": value}]
+
+
+class TestWrongAdapter:
+    """What cannot be loaded is named, with the reason and what to do."""
+
+    @pytest.mark.parametrize(
+        ("adapter", "reason"),
+        [
+            ("no_such_module:Model", "No module named 'no_such_module'"),
+            ("own_models:Model", "has no attribute 'Model'"),
+            ("own_models:Nothing", "Nothing has no method predict_all"),
+            ("own_models:NotCallable", "NotCallable has no method predict_all"),
+            ("own_models:constructed", "not callable"),
+            ("own_models:Flaky", "OSError: the disk is busy"),
+            (".:x", ""),
+        ],
+    )
+    def test_reason(self, module: Any, make_spec: MakeSpec, adapter: str, reason: str) -> None:  # noqa: ANN401
+        """The model, its adapter and the cause are in the message."""
+        with pytest.raises(ModelNotLoadable) as caught:
+            catalogue.load(make_spec(adapter=adapter))
+        assert f"model m:1 ({adapter}) does not load" in str(caught.value)
+        assert reason in str(caught.value)
+        assert "adapter and options" in str(caught.value)
+        assert isinstance(caught.value, ConfigurationError)
+
+    def test_wrong_options(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
+        """An option that the class does not take is the same kind of error."""
+        with pytest.raises(ModelNotLoadable, match="TypeError.*surplus"):
+            catalogue.load(make_spec(adapter="own_models:Flaky", options={"surplus": 1}))
+
+    def test_standard_library(self, make_spec: MakeSpec) -> None:
+        """A class that is no model is refused when loaded, not when first used."""
+        with pytest.raises(ModelNotLoadable, match="predict_all"):
+            catalogue.load(make_spec(adapter="json:JSONDecoder"))
+        assert callable(json.JSONDecoder)

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from kafka.errors import KafkaError, NodeNotReadyError
+from structlog.testing import CapturingLogger
+
+from app.monitoring import offsets
+from app.monitoring.offsets import GroupCommitter, KafkaOffsetsReporter
+from app.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from app.monitoring.progress import Offsets
+
+PATIENCE = 5
+
+
+def report(offset: int, partition: int = 0) -> str:
+    """Return a progress report that ends at an offset."""
+    source = {"description": "KafkaV2[Subscribe[t]]", "endOffset": {"t": {str(partition): offset}}}
+    return json.dumps({"sources": [source]})
+
+
+class Broker:
+    """Take commits, one at a time when it is told to; fail as often as it is told to."""
+
+    def __init__(self) -> None:
+        self.commits: list[Offsets] = []
+        self.attempts = 0
+        self.failures: list[Exception] = []
+        self.entered = threading.Semaphore(0)
+        self.open = threading.Event()
+        self.open.set()
+        self.done = threading.Semaphore(0)
+
+    def commit(self, committed: Offsets) -> None:
+        """Take offsets, once the gate is open."""
+        self.attempts += 1
+        self.entered.release()
+        assert self.open.wait(PATIENCE)
+        if self.failures:
+            raise self.failures.pop(0)
+        self.commits.append(dict(committed))
+        self.done.release()
+
+
+@pytest.fixture
+def broker() -> Broker:
+    """Return what the reporter commits to."""
+    return Broker()
+
+
+@pytest.fixture
+def start(broker: Broker) -> Iterator[Callable[[], KafkaOffsetsReporter]]:
+    """Start reporters; close them at the end."""
+    started: list[KafkaOffsetsReporter] = []
+
+    def new() -> KafkaOffsetsReporter:
+        started.append(KafkaOffsetsReporter(broker.commit).start())
+        return started[-1]
+
+    yield new
+    broker.open.set()
+    for reporter in started:
+        reporter.close()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
+    """Return what takes the reporter's log lines."""
+    capturing = CapturingLogger()
+    monkeypatch.setattr(offsets, "log", capturing)
+    return capturing
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pauses between tries be short."""
+    monkeypatch.setattr(offsets, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(offsets, "LONGEST_DELAY", 0.02)
+
+
+class TestCommit:
+    """What a micro-batch has finished is committed."""
+
+    def test_as_reported(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
+    ) -> None:
+        """Spark's end offset is the next to read: it is committed as it is."""
+        start().record(report(42))
+        assert broker.done.acquire(timeout=PATIENCE)
+        assert broker.commits == [{("t", 0): 42}]
+
+    def test_newest(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
+        """What is recorded during a commit is committed in one, the newest of each partition."""
+        broker.open.clear()
+        reporter = start()
+        reporter.record(report(1))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        for offset in (2, 3, 4):
+            reporter.record(report(offset))
+        reporter.record(report(9, partition=1))
+        broker.open.set()
+        assert broker.done.acquire(timeout=PATIENCE)
+        assert broker.done.acquire(timeout=PATIENCE)
+        assert broker.commits == [{("t", 0): 1}, {("t", 0): 4, ("t", 1): 9}]
+
+    def test_nothing_new(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
+        """A report without offsets commits nothing."""
+        reporter = start()
+        reporter.record(json.dumps({"sources": []}))
+        reporter.close()
+        assert broker.attempts == 0
+
+    def test_never_blocks(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
+    ) -> None:
+        """Recording returns at once while a commit hangs."""
+        broker.open.clear()
+        reporter = start()
+        reporter.record(report(1))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        began = time.monotonic()
+        for offset in range(1000):
+            reporter.record(report(offset))
+        assert time.monotonic() - began < 1
+        assert broker.attempts == 1
+
+
+class TestClose:
+    """Closing commits what is pending, then ends the thread."""
+
+    def test_pending(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
+        """What was recorded while a commit hung is committed before the end."""
+        broker.open.clear()
+        reporter = start()
+        reporter.record(report(1))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        reporter.record(report(2))
+        threading.Timer(0.05, broker.open.set).start()
+        reporter.close(PATIENCE)
+        assert broker.commits == [{("t", 0): 1}, {("t", 0): 2}]
+
+    def test_right_after_a_record(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
+    ) -> None:
+        """Nothing recorded before the close is lost, however close the two are."""
+        for offset in range(20):
+            reporter = start()
+            reporter.record(report(offset))
+            reporter.close(PATIENCE)
+            assert broker.commits[-1] == {("t", 0): offset}
+
+    def test_nothing_pending(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
+    ) -> None:
+        """A second close, or one without news, commits nothing."""
+        reporter = start()
+        reporter.close(PATIENCE)
+        reporter.close(PATIENCE)
+        assert broker.attempts == 0
+
+    def test_thread_ends(self, start: Callable[[], KafkaOffsetsReporter]) -> None:
+        """No thread is left."""
+        before = threading.active_count()
+        start().close(PATIENCE)
+        assert threading.active_count() == before
+
+    def test_hanging_commit(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
+    ) -> None:
+        """A commit that hangs does not keep the job from ending."""
+        broker.open.clear()
+        reporter = start()
+        reporter.record(report(1))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        began = time.monotonic()
+        reporter.close(timeout=0.05)
+        assert time.monotonic() - began < 1
+
+    def test_during_an_outage(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
+    ) -> None:
+        """One last try is made at once, without waiting for the pause to end."""
+        broker.failures = [KafkaError("away")]
+        reporter = start()
+        reporter.record(report(1))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        began = time.monotonic()
+        reporter.close(PATIENCE)
+        assert time.monotonic() - began < offsets.FIRST_DELAY
+        assert broker.commits == [{("t", 0): 1}]
+
+
+@pytest.mark.usefixtures("_quick")
+class TestOutage:
+    """A broker that is away is tried again, quietly."""
+
+    @pytest.mark.parametrize("error", [KafkaError("away"), NodeNotReadyError(), OSError("reset")])
+    def test_tried_again(
+        self,
+        broker: Broker,
+        start: Callable[[], KafkaOffsetsReporter],
+        log: CapturingLogger,
+        error: Exception,
+    ) -> None:
+        """Nothing is lost, and the outage is one line, its end another."""
+        broker.failures = [error] * 4
+        reporter = start()
+        reporter.record(report(7))
+        assert broker.done.acquire(timeout=PATIENCE)
+        reporter.close()
+        assert broker.commits == [{("t", 0): 7}]
+        assert [call.method_name for call in log.calls] == ["warning", "info"]
+        assert repr(error) in str(log.calls[0])
+
+    def test_two_outages(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
+    ) -> None:
+        """Each outage has its line."""
+        reporter = start()
+        for offset in (1, 2):
+            broker.failures = [OSError("reset")] * 3
+            reporter.record(report(offset))
+            assert broker.done.acquire(timeout=PATIENCE)
+        reporter.close()
+        assert [call.method_name for call in log.calls] == ["warning", "info"] * 2
+
+    def test_newer_offsets(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
+    ) -> None:
+        """What comes during the outage replaces what failed; other partitions stay pending."""
+        broker.open.clear()
+        broker.failures = [OSError("reset")]
+        reporter = start()
+        reporter.record(report(1))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        reporter.record(report(5))
+        reporter.record(report(6, partition=1))
+        broker.open.set()
+        assert broker.done.acquire(timeout=PATIENCE)
+        assert broker.commits == [{("t", 0): 5, ("t", 1): 6}]
+
+    def test_pauses(self, broker: Broker, log: CapturingLogger) -> None:
+        """Between tries there is a pause: an outage is no busy loop."""
+        broker.failures = [OSError("reset")] * 1000
+        reporter = KafkaOffsetsReporter(broker.commit).start()
+        reporter.record(report(1))
+        time.sleep(0.2)
+        reporter.close()
+        assert 3 <= broker.attempts <= 25
+
+
+class TestGroupCommitter:
+    """The connection is made when it is needed."""
+
+    def test_unused(self) -> None:
+        """Without a commit there is none to close."""
+        committer = GroupCommitter(KafkaSettings(bootstrap_servers="127.0.0.1:1"), "g")
+        committer.close()
+        committer.close()
