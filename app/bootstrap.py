@@ -46,7 +46,7 @@ def stream(settings: Settings) -> None:
         query = job.start(spark, kafka, options, specs)
         log.info(
             "stream started",
-            input=options.input_pattern or options.input_topics,
+            input=options.input_pattern or list(options.input_topics),
             output=options.output_topic,
             dead_letters=options.dead_letter_topic,
             group=options.group_id,

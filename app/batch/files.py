@@ -117,9 +117,7 @@ def as_lines(outcomes: DataFrame) -> DataFrame:
         when(is_valid_utf8(text), text).alias("value"),
         when(~is_valid_utf8(text), base64("value")).alias("value_base64"),
         map_from_entries(
-            transform(
-                "headers", lambda h: struct(h["key"].alias("key"), h["value"].cast("string"))
-            )
+            transform("headers", lambda h: struct(h["key"].alias("key"), h["value"].cast("string")))
         ).alias("headers"),
     )
     return outcomes.select(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from app.errors import MessageError
+if TYPE_CHECKING:
+    from app.errors import MessageError
 
 Header: TypeAlias = tuple[str, bytes | None]
 

@@ -45,8 +45,20 @@ class Request:
 class Answer:
     """What one input came to, and the span of the call, in seconds since the epoch."""
 
-    output: str | MessageError
+    said: str | MessageError
     span: tuple[float, float]
+
+    @property
+    def output(self) -> str:
+        """The model's output.
+
+        Raises:
+            MessageError: There is none.
+
+        """
+        if isinstance(self.said, MessageError):
+            raise self.said
+        return self.said
 
 
 Clock: TypeAlias = "Callable[[], float]"
@@ -118,7 +130,9 @@ class Predictor:
         model = self._load(spec)
         answers = isolate(model, [request.input for request in batch], self._clock)
         outcomes = [self._encode(*pair) for pair in zip(batch, answers, strict=True)]
-        if all(isinstance(o, Failure) and not isinstance(o.error, ResultTooLarge) for o in outcomes):
+        if all(
+            isinstance(o, Failure) and not isinstance(o.error, ResultTooLarge) for o in outcomes
+        ):
             probe(spec, model, self._clock)
         return zip((request.index for request in batch), outcomes, strict=True)
 
@@ -126,18 +140,16 @@ class Predictor:
         """Turn a model's answer into an outcome that fits into a record."""
         model = request.spec.id
         try:
-            if isinstance(answer.output, MessageError):
-                raise answer.output
             value = encode_result(
                 request.echoed, request.spec.result, answer.output, model, answer.span
             )
-            prediction = Prediction(value, model)
-            headers = encode_headers(request.message, prediction)
-            size = record_size(request.message.key, value, headers)
-            if size > self._max_result_bytes:
-                raise ResultTooLarge(size, self._max_result_bytes)
         except MessageError as error:
             return Failure(error, model)
+        prediction = Prediction(value, model)
+        headers = encode_headers(request.message, prediction)
+        size = record_size(request.message.key, value, headers)
+        if size > self._max_result_bytes:
+            return Failure(ResultTooLarge(size, self._max_result_bytes), model)
         return prediction
 
 
@@ -150,8 +162,6 @@ def probe(spec: ModelSpec, model: Model, clock: Clock) -> str:
     """
     (answer,) = isolate(model, [spec.sample], clock)
     try:
-        if isinstance(answer.output, MessageError):
-            raise answer.output
         return compact(answer.output)
     except MessageError as error:
         raise ModelUnavailable(spec.id, error) from error
@@ -164,11 +174,7 @@ def isolate(model: Model, inputs: list[str], clock: Clock) -> list[Answer]:
     """
     start = clock()
     try:
-        # A copy: a model may do to its list what it likes.
-        outputs = model.predict_all(list(inputs))
-        count = len(outputs) if isinstance(outputs, list | tuple) else type(outputs).__name__
-        if count != len(inputs):
-            raise WrongOutputCount(len(inputs), count)
+        outputs = _call(model, inputs)
     except Exception as cause:  # noqa: BLE001 - a model may raise anything
         if len(inputs) > 1:
             middle = len(inputs) // 2
@@ -177,3 +183,14 @@ def isolate(model: Model, inputs: list[str], clock: Clock) -> list[Answer]:
         return [Answer(error, (start, clock()))]
     span = (start, clock())
     return [Answer(output, span) for output in outputs]
+
+
+def _call(model: Model, inputs: list[str]) -> list[str]:
+    """Return one output for each input, or raise."""
+    # A copy: a model may do to its list what it likes.
+    outputs = model.predict_all(list(inputs))
+    if not isinstance(outputs, list | tuple):
+        raise WrongOutputCount(len(inputs), type(outputs).__name__)
+    if len(outputs) != len(inputs):
+        raise WrongOutputCount(len(inputs), len(outputs))
+    return list(outputs)

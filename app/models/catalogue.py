@@ -73,7 +73,7 @@ def _construct(spec: ModelSpec) -> Model:
         model: Any = getattr(importlib.import_module(module), name)(**spec.options)
         if not callable(getattr(model, "predict_all", None)):
             raise TypeError(f"{name} has no method predict_all")  # noqa: TRY301
-    except Exception as cause:  # noqa: BLE001 - a model's constructor may raise anything
+    except Exception as cause:
         raise ModelNotLoadable(spec.id, spec.adapter, cause) from cause
     loaded: Model = model
     return loaded

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 MARKER: Final = ".complete"
 ATTEMPTS: Final = 2  # what the first one got is kept, so a dropped connection costs little
 STEP: Final = re.compile(r"(?:found \S+#(\S+) in|downloading \S+/(\S+\.jar))")
-PROBLEM: Final = re.compile(r"Server access error|Host \S+ not found|\[FAILED|:: \S+#\S+: |no ivy-")
+# What Ivy says of a failure, the most telling first: without a network nothing is "not found".
+PROBLEMS: Final = (
+    r"Server access error|Host \S+ not found|no ivy-",
+    r"\[FAILED|:: \S+#\S+: ",
+    r".*\w",
+)
 
 # Time-outs are the reason for settings of our own: Ivy waits for a silent server for ever. Leaving
 # out Ivy's local resolvers keeps a developer's ~/.ivy2 from deciding what runs here.
@@ -134,10 +139,16 @@ def run_ivy(staging: Path, report: Callable[[str], None]) -> tuple[int, list[str
 
 def reason(output: Sequence[str]) -> str:
     """Pick the lines that say what went wrong: Ivy prints them among a hundred others."""
-    problems = [line.removeprefix(":: ") for line in output if PROBLEM.match(line)]
-    said = problems or [line for line in output if line.strip(" :")]
-    brief = (re.sub(r"\.?\s+(?:at )?url[= ]\S+", "", line) for line in said)
-    return "; ".join([*dict.fromkeys(brief)][-3:]) or "Ivy failed and said nothing"
+    said = next(
+        (
+            found
+            for kind in PROBLEMS
+            if (found := [line for line in output if re.match(kind, line)])
+        ),
+        ["Ivy failed and said nothing"],
+    )
+    brief = (re.sub(r"\.?\s+(?:at )?url[= ]\S+|^:: ", "", line) for line in said)
+    return "; ".join([*dict.fromkeys(brief)][-3:])
 
 
 @contextmanager

@@ -31,7 +31,9 @@ class StopMarker:
         """
         uri = checkpoint_location.rstrip("/").replace("s3a://", "s3://", 1)
         try:
-            return cls(*fs.FileSystem.from_uri(f"{uri if '://' in uri else Path(uri).absolute()}.stop"))
+            return cls(
+                *fs.FileSystem.from_uri(f"{uri if '://' in uri else Path(uri).absolute()}.stop")
+            )
         except (OSError, ValueError) as error:
             raise CheckpointUnsupported(checkpoint_location, error) from None
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
 
-from app.errors import BrokerUnreachable, TopicsUnfit
 from app.connection import python_options
+from app.errors import BrokerUnreachable, TopicsUnfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

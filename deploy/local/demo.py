@@ -64,7 +64,8 @@ def main() -> int:
         console.print("[yellow]interrupted: all that was started is stopped[/]")
         return 128 + interrupted.number
     except (TidemillError, KafkaError, OSError) as error:
-        console.print(f"[bold red]the demo failed:[/] {escape(str(error) or repr(error))}")
+        said = escape(str(error) or repr(error))
+        console.print(f"[bold red]the demo failed:[/] {said}", soft_wrap=True)
         return 1
     return 0
 

@@ -29,7 +29,11 @@ class Capricious(Upper):
         if any("too many" in text for text in inputs):
             return [*answers, '"one more"']
         return [
-            "{not JSON" if "no json" in text else json.dumps("x" * 2_000_000) if "huge" in text else a
+            "{not JSON"
+            if "no json" in text
+            else json.dumps("x" * 2_000_000)
+            if "huge" in text
+            else a
             for text, a in zip(inputs, answers, strict=True)
         ]
 

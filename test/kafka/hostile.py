@@ -35,7 +35,9 @@ values = st.one_of(
     st.builds(message, texts),
     fields.map(lambda fields: json.dumps(fields).encode(errors="surrogatepass")),
     # What was right until somebody cut it, or put something before it.
-    st.builds(lambda value, at: value[: at % len(value)], st.builds(message, texts), st.integers(0)),
+    st.builds(
+        lambda value, at: value[: at % len(value)], st.builds(message, texts), st.integers(0)
+    ),
     st.builds(lambda junk, value: junk + value, st.binary(max_size=4), st.builds(message, texts)),
 )
 header_names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.sampled_from(
@@ -45,7 +47,9 @@ records = st.fixed_dictionaries(
     {
         "value": values,
         "key": st.none() | st.binary(max_size=12),
-        "headers": st.lists(st.tuples(header_names, st.none() | st.binary(max_size=12)), max_size=3),
+        "headers": st.lists(
+            st.tuples(header_names, st.none() | st.binary(max_size=12)), max_size=3
+        ),
     }
 )
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from app.settings import KafkaSettings, StreamSettings
 from app.streaming import job
@@ -32,7 +32,9 @@ def answer_all(
 ) -> dict[str, Any]:
     """Run the query until everything that lies in the input topic is answered."""
     source, results, dead_letters = topics
-    of_kafka = {name: options.pop(name) for name in list(options) if name in KafkaSettings.model_fields}
+    of_kafka = {
+        name: options.pop(name) for name in list(options) if name in KafkaSettings.model_fields
+    }
     stream = StreamSettings(
         input_topics=[source],
         output_topic=results,
@@ -62,7 +64,11 @@ class Program:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "app", *command],
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ['PYTHONPATH']}", **environment},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": f"{ROOT}:{os.environ['PYTHONPATH']}",
+                    **environment,
+                },
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -85,7 +91,7 @@ class Program:
         """Wait for its end; return the exit code."""
         return self.process.wait(timeout)
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> Self:
         """Return the running program."""
         return self
 

@@ -6,9 +6,10 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from app.streaming.preflight import ADDED_BYTES
 from hostile import corpus
 from jobs import answer_all
+
+from app.streaming.preflight import ADDED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,11 @@ class TestHostileMessages:
         from confluent_kafka import Producer  # noqa: PLC0415 - one that compresses
 
         limit = {"max.message.bytes": str(LIMIT)}
-        topics = make_topic("bomb"), make_topic("out", configs=limit), make_topic("d", configs=limit)
+        topics = (
+            make_topic("bomb"),
+            make_topic("out", configs=limit),
+            make_topic("d", configs=limit),
+        )
         producer = Producer(
             {
                 "bootstrap.servers": broker.bootstrap_servers,

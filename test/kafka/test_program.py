@@ -62,7 +62,7 @@ def messages(count: int) -> list[dict[str, bytes]]:
 
 
 def committed(broker: Broker, group: str) -> dict[str, str]:
-    """Return what Kafka's own tool says of a group with one partition: a column's name and value."""
+    """Return what Kafka's own tool says of a group with one partition, by column."""
     done = broker.tool(
         "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
         "--bootstrap-server",
@@ -90,7 +90,7 @@ class TestStop:
         read_topic: Callable[[str], list[Record]],
         tmp_path: Path,
     ) -> None:
-        """Asked in the midst of a batch, it ends the batch, exits 0; the rest waits for the next."""
+        """Asked in the midst of a batch, it ends that and exits 0; the rest waits."""
         produce(topics[0], *messages(40))
         of_job = environment(
             broker.bootstrap_servers,

@@ -70,7 +70,9 @@ class TestParquet:
     ) -> None:
         """A row's columns are the fields of its message; a null column is a missing field."""
         source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
-        frame = spark.createDataFrame([("hi", "en", "1"), (None, "en", "2")], "text string, lang string, uuid string")
+        frame = spark.createDataFrame(
+            [("hi", "en", "1"), (None, "en", "2")], "text string, lang string, uuid string"
+        )
         frame.write.parquet(source)
         counts = files.run(spark, [model("Upper")], source, target, LIMIT)
         assert counts == Counts(2, 1, 1)
@@ -82,10 +84,16 @@ class TestParquet:
     ) -> None:
         """With a column `value` the rows are records, their keys and bytes kept."""
         source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
-        spark.createDataFrame([(b"k", b"\xff\x00")], "key binary, value binary").write.parquet(source)
+        spark.createDataFrame([(b"k", b"\xff\x00")], "key binary, value binary").write.parquet(
+            source
+        )
         files.run(spark, [model("Upper")], source, target, LIMIT)
         (row,) = spark.read.parquet(target).collect()
-        assert (bytes(row.key), bytes(row.value), row.outcome) == (b"k", b"\xff\x00", "dead-letters")
+        assert (bytes(row.key), bytes(row.value), row.outcome) == (
+            b"k",
+            b"\xff\x00",
+            "dead-letters",
+        )
 
 
 class TestRefusals:

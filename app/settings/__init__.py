@@ -1,0 +1,13 @@
+"""Every setting in one validated object: defaults, then a YAML file, then the environment.
+
+An environment variable is `TIDEMILL__SECTION__NAME`, lists and mappings as JSON. A key that no
+setting has is an error that names it. Secrets come from the environment or from files that a
+`*_file` setting names, never from the YAML file, and never appear in a message.
+"""
+
+from app.settings.kafka import KafkaSettings
+from app.settings.reading import load
+from app.settings.root import LogSettings, Settings
+from app.settings.stream import StreamSettings
+
+__all__ = ["KafkaSettings", "LogSettings", "Settings", "StreamSettings", "load"]

@@ -1,0 +1,74 @@
+"""Read the settings' file and the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import SecretStr, ValidationError
+
+from app.errors import InvalidSettings, SettingsFileUnreadable
+from app.settings.kafka import KafkaSettings
+from app.settings.root import PREFIX, Settings
+
+
+def load(path: Path | None = None) -> Settings:
+    """Return the settings of a YAML file and the environment.
+
+    Without a path, `config.yaml` of the working folder is read where there is one.
+
+    Raises:
+        SettingsFileUnreadable: The file is missing or no YAML mapping.
+        InvalidSettings: A key is unknown or a value wrong; the message names each.
+
+    """
+    if path is None and Path("config.yaml").is_file():
+        path = Path("config.yaml")
+    document = _document(path) if path else {}
+    source = f"{path} and environment" if path else "environment"
+    try:
+        _refuse_unknown_variables()
+        settings = Settings(**document)
+    except ValidationError as error:
+        raise InvalidSettings(source, (_problem(e) for e in error.errors())) from None
+    except ValueError as error:  # pydantic-settings: a variable that should be JSON and is not
+        raise InvalidSettings(source, [str(error)]) from None
+    base = path.parent if path else Path()
+    return settings.model_copy(update={"models": base / settings.models})
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SettingsFileUnreadable(path, error) from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SettingsFileUnreadable(path, "it must be a mapping of sections")
+    kafka = document.get("kafka")
+    for name, field in KafkaSettings.model_fields.items():
+        if SecretStr in getattr(field.annotation, "__args__", ()) and name in (kafka or {}):
+            variable = f"{PREFIX}KAFKA__{name.upper()}"
+            raise InvalidSettings(
+                str(path), [f"kafka.{name} is a secret: set {variable} or kafka.{name}_file"]
+            )
+    return document
+
+
+def _refuse_unknown_variables() -> None:
+    """Name what pydantic-settings passes over: a variable whose section does not exist."""
+    for variable in os.environ:
+        if variable.upper().startswith(PREFIX):
+            section = variable[len(PREFIX) :].split("__")[0].lower()
+            if section not in Settings.model_fields:
+                raise ValueError(f"{variable}: there is no section {section!r}")
+
+
+def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,57 @@
+"""All sections in one object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.settings.kafka import KafkaSettings
+from app.settings.section import Section
+from app.settings.stream import StreamSettings
+
+PREFIX = "TIDEMILL__"
+
+
+class LogSettings(Section):
+    """How to log: for a person or for a machine."""
+
+    format: Literal["console", "json"] = "console"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Settings(BaseSettings):
+    """All settings.
+
+    Attributes:
+        models: The models' file; a relative path starts at the settings file's folder.
+        spark: Further Spark settings by their own names; they win over the job's own.
+
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    stream: StreamSettings = StreamSettings()
+    models: Path = Path("models.yaml")
+    log: LogSettings = LogSettings()
+    spark: dict[str, str] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose content comes as keywords."""
+        return env_settings, init_settings
