@@ -48,7 +48,10 @@ def create(settings: Settings) -> SparkSession:
     builder = SparkSession.builder
     for name, value in (options | settings.spark).items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    spark = builder.getOrCreate()
+    if "PYSPARK_GATEWAY_PORT" in os.environ and settings.log.level != "DEBUG":
+        spark.sparkContext.setLogLevel("ERROR")  # that Java logs in its own way
+    return spark
 
 
 def runtime_options(settings: Settings) -> dict[str, str]:

@@ -54,15 +54,21 @@ def answer_all(
 
 
 class Program:
-    """`python -m app COMMAND` as a process, its output in a file."""
+    """`python -m app COMMAND`, or another launcher, as a process, its output in a file."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], *command: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        *command: str,
+        launcher: Sequence[str] = (sys.executable, "-m", "app"),
+    ) -> None:
         """Start it, in a process session of its own."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.log = folder / f"{command[0]}.log"
+        self.log = folder / f"{Path(command[0]).name}.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", *command],
+                [*launcher, *command],
                 cwd=folder,
                 env={
                     **os.environ,

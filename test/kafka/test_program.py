@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from jobs import Program, environment
+from jobs import ROOT, Program, environment
 
+from app.streaming.jars import connector_jars
 from app.streaming.preflight import ADDED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Record
 
@@ -127,6 +129,44 @@ class TestStop:
             answers = [json.loads(r.value or b"")["uuid"] for r in read_topic(topics[1])]
             assert sorted(answers, key=int) == [str(i) for i in range(40)]
             assert committed(broker, topics[0])["LAG"] == "0"
+
+
+class TestSparkSubmit:
+    """The job starts under spark-submit, where a signal reaches Java only."""
+
+    def test_answers_until_the_marker(
+        self,
+        broker: Broker,
+        topics: Topics,
+        models: Callable[..., Path],
+        produce: Callable[..., None],
+        read_topic: Callable[[str], list[Record]],
+        tmp_path: Path,
+    ) -> None:
+        """`tidemill stop` ends it: exit code 0, its answers written, its offsets committed."""
+        produce(topics[0], *messages(5))
+        of_job = environment(
+            broker.bootstrap_servers,
+            topics,
+            models("Upper"),
+            tmp_path / "checkpoint",
+            TIDEMILL__SPARK='{"spark.sql.shuffle.partitions": "1"}',
+            PYSPARK_PYTHON=sys.executable,  # as which spark-submit looks for Spark too
+        )
+        submit = [
+            str(Path(sys.executable).with_name("spark-submit")),
+            *("--master", "local[2]", "--conf", "spark.ui.enabled=false"),
+            *("--jars", ",".join(map(str, connector_jars()))),
+        ]
+        script = str(ROOT / "app" / "run.py")
+        with Program(tmp_path / "job", of_job, script, launcher=submit) as program:
+            program.wait_for("stream started")
+            while len(read_topic(topics[1])) < 5:
+                assert program.process.poll() is None, program.output
+            with Program(tmp_path / "stop", of_job, "stop") as stop:
+                assert stop.wait() == 0, stop.output
+            assert program.wait(60) == 0, program.output
+        assert committed(broker, topics[0])["CURRENT-OFFSET"] == "5"
 
 
 class TestFailures:

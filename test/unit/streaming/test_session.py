@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import pytest
+
+from app.settings import KafkaSettings, LogSettings, Settings, StreamSettings
+from app.streaming.session import REDACTED, launch_options, runtime_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(autouse=True)
+def _java_and_spark(make_java: Callable[..., Path], spark_jars: Path) -> Iterator[None]:
+    """Have a Java, and a Spark that holds the connector; put the environment back."""
+    make_java()
+    (spark_jars / "spark-sql-kafka-0-10_2.13-4.2.0.jar").touch()
+    with mock.patch.dict(os.environ):
+        yield
+
+
+class TestRuntimeOptions:
+    """What a running session is told."""
+
+    def test_from_settings(self) -> None:
+        """Batch size and time-out of a worker come from the settings; times are UTC."""
+        stream = StreamSettings(arrow_batch_size=32, udf_idle_timeout=45)
+        options = runtime_options(Settings(stream=stream))
+        assert options["spark.sql.execution.arrow.maxRecordsPerBatch"] == "32"
+        assert options["spark.sql.execution.pyspark.udf.idleTimeoutSeconds"] == "45"
+        assert options["spark.sql.execution.pyspark.udf.killOnIdleTimeout"] == "true"
+        assert options["spark.sql.session.timeZone"] == "UTC"
+
+
+class TestLaunchOptions:
+    """What a new Java is told."""
+
+    def test_local(self) -> None:
+        """By default it runs here, tries a failed task again, and listens here only."""
+        options = launch_options(Settings())
+        assert re.fullmatch(r"local\[\*,[2-9]\]", options["spark.master"])
+        assert options["spark.driver.host"] == options["spark.driver.bindAddress"] == "127.0.0.1"
+
+    def test_cluster(self) -> None:
+        """A cluster's workers must reach the driver: its address is not set."""
+        options = launch_options(Settings(spark={"spark.master": "k8s://https://c"}))
+        assert options["spark.master"] == "k8s://https://c"
+        assert "spark.driver.host" not in options
+
+    @pytest.mark.parametrize("log_format", ["console", "json"])
+    def test_log_layout(self, log_format: str) -> None:
+        """Java's log follows the format, by a file that is there."""
+        settings = Settings(log=LogSettings(format=log_format))  # type: ignore[arg-type]
+        java = launch_options(settings)["spark.driver.extraJavaOptions"]
+        found = re.search(r"-Dlog4j2\.configurationFile=file://(\S+)", java)
+        assert found
+        assert Path(found[1]).is_file()
+        assert log_format in found[1]
+
+    @pytest.mark.parametrize(("level", "noise"), [("INFO", "off"), ("DEBUG", "info")])
+    def test_log_level(self, level: str, noise: str) -> None:
+        """Spark's own lines come at level DEBUG only."""
+        settings = Settings(log=LogSettings(level=level))  # type: ignore[arg-type]
+        java = launch_options(settings)["spark.driver.extraJavaOptions"]
+        assert f"-Dtidemill.spark.level={noise}" in java
+
+    def test_token_endpoint(self) -> None:
+        """The token endpoint is allowed, and no other: Kafka's client refuses all by default."""
+        kafka = KafkaSettings(oauth_token_url="https://id/token")
+        java = launch_options(Settings(kafka=kafka))["spark.driver.extraJavaOptions"]
+        assert java.endswith("allowed.urls=https://id/token")
+
+    @pytest.mark.parametrize("name", ["spark.jars", "spark.jars.packages"])
+    def test_own_jars(self, name: str) -> None:
+        """Whoever names the connector's jars is left alone."""
+        assert "spark.jars" not in launch_options(Settings(spark={name: "x"}))
+
+
+class TestRedacted:
+    """Spark shows no secret among its settings."""
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "kafka.sasl.jaas.config",
+            "kafka.ssl.keystore.key",
+            "kafka.ssl.key.password",
+            "kafka.ssl.truststore.password",
+            "spark.hadoop.fs.s3a.secret.key",
+            "spark.hadoop.fs.s3a.access.key",
+            "spark.some.token",
+        ],
+    )
+    def test_hidden(self, key: str) -> None:
+        """Every setting that holds one is known."""
+        assert re.search(REDACTED, key)
+
+    @pytest.mark.parametrize("key", ["kafka.bootstrap.servers", "spark.master"])
+    def test_shown(self, key: str) -> None:
+        """Other settings are shown."""
+        assert not re.search(REDACTED, key)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from app.errors import InvalidModels
+from app.inference.message import Message
+from app.inference.predictor import Predictor
+from app.streaming.schemas import NER_RESULT, OUTCOME, RECORD
+from app.streaming.udfs import ARROW_OUTCOME, answer, predictions, read_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.inference.model import ModelSpec
+
+ARROW_RECORD = to_arrow_schema(RECORD, timezone="UTC")
+
+
+class Echo:
+    """Answer with the input."""
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        return [json.dumps(text) for text in inputs]
+
+
+@pytest.fixture
+def predictor(make_spec: Callable[..., ModelSpec]) -> Predictor:
+    """A predictor over one model that answers text of any language."""
+    spec = make_spec(payload="text")
+    return Predictor([spec], lambda _: Echo(), clock=lambda: 0.0, max_result_bytes=10_000)
+
+
+def batch(*rows: dict[str, Any]) -> pa.RecordBatch:
+    """Return rows as Spark hands them to a worker; what a row lacks is null."""
+    full = [{**dict.fromkeys(RECORD.names), **row} for row in rows]
+    return pa.RecordBatch.from_pylist(full, schema=ARROW_RECORD)
+
+
+def good(text: str) -> bytes:
+    """Return a value that is answered."""
+    return json.dumps({"uuid": "u", "text": text}).encode()
+
+
+class TestReadMessages:
+    """Rows become messages, as Kafka held them."""
+
+    def test_whole(self) -> None:
+        """Every part is read; the time is Kafka's, in milliseconds."""
+        (message,) = read_messages(
+            batch(
+                {
+                    "key": b"k\xff",
+                    "value": b"v\x00",
+                    "topic": "t",
+                    "partition": 3,
+                    "offset": 2**40,
+                    "timestamp": datetime(2026, 1, 5, 10, 0, 0, 123_000, tzinfo=UTC),
+                    "headers": [
+                        {"key": "a", "value": b"1"},
+                        {"key": "a", "value": None},
+                        {"key": "", "value": b""},
+                    ],
+                }
+            )
+        )
+        assert message == Message(
+            value=b"v\x00",
+            key=b"k\xff",
+            headers=(("a", b"1"), ("a", None), ("", b"")),
+            topic="t",
+            partition=3,
+            offset=2**40,
+            timestamp=1767607200123,
+        )
+
+    def test_nothing_known(self) -> None:
+        """Nulls stay unknown; no headers are an empty list of them."""
+        assert list(read_messages(batch({}))) == [Message(None)]
+
+    @pytest.mark.parametrize("milliseconds", [0, -1, 1, 253402300799999])
+    def test_times(self, milliseconds: int) -> None:
+        """Any time of Kafka's comes back as it was, those before 1970 too."""
+        rows = batch({"value": b""})
+        times = pa.array([milliseconds * 1000], pa.int64()).cast(ARROW_RECORD.field("timestamp").type)
+        columns = [times if n == "timestamp" else rows.column(n) for n in RECORD.names]
+        (message,) = read_messages(pa.RecordBatch.from_arrays(columns, schema=ARROW_RECORD))
+        assert message.timestamp == milliseconds
+
+    def test_order(self) -> None:
+        """Rows keep their order."""
+        rows = [{"value": str(number).encode()} for number in range(100)]
+        assert [m.value for m in read_messages(batch(*rows))] == [row["value"] for row in rows]
+
+    def test_empty(self) -> None:
+        """No rows, no messages."""
+        assert list(read_messages(batch())) == []
+
+
+class TestAnswer:
+    """Each row becomes one row, for the results or for the dead letters."""
+
+    def test_result(self, predictor: Predictor) -> None:
+        """A result keeps the key and the headers, and is sent to the results."""
+        row = {"value": good("a"), "key": b"k", "headers": [{"key": "h", "value": None}]}
+        (outcome,) = answer(predictor, batch({**row, "offset": 7}), "out", "dead").to_pylist()
+        assert (outcome["topic"], outcome["key"]) == ("out", b"k")
+        assert json.loads(outcome["value"])["out"] == "a"
+        assert outcome["headers"] == [
+            {"key": "h", "value": None},
+            {"key": "tidemill.source.offset", "value": b"7"},
+            {"key": "tidemill.model", "value": b"m:1"},
+        ]
+
+    @pytest.mark.parametrize("value", [None, b"", b"\xff\x00", b"{}"])
+    def test_dead_letter(self, predictor: Predictor, value: bytes | None) -> None:
+        """A dead letter is the record, byte for byte, with headers that say why."""
+        row = {"value": value, "key": None, "headers": [{"key": "h", "value": b"\xff"}]}
+        (outcome,) = answer(predictor, batch(row), "out", "dead").to_pylist()
+        assert (outcome["topic"], outcome["key"], outcome["value"]) == ("dead", None, value)
+        assert outcome["headers"][0] == {"key": "h", "value": b"\xff"}
+        names = [header["key"] for header in outcome["headers"]]
+        assert names[-2:] == ["tidemill.error.class", "tidemill.error.message"]
+
+    def test_order(self, predictor: Predictor) -> None:
+        """Rows keep their order, good and bad mixed."""
+        rows = [{"value": b"bad" if n % 3 else good(str(n)), "key": b"%d" % n} for n in range(50)]
+        outcomes = answer(predictor, batch(*rows), "out", "dead").to_pylist()
+        assert [outcome["key"] for outcome in outcomes] == [row["key"] for row in rows]
+        assert [o["topic"] for o in outcomes] == ["dead" if n % 3 else "out" for n in range(50)]
+
+    def test_schema(self, predictor: Predictor) -> None:
+        """Rows are as Spark's sink takes them, none of them too."""
+        for rows in (batch(), batch({"value": good("a")}), batch({})):
+            assert answer(predictor, rows, "out", "dead").schema == ARROW_OUTCOME
+        assert ARROW_OUTCOME == to_arrow_schema(OUTCOME)
+
+
+class TestPredictions:
+    """The transform is made on the driver."""
+
+    def test_duplicates(self, make_spec: Callable[..., ModelSpec]) -> None:
+        """Entries that no worker would take are refused there."""
+        with pytest.raises(InvalidModels):
+            predictions([make_spec()] * 2, results="r", dead_letters="d", max_result_bytes=1)
+
+
+class TestSchemas:
+    """What readers parse results with."""
+
+    def test_ner_result(self, make_spec: Callable[..., ModelSpec]) -> None:
+        """The shipped models' results have just these fields, in this order."""
+        spec = make_spec(match={"lang": "en"}, payload="text", result="ner")
+        predictor = Predictor([spec], lambda _: Echo(), clock=lambda: 0.0, max_result_bytes=10_000)
+        value = json.dumps({"uuid": "u", "text": "a", "lang": "en"}).encode()
+        (row,) = answer(predictor, batch({"value": value}), "out", "dead").to_pylist()
+        assert list(json.loads(row["value"])) == NER_RESULT.names
