@@ -189,7 +189,7 @@ class WrongType(MessageError):
     """A field has another type than text."""
 
     def __init__(self, field: str, value: object) -> None:
-        super().__init__(f"the field {field!r} must be text, not {type(value).__name__}")
+        super().__init__(f"the field {field!r} must be text, not {json_type(value)}")
 
 
 class NoModel(MessageError):
@@ -233,6 +233,12 @@ class ResultTooLarge(MessageError):
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(f"the result takes {size} bytes, the producer sends at most {limit}")
+
+
+def json_type(value: object) -> str:
+    """Name the type of a decoded value as JSON does (RFC 8259, section 3)."""
+    names = {type(None): "null", bool: "boolean", dict: "object", list: "array", str: "string"}
+    return names.get(type(value), "number")
 
 
 def describe(cause: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue
+from app.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue, json_type
 from app.inference.message import Failure
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def decode_fields(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InvalidJson(error) from None
     if not isinstance(fields, dict):
-        raise InvalidJson(f"it is a {type(fields).__name__}")
+        raise InvalidJson(f"it is of type {json_type(fields)}")
     return fields
 
 

@@ -65,7 +65,7 @@ class TestTls:
             security_protocol="SSL",
             ssl_ca_file=pem,
             ssl_keystore_file=pem,
-            ssl_key_password="k3y",  # type: ignore[arg-type] # as it comes from a variable
+            ssl_key_password="k3y",
         )
         assert java_options(kafka) == {
             "bootstrap.servers": "localhost:9092",
@@ -83,7 +83,7 @@ class TestTls:
             security_protocol="SSL",
             ssl_ca_file=pem,
             ssl_keystore_file=pem,
-            ssl_key_password="k3y",  # type: ignore[arg-type] # as it comes from a variable
+            ssl_key_password="k3y",
         )
         assert python_options(kafka) == {
             "bootstrap_servers": ["localhost:9092"],

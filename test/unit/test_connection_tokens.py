@@ -40,7 +40,7 @@ class TokenServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: TokenServer
 
-    def do_POST(self) -> None:  # noqa: N802 - the standard library's name
+    def do_POST(self) -> None:
         """Note who asks for what; answer."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.server.asked.append((self.headers["Authorization"], parse_qs(body)))
@@ -183,9 +183,7 @@ class TestRefusal:
             (200, []),
         ],
     )
-    def test_raises(
-        self, endpoint: TokenServer, clock: Clock, answer: tuple[int, Any]
-    ) -> None:
+    def test_raises(self, endpoint: TokenServer, clock: Clock, answer: tuple[int, Any]) -> None:
         """The error does not hold the secret, nor does its trace."""
         endpoint.answer = answer
         with pytest.raises(requests.RequestException) as caught:

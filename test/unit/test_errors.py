@@ -21,7 +21,7 @@ class TestTree:
                 assert not (issubclass(leaf, ConfigurationError) and issubclass(leaf, MessageError))
 
 
-class Mute(Exception):  # noqa: N818 - named for what it does
+class Mute(Exception):
     """An exception that fails to print itself."""
 
     def __str__(self) -> str:

@@ -69,11 +69,15 @@ class TestIsolation:
             if text not in bad:
                 assert answer.said == json.dumps(text)
 
-    @given(st.integers(1, 512).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=8))))
+    @given(
+        st.integers(1, 512).flatmap(
+            lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=8))
+        )
+    )
     @example((256, {0}))
     @example((256, {255}))
     def test_few_calls(self, case: tuple[int, set[int]]) -> None:
-        """k bad inputs among n cost at most 2 k log2(n) calls more than the one."""
+        """Among n inputs k bad ones cost at most 2 k log2(n) calls more than the one."""
         size, bad = case
         model = Picky({str(number) for number in bad})
         isolate(model, [str(number) for number in range(size)], zero)

@@ -128,7 +128,8 @@ class TestProbe:
         assert probe(make_spec(), Spread(), zero) == "[1,2]"
 
     @pytest.mark.parametrize(
-        ("outputs", "cause"), [([], WrongOutputCount), (["1", "2"], WrongOutputCount), (["}"], InvalidOutput)]
+        ("outputs", "cause"),
+        [([], WrongOutputCount), (["1", "2"], WrongOutputCount), (["}"], InvalidOutput)],
     )
     def test_does_not(self, make_spec: MakeSpec, outputs: list[str], cause: type) -> None:
         """A wrong answer is as bad as none."""

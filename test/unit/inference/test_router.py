@@ -42,9 +42,7 @@ class TestRoute:
             ({}, "all"),
         ],
     )
-    def test_most_specific(
-        self, specs: list[ModelSpec], fields: dict[str, Any], name: str
-    ) -> None:
+    def test_most_specific(self, specs: list[ModelSpec], fields: dict[str, Any], name: str) -> None:
         """It wins whatever the order of the entries."""
         for order in itertools.permutations(specs):
             assert Router(order).route(fields).name == name

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     MakeSpec = Callable[..., ModelSpec]
 
-MODULE = '''
+MODULE = """
 constructed = []
 
 class Echo:
@@ -38,7 +38,7 @@ class NotCallable:
 
 class Nothing:
     pass
-'''
+"""
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ class TestRead:
 
     def test_missing(self, tmp_path: Path) -> None:
         """A file that is not there is named."""
-        with pytest.raises(SettingsFileUnreadable, match="none.yaml"):
+        with pytest.raises(SettingsFileUnreadable, match=r"none\.yaml"):
             catalogue.read(tmp_path / "none.yaml")
 
     @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ class TestRead:
     def test_no_list(self, tmp_path: Path, content: str) -> None:
         """It is a list of entries under one key."""
         (tmp_path / "m.yaml").write_text(content, "utf-8")
-        with pytest.raises(InvalidModels, match="m.yaml"):
+        with pytest.raises(InvalidModels, match=r"m\.yaml"):
             catalogue.read(tmp_path / "m.yaml")
 
     @pytest.mark.parametrize("content", ["a: [", "a: b: c"])
     def test_no_yaml(self, tmp_path: Path, content: str) -> None:
         """What is no YAML is named."""
         (tmp_path / "m.yaml").write_text(content, "utf-8")
-        with pytest.raises(SettingsFileUnreadable, match="m.yaml"):
+        with pytest.raises(SettingsFileUnreadable, match=r"m\.yaml"):
             catalogue.read(tmp_path / "m.yaml")
 
 
@@ -220,7 +220,7 @@ class TestWrongAdapter:
 
     def test_wrong_options(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
         """An option that the class does not take is the same kind of error."""
-        with pytest.raises(ModelNotLoadable, match="TypeError.*surplus"):
+        with pytest.raises(ModelNotLoadable, match=r"TypeError.*surplus"):
             catalogue.load(make_spec(adapter="own_models:Flaky", options={"surplus": 1}))
 
     def test_standard_library(self, make_spec: MakeSpec) -> None:

@@ -53,7 +53,9 @@ class TestBatch:
 
     def test_order(self, english: SpacyNer) -> None:
         """One output for each text, in order, the same as alone."""
-        texts = [f"{name} lives in {place}." for name in ("Ada", "Bob") for place in ("Rome", "Oslo")]
+        texts = [
+            f"{name} lives in {place}." for name in ("Ada", "Bob") for place in ("Rome", "Oslo")
+        ]
         outputs = english.predict_all(texts)
         assert outputs == [english.predict_all([text])[0] for text in texts]
 

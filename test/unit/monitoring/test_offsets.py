@@ -89,9 +89,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestCommit:
     """What a micro-batch has finished is committed."""
 
-    def test_as_reported(
-        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
-    ) -> None:
+    def test_as_reported(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
         """Spark's end offset is the next to read: it is committed as it is."""
         start().record(report(42))
         assert broker.done.acquire(timeout=PATIENCE)
@@ -118,9 +116,7 @@ class TestCommit:
         reporter.close()
         assert broker.attempts == 0
 
-    def test_never_blocks(
-        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
-    ) -> None:
+    def test_never_blocks(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
         """Recording returns at once while a commit hangs."""
         broker.open.clear()
         reporter = start()

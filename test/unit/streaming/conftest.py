@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 JAVA = """#!/bin/sh
 here=$(dirname "$0")
@@ -22,10 +22,8 @@ echo run >> "$here/runs"
 
 
 @pytest.fixture
-def make_java(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
-    """Put a java command into JAVA_HOME: `make_java("17.0.1", script="exit 1")`; return its path."""
+def make_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Put a java command into JAVA_HOME: `make_java("17.0.1", script="exit 1")`."""
 
     def make(version: str = "17.0.14", script: str = "exit 0") -> Path:
         java = tmp_path / "jdk" / "bin" / "java"

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.errors import ArtifactsUnavailable
-from app.streaming.ivy import IVY_SETTINGS, MARKER, is_complete, ivy_module, locked, reason, retrieve
+from app.streaming.ivy import (
+    IVY_SETTINGS,
+    MARKER,
+    is_complete,
+    ivy_module,
+    locked,
+    reason,
+    retrieve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,15 +208,23 @@ class TestIvyFiles:
 class TestReason:
     """Of Ivy's output only what went wrong is told."""
 
-    def test_picked(self) -> None:
-        """Each problem once, without the addresses, the last three."""
+    OUTAGE = "Host repo1.maven.org not found. url=https://repo1.maven.org/maven2/{}.pom"
+    MISSING = ":: org.a#{};1.0: not found"
+
+    def test_outage(self) -> None:
+        """Without a network that is told, once, not what is then missing."""
         output = [
             ":: resolving dependencies :: tidemill#jars;working",
-            "Host repo1.maven.org not found. url=https://repo1.maven.org/maven2/a.pom",
-            "Host repo1.maven.org not found. url=https://repo1.maven.org/maven2/b.pom",
-            ":: org.a#one;1.0: not found",
+            self.OUTAGE.format("a"),
+            self.OUTAGE.format("b"),
+            self.MISSING.format("one"),
         ]
-        assert reason(output) == "Host repo1.maven.org not found; org.a#one;1.0: not found"
+        assert reason(output) == "Host repo1.maven.org not found"
+
+    def test_missing(self) -> None:
+        """With one, the artifacts that are missing are told, the last three."""
+        output = [":: problems summary ::", *(self.MISSING.format(name) for name in "abcd")]
+        assert reason(output) == "; ".join(f"org.a#{name};1.0: not found" for name in "bcd")
 
     def test_unknown(self) -> None:
         """Where nothing is known as a problem the last lines are told."""

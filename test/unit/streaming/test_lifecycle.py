@@ -231,7 +231,9 @@ class TestTranslate:
                 assert type(error) is leaf
                 assert str(error) == "said so"
 
-    @pytest.mark.parametrize("said", [LOST, "[KAFKA_DATA_LOSS.X] gone", "OffsetOutOfRangeException"])
+    @pytest.mark.parametrize(
+        "said", [LOST, "[KAFKA_DATA_LOSS.X] gone", "OffsetOutOfRangeException"]
+    )
     def test_lost_data(self, said: str) -> None:
         """Lost data says what may be done, with the checkpoint's place."""
         error = self.translate(said)

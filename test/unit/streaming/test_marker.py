@@ -60,9 +60,7 @@ class TestBeside:
         assert (tmp_path / "a" / "c.stop").is_file()
 
     @pytest.mark.parametrize("scheme", ["file://", "file:"])
-    def test_file_uri(
-        self, tmp_path: Path, scheme: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_file_uri(self, tmp_path: Path, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file's URI is its path, written as Java writes it (file:/x) too."""
         monkeypatch.chdir(tmp_path)
         assert StopMarker.beside(f"{scheme}{tmp_path}/c").path == f"{tmp_path}/c.stop"

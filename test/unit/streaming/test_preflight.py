@@ -11,7 +11,7 @@ from app.streaming.preflight import ADDED_BYTES, Topic, inputs, problems, warnin
 INPUT = 1_048_588
 NEEDED = INPUT + 65_536
 KAFKA = KafkaSettings()
-STREAM = StreamSettings(input_topics=["in"], output_topic="out")
+STREAM = StreamSettings(input_topics=("in",), output_topic="out")
 
 
 def topics(**others: Topic | None) -> dict[str, Topic]:
@@ -107,7 +107,7 @@ class TestSizes:
 
     def test_largest_input_counts(self) -> None:
         """Among many input topics the largest counts."""
-        stream = StreamSettings(input_topics=["in", "big"], output_topic="out")
+        stream = StreamSettings(input_topics=("in", "big"), output_topic="out")
         said = found(topics(big=Topic(1, 5_000_000)), stream=stream)
         assert any("kafka.max_request_size" in text and "5000000" in text for text in said)
         assert any("max.message.bytes of out.dlq" in text for text in said)
@@ -120,7 +120,7 @@ class TestSizes:
 
 def warned(known: dict[str, Topic], **rest: Any) -> list[str]:  # noqa: ANN401 - settings of many types
     """Return the warnings."""
-    stream = StreamSettings(input_topics=["in"], output_topic="out", **rest)
+    stream = StreamSettings(input_topics=("in",), output_topic="out", **rest)
     return list(warnings(known, stream))
 
 

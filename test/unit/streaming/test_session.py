@@ -55,7 +55,7 @@ class TestLaunchOptions:
     @pytest.mark.parametrize("log_format", ["console", "json"])
     def test_log_layout(self, log_format: str) -> None:
         """Java's log follows the format, by a file that is there."""
-        settings = Settings(log=LogSettings(format=log_format))  # type: ignore[arg-type]
+        settings = Settings(log=LogSettings(format=log_format))
         java = launch_options(settings)["spark.driver.extraJavaOptions"]
         found = re.search(r"-Dlog4j2\.configurationFile=file://(\S+)", java)
         assert found
@@ -65,7 +65,7 @@ class TestLaunchOptions:
     @pytest.mark.parametrize(("level", "noise"), [("INFO", "off"), ("DEBUG", "info")])
     def test_log_level(self, level: str, noise: str) -> None:
         """Spark's own lines come at level DEBUG only."""
-        settings = Settings(log=LogSettings(level=level))  # type: ignore[arg-type]
+        settings = Settings(log=LogSettings(level=level))
         java = launch_options(settings)["spark.driver.extraJavaOptions"]
         assert f"-Dtidemill.spark.level={noise}" in java
 

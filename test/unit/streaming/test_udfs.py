@@ -88,7 +88,9 @@ class TestReadMessages:
     def test_times(self, milliseconds: int) -> None:
         """Any time of Kafka's comes back as it was, those before 1970 too."""
         rows = batch({"value": b""})
-        times = pa.array([milliseconds * 1000], pa.int64()).cast(ARROW_RECORD.field("timestamp").type)
+        times = pa.array([milliseconds * 1000], pa.int64()).cast(
+            ARROW_RECORD.field("timestamp").type
+        )
         columns = [times if n == "timestamp" else rows.column(n) for n in RECORD.names]
         (message,) = read_messages(pa.RecordBatch.from_arrays(columns, schema=ARROW_RECORD))
         assert message.timestamp == milliseconds
@@ -139,7 +141,7 @@ class TestAnswer:
         """Rows are as Spark's sink takes them, none of them too."""
         for rows in (batch(), batch({"value": good("a")}), batch({})):
             assert answer(predictor, rows, "out", "dead").schema == ARROW_OUTCOME
-        assert ARROW_OUTCOME == to_arrow_schema(OUTCOME)
+        assert to_arrow_schema(OUTCOME) == ARROW_OUTCOME
 
 
 class TestPredictions:

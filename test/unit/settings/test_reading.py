@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,24 +15,6 @@ if TYPE_CHECKING:
     Load = Callable[..., settings.Settings]
 
 
-@pytest.fixture(autouse=True)
-def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start where there is no config.yaml."""
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Load:
-    """Load settings from a document: `load(stream={"group_id": "g"})`."""
-
-    def from_document(**document: Any) -> settings.Settings:  # noqa: ANN401 - any YAML
-        path = tmp_path / "file.yaml"
-        path.write_text(yaml.safe_dump(document), "utf-8")
-        return settings.load(path)
-
-    return from_document
-
-
 class TestSources:
     """Defaults, then the file, then the environment."""
 
@@ -41,7 +22,7 @@ class TestSources:
         """Without a file and variables the job runs on a local broker."""
         loaded = settings.load()
         assert loaded.kafka.bootstrap_servers == "localhost:9092"
-        assert loaded.stream.input_topics == ["ner-input"]
+        assert loaded.stream.input_topics == ("ner-input",)
         assert loaded.stream.dead_letter_topic == "ner-output.dlq"
         assert loaded.stream.fail_on_data_loss is True
 
@@ -67,7 +48,7 @@ class TestSources:
         """Lists and mappings in variables are JSON."""
         monkeypatch.setenv("TIDEMILL__STREAM__INPUT_TOPICS", '["a","b"]')
         monkeypatch.setenv("TIDEMILL__SPARK", '{"spark.ui.enabled": "false"}')
-        assert settings.load().stream.input_topics == ["a", "b"]
+        assert settings.load().stream.input_topics == ("a", "b")
         assert settings.load().spark == {"spark.ui.enabled": "false"}
 
     def test_frozen(self) -> None:
@@ -102,14 +83,14 @@ class TestUnreadableFile:
 
     def test_missing(self, tmp_path: Path) -> None:
         """One that was asked for must be there."""
-        with pytest.raises(SettingsFileUnreadable, match="none.yaml"):
+        with pytest.raises(SettingsFileUnreadable, match=r"none\.yaml"):
             settings.load(tmp_path / "none.yaml")
 
     @pytest.mark.parametrize("content", [b"a: [", b"a: b: c", b"\xff\xfe\xfa", b"- a", b"text"])
     def test_no_mapping(self, tmp_path: Path, content: bytes) -> None:
         """It must be YAML and a mapping."""
         (tmp_path / "bad.yaml").write_bytes(content)
-        with pytest.raises(SettingsFileUnreadable, match="bad.yaml"):
+        with pytest.raises(SettingsFileUnreadable, match=r"bad\.yaml"):
             settings.load(tmp_path / "bad.yaml")
 
 
@@ -214,117 +195,3 @@ class TestWrongValues:
         monkeypatch.setenv("TIDEMILL__STREAM__INPUT_TOPICS", "a,b")
         with pytest.raises(InvalidSettings, match="(?i)stream"):
             settings.load()
-
-
-class TestTrigger:
-    """How often a micro-batch starts."""
-
-    @pytest.mark.parametrize(
-        "trigger", ["0 seconds", "available-now", "1 second", "10 minutes", "250 milliseconds"]
-    )
-    def test_taken(self, load: Load, trigger: str) -> None:
-        """An interval in words, or once over all that is there."""
-        assert load(stream={"trigger": trigger}).stream.trigger == trigger
-
-    @pytest.mark.parametrize(
-        "trigger", ["", "1", "5s", "-1 seconds", "1.5 seconds", "once", "0 seconds\n", 5, None]
-    )
-    def test_refused(self, load: Load, trigger: object) -> None:
-        """Anything else is named."""
-        with pytest.raises(InvalidSettings, match="stream.trigger"):
-            load(stream={"trigger": trigger})
-
-
-class TestStartingOffsets:
-    """Where a first run starts."""
-
-    @pytest.mark.parametrize("offsets", ["earliest", "latest"])
-    def test_words(self, load: Load, offsets: str) -> None:
-        """The two words stay as they are."""
-        assert load(stream={"starting_offsets": offsets}).stream.starting_offsets == offsets
-
-    @pytest.mark.parametrize("offsets", [{"t": {0: 42, 1: -2}}, '{"t": {"0": 42, "1": -2}}'])
-    def test_by_partition(self, load: Load, offsets: object) -> None:
-        """A mapping, or its JSON, becomes the JSON that Spark reads."""
-        loaded = load(stream={"starting_offsets": offsets}).stream.starting_offsets
-        assert json.loads(loaded) == {"t": {"0": 42, "1": -2}}
-
-    def test_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The same in a variable."""
-        monkeypatch.setenv("TIDEMILL__STREAM__STARTING_OFFSETS", '{"t":{"0":42}}')
-        assert json.loads(settings.load().stream.starting_offsets) == {"t": {"0": 42}}
-
-    @pytest.mark.parametrize(
-        "offsets",
-        [
-            "newest", "", 5, None, [], "[]", {"t": 5}, {"t": {"zero": 1}}, {"t": {"0": None}},
-            '{"t": {"0": 1e999}}', {"t": {"0": 1.5}},
-        ],
-    )  # fmt: skip
-    def test_refused(self, load: Load, offsets: object) -> None:
-        """Anything else is named; nothing is rounded."""
-        with pytest.raises(InvalidSettings, match="stream.starting_offsets"):
-            load(stream={"starting_offsets": offsets})
-
-
-class TestTopics:
-    """Topics that would mix what comes in with what goes out are refused."""
-
-    def test_dead_letters_follow(self, load: Load) -> None:
-        """The dead-letter topic is named after the output topic."""
-        assert load(stream={"output_topic": "out"}).stream.dead_letter_topic == "out.dlq"
-
-    def test_dead_letters_follow_a_variable(
-        self, load: Load, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """So it is where the environment names the output topic."""
-        monkeypatch.setenv("TIDEMILL__STREAM__OUTPUT_TOPIC", "out")
-        assert load(stream={"group_id": "g"}).stream.dead_letter_topic == "out.dlq"
-
-    def test_dead_letters_named(self, load: Load) -> None:
-        """A name of its own stays."""
-        stream = load(stream={"output_topic": "out", "dead_letter_topic": "dead"}).stream
-        assert stream.dead_letter_topic == "dead"
-
-    @pytest.mark.parametrize("loop", ["out", "out.dlq"])
-    def test_loop(self, load: Load, loop: str) -> None:
-        """A topic that is read may not be written."""
-        with pytest.raises(InvalidSettings, match=f"'{loop}'.*endless loop"):
-            load(stream={"input_topics": ["in", loop], "output_topic": "out"})
-
-    def test_same(self, load: Load) -> None:
-        """Results and dead letters go to two topics."""
-        with pytest.raises(InvalidSettings, match="the same"):
-            load(stream={"output_topic": "out", "dead_letter_topic": "out"})
-
-    def test_longest_name(self, load: Load) -> None:
-        """The longest name that Kafka takes is taken."""
-        assert load(stream={"input_topics": ["x" * 249]}).stream.input_topics == ["x" * 249]
-
-
-class TestSecurity:
-    """What a protocol needs must be there, and nothing that contradicts it."""
-
-    @pytest.mark.parametrize(
-        ("kafka", "needed"),
-        [
-            ({"security_protocol": "SASL_SSL"}, "sasl_mechanism"),
-            ({"security_protocol": "SASL_SSL", "sasl_mechanism": "PLAIN"}, "sasl_username"),
-            (
-                {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-512",
-                 "sasl_username": "u"},
-                "sasl_password",
-            ),
-            ({"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}, "oauth_token_url"),
-        ],
-    )  # fmt: skip
-    def test_needed(self, load: Load, kafka: dict[str, str], needed: str) -> None:
-        """What is missing is named."""
-        with pytest.raises(InvalidSettings, match=f"needs .*{needed}"):
-            load(kafka=kafka)
-
-    @pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL"])
-    def test_contradiction(self, load: Load, protocol: str) -> None:
-        """A mechanism that would silently not be used is refused."""
-        with pytest.raises(InvalidSettings, match=f"security_protocol is {protocol}"):
-            load(kafka={"security_protocol": protocol, "sasl_mechanism": "PLAIN"})

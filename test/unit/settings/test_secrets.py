@@ -21,12 +21,6 @@ CANARY = "canary-7d1f"
 SECRETS = ("ssl_key_password", "sasl_password", "oauth_client_secret")
 
 
-@pytest.fixture(autouse=True)
-def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start where there is no config.yaml."""
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture(params=SECRETS)
 def secret(request: pytest.FixtureRequest) -> str:
     """Each setting that is a secret."""

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app import settings
+from app.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Load = Callable[..., settings.Settings]
+
+
+class TestTrigger:
+    """How often a micro-batch starts."""
+
+    @pytest.mark.parametrize(
+        "trigger", ["0 seconds", "available-now", "1 second", "10 minutes", "250 milliseconds"]
+    )
+    def test_taken(self, load: Load, trigger: str) -> None:
+        """An interval in words, or once over all that is there."""
+        assert load(stream={"trigger": trigger}).stream.trigger == trigger
+
+    @pytest.mark.parametrize(
+        "trigger", ["", "1", "5s", "-1 seconds", "1.5 seconds", "once", "0 seconds\n", 5, None]
+    )
+    def test_refused(self, load: Load, trigger: object) -> None:
+        """Anything else is named."""
+        with pytest.raises(InvalidSettings, match=r"stream\.trigger"):
+            load(stream={"trigger": trigger})
+
+
+class TestStartingOffsets:
+    """Where a first run starts."""
+
+    @pytest.mark.parametrize("offsets", ["earliest", "latest"])
+    def test_words(self, load: Load, offsets: str) -> None:
+        """The two words stay as they are."""
+        assert load(stream={"starting_offsets": offsets}).stream.starting_offsets == offsets
+
+    @pytest.mark.parametrize("offsets", [{"t": {0: 42, 1: -2}}, '{"t": {"0": 42, "1": -2}}'])
+    def test_by_partition(self, load: Load, offsets: object) -> None:
+        """A mapping, or its JSON, becomes the JSON that Spark reads."""
+        loaded = load(stream={"starting_offsets": offsets}).stream.starting_offsets
+        assert json.loads(loaded) == {"t": {"0": 42, "1": -2}}
+
+    def test_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same in a variable."""
+        monkeypatch.setenv("TIDEMILL__STREAM__STARTING_OFFSETS", '{"t":{"0":42}}')
+        assert json.loads(settings.load().stream.starting_offsets) == {"t": {"0": 42}}
+
+    @pytest.mark.parametrize(
+        "offsets",
+        [
+            "newest", "", 5, None, [], "[]", {"t": 5}, {"t": {"zero": 1}}, {"t": {"0": None}},
+            '{"t": {"0": 1e999}}', {"t": {"0": 1.5}},
+        ],
+    )  # fmt: skip
+    def test_refused(self, load: Load, offsets: object) -> None:
+        """Anything else is named; nothing is rounded."""
+        with pytest.raises(InvalidSettings, match=r"stream\.starting_offsets"):
+            load(stream={"starting_offsets": offsets})
+
+
+class TestTopics:
+    """Topics that would mix what comes in with what goes out are refused."""
+
+    def test_dead_letters_follow(self, load: Load) -> None:
+        """The dead-letter topic is named after the output topic."""
+        assert load(stream={"output_topic": "out"}).stream.dead_letter_topic == "out.dlq"
+
+    def test_dead_letters_follow_a_variable(
+        self, load: Load, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So it is where the environment names the output topic."""
+        monkeypatch.setenv("TIDEMILL__STREAM__OUTPUT_TOPIC", "out")
+        assert load(stream={"group_id": "g"}).stream.dead_letter_topic == "out.dlq"
+
+    def test_dead_letters_named(self, load: Load) -> None:
+        """A name of its own stays."""
+        stream = load(stream={"output_topic": "out", "dead_letter_topic": "dead"}).stream
+        assert stream.dead_letter_topic == "dead"
+
+    @pytest.mark.parametrize("loop", ["out", "out.dlq"])
+    def test_loop(self, load: Load, loop: str) -> None:
+        """A topic that is read may not be written."""
+        with pytest.raises(InvalidSettings, match=f"'{loop}'.*endless loop"):
+            load(stream={"input_topics": ["in", loop], "output_topic": "out"})
+
+    def test_same(self, load: Load) -> None:
+        """Results and dead letters go to two topics."""
+        with pytest.raises(InvalidSettings, match="the same"):
+            load(stream={"output_topic": "out", "dead_letter_topic": "out"})
+
+    def test_longest_name(self, load: Load) -> None:
+        """The longest name that Kafka takes is taken."""
+        assert load(stream={"input_topics": ["x" * 249]}).stream.input_topics == ("x" * 249,)

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+from typer.testing import CliRunner
+
+import app
+from app import run
+from app.cli import cli, main
+from app.errors import ConfigurationError, StopNotAcknowledged
+from app.streaming.marker import StopMarker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _own_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a logger that no other test has used: one keeps the configuration it first had."""
+    monkeypatch.setattr(run, "log", structlog.get_logger("app.run"))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Return a settings file whose checkpoint lies beside it."""
+    path = tmp_path / "c.yaml"
+    path.write_text(f"stream: {{checkpoint_location: {tmp_path}/checkpoints}}", "utf-8")
+    return path
+
+
+class TestVersion:
+    """The version is printed."""
+
+    def test_printed(self) -> None:
+        """And nothing else."""
+        result = runner.invoke(cli, ["version"])
+        assert (result.exit_code, result.output) == (0, f"{app.__version__}\n")
+
+
+class TestHelp:
+    """The command line explains itself."""
+
+    def test_commands(self) -> None:
+        """Without a command the commands are listed."""
+        result = runner.invoke(cli, [])
+        for command in ("stream", "batch", "check", "stop", "version"):
+            assert command in result.output
+
+    @pytest.mark.parametrize("command", ["stream", "batch", "check", "stop", "version"])
+    def test_command(self, command: str) -> None:
+        """Each command has help."""
+        assert runner.invoke(cli, [command, "--help"]).exit_code == 0
+
+    def test_unknown(self) -> None:
+        """Another command is a wrong use."""
+        assert runner.invoke(cli, ["strem"]).exit_code == 2
+
+
+class TestStop:
+    """A running job is asked by a marker."""
+
+    def test_no_job(self, config: Path, tmp_path: Path) -> None:
+        """Nobody takes the marker: that is an error, and the marker does not stop a later job."""
+        result = runner.invoke(cli, ["stop", "--config", str(config), "--timeout", "0"])
+        assert isinstance(result.exception, StopNotAcknowledged)
+        assert f"{tmp_path}/checkpoints.stop" in str(result.exception)
+        assert not (tmp_path / "checkpoints.stop").exists()
+
+    def test_job(self, config: Path, tmp_path: Path) -> None:
+        """A job takes it: that is told."""
+        marker = StopMarker.beside(f"{tmp_path}/checkpoints")
+        over = threading.Event()
+
+        def job() -> None:
+            while not over.wait(0.01):
+                marker.take()
+
+        thread = threading.Thread(target=job)
+        thread.start()
+        result = runner.invoke(cli, ["stop", "--config", str(config), "--timeout", "5"])
+        over.set()
+        thread.join()
+        assert (result.exit_code, result.output) == (0, "the job is stopping\n")
+
+
+class TestBrokenConfig:
+    """A configuration that cannot be is named, whatever the command."""
+
+    @pytest.mark.parametrize(
+        "command",
+        [["stream"], ["check"], ["stop"], ["batch", "--input", "in", "--output", "out"]],
+        ids=lambda command: command[0],
+    )
+    @pytest.mark.parametrize("content", ["stream: {nope: 1}", "- a", None])
+    def test_exit_code(
+        self,
+        command: list[str],
+        content: str | None,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """In one line, without a trace, with exit code 2."""
+        path = tmp_path / "broken.yaml"
+        if content is not None:
+            path.write_text(content, "utf-8")
+        monkeypatch.setattr(sys, "argv", ["tidemill", *command, "--config", str(path)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        lines = [line for line in capsys.readouterr().err.splitlines() if "broken.yaml" in line]
+        assert len(lines) == 1
+
+    def test_check(self, tmp_path: Path) -> None:
+        """`check` raises what is wrong with the file itself."""
+        (tmp_path / "c.yaml").write_text("log: {level: LOUD}", "utf-8")
+        result = runner.invoke(cli, ["check", "--config", str(tmp_path / "c.yaml")])
+        assert isinstance(result.exception, ConfigurationError)
+        assert "log.level" in str(result.exception)
+
+
+class TestMain:
+    """The program ends with an exit code."""
+
+    def test_success(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """0 where all is well."""
+        monkeypatch.setattr(sys, "argv", ["tidemill", "version"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+
+    def test_fault(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """1 for a fault that is no wrong configuration."""
+        argv = ["tidemill", "stop", "--config", str(config), "--timeout", "0"]
+        monkeypatch.setattr(sys, "argv", argv)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1
+
+    def test_wrong_use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """2 for a wrong use."""
+        monkeypatch.setattr(sys, "argv", ["tidemill", "stop", "--timeout", "soon"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from app import errors, logs, run
+from app.errors import (
+    BrokerUnreachable,
+    ConfigurationError,
+    DataLoss,
+    InvalidModels,
+    JavaMissing,
+    ModelUnavailable,
+    QueryFailed,
+    TidemillError,
+    TopicsUnfit,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _own_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a logger that no other test has used: one keeps the configuration it first had."""
+    monkeypatch.setattr(run, "log", structlog.get_logger("app.run"))
+
+
+class TestExitCode:
+    """The exit code tells a wrong configuration from a fault worth a restart."""
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            TopicsUnfit(["x"]),
+            JavaMissing("none"),
+            InvalidModels("m.yaml", "x"),
+            ConfigurationError(),
+        ],
+    )
+    def test_misconfigured(self, error: Exception) -> None:
+        """2: a restart cannot help."""
+        assert run.report(error) == run.MISCONFIGURED == 2
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            BrokerUnreachable("k:1", "x"), DataLoss("c"), QueryFailed("x"),
+            ModelUnavailable("m", "x"), TidemillError("x"), OSError("disk full"), KeyError("x"),
+        ],
+    )  # fmt: skip
+    def test_fault(self, error: Exception) -> None:
+        """1: it may, an error without a name here too."""
+        assert run.report(error) == run.FAULT == 1
+
+    def test_every_error(self) -> None:
+        """Just the wrong configurations are 2."""
+        for leaf in vars(errors).values():
+            if isinstance(leaf, type) and issubclass(leaf, TidemillError):
+                error = leaf.__new__(leaf, "said")
+                assert run.report(error) == (2 if issubclass(leaf, ConfigurationError) else 1)
+
+
+def failed(message: str) -> Exception:
+    """Return an error with a trace and a cause."""
+    try:
+        try:
+            {}["inner cause"]
+        except KeyError as cause:
+            raise QueryFailed(message) from cause
+    except QueryFailed as error:
+        return error
+
+
+class TestReport:
+    """A failure is one line that says what is wrong."""
+
+    @pytest.mark.parametrize("log_format", ["console", "json"])
+    @pytest.mark.parametrize("level", ["INFO", "WARNING", "ERROR"])
+    def test_one_line(
+        self, capsys: pytest.CaptureFixture[str], log_format: str, level: str
+    ) -> None:
+        """Without a trace, however many lines the error has."""
+        logs.configure(log_format, level)
+        run.report(failed("a page\n\tof many\r\nlines"))
+        captured = capsys.readouterr()
+        (line,) = captured.err.splitlines()
+        assert "the streaming query failed: a page of many lines" in line
+        assert "Traceback" not in line
+        assert "inner cause" not in line
+        assert captured.out == ""
+
+    @pytest.mark.parametrize("log_format", ["console", "json"])
+    def test_debug(self, capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+        """The trace and the cause come at level DEBUG."""
+        logs.configure(log_format, "DEBUG")
+        run.report(failed("x"))
+        said = capsys.readouterr().err
+        assert "Traceback" in said
+        assert "KeyError: 'inner cause'" in said
+
+    def test_json(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A machine finds the kind of error in a field."""
+        logs.configure("json", "INFO")
+        run.report(failed("x"))
+        record = json.loads(capsys.readouterr().err)
+        assert (record["level"], record["kind"]) == ("error", "QueryFailed")
+
+    @pytest.mark.parametrize(
+        ("error", "said"), [(KeyError("x"), "KeyError: 'x'"), (OSError(), "OSError")]
+    )
+    def test_foreign_error(
+        self, capsys: pytest.CaptureFixture[str], error: Exception, said: str
+    ) -> None:
+        """An error of others is told with its type."""
+        logs.configure("console", "INFO")
+        run.report(error)
+        assert said in capsys.readouterr().err
+
+
+class TestStream:
+    """The program ends with an exit code, never with a trace."""
+
+    @pytest.mark.parametrize("content", ["stream: {group_id: 5x, nope: 1}", "stream: [", None])
+    def test_broken_config(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
+    ) -> None:
+        """A configuration that cannot be read is named in one line."""
+        path = tmp_path / "broken.yaml"
+        if content is not None:
+            path.write_text(content, "utf-8")
+        assert run.stream(path) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "broken.yaml" in line
+
+    def test_broken_models(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """So are models that cannot be, before anything is started."""
+        (tmp_path / "c.yaml").write_text("models: m.yaml", "utf-8")
+        (tmp_path / "m.yaml").write_text("models: []", "utf-8")
+        assert run.stream(tmp_path / "c.yaml") == 2
+        assert "m.yaml" in capsys.readouterr().err
+
+    def test_log_settings(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What comes after the settings is logged as they say."""
+        (tmp_path / "c.yaml").write_text("models: m.yaml\nlog: {format: json}", "utf-8")
+        run.stream(tmp_path / "c.yaml")
+        assert json.loads(capsys.readouterr().err)["kind"] == "SettingsFileUnreadable"
+
+    def test_main(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """spark-submit passes the settings' path."""
+        monkeypatch.setattr(sys, "argv", ["run.py", "--config", str(tmp_path / "none.yaml")])
+        assert run.main() == 2
