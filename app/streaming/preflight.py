@@ -52,7 +52,9 @@ def describe(kafka: KafkaSettings) -> dict[str, Topic]:
 
     """
     try:
-        admin = KafkaAdminClient(**python_options(kafka), request_timeout_ms=15_000)
+        admin = KafkaAdminClient(
+            **python_options(kafka), request_timeout_ms=15_000, bootstrap_timeout_ms=10_000
+        )
         with closing(admin):
             partitions = {
                 topic["name"]: len(topic["partitions"])

@@ -14,7 +14,7 @@ from deploy.local.process import spawn, stop, wait_for_line
 from deploy.local.properties import Listeners, Tls, server_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 READY: Final = "Kafka Server started"
@@ -31,7 +31,7 @@ class BrokerNotFormatted(TidemillError):
 class Broker:
     """A broker with its data, its configuration and its log in one folder.
 
-    It listens in plain text; with `tls` also for SCRAM-SHA-512 over TLS, where it knows `users`
+    It listens in plain text; with `tls` also for SASL over TLS, where it knows `users`
     (name to password), and for clients with certificates. Ports stay the same over restarts.
     """
 
@@ -44,15 +44,17 @@ class Broker:
         tls: Tls | None = None,
         users: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
+        jvm_options: Sequence[str] = (),
     ) -> None:
-        plain, controller, scram, mtls = free_ports(4)
+        plain, controller, sasl, mtls = free_ports(4)
         self.folder = folder
         self.libs = libs
         self.log = folder / "broker.log"
         self._users = users or {}
+        self._jvm_options = jvm_options
         self._process: subprocess.Popen[bytes] | None = None
         self._listeners = (
-            Listeners(port or plain, controller, scram, mtls)
+            Listeners(port or plain, controller, sasl, mtls)
             if tls
             else Listeners(port or plain, controller)
         )
@@ -68,9 +70,9 @@ class Broker:
         return f"{HOST}:{self._listeners.plain}"
 
     @property
-    def scram_servers(self) -> str:
-        """The address for SASL_SSL with SCRAM-SHA-512."""
-        return f"{HOST}:{self._listeners.scram}"
+    def sasl_servers(self) -> str:
+        """The address for SASL_SSL: SCRAM-SHA-512, and what else `properties` enable there."""
+        return f"{HOST}:{self._listeners.sasl}"
 
     @property
     def mtls_servers(self) -> str:
@@ -85,8 +87,9 @@ class Broker:
         if not (self.folder / "data" / "meta.properties").exists():
             self._format()
         already = self.log.stat().st_size if self.log.exists() else 0
-        command = java_command(self.libs, "kafka.Kafka", heap="384m", log="INFO")
-        self._process = spawn([*command, str(self._config)], self.log)
+        java, *rest = java_command(self.libs, "kafka.Kafka", heap="384m", log="INFO")
+        command = [java, *self._jvm_options, *rest, str(self._config)]
+        self._process = spawn(command, self.log)
         try:
             wait_for_line(
                 self._process, self.log, READY, name="Kafka", timeout=timeout, start=already

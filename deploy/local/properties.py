@@ -44,7 +44,7 @@ class Listeners:
 
     plain: int
     controller: int
-    scram: int | None = None
+    sasl: int | None = None
     mtls: int | None = None
 
 
@@ -63,7 +63,7 @@ def server_properties(
     ports = {
         "PLAINTEXT": listeners.plain,
         "CONTROLLER": listeners.controller,
-        "SCRAM": listeners.scram,
+        "SASL": listeners.sasl,
         "MTLS": listeners.mtls,
     }
     addresses = {name: f"{name}://{HOST}:{port}" for name, port in ports.items() if port}
@@ -78,7 +78,7 @@ def server_properties(
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
         "listener.security.protocol.map": (
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SCRAM:SASL_SSL,MTLS:SSL"
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_SSL,MTLS:SSL"
         ),
         **(secured(tls) if tls else {}),
         **overrides,
@@ -87,7 +87,7 @@ def server_properties(
 
 
 def secured(tls: Tls) -> dict[str, str]:
-    """Return what the SCRAM and the client-certificate listeners need."""
+    """Return what the SASL and the client-certificate listeners need."""
     login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
     return {
         "ssl.keystore.type": "PEM",
@@ -95,6 +95,6 @@ def secured(tls: Tls) -> dict[str, str]:
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(tls.ca),
         "listener.name.mtls.ssl.client.auth": "required",
-        "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
-        "listener.name.scram.scram-sha-512.sasl.jaas.config": login,
+        "listener.name.sasl.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.sasl.scram-sha-512.sasl.jaas.config": login,
     }

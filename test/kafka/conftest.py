@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import tokens
+import yaml
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 
+from app.streaming.preflight import ADDED_BYTES
 from deploy.local.broker import Broker
 from deploy.local.certificates import Certificates, issue_certificates
 from deploy.local.distribution import fetch_kafka
@@ -17,7 +20,9 @@ from deploy.local.topics import create_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+INPUT_LIMIT = 1_048_588  # of a topic, where nothing else is said
 USER, PASSWORD = "tidemill", "tide-and-mill"
 
 
@@ -50,10 +55,19 @@ def credentials() -> tuple[str, str]:
 def broker(
     tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
 ) -> Iterator[Broker]:
-    """A broker that listens in plain text, with SCRAM over TLS, and with client certificates."""
+    """A broker that listens in plain text, with SCRAM and OAuth over TLS, and for certificates."""
     tls = Tls(certificates.broker, certificates.ca)
     folder = tmp_path_factory.mktemp("broker")
-    with Broker(folder, fetch_kafka(), tls=tls, users={USER: PASSWORD}) as running:
+    keys = folder / "keys.json"
+    tokens.write_keys(keys)
+    with Broker(
+        folder,
+        fetch_kafka(),
+        tls=tls,
+        users={USER: PASSWORD},
+        properties=tokens.broker_properties(keys),
+        jvm_options=[tokens.broker_jvm_option(keys)],
+    ) as running:
         yield running
 
 
@@ -69,6 +83,51 @@ def make_topic(broker: Broker) -> Callable[..., str]:
         return unique
 
     return make
+
+
+@pytest.fixture
+def topics(make_topic: Callable[..., str]) -> tuple[str, str, str]:
+    """An input, an output and a dead-letter topic, as large as they must be."""
+    limit = {"max.message.bytes": str(INPUT_LIMIT + ADDED_BYTES)}
+    return make_topic("in"), make_topic("out", configs=limit), make_topic("dead", configs=limit)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Callable[..., Path]:
+    """Write a models.yaml with one model of the tests: `models("Slow", seconds=1)`."""
+
+    def write(adapter: str, **options: object) -> Path:
+        path = tmp_path / "models.yaml"
+        entry = {
+            "name": "test",
+            "version": "1",
+            "adapter": f"example_models:{adapter}",
+            "options": options,
+            "match": {"lang": "en"},
+            "payload": "text",
+            "result": "answer",
+            "sample": "a sample",
+        }
+        path.write_text(yaml.safe_dump({"models": [entry]}))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def committed(broker: Broker) -> Callable[[str], dict[str, str]]:
+    """What Kafka's own tool says of a group's first partition, by column."""
+
+    def describe(group: str) -> dict[str, str]:
+        done = broker.tool(
+            "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+            *("--bootstrap-server", broker.bootstrap_servers, "--describe", "--group", group),
+        )
+        head, *rows = [line.split() for line in done.stdout.splitlines() if line.strip()]
+        assert rows, done.stdout + done.stderr
+        return dict(zip(head, rows[0], strict=True))
+
+    return describe
 
 
 @pytest.fixture

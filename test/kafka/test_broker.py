@@ -30,7 +30,7 @@ def listeners(
     return {
         "plain": {"bootstrap_servers": broker.bootstrap_servers},
         "scram": {
-            "bootstrap_servers": broker.scram_servers,
+            "bootstrap_servers": broker.sasl_servers,
             "security_protocol": "SASL_SSL",
             "sasl_mechanism": "SCRAM-SHA-512",
             "sasl_plain_username": credentials[0],

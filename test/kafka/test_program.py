@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from jobs import ROOT, Program, environment
 
 from app.streaming.jars import connector_jars
-from app.streaming.preflight import ADDED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,37 +20,7 @@ if TYPE_CHECKING:
 
     from deploy.local.broker import Broker
 
-LIMIT = str(1_048_588 + ADDED_BYTES)
 Topics = tuple[str, str, str]
-
-
-@pytest.fixture
-def topics(make_topic: Callable[..., str]) -> Topics:
-    """Make an input, an output and a dead-letter topic."""
-    limit = {"max.message.bytes": LIMIT}
-    return make_topic("in"), make_topic("out", configs=limit), make_topic("dead", configs=limit)
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Callable[..., Path]:
-    """Write a models.yaml with one model of the tests."""
-
-    def write(adapter: str, **options: object) -> Path:
-        path = tmp_path / "models.yaml"
-        entry = {
-            "name": "test",
-            "version": "1",
-            "adapter": f"example_models:{adapter}",
-            "options": options,
-            "match": {"lang": "en"},
-            "payload": "text",
-            "result": "answer",
-            "sample": "a sample",
-        }
-        path.write_text(yaml.safe_dump({"models": [entry]}))
-        return path
-
-    return write
 
 
 def messages(count: int) -> list[dict[str, bytes]]:
@@ -61,21 +29,6 @@ def messages(count: int) -> list[dict[str, bytes]]:
         {"value": json.dumps({"text": "t", "lang": "en", "uuid": str(i)}).encode()}
         for i in range(count)
     ]
-
-
-def committed(broker: Broker, group: str) -> dict[str, str]:
-    """Return what Kafka's own tool says of a group with one partition, by column."""
-    done = broker.tool(
-        "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-        "--bootstrap-server",
-        broker.bootstrap_servers,
-        "--describe",
-        "--group",
-        group,
-    )
-    head, *rows = [line.split() for line in done.stdout.splitlines() if line.strip()]
-    assert rows, done.stdout + done.stderr
-    return dict(zip(head, rows[0], strict=True))
 
 
 class TestStop:
@@ -90,6 +43,7 @@ class TestStop:
         models: Callable[..., Path],
         produce: Callable[..., None],
         read_topic: Callable[[str], list[Record]],
+        committed: Callable[[str], dict[str, str]],
         tmp_path: Path,
     ) -> None:
         """Asked in the midst of a batch, it ends that and exits 0; the rest waits."""
@@ -116,7 +70,7 @@ class TestStop:
         done = len(read_topic(topics[1]))
         assert 10 <= done < 40
         assert done % 10 == 0, "a batch was cut"
-        row = committed(broker, topics[0])
+        row = committed(topics[0])
         assert (int(row["CURRENT-OFFSET"]), int(row["LAG"])) == (done, 40 - done)
 
         of_job |= {
@@ -128,7 +82,7 @@ class TestStop:
                 assert program.wait() == 0, program.output
             answers = [json.loads(r.value or b"")["uuid"] for r in read_topic(topics[1])]
             assert sorted(answers, key=int) == [str(i) for i in range(40)]
-            assert committed(broker, topics[0])["LAG"] == "0"
+            assert committed(topics[0])["LAG"] == "0"
 
 
 class TestSparkSubmit:
@@ -141,6 +95,7 @@ class TestSparkSubmit:
         models: Callable[..., Path],
         produce: Callable[..., None],
         read_topic: Callable[[str], list[Record]],
+        committed: Callable[[str], dict[str, str]],
         tmp_path: Path,
     ) -> None:
         """`tidemill stop` ends it: exit code 0, its answers written, its offsets committed."""
@@ -166,7 +121,7 @@ class TestSparkSubmit:
             with Program(tmp_path / "stop", of_job, "stop") as stop:
                 assert stop.wait() == 0, stop.output
             assert program.wait(60) == 0, program.output
-        assert committed(broker, topics[0])["CURRENT-OFFSET"] == "5"
+        assert committed(topics[0])["CURRENT-OFFSET"] == "5"
 
 
 class TestFailures:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from jobs import Program, environment
-from test_program import LIMIT, messages, models
+from tokens import token_endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from conftest import Record
@@ -18,80 +18,111 @@ if TYPE_CHECKING:
     from deploy.local.broker import Broker
     from deploy.local.certificates import Certificates
 
-__all__ = ["models"]
+SECRET = "canary-of-oauth"
 
 
-@pytest.mark.parametrize("door", ["scram over tls", "client certificate"])
-def test_protected(
-    door: str,
+@pytest.fixture
+def oauth() -> Iterator[tuple[str, list[str]]]:
+    """A token endpoint that knows one client."""
+    with token_endpoint("tidemill", SECRET) as served:
+        yield served
+
+
+@pytest.fixture
+def doors(
     broker: Broker,
     certificates: Certificates,
     credentials: tuple[str, str],
-    make_topic: Callable[..., str],
-    models: Callable[..., Path],
-    produce: Callable[..., None],
-    read_topic: Callable[[str], list[Record]],
+    oauth: tuple[str, list[str]],
     tmp_path: Path,
-) -> None:
-    """One section of settings serves Spark and the reporter; at level DEBUG too no secret shows."""
-    limit = {"max.message.bytes": LIMIT}
-    topics = make_topic("in"), make_topic("out", configs=limit), make_topic("dead", configs=limit)
-    produce(topics[0], *messages(3))
+) -> dict[str, dict[str, str]]:
+    """Return the section `kafka` for each protected door."""
     user, password = credentials
     secret = tmp_path / "password"
     secret.write_text(password + "\n")
-    protection = {
-        "scram over tls": {
-            "SECURITY_PROTOCOL": "SASL_SSL",
+    sasl = {"BOOTSTRAP_SERVERS": broker.sasl_servers, "SECURITY_PROTOCOL": "SASL_SSL"}
+    sections = {
+        "scram": {
+            **sasl,
             "SASL_MECHANISM": "SCRAM-SHA-512",
             "SASL_USERNAME": user,
             "SASL_PASSWORD_FILE": str(secret),
         },
-        "client certificate": {
+        "oauth": {
+            **sasl,
+            "SASL_MECHANISM": "OAUTHBEARER",
+            "OAUTH_TOKEN_URL": oauth[0],
+            "OAUTH_CLIENT_ID": "tidemill",
+            "OAUTH_CLIENT_SECRET": SECRET,
+        },
+        "certificate": {
+            "BOOTSTRAP_SERVERS": broker.mtls_servers,
             "SECURITY_PROTOCOL": "SSL",
             "SSL_KEYSTORE_FILE": str(certificates.keystore),
         },
-    }[door]
-    servers = broker.scram_servers if door == "scram over tls" else broker.mtls_servers
-    of_job = environment(
-        servers,
-        topics,
-        models("Upper"),
-        tmp_path / "checkpoint",
-        TIDEMILL__STREAM__TRIGGER="available-now",
-        TIDEMILL__KAFKA__SSL_CA_FILE=str(certificates.ca),
-        TIDEMILL__LOG__LEVEL="DEBUG",
-        **{f"TIDEMILL__KAFKA__{name}": value for name, value in protection.items()},
-    )
-    with Program(tmp_path, of_job, "stream") as program:
-        assert program.wait() == 0, program.output
-        assert "offsets" in program.output
-        assert password not in program.output
-    assert [json.loads(r.value or b"")["answer"] for r in read_topic(topics[1])] == ["T"] * 3
+    }
+    return {
+        door: {
+            f"TIDEMILL__KAFKA__{name}": value
+            for name, value in {**section, "SSL_CA_FILE": str(certificates.ca)}.items()
+        }
+        for door, section in sections.items()
+    }
 
 
-def test_wrong_password(
-    broker: Broker,
-    certificates: Certificates,
-    credentials: tuple[str, str],
-    make_topic: Callable[..., str],
-    models: Callable[..., Path],
-    tmp_path: Path,
-) -> None:
-    """Refused credentials are one line that does not repeat them."""
-    topic = make_topic("in")
-    of_job = environment(
-        broker.scram_servers,
-        (topic, topic + "-out", topic + "-dead"),
-        models("Upper"),
-        tmp_path / "checkpoint",
-        TIDEMILL__KAFKA__SSL_CA_FILE=str(certificates.ca),
-        TIDEMILL__KAFKA__SECURITY_PROTOCOL="SASL_SSL",
-        TIDEMILL__KAFKA__SASL_MECHANISM="SCRAM-SHA-512",
-        TIDEMILL__KAFKA__SASL_USERNAME=credentials[0],
-        TIDEMILL__KAFKA__SASL_PASSWORD="canary-secret",
-    )
-    with Program(tmp_path, of_job, "stream") as program:
-        assert program.wait() == 1, program.output
-        assert "no answer from Kafka" in program.output
-        assert "canary-secret" not in program.output
+class TestProtectedBroker:
+    """One section of settings serves Spark, the checks before the start, and the reporter."""
+
+    @pytest.mark.parametrize("door", ["scram", "oauth", "certificate"])
+    def test_answers_and_says_no_secret(
+        self,
+        door: str,
+        doors: dict[str, dict[str, str]],
+        credentials: tuple[str, str],
+        oauth: tuple[str, list[str]],
+        topics: tuple[str, str, str],
+        models: Callable[..., Path],
+        produce: Callable[..., None],
+        read_topic: Callable[[str], list[Record]],
+        committed: Callable[[str], dict[str, str]],
+        tmp_path: Path,
+    ) -> None:
+        """Messages are answered, offsets committed; at level DEBUG too no secret shows."""
+        produce(
+            topics[0], *({"value": b'{"text": "t", "lang": "en", "uuid": "u"}'} for _ in range(3))
+        )
+        of_job = environment(
+            "",
+            topics,
+            models("Upper"),
+            tmp_path / "checkpoint",
+            TIDEMILL__STREAM__TRIGGER="available-now",
+            TIDEMILL__LOG__LEVEL="DEBUG",
+            **doors[door],
+        )
+        with Program(tmp_path, of_job, "stream") as program:
+            assert program.wait() == 0, program.output
+            assert "stream stopped" in program.output
+            assert credentials[1] not in program.output
+            assert SECRET not in program.output
+        assert [json.loads(r.value or b"")["answer"] for r in read_topic(topics[1])] == ["T"] * 3
+        assert committed(topics[0])["CURRENT-OFFSET"] == "3"
+        if door == "oauth":
+            assert any("Java" in agent for agent in oauth[1])
+            assert any("python" in agent for agent in oauth[1])
+
+    def test_wrong_password(
+        self,
+        doors: dict[str, dict[str, str]],
+        topics: tuple[str, str, str],
+        models: Callable[..., Path],
+        tmp_path: Path,
+    ) -> None:
+        """Refused credentials are one line that does not repeat them."""
+        wrong = {**doors["scram"], "TIDEMILL__KAFKA__SASL_PASSWORD": "canary-secret"}
+        del wrong["TIDEMILL__KAFKA__SASL_PASSWORD_FILE"]
+        of_job = environment("", topics, models("Upper"), tmp_path / "checkpoint", **wrong)
+        with Program(tmp_path, of_job, "stream") as program:
+            assert program.wait() == 1, program.output
+            assert "no answer from Kafka" in program.output
+            assert "canary-secret" not in program.output

@@ -6,12 +6,14 @@ import json
 import re
 import time
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from app.inference.message import Message, Prediction
 from app.inference.predictor import Predictor
 from app.models import catalogue
+
+if TYPE_CHECKING:
+    import pytest
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -193,5 +193,5 @@ class TestWrongValues:
     def test_variable_that_is_no_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A list that is not written as JSON is named."""
         monkeypatch.setenv("TIDEMILL__STREAM__INPUT_TOPICS", "a,b")
-        with pytest.raises(InvalidSettings, match="(?i)stream"):
+        with pytest.raises(InvalidSettings, match=r"(?i)stream"):
             settings.load()
