@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from kafka.net.sasl.oauth import AbstractTokenProvider
+from requests.auth import HTTPBasicAuth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,10 @@ _LOGIN_MODULES = {
     "SCRAM-SHA-512": f"{_JAVA_LOGIN}.scram.ScramLoginModule",
     "OAUTHBEARER": f"{_JAVA_LOGIN}.oauthbearer.OAuthBearerLoginModule",
 }
+
+
+# Java reads the line with a StreamTokenizer, whose strings know these escapes and end with a line.
+_JAAS_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 
 
 def java_options(kafka: KafkaSettings) -> dict[str, str]:
@@ -92,14 +97,19 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc] # kafka-py
                 response = requests.post(
                     str(self._kafka.oauth_token_url),
                     data={"grant_type": "client_credentials", "scope": self._kafka.oauth_scope},
-                    auth=(
-                        self._kafka.oauth_client_id or "",
-                        _reveal(self._kafka.oauth_client_secret) or "",
+                    # As bytes: text would be sent as Latin-1, Java's client sends UTF-8.
+                    auth=HTTPBasicAuth(
+                        (self._kafka.oauth_client_id or "").encode(),
+                        (_reveal(self._kafka.oauth_client_secret) or "").encode(),
                     ),
                     timeout=10,
                 )
                 response.raise_for_status()
                 answer = response.json()
+                if not isinstance(answer, dict) or not answer.get("access_token"):
+                    raise requests.RequestException(
+                        f"{self._kafka.oauth_token_url} answered without an access_token"
+                    )
                 self._token = str(answer["access_token"])
                 # Renewed at 80% of its life, as Java's client does.
                 self._renew_at = self._clock() + 0.8 * float(answer.get("expires_in", 60))
@@ -117,11 +127,7 @@ def _jaas(kafka: KafkaSettings) -> str:
         }
     else:
         parts = {"username": kafka.sasl_username, "password": _reveal(kafka.sasl_password)}
-    quoted = (
-        f'{name}="{value}"'
-        for name, text in parts.items()
-        if text and (value := text.replace("\\", "\\\\").replace('"', '\\"'))
-    )
+    quoted = (f'{name}="{text.translate(_JAAS_ESCAPES)}"' for name, text in parts.items() if text)
     return f"{module} required {' '.join(quoted)};"
 
 

@@ -75,7 +75,8 @@ class CheckpointUnsupported(ConfigurationError):
     """The stop marker cannot lie beside the checkpoint."""
 
     def __init__(self, location: str, reason: object) -> None:
-        super().__init__(f"no stop marker can lie beside {location}: {reason}")
+        first = str(reason).partition("\n")[0]
+        super().__init__(f"no stop marker can lie beside {location}: {first}")
 
 
 class InputUnreadable(ConfigurationError):

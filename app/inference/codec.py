@@ -86,7 +86,8 @@ def compact(output: str) -> str:
     if not isinstance(output, str):
         raise InvalidOutput(f"it is {type(output).__name__}, not text")
     try:
-        return msgspec.json.format(output, indent=-1)
+        # As bytes: of a subclass of str msgspec would read the buffer, if it has one.
+        return msgspec.json.format(output.encode(), indent=-1).decode()
     except (ValueError, RecursionError) as error:
         raise InvalidOutput(error) from None
 

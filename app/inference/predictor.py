@@ -175,7 +175,7 @@ def isolate(model: Model, inputs: list[str], clock: Clock) -> list[Answer]:
     start = clock()
     try:
         outputs = _call(model, inputs)
-    except Exception as cause:  # noqa: BLE001 - a model may raise anything
+    except (Exception, SystemExit) as cause:  # noqa: BLE001 - a model may raise anything
         if len(inputs) > 1:
             middle = len(inputs) // 2
             return isolate(model, inputs[:middle], clock) + isolate(model, inputs[middle:], clock)

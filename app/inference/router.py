@@ -44,19 +44,21 @@ class Router:
 
         Raises:
             WrongType: A field that entries match on is there, but is not text.
-            MissingField: No entry matches, and such a field is absent.
-            NoModel: No entry matches.
+            MissingField: Every entry matches on a field that is absent.
+            NoModel: No entry matches the fields that are there.
 
         """
         found = {name: text(message, name) for name in self.fields if message.get(name) is not None}
+        complete = False
         for names, table in self._tables:
             if all(name in found for name in names):
+                complete = True
                 spec = table.get(tuple(found[name] for name in names))
                 if spec is not None:
                     return spec
-        for name in self.fields:
-            if name not in found:
-                raise MissingField(name)
+        missing = [name for name in self.fields if name not in found]
+        if missing and not complete:
+            raise MissingField(missing[0])
         raise NoModel(found)
 
 

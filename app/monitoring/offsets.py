@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from app.connection import python_options
@@ -33,7 +32,7 @@ class KafkaOffsetsReporter:
     """
 
     def __init__(self, commit: Callable[[Offsets], None]) -> None:
-        """Take what commits offsets and raises KafkaError or OSError where it cannot."""
+        """Take what commits offsets, and raises where it cannot."""
         self._commit = commit
         self._news = threading.Condition()
         self._pending: Offsets = {}
@@ -76,7 +75,7 @@ class KafkaOffsetsReporter:
         """Commit; return the pause before the next try, 0 after success."""
         try:
             self._commit(offsets)
-        except (KafkaError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live
             if not delay:
                 log.warning("offsets not committed, trying again", error=repr(error))
             with self._news:
@@ -115,7 +114,7 @@ class GroupCommitter:
                 },
                 timeout_ms=10_000,
             )
-        except (KafkaError, OSError):
+        except BaseException:
             self.close()
             raise
 

@@ -50,7 +50,7 @@ class KafkaSettings(Section):
                     raise ValueError(f"{name} and {name}_file are both set: keep one")
                 try:
                     data = {**data, name: Path(path).read_text(encoding="utf-8").rstrip("\r\n")}
-                except (OSError, ValueError) as error:
+                except (OSError, TypeError, ValueError) as error:
                     raise ValueError(f"{name}_file: {error}") from None
         return data
 

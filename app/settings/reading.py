@@ -42,20 +42,34 @@ def load(path: Path | None = None) -> Settings:
 def _document(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        # Without the lines that yaml would quote: one may hold a secret.
+        raise SettingsFileUnreadable(path, _place(error)) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise SettingsFileUnreadable(path, error) from None
     if document is None:
         return {}
     if not isinstance(document, dict):
         raise SettingsFileUnreadable(path, "it must be a mapping of sections")
+    # What cannot be passed as a keyword, or would steer pydantic-settings itself.
+    if unknown := [key for key in document if not isinstance(key, str) or key.startswith("_")]:
+        raise InvalidSettings(str(path), [f"{key}: there is no such setting" for key in unknown])
     kafka = document.get("kafka")
+    if not isinstance(kafka, dict):
+        return document
     for name, field in KafkaSettings.model_fields.items():
-        if SecretStr in getattr(field.annotation, "__args__", ()) and name in (kafka or {}):
+        if SecretStr in getattr(field.annotation, "__args__", ()) and name in kafka:
             variable = f"{PREFIX}KAFKA__{name.upper()}"
             raise InvalidSettings(
                 str(path), [f"kafka.{name} is a secret: set {variable} or kafka.{name}_file"]
             )
     return document
+
+
+def _place(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark
+    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"{error.problem}{where}"
 
 
 def _refuse_unknown_variables() -> None:

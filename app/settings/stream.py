@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -17,6 +18,20 @@ def _topic(name: str) -> str:
     if not (legal and name and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)):
         raise ValueError(f"{name!r} is no topic name: letters, digits, '.', '_', '-', at most 249")
     return name
+
+
+def _whole(number: Any) -> int:  # noqa: ANN401 - what a document may hold
+    if isinstance(number, str | int) and not isinstance(number, bool):
+        return int(number)
+    raise TypeError(f"{number!r} is no whole number")
+
+
+def _pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    return pattern
 
 
 Topic = Annotated[str, AfterValidator(_topic)]
@@ -38,7 +53,7 @@ class StreamSettings(Section):
     """
 
     input_topics: tuple[Topic, ...] = ("ner-input",)
-    input_pattern: str | None = None
+    input_pattern: Annotated[str, AfterValidator(_pattern)] | None = None
     output_topic: Topic = "ner-output"
     dead_letter_topic: Topic = "ner-output.dlq"
     group_id: str = Field("tidemill", min_length=1)
@@ -83,7 +98,7 @@ class StreamSettings(Section):
             offsets = json.loads(value) if isinstance(value, str) else value
             return json.dumps(
                 {
-                    topic: {str(int(p)): int(offset) for p, offset in partitions.items()}
+                    topic: {str(_whole(p)): _whole(offset) for p, offset in partitions.items()}
                     for topic, partitions in offsets.items()
                 }
             )

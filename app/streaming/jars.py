@@ -40,5 +40,5 @@ def connector_jars(report: Callable[[str], None] | None = None) -> list[Path]:
 
 def modules(folder: Path) -> list[str]:
     """Return the Maven modules that a folder's jars are named after: `lz4-java` for its 1.11.0."""
-    names = (re.match(r"(.+)-\d", jar.name) for jar in folder.glob("*.jar"))
+    names = (re.match(r"(.+)-\d+\.", jar.stem) for jar in folder.glob("*.jar"))
     return sorted({name[1] for name in names if name})

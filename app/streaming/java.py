@@ -23,7 +23,7 @@ def find_java() -> str:
     Raises JavaMissing where there is none or where it has another version than 17 or 21.
     """
     home = os.environ.get("JAVA_HOME")
-    java = shutil.which(Path(home) / "bin" / "java" if home else "java")
+    java = shutil.which(str(Path(home) / "bin" / "java") if home else "java")
     if java is None:
         raise JavaMissing(f"none was found in JAVA_HOME={home}" if home else "none was found")
     version = java_version(java)

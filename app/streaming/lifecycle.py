@@ -6,7 +6,7 @@ import re
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app import errors
 from app.errors import DataLoss, QueryFailed, TidemillError
@@ -76,7 +76,8 @@ def _last_batch(query: StreamingQuery) -> int | None:
 
 def translate(error: Exception, checkpoint_location: str) -> TidemillError:
     """Return the error by its name here: what a worker raised, lost data, or Spark's own words."""
-    said = str(error)
+    causes = _java_causes(error)
+    said = "\n".join([str(error), *causes])
     if found := re.findall(r"app\.errors\.(\w+): (.+)", said):
         name, text = found[-1]
         leaf = getattr(errors, name, None)
@@ -85,6 +86,22 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
             return leaf.__new__(leaf, text)
     if re.search(r"failOnDataLoss|KAFKA_DATA_LOSS|OffsetOutOfRange", said):
         return DataLoss(checkpoint_location)
-    causes = re.findall(r"(?m)^(?:Caused by: )([\w.$]+(?:Exception|Error)\w*: .+)$", said)
-    first = next((line for line in said.splitlines() if line.strip()), type(error).__name__)
-    return QueryFailed(causes[-1] if causes else first)
+    # What failed in a task on another machine is there as printed text only.
+    printed = re.findall(r"(?m)^Caused by: (.+)$", said)
+    candidates = [*printed[-1:], *causes[-1:], said, type(error).__name__]
+    return QueryFailed(next(filter(None, map(_first_line, candidates))))
+
+
+def _java_causes(error: Exception) -> list[str]:
+    """Return what each Java exception behind a Python one says, the root last."""
+    # pyspark and py4j keep the Java exception under these names.
+    java: Any = getattr(error, "_origin", None) or getattr(error, "java_exception", None)
+    causes = []
+    while java is not None:
+        causes.append(str(java.toString()))
+        java = java.getCause()
+    return causes
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "")

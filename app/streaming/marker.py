@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,10 +31,10 @@ class StopMarker:
 
         """
         uri = checkpoint_location.rstrip("/").replace("s3a://", "s3://", 1)
+        uri = re.sub(r"^file:/(?!/)", "file:///", uri)  # Java's way to write it
+        is_uri = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", uri)
         try:
-            return cls(
-                *fs.FileSystem.from_uri(f"{uri if '://' in uri else Path(uri).absolute()}.stop")
-            )
+            return cls(*fs.FileSystem.from_uri(f"{uri if is_uri else Path(uri).absolute()}.stop"))
         except (OSError, ValueError) as error:
             raise CheckpointUnsupported(checkpoint_location, error) from None
 

@@ -294,3 +294,14 @@ class TestWholeValue:
         assert model.calls == [[value]]
         assert predicted(outcome)["uuid"] == "u"
         assert predicted(outcome)["kind"] == "raw"
+
+    def test_beside_others(self, make_spec: MakeSpec, model: Upper) -> None:
+        """Where another entry looks at a field, every value is JSON and has a uuid."""
+        specs = [make_spec(name="all"), make_spec(name="raw", match={"kind": "raw"})]
+        raw, other, broken, nameless = self.predictor(model, *specs).predict(
+            [Message(v) for v in (b'{"uuid":"u","kind":"raw"}', b'{"uuid":"v"}', b"ham", b"{}")]
+        )
+        assert (predicted(raw)["model"], predicted(raw)["uuid"]) == ("raw:1", "u")
+        assert (predicted(other)["model"], predicted(other)["uuid"]) == ("all:1", "v")
+        assert isinstance(failed(broken).error, InvalidJson)
+        assert isinstance(failed(nameless).error, MissingField)

@@ -253,6 +253,25 @@ class TestOutage:
         assert 3 <= broker.attempts <= 25
 
 
+class TestNewsDuringAnOutage:
+    """What comes in meanwhile does not hurry the next try."""
+
+    def test_pause_kept(
+        self, broker: Broker, log: CapturingLogger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A busy stream does not hammer a broker that is away."""
+        monkeypatch.setattr(offsets, "FIRST_DELAY", 30)
+        broker.failures = [OSError("reset")] * 1000
+        reporter = KafkaOffsetsReporter(broker.commit).start()
+        for offset in range(20):
+            reporter.record(report(offset))
+            time.sleep(0.005)
+        assert broker.attempts == 1
+        broker.failures = []
+        reporter.close()
+        assert broker.commits == [{("t", 0): 19}]
+
+
 class TestGroupCommitter:
     """The connection is made when it is needed."""
 

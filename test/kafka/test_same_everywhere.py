@@ -1,0 +1,79 @@
+"""The same message gets the same answer, however it comes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs import answer_all
+
+from app.batch import files
+from app.models import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from conftest import Record
+    from pyspark.sql import SparkSession
+
+    from deploy.local.broker import Broker
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 1_000_000
+TIMES = re.compile(rb'"ts_start":"[^"]*","ts_end":"[^"]*","process_time":[^,]*,')
+
+
+def timeless(values: Iterable[bytes | None]) -> list[bytes]:
+    """Return results without their times, in an order of their own."""
+    without = [TIMES.subn(b"", value or b"") for value in values]
+    assert all(times == 1 for _, times in without)
+    return sorted(value for value, _ in without)
+
+
+class TestStreamAndBatch:
+    """A stream and a batch use one transform."""
+
+    def test_results_are_equal_to_the_byte(
+        self,
+        spark: SparkSession,
+        broker: Broker,
+        topics: tuple[str, str, str],
+        produce: Callable[..., None],
+        read_topic: Callable[[str], list[Record]],
+        tmp_path: Path,
+    ) -> None:
+        """The shipped models answer the demo's messages; only the times differ."""
+        specs = catalogue.read(ROOT / "models.yaml")
+        lines = (ROOT / "deploy/local/input.json").read_bytes().splitlines()
+        lines += [
+            json.dumps({"text": text, "lang": lang, "uuid": f"{lang}-{number}"}).encode()
+            for lang, text in {
+                "en": "Rosa Parks was born in Tuskegee. 東京 and São Paulo, \u2028 too, on May 5.",
+                "fr": "Édith Piaf a chanté à l'Olympia, à Paris. « Non », dit-elle en 1960.",
+            }.items()
+            for number in range(20)
+        ]
+
+        produce(topics[0], *({"value": line} for line in lines))
+        answer_all(spark, specs, broker.bootstrap_servers, topics, tmp_path / "checkpoint")
+        source, target = tmp_path / "in.jsonl", tmp_path / "out"
+        source.write_bytes(b"\n".join(lines))
+        counts = files.run(spark, specs, str(source), str(target), LIMIT)
+
+        streamed = [record.value for record in read_topic(topics[1])]
+        written = [
+            line
+            for part in (target / "outcome=results").glob("part-*")
+            for line in part.read_bytes().split(b"\n")[:-1]
+        ]
+        assert counts.results == len(streamed) == len(written) > 40
+        assert timeless(streamed) == timeless(written)
+        dead = [
+            json.loads(line)["value"].encode()
+            for part in (target / "outcome=dead-letters").glob("part-*")
+            for line in part.read_bytes().split(b"\n")[:-1]
+        ]
+        assert sorted(dead) == sorted(record.value or b"" for record in read_topic(topics[2]))
+        assert len(dead) == counts.dead_letters > 0
