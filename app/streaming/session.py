@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LOCAL_MASTER = "local[*,4]"
 MAX_BYTES_PER_ARROW_BATCH = 16 * 1024 * 1024
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 LOOPBACK = "127.0.0.1"
 # Said by every Java that Spark 4 starts; no option turns it off.
 NOISE = b"WARNING: Using incubator modules"
@@ -38,15 +39,15 @@ def create(settings: Settings) -> SparkSession:
         ArtifactsUnavailable: Spark's Kafka connector cannot be fetched.
 
     """
-    options = runtime_options(settings)
+    options = runtime_options(settings) | settings.spark
     if SparkSession.getActiveSession() is None:
-        options |= context_options(settings)
+        options = context_options(settings) | options
         if "PYSPARK_GATEWAY_PORT" not in os.environ:  # else spark-submit has started Java
             options |= launch_options(settings)
             if SparkContext._gateway is None:  # noqa: SLF001 - else Java runs from an earlier session
-                _launch(options | settings.spark)
+                _launch(options)
     builder = SparkSession.builder
-    for name, value in (options | settings.spark).items():
+    for name, value in options.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     if "PYSPARK_GATEWAY_PORT" in os.environ and settings.log.level != "DEBUG":
@@ -90,20 +91,17 @@ def launch_options(settings: Settings) -> dict[str, str]:
     ]
     if url := settings.kafka.oauth_token_url:
         java.append(f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}")
-    master = settings.spark.get("spark.master", LOCAL_MASTER)
-    options = {
-        "spark.master": master,
-        "spark.driver.extraJavaOptions": " ".join(java),
-        "spark.ui.showConsoleProgress": "false",
-    }
+    if more := settings.spark.get(JAVA_OPTIONS):
+        java.append(more)
+    options = {"spark.master": LOCAL_MASTER, "spark.ui.showConsoleProgress": "false"}
     if not {"spark.jars", "spark.jars.packages"} & set(settings.spark):
         options["spark.jars"] = ",".join(str(jar) for jar in connector_jars())
-    if master.startswith("local"):
+    if settings.spark.get("spark.master", LOCAL_MASTER).startswith("local"):
         options |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
         # The UI's address; and what the workers inherit where there are no executors.
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
         os.environ.update(_threads(settings))
-    return options
+    return options | settings.spark | {JAVA_OPTIONS: " ".join(java)}
 
 
 def _threads(settings: Settings) -> dict[str, str]:

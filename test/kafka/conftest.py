@@ -1,15 +1,14 @@
-"""One real Kafka broker for all broker tests, and the plain client calls that they share."""
+"""One real Kafka broker for all broker tests, and a lane of topics on it for each test."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+import records
 import tokens
-import yaml
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from lane import Lane
 
 from app.streaming.preflight import ADDED_BYTES
 from deploy.local.broker import Broker
@@ -22,21 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-INPUT_LIMIT = 1_048_588  # of a topic, where nothing else is said
 USER, PASSWORD = "tidemill", "tide-and-mill"
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record as a consumer got it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes | None]]
 
 
 @pytest.fixture(scope="session")
@@ -86,124 +71,25 @@ def make_topic(broker: Broker) -> Callable[..., str]:
 
 
 @pytest.fixture
-def topics(make_topic: Callable[..., str]) -> tuple[str, str, str]:
-    """An input, an output and a dead-letter topic, as large as they must be."""
-    limit = {"max.message.bytes": str(INPUT_LIMIT + ADDED_BYTES)}
-    return make_topic("in"), make_topic("out", configs=limit), make_topic("dead", configs=limit)
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Callable[..., Path]:
-    """Write a models.yaml with one model of the tests: `models("Slow", seconds=1)`."""
-
-    def write(adapter: str, **options: object) -> Path:
-        path = tmp_path / "models.yaml"
-        entry = {
-            "name": "test",
-            "version": "1",
-            "adapter": f"example_models:{adapter}",
-            "options": options,
-            "match": {"lang": "en"},
-            "payload": "text",
-            "result": "answer",
-            "sample": "a sample",
-        }
-        path.write_text(yaml.safe_dump({"models": [entry]}))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def committed(broker: Broker) -> Callable[[str], dict[str, str]]:
-    """What Kafka's own tool says of a group's first partition, by column."""
-
-    def describe(group: str) -> dict[str, str]:
-        done = broker.tool(
-            "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-            *("--bootstrap-server", broker.bootstrap_servers, "--describe", "--group", group),
-        )
-        head, *rows = [line.split() for line in done.stdout.splitlines() if line.strip()]
-        assert rows, done.stdout + done.stderr
-        return dict(zip(head, rows[0], strict=True))
-
-    return describe
-
-
-@pytest.fixture
 def produce(broker: Broker) -> Callable[..., None]:
-    """Produce records: `produce(topic, {"value": b"...", "key": None, "headers": [("a", None)]})`.
-
-    A record is what confluent-kafka's `produce` takes: kafka-python refuses headers without a
-    value, which Kafka allows.
-    """
-    # Java's partitioner: librdkafka's own puts the same key into another partition.
-    producer = Producer(
-        {
-            "bootstrap.servers": broker.bootstrap_servers,
-            "partitioner": "murmur2_random",
-            "message.max.bytes": 8 * 1024 * 1024,
-            "linger.ms": 5,
-        }
-    )
-    failed: list[KafkaError] = []
-
-    def delivered(error: KafkaError | None, _: object) -> None:
-        if error is not None:
-            failed.append(error)
-
-    def send(topic: str, *records: dict[str, Any]) -> None:
-        for record in records:
-            producer.produce(topic, on_delivery=delivered, **record)
-            producer.poll(0)
-        producer.flush(30)
-        assert not failed, failed
-
-    return send
+    """Produce records: `produce(topic, {"value": b"...", "headers": [("a", None)]}, ...)`."""
+    return lambda topic, *sent: records.produce(broker.bootstrap_servers, topic, *sent)
 
 
 @pytest.fixture
-def read_topic(broker: Broker) -> Callable[[str], list[Record]]:
+def read_topic(broker: Broker) -> Callable[[str], list[records.Record]]:
     """Read a whole topic, read_committed, in the order of partition and offset."""
-
-    def read(topic: str) -> list[Record]:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": broker.bootstrap_servers,
-                "group.id": "reads-without-committing",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-            }
-        )
-        try:
-            open_partitions = set(consumer.list_topics(topic, 10).topics[topic].partitions)
-            consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in open_partitions])
-            records = []
-            while open_partitions:
-                message = consumer.poll(30)
-                assert message is not None, f"{topic} did not end within 30 s"
-                if (error := message.error()) is None:
-                    records.append(as_record(message))
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                    open_partitions.discard(message.partition())
-                else:
-                    pytest.fail(str(error))
-        finally:
-            consumer.close()
-        return sorted(records, key=lambda record: (record.partition, record.offset))
-
-    return read
+    return lambda topic: records.read(broker.bootstrap_servers, topic)
 
 
-def as_record(message: Any) -> Record:  # noqa: ANN401 - confluent-kafka's Message cannot be made
-    """Turn confluent-kafka's message into a value that can be compared."""
-    return Record(
-        message.topic(),
-        message.partition(),
-        message.offset(),
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        message.headers() or [],
+@pytest.fixture
+def lane(broker: Broker, make_topic: Callable[..., str], tmp_path: Path) -> Lane:
+    """An input, an output and a dead-letter topic, and the job between them."""
+    limit = {"max.message.bytes": str(records.INPUT_LIMIT + ADDED_BYTES)}
+    return Lane(
+        broker,
+        make_topic("in", partitions=3),
+        make_topic("out", partitions=3, configs=limit),
+        make_topic("dead", configs=limit),
+        tmp_path,
     )

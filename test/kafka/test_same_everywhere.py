@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs import answer_all
+from program import ROOT
 
 from app.batch import files
 from app.models import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
+    from pathlib import Path
 
-    from conftest import Record
+    from lane import Lane
     from pyspark.sql import SparkSession
 
-    from deploy.local.broker import Broker
-
-ROOT = Path(__file__).parents[2]
 LIMIT = 1_000_000
 TIMES = re.compile(rb'"ts_start":"[^"]*","ts_end":"[^"]*","process_time":[^,]*,')
 
@@ -38,10 +35,7 @@ class TestStreamAndBatch:
     def test_results_are_equal_to_the_byte(
         self,
         spark: SparkSession,
-        broker: Broker,
-        topics: tuple[str, str, str],
-        produce: Callable[..., None],
-        read_topic: Callable[[str], list[Record]],
+        lane: Lane,
         tmp_path: Path,
     ) -> None:
         """The shipped models answer the demo's messages; only the times differ."""
@@ -56,13 +50,13 @@ class TestStreamAndBatch:
             for number in range(20)
         ]
 
-        produce(topics[0], *({"value": line} for line in lines))
-        answer_all(spark, specs, broker.bootstrap_servers, topics, tmp_path / "checkpoint")
+        lane.produce(*({"value": line} for line in lines))
+        lane.answer_all(spark, specs)
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_bytes(b"\n".join(lines))
         counts = files.run(spark, specs, str(source), str(target), LIMIT)
 
-        streamed = [record.value for record in read_topic(topics[1])]
+        streamed = [record.value for record in lane.results()]
         written = [
             line
             for part in (target / "outcome=results").glob("part-*")
@@ -75,5 +69,5 @@ class TestStreamAndBatch:
             for part in (target / "outcome=dead-letters").glob("part-*")
             for line in part.read_bytes().split(b"\n")[:-1]
         ]
-        assert sorted(dead) == sorted(record.value or b"" for record in read_topic(topics[2]))
+        assert sorted(dead) == sorted(record.value or b"" for record in lane.dead_letters())
         assert len(dead) == counts.dead_letters > 0

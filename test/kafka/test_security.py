@@ -6,19 +6,20 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from jobs import Program, environment
+from lane import message
 from tokens import token_endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Record
+    from lane import Lane
 
     from deploy.local.broker import Broker
     from deploy.local.certificates import Certificates
 
 SECRET = "canary-of-oauth"
+PASSWORD = "tide-and-mill"  # of the broker's one user
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def doors(
     }
     return {
         door: {
-            f"TIDEMILL__KAFKA__{name}": value
+            f"KAFKA__{name}": value
             for name, value in {**section, "SSL_CA_FILE": str(certificates.ca)}.items()
         }
         for door, section in sections.items()
@@ -78,51 +79,31 @@ class TestProtectedBroker:
         self,
         door: str,
         doors: dict[str, dict[str, str]],
-        credentials: tuple[str, str],
         oauth: tuple[str, list[str]],
-        topics: tuple[str, str, str],
-        models: Callable[..., Path],
-        produce: Callable[..., None],
-        read_topic: Callable[[str], list[Record]],
-        committed: Callable[[str], dict[str, str]],
-        tmp_path: Path,
+        lane: Lane,
     ) -> None:
         """Messages are answered, offsets committed; at level DEBUG too no secret shows."""
-        produce(
-            topics[0], *({"value": b'{"text": "t", "lang": "en", "uuid": "u"}'} for _ in range(3))
+        lane.produce(*map(message, range(3)))
+        job = lane.environment(
+            "Upper", STREAM__TRIGGER="available-now", LOG__LEVEL="DEBUG", **doors[door]
         )
-        of_job = environment(
-            "",
-            topics,
-            models("Upper"),
-            tmp_path / "checkpoint",
-            TIDEMILL__STREAM__TRIGGER="available-now",
-            TIDEMILL__LOG__LEVEL="DEBUG",
-            **doors[door],
-        )
-        with Program(tmp_path, of_job, "stream") as program:
+        with lane.program(job) as program:
             assert program.wait() == 0, program.output
             assert "stream stopped" in program.output
-            assert credentials[1] not in program.output
+            assert PASSWORD not in program.output
             assert SECRET not in program.output
-        assert [json.loads(r.value or b"")["answer"] for r in read_topic(topics[1])] == ["T"] * 3
-        assert committed(topics[0])["CURRENT-OFFSET"] == "3"
+        answers = [json.loads(record.value or b"")["answer"] for record in lane.results()]
+        assert answers == ["T"] * 3
+        assert lane.committed() == (3, 0)
         if door == "oauth":
             assert any("Java" in agent for agent in oauth[1])
             assert any("python" in agent for agent in oauth[1])
 
-    def test_wrong_password(
-        self,
-        doors: dict[str, dict[str, str]],
-        topics: tuple[str, str, str],
-        models: Callable[..., Path],
-        tmp_path: Path,
-    ) -> None:
+    def test_wrong_password(self, doors: dict[str, dict[str, str]], lane: Lane) -> None:
         """Refused credentials are one line that does not repeat them."""
-        wrong = {**doors["scram"], "TIDEMILL__KAFKA__SASL_PASSWORD": "canary-secret"}
-        del wrong["TIDEMILL__KAFKA__SASL_PASSWORD_FILE"]
-        of_job = environment("", topics, models("Upper"), tmp_path / "checkpoint", **wrong)
-        with Program(tmp_path, of_job, "stream") as program:
+        wrong = {**doors["scram"], "KAFKA__SASL_PASSWORD": "canary-secret"}
+        del wrong["KAFKA__SASL_PASSWORD_FILE"]
+        with lane.program(lane.environment("Upper", **wrong)) as program:
             assert program.wait() == 1, program.output
             assert "no answer from Kafka" in program.output
             assert "canary-secret" not in program.output
