@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 
 from app.batch import files
 from app.errors import CheckpointUnsupported
@@ -17,8 +15,11 @@ from app.streaming import job, lifecycle, preflight, session
 from app.streaming.marker import StopMarker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from pyspark.sql import SparkSession
+
+    from app.inference.model import ModelSpec
     from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -31,18 +32,21 @@ def stream(settings: Settings) -> None:
         TidemillError: It cannot start, or its query failed.
 
     """
-    kafka, options = settings.kafka, settings.stream
     specs = catalogue.read(settings.models)
-    for warning in preflight.check(kafka, options):
+    for warning in preflight.check(settings.kafka, settings.stream):
         log.warning(warning)
-    spark = session.create(settings)
+    with session.running(settings) as spark:
+        _run(spark, settings, specs)
+
+
+def _run(spark: SparkSession, settings: Settings, specs: Sequence[ModelSpec]) -> None:
+    kafka, options = settings.kafka, settings.stream
     by_signal = lifecycle.stop_on_signals()
     by_marker = _marker(options.checkpoint_location)
     committer = GroupCommitter(kafka, options.group_id)
-    reporter = KafkaOffsetsReporter(committer).start()
-    listener = ProgressListener(reporter.record)
-    spark.streams.addListener(listener)
+    reporter = KafkaOffsetsReporter(committer, committer.close).start()
     try:
+        spark.streams.addListener(ProgressListener(reporter.record))
         query = job.start(spark, kafka, options, specs)
         log.info(
             "stream started",
@@ -54,15 +58,10 @@ def stream(settings: Settings) -> None:
         )
         asked = lifecycle.run(query, lambda: by_signal() or by_marker(), options.stop_timeout)
         if query.lastProgress:
-            reporter.record(query.lastProgress.json)
+            reporter.record(query.lastProgress.json)  # the listener may not have heard of it yet
         log.info("stream stopped", asked=asked)
-    except (PySparkException, Py4JError) as error:
-        raise lifecycle.translate(error, options.checkpoint_location) from error
     finally:
-        spark.streams.removeListener(listener)
         reporter.close()
-        committer.close()
-        spark.stop()
 
 
 def _marker(checkpoint_location: str) -> Callable[[], bool]:
@@ -72,15 +71,8 @@ def _marker(checkpoint_location: str) -> Callable[[], bool]:
     except CheckpointUnsupported as error:
         log.warning(str(error))
         return lambda: False
-    marker.take()  # one from before this start asks for nothing any more
-
-    def asked() -> bool:
-        if marker.is_there():
-            marker.take()
-            return True
-        return False
-
-    return asked
+    marker.was_left()  # one from before this start asks for nothing any more
+    return marker.was_left
 
 
 def batch(settings: Settings, source: str, target: str) -> files.Counts:
@@ -91,10 +83,5 @@ def batch(settings: Settings, source: str, target: str) -> files.Counts:
 
     """
     specs = catalogue.read(settings.models)
-    spark = session.create(settings)
-    try:
+    with session.running(settings) as spark:
         return files.run(spark, specs, source, target, settings.kafka.max_request_size)
-    except (PySparkException, Py4JError) as error:
-        raise lifecycle.translate(error, "") from error
-    finally:
-        spark.stop()

@@ -58,7 +58,7 @@ def _model(spec: ModelSpec) -> Finding:
 def _topics(settings: Settings) -> Iterator[Finding]:
     subject = f"kafka {settings.kafka.bootstrap_servers}"
     try:
-        topics = preflight.describe(settings.kafka)
+        topics = preflight.describe(settings.kafka, settings.stream)
     except TidemillError as error:
         yield Finding(subject, str(error), error)
         return

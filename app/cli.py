@@ -56,12 +56,12 @@ def check(config: Config = None) -> None:
     """Validate a configuration: settings, Java, models, broker, topics."""
     loaded = _load(config)
     screen.print("[green]✓[/] settings")
-    failed = False
+    codes = {0}
     for finding in check_settings(loaded):
         sign = "[red]✗[/]" if finding.error else "[green]✓[/]"
         screen.print(f"{sign} {escape(finding.subject)}: {escape(finding.said)}", soft_wrap=True)
-        failed = failed or finding.error is not None
-    raise typer.Exit(run.MISCONFIGURED if failed else 0)
+        codes.add(run.exit_code(finding.error) if finding.error else 0)
+    raise typer.Exit(max(codes))
 
 
 @cli.command()

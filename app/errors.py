@@ -61,6 +61,26 @@ class TopicsUnfit(ConfigurationError):
         super().__init__("the topics do not fit: " + "; ".join(problems))
 
 
+class AccessRefused(ConfigurationError):
+    """Kafka answers, and refuses the credentials or certificates."""
+
+    def __init__(self, bootstrap_servers: str, reason: object) -> None:
+        super().__init__(
+            f"Kafka at {bootstrap_servers} refuses the connection: {reason}; "
+            "check the user, password or certificates of the section kafka"
+        )
+
+
+class NoValueColumn(ConfigurationError):
+    """A DataFrame has nothing to answer."""
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        super().__init__(
+            "the DataFrame needs a column 'value' of type binary or string, it has "
+            f"{', '.join(columns) or 'none'}"
+        )
+
+
 class JavaMissing(ConfigurationError):
     """No Java that Spark can run on."""
 
@@ -100,7 +120,14 @@ class ModelUnavailable(TidemillError):
     """The model fails on its own sample too: an outage, not bad input. Nothing is dead-lettered."""
 
     def __init__(self, model: str, cause: object) -> None:
-        super().__init__(f"model {model} fails on its own sample, so on every message: {cause}")
+        super().__init__(f"model {model} is down, it fails on its own sample: {cause}")
+
+
+class ModelLoadFailed(TidemillError):
+    """A model's constructor failed on what it needs: a file, a server, memory."""
+
+    def __init__(self, model: str, cause: BaseException) -> None:
+        super().__init__(f"model {model} did not load: {describe(cause)}")
 
 
 class BrokerUnreachable(TidemillError):
@@ -124,11 +151,29 @@ class DataLoss(TidemillError):
         )
 
 
+class TimestampUnreadable(TidemillError):
+    """A record's timestamp overflows Spark's."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a record's timestamp is later than Spark can hold (the year 294247), which stops the "
+            "Kafka source: pass over the record with kafka-delete-records.sh, and keep others out "
+            "with message.timestamp.after.max.ms on the input topics"
+        )
+
+
+class JavaEnded(TidemillError):
+    """The Java process that runs Spark is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("Java, which runs Spark, has ended: it was killed, or ran out of memory")
+
+
 class QueryFailed(TidemillError):
-    """The streaming query ended with an error that has no better name here."""
+    """Spark ended with an error that has no better name here."""
 
     def __init__(self, cause: str) -> None:
-        super().__init__(f"the streaming query failed: {cause}")
+        super().__init__(f"Spark could not go on: {cause}")
 
 
 class ArtifactsUnavailable(TidemillError):

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import Processor
 
-# Libraries whose words say nothing to an operator. Not at level DEBUG either below INFO: there
-# kafka-python prints its whole configuration, the password too.
+# Libraries whose words say nothing to an operator, and are printed at level DEBUG only; there too
+# not below INFO, where kafka-python tells its whole configuration, the password too.
 QUIET = ("py4j", "kafka", "urllib3")
 
 
@@ -45,14 +45,21 @@ def configure(log_format: str, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    handler.addFilter(_is_ours if level != "DEBUG" else lambda _: True)
     for name in QUIET:
-        logging.getLogger(name).setLevel("INFO" if level == "DEBUG" else "CRITICAL")
+        logging.getLogger(name).setLevel("INFO" if level == "DEBUG" else "WARNING")
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=True,
     )
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Tell what is for an operator; py4j also writes to the root logger."""
+    by_py4j = record.name == "root" and "py4j" in record.pathname
+    return not by_py4j and record.name.partition(".")[0] not in QUIET
 
 
 def _without_trace(

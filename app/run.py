@@ -1,7 +1,7 @@
 """The streaming job as a program: settings in, an exit code out. spark-submit's entry.
 
 Exit codes: 0, it was asked to stop, or everything there was is answered; 1, a fault that a restart
-may mend; 2, a wrong configuration, which a restart cannot.
+may mend; 2, a wrong configuration, which a restart cannot; 130, interrupted in the midst of a stop.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import argparse
 import sys
 from pathlib import Path
 
+if __name__ == "__main__":
+    # As a script: the folder that holds `app`, not `app` itself, whose modules have common names.
+    sys.path[0] = str(Path(__file__).parents[1])
+
 import structlog
 
 from app import bootstrap, logs, settings
 from app.errors import ConfigurationError, TidemillError
 
-FAULT, MISCONFIGURED = 1, 2
+FAULT, MISCONFIGURED, INTERRUPTED = 1, 2, 130
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +31,9 @@ def stream(config: Path | None) -> int:
         loaded = settings.load(config)
         logs.configure(loaded.log.format, loaded.log.level)
         bootstrap.stream(loaded)
+    except KeyboardInterrupt:
+        log.warning("interrupted: the next run repeats the micro-batch that ran")
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost place, where every error ends
         return report(error)
     return 0
@@ -36,6 +43,11 @@ def report(error: Exception) -> int:
     """Log an error as one line; return its exit code."""
     said = str(error) if isinstance(error, TidemillError) else f"{type(error).__name__}: {error}"
     log.error(" ".join(said.split()), kind=type(error).__name__, exc_info=error)
+    return exit_code(error)
+
+
+def exit_code(error: Exception) -> int:
+    """Tell a wrong configuration from a fault."""
     return MISCONFIGURED if isinstance(error, ConfigurationError) else FAULT
 
 

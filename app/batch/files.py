@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Observation
@@ -29,7 +29,7 @@ from app.streaming.udfs import predictions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
     from app.inference.model import ModelSpec
 
@@ -54,19 +54,17 @@ def run(
 ) -> Counts:
     """Answer every message of `source`; write `target/outcome=results` and `…=dead-letters`.
 
-    Parquet where `source` holds Parquet, else JSON lines. A Parquet file with a column `value`
-    holds records as Kafka has them; of any other, each row is a message with its columns as fields.
+    Parquet where `source` holds Parquet, else JSON lines. A Parquet file with a binary column
+    `value` holds records as Kafka has them; of any other, each row is a message, its columns the
+    fields. Folders are read with all that is below them.
 
     Raises:
-        InputUnreadable: There is nothing at `source`.
+        InputUnreadable: There is nothing at `source`, or files of both kinds.
         OutputExists: There is something at `target`.
 
     """
-    try:
-        parquet = _is_parquet(spark, source)
-        records = read_parquet(spark, source) if parquet else read_lines(spark, source)
-    except AnalysisException as error:
-        raise InputUnreadable(source, str(error).splitlines()[0]) from None
+    parquet = _is_parquet(spark, source)
+    records = read_parquet(spark, source) if parquet else read_lines(spark, source)
     answer = predictions(
         specs, results=RESULTS, dead_letters=DEAD_LETTERS, max_result_bytes=max_result_bytes
     )
@@ -81,19 +79,22 @@ def run(
             count_if(col("outcome") == DEAD_LETTERS).alias("dead_letters"),
         )
     )
+    writer = (outcomes if parquet else as_lines(outcomes)).write.partitionBy("outcome")
     try:
-        writer = (outcomes if parquet else as_lines(outcomes)).write.partitionBy("outcome")
         writer.format("parquet" if parquet else "text").save(target)
     except AnalysisException as error:
         if "PATH_ALREADY_EXISTS" in str(error):
             raise OutputExists(target) from None
+        raise
+    except Exception:
+        _remove(spark, target)  # what is there is not whole, and would bar the next try
         raise
     return Counts(**counts.get)
 
 
 def read_lines(spark: SparkSession, path: str) -> DataFrame:
     """Return a message for each line, byte for byte; blank lines are none."""
-    lines = spark.read.text(path).where(length(trim(col("value"))) > 0)
+    lines = _reader(spark).text(path).where(length(trim(col("value"))) > 0)
     return lines.select(
         col("value").cast("binary").alias("value"), col("_metadata.file_path").alias("topic")
     )
@@ -101,8 +102,8 @@ def read_lines(spark: SparkSession, path: str) -> DataFrame:
 
 def read_parquet(spark: SparkSession, path: str) -> DataFrame:
     """Return the records, or a message for each row."""
-    rows = spark.read.parquet(path)
-    if "value" in rows.columns:
+    rows = _reader(spark).parquet(path)
+    if dict(rows.dtypes).get("value") == "binary":
         return rows
     return rows.select(
         to_json(struct("*"), {"ignoreNullFields": "false"}).cast("binary").alias("value"),
@@ -126,8 +127,27 @@ def as_lines(outcomes: DataFrame) -> DataFrame:
     )
 
 
+def _reader(spark: SparkSession) -> DataFrameReader:
+    return spark.read.option("recursiveFileLookup", "true")
+
+
 def _is_parquet(spark: SparkSession, path: str) -> bool:
     """Tell by the names of the files."""
-    files = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(path)
-    first = files.select("path").first()
-    return first is not None and first["path"].endswith(".parquet")
+    try:
+        files = _reader(spark).format("binaryFile").load(path).inputFiles()
+    except AnalysisException as error:
+        raise InputUnreadable(path, str(error).splitlines()[0]) from None
+    kinds = {file.lower().endswith(".parquet") for file in files}
+    if not kinds:
+        raise InputUnreadable(path, "there are no files")
+    if len(kinds) > 1:
+        raise InputUnreadable(path, "some files are Parquet and some are not: give one kind")
+    return kinds.pop()
+
+
+def _remove(spark: SparkSession, path: str) -> None:
+    """Remove a folder on whatever file system it is."""
+    java: Any = spark.sparkContext._jvm  # noqa: SLF001 - the one way to Hadoop's file systems
+    folder = java.org.apache.hadoop.fs.Path(path)
+    configuration = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001
+    folder.getFileSystem(configuration).delete(folder, True)  # noqa: FBT003 - Java's signature

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,16 @@ def encode_headers(message: Message, outcome: Outcome) -> list[Header]:
         *message.headers,
         *((name, _clip(str(value))) for name, value in added.items() if value is not None),
     ]
+
+
+def encode_omission(message: Message, failure: Failure) -> list[Header]:
+    """Return the headers of a dead letter that is too large to be sent as it came.
+
+    Key, value and incoming headers are left out; the message is still at its source.
+    """
+    size = record_size(message.key, message.value, list(message.headers))
+    headers = encode_headers(replace(message, headers=()), failure)
+    return [*headers, ("tidemill.error.omitted", f"key, value and headers: {size} bytes".encode())]
 
 
 def record_size(key: bytes | None, value: bytes | None, headers: list[Header]) -> int:

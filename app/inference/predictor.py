@@ -67,9 +67,9 @@ Clock: TypeAlias = "Callable[[], float]"
 class Predictor:
     """Turn messages into outcomes, aligned by index.
 
-    It never raises for a message's sake. Where every row of a batch fails and the model fails on
-    its own sample too, it raises ModelUnavailable: the batch is tried again later, and an outage
-    does not become dead letters.
+    It never raises for a message's sake. Where inputs fail and the model fails on its own sample
+    too, it raises ModelUnavailable: the batch is tried again later, and an outage does not become
+    dead letters.
     """
 
     def __init__(
@@ -128,12 +128,15 @@ class Predictor:
         """Have one model answer one batch."""
         spec = batch[0].spec
         model = self._load(spec)
-        answers = isolate(model, [request.input for request in batch], self._clock)
-        outcomes = [self._encode(*pair) for pair in zip(batch, answers, strict=True)]
-        if all(
-            isinstance(o, Failure) and not isinstance(o.error, ResultTooLarge) for o in outcomes
-        ):
+
+        def is_up() -> None:
             probe(spec, model, self._clock)
+
+        answers = isolate(model, [request.input for request in batch], self._clock, is_up)
+        outcomes = [self._encode(*pair) for pair in zip(batch, answers, strict=True)]
+        errors = (o.error for o in outcomes if isinstance(o, Failure))
+        if any(not isinstance(error, ResultTooLarge) for error in errors):
+            is_up()  # it may have gone down since
         return zip((request.index for request in batch), outcomes, strict=True)
 
     def _encode(self, request: Request, answer: Answer) -> Outcome:
@@ -167,16 +170,22 @@ def probe(spec: ModelSpec, model: Model, clock: Clock) -> str:
         raise ModelUnavailable(spec.id, error) from error
 
 
-def isolate(model: Model, inputs: list[str], clock: Clock) -> list[Answer]:
+def isolate(
+    model: Model, inputs: list[str], clock: Clock, is_up: Callable[[], None] = lambda: None
+) -> list[Answer]:
     """Return an answer for each input; halve a batch that fails until the failing inputs are alone.
 
-    One input that fails in a batch of n costs about 2 log2(n) calls more.
+    One input that fails in a batch of n costs about 2 log2(n) calls more. `is_up` is called at the
+    first failure of the whole, and raises where there is no use in going on.
     """
     start = clock()
     try:
         outputs = _call(model, inputs)
-    except (Exception, SystemExit) as cause:  # noqa: BLE001 - a model may raise anything
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as cause:  # noqa: BLE001 - a panic of Rust is no Exception, nor an exit
         if len(inputs) > 1:
+            is_up()
             middle = len(inputs) // 2
             return isolate(model, inputs[:middle], clock) + isolate(model, inputs[middle:], clock)
         error = cause if isinstance(cause, MessageError) else PredictionFailed(cause)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import yaml
 
-from app.errors import InvalidModels, ModelNotLoadable, SettingsFileUnreadable
+from app.errors import InvalidModels, ModelLoadFailed, ModelNotLoadable, SettingsFileUnreadable
 from app.inference.codec import ENVELOPE
 from app.inference.model import Model, ModelSpec
 from app.inference.router import Router
@@ -58,7 +58,8 @@ def load(spec: ModelSpec) -> Model:
     """Return the entry's model, loaded once in this process and kept.
 
     Raises:
-        ModelNotLoadable: Its class cannot be imported, constructed, or lacks `predict_all`.
+        ModelNotLoadable: Its class cannot be imported, takes other options, or lacks `predict_all`.
+        ModelLoadFailed: Its constructor raised anything else, which another time may go well.
 
     """
     key = msgspec.json.encode(spec)
@@ -73,7 +74,9 @@ def _construct(spec: ModelSpec) -> Model:
         model: Any = getattr(importlib.import_module(module), name)(**spec.options)
         if not callable(getattr(model, "predict_all", None)):
             raise TypeError(f"{name} has no method predict_all")  # noqa: TRY301
-    except Exception as cause:
+    except (ImportError, AttributeError, TypeError) as cause:
         raise ModelNotLoadable(spec.id, spec.adapter, cause) from cause
+    except Exception as cause:
+        raise ModelLoadFailed(spec.id, cause) from cause
     loaded: Model = model
     return loaded

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from app.connection import python_options
-from app.monitoring.progress import end_offsets
+from app.monitoring.progress import batch_id, end_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +31,16 @@ class KafkaOffsetsReporter:
     away, commits are tried again with growing pauses, and an outage is logged once.
     """
 
-    def __init__(self, commit: Callable[[Offsets], None]) -> None:
-        """Take what commits offsets, and raises where it cannot."""
+    def __init__(
+        self, commit: Callable[[Offsets], None], release: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take what commits offsets, and raises where it cannot, and what releases its means.
+
+        The thread alone calls both.
+        """
         self._commit = commit
+        self._release = release
+        self._newest_batch = -1
         self._news = threading.Condition()
         self._pending: Offsets = {}
         self._closing = False
@@ -45,10 +52,16 @@ class KafkaOffsetsReporter:
         return self
 
     def record(self, progress: str) -> None:
-        """Take a progress report (Spark's JSON) of a finished micro-batch; returns at once."""
+        """Take a progress report (Spark's JSON) of a finished micro-batch; return at once.
+
+        One that comes late, after that of a later batch, is passed over.
+        """
+        batch = batch_id(progress)
         with self._news:
-            self._pending.update(end_offsets(progress))
-            self._news.notify()
+            if batch >= self._newest_batch:
+                self._newest_batch = batch
+                self._pending.update(end_offsets(progress))
+                self._news.notify()
 
     def close(self, timeout: float = 10) -> None:
         """Commit what is pending, stop and join the thread, within `timeout` seconds."""
@@ -56,6 +69,8 @@ class KafkaOffsetsReporter:
             self._closing = True
             self._news.notify()
         self._thread.join(timeout)
+        if self._thread.is_alive():
+            log.warning("the last offsets are not committed: the lag shown stays too high")
 
     def _run(self) -> None:
         delay = 0.0
@@ -69,6 +84,7 @@ class KafkaOffsetsReporter:
             if offsets:
                 delay = self._try(offsets, delay)
             if closing_now:
+                self._release()
                 return
 
     def _try(self, offsets: Offsets, delay: float) -> float:

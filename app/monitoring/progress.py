@@ -9,6 +9,11 @@ from typing import Any, TypeAlias
 Offsets: TypeAlias = dict[tuple[str, int], int]
 
 
+def batch_id(progress: str) -> int:
+    """Return the number of the micro-batch that a progress report is of."""
+    return int(json.loads(progress)["batchId"])
+
+
 def end_offsets(progress: str) -> Offsets:
     """Return the next offsets to read of every Kafka source of a progress report.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from pydantic import SecretStr, ValidationError
 from app.errors import InvalidSettings, SettingsFileUnreadable
 from app.settings.kafka import KafkaSettings
 from app.settings.root import PREFIX, Settings
+
+# As Spark tells a secret by its name.
+SECRET = re.compile(r"(?i)secret|password|token|access[.]?key")
 
 
 def load(path: Path | None = None) -> Settings:
@@ -54,16 +58,27 @@ def _document(path: Path) -> dict[str, Any]:
     # What cannot be passed as a keyword, or would steer pydantic-settings itself.
     if unknown := [key for key in document if not isinstance(key, str) or key.startswith("_")]:
         raise InvalidSettings(str(path), [f"{key}: there is no such setting" for key in unknown])
-    kafka = document.get("kafka")
-    if not isinstance(kafka, dict):
-        return document
+    _refuse_secrets(path, document)
+    return document
+
+
+def _refuse_secrets(path: Path, document: dict[str, Any]) -> None:
+    """Refuse what belongs into the environment or into a file of its own."""
+    sections = {
+        name: document[name] if isinstance(document.get(name), dict) else {}
+        for name in ("kafka", "spark")
+    }
     for name, field in KafkaSettings.model_fields.items():
-        if SecretStr in getattr(field.annotation, "__args__", ()) and name in kafka:
+        if SecretStr in getattr(field.annotation, "__args__", ()) and name in sections["kafka"]:
             variable = f"{PREFIX}KAFKA__{name.upper()}"
             raise InvalidSettings(
                 str(path), [f"kafka.{name} is a secret: set {variable} or kafka.{name}_file"]
             )
-    return document
+    for name in sections["spark"]:
+        if SECRET.search(str(name)):
+            raise InvalidSettings(
+                str(path), [f"spark.{name} is a secret: set {PREFIX}SPARK, a JSON object, with it"]
+            )
 
 
 def _place(error: yaml.MarkedYAMLError) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.settings.kafka import KafkaSettings
@@ -19,6 +20,13 @@ class LogSettings(Section):
 
     format: Literal["console", "json"] = "console"
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+def _spark_value(value: Any) -> Any:  # noqa: ANN401 - what a document may hold
+    """Write numbers and truth values as Spark does."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
 
 
 class Settings(BaseSettings):
@@ -42,7 +50,7 @@ class Settings(BaseSettings):
     stream: StreamSettings = StreamSettings()
     models: Path = Path("models.yaml")
     log: LogSettings = LogSettings()
-    spark: dict[str, str] = {}
+    spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}
 
     @classmethod
     def settings_customise_sources(

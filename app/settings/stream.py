@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from app.settings.section import Section
 
-TRIGGER = r"^(available-now|\d+ (milliseconds?|seconds?|minutes?|hours?))$"
+TRIGGER = r"available-now|\d+ (milliseconds?|seconds?|minutes?|hours?)"
 
 
 def _topic(name: str) -> str:
@@ -20,6 +20,12 @@ def _topic(name: str) -> str:
     return name
 
 
+def _trigger(trigger: str) -> str:
+    if not re.fullmatch(TRIGGER, trigger):
+        raise ValueError(f"{trigger!r} must be available-now or an interval such as '10 seconds'")
+    return trigger
+
+
 def _whole(number: Any) -> int:  # noqa: ANN401 - what a document may hold
     if isinstance(number, str | int) and not isinstance(number, bool):
         return int(number)
@@ -27,6 +33,8 @@ def _whole(number: Any) -> int:  # noqa: ANN401 - what a document may hold
 
 
 def _pattern(pattern: str) -> str:
+    if not pattern:
+        raise ValueError("it is empty")
     try:
         re.compile(pattern)
     except re.error as error:
@@ -41,7 +49,8 @@ class StreamSettings(Section):
     """The streaming job.
 
     Attributes:
-        input_topics: Topics to read; or `input_pattern`, a Java regular expression of their names.
+        input_topics: Topics to read; or `input_pattern`, a regular expression of their names, of
+            what Java (the connector) and Python (the checks) read alike.
         parallelism: Tasks for a micro-batch where that is more than the partitions: splits
             partitions, so that order per key is given up. None: a task for each partition.
         arrow_batch_size: The most messages that a worker takes at a time.
@@ -59,7 +68,7 @@ class StreamSettings(Section):
     group_id: str = Field("tidemill", min_length=1)
     checkpoint_location: str = Field(".tidemill/checkpoints", min_length=1)
     starting_offsets: str = "earliest"
-    trigger: str = Field("0 seconds", pattern=TRIGGER)
+    trigger: Annotated[str, AfterValidator(_trigger)] = "0 seconds"
     delivery: Literal["at-least-once"] = "at-least-once"
     max_offsets_per_trigger: int = Field(20_000, ge=1)
     parallelism: int | None = Field(None, ge=1)
@@ -71,8 +80,15 @@ class StreamSettings(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _dead_letters_follow(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic's hook
-        """Name the dead-letter topic after the output topic where only that one is given."""
+    def _topics(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic's hook
+        """Name the dead-letter topic after the output topic where only that one is given.
+
+        Raises:
+            ValueError: The input is named in two ways.
+
+        """
+        if isinstance(data, dict) and data.get("input_topics") and data.get("input_pattern"):
+            raise ValueError("input_topics and input_pattern are both set: keep one")
         if isinstance(data, dict) and "output_topic" in data:
             return {"dead_letter_topic": f"{data['output_topic']}.dlq", **data}
         return data

@@ -28,6 +28,7 @@ def start(
             results=stream.output_topic,
             dead_letters=stream.dead_letter_topic,
             max_result_bytes=kafka.max_request_size,
+            compression=kafka.compression_type,
         )
     )
     return sink.write(outcomes, kafka, stream)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any
-
-from app import errors
-from app.errors import DataLoss, QueryFailed, TidemillError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +26,8 @@ def stop_on_signals() -> Callable[[], bool]:
 
     def note(signum: int, _frame: FrameType | None) -> None:
         asked.set()
-        signal.signal(signum, signal.default_int_handler)
+        if signum == signal.SIGINT:
+            signal.signal(signum, signal.default_int_handler)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, note)
@@ -72,36 +69,3 @@ def stop(query: StreamingQuery, timeout: float) -> None:
 def _last_batch(query: StreamingQuery) -> int | None:
     progress = query.lastProgress
     return progress["batchId"] if progress else None
-
-
-def translate(error: Exception, checkpoint_location: str) -> TidemillError:
-    """Return the error by its name here: what a worker raised, lost data, or Spark's own words."""
-    causes = _java_causes(error)
-    said = "\n".join([str(error), *causes])
-    if found := re.findall(r"app\.errors\.(\w+): (.+)", said):
-        name, text = found[-1]
-        leaf = getattr(errors, name, None)
-        if isinstance(leaf, type) and issubclass(leaf, TidemillError):
-            # Built on the worker; here only its words are left.
-            return leaf.__new__(leaf, text)
-    if re.search(r"failOnDataLoss|KAFKA_DATA_LOSS|OffsetOutOfRange", said):
-        return DataLoss(checkpoint_location)
-    # What failed in a task on another machine is there as printed text only.
-    printed = re.findall(r"(?m)^Caused by: (.+)$", said)
-    candidates = [*printed[-1:], *causes[-1:], said, type(error).__name__]
-    return QueryFailed(next(filter(None, map(_first_line, candidates))))
-
-
-def _java_causes(error: Exception) -> list[str]:
-    """Return what each Java exception behind a Python one says, the root last."""
-    # pyspark and py4j keep the Java exception under these names.
-    java: Any = getattr(error, "_origin", None) or getattr(error, "java_exception", None)
-    causes = []
-    while java is not None:
-        causes.append(str(java.toString()))
-        java = java.getCause()
-    return causes
-
-
-def _first_line(text: str) -> str:
-    return next((line for line in text.splitlines() if line.strip()), "")

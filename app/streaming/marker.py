@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
 from pyarrow import fs
 
 from app.errors import CheckpointUnsupported
 
 if TYPE_CHECKING:
     from typing import Self
+
+SECONDS_BETWEEN_LOOKS = 2.0
+
+log = structlog.get_logger(__name__)
 
 
 class StopMarker:
@@ -21,6 +27,8 @@ class StopMarker:
         """Take a file system and a path in it."""
         self._filesystem = filesystem
         self.path = path
+        self._next_look = float("-inf")
+        self._failed = False
 
     @classmethod
     def beside(cls, checkpoint_location: str) -> Self:
@@ -47,6 +55,25 @@ class StopMarker:
     def is_there(self) -> bool:
         """Tell whether somebody asks the job to stop."""
         return bool(self._filesystem.get_file_info(self.path).type == fs.FileType.File)
+
+    def was_left(self) -> bool:
+        """Tell whether the marker was left, and take it; look at most once in two seconds.
+
+        A file system that does not answer is logged once, and asks for nothing.
+        """
+        if time.monotonic() < self._next_look:
+            return False
+        self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        try:
+            left = self.is_there()
+            self.take()
+        except OSError as error:
+            if not self._failed:
+                log.warning("cannot look for the stop marker", path=self.path, error=str(error))
+            self._failed = True
+            return False
+        self._failed = False
+        return left
 
     def take(self) -> None:
         """Remove the marker, which tells the one who left it that the job has seen it."""

@@ -2,88 +2,129 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
 
 from app.connection import python_options
-from app.errors import BrokerUnreachable, TopicsUnfit
+from app.errors import AccessRefused, BrokerUnreachable, TopicsUnfit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from app.settings import KafkaSettings, StreamSettings
 
 # A dead letter is its input and the added headers, which 64 KiB always hold.
 ADDED_BYTES = 65_536
+# Spark counts microseconds in 64 bits.
+LATEST_TIMESTAMP = 2**63 // 1000
+REFUSED = re.compile(r"Authenti|Authoriz|CERTIFICATE|certificate")
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic's number of partitions and its `max.message.bytes` (None: we may not ask)."""
+    """A topic's number of partitions and two of its limits (None: we may not ask).
+
+    `max_message_bytes` counts a batch as its producer compressed it; `timestamp_after_max` is how
+    many milliseconds a producer's timestamp may lie ahead of the broker's clock.
+    """
 
     partitions: int
     max_message_bytes: int | None
+    timestamp_after_max: int | None = 3_600_000
 
 
 def check(kafka: KafkaSettings, stream: StreamSettings) -> list[str]:
     """Ask the broker; return warnings.
 
     Raises:
-        BrokerUnreachable: It does not answer, or refuses the credentials.
+        AccessRefused: The broker refuses the credentials.
+        BrokerUnreachable: It does not answer.
         TopicsUnfit: A topic is missing, or too small for what may be sent to it.
 
     """
-    topics = describe(kafka)
+    topics = describe(kafka, stream)
     if found := list(problems(topics, kafka, stream)):
         raise TopicsUnfit(found)
     return list(warnings(topics, stream))
 
 
-def describe(kafka: KafkaSettings) -> dict[str, Topic]:
-    """Return every topic that these credentials may see.
+def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
+    """Return the topics of the stream that these credentials may see.
 
     Raises:
-        BrokerUnreachable: The broker does not answer, or refuses the credentials.
+        AccessRefused: The broker refuses the credentials.
+        BrokerUnreachable: It does not answer.
 
     """
-    try:
-        admin = KafkaAdminClient(
-            **python_options(kafka), request_timeout_ms=15_000, bootstrap_timeout_ms=10_000
-        )
-        with closing(admin):
-            partitions = {
-                topic["name"]: len(topic["partitions"])
-                for topic in admin.describe_topics()
-                if not topic["error_code"]
-            }
-            configs = _max_message_bytes(admin, partitions)
-    except (KafkaError, OSError) as error:
-        raise BrokerUnreachable(kafka.bootstrap_servers, error) from error
-    return {name: Topic(count, configs.get(name)) for name, count in partitions.items()}
+    with _reasons() as reasons:
+        try:
+            admin = KafkaAdminClient(
+                **python_options(kafka), request_timeout_ms=15_000, bootstrap_timeout_ms=10_000
+            )
+            with closing(admin):
+                return _describe(admin, stream)
+        except (KafkaError, OSError) as error:
+            # Of why it gave up kafka-python tells its log only.
+            said = reasons[-1] if reasons else error
+            if any(REFUSED.search(reason) for reason in reasons):
+                raise AccessRefused(kafka.bootstrap_servers, said) from error
+            raise BrokerUnreachable(kafka.bootstrap_servers, said) from error
 
 
-def _max_message_bytes(admin: KafkaAdminClient, topics: Mapping[str, int]) -> dict[str, int]:
-    key = "max.message.bytes"
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name, {key: None}) for name in topics]
-    if not resources:
-        return {}
+def _describe(admin: KafkaAdminClient, stream: StreamSettings) -> dict[str, Topic]:
+    names = None if stream.input_pattern else [*stream.input_topics, *_own(stream)]
+    partitions = {
+        topic["name"]: len(topic["partitions"])
+        for topic in admin.describe_topics(names)
+        if not topic["error_code"]
+    }
+    keys = ("max.message.bytes", "message.timestamp.after.max.ms")
+    resources = [
+        ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(keys))
+        for name in {*inputs(partitions, stream), *_own(stream)} & set(partitions)
+    ]
     try:
-        described = admin.describe_configs(resources, config_filter="all")
+        described = admin.describe_configs(resources, config_filter="all") if resources else {}
     except KafkaError:
-        return {}  # not allowed to ask: the sizes go unchecked, and a warning says so
+        described = {}  # not allowed to ask: the limits go unchecked, and a warning says so
+    configs = described.get("topic", {})
     return {
-        name: int(config[key]["value"])
-        for name, config in described.get("topic", {}).items()
-        if config.get(key)
+        name: Topic(count, *(_number(configs.get(name, {}), key) for key in keys))
+        for name, count in partitions.items()
     }
 
 
-def inputs(topics: Mapping[str, Topic], stream: StreamSettings) -> list[str]:
+def _number(config: Mapping[str, Any], key: str) -> int | None:
+    return int(config[key]["value"]) if config.get(key) else None
+
+
+@contextmanager
+def _reasons() -> Iterator[list[str]]:
+    """Collect what kafka-python logs as its reasons."""
+    reasons: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            _, found, reason = record.getMessage().partition("failed: ")
+            if found:
+                reasons.append(reason)
+
+    handler = Collect(logging.WARNING)
+    logger = logging.getLogger("kafka")
+    logger.addHandler(handler)
+    try:
+        yield reasons
+    finally:
+        logger.removeHandler(handler)
+
+
+def inputs(topics: Iterable[str], stream: StreamSettings) -> list[str]:
     """Return the names of the input topics that exist."""
     if stream.input_pattern is None:
         return [name for name in stream.input_topics if name in topics]
@@ -110,8 +151,8 @@ def problems(
             f"kafka.max_request_size is {kafka.max_request_size}, but an input may take {largest} "
             f"bytes: set it to {needed} or more"
         )
-    floors = {stream.dead_letter_topic: needed, stream.output_topic: kafka.max_request_size}
-    for name, floor in floors.items():
+    floor = max(kafka.max_request_size, needed)
+    for name in _own(stream):
         limit = topics[name].max_message_bytes if name in topics else None
         if limit is not None and limit < floor:
             yield (
@@ -129,6 +170,11 @@ def warnings(topics: Mapping[str, Topic], stream: StreamSettings) -> Iterator[st
         yield (
             f"stream.parallelism {stream.parallelism} is more than the {partitions} partitions: "
             "messages with the same key may be answered out of order"
+        )
+    if free := [n for n in sources if (topics[n].timestamp_after_max or 0) > LATEST_TIMESTAMP]:
+        yield (
+            f"{free} take records of any timestamp, and one beyond the year 294247 stops Spark's "
+            "Kafka source: set message.timestamp.after.max.ms (Kafka 4 has 3600000) on them"
         )
     known = [name for name in (*sources, *_own(stream)) if name in topics]
     if unseen := [name for name in known if topics[name].max_message_bytes is None]:

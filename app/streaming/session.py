@@ -3,32 +3,60 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from app.streaming.failure import translate
 from app.streaming.jars import connector_jars
 from app.streaming.java import find_java
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from app.settings import Settings
 
 # More than one attempt at a task, which plain `local[*]` does not give.
 LOCAL_MASTER = "local[*,4]"
 MAX_BYTES_PER_ARROW_BATCH = 16 * 1024 * 1024
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# What spark-submit must know before there is a SparkContext.
+AT_LAUNCH = ("spark.driver.", "spark.jars", "spark.master", "spark.submit.")
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 LOOPBACK = "127.0.0.1"
 # Said by every Java that Spark 4 starts; no option turns it off.
 NOISE = b"WARNING: Using incubator modules"
+# What pyspark prints in JSON of an exception that it also raises.
+NOISY = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 # Spark's default, and what holds a password here; it replaces the default when set.
 REDACTED = r"(?i)secret|password|token|access[.]?key|sasl[.]jaas[.]config|ssl[.]keystore[.]key"
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[SparkSession]:
+    """Yield a session, and end it; what Spark raises comes out under its name here.
+
+    Raises:
+        TidemillError: The session cannot be made, or Spark failed while it ran.
+
+    """
+    spark = create(settings)
+    try:
+        yield spark
+    except (PySparkException, Py4JError, ConnectionError) as error:
+        raise translate(error, settings.stream.checkpoint_location) from error
+    finally:
+        with suppress(PySparkException, Py4JError, OSError):  # Java may be gone
+            spark.stop()
 
 
 def create(settings: Settings) -> SparkSession:
@@ -39,6 +67,9 @@ def create(settings: Settings) -> SparkSession:
         ArtifactsUnavailable: Spark's Kafka connector cannot be fetched.
 
     """
+    if settings.log.level != "DEBUG":
+        for name in NOISY:
+            PySparkLogger.getLogger(name).setLevel("CRITICAL")
     options = runtime_options(settings) | settings.spark
     if SparkSession.getActiveSession() is None:
         options = context_options(settings) | options
@@ -71,11 +102,14 @@ def runtime_options(settings: Settings) -> dict[str, str]:
 
 def context_options(settings: Settings) -> dict[str, str]:
     """Return what must be known before the SparkContext is made."""
-    return {
+    options = {
         "spark.app.name": f"tidemill-{settings.stream.group_id}",
         "spark.redaction.regex": REDACTED,
         **{f"spark.executorEnv.{name}": value for name, value in _threads(settings).items()},
     }
+    if allowed := _allowed_urls(settings):
+        options["spark.executor.extraJavaOptions"] = allowed
+    return options
 
 
 def launch_options(settings: Settings) -> dict[str, str]:
@@ -89,10 +123,7 @@ def launch_options(settings: Settings) -> dict[str, str]:
         f"-Dtidemill.spark.level={'info' if debug else 'off'}",
         f"-Dtidemill.spark.trace={'full' if debug else '0'}",
     ]
-    if url := settings.kafka.oauth_token_url:
-        java.append(f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}")
-    if more := settings.spark.get(JAVA_OPTIONS):
-        java.append(more)
+    java += filter(None, [_allowed_urls(settings), settings.spark.get(JAVA_OPTIONS)])
     options = {"spark.master": LOCAL_MASTER, "spark.ui.showConsoleProgress": "false"}
     if not {"spark.jars", "spark.jars.packages"} & set(settings.spark):
         options["spark.jars"] = ",".join(str(jar) for jar in connector_jars())
@@ -104,6 +135,12 @@ def launch_options(settings: Settings) -> dict[str, str]:
     return options | settings.spark | {JAVA_OPTIONS: " ".join(java)}
 
 
+def _allowed_urls(settings: Settings) -> str | None:
+    """Return the option without which Kafka's client fetches no token."""
+    url = settings.kafka.oauth_token_url
+    return f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}" if url else None
+
+
 def _threads(settings: Settings) -> dict[str, str]:
     return dict.fromkeys(THREAD_VARIABLES, str(settings.stream.worker_threads))
 
@@ -111,14 +148,25 @@ def _threads(settings: Settings) -> dict[str, str]:
 def _launch(options: dict[str, str]) -> None:
     """Start Java and the SparkContext, with what Java prints freed from noise."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    conf = SparkConf().setAll(list(options.items()))
-    gateway = launch_gateway(conf, popen_kwargs={"stderr": subprocess.PIPE})
-    threading.Thread(target=_forward, args=(gateway.proc.stderr,), daemon=True).start()
-    SparkContext(conf=conf, gateway=gateway)
+    reader, writer = os.pipe()
+    # Read from before Java starts: what it prints early could fill the pipe.
+    threading.Thread(target=_forward, args=(reader,), daemon=True).start()
+    try:
+        gateway = launch_gateway(
+            # Java's command line can be seen by everybody: the rest, secrets among it, comes later.
+            SparkConf().setAll([(k, v) for k, v in options.items() if k.startswith(AT_LAUNCH)]),
+            # A session of its own: signals for the job's group are not for Java, which ends anyway
+            # when its standard input closes.
+            popen_kwargs={"stderr": writer, "start_new_session": True},
+        )
+    finally:
+        os.close(writer)
+    SparkContext(conf=SparkConf().setAll(list(options.items())), gateway=gateway)
 
 
-def _forward(lines: IO[bytes]) -> None:
-    for line in lines:
-        if not line.startswith(NOISE):
-            sys.stderr.write(line.decode(errors="replace"))
-            sys.stderr.flush()
+def _forward(reader: int) -> None:
+    with os.fdopen(reader, "rb") as lines:
+        for line in lines:
+            if not line.startswith(NOISE):
+                sys.stderr.write(line.decode(errors="replace"))
+                sys.stderr.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.connection import java_options
+from app.streaming.sizes import MAX_UNCOMPRESSED_BYTES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
     from app.settings import KafkaSettings, StreamSettings
 
 QUERY_NAME = "tidemill"
-
-# A record that its sender compressed may be larger here than any topic's limit, which counts bytes
-# as compressed. As a dead letter it must pass all the same: the producer gets room, and compresses.
-MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
 
 
 def write(outcomes: DataFrame, kafka: KafkaSettings, stream: StreamSettings) -> StreamingQuery:

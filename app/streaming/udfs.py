@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
-from pyspark.sql.functions import col, lit
+from pyspark import TaskContext
+from pyspark.sql.functions import lit
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from app.inference.codec import encode_headers
-from app.inference.message import Failure, Message
+from app.errors import NoValueColumn
+from app.inference.codec import encode_headers, encode_omission
+from app.inference.message import Failure, Header, Message, Prediction
 from app.inference.predictor import Predictor
 from app.inference.router import Router
 from app.models import catalogue
 from app.streaming.schemas import OUTCOME, RECORD
+from app.streaming.sizes import fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +26,11 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from app.inference.model import ModelSpec
+
+Row: TypeAlias = dict[str, Any]
+# Whether the sink takes a record: its key, value and headers.
+Takes: TypeAlias = "Callable[[bytes | None, bytes | None, list[Header]], bool]"
+ANY_SIZE: Takes = partial(fits, limit=0, compression=None)
 
 ARROW_OUTCOME = to_arrow_schema(OUTCOME)
 
@@ -32,15 +41,19 @@ def predictions(
     results: str,
     dead_letters: str,
     max_result_bytes: int,
+    compression: str | None = None,
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).
 
     For any DataFrame, streaming or not: `frame.transform(predictions(specs, ...))`. Only the column
     `value` is needed. Each row becomes one row, whose `topic` is `results` or `dead_letters`; rows
-    keep their order within a partition. `max_result_bytes` bounds a result with key and headers.
+    keep their order within a partition. `max_result_bytes` bounds a result with key and headers;
+    with `compression` (the sink's, as Kafka names it) dead letters too must fit into that, as
+    compressed: one that does not has only the headers that say where its message is, and why.
 
     Raises:
         InvalidModels: Two entries answer the same messages.
+        NoValueColumn: The frame has no column `value` (raised by the transform).
 
     """
     Router(specs)  # refuses here, on the driver, what each worker would refuse
@@ -50,30 +63,55 @@ def predictions(
         predictor = Predictor(
             specs, catalogue.load, clock=time.time, max_result_bytes=max_result_bytes
         )
-        for batch in batches:
-            yield answer(predictor, batch, results, dead_letters)
+        takes = partial(fits, limit=max_result_bytes, compression=compression)
+        answers: Iterator[pa.RecordBatch] = (
+            answer(predictor, batch, results, dead_letters, takes) for batch in batches
+        )
+        context = TaskContext.get()
+        if context is not None and context.attemptNumber() > 0:
+            # The last attempt failed, and may have written some rows. Where this one will fail too,
+            # as while a model is down, let it fail before it writes them again.
+            answers = iter(list(answers))
+        yield from answers
 
     return lambda frame: frame.select(*_record_columns(frame)).mapInArrow(on_worker, OUTCOME)
 
 
 def answer(
-    predictor: Predictor, batch: pa.RecordBatch, results: str, dead_letters: str
+    predictor: Predictor,
+    batch: pa.RecordBatch,
+    results: str,
+    dead_letters: str,
+    takes: Takes = ANY_SIZE,
 ) -> pa.RecordBatch:
     """Return the outcomes of one Arrow batch, row by row."""
     messages = list(read_messages(batch))
     outcomes = predictor.predict(messages)
     rows = [
-        {
-            "topic": dead_letters if isinstance(outcome, Failure) else results,
-            "key": message.key,
-            "value": message.value if isinstance(outcome, Failure) else outcome.value,
-            "headers": [
-                {"key": name, "value": value} for name, value in encode_headers(message, outcome)
-            ],
-        }
+        result_row(results, message, outcome)
+        if isinstance(outcome, Prediction)
+        else dead_letter_row(dead_letters, message, outcome, takes)
         for message, outcome in zip(messages, outcomes, strict=True)
     ]
     return pa.RecordBatch.from_pylist(rows, schema=ARROW_OUTCOME)
+
+
+def result_row(topic: str, message: Message, prediction: Prediction) -> Row:
+    """Return a result (`schemas.OUTCOME`)."""
+    return _row(topic, message.key, prediction.value, encode_headers(message, prediction))
+
+
+def dead_letter_row(topic: str, message: Message, failure: Failure, takes: Takes) -> Row:
+    """Return a dead letter (`schemas.OUTCOME`): the message as it came, where the sink takes it."""
+    headers = encode_headers(message, failure)
+    if takes(message.key, message.value, headers):
+        return _row(topic, message.key, message.value, headers)
+    return _row(topic, None, None, encode_omission(message, failure))
+
+
+def _row(topic: str, key: bytes | None, value: bytes | None, headers: list[Header]) -> Row:
+    pairs = [{"key": name, "value": content} for name, content in headers]
+    return {"topic": topic, "key": key, "value": value, "headers": pairs}
 
 
 def read_messages(batch: pa.RecordBatch) -> Iterator[Message]:
@@ -87,7 +125,7 @@ def read_messages(batch: pa.RecordBatch) -> Iterator[Message]:
         yield Message(
             value=value,
             key=key,
-            headers=tuple((header["key"], header["value"]) for header in headers or ()),
+            headers=tuple((header["key"] or "", header["value"]) for header in headers or ()),
             topic=topic,
             partition=partition,
             offset=offset,
@@ -96,8 +134,12 @@ def read_messages(batch: pa.RecordBatch) -> Iterator[Message]:
 
 
 def _record_columns(frame: DataFrame) -> list[Column]:
+    """Return the columns of a record; names are as good in any case, as elsewhere in Spark."""
+    there = {name.lower(): name for name in frame.columns}
+    if "value" not in there:
+        raise NoValueColumn(frame.columns)
     return [
-        (col(field.name) if field.name in frame.columns else lit(None))
+        (frame[there[field.name]] if field.name in there else lit(None))
         .cast(field.dataType)
         .alias(field.name)
         for field in RECORD
