@@ -74,9 +74,11 @@ def _construct(spec: ModelSpec) -> Model:
         model: Any = getattr(importlib.import_module(module), name)(**spec.options)
         if not callable(getattr(model, "predict_all", None)):
             raise TypeError(f"{name} has no method predict_all")  # noqa: TRY301
-    except (ImportError, AttributeError, TypeError) as cause:
+    except (ImportError, SyntaxError, AttributeError, TypeError) as cause:
         raise ModelNotLoadable(spec.id, spec.adapter, cause) from cause
-    except Exception as cause:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as cause:
         raise ModelLoadFailed(spec.id, cause) from cause
     loaded: Model = model
     return loaded

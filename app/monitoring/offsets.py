@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from app.connection import python_options
@@ -69,7 +70,7 @@ class KafkaOffsetsReporter:
             self._closing = True
             self._news.notify()
         self._thread.join(timeout)
-        if self._thread.is_alive():
+        if self._thread.is_alive() or self._pending:
             log.warning("the last offsets are not committed: the lag shown stays too high")
 
     def _run(self) -> None:
@@ -84,8 +85,9 @@ class KafkaOffsetsReporter:
             if offsets:
                 delay = self._try(offsets, delay)
             if closing_now:
-                self._release()
-                return
+                break
+        with suppress(KafkaError, OSError):
+            self._release()
 
     def _try(self, offsets: Offsets, delay: float) -> float:
         """Commit; return the pause before the next try, 0 after success."""

@@ -66,7 +66,8 @@ class StopMarker:
         self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
         try:
             left = self.is_there()
-            self.take()
+            if left:
+                self._filesystem.delete_file(self.path)
         except OSError as error:
             if not self._failed:
                 log.warning("cannot look for the stop marker", path=self.path, error=str(error))

@@ -71,9 +71,9 @@ def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
                 return _describe(admin, stream)
         except (KafkaError, OSError) as error:
             # Of why it gave up kafka-python tells its log only.
+            if refusals := list(filter(REFUSED.search, reasons)):
+                raise AccessRefused(kafka.bootstrap_servers, refusals[-1]) from error
             said = reasons[-1] if reasons else error
-            if any(REFUSED.search(reason) for reason in reasons):
-                raise AccessRefused(kafka.bootstrap_servers, said) from error
             raise BrokerUnreachable(kafka.bootstrap_servers, said) from error
 
 
@@ -112,8 +112,9 @@ def _reasons() -> Iterator[list[str]]:
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             _, found, reason = record.getMessage().partition("failed: ")
-            if found:
-                reasons.append(reason)
+            # Its last word is always that it gave up.
+            if found and not reason.startswith("KafkaTimeoutError: Unable to bootstrap"):
+                reasons.append(re.sub(r" \(backoff .+\)$", "", reason))
 
     handler = Collect(logging.WARNING)
     logger = logging.getLogger("kafka")

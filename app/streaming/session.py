@@ -31,7 +31,7 @@ MAX_BYTES_PER_ARROW_BATCH = 16 * 1024 * 1024
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # What spark-submit must know before there is a SparkContext.
 AT_LAUNCH = ("spark.driver.", "spark.jars", "spark.master", "spark.submit.")
-JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
 # Said by every Java that Spark 4 starts; no option turns it off.
 NOISE = b"WARNING: Using incubator modules"
@@ -70,13 +70,16 @@ def create(settings: Settings) -> SparkSession:
     if settings.log.level != "DEBUG":
         for name in NOISY:
             PySparkLogger.getLogger(name).setLevel("CRITICAL")
-    options = runtime_options(settings) | settings.spark
-    if SparkSession.getActiveSession() is None:
-        options = context_options(settings) | options
-        if "PYSPARK_GATEWAY_PORT" not in os.environ:  # else spark-submit has started Java
-            options |= launch_options(settings)
-            if SparkContext._gateway is None:  # noqa: SLF001 - else Java runs from an earlier session
-                _launch(options)
+    options = runtime_options(settings)
+    runs = SparkSession.getActiveSession() is not None
+    java_runs = runs or "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started it
+    if not runs:
+        options |= context_options(settings)
+    if not java_runs:
+        options |= launch_options(settings)
+    options = with_own(options, settings.spark)
+    if not java_runs and SparkContext._gateway is None:  # noqa: SLF001 - of an earlier session
+        _launch(options)
     builder = SparkSession.builder
     for name, value in options.items():
         builder = builder.config(name, value)
@@ -84,6 +87,12 @@ def create(settings: Settings) -> SparkSession:
     if "PYSPARK_GATEWAY_PORT" in os.environ and settings.log.level != "DEBUG":
         spark.sparkContext.setLogLevel("ERROR")  # that Java logs in its own way
     return spark
+
+
+def with_own(options: dict[str, str], own: dict[str, str]) -> dict[str, str]:
+    """Let the user's own settings win; of Java's options both hold."""
+    both = options.keys() & own.keys() & set(JAVA_OPTIONS)
+    return options | own | {name: f"{options[name]} {own[name]}" for name in both}
 
 
 def runtime_options(settings: Settings) -> dict[str, str]:
@@ -123,8 +132,13 @@ def launch_options(settings: Settings) -> dict[str, str]:
         f"-Dtidemill.spark.level={'info' if debug else 'off'}",
         f"-Dtidemill.spark.trace={'full' if debug else '0'}",
     ]
-    java += filter(None, [_allowed_urls(settings), settings.spark.get(JAVA_OPTIONS)])
-    options = {"spark.master": LOCAL_MASTER, "spark.ui.showConsoleProgress": "false"}
+    if allowed := _allowed_urls(settings):
+        java.append(allowed)
+    options = {
+        "spark.master": LOCAL_MASTER,
+        "spark.driver.extraJavaOptions": " ".join(java),
+        "spark.ui.showConsoleProgress": "false",
+    }
     if not {"spark.jars", "spark.jars.packages"} & set(settings.spark):
         options["spark.jars"] = ",".join(str(jar) for jar in connector_jars())
     if settings.spark.get("spark.master", LOCAL_MASTER).startswith("local"):
@@ -132,7 +146,7 @@ def launch_options(settings: Settings) -> dict[str, str]:
         # The UI's address; and what the workers inherit where there are no executors.
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
         os.environ.update(_threads(settings))
-    return options | settings.spark | {JAVA_OPTIONS: " ".join(java)}
+    return options
 
 
 def _allowed_urls(settings: Settings) -> str | None:

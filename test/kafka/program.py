@@ -69,3 +69,21 @@ class Program:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return the processes below a process, and their command lines (proc(5))."""
+    parents, commands = {}, {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                stat = (folder / "stat").read_text()
+                command = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue  # it has ended meanwhile
+            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+            commands[int(folder.name)] = command.replace(b"\0", b" ").decode()
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {child: commands[child] for child in found - {pid}}

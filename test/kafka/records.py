@@ -49,7 +49,8 @@ def produce(servers: str, topic: str, *sent: dict[str, Any], compression: str = 
         {
             "bootstrap.servers": servers,
             "partitioner": "murmur2_random",
-            "message.max.bytes": 8 * 1024 * 1024,
+            "message.max.bytes": 80_000_000,
+            "queue.buffering.max.kbytes": 200_000,
             "compression.type": compression,
             "linger.ms": 5,
         }

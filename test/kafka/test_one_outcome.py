@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
 from hostile import corpus
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
 from lane import message
+from pyspark.errors import StreamingQueryException
+
+from app.errors import DataLoss
+from app.streaming.failure import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +78,26 @@ class TestHostileMessages:
         (dead,) = lane.dead_letters()
         assert dead.value == value
 
+    @pytest.mark.parametrize(
+        "value",
+        [
+            pytest.param(os.urandom(500_000) * 10, id="beyond gzip's window"),
+            pytest.param(b"x" * 70_000_000, id="beyond the producer's room"),
+        ],
+    )
+    def test_a_record_that_no_compression_brings_back(
+        self, value: bytes, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+    ) -> None:
+        """What cannot be sent again as it came has a dead letter that says where it is."""
+        records = message(1), {"value": value}, message(2)
+        lane.produce(*({**record, "partition": 1} for record in records), compression="zstd")
+        lane.answer_all(spark, [model("Upper")])
+        assert len(lane.results()) == 2
+        (dead,) = lane.dead_letters()
+        assert (dead.value, dead.source) == (None, (1, 1))
+        assert dead.header("tidemill.error.class") in {"InvalidJson", "InvalidUtf8"}
+        assert str(len(value))[:3] in (dead.header("tidemill.error.omitted") or "")
+
 
 class TestOrder:
     """Order per key is kept."""
@@ -96,3 +124,25 @@ class TestOrder:
         assert sorted(
             int(json.loads(record.value or b"")["uuid"]) for record in lane.results()
         ) == [*range(600)]
+
+
+class TestLostData:
+    """What Kafka no longer has cannot be answered, and is not passed over in silence."""
+
+    def test_the_query_stops(
+        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+    ) -> None:
+        """Records dropped before they were answered end the query, with what to do about it."""
+        lane.produce(*({**message(i), "partition": 0} for i in range(5)))
+        lane.answer_all(spark, [model("Upper")])
+        lane.produce(*({**message(i), "partition": 0} for i in range(5)))
+        admin = KafkaAdminClient(bootstrap_servers=lane.broker.bootstrap_servers)
+        admin.delete_records({TopicPartition(lane.source, 0): 8})
+        admin.close()
+        with pytest.raises(StreamingQueryException) as caught:
+            lane.answer_all(spark, [model("Upper")])
+        error = translate(caught.value, "the/checkpoint")
+        assert isinstance(error, DataLoss)
+        assert "the/checkpoint" in str(error)
+        lane.answer_all(spark, [model("Upper")], fail_on_data_loss=False)
+        assert len(lane.results()) == 7

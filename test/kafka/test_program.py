@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from kafka import TopicPartition
-from kafka.admin import KafkaAdminClient
+import yaml
 from lane import message
-from program import ROOT, Program
+from program import ROOT, Program, descendants
 
 from app.streaming.jars import connector_jars
 
@@ -25,20 +25,16 @@ if TYPE_CHECKING:
 class TestStop:
     """A stop ends the job between two micro-batches, and commits what was done."""
 
-    @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "stop"])
+    @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
     def test_nothing_is_done_twice(self, how: str, lane: Lane) -> None:
         """Asked in the midst of a batch, it ends that and exits 0; the rest waits."""
         lane.produce(*map(message, range(40)))
         job = lane.environment(
-            "Slow", options={"seconds": 0.3}, STREAM__MAX_OFFSETS_PER_TRIGGER="10"
+            "Slow", options={"seconds": 0.2}, STREAM__MAX_OFFSETS_PER_TRIGGER="10"
         )
         with lane.program(job) as program:
             lane.wait_for_results(program)
-            if how == "stop":
-                with lane.program(job, "stop") as stop:
-                    assert stop.wait() == 0, stop.output
-            else:
-                program.process.send_signal(signal.Signals[how])
+            program.process.send_signal(signal.Signals[how])
             assert program.wait(60) == 0, program.output
             assert "stream stopped" in program.output
             assert "Traceback" not in program.output
@@ -47,7 +43,10 @@ class TestStop:
         assert lane.committed() == (len(sources), 40 - len(sources)), "a batch was cut"
 
         if how == "SIGTERM":
-            job |= {"TIDEMILL__STREAM__TRIGGER": "available-now"}
+            job |= {
+                "TIDEMILL__STREAM__TRIGGER": "available-now",
+                "TIDEMILL__STREAM__MAX_OFFSETS_PER_TRIGGER": "100",
+            }
             with lane.program(job) as program:
                 assert program.wait() == 0, program.output
             answers = [json.loads(record.value or b"")["uuid"] for record in lane.results()]
@@ -87,11 +86,29 @@ class TestFailures:
             assert program.wait() == 1
             errors = [line for line in program.output.splitlines() if "[error" in line]
             assert len(errors) == 1, program.output
-            assert "test:1 fails on its own sample" in errors[0]
+            assert "test:1 is down" in errors[0]
             assert "no route" in errors[0]
             assert "Traceback" not in program.output
             assert len(program.output.splitlines()) < 8, program.output
         assert lane.results() == lane.dead_letters() == []
+
+    def test_outage_of_one_model(self, lane: Lane) -> None:
+        """What other models answered is not written again at each attempt of the failed task."""
+        lane.produce(
+            *({**message(i), "partition": 0} for i in range(600)),
+            {**message("x", lang="fr"), "partition": 0},
+        )
+        job = lane.environment("Upper")
+        models = lane.folder / "models.yaml"
+        entries = yaml.safe_load(models.read_text())["models"]
+        down = {"adapter": "example_models:Broken", "name": "down", "match": {"lang": "fr"}}
+        models.write_text(yaml.safe_dump({"models": [*entries, {**entries[0], **down}]}))
+        with lane.program(job) as program:
+            assert program.wait() == 1, program.output
+            assert "down:1 is down" in program.output
+        sources = [record.source for record in lane.results()]
+        assert len(sources) == len(set(sources)) < 600
+        assert lane.dead_letters() == []
 
     def test_unloadable_model(self, lane: Lane) -> None:
         """A model that cannot be loaded is a wrong configuration: exit code 2."""
@@ -100,20 +117,21 @@ class TestFailures:
             assert program.wait() == 2, program.output
             assert "takes no arguments" in program.output
 
-    def test_lost_data(self, lane: Lane) -> None:
-        """Records that Kafka dropped before they were answered stop the job, which says why."""
-        job = lane.environment("Upper", STREAM__TRIGGER="available-now")
-        lane.produce(*({**message(i), "partition": 0} for i in range(5)))
-        with lane.program(job) as program:
-            assert program.wait() == 0, program.output
-        lane.produce(*({**message(i), "partition": 0} for i in range(5)))
-        admin = KafkaAdminClient(bootstrap_servers=lane.broker.bootstrap_servers)
-        admin.delete_records({TopicPartition(lane.source, 0): 8})
-        admin.close()
-        with lane.program(job) as program:
+    def test_java_is_killed(self, lane: Lane) -> None:
+        """A job whose Java is gone ends with one line that says so."""
+        lane.produce(message(1))
+        with lane.program(lane.environment("Upper")) as program:
+            lane.wait_for_results(program)
+            (java,) = [
+                pid
+                for pid, command in descendants(program.process.pid).items()
+                if "org.apache.spark.deploy.SparkSubmit" in command
+            ]
+            os.kill(java, signal.SIGKILL)
             assert program.wait() == 1, program.output
-            assert "fail_on_data_loss" in program.output
-            assert "Traceback" not in program.output
+            errors = [line for line in program.output.splitlines() if "[error" in line]
+            assert len(errors) == 1, program.output
+            assert "Java, which runs Spark, has ended" in errors[0]
 
     def test_missing_topics_and_small_limits(
         self, lane: Lane, make_topic: Callable[..., str]

@@ -104,6 +104,7 @@ class TestProtectedBroker:
         wrong = {**doors["scram"], "KAFKA__SASL_PASSWORD": "canary-secret"}
         del wrong["KAFKA__SASL_PASSWORD_FILE"]
         with lane.program(lane.environment("Upper", **wrong)) as program:
-            assert program.wait() == 1, program.output
-            assert "no answer from Kafka" in program.output
+            assert program.wait() == 2, program.output
+            assert "refuses the connection" in program.output
+            assert "Authentication failed" in program.output
             assert "canary-secret" not in program.output

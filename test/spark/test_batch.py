@@ -7,6 +7,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 
 from app.batch import files
 from app.batch.files import Counts
@@ -94,6 +96,76 @@ class TestParquet:
             b"\xff\x00",
             "dead-letters",
         )
+
+    def test_a_column_called_value(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """A column `value` of another type is a field of the message like any other."""
+        source, target = str(tmp_path / "in.PARQUET"), str(tmp_path / "out")
+        frame = spark.createDataFrame(
+            [("hi", "en", "1", 1.5)], "text string, lang string, uuid string, value double"
+        )
+        frame.write.parquet(source)
+        assert files.run(spark, [model("Upper")], source, target, LIMIT) == Counts(1, 1, 0)
+
+    def test_dead_letters_of_any_size(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """A file takes a dead letter that no topic would."""
+        source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
+        large = b"\xff" * (2 * LIMIT)
+        spark.createDataFrame([(large,)], "value binary").write.parquet(source)
+        files.run(spark, [model("Upper")], source, target, LIMIT)
+        (row,) = spark.read.parquet(target).collect()
+        assert bytes(row.value) == large
+
+
+class TestFolders:
+    """A folder is read with all that is below it."""
+
+    def test_nested(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """Files by year and month are found."""
+        folder = tmp_path / "in" / "2024" / "01"
+        folder.mkdir(parents=True)
+        (folder / "a.jsonl").write_text(json.dumps(GOOD))
+        counts = files.run(
+            spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"), LIMIT
+        )
+        assert counts == Counts(1, 1, 0)
+
+    def test_empty(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """A folder without files is no input."""
+        (tmp_path / "in").mkdir()
+        with pytest.raises(InputUnreadable, match="there are no files"):
+            files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"), LIMIT)
+
+    def test_two_kinds(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """Parquet beside JSON lines is refused rather than guessed."""
+        spark.createDataFrame([(b"x",)], "value binary").write.parquet(str(tmp_path / "in" / "p"))
+        (tmp_path / "in" / "a.jsonl").write_text(json.dumps(GOOD))
+        with pytest.raises(InputUnreadable, match="give one kind"):
+            files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"), LIMIT)
+
+
+class TestFailure:
+    """A batch that fails leaves nothing that bars the next try."""
+
+    def test_output_is_removed(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """With the model up again the same command succeeds."""
+        source, target = tmp_path / "in.jsonl", tmp_path / "out"
+        source.write_text(json.dumps(GOOD))
+        with pytest.raises((PySparkException, Py4JError)):
+            files.run(spark, [model("Broken")], str(source), str(target), LIMIT)
+        assert not target.exists()
+        assert files.run(spark, [model("Upper")], str(source), str(target), LIMIT).results == 1
 
 
 class TestRefusals:

@@ -9,8 +9,8 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
-from app.errors import ModelUnavailable
-from app.streaming.lifecycle import translate
+from app.errors import ModelUnavailable, NoValueColumn
+from app.streaming.failure import translate
 from app.streaming.schemas import OUTCOME, RECORD
 from app.streaming.udfs import predictions
 
@@ -89,6 +89,17 @@ class TestAnyFrame:
             str(i) for i in range(1000)
         ]
 
+    def test_no_value(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
+        """A frame without `value` is refused on the driver, before a task runs."""
+        with pytest.raises(NoValueColumn, match="it has text"):
+            answered(spark.createDataFrame([("x",)], "text string"), model("Upper"))
+
+    def test_names_in_any_case(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
+        """As elsewhere in Spark, a column's name is as good in capitals."""
+        frame = spark.createDataFrame([(value("hello"), b"k")], "VALUE binary, Key binary")
+        (row,) = answered(frame, model("Upper")).collect()
+        assert (row.topic, bytes(row.key)) == ("good", b"k")
+
 
 class TestWorkers:
     """A worker process loads a model once."""
@@ -145,7 +156,7 @@ class TestOutage:
             answered(frame, model("Broken")).collect()
         error = translate(caught.value, "checkpoint")
         assert isinstance(error, ModelUnavailable)
-        assert "broken:1 fails on its own sample" in str(error)
+        assert "broken:1 is down" in str(error)
         assert "\n" not in str(error)
 
     def test_hung_worker_is_ended(

@@ -10,8 +10,16 @@ from typer.testing import CliRunner
 
 import app
 from app import run
+from app.check import Finding
 from app.cli import cli, main
-from app.errors import ConfigurationError, StopNotAcknowledged
+from app.errors import (
+    BrokerUnreachable,
+    ConfigurationError,
+    JavaMissing,
+    ModelLoadFailed,
+    StopNotAcknowledged,
+    TopicsUnfit,
+)
 from app.streaming.marker import StopMarker
 
 if TYPE_CHECKING:
@@ -123,6 +131,45 @@ class TestBrokenConfig:
         result = runner.invoke(cli, ["check", "--config", str(tmp_path / "c.yaml")])
         assert isinstance(result.exception, ConfigurationError)
         assert "log.level" in str(result.exception)
+
+
+class TestCheck:
+    """`check` tells what is wrong, and its exit code what kind of wrong."""
+
+    FAULT = Finding("kafka k:1", "no answer", BrokerUnreachable("k:1", "x"))
+    LOAD = Finding("model m:1", "no memory", ModelLoadFailed("m:1", MemoryError()))
+    TOPICS = Finding("topics", "[too] small", TopicsUnfit(["x"]))
+    JAVA = Finding("java", "none", JavaMissing("none"))
+    WELL = Finding("java", "/usr/bin/java")
+
+    @pytest.mark.parametrize(
+        ("findings", "code"),
+        [
+            ([], 0),
+            ([WELL], 0),
+            ([WELL, FAULT], 1),
+            ([LOAD, WELL, FAULT], 1),
+            ([JAVA], 2),
+            ([JAVA, FAULT], 2),
+            ([FAULT, TOPICS, WELL], 2),
+        ],
+    )
+    def test_exit_code(
+        self, config: Path, findings: list[Finding], code: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """2 with any wrong configuration, else 1 with a fault, else 0."""
+        monkeypatch.setattr("app.cli.check_settings", lambda _: iter(findings))
+        assert runner.invoke(cli, ["check", "--config", str(config)]).exit_code == code
+
+    def test_printed(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every finding is a line with a sign, brackets and all."""
+        monkeypatch.setattr("app.cli.check_settings", lambda _: iter([self.WELL, self.TOPICS]))
+        result = runner.invoke(cli, ["check", "--config", str(config)])
+        assert result.output.splitlines() == [
+            "✓ settings",
+            "✓ java: /usr/bin/java",
+            "✗ topics: [too] small",
+        ]
 
 
 class TestMain:

@@ -21,6 +21,23 @@ class TestTree:
                 assert not (issubclass(leaf, ConfigurationError) and issubclass(leaf, MessageError))
 
 
+class TestKind:
+    """What a restart cannot mend is told from what it may."""
+
+    @pytest.mark.parametrize("leaf", [errors.AccessRefused, errors.NoValueColumn])
+    def test_wrong_configuration(self, leaf: type) -> None:
+        """Refused credentials and a frame without values stay as they are."""
+        assert issubclass(leaf, ConfigurationError)
+
+    @pytest.mark.parametrize(
+        "leaf", [errors.ModelLoadFailed, errors.JavaEnded, errors.TimestampUnreadable]
+    )
+    def test_fault(self, leaf: type) -> None:
+        """A disk, memory or a record may be another time."""
+        assert issubclass(leaf, TidemillError)
+        assert not issubclass(leaf, ConfigurationError | MessageError)
+
+
 class Mute(Exception):
     """An exception that fails to print itself."""
 

@@ -101,6 +101,56 @@ class TestLevel:
         logging.getLogger(name).error("noise")
         assert lines(capsys) == []
 
+    @pytest.mark.parametrize("name", ["kafka.net.manager", "py4j", "urllib3"])
+    def test_others_may_listen(self, capsys: pytest.CaptureFixture[str], name: str) -> None:
+        """What is not printed can still be heard, from WARNING on."""
+        heard: list[str] = []
+
+        class Listener(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                heard.append(record.getMessage())
+
+        logs.configure("json", "INFO")
+        library = logging.getLogger(name)
+        root, listener = logging.getLogger(name.partition(".")[0]), Listener()
+        root.addHandler(listener)
+        library.info("configuration")
+        library.warning("Connection failed: x")
+        root.removeHandler(listener)
+        assert heard == ["Connection failed: x"]
+        assert lines(capsys) == []
+
+    @pytest.mark.parametrize(
+        ("level", "path", "count"),
+        [
+            ("INFO", "/site-packages/py4j/clientserver.py", 0),
+            ("DEBUG", "/site-packages/py4j/clientserver.py", 1),
+            ("INFO", "/opt/job/main.py", 1),
+        ],
+    )
+    def test_root_logger(
+        self, capsys: pytest.CaptureFixture[str], level: str, path: str, count: int
+    ) -> None:
+        """What py4j writes to the root logger is its own; what others write there is not."""
+        logs.configure("json", level)
+        root = logging.getLogger()
+        root.handle(root.makeRecord("root", logging.ERROR, path, 1, "lost", (), None))
+        assert len(lines(capsys)) == count
+
+    @pytest.mark.parametrize("name", ["kafkaesque", "app.kafka", "my.py4j"])
+    def test_similar_names(self, capsys: pytest.CaptureFixture[str], name: str) -> None:
+        """Only the libraries themselves are quiet."""
+        logs.configure("json", "INFO")
+        logging.getLogger(name).info("heard")
+        assert len(lines(capsys)) == 1
+
+    @pytest.mark.parametrize("name", ["kafka.net.manager", "py4j", "urllib3"])
+    def test_libraries_at_debug(self, capsys: pytest.CaptureFixture[str], name: str) -> None:
+        """At level DEBUG they are printed."""
+        logs.configure("json", "DEBUG")
+        logging.getLogger(name).warning("trouble")
+        assert len(lines(capsys)) == 1
+
     def test_no_secrets_of_libraries(self, capsys: pytest.CaptureFixture[str]) -> None:
         """At level DEBUG too kafka-python may not print its configuration."""
         logs.configure("json", "DEBUG")

@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from app import errors, logs, run
+from app import bootstrap, errors, logs, run
 from app.errors import (
+    AccessRefused,
     BrokerUnreachable,
     ConfigurationError,
     DataLoss,
     InvalidModels,
+    JavaEnded,
     JavaMissing,
+    ModelLoadFailed,
     ModelUnavailable,
+    NoValueColumn,
     QueryFailed,
     TidemillError,
+    TimestampUnreadable,
     TopicsUnfit,
 )
 
@@ -39,23 +44,26 @@ class TestExitCode:
             TopicsUnfit(["x"]),
             JavaMissing("none"),
             InvalidModels("m.yaml", "x"),
+            AccessRefused("k:1", "x"),
+            NoValueColumn([]),
             ConfigurationError(),
         ],
     )
     def test_misconfigured(self, error: Exception) -> None:
         """2: a restart cannot help."""
-        assert run.report(error) == run.MISCONFIGURED == 2
+        assert run.report(error) == run.exit_code(error) == run.MISCONFIGURED == 2
 
     @pytest.mark.parametrize(
         "error",
         [
             BrokerUnreachable("k:1", "x"), DataLoss("c"), QueryFailed("x"),
-            ModelUnavailable("m", "x"), TidemillError("x"), OSError("disk full"), KeyError("x"),
+            ModelUnavailable("m", "x"), ModelLoadFailed("m", OSError()), JavaEnded(),
+            TimestampUnreadable(), TidemillError("x"), OSError("disk full"), KeyError("x"),
         ],
     )  # fmt: skip
     def test_fault(self, error: Exception) -> None:
         """1: it may, an error without a name here too."""
-        assert run.report(error) == run.FAULT == 1
+        assert run.report(error) == run.exit_code(error) == run.FAULT == 1
 
     def test_every_error(self) -> None:
         """Just the wrong configurations are 2."""
@@ -90,7 +98,7 @@ class TestReport:
         run.report(failed("a page\n\tof many\r\nlines"))
         captured = capsys.readouterr()
         (line,) = captured.err.splitlines()
-        assert "the streaming query failed: a page of many lines" in line
+        assert "Spark could not go on: a page of many lines" in line
         assert "Traceback" not in line
         assert "inner cause" not in line
         assert captured.out == ""
@@ -150,6 +158,28 @@ class TestStream:
         (tmp_path / "c.yaml").write_text("models: m.yaml\nlog: {format: json}", "utf-8")
         run.stream(tmp_path / "c.yaml")
         assert json.loads(capsys.readouterr().err)["kind"] == "SettingsFileUnreadable"
+
+    def test_success(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """0 where the job was asked to stop, or has nothing left to do."""
+        (tmp_path / "c.yaml").write_text("log: {level: ERROR}", "utf-8")
+        ran: list[str] = []
+        monkeypatch.setattr(bootstrap, "stream", lambda loaded: ran.append(loaded.log.level))
+        assert run.stream(tmp_path / "c.yaml") == 0
+        assert ran == ["ERROR"]
+
+    def test_interrupted(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A second Ctrl-C ends it with 130, and one line says what that means."""
+        (tmp_path / "c.yaml").touch()
+
+        def interrupt(_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(bootstrap, "stream", interrupt)
+        assert run.stream(tmp_path / "c.yaml") == run.INTERRUPTED == 130
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "interrupted: the next run repeats" in line
 
     def test_main(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """spark-submit passes the settings' path."""

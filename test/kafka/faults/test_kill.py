@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from lane import message
+from program import descendants
 
 if TYPE_CHECKING:
     from lane import Lane
@@ -43,24 +43,6 @@ def answers(records: list[Record]) -> dict[str, set[str]]:
 EXPECTED = {str(i): {f"t{i}"} for i in range(COUNT)}
 
 
-def descendants(pid: int) -> dict[int, str]:
-    """Return the processes below a process, and their command lines (proc(5))."""
-    parents, commands = {}, {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                stat = (folder / "stat").read_text()
-                command = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue  # it has ended meanwhile
-            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
-            commands[int(folder.name)] = command.replace(b"\0", b" ").decode()
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return {child: commands[child] for child in found - {pid}}
-
-
 class TestKill:
     """SIGKILL, in the midst of the work."""
 
@@ -69,7 +51,8 @@ class TestKill:
         with lane.program(job) as program:
             lane.wait_for_results(program)
             time.sleep(0.7)
-            os.killpg(program.process.pid, signal.SIGKILL)
+            for pid in [program.process.pid, *descendants(program.process.pid)]:
+                os.kill(pid, signal.SIGKILL)
             program.wait()
         assert len(lane.results()) < COUNT
         with lane.program(job) as program:

@@ -16,6 +16,7 @@ from app.inference.codec import (
     decode_fields,
     decode_text,
     encode_headers,
+    encode_omission,
     encode_result,
     record_size,
 )
@@ -253,6 +254,35 @@ class TestEncodeHeaders:
         failure = Failure(PredictionFailed(ValueError("🌊" * 600)))
         *_, (_, value) = encode_headers(Message(None), failure)
         assert len(value or b"") == 1024
+
+
+class TestEncodeOmission:
+    """A dead letter that no topic takes is only where it is from, and why it failed."""
+
+    def test_headers(self) -> None:
+        """Tidemill's own headers are left, and one that says what is left out."""
+        message = Message(
+            b"v" * 10, key=b"k" * 5, headers=(("a", b"1"), ("tidemill.model", b"old")),
+            topic="t", partition=0, offset=7, timestamp=1700000000123,
+        )  # fmt: skip
+        size = record_size(message.key, message.value, list(message.headers))
+        assert encode_omission(message, Failure(NullValue(), "m:1")) == [
+            ("tidemill.source.topic", b"t"),
+            ("tidemill.source.partition", b"0"),
+            ("tidemill.source.offset", b"7"),
+            ("tidemill.source.timestamp", b"1700000000123"),
+            ("tidemill.model", b"m:1"),
+            ("tidemill.error.class", b"NullValue"),
+            ("tidemill.error.message", b"the record's value is null"),
+            ("tidemill.error.omitted", f"key, value and headers: {size} bytes".encode()),
+        ]
+
+    @given(st.text(max_size=5000), HEADERS)
+    def test_small(self, said: str, headers: list[tuple[str, bytes | None]]) -> None:
+        """Whatever the message and the error, it is far below any topic's limit."""
+        message = Message(b"v", headers=tuple(headers), topic="t" * 249, offset=2**63 - 1)
+        failure = Failure(PredictionFailed(ValueError(said)), f"{'n' * 128}:{'v' * 128}")
+        assert record_size(None, None, encode_omission(message, failure)) < 4096
 
 
 def varint(number: int) -> int:

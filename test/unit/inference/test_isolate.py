@@ -109,6 +109,73 @@ class TestIsolation:
         assert [answer.said for answer in isolate(Once(), ["a", "b"], zero)] == ["1", "1"]
 
 
+class TestIsUp:
+    """At the first failure it is asked whether there is use in going on."""
+
+    def ask(self, model: Picky, *inputs: str) -> list[int]:
+        """Isolate; return how many calls were made each time that it was asked."""
+        asked: list[int] = []
+        isolate(model, list(inputs), zero, lambda: asked.append(model.calls))
+        return asked
+
+    def test_first_failure(self) -> None:
+        """Once, before a half is tried, however many inputs fail."""
+        assert self.ask(Picky({"a", "b", "d"}), "a", "b", "c", "d") == [1]
+
+    @pytest.mark.parametrize("bad", ["", "a"])
+    def test_one_input(self, bad: str) -> None:
+        """Not for one input, whether it fails or not: there is nothing to halve."""
+        assert self.ask(Picky({bad}), "a") == []
+
+    def test_no_failure(self) -> None:
+        """Not where all is well."""
+        assert self.ask(Picky(set()), "a", "b") == []
+
+    def test_no_use(self) -> None:
+        """What it raises comes out, and no half is tried."""
+
+        def down() -> None:
+            raise RuntimeError("down")
+
+        model = Picky({"a"})
+        with pytest.raises(RuntimeError, match="down"):
+            isolate(model, ["a", "b"], zero, down)
+        assert model.calls == 1
+
+
+class Panic(BaseException):
+    """What a library of Rust raises where it panics."""
+
+
+def fail_by(kind: type[BaseException]) -> Fail:
+    """Return a way to fail."""
+
+    def fail(_: list[str]) -> list[str]:
+        raise kind("at once")
+
+    return fail
+
+
+class TestNoException:
+    """What is no Exception fails an input all the same."""
+
+    @pytest.mark.parametrize("kind", [SystemExit, Panic])
+    def test_failed_input(self, kind: type[BaseException]) -> None:
+        """An exit and a panic are the failure of one input, and say their name."""
+        answers = isolate(Picky({"b"}, fail_by(kind)), ["a", "b", "c"], zero)
+        assert [type(answer.said) for answer in answers] == [str, PredictionFailed, str]
+        assert str(answers[1].said) == f"{kind.__name__}: at once"
+
+    @pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit])
+    @pytest.mark.parametrize("inputs", [["a"], ["a", "b"]])
+    def test_end(self, kind: type[BaseException], inputs: list[str]) -> None:
+        """What ends the program, or the worker's generator, goes through at once."""
+        model = Picky({"a"}, fail_by(kind))
+        with pytest.raises(kind):
+            isolate(model, inputs, zero)
+        assert model.calls == 1
+
+
 class TestErrors:
     """What failed alone says how."""
 

@@ -51,11 +51,13 @@ def raises(request: pytest.FixtureRequest) -> bool:
 
 
 class TestOutage:
-    """A model that fails on everything, its own sample too, is away: nothing is dead-lettered."""
+    """A model that fails on its own sample too is away: nothing is dead-lettered."""
 
     def test_batch(self, make_spec: MakeSpec, raises: bool) -> None:
         """A whole batch raises, and the error names the model."""
-        with pytest.raises(ModelUnavailable, match="model m:1 fails on its own sample") as caught:
+        with pytest.raises(
+            ModelUnavailable, match="model m:1 is down, it fails on its own sample: "
+        ) as caught:
             predict(Picky(set(), raises=raises), make_spec(), "a", "b", "c")
         expected = PredictionFailed if raises else InvalidOutput
         assert isinstance(caught.value.__cause__, expected)
@@ -96,11 +98,16 @@ class TestBadInput:
         assert [type(outcome) for outcome in outcomes] == [Failure] * 3
 
     def test_some_rows_fail(self, make_spec: MakeSpec, raises: bool) -> None:
-        """Where one row is answered the sample is not even tried."""
-        model = Picky({"b"}, raises=raises)
+        """Among answered rows they become dead letters, and only they."""
+        model = Picky({"sample", "b"}, raises=raises)
         outcomes = predict(model, make_spec(), "a", "b", "c")
         assert [type(outcome) for outcome in outcomes] == [Failure, Prediction, Failure]
-        assert ["sample"] not in model.calls
+
+    def test_no_row_fails(self, make_spec: MakeSpec, raises: bool) -> None:
+        """Where every row is answered the sample is not even tried."""
+        model = Picky({"a", "b"}, raises=raises)
+        predict(model, make_spec(), "a", "b")
+        assert model.calls == [["a", "b"]]
 
     def test_first_batch_fails(self, make_spec: MakeSpec, raises: bool) -> None:
         """Each batch is judged by itself: a bad one among good ones becomes dead letters."""
@@ -108,11 +115,19 @@ class TestBadInput:
         outcomes = predict(model, make_spec(max_batch_size=2), "a", "b", "c", "d")
         assert [type(outcome) for outcome in outcomes] == [Failure] * 2 + [Prediction] * 2
 
-    def test_sample_tried_once(self, make_spec: MakeSpec) -> None:
-        """One call tells bad input from an outage."""
+    def test_sample_tried_twice(self, make_spec: MakeSpec) -> None:
+        """At the first failure and, as it may have gone down since, after the last."""
         model = Picky({"sample"})
         predict(model, make_spec(), "a", "b")
-        assert model.calls.count(["sample"]) == 1
+        assert model.calls == [["a", "b"], ["sample"], ["a"], ["b"], ["sample"]]
+
+    def test_sample_tried_once(self, make_spec: MakeSpec) -> None:
+        """Of one input, or of outputs that are no JSON, once is enough."""
+        alone, garbled = Picky({"sample"}), Picky({"sample"}, raises=False)
+        predict(alone, make_spec(), "a")
+        assert alone.calls == [["a"], ["sample"]]
+        predict(garbled, make_spec(), "a", "b")
+        assert garbled.calls == [["a", "b"], ["sample"]]
 
 
 class TestProbe:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from app.errors import ConfigurationError, InvalidModels, ModelNotLoadable, SettingsFileUnreadable
+from app.errors import (
+    ConfigurationError,
+    InvalidModels,
+    ModelLoadFailed,
+    ModelNotLoadable,
+    SettingsFileUnreadable,
+)
 from app.inference.codec import ENVELOPE
 from app.models import catalogue
 
@@ -19,6 +25,8 @@ if TYPE_CHECKING:
     MakeSpec = Callable[..., ModelSpec]
 
 MODULE = """
+import builtins
+
 constructed = []
 
 class Echo:
@@ -32,6 +40,21 @@ class Flaky(Echo):
         super().__init__()
         if len(constructed) == 1:
             raise OSError("the disk is busy")
+
+class Panic(BaseException):
+    pass
+
+class Failing(Echo):
+    def __init__(self, kind):
+        raise {**vars(builtins), "Panic": Panic}[kind]("said so")
+
+class Unlinked:
+    def __init__(self):
+        raise ImportError("libmodel.so")
+
+class Outdated:
+    def __init__(self):
+        raise AttributeError("no such part")
 
 class NotCallable:
     predict_all = 3
@@ -182,7 +205,7 @@ class TestLoad:
     def test_failed(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
         """A failure is not kept: the next time it is tried again."""
         spec = make_spec(adapter="own_models:Flaky")
-        with pytest.raises(ModelNotLoadable, match="OSError: the disk is busy"):
+        with pytest.raises(ModelLoadFailed, match="OSError: the disk is busy"):
             catalogue.load(spec)
         assert catalogue.load(spec) is catalogue.load(spec)
         assert len(module.constructed) == 2
@@ -192,6 +215,33 @@ class TestLoad:
         """Options may be anything that YAML can say."""
         catalogue.load(make_spec(adapter="own_models:Echo", options={"a": value}))
         assert module.constructed == [{"a": value}]
+
+
+class TestFault:
+    """A constructor that fails on what it needs is a fault, which another time may go well."""
+
+    @pytest.mark.parametrize(
+        "kind", ["OSError", "TimeoutError", "MemoryError", "ValueError", "RuntimeError"]
+    )
+    def test_reason(self, module: Any, make_spec: MakeSpec, kind: str) -> None:  # noqa: ANN401
+        """The model and the cause are in the message, and it is no wrong configuration."""
+        with pytest.raises(ModelLoadFailed) as caught:
+            catalogue.load(make_spec(adapter="own_models:Failing", options={"kind": kind}))
+        assert str(caught.value) == f"model m:1 did not load: {kind}: said so"
+        assert type(caught.value.__cause__).__name__ == kind
+        assert not isinstance(caught.value, ConfigurationError)
+
+    @pytest.mark.parametrize("kind", ["SystemExit", "Panic"])
+    def test_no_exception(self, module: Any, make_spec: MakeSpec, kind: str) -> None:  # noqa: ANN401
+        """So is an exit, and a panic that is no Exception."""
+        with pytest.raises(ModelLoadFailed, match=f"{kind}: said so"):
+            catalogue.load(make_spec(adapter="own_models:Failing", options={"kind": kind}))
+
+    def test_interrupt(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
+        """Ctrl-C stays what it is."""
+        spec = make_spec(adapter="own_models:Failing", options={"kind": "KeyboardInterrupt"})
+        with pytest.raises(KeyboardInterrupt):
+            catalogue.load(spec)
 
 
 class TestWrongAdapter:
@@ -205,7 +255,8 @@ class TestWrongAdapter:
             ("own_models:Nothing", "Nothing has no method predict_all"),
             ("own_models:NotCallable", "NotCallable has no method predict_all"),
             ("own_models:constructed", "not callable"),
-            ("own_models:Flaky", "OSError: the disk is busy"),
+            ("own_models:Unlinked", "ImportError: libmodel.so"),
+            ("own_models:Outdated", "AttributeError: no such part"),
             (".:x", ""),
         ],
     )

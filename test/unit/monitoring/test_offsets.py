@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 PATIENCE = 5
 
 
-def report(offset: int, partition: int = 0) -> str:
+def report(offset: int, partition: int = 0, batch: int = 0) -> str:
     """Return a progress report that ends at an offset."""
     source = {"description": "KafkaV2[Subscribe[t]]", "endOffset": {"t": {str(partition): offset}}}
-    return json.dumps({"sources": [source]})
+    return json.dumps({"batchId": batch, "sources": [source]})
 
 
 class Broker:
@@ -112,7 +112,7 @@ class TestCommit:
     def test_nothing_new(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
         """A report without offsets commits nothing."""
         reporter = start()
-        reporter.record(json.dumps({"sources": []}))
+        reporter.record(json.dumps({"batchId": 0, "sources": []}))
         reporter.close()
         assert broker.attempts == 0
 
@@ -127,6 +127,44 @@ class TestCommit:
             reporter.record(report(offset))
         assert time.monotonic() - began < 1
         assert broker.attempts == 1
+
+
+class TestLate:
+    """Reports may come late: the query's last one comes by two ways."""
+
+    def committed(self, broker: Broker, reporter: KafkaOffsetsReporter) -> list[Offsets]:
+        """Return what is committed until the end."""
+        reporter.close(PATIENCE)
+        return broker.commits
+
+    def test_earlier_batch(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
+        """One of an earlier batch than the newest is passed over: offsets never go back."""
+        reporter = start()
+        reporter.record(report(20, batch=2))
+        assert broker.done.acquire(timeout=PATIENCE)
+        reporter.record(report(10, batch=1))
+        assert self.committed(broker, reporter) == [{("t", 0): 20}]
+
+    def test_earlier_batch_while_pending(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
+    ) -> None:
+        """So it is where the newest is not committed yet."""
+        broker.open.clear()
+        reporter = start()
+        reporter.record(report(5, batch=0))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        reporter.record(report(20, batch=2))
+        reporter.record(report(10, batch=1))
+        broker.open.set()
+        assert self.committed(broker, reporter) == [{("t", 0): 5}, {("t", 0): 20}]
+
+    def test_same_batch(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
+        """A second report of the newest batch counts, as one of the next does."""
+        reporter = start()
+        for batch, offset in ((4, 40), (4, 44), (5, 50)):
+            reporter.record(report(offset, batch=batch))
+            assert broker.done.acquire(timeout=PATIENCE)
+        assert self.committed(broker, reporter) == [{("t", 0): n} for n in (40, 44, 50)]
 
 
 class TestClose:
@@ -169,9 +207,9 @@ class TestClose:
         assert threading.active_count() == before
 
     def test_hanging_commit(
-        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
     ) -> None:
-        """A commit that hangs does not keep the job from ending."""
+        """A commit that hangs does not keep the job from ending, and a warning says so."""
         broker.open.clear()
         reporter = start()
         reporter.record(report(1))
@@ -179,6 +217,29 @@ class TestClose:
         began = time.monotonic()
         reporter.close(timeout=0.05)
         assert time.monotonic() - began < 1
+        (call,) = log.calls
+        assert call.method_name == "warning"
+        assert "the last offsets are not committed" in call.args[0]
+
+    def test_failing_commit(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
+    ) -> None:
+        """So does one that fails to the last."""
+        broker.failures = [KafkaError("away")] * 100
+        reporter = start()
+        reporter.record(report(1))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        reporter.close(PATIENCE)
+        assert "the last offsets are not committed" in log.calls[-1].args[0]
+
+    def test_silent(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
+    ) -> None:
+        """Where all is committed nothing is said."""
+        reporter = start()
+        reporter.record(report(1))
+        reporter.close(PATIENCE)
+        assert log.calls == []
 
     def test_during_an_outage(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
@@ -192,6 +253,53 @@ class TestClose:
         reporter.close(PATIENCE)
         assert time.monotonic() - began < offsets.FIRST_DELAY
         assert broker.commits == [{("t", 0): 1}]
+
+
+class TestRelease:
+    """What commits is released by the thread that used it."""
+
+    def test_after_the_last_commit(self, broker: Broker) -> None:
+        """Once, after the last commit, on the thread of the commits."""
+        order: list[tuple[str, str]] = []
+
+        def note(what: str) -> None:
+            order.append((what, threading.current_thread().name))
+
+        reporter = KafkaOffsetsReporter(lambda _: note("commit"), lambda: note("release")).start()
+        reporter.record(report(1))
+        reporter.close(PATIENCE)
+        reporter.close(PATIENCE)
+        assert order == [("commit", "offsets-reporter"), ("release", "offsets-reporter")]
+
+    def test_without_news(self) -> None:
+        """Also where there was nothing to commit."""
+        released = threading.Event()
+        KafkaOffsetsReporter(lambda _: None, released.set).start().close(PATIENCE)
+        assert released.is_set()
+
+    def test_hanging_commit(self, broker: Broker, log: CapturingLogger) -> None:
+        """Never under a commit that hangs, but after it."""
+        released = threading.Event()
+        broker.open.clear()
+        reporter = KafkaOffsetsReporter(broker.commit, released.set).start()
+        reporter.record(report(1))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        reporter.close(timeout=0.05)
+        assert not released.is_set()
+        broker.open.set()
+        assert released.wait(PATIENCE)
+
+    def test_failing_commit(self, log: CapturingLogger) -> None:
+        """Also where the last commit failed."""
+        released = threading.Event()
+
+        def fail(_: Offsets) -> None:
+            raise OSError("reset")
+
+        reporter = KafkaOffsetsReporter(fail, released.set).start()
+        reporter.record(report(1))
+        reporter.close(PATIENCE)
+        assert released.is_set()
 
 
 @pytest.mark.usefixtures("_quick")

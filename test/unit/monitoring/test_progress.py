@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.monitoring.progress import end_offsets
+from app.monitoring.progress import batch_id, end_offsets
 
 
 def progress(*sources: dict[str, Any]) -> str:
@@ -40,6 +40,14 @@ def source(end: object, kind: str = "KafkaV2[Subscribe[in]]") -> dict[str, Any]:
         "numInputRows": 6,
         "metrics": {"maxOffsetsBehindLatest": "0"},
     }
+
+
+class TestBatchId:
+    """A report is of one micro-batch."""
+
+    def test_number(self) -> None:
+        """Its number is read."""
+        assert batch_id(progress()) == 3
 
 
 class TestEndOffsets:

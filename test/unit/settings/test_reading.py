@@ -63,6 +63,38 @@ class TestSources:
         assert settings.load().stream == settings.StreamSettings()
 
 
+class TestSparkValues:
+    """Spark's settings are text; YAML need not quote them."""
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (True, "true"),
+            (False, "false"),
+            (2, "2"),
+            (0, "0"),
+            (0.75, "0.75"),
+            ("2g", "2g"),
+            ("True", "True"),
+            ("", ""),
+        ],
+    )
+    def test_written(self, load: Load, value: object, text: str) -> None:
+        """Numbers and truth values are written as Spark reads them; text stays as it is."""
+        assert load(spark={"spark.x": value}).spark == {"spark.x": text}
+
+    def test_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So they are in a variable."""
+        monkeypatch.setenv("TIDEMILL__SPARK", '{"spark.ui.enabled": false, "spark.n": 4}')
+        assert settings.load().spark == {"spark.ui.enabled": "false", "spark.n": "4"}
+
+    @pytest.mark.parametrize("value", [None, ["a"], {"b": 1}])
+    def test_refused(self, load: Load, value: object) -> None:
+        """Anything else is named."""
+        with pytest.raises(InvalidSettings, match=r"spark\.spark\.x"):
+            load(spark={"spark.x": value})
+
+
 class TestModelsPath:
     """A relative path of the models' file starts at the settings file."""
 
@@ -161,6 +193,7 @@ class TestWrongValues:
             ("stream", "output_topic", "ë"),
             ("stream", "dead_letter_topic", None),
             ("stream", "input_pattern", "ner-(.*"),
+            ("stream", "input_pattern", ""),
             ("stream", "group_id", ""),
             ("stream", "delivery", "exactly-one"),
             ("stream", "max_offsets_per_trigger", 0),

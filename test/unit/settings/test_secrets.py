@@ -96,6 +96,48 @@ class TestRefused:
             settings.load()
 
 
+class TestSpark:
+    """Spark's settings may hold secrets too."""
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "spark.hadoop.fs.s3a.secret.key",
+            "spark.hadoop.fs.s3a.access.key",
+            "spark.hadoop.fs.s3a.session.token",
+            "spark.ssl.keyStorePassword",
+            "spark.authenticate.SECRET",
+        ],
+    )
+    @pytest.mark.parametrize("value", [CANARY, [CANARY], {"x": CANARY}])
+    def test_in_the_file(self, name: str, value: object, tmp_path: Path) -> None:
+        """In YAML one is refused by its name; the message says what to do instead."""
+        document = {"spark": {"spark.ui.enabled": False, name: value}}
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump(document), "utf-8")
+        with pytest.raises(InvalidSettings) as caught:
+            settings.load(tmp_path / "c.yaml")
+        assert f"spark.{name} is a secret: set TIDEMILL__SPARK" in str(caught.value)
+        assert CANARY not in trace(caught.value)
+
+    def test_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A variable may hold it."""
+        monkeypatch.setenv("TIDEMILL__SPARK", f'{{"spark.x.password": "{CANARY}"}}')
+        assert settings.load().spark == {"spark.x.password": CANARY}
+
+    @pytest.mark.parametrize("name", ["spark.ui.enabled", "spark.executor.memory", "spark.jars"])
+    def test_others(self, name: str, tmp_path: Path) -> None:
+        """Other settings are welcome in the file."""
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump({"spark": {name: "x"}}), "utf-8")
+        assert settings.load(tmp_path / "c.yaml").spark == {name: "x"}
+
+    @pytest.mark.parametrize("spark", ["text", ["a"], {1: "x"}, None])
+    def test_no_mapping_of_names(self, spark: object, tmp_path: Path) -> None:
+        """A section of another shape is named as any other."""
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump({"spark": spark}), "utf-8")
+        with pytest.raises(InvalidSettings, match="spark"):
+            settings.load(tmp_path / "c.yaml")
+
+
 def trace(error: BaseException) -> str:
     """Return all that a log may print of an error."""
     return "".join(traceback.format_exception(error)) + repr(error)

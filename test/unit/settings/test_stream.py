@@ -32,6 +32,15 @@ class TestTrigger:
         with pytest.raises(InvalidSettings, match=r"stream\.trigger"):
             load(stream={"trigger": trigger})
 
+    @pytest.mark.parametrize("trigger", ["5s", "", "once"])
+    def test_in_words(self, load: Load, trigger: str) -> None:
+        """The message shows what to write, not a regular expression."""
+        with pytest.raises(InvalidSettings) as caught:
+            load(stream={"trigger": trigger})
+        assert str(caught.value).endswith(
+            f"{trigger!r} must be available-now or an interval such as '10 seconds'"
+        )
+
 
 class TestStartingOffsets:
     """Where a first run starts."""
@@ -89,6 +98,29 @@ class TestTopics:
         """A topic that is read may not be written."""
         with pytest.raises(InvalidSettings, match=f"'{loop}'.*endless loop"):
             load(stream={"input_topics": ["in", loop], "output_topic": "out"})
+
+    def test_two_ways(self, load: Load) -> None:
+        """The input is named in one way: topics that would not be read are refused."""
+        with pytest.raises(InvalidSettings, match="input_topics and input_pattern are both set"):
+            load(stream={"input_topics": ["in"], "input_pattern": "in-.*"})
+
+    def test_two_ways_apart(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So it is where the environment has the one and the file the other."""
+        monkeypatch.setenv("TIDEMILL__STREAM__INPUT_PATTERN", "in-.*")
+        with pytest.raises(InvalidSettings, match="both set"):
+            load(stream={"input_topics": ["in"]})
+
+    @pytest.mark.parametrize("topics", [{}, {"input_topics": []}])
+    def test_pattern(self, load: Load, topics: dict[str, list[str]]) -> None:
+        """A pattern alone will do."""
+        loaded = load(stream={"input_pattern": "in-.*", **topics})
+        assert loaded.stream.input_pattern == "in-.*"
+
+    def test_empty_pattern(self, load: Load) -> None:
+        """A pattern that matches nothing is refused, with topics beside it too."""
+        for topics in ({}, {"input_topics": ["in"]}):
+            with pytest.raises(InvalidSettings, match=r"stream\.input_pattern: it is empty"):
+                load(stream={"input_pattern": "", **topics})
 
     def test_same(self, load: Load) -> None:
         """Results and dead letters go to two topics."""

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark.errors import StreamingQueryException
 
-from app import errors
-from app.errors import (
-    ConfigurationError,
-    DataLoss,
-    ModelNotLoadable,
-    ModelUnavailable,
-    QueryFailed,
-    TidemillError,
-)
 from app.streaming import lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-CHECKPOINT = "/data/checkpoints"
 
 
 class Query:
@@ -164,97 +153,3 @@ class TestSignals:
         assert asked()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-
-
-WORKER = """\
-[STREAM_FAILED] Query [id = 2e1, runId = 9c3] terminated with exception: Job aborted due to stage \
-failure: Task 0 in stage 3.0 failed 4 times, most recent failure: Lost task 0.3 in stage 3.0 \
-(TID 9) (localhost executor driver): org.apache.spark.api.python.PythonException: Traceback (most \
-recent call last):
-  File "/opt/app/inference/predictor.py", line 151, in probe
-    raise answer.output
-app.errors.PredictionFailed: ConnectionError: refused
-
-The above exception was the direct cause of the following exception:
-
-Traceback (most recent call last):
-  File "/opt/app/streaming/udfs.py", line 62, in on_worker
-    yield answer(predictor, batch, results, dead_letters)
-app.errors.{raised}
-
-\tat org.apache.spark.api.python.BasePythonRunner$ReaderIterator.handlePythonException(X.scala:1)
-Driver stacktrace: SQLSTATE: XXKST"""
-LOST = """\
-[STREAM_FAILED] Query [id = 2e1, runId = 9c3] terminated with exception: Cannot fetch offset 5 \
-(GroupId: g, TopicPartition: in-0).
-Some data may have been lost because they are not available in Kafka any more; either the
- data was aged out by Kafka or the topic may have been deleted before all the data in the
- topic was processed. If you don't want your streaming query to fail on such cases, set the
- source option "failOnDataLoss" to "false".
-    SQLSTATE: XXKST"""
-REFUSED = """\
-[STREAM_FAILED] Query [id = 2e1, runId = 9c3] terminated with exception: Job aborted. SQLSTATE: X
-\tat org.apache.spark.sql.errors.QueryExecutionErrors$.jobAborted(QueryExecutionErrors.scala:1)
-Caused by: org.apache.spark.SparkException: Writing job aborted.
-\t... 12 more
-Caused by: org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized: [out]"""
-
-
-class TestTranslate:
-    """Spark's page becomes the one line that says what is wrong."""
-
-    def translate(self, said: str) -> TidemillError:
-        """Translate what Spark says."""
-        return lifecycle.translate(StreamingQueryException(said), CHECKPOINT)
-
-    def test_outage(self) -> None:
-        """What a worker raised comes back by its name and its words."""
-        words = "model m:1 fails on its own sample, so on every message: refused"
-        error = self.translate(WORKER.format(raised=f"ModelUnavailable: {words}"))
-        assert type(error) is ModelUnavailable
-        assert str(error) == words
-        assert not isinstance(error, ConfigurationError)
-
-    def test_wrong_configuration(self) -> None:
-        """It keeps its kind, so that the exit code is right."""
-        words = "model m:1 (x:Y) does not load: ImportError: z; check"
-        error = self.translate(WORKER.format(raised=f"ModelNotLoadable: {words}"))
-        assert type(error) is ModelNotLoadable
-        assert str(error) == words
-        assert isinstance(error, ConfigurationError)
-
-    def test_every_leaf(self) -> None:
-        """Every error can come back, whatever its constructor takes."""
-        for name, leaf in vars(errors).items():
-            if isinstance(leaf, type) and issubclass(leaf, TidemillError):
-                error = self.translate(WORKER.format(raised=f"{name}: said so"))
-                assert type(error) is leaf
-                assert str(error) == "said so"
-
-    @pytest.mark.parametrize(
-        "said", [LOST, "[KAFKA_DATA_LOSS.X] gone", "OffsetOutOfRangeException"]
-    )
-    def test_lost_data(self, said: str) -> None:
-        """Lost data says what may be done, with the checkpoint's place."""
-        error = self.translate(said)
-        assert type(error) is DataLoss
-        assert CHECKPOINT in str(error)
-
-    def test_cause(self) -> None:
-        """Of anything else the innermost cause is told."""
-        error = self.translate(REFUSED)
-        assert type(error) is QueryFailed
-        assert str(error).endswith("TopicAuthorizationException: Not authorized: [out]")
-
-    @pytest.mark.parametrize(
-        "said", ["\nonly a line\nand more", WORKER.format(raised="Unheard: of"), "app.errors.os: x"]
-    )
-    def test_first_line(self, said: str) -> None:
-        """Without a known cause the first line is told."""
-        error = self.translate(said)
-        assert type(error) is QueryFailed
-        assert "\n" not in str(error)
-
-    def test_silence(self) -> None:
-        """An error without words is told by its type."""
-        assert "StreamingQueryException" in str(self.translate(""))

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyarrow import fs
+from structlog.testing import CapturingLogger
 
 from app.errors import CheckpointUnsupported
+from app.streaming import marker as module
 from app.streaming.marker import StopMarker
 
 if TYPE_CHECKING:
@@ -73,3 +76,135 @@ class TestBeside:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(CheckpointUnsupported, match=location):
             StopMarker.beside(location)
+
+
+class Clock:
+    """A clock that stands still unless told otherwise."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the clock that markers look at."""
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
+    """Return what takes the marker's log lines."""
+    capturing = CapturingLogger()
+    monkeypatch.setattr(module, "log", capturing)
+    return capturing
+
+
+class TestWasLeft:
+    """The job looks for the marker now and then, and takes it."""
+
+    def test_taken(self, tmp_path: Path, clock: Clock) -> None:
+        """It was left once, which is told once."""
+        marker = StopMarker.beside(str(tmp_path / "c"))
+        assert not marker.was_left()
+        marker.leave()
+        clock.now += 2
+        assert marker.was_left()
+        assert not marker.is_there()
+        clock.now += 2
+        assert not marker.was_left()
+
+    def test_first_look(self, tmp_path: Path, clock: Clock) -> None:
+        """The first look is at once, however young the clock is."""
+        clock.now = 0.0
+        marker = StopMarker.beside(str(tmp_path / "c"))
+        marker.leave()
+        assert marker.was_left()
+
+    def test_not_too_often(self, tmp_path: Path, clock: Clock) -> None:
+        """Within two seconds it is not looked for again."""
+        marker = StopMarker.beside(str(tmp_path / "c"))
+        marker.was_left()
+        marker.leave()
+        clock.now += 1.99
+        assert not marker.was_left()
+        assert marker.is_there()
+        clock.now += 0.01
+        assert marker.was_left()
+
+
+class Files:
+    """A file system that holds the marker, or does not answer."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.there = False
+        self.error: OSError | None = None
+        self.left_after: int | None = None
+
+    def get_file_info(self, path: str) -> fs.FileInfo:
+        """Tell whether it is there; it may be left right after a look."""
+        self.looks += 1
+        if self.error:
+            raise self.error
+        kind = fs.FileType.File if self.there else fs.FileType.NotFound
+        if self.looks == self.left_after:
+            self.there = True
+        return fs.FileInfo(path, kind)
+
+    def delete_file(self, _: str) -> None:
+        """Remove it."""
+        self.there = False
+
+
+class TestSilentFileSystem:
+    """A file system that does not answer asks for nothing."""
+
+    def test_logged_once(self, clock: Clock, log: CapturingLogger) -> None:
+        """It is one line however long it lasts, and one more the next time."""
+        files: Any = Files()
+        marker = StopMarker(files, "c.stop")
+        for error in (OSError("busy"), OSError("busy"), None, OSError("busy again")):
+            files.error = error
+            assert marker.was_left() is False
+            clock.now += 2
+        assert [call.method_name for call in log.calls] == ["warning"] * 2
+        assert log.calls[0].kwargs == {"path": "c.stop", "error": "busy"}
+
+    def test_answers_again(self, clock: Clock, log: CapturingLogger) -> None:
+        """What was left meanwhile is found."""
+        files: Any = Files()
+        files.there, files.error = True, OSError("busy")
+        marker = StopMarker(files, "c.stop")
+        assert not marker.was_left()
+        files.error = None
+        clock.now += 2
+        assert marker.was_left()
+        assert not files.there
+
+    def test_not_too_often(self, clock: Clock, log: CapturingLogger) -> None:
+        """It is not asked more often for its silence."""
+        files: Any = Files()
+        files.error = OSError("busy")
+        marker = StopMarker(files, "c.stop")
+        for _ in range(10):
+            marker.was_left()
+        assert files.looks == 1
+
+
+class TestRace:
+    """The marker may be left at any moment."""
+
+    def test_left_during_a_look(self, clock: Clock) -> None:
+        """One that is left right after the look is not taken unseen: the next look finds it."""
+        files: Any = Files()
+        files.left_after = 1
+        marker = StopMarker(files, "c.stop")
+        assert not marker.was_left()
+        assert files.there
+        clock.now += 2
+        assert marker.was_left()

@@ -6,7 +6,14 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.settings import KafkaSettings, StreamSettings
-from app.streaming.preflight import ADDED_BYTES, Topic, inputs, problems, warnings
+from app.streaming.preflight import (
+    ADDED_BYTES,
+    LATEST_TIMESTAMP,
+    Topic,
+    inputs,
+    problems,
+    warnings,
+)
 
 INPUT = 1_048_588
 NEEDED = INPUT + 65_536
@@ -112,6 +119,23 @@ class TestSizes:
         assert any("kafka.max_request_size" in text and "5000000" in text for text in said)
         assert any("max.message.bytes of out.dlq" in text for text in said)
 
+    @pytest.mark.parametrize("name", ["out", "out.dlq"])
+    def test_as_large_as_the_producer(self, name: str) -> None:
+        """Both topics take what the producer may send, where that is more than an input needs."""
+        kafka = KafkaSettings(max_request_size=2 * NEEDED)
+        fitting = {"out": Topic(1, 2 * NEEDED), "out.dlq": Topic(1, 2 * NEEDED)}
+        assert found(topics(**fitting), kafka) == []
+        (problem,) = found(topics(**{**fitting, name: Topic(1, 2 * NEEDED - 1)}), kafka)
+        assert f"max.message.bytes of {name} is {2 * NEEDED - 1}" in problem
+        assert f"--topic {name} --add-config max.message.bytes={2 * NEEDED}" in problem
+
+    @pytest.mark.parametrize("name", ["out", "out.dlq"])
+    def test_unknown_inputs(self, name: str) -> None:
+        """So they must where no input's size is known."""
+        unknown = {"in": Topic(2, None), name: Topic(1, KAFKA.max_request_size - 1)}
+        (problem,) = found(topics(**unknown))
+        assert f"max.message.bytes of {name}" in problem
+
     @pytest.mark.parametrize("name", ["in", "out", "out.dlq"])
     def test_unknown_size(self, name: str) -> None:
         """A size that may not be asked for is no problem."""
@@ -141,6 +165,32 @@ class TestWarnings:
         (warning,) = warned(topics(), parallelism=3)
         assert "parallelism 3 is more than the 2 partitions" in warning
         assert "out of order" in warning
+
+    @pytest.mark.parametrize(
+        ("milliseconds", "said"),
+        [
+            (3_600_000, False),
+            (LATEST_TIMESTAMP, False),
+            (LATEST_TIMESTAMP + 1, True),
+            (2**63 - 1, True),
+            (None, False),
+        ],
+    )
+    def test_timestamps(self, milliseconds: int | None, said: bool) -> None:
+        """An input topic that takes records of a time beyond Spark's is named, with what to set."""
+        found_warnings = warned(topics(**{"in": Topic(2, INPUT, milliseconds)}))
+        assert len(found_warnings) == said
+        for warning in found_warnings:
+            assert warning.startswith("['in'] take records of any timestamp")
+            assert "message.timestamp.after.max.ms" in warning
+
+    def test_timestamps_of_own_topics(self) -> None:
+        """What the job only writes may take any."""
+        assert warned(topics(out=Topic(1, NEEDED, 2**63 - 1))) == []
+
+    def test_latest_timestamp(self) -> None:
+        """Spark counts microseconds in 64 bits: a millisecond more overflows."""
+        assert LATEST_TIMESTAMP * 1000 < 2**63 <= (LATEST_TIMESTAMP + 1) * 1000
 
     def test_unknown_sizes(self) -> None:
         """Sizes that may not be asked for are named."""

@@ -9,7 +9,13 @@ from unittest import mock
 import pytest
 
 from app.settings import KafkaSettings, LogSettings, Settings, StreamSettings
-from app.streaming.session import REDACTED, launch_options, runtime_options
+from app.streaming.session import (
+    REDACTED,
+    context_options,
+    launch_options,
+    runtime_options,
+    with_own,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +43,27 @@ class TestRuntimeOptions:
         assert options["spark.sql.session.timeZone"] == "UTC"
 
 
+class TestContextOptions:
+    """What a new context is told."""
+
+    def test_threads(self) -> None:
+        """The threads of numeric libraries, on every executor."""
+        options = context_options(Settings(stream=StreamSettings(worker_threads=3)))
+        assert options["spark.executorEnv.OMP_NUM_THREADS"] == "3"
+
+    def test_token_endpoint(self) -> None:
+        """The token endpoint is allowed on executors too."""
+        kafka = KafkaSettings(oauth_token_url="https://id/token")
+        options = context_options(Settings(kafka=kafka))
+        assert options["spark.executor.extraJavaOptions"] == (
+            "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=https://id/token"
+        )
+
+    def test_no_token_endpoint(self) -> None:
+        """Where there is none, executors have no options of ours."""
+        assert "spark.executor.extraJavaOptions" not in context_options(Settings())
+
+
 class TestLaunchOptions:
     """What a new Java is told."""
 
@@ -49,7 +76,6 @@ class TestLaunchOptions:
     def test_cluster(self) -> None:
         """A cluster's workers must reach the driver: its address is not set."""
         options = launch_options(Settings(spark={"spark.master": "k8s://https://c"}))
-        assert options["spark.master"] == "k8s://https://c"
         assert "spark.driver.host" not in options
 
     @pytest.mark.parametrize("log_format", ["console", "json"])
@@ -79,6 +105,24 @@ class TestLaunchOptions:
     def test_own_jars(self, name: str) -> None:
         """Whoever names the connector's jars is left alone."""
         assert launch_options(Settings(spark={name: "x"})).get("spark.jars", "x") == "x"
+
+
+class TestOwn:
+    """What the user sets wins."""
+
+    def test_wins(self) -> None:
+        """A setting of one's own replaces the job's."""
+        assert with_own({"spark.master": "local", "a": "1"}, {"spark.master": "k8s://c"}) == {
+            "spark.master": "k8s://c",
+            "a": "1",
+        }
+
+    @pytest.mark.parametrize("process", ["driver", "executor"])
+    def test_java_options(self, process: str) -> None:
+        """Options for Java come after the job's, and replace none."""
+        name = f"spark.{process}.extraJavaOptions"
+        assert with_own({name: "-Da=1"}, {name: "-Xss4m -Db=2"}) == {name: "-Da=1 -Xss4m -Db=2"}
+        assert with_own({}, {name: "-Xss4m"}) == {name: "-Xss4m"}
 
 
 class TestRedacted:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -9,9 +10,11 @@ import pytest
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from app.errors import InvalidModels
+from app.inference.codec import record_size
 from app.inference.message import Message
 from app.inference.predictor import Predictor
 from app.streaming.schemas import NER_RESULT, OUTCOME, RECORD
+from app.streaming.sizes import fits
 from app.streaming.udfs import ARROW_OUTCOME, answer, predictions, read_messages
 
 if TYPE_CHECKING:
@@ -95,6 +98,11 @@ class TestReadMessages:
         (message,) = read_messages(pa.RecordBatch.from_arrays(columns, schema=ARROW_RECORD))
         assert message.timestamp == milliseconds
 
+    def test_null_name(self) -> None:
+        """A header without a name, which Kafka cannot have, gets an empty one."""
+        (message,) = read_messages(batch({"headers": [{"key": None, "value": b"1"}]}))
+        assert message.headers == (("", b"1"),)
+
     def test_order(self) -> None:
         """Rows keep their order."""
         rows = [{"value": str(number).encode()} for number in range(100)]
@@ -130,6 +138,12 @@ class TestAnswer:
         names = [header["key"] for header in outcome["headers"]]
         assert names[-2:] == ["tidemill.error.class", "tidemill.error.message"]
 
+    def test_null_name(self, predictor: Predictor) -> None:
+        """A header without a name passes with an empty one, which the sink takes."""
+        rows = batch(*({"value": v, "headers": [{"key": None}]} for v in (good("a"), b"")))
+        for outcome in answer(predictor, rows, "out", "dead").to_pylist():
+            assert outcome["headers"][0] == {"key": "", "value": None}
+
     def test_order(self, predictor: Predictor) -> None:
         """Rows keep their order, good and bad mixed."""
         rows = [{"value": b"bad" if n % 3 else good(str(n)), "key": b"%d" % n} for n in range(50)]
@@ -142,6 +156,72 @@ class TestAnswer:
         for rows in (batch(), batch({"value": good("a")}), batch({})):
             assert answer(predictor, rows, "out", "dead").schema == ARROW_OUTCOME
         assert to_arrow_schema(OUTCOME) == ARROW_OUTCOME
+
+
+class TestTooLarge:
+    """A dead letter that the sink does not take keeps what leads to its message."""
+
+    NAMES = (
+        "tidemill.source.topic",
+        "tidemill.source.offset",
+        "tidemill.error.class",
+        "tidemill.error.message",
+        "tidemill.error.omitted",
+    )
+
+    def outcome(self, predictor: Predictor, compression: str | None, **row: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Answer one row, with 1000 bytes as the limit."""
+        takes = partial(fits, limit=1000, compression=compression)
+        rows = batch({"topic": "t", "offset": 7, **row})
+        (outcome,) = answer(predictor, rows, "out", "dead", takes).to_pylist()
+        found: dict[str, Any] = outcome
+        return found
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            {"value": b"\xff" * 1000},
+            {"value": b"bad", "key": b"k" * 1000},
+            {"value": b"bad", "headers": [{"key": "h", "value": b"x" * 1000}]},
+            {"value": b"bad", "headers": [{"key": "h" * 1000, "value": None}]},
+            {"value": None, "headers": [{"key": "", "value": None}] * 100},
+        ],
+    )
+    def test_left_out(self, predictor: Predictor, row: dict[str, Any]) -> None:
+        """Whichever part is too large, key, value and incoming headers stay at the source."""
+        outcome = self.outcome(predictor, "none", **row)
+        assert (outcome["topic"], outcome["key"], outcome["value"]) == ("dead", None, None)
+        assert tuple(header["key"] for header in outcome["headers"]) == self.NAMES
+
+    @pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4", "snappy"])
+    def test_compressed(self, predictor: Predictor, compression: str) -> None:
+        """What is small enough when compressed passes byte for byte."""
+        outcome = self.outcome(predictor, compression, value=b"\xff" * 5000, key=b"k")
+        assert (outcome["key"], outcome["value"]) == (b"k", b"\xff" * 5000)
+        assert "tidemill.error.omitted" not in {header["key"] for header in outcome["headers"]}
+
+    def test_files(self, predictor: Predictor) -> None:
+        """Files take any size."""
+        assert self.outcome(predictor, None, value=b"\xff" * 5000)["value"] == b"\xff" * 5000
+        (outcome,) = answer(predictor, batch({"value": b"\xff" * 5000}), "o", "d").to_pylist()
+        assert outcome["value"] == b"\xff" * 5000
+
+    def test_limit(self, predictor: Predictor) -> None:
+        """A record of just the limit passes; a byte more does not. The added headers count."""
+        small = self.outcome(predictor, "none", value=b"\xff")
+        headers = [(header["key"], header["value"]) for header in small["headers"]]
+        room = 1000 - record_size(None, b"\xff", headers)
+        passed = self.outcome(predictor, "none", value=b"\xff", key=b"k" * room)
+        assert passed["key"] == b"k" * room
+        assert self.outcome(predictor, "none", value=b"\xff", key=b"k" * (room + 1))["key"] is None
+
+    def test_company(self, predictor: Predictor) -> None:
+        """Rows beside it are whole."""
+        rows = [{"value": good("a")}, {"value": b"\xff" * 1000}, {"value": b"bad"}]
+        takes = partial(fits, limit=1000, compression="none")
+        outcomes = answer(predictor, batch(*rows), "out", "dead", takes).to_pylist()
+        assert [outcome["topic"] for outcome in outcomes] == ["out", "dead", "dead"]
+        assert [outcome["value"] is None for outcome in outcomes] == [False, True, False]
 
 
 class TestPredictions:

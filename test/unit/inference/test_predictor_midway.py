@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import ModelUnavailable, ResultTooLarge
+from app.inference.message import Failure, Message, Prediction
+from app.inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.inference.model import ModelSpec
+
+    MakeSpec = Callable[..., ModelSpec]
+
+
+class Dying:
+    """Answer all but bad inputs until a number of calls is made, then nothing."""
+
+    def __init__(self, calls_left: float, bad: set[str] | None = None) -> None:
+        self.calls_left = calls_left
+        self.bad = bad or set()
+        self.calls: list[int] = []
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer with the input itself."""
+        self.calls.append(len(inputs))
+        if len(self.calls) > self.calls_left:
+            raise ConnectionError("away")
+        if self.bad & set(inputs):
+            raise ValueError("bad")
+        return [json.dumps(text) for text in inputs]
+
+
+def predict(model: Dying, spec: ModelSpec, size: int) -> list[Prediction | Failure]:
+    """Answer the numbers below `size` as whole values."""
+    predictor = Predictor([spec], lambda _: model, clock=lambda: 0.0, max_result_bytes=10_000)
+    return predictor.predict([Message(str(number).encode()) for number in range(size)])
+
+
+class TestCost:
+    """An outage is found by two calls, whatever the batch."""
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 256])
+    def test_total_outage(self, make_spec: MakeSpec, size: int) -> None:
+        """The batch and the sample: nothing is halved."""
+        model = Dying(0)
+        with pytest.raises(ModelUnavailable):
+            predict(model, make_spec(), size)
+        assert model.calls == [size, 1]
+
+    def test_second_batch(self, make_spec: MakeSpec) -> None:
+        """One that begins between two batches costs no more."""
+        model = Dying(1)
+        with pytest.raises(ModelUnavailable):
+            predict(model, make_spec(max_batch_size=100), 200)
+        assert model.calls == [100, 100, 1]
+
+    def test_bad_input(self, make_spec: MakeSpec) -> None:
+        """One bad input among 256 costs the halving and two samples."""
+        model = Dying(1e9, {"77"})
+        outcomes = predict(model, make_spec(), 256)
+        assert [n for n, o in enumerate(outcomes) if isinstance(o, Failure)] == [77]
+        assert len(model.calls) == 1 + 2 * 8 + 2
+
+
+class TestMidway:
+    """An outage that begins in the midst of a batch makes no dead letter either."""
+
+    @pytest.mark.parametrize("calls", range(1, 19))
+    def test_every_moment(self, make_spec: MakeSpec, calls: int) -> None:
+        """While one bad input is looked for, whichever call is the last to be answered."""
+        whole = Dying(1e9, {"77"})
+        predict(whole, make_spec(), 256)
+        assert calls < len(whole.calls)
+        with pytest.raises(ModelUnavailable):
+            predict(Dying(calls, {"77"}), make_spec(), 256)
+
+    @given(
+        st.integers(1, 24).flatmap(
+            lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1)), st.integers(0, 60))
+        )
+    )
+    def test_only_the_bad(self, make_spec: MakeSpec, case: tuple[int, set[int], int]) -> None:
+        """Either it raises, or just the bad inputs are dead letters."""
+        size, bad, calls = case
+        model = Dying(calls, {str(number) for number in bad})
+        try:
+            outcomes = predict(model, make_spec(max_batch_size=7), size)
+        except ModelUnavailable:
+            assert len(model.calls) > calls
+        else:
+            assert {n for n, o in enumerate(outcomes) if isinstance(o, Failure)} == bad
+
+    def test_large_results(self, make_spec: MakeSpec) -> None:
+        """A result that is too large says nothing of the model: its sample is not tried."""
+        model = Dying(1)
+        predictor = Predictor([make_spec()], lambda _: model, clock=lambda: 0.0, max_result_bytes=9)
+        outcomes = predictor.predict([Message(b"1"), Message(b"2")])
+        assert {type(o.error) for o in outcomes if isinstance(o, Failure)} == {ResultTooLarge}
+        assert model.calls == [2]

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from py4j.protocol import Py4JError, Py4JNetworkError
+from pyspark.errors import StreamingQueryException
+
+from app import errors
+from app.errors import (
+    ConfigurationError,
+    DataLoss,
+    JavaEnded,
+    ModelNotLoadable,
+    ModelUnavailable,
+    QueryFailed,
+    TidemillError,
+    TimestampUnreadable,
+)
+from app.streaming.failure import translate
+
+CHECKPOINT = "/data/checkpoints"
+
+WORKER = """\
+[STREAM_FAILED] Query [id = 2e1, runId = 9c3] terminated with exception: Job aborted due to stage \
+failure: Task 0 in stage 3.0 failed 4 times, most recent failure: Lost task 0.3 in stage 3.0 \
+(TID 9) (localhost executor driver): org.apache.spark.api.python.PythonException: Traceback (most \
+recent call last):
+  File "/opt/app/inference/predictor.py", line 151, in probe
+    raise answer.output
+app.errors.PredictionFailed: ConnectionError: refused
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/opt/app/streaming/udfs.py", line 62, in on_worker
+    yield answer(predictor, batch, results, dead_letters)
+app.errors.{raised}
+
+\tat org.apache.spark.api.python.BasePythonRunner$ReaderIterator.handlePythonException(X.scala:1)
+Driver stacktrace: SQLSTATE: XXKST"""
+LOST = """\
+[STREAM_FAILED] Query [id = 2e1, runId = 9c3] terminated with exception: Cannot fetch offset 5 \
+(GroupId: g, TopicPartition: in-0).
+Some data may have been lost because they are not available in Kafka any more; either the
+ data was aged out by Kafka or the topic may have been deleted before all the data in the
+ topic was processed. If you don't want your streaming query to fail on such cases, set the
+ source option "failOnDataLoss" to "false".
+    SQLSTATE: XXKST"""
+REFUSED = """\
+[STREAM_FAILED] Query [id = 2e1, runId = 9c3] terminated with exception: Job aborted. SQLSTATE: X
+\tat org.apache.spark.sql.errors.QueryExecutionErrors$.jobAborted(QueryExecutionErrors.scala:1)
+Caused by: org.apache.spark.SparkException: Writing job aborted.
+\t... 12 more
+Caused by: org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized: [out]"""
+
+
+class TestTranslate:
+    """Spark's page becomes the one line that says what is wrong."""
+
+    def translate(self, said: str) -> TidemillError:
+        """Translate what Spark says."""
+        return translate(StreamingQueryException(said), CHECKPOINT)
+
+    def test_outage(self) -> None:
+        """What a worker raised comes back by its name and its words."""
+        words = "model m:1 is down, it fails on its own sample: refused"
+        error = self.translate(WORKER.format(raised=f"ModelUnavailable: {words}"))
+        assert type(error) is ModelUnavailable
+        assert str(error) == words
+        assert not isinstance(error, ConfigurationError)
+
+    def test_wrong_configuration(self) -> None:
+        """It keeps its kind, so that the exit code is right."""
+        words = "model m:1 (x:Y) does not load: ImportError: z; check"
+        error = self.translate(WORKER.format(raised=f"ModelNotLoadable: {words}"))
+        assert type(error) is ModelNotLoadable
+        assert str(error) == words
+        assert isinstance(error, ConfigurationError)
+
+    def test_every_leaf(self) -> None:
+        """Every error can come back, whatever its constructor takes."""
+        for name, leaf in vars(errors).items():
+            if isinstance(leaf, type) and issubclass(leaf, TidemillError):
+                error = self.translate(WORKER.format(raised=f"{name}: said so"))
+                assert type(error) is leaf
+                assert str(error) == "said so"
+
+    @pytest.mark.parametrize(
+        "said", [LOST, "[KAFKA_DATA_LOSS.X] gone", "OffsetOutOfRangeException"]
+    )
+    def test_lost_data(self, said: str) -> None:
+        """Lost data says what may be done, with the checkpoint's place."""
+        error = self.translate(said)
+        assert type(error) is DataLoss
+        assert CHECKPOINT in str(error)
+
+    def test_cause(self) -> None:
+        """Of anything else the innermost cause is told."""
+        error = self.translate(REFUSED)
+        assert type(error) is QueryFailed
+        assert str(error).endswith("TopicAuthorizationException: Not authorized: [out]")
+
+    @pytest.mark.parametrize(
+        "said", ["\nonly a line\nand more", "only a line", "\n  \nonly a line\n"]
+    )
+    def test_first_line(self, said: str) -> None:
+        """Without a known cause the first line is told."""
+        error = self.translate(said)
+        assert type(error) is QueryFailed
+        assert str(error) == "Spark could not go on: only a line"
+
+    @pytest.mark.parametrize("said", ["app.errors.os: x", "app.errors.DataLoss: x"])
+    def test_no_traceback(self, said: str) -> None:
+        """What only looks like an error of ours, outside a traceback, is none."""
+        assert type(self.translate(said)) is QueryFailed
+
+    def test_silence(self) -> None:
+        """An error without words is told by its type."""
+        assert "StreamingQueryException" in str(self.translate(""))
+
+
+class TestTraceback:
+    """What Python raised on a worker is told before anything that Java says of it."""
+
+    @pytest.mark.parametrize(
+        ("raised", "told"),
+        [
+            ("Unheard: of", "app.errors.Unheard: of"),
+            ("os: x", "app.errors.os: x"),
+            ("ModelUnavailable", "app.errors.ModelUnavailable"),
+        ],
+    )
+    def test_last_exception(self, raised: str, told: str) -> None:
+        """Of several tracebacks the last one's exception counts, be it ours or not."""
+        error = translate(StreamingQueryException(WORKER.format(raised=raised)), CHECKPOINT)
+        assert type(error) is QueryFailed
+        assert str(error) == f"Spark could not go on: {told}"
+
+    def test_before_java(self) -> None:
+        """It wins over Java's causes that are printed after it."""
+        said = WORKER.format(raised="Unheard: of") + "\nCaused by: java.io.EOFException: end"
+        assert str(translate(StreamingQueryException(said), CHECKPOINT)).endswith("Unheard: of")
+
+    def test_before_lost_data(self) -> None:
+        """A model's words on lost data are a model's words."""
+        said = WORKER.format(raised="ModelUnavailable: failOnDataLoss; long overflow")
+        assert type(translate(StreamingQueryException(said), CHECKPOINT)) is ModelUnavailable
+
+    def test_frames(self) -> None:
+        """Lines of code, and Java's after the trace, are no exceptions."""
+        said = (
+            "Traceback (most recent call last):\n"
+            '  File "m.py", line 1, in predict_all\n'
+            "    error: int = fail()\n"
+            "                ^^^^^^\n"
+            "own.models.Busy\n\nDriver stacktrace:\n"
+        )
+        error = translate(StreamingQueryException(said), CHECKPOINT)
+        assert str(error) == "Spark could not go on: own.models.Busy"
+
+
+class Java:
+    """An exception of Java as py4j shows it."""
+
+    def __init__(self, said: str, cause: Java | None = None) -> None:
+        self.said, self.cause = said, cause
+
+    def toString(self) -> str:  # noqa: N802 - Java's name
+        """Return its class and what it says."""
+        return self.said
+
+    def getCause(self) -> Java | None:  # noqa: N802 - Java's name
+        """Return what is behind it."""
+        return self.cause
+
+
+class TestJavaCauses:
+    """What Java keeps behind its exception counts as if it were printed."""
+
+    @pytest.mark.parametrize("where", ["_origin", "java_exception"])
+    def test_root(self, where: str) -> None:
+        """The root is told, wherever Python keeps it."""
+        error: Any = StreamingQueryException("[STREAM_FAILED] Job aborted.")
+        setattr(error, where, Java("a.B: outer", Java("c.D: inner\n\tat x", Java("e.F: root\nx"))))
+        assert str(translate(error, CHECKPOINT)) == "Spark could not go on: e.F: root"
+
+    def test_traceback(self) -> None:
+        """A worker's traceback is found there."""
+        error: Any = StreamingQueryException("[STREAM_FAILED] Job aborted.")
+        words = "model m:1 is down, it fails on its own sample: refused"
+        error.java_exception = Java(
+            "a.B: outer", Java(WORKER.format(raised=f"ModelUnavailable: {words}"))
+        )
+        assert type(translate(error, CHECKPOINT)) is ModelUnavailable
+        assert str(translate(error, CHECKPOINT)) == words
+
+
+class TestJavaEnded:
+    """Without Java there is nobody to ask."""
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            Py4JNetworkError("Answer from Java side is empty"),
+            ConnectionRefusedError(111, "Connection refused"),
+            ConnectionResetError(),
+            Py4JError("org.apache.spark.sql.X does not exist in the JVM"),
+        ],
+    )
+    def test_gone(self, error: Exception) -> None:
+        """Whatever shape the silence has, it is a fault with a name."""
+        translated = translate(error, CHECKPOINT)
+        assert type(translated) is JavaEnded
+        assert not isinstance(translated, ConfigurationError)
+
+
+class TestTimestamp:
+    """A timestamp that Spark cannot hold has an error of its own."""
+
+    def test_overflow(self) -> None:
+        """It says which setting of the topics keeps such records out."""
+        said = "[STREAM_FAILED] x\nCaused by: java.lang.ArithmeticException: long overflow\n\tat y"
+        error = translate(StreamingQueryException(said), CHECKPOINT)
+        assert type(error) is TimestampUnreadable
+        assert "message.timestamp.after.max.ms" in str(error)
+
+    def test_other_arithmetic(self) -> None:
+        """Another error of arithmetic is none of a timestamp."""
+        said = "Caused by: java.lang.ArithmeticException: / by zero"
+        assert type(translate(StreamingQueryException(said), CHECKPOINT)) is QueryFailed

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import random
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from kafka.record.default_records import DefaultRecordBatchBuilder
+
+from app.inference.codec import record_size
+from app.settings import KafkaSettings
+from app.streaming import sizes
+from app.streaming.sizes import fits
+
+COMPRESSIONS = ("gzip", "zstd", "lz4", "snappy")
+# Java's libraries compress these in blocks that know nothing of one another.
+BLOCK = {"lz4": 64 * 1024, "snappy": 32 * 1024}
+# The least that the settings let a producer have.
+LEAST = min(m.ge for m in KafkaSettings.model_fields["max_request_size"].metadata)
+
+Headers = list[tuple[str, bytes | None]]
+PART = st.none() | st.binary(max_size=300)
+HEADERS = st.lists(st.tuples(st.text(st.characters(codec="utf-8"), max_size=20), PART), max_size=5)
+RECORD = st.tuples(PART, PART, HEADERS)
+
+
+def noise(size: int) -> bytes:
+    """Return bytes that no one can compress."""
+    return random.Random(size).randbytes(size)  # noqa: S311 - no secret
+
+
+def batch_size(key: bytes | None, value: bytes | None, headers: Headers, compression: str) -> int:
+    """Return the bytes of a batch of one record, compressed, which a topic's limit counts."""
+    builder = DefaultRecordBatchBuilder(
+        magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1,
+        base_sequence=-1, batch_size=10**9,
+    )  # fmt: skip
+    builder.append(0, 1_700_000_000_000, key, value, headers)
+    record = bytes(builder.build()[61:])
+    step = BLOCK.get(compression, len(record))
+    blocks = (record[start : start + step] for start in range(0, len(record), step))
+    return 61 + sum(len(pa.compress(block, codec=compression, asbytes=True)) for block in blocks)
+
+
+class TestAnyRecord:
+    """Whatever a record holds, what is told of it is true."""
+
+    @given(RECORD, st.integers(0, 2000))
+    def test_files(self, record: tuple[bytes | None, bytes | None, Headers], limit: int) -> None:
+        """Files take any size."""
+        assert fits(*record, limit=limit, compression=None)
+
+    @pytest.mark.parametrize("compression", [*COMPRESSIONS, "none"])
+    @given(RECORD, st.integers(0, 1000))
+    @example((None, None, []), 0)
+    def test_within(
+        self,
+        compression: str,
+        record: tuple[bytes | None, bytes | None, Headers],
+        above: int,
+    ) -> None:
+        """What is within the limit as it is fits, however it is compressed."""
+        limit = record_size(*record) + above
+        assert fits(*record, limit=limit, compression=compression)
+
+    @given(RECORD, st.integers(1, 1000))
+    def test_uncompressed(
+        self, record: tuple[bytes | None, bytes | None, Headers], below: int
+    ) -> None:
+        """Without compression nothing above the limit fits."""
+        assert not fits(*record, limit=record_size(*record) - below, compression="none")
+
+    @pytest.mark.parametrize("compression", COMPRESSIONS)
+    @given(RECORD, st.integers(1, 400), st.integers(0, 2 * LEAST))
+    def test_compressed(
+        self,
+        compression: str,
+        record: tuple[bytes | None, bytes | None, Headers],
+        times: int,
+        random_bytes: int,
+    ) -> None:
+        """What is told to fit is below the limit as a batch of Kafka's, compressed."""
+        key, value, headers = record
+        whole = (value or b"x") * times + noise(random_bytes)
+        if fits(key, whole, headers, limit=LEAST, compression=compression):
+            compressed = batch_size(key, whole, headers, compression)
+            assert min(compressed, record_size(key, whole, headers)) <= LEAST
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+class TestCompression:
+    """Above the limit it depends on what compression gains."""
+
+    @pytest.mark.parametrize("size", [LEAST, LEAST + 1, 2 * LEAST, 3_000_000])
+    def test_incompressible(self, compression: str, size: int) -> None:
+        """Noise never fits, be it the key, the value or a header."""
+        parts: list[tuple[bytes | None, bytes | None, Headers]] = [
+            (noise(size), None, []),
+            (None, noise(size), []),
+            (None, None, [("h", noise(size))]),
+            (noise(size // 2), noise(size // 2 + 1), []),
+        ]
+        for part in parts:
+            assert not fits(*part, limit=LEAST, compression=compression)
+
+    @pytest.mark.parametrize("where", ["key", "value", "header", "name"])
+    def test_compressible(self, compression: str, where: str) -> None:
+        """What shrinks well fits, and is really below the limit."""
+        text = b"every word of this is said again " * 10_000
+        records: dict[str, tuple[bytes | None, bytes | None, Headers]] = {
+            "key": (text, None, []),
+            "value": (None, text, []),
+            "header": (None, None, [("h", text)]),
+            "name": (None, None, [(text.decode(), None)]),
+        }
+        assert record_size(*records[where]) > LEAST
+        assert fits(*records[where], limit=LEAST, compression=compression)
+        assert batch_size(*records[where], compression) <= LEAST
+
+    def test_allowance(self, compression: str) -> None:
+        """A tenth is left for what another library compresses less well."""
+        limit = 200_000
+        packed = noise(int(0.88 * limit)) + bytes(30_000)
+        assert fits(None, packed, [], limit=limit, compression=compression)
+        packed = noise(int(0.91 * limit)) + bytes(30_000)
+        assert not fits(None, packed, [], limit=limit, compression=compression)
+
+    def test_more_than_the_producer_holds(
+        self, compression: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the producer has no room for never fits, however well it shrinks."""
+        monkeypatch.setattr(sizes, "MAX_UNCOMPRESSED_BYTES", 300_000)
+        assert fits(None, bytes(299_000), [], limit=LEAST, compression=compression)
+        assert not fits(None, bytes(300_000), [], limit=LEAST, compression=compression)
+
+
+class TestRepeats:
+    """What repeats after a while shrinks as much as Kafka's own client can shrink it, not more."""
+
+    @pytest.mark.parametrize(
+        ("compression", "period", "kafka"),
+        [
+            # Bytes of a batch by kafka-clients 3.9.2, for noise that repeats up to 2 MB.
+            ("gzip", 20_000, 34_993),
+            ("gzip", 60_000, 1_980_697),
+            ("snappy", 20_000, 1_262_426),
+            ("snappy", 33_000, 1_980_699),
+            ("lz4", 20_000, 628_361),
+            ("lz4", 33_000, 1_012_151),
+            ("lz4", 60_000, 1_822_151),
+            ("zstd", 60_000, 60_432),
+            ("zstd", 1_000_000, 1_000_294),
+        ],
+    )
+    def test_as_kafka(self, compression: str, period: int, kafka: int) -> None:
+        """It never fits below what Kafka's client needs, and does with some more room."""
+        value = noise(period) * (2_000_000 // period)
+        needed = min(kafka, record_size(None, value, []))
+        assert not fits(None, value, [], limit=needed - 1, compression=compression)
+        assert fits(None, value, [], limit=int(1.2 * kafka), compression=compression)
+
+
+class TestRoom:
+    """The producer's room is large, and not endless."""
+
+    def test_bytes(self) -> None:
+        """64 MiB."""
+        assert sizes.MAX_UNCOMPRESSED_BYTES == 64 * 1024 * 1024
