@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -140,5 +140,4 @@ class GroupCommitter:
         """Close the connection."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            with closing(consumer):
-                pass
+            consumer.close()

@@ -76,7 +76,9 @@ def make_topics(console: Console, broker: Broker) -> None:
 
 def start_job(console: Console, running: ExitStack, broker: Broker) -> subprocess.Popen[bytes]:
     """Start the streaming job as a process of its own, and wait until its query runs."""
-    env = os.environ | {
+    # The shipped settings are shown, not what this shell may have set for another job.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMILL__")}
+    env |= {
         "TIDEMILL__KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
         "TIDEMILL__STREAM__CHECKPOINT_LOCATION": str(FOLDER / "checkpoint"),
     }
