@@ -82,16 +82,25 @@ class TestProtectedBroker:
         oauth: tuple[str, list[str]],
         lane: Lane,
     ) -> None:
-        """Messages are answered, offsets committed; at level DEBUG too no secret shows."""
+        """Messages are answered, offsets committed; at level DEBUG too no secret shows.
+
+        And every line, Spark's too, is a JSON object.
+        """
         lane.produce(*map(message, range(3)))
         job = lane.environment(
-            "Upper", STREAM__TRIGGER="available-now", LOG__LEVEL="DEBUG", **doors[door]
+            "Upper",
+            STREAM__TRIGGER="available-now",
+            LOG__LEVEL="DEBUG",
+            LOG__FORMAT="json",
+            **doors[door],
         )
         with lane.program(job) as program:
             assert program.wait() == 0, program.output
             assert "stream stopped" in program.output
             assert PASSWORD not in program.output
             assert SECRET not in program.output
+            for line in program.output.splitlines():
+                assert "event" in json.loads(line), line
         answers = [json.loads(record.value or b"")["answer"] for record in lane.results()]
         assert answers == ["T"] * 3
         assert lane.committed() == (3, 0)

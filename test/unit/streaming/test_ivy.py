@@ -25,13 +25,13 @@ WANTED = ["org.a:one:1.0", "org.b:two:2.0"]
 # What Ivy does, seen from here: it fills the folder `jars` of where it is started.
 DOWNLOAD = """
 echo '	found org.a#one;1.0 in central'
-echo 'downloading https://repo1.maven.org/maven2/org/a/one/1.0/one-1.0.jar ...'
+echo 'downloading https://jars.example/maven2/org/a/one/1.0/one-1.0.jar ...'
 echo one > jars/one-1.0.jar
 echo two > jars/two-2.0.jar
 """
 REFUSED = """
 echo ':: resolving dependencies :: tidemill#jars;working'
-echo '	Server access error at url https://repo1.maven.org/maven2/a (java.net.ConnectException)'
+echo '	Server access error at url https://jars.example/maven2/a (java.net.ConnectException)'
 exit 1
 """
 
@@ -208,7 +208,7 @@ class TestIvyFiles:
 class TestReason:
     """Of Ivy's output only what went wrong is told."""
 
-    OUTAGE = "Host repo1.maven.org not found. url=https://repo1.maven.org/maven2/{}.pom"
+    OUTAGE = "Host jars.example not found. url=https://jars.example/maven2/{}.pom"
     MISSING = ":: org.a#{};1.0: not found"
 
     def test_outage(self) -> None:
@@ -219,7 +219,7 @@ class TestReason:
             self.OUTAGE.format("b"),
             self.MISSING.format("one"),
         ]
-        assert reason(output) == "Host repo1.maven.org not found"
+        assert reason(output) == "Host jars.example not found"
 
     def test_missing(self) -> None:
         """With one, the artifacts that are missing are told, the last three."""
