@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from app.batch import files
-from app.errors import CheckpointUnsupported
+from app.errors import CheckpointUnsupported, OutputExists
 from app.models import catalogue
 from app.monitoring.listener import ProgressListener
 from app.monitoring.offsets import GroupCommitter, KafkaOffsetsReporter
@@ -35,6 +36,7 @@ def stream(settings: Settings) -> None:
     specs = catalogue.read(settings.models)
     for warning in preflight.check(settings.kafka, settings.stream):
         log.warning(warning)
+    log.info("starting Spark")
     with session.running(settings) as spark:
         _run(spark, settings, specs)
 
@@ -54,6 +56,7 @@ def _run(spark: SparkSession, settings: Settings, specs: Sequence[ModelSpec]) ->
             output=options.output_topic,
             dead_letters=options.dead_letter_topic,
             group=options.group_id,
+            checkpoint=options.checkpoint_location,
             models=[spec.id for spec in specs],
         )
         asked = lifecycle.run(query, lambda: by_signal() or by_marker(), options.stop_timeout)
@@ -83,5 +86,7 @@ def batch(settings: Settings, source: str, target: str) -> files.Counts:
 
     """
     specs = catalogue.read(settings.models)
+    if Path(target).exists():  # on other file systems Spark sees to it
+        raise OutputExists(target)
     with session.running(settings) as spark:
         return files.run(spark, specs, source, target, settings.kafka.max_request_size)

@@ -46,8 +46,8 @@ def batch(
     with screen.status("Answering …"):
         counts = bootstrap.batch(_load(config), source, target)
     screen.print(
-        f"{counts.messages:,} messages: {counts.results:,} results, "
-        f"{counts.dead_letters:,} dead letters, in {target}"
+        f"messages: {counts.messages:,}, results: {counts.results:,}, "
+        f"dead letters: {counts.dead_letters:,}, in {target}"
     )
 
 
@@ -96,6 +96,8 @@ def _load(config: Path | None) -> settings.Settings:
 def main() -> None:
     """Run the command line; a failure is one line and an exit code that says its kind."""
     logs.configure("console", "INFO")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # as `python -m app` has it: one's own models lie beside
     try:
         cli()
     except Exception as error:  # noqa: BLE001 - the outermost place, where every error ends

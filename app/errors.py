@@ -50,7 +50,8 @@ class ModelNotLoadable(ConfigurationError):
     def __init__(self, model: str, adapter: str, cause: BaseException) -> None:
         super().__init__(
             f"model {model} ({adapter}) does not load: {describe(cause)}; "
-            "check the entry's adapter and options, and that its packages are installed"
+            "check the entry's adapter and options, and that its module is installed or on "
+            "PYTHONPATH"
         )
 
 
@@ -99,6 +100,16 @@ class CheckpointUnsupported(ConfigurationError):
         super().__init__(f"no stop marker can lie beside {location}: {first}")
 
 
+class CheckpointInUse(ConfigurationError):
+    """Two jobs share a checkpoint."""
+
+    def __init__(self, checkpoint: str) -> None:
+        super().__init__(
+            f"another job runs on the checkpoint {checkpoint}: stop it, or give this one a "
+            "stream.checkpoint_location and group_id of its own"
+        )
+
+
 class InputUnreadable(ConfigurationError):
     """A batch's input is missing or of no known format."""
 
@@ -127,7 +138,10 @@ class ModelLoadFailed(TidemillError):
     """A model's constructor failed on what it needs: a file, a server, memory."""
 
     def __init__(self, model: str, cause: BaseException) -> None:
-        super().__init__(f"model {model} did not load: {describe(cause)}")
+        super().__init__(
+            f"model {model} did not load: {describe(cause)}; check the entry's options, and that "
+            "what it needs is there"
+        )
 
 
 class BrokerUnreachable(TidemillError):
@@ -228,7 +242,7 @@ class MissingField(MessageError):
     """A field that the message needs is absent or null."""
 
     def __init__(self, field: str) -> None:
-        super().__init__(f"the field {field!r} is missing")
+        super().__init__(f"the field {field!r} is missing or null")
 
 
 class WrongType(MessageError):

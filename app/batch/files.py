@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Observation
 from pyspark.sql.functions import (
     base64,
@@ -64,7 +64,11 @@ def run(
 
     """
     parquet = _is_parquet(spark, source)
-    records = read_parquet(spark, source) if parquet else read_lines(spark, source)
+    try:
+        records = read_parquet(spark, source) if parquet else read_lines(spark, source)
+    except PySparkException as error:  # of what is read here, the schema
+        hint = "; write times in microseconds" if "NANOS" in str(error) else ""
+        raise InputUnreadable(source, str(error).splitlines()[0] + hint) from None
     answer = predictions(
         specs, results=RESULTS, dead_letters=DEAD_LETTERS, max_result_bytes=max_result_bytes
     )

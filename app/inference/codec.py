@@ -42,9 +42,13 @@ def decode_fields(text: str) -> dict[str, Any]:
         InvalidJson: The text is not JSON (RFC 8259), not an object, or nested too deeply.
 
     """
+    if not text:
+        raise InvalidJson("it is empty")
     try:
         fields = msgspec.json.decode(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise InvalidJson("it is nested too deeply") from None
+    except ValueError as error:
         raise InvalidJson(error) from None
     if not isinstance(fields, dict):
         raise InvalidJson(f"it is of type {json_type(fields)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +30,9 @@ def read(path: Path) -> tuple[ModelSpec, ...]:
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        reason = "there is no such file; the setting `models` names it"
+        raise SettingsFileUnreadable(path.absolute(), reason) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise SettingsFileUnreadable(path, error) from None
     if not isinstance(document, dict) or list(document) != ["models"] or not document["models"]:
@@ -37,8 +41,18 @@ def read(path: Path) -> tuple[ModelSpec, ...]:
         specs = msgspec.convert(document["models"], tuple[ModelSpec, ...])
         _check(specs)
     except (msgspec.ValidationError, InvalidModels) as error:
-        raise InvalidModels(path, error) from None
+        raise InvalidModels(path, _plain(error)) from None
     return specs
+
+
+def _plain(error: Exception) -> str:
+    """Say in plain words what msgspec says of a place in the document."""
+    text = re.sub(r"`\$\[(\d+)\]", lambda found: f"`entry {int(found[1]) + 1}", str(error))
+    text = text.replace(r"matching regex '^[\\w.]+:\\w+$'", "of the form package.module:Class")
+    quote = (
+        ' (in quotes: "1")' if "`str`, got `int`" in text or "`str`, got `float`" in text else ""
+    )
+    return text + quote
 
 
 def _check(specs: tuple[ModelSpec, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def load(path: Path | None = None) -> Settings:
     except ValidationError as error:
         raise InvalidSettings(source, (_problem(e) for e in error.errors())) from None
     except ValueError as error:  # pydantic-settings: a variable that should be JSON and is not
-        raise InvalidSettings(source, [str(error)]) from None
+        hint = """lists and mappings are written as JSON, such as '["a", "b"]'"""
+        said = str(error) if str(error).startswith(PREFIX[:-1]) else f"{error}; {hint}"
+        raise InvalidSettings(source, [said]) from None
     base = path.parent if path else Path()
     return settings.model_copy(update={"models": base / settings.models})
 
@@ -49,6 +52,8 @@ def _document(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         # Without the lines that yaml would quote: one may hold a secret.
         raise SettingsFileUnreadable(path, _place(error)) from None
+    except FileNotFoundError:
+        raise SettingsFileUnreadable(path.absolute(), "there is no such file") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise SettingsFileUnreadable(path, error) from None
     if document is None:
@@ -90,14 +95,25 @@ def _place(error: yaml.MarkedYAMLError) -> str:
 def _refuse_unknown_variables() -> None:
     """Name what pydantic-settings passes over: a variable whose section does not exist."""
     for variable in os.environ:
-        if variable.upper().startswith(PREFIX):
-            section = variable[len(PREFIX) :].split("__")[0].lower()
-            if section not in Settings.model_fields:
-                raise ValueError(f"{variable}: there is no section {section!r}")
+        name = variable.upper()
+        section = name.removeprefix(PREFIX[:-1]).removeprefix("_").split("__")[0].lower()
+        if name.startswith(PREFIX) and section not in Settings.model_fields:
+            raise ValueError(f"{variable}: there is no section {section!r}")
+        if not name.startswith(PREFIX) and name.startswith(f"{PREFIX[:-1]}{section.upper()}__"):
+            raise ValueError(f"{variable}: after TIDEMILL come two underscores")
+
+
+def _names() -> list[str]:
+    """Return the names of all sections and settings."""
+    sections = [Settings, *(field.annotation for field in Settings.model_fields.values())]
+    return [name for section in sections for name in getattr(section, "model_fields", ())]
 
 
 def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting"
+        near = get_close_matches(str(error["loc"][-1]), _names(), n=1)
+        return f"{where}: there is no such setting" + (f", did you mean {near[0]}?" if near else "")
+    if error["type"] == "tuple_type":
+        return f"{where}: must be a list, such as [a, b]"
     return f"{where}: {error['msg'].removeprefix('Value error, ')}"

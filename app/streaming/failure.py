@@ -8,7 +8,14 @@ from typing import Any
 from py4j.protocol import Py4JNetworkError
 
 from app import errors
-from app.errors import DataLoss, JavaEnded, QueryFailed, TidemillError, TimestampUnreadable
+from app.errors import (
+    CheckpointInUse,
+    DataLoss,
+    JavaEnded,
+    QueryFailed,
+    TidemillError,
+    TimestampUnreadable,
+)
 
 
 def translate(error: Exception, checkpoint_location: str) -> TidemillError:
@@ -27,6 +34,10 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
             return leaf.__new__(leaf, found[2])
     if re.search(r"failOnDataLoss|KAFKA_DATA_LOSS|OffsetOutOfRange", said):
         return DataLoss(checkpoint_location)
+    if re.search(
+        r"CONCURRENT_STREAM_LOG_UPDATE|FileAlreadyExistsException.*(offsets|commits)/", said
+    ):
+        return CheckpointInUse(checkpoint_location)
     if "ArithmeticException: long overflow" in said:
         return TimestampUnreadable()
     # What failed in a task on another machine is there as printed text only.

@@ -136,23 +136,29 @@ def problems(
     topics: Mapping[str, Topic], kafka: KafkaSettings, stream: StreamSettings
 ) -> Iterator[str]:
     """Say what would stop the job or lose a message, and what to do."""
+    sources = inputs(topics, stream)
+    partitions = sum(topics[name].partitions for name in sources)
+    largest = max((topics[name].max_message_bytes or 0 for name in sources), default=0)
+    needed = largest + ADDED_BYTES
+    floor = max(kafka.max_request_size, needed)
     for name in [*(() if stream.input_pattern else stream.input_topics), *_own(stream)]:
         if name not in topics:
-            yield f"there is no topic {name} (or no right to see it): create it"
-    sources = inputs(topics, stream)
+            room = f" --config max.message.bytes={floor}" if name in _own(stream) else ""
+            yield (
+                f"there is no topic {name} (or no right to see it): kafka-topics.sh "
+                f"--bootstrap-server {kafka.bootstrap_servers} --create --topic {name} "
+                f"--partitions {partitions or 4}{room}"
+            )
     if stream.input_pattern is not None and not sources:
         yield f"no topic matches stream.input_pattern {stream.input_pattern!r}"
     for name in sorted(set(sources) & set(_own(stream))):
         yield f"stream.input_pattern matches {name}, which the job writes: an endless loop"
 
-    largest = max((topics[name].max_message_bytes or 0 for name in sources), default=0)
-    needed = largest + ADDED_BYTES
     if largest and kafka.max_request_size < needed:
         yield (
             f"kafka.max_request_size is {kafka.max_request_size}, but an input may take {largest} "
             f"bytes: set it to {needed} or more"
         )
-    floor = max(kafka.max_request_size, needed)
     for name in _own(stream):
         limit = topics[name].max_message_bytes if name in topics else None
         if limit is not None and limit < floor:

@@ -227,7 +227,7 @@ class TestFault:
         """The model and the cause are in the message, and it is no wrong configuration."""
         with pytest.raises(ModelLoadFailed) as caught:
             catalogue.load(make_spec(adapter="own_models:Failing", options={"kind": kind}))
-        assert str(caught.value) == f"model m:1 did not load: {kind}: said so"
+        assert str(caught.value).startswith(f"model m:1 did not load: {kind}: said so; check")
         assert type(caught.value.__cause__).__name__ == kind
         assert not isinstance(caught.value, ConfigurationError)
 
