@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ADDED_BYTES = 65_536
 # Spark counts microseconds in 64 bits.
 LATEST_TIMESTAMP = 2**63 // 1000
+# The answer to a wrong password and the end of the connection come together, and kafka-python may
+# see the second only. A broker that is away would not have let it connect.
+HUNG_UP = "socket disconnected"
 REFUSED = re.compile(r"Authenti|Authoriz|CERTIFICATE|certificate")
 
 
@@ -73,6 +76,8 @@ def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
             # Of why it gave up kafka-python tells its log only.
             if refusals := list(filter(REFUSED.search, reasons)):
                 raise AccessRefused(kafka.bootstrap_servers, refusals[-1]) from error
+            if kafka.sasl_mechanism and any(HUNG_UP in reason for reason in reasons):
+                raise AccessRefused(kafka.bootstrap_servers, "it hangs up at the login") from error
             said = reasons[-1] if reasons else error
             raise BrokerUnreachable(kafka.bootstrap_servers, said) from error
 

@@ -138,6 +138,21 @@ class TestNoAnswer:
         with pytest.raises(BrokerUnreachable, match=r"at k:1: .*ECONNREFUSED"):
             describe(KAFKA, STREAM)
 
+    def test_hung_up_at_the_login(self, fail: Callable[..., None]) -> None:
+        """A broker that lets one connect and then hangs up refuses the login, where there is one."""
+        fail("KafkaConnectionError: socket disconnected")
+        login = KafkaSettings(
+            bootstrap_servers="k:1",
+            security_protocol="SASL_SSL",
+            sasl_mechanism="PLAIN",
+            sasl_username="u",
+            sasl_password="p",
+        )
+        with pytest.raises(AccessRefused, match="hangs up at the login"):
+            describe(login, STREAM)
+        with pytest.raises(BrokerUnreachable, match="socket disconnected"):
+            describe(KAFKA, STREAM)
+
     @pytest.mark.parametrize("error", [KafkaTimeoutError("away"), OSError("away")])
     def test_no_reason(self, fail: Callable[..., None], error: Exception) -> None:
         """Where none was logged the error itself is told."""
