@@ -139,7 +139,7 @@ class TestNoAnswer:
             describe(KAFKA, STREAM)
 
     def test_hung_up_at_the_login(self, fail: Callable[..., None]) -> None:
-        """A broker that lets one connect and then hangs up refuses the login, where there is one."""
+        """A broker that lets one connect and then hangs up refuses the login."""
         fail("KafkaConnectionError: socket disconnected")
         login = KafkaSettings(
             bootstrap_servers="k:1",
