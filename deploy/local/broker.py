@@ -129,7 +129,8 @@ class Broker:
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
-        arguments = ["format", "--cluster-id", cluster, "--config", str(self._config)]
+        # As one word: an id may begin with a dash.
+        arguments = ["format", f"--cluster-id={cluster}", "--config", str(self._config)]
         for name, password in self._users.items():
             arguments += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         done = self.tool("kafka.tools.StorageTool", *arguments)
