@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Final
 import pyspark
 
 from app.streaming.ivy import retrieve
-from app.streaming.java import find_java, spark_home
+from app.streaming.java import spark_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["connector_jars", "find_java", "retrieve"]
 
 CONNECTOR: Final = f"org.apache.spark:spark-sql-kafka-0-10_2.13:{pyspark.__version__}"
 

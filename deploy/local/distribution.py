@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from app.streaming.jars import find_java, retrieve
+from app.streaming.ivy import retrieve
+from app.streaming.java import find_java
 
 if TYPE_CHECKING:
     from collections.abc import Callable
