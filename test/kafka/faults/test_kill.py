@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 from lane import message
-from program import descendants
+from program import descendants, kill
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lane import Lane
     from records import Record
 
 COUNT = 60
+TEXTS = {str(i): "held" if i >= 20 else f"t{i}" for i in range(COUNT)}
 
 
 @pytest.fixture
-def job(lane: Lane) -> dict[str, str]:
-    """A job that takes seconds for the messages that wait for it."""
-    lane.produce(*(message(i, f"t{i}") for i in range(COUNT)))
+def gate(lane: Lane) -> Path:
+    """A file: without it the job stays in its second micro-batch or its third."""
+    return lane.folder / "gate"
+
+
+@pytest.fixture
+def job(lane: Lane, gate: Path) -> dict[str, str]:
+    """A job that stops in the midst of the messages that wait for it, until the gate opens."""
+    lane.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))
     return lane.environment(
-        "Slow",
-        options={"seconds": 0.1},
+        "Hanging",
+        options={"until": str(gate), "on": "held"},
         STREAM__MAX_OFFSETS_PER_TRIGGER="15",
         STREAM__TRIGGER="available-now",
     )
@@ -40,28 +47,27 @@ def answers(records: list[Record]) -> dict[str, set[str]]:
     return said
 
 
-EXPECTED = {str(i): {f"t{i}"} for i in range(COUNT)}
+EXPECTED = {uuid: {text} for uuid, text in TEXTS.items()}
 
 
 class TestKill:
     """SIGKILL, in the midst of the work."""
 
-    def test_the_job(self, lane: Lane, job: dict[str, str]) -> None:
+    def test_the_job(self, lane: Lane, job: dict[str, str], gate: Path) -> None:
         """A job that is killed with its Java and started again answers everything, alike."""
         with lane.program(job) as program:
             lane.wait_for_results(program)
-            time.sleep(0.7)
-            for pid in [program.process.pid, *descendants(program.process.pid)]:
-                os.kill(pid, signal.SIGKILL)
+            kill([program.process.pid, *descendants(program.process.pid)])
             program.wait()
         assert len(lane.results()) < COUNT
+        gate.touch()
         with lane.program(job) as program:
             assert program.wait() == 0, program.output
         assert answers(lane.results()) == EXPECTED
         assert lane.dead_letters() == []
         assert lane.committed() == (COUNT, 0)
 
-    def test_a_worker(self, lane: Lane, job: dict[str, str]) -> None:
+    def test_a_worker(self, lane: Lane, job: dict[str, str], gate: Path) -> None:
         """A Python worker that is killed costs its task a second attempt, and nothing else."""
         with lane.program(job) as program:
             lane.wait_for_results(program)
@@ -71,17 +77,18 @@ class TestKill:
                 if "pyspark.daemon" in command
             )
             assert workers, f"{daemon} has no workers"
-            for worker in workers:
-                os.kill(worker, signal.SIGKILL)
+            kill(workers)
+            gate.touch()
             assert program.wait() == 0, program.output
         assert answers(lane.results()) == EXPECTED
         assert lane.dead_letters() == []
 
-    def test_the_broker(self, lane: Lane, job: dict[str, str]) -> None:
+    def test_the_broker(self, lane: Lane, job: dict[str, str], gate: Path) -> None:
         """A broker that is killed and comes back delays the answers; the job does not end."""
         with lane.program(job) as program:
             lane.wait_for_results(program)
             lane.broker.kill()
+            gate.touch()
             time.sleep(3)
             lane.broker.start()
             assert program.wait() == 0, program.output
