@@ -6,8 +6,16 @@ setting has is an error that names it. Secrets come from the environment or from
 """
 
 from app.settings.kafka import KafkaSettings
+from app.settings.monitoring import MonitoringSettings
 from app.settings.reading import load
 from app.settings.root import LogSettings, Settings
 from app.settings.stream import StreamSettings
 
-__all__ = ["KafkaSettings", "LogSettings", "Settings", "StreamSettings", "load"]
+__all__ = [
+    "KafkaSettings",
+    "LogSettings",
+    "MonitoringSettings",
+    "Settings",
+    "StreamSettings",
+    "load",
+]

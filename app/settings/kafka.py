@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -40,19 +40,6 @@ class KafkaSettings(Section):
     oauth_client_secret: SecretStr | None = None
     oauth_client_secret_file: Path | None = None
     oauth_scope: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_secret_files(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic's hook
-        for name in ("ssl_key_password", "sasl_password", "oauth_client_secret"):
-            if isinstance(data, dict) and (path := data.get(f"{name}_file")):
-                if data.get(name):
-                    raise ValueError(f"{name} and {name}_file are both set: keep one")
-                try:
-                    data = {**data, name: Path(path).read_text(encoding="utf-8").rstrip("\r\n")}
-                except (OSError, TypeError, ValueError) as error:
-                    raise ValueError(f"{name}_file: {error}") from None
-        return data
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from app.errors import InvalidSettings, SettingsFileUnreadable
-from app.settings.kafka import KafkaSettings
 from app.settings.root import PREFIX, Settings
+from app.settings.section import Section
 
 # As Spark tells a secret by its name.
 SECRET = re.compile(r"(?i)secret|password|token|access[.]?key")
@@ -69,21 +69,22 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _refuse_secrets(path: Path, document: dict[str, Any]) -> None:
     """Refuse what belongs into the environment or into a file of its own."""
-    sections = {
-        name: document[name] if isinstance(document.get(name), dict) else {}
-        for name in ("kafka", "spark")
-    }
-    for name, field in KafkaSettings.model_fields.items():
-        if SecretStr in getattr(field.annotation, "__args__", ()) and name in sections["kafka"]:
-            variable = f"{PREFIX}KAFKA__{name.upper()}"
-            raise InvalidSettings(
-                str(path), [f"kafka.{name} is a secret: set {variable} or kafka.{name}_file"]
-            )
-    for name in sections["spark"]:
+    for section, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            for name in field.annotation.secrets():
+                if name in _keys(document, section):
+                    variable = f"{PREFIX}{section.upper()}__{name.upper()}"
+                    said = f"is a secret: set {variable} or {section}.{name}_file"
+                    raise InvalidSettings(str(path), [f"{section}.{name} {said}"])
+    for name in _keys(document, "spark"):
         if SECRET.search(str(name)):
             raise InvalidSettings(
                 str(path), [f"spark.{name} is a secret: set {PREFIX}SPARK, a JSON object, with it"]
             )
+
+
+def _keys(document: dict[str, Any], section: str) -> list[Any]:
+    return list(document[section]) if isinstance(document.get(section), dict) else []
 
 
 def _place(error: yaml.MarkedYAMLError) -> str:

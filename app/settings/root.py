@@ -9,6 +9,7 @@ from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.settings.kafka import KafkaSettings
+from app.settings.monitoring import MonitoringSettings
 from app.settings.section import Section
 from app.settings.stream import StreamSettings
 
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
 
     kafka: KafkaSettings = KafkaSettings()
     stream: StreamSettings = StreamSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     models: Path = Path("models.yaml")
     log: LogSettings = LogSettings()
     spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}

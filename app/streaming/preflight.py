@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,8 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
 
 from app.connection import python_options
-from app.errors import AccessRefused, BrokerUnreachable, TopicsUnfit
+from app.errors import TopicsUnfit
+from app.reach import reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 ADDED_BYTES = 65_536
 # Spark counts microseconds in 64 bits.
 LATEST_TIMESTAMP = 2**63 // 1000
-# The answer to a wrong password and the end of the connection come together, and kafka-python may
-# see the second only. A broker that is away would not have let it connect.
-HUNG_UP = "socket disconnected"
-REFUSED = re.compile(r"Authenti|Authoriz|CERTIFICATE|certificate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +61,15 @@ def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
         BrokerUnreachable: It does not answer.
 
     """
-    with _reasons() as reasons:
-        try:
-            admin = KafkaAdminClient(
+    with (
+        reaching(kafka),
+        closing(
+            KafkaAdminClient(
                 **python_options(kafka), request_timeout_ms=15_000, bootstrap_timeout_ms=10_000
             )
-            with closing(admin):
-                return _describe(admin, stream)
-        except (KafkaError, OSError) as error:
-            # Of why it gave up kafka-python tells its log only.
-            if refusals := list(filter(REFUSED.search, reasons)):
-                raise AccessRefused(kafka.bootstrap_servers, refusals[-1]) from error
-            if kafka.sasl_mechanism and any(HUNG_UP in reason for reason in reasons):
-                raise AccessRefused(kafka.bootstrap_servers, "it hangs up at the login") from error
-            said = reasons[-1] if reasons else error
-            raise BrokerUnreachable(kafka.bootstrap_servers, said) from error
+        ) as admin,
+    ):
+        return _describe(admin, stream)
 
 
 def _describe(admin: KafkaAdminClient, stream: StreamSettings) -> dict[str, Topic]:
@@ -107,27 +97,6 @@ def _describe(admin: KafkaAdminClient, stream: StreamSettings) -> dict[str, Topi
 
 def _number(config: Mapping[str, Any], key: str) -> int | None:
     return int(config[key]["value"]) if config.get(key) else None
-
-
-@contextmanager
-def _reasons() -> Iterator[list[str]]:
-    """Collect what kafka-python logs as its reasons."""
-    reasons: list[str] = []
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            _, found, reason = record.getMessage().partition("failed: ")
-            # Its last word is always that it gave up.
-            if found and not reason.startswith("KafkaTimeoutError: Unable to bootstrap"):
-                reasons.append(re.sub(r" \(backoff .+\)$", "", reason))
-
-    handler = Collect(logging.WARNING)
-    logger = logging.getLogger("kafka")
-    logger.addHandler(handler)
-    try:
-        yield reasons
-    finally:
-        logger.removeHandler(handler)
 
 
 def inputs(topics: Iterable[str], stream: StreamSettings) -> list[str]:
