@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from app.batch import files
 from app.errors import CheckpointUnsupported, OutputExists
 from app.models import catalogue
+from app.monitoring import progress
+from app.monitoring.health import Health
 from app.monitoring.listener import ProgressListener
+from app.monitoring.metrics import JobMetrics
 from app.monitoring.offsets import GroupCommitter, KafkaOffsetsReporter
-from app.streaming import job, lifecycle, preflight, session
+from app.monitoring.server import serving
+from app.monitoring.summary import Summary
+from app.streaming import job, lifecycle, preflight, session, warmup
 from app.streaming.marker import StopMarker
 
 if TYPE_CHECKING:
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from app.inference.model import ModelSpec
+    from app.monitoring.progress import Progress
     from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -34,21 +42,56 @@ def stream(settings: Settings) -> None:
 
     """
     specs = catalogue.read(settings.models)
-    for warning in preflight.check(settings.kafka, settings.stream):
-        log.warning(warning)
-    log.info("starting Spark")
-    with session.running(settings) as spark:
-        _run(spark, settings, specs)
+    monitoring = settings.monitoring
+    health = Health(monitoring.progress_limit)
+    metrics = JobMetrics(settings.stream.group_id, specs, lambda: health.not_ready() is None)
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    with ExitStack() as running:
+        if monitoring.metrics_port is not None:  # from the start: what starts is alive
+            address = running.enter_context(
+                serving(monitoring.metrics_host, monitoring.metrics_port, registry, health)
+            )
+            log.info("metrics and probes served", address=address)
+        for warning in preflight.check(settings.kafka, settings.stream):
+            log.warning(warning)
+        log.info("starting Spark")
+        spark = running.enter_context(session.running(settings))
+        _run(spark, settings, specs, health, metrics)
 
 
-def _run(spark: SparkSession, settings: Settings, specs: Sequence[ModelSpec]) -> None:
+def _run(
+    spark: SparkSession,
+    settings: Settings,
+    specs: Sequence[ModelSpec],
+    health: Health,
+    metrics: JobMetrics,
+) -> None:
     kafka, options = settings.kafka, settings.stream
     by_signal = lifecycle.stop_on_signals()
     by_marker = _marker(options.checkpoint_location)
+    log.info("loading the models", models=[spec.id for spec in specs])
+    warmup.load_models(spark, specs)
+    summary = Summary()
     committer = GroupCommitter(kafka, options.group_id)
     reporter = KafkaOffsetsReporter(committer, committer.close).start()
+
+    def record(report: Progress) -> None:
+        for take in (reporter.record, metrics.record, summary.record):
+            take(report)
+        health.progressed()
+
+    def idle() -> None:
+        metrics.idle()
+        summary.say()
+        health.progressed()
+
+    def asked() -> bool:
+        health.beat()  # by the main thread, between two looks at the query
+        return by_signal() or by_marker()
+
     try:
-        spark.streams.addListener(ProgressListener(reporter.record))
+        spark.streams.addListener(ProgressListener(record, idle))
         query = job.start(spark, kafka, options, specs)
         log.info(
             "stream started",
@@ -57,13 +100,14 @@ def _run(spark: SparkSession, settings: Settings, specs: Sequence[ModelSpec]) ->
             dead_letters=options.dead_letter_topic,
             group=options.group_id,
             checkpoint=options.checkpoint_location,
-            models=[spec.id for spec in specs],
         )
-        asked = lifecycle.run(query, lambda: by_signal() or by_marker(), options.stop_timeout)
-        if query.lastProgress:
-            reporter.record(query.lastProgress.json)  # the listener may not have heard of it yet
-        log.info("stream stopped", asked=asked)
+        was_asked = lifecycle.run(query, asked, options.stop_timeout)
+        if query.lastProgress:  # the listener may not have heard of it yet
+            reporter.record(progress.read(query.lastProgress.json))
+        summary.say()
+        log.info("stream stopped", asked=was_asked)
     finally:
+        health.ended()
         reporter.close()
 
 

@@ -110,6 +110,26 @@ class CheckpointInUse(ConfigurationError):
         )
 
 
+class MetricsPortUnusable(ConfigurationError):
+    """The address for /metrics and the probes cannot be listened on."""
+
+    def __init__(self, host: str, port: int, reason: object) -> None:
+        super().__init__(
+            f"cannot listen on {host}:{port} for /metrics and the probes: {reason}; set "
+            "monitoring.metrics_host and metrics_port (0: any port that is free, null: none)"
+        )
+
+
+class NoFixedMetricsPort(ConfigurationError):
+    """A probe cannot know where to ask."""
+
+    def __init__(self, port: int | None) -> None:
+        said = "null" if port is None else port
+        super().__init__(
+            f"monitoring.metrics_port is {said}: give it a fixed port, the job and the probe the same"
+        )
+
+
 class InputUnreadable(ConfigurationError):
     """A batch's input is missing or of no known format."""
 
@@ -122,6 +142,32 @@ class OutputExists(ConfigurationError):
 
     def __init__(self, path: object) -> None:
         super().__init__(f"{path} exists already: name another output or remove it")
+
+
+class NoDeadLetterTopic(ConfigurationError):
+    """The topic of the dead letters is not there."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"there is no topic {topic} (or no right to see it): check stream.dead_letter_topic, "
+            "and run `tidemill check`, which prints the command that makes it"
+        )
+
+
+class NoDeadLetter(ConfigurationError):
+    """There is no dead letter where one was asked for."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(
+            f"no dead letter at {place}: {reason}; `tidemill dlq list` shows which there are"
+        )
+
+
+class WrongChoice(ConfigurationError):
+    """A time or a place on the command line is not written as it must be."""
+
+    def __init__(self, text: str, hint: str) -> None:
+        super().__init__(f"{text!r} is not {hint}")
 
 
 # --- faults: exit code 1, worth a restart -------------------------------------------------------
@@ -200,6 +246,16 @@ class ArtifactsUnavailable(TidemillError):
         )
 
 
+class ProbeUnanswered(TidemillError):
+    """No job answers a probe."""
+
+    def __init__(self, host: str, port: int, reason: object) -> None:
+        super().__init__(
+            f"no job answers at {host}:{port}: {reason}; does it run, with these settings of the "
+            "section monitoring?"
+        )
+
+
 class StopNotAcknowledged(TidemillError):
     """No job answered `tidemill stop`."""
 
@@ -207,6 +263,16 @@ class StopNotAcknowledged(TidemillError):
         super().__init__(
             f"no job took the stop marker {marker} within {seconds:g} s: is one running with this "
             "checkpoint location?"
+        )
+
+
+class NotDelivered(TidemillError):
+    """Dead letters were chosen, and could not be sent again."""
+
+    def __init__(self, missing: int, chosen: int) -> None:
+        super().__init__(
+            f"{missing} of {chosen} dead letters were not delivered, for the reasons above; none "
+            "is lost: the same command tries these again"
         )
 
 

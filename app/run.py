@@ -16,7 +16,7 @@ if __name__ == "__main__":
 
 import structlog
 
-from app import bootstrap, logs, settings
+from app import logs, settings
 from app.errors import ConfigurationError, TidemillError
 
 FAULT, MISCONFIGURED, INTERRUPTED = 1, 2, 130
@@ -30,6 +30,8 @@ def stream(config: Path | None) -> int:
     try:
         loaded = settings.load(config)
         logs.configure(loaded.log.format, loaded.log.level)
+        from app import bootstrap  # noqa: PLC0415 - Spark, which a wrong setting need not wait for
+
         bootstrap.stream(loaded)
     except KeyboardInterrupt:
         log.warning("interrupted: the next run repeats the micro-batch that ran")

@@ -83,7 +83,8 @@ def run(
             count_if(col("outcome") == DEAD_LETTERS).alias("dead_letters"),
         )
     )
-    writer = (outcomes if parquet else as_lines(outcomes)).write.partitionBy("outcome")
+    records = outcomes.select("outcome", "key", "value", "headers")
+    writer = (records if parquet else as_lines(records)).write.partitionBy("outcome")
     try:
         writer.format("parquet" if parquet else "text").save(target)
     except AnalysisException as error:

@@ -107,7 +107,7 @@ def encode_headers(message: Message, outcome: Outcome) -> list[Header]:
         "tidemill.model": outcome.model,
     }
     if isinstance(outcome, Failure):
-        added["tidemill.error.class"] = type(outcome.error).__name__
+        added["tidemill.error.class"] = outcome.error_class
         added["tidemill.error.message"] = outcome.error
     return [
         *message.headers,

@@ -43,5 +43,10 @@ class Failure:
     error: MessageError
     model: str | None = None
 
+    @property
+    def error_class(self) -> str:
+        """The error's name, as headers and metrics carry it."""
+        return type(self.error).__name__
+
 
 Outcome: TypeAlias = Prediction | Failure

@@ -7,29 +7,33 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError
 from kafka.structs import OffsetAndMetadata
 
-from app.connection import python_options
-from app.monitoring.progress import batch_id, end_offsets
+from app.monitoring.clients import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from app.monitoring.progress import Offsets
+    from app.monitoring.progress import Offsets, Progress
     from app.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
+# Pauses between tries, in seconds.
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
+# Kafka forgets what a group without members committed, by default after seven days; a broker may
+# be set to keep it for hours only.
+REPEAT_AFTER = 3600.0
 
 
 class KafkaOffsetsReporter:
     """A thread that commits the newest finished offsets; nothing else waits for Kafka.
 
     The group is for those who watch: the query's own truth is its checkpoint. Where the broker is
-    away, commits are tried again with growing pauses, and an outage is logged once.
+    away, commits are tried again with growing pauses, and an outage is logged once. Where nothing
+    new comes, the newest is committed again each hour, so that Kafka does not forget the group.
     """
 
     def __init__(
@@ -41,9 +45,10 @@ class KafkaOffsetsReporter:
         """
         self._commit = commit
         self._release = release
-        self._newest_batch = -1
         self._news = threading.Condition()
-        self._pending: Offsets = {}
+        self._newest_batch = -1
+        self._newest: Offsets = {}
+        self._pending = False
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="offsets-reporter", daemon=True)
 
@@ -52,16 +57,16 @@ class KafkaOffsetsReporter:
         self._thread.start()
         return self
 
-    def record(self, progress: str) -> None:
-        """Take a progress report (Spark's JSON) of a finished micro-batch; return at once.
+    def record(self, progress: Progress) -> None:
+        """Take the progress of a finished micro-batch; return at once.
 
-        One that comes late, after that of a later batch, is passed over.
+        It tells of all partitions, so the newest is all there is to commit. One that comes late,
+        after that of a later batch, is passed over.
         """
-        batch = batch_id(progress)
         with self._news:
-            if batch >= self._newest_batch:
-                self._newest_batch = batch
-                self._pending.update(end_offsets(progress))
+            if progress.offsets and progress.batch >= self._newest_batch:
+                self._newest_batch, self._newest = progress.batch, progress.offsets
+                self._pending = True
                 self._news.notify()
 
     def close(self, timeout: float = 10) -> None:
@@ -79,9 +84,11 @@ class KafkaOffsetsReporter:
             with self._news:
                 if delay:
                     self._news.wait_for(lambda: self._closing, delay)
-                self._news.wait_for(lambda: self._pending or self._closing)
-                offsets, self._pending = self._pending, {}
+                else:
+                    self._news.wait_for(lambda: self._pending or self._closing, REPEAT_AFTER)
                 closing_now = self._closing
+                offsets = self._newest if self._pending or not closing_now else {}
+                self._pending = False
             if offsets:
                 delay = self._try(offsets, delay)
             if closing_now:
@@ -97,7 +104,7 @@ class KafkaOffsetsReporter:
             if not delay:
                 log.warning("offsets not committed, trying again", error=repr(error))
             with self._news:
-                self._pending = offsets | self._pending
+                self._pending = True
             return min(2 * delay or FIRST_DELAY, LONGEST_DELAY)
         if delay:
             log.info("offsets committed again")
@@ -111,33 +118,41 @@ class GroupCommitter:
         """Keep what is needed to connect; nothing is sent before the first commit."""
         self._kafka = kafka
         self._group_id = group_id
-        self._consumer: KafkaConsumer | None = None
+        self._admin: KafkaAdminClient | None = None
 
     def __call__(self, offsets: Offsets) -> None:
         """Commit, on a connection that is made anew after an error.
+
+        A partition that is not there any more is passed over, and the others are committed: a
+        consumer's commit would try that one again until its time is up.
 
         Raises:
             KafkaError: The broker is away or refuses.
 
         """
-        if self._consumer is None:
-            self._consumer = KafkaConsumer(
-                **python_options(self._kafka), group_id=self._group_id, enable_auto_commit=False
-            )
         try:
-            self._consumer.commit(
+            if self._admin is None:
+                self._admin = connect(KafkaAdminClient, self._kafka)
+            answers = self._admin.alter_group_offsets(
+                self._group_id,
                 {
                     TopicPartition(topic, partition): OffsetAndMetadata(offset, "", -1)
                     for (topic, partition), offset in offsets.items()
                 },
-                timeout_ms=10_000,
             )
+            _raise_refusals(answers)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Close the connection."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            consumer.close()
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            admin.close()
+
+
+def _raise_refusals(answers: Mapping[TopicPartition, type[KafkaError]]) -> None:
+    for at, answer in answers.items():
+        if answer not in {NoError, UnknownTopicOrPartitionError}:
+            raise answer(f"{at.topic}/{at.partition}")

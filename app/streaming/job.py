@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.streaming import sink, source
+from app.streaming.observation import observed
 from app.streaming.udfs import predictions
 
 if TYPE_CHECKING:
@@ -31,4 +32,4 @@ def start(
             compression=kafka.compression_type,
         )
     )
-    return sink.write(outcomes, kafka, stream)
+    return sink.write(outcomes.transform(observed), kafka, stream)

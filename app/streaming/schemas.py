@@ -31,15 +31,21 @@ RECORD = StructType(
     ]
 )
 
-# A result or a dead letter, as Spark's Kafka sink takes it: `topic` says which.
+# A result or a dead letter. The first four columns are what Spark's Kafka sink takes, `topic` says
+# which it is; the others tell of it: the model that was chosen (`name:version`), the error class of
+# a dead letter, and the seconds from the message's timestamp to its outcome.
 OUTCOME = StructType(
     [
         StructField("topic", StringType(), nullable=False),
         StructField("key", BinaryType()),
         StructField("value", BinaryType()),
         StructField("headers", HEADERS),
+        StructField("model", StringType()),
+        StructField("error", StringType()),
+        StructField("latency", DoubleType()),
     ]
 )
+WRITTEN = ("topic", "key", "value", "headers")
 
 # The JSON of a result of the shipped models, for those who read it with `from_json`.
 NER_RESULT = StructType(

@@ -33,8 +33,12 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 AT_LAUNCH = ("spark.driver.", "spark.jars", "spark.master", "spark.submit.")
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
-# Said by every Java that Spark 4 starts; no option turns it off.
-NOISE = b"WARNING: Using incubator modules"
+# Said by every Java that Spark 4 starts, and by the sketch that counts outcomes; no option turns
+# them off.
+NOISE = (b"WARNING: Using incubator modules", b"Warning: Java versions > Java 11 can only operate")
+# Stands in the names of Spark's metrics where the application's id would, which changes.
+METRICS_NAMESPACE = "tidemill"
+SERVLET = "spark.metrics.conf.*.sink.prometheusServlet"
 # What pyspark prints in JSON of an exception that it also raises.
 NOISY = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 # Spark's default, and what holds a password here; it replaces the default when set.
@@ -105,6 +109,7 @@ def runtime_options(settings: Settings) -> dict[str, str]:
         "spark.sql.execution.pyspark.udf.idleTimeoutSeconds": str(stream.udf_idle_timeout),
         "spark.sql.execution.pyspark.udf.killOnIdleTimeout": "true",
         "spark.sql.streaming.stopTimeout": "30s",
+        "spark.sql.streaming.metricsEnabled": "true",
         "spark.sql.redaction.options.regex": REDACTED,
     }
 
@@ -114,6 +119,10 @@ def context_options(settings: Settings) -> dict[str, str]:
     options = {
         "spark.app.name": f"tidemill-{settings.stream.group_id}",
         "spark.redaction.regex": REDACTED,
+        "spark.metrics.namespace": METRICS_NAMESPACE,
+        "spark.ui.prometheus.enabled": "true",
+        f"{SERVLET}.class": "org.apache.spark.metrics.sink.PrometheusServlet",
+        f"{SERVLET}.path": "/metrics/prometheus",
         **{f"spark.executorEnv.{name}": value for name, value in _threads(settings).items()},
     }
     if allowed := _allowed_urls(settings):

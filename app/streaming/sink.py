@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.connection import java_options
+from app.streaming.schemas import WRITTEN
 from app.streaming.sizes import MAX_UNCOMPRESSED_BYTES
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ QUERY_NAME = "tidemill"
 
 
 def write(outcomes: DataFrame, kafka: KafkaSettings, stream: StreamSettings) -> StreamingQuery:
-    """Start the query that writes outcomes (`schemas.OUTCOME`), each to the topic that it names."""
+    """Start the query that writes outcomes (`schemas.WRITTEN`), each to the topic that it names."""
     options = {f"kafka.{name}": value for name, value in java_options(kafka).items()}
     options |= {
         "kafka.max.request.size": str(max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES)),
@@ -31,7 +32,8 @@ def write(outcomes: DataFrame, kafka: KafkaSettings, stream: StreamSettings) -> 
         else {"processingTime": stream.trigger}
     )
     return (
-        outcomes.writeStream.format("kafka")
+        outcomes.select(*WRITTEN)
+        .writeStream.format("kafka")
         .queryName(QUERY_NAME)
         .options(**options)
         .trigger(**trigger)

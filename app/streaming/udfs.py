@@ -13,7 +13,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from app.errors import NoValueColumn
 from app.inference.codec import encode_headers, encode_omission
-from app.inference.message import Failure, Header, Message, Prediction
+from app.inference.message import Failure, Header, Message, Outcome, Prediction
 from app.inference.predictor import Predictor
 from app.inference.router import Router
 from app.models import catalogue
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from app.inference.model import ModelSpec
+    from app.inference.predictor import Clock
 
 Row: TypeAlias = dict[str, Any]
 # Whether the sink takes a record: its key, value and headers.
@@ -83,14 +84,22 @@ def answer(
     results: str,
     dead_letters: str,
     takes: Takes = ANY_SIZE,
+    *,
+    clock: Clock = time.time,
 ) -> pa.RecordBatch:
     """Return the outcomes of one Arrow batch, row by row."""
     messages = list(read_messages(batch))
     outcomes = predictor.predict(messages)
+    now = clock()
     rows = [
-        result_row(results, message, outcome)
-        if isinstance(outcome, Prediction)
-        else dead_letter_row(dead_letters, message, outcome, takes)
+        {
+            **(
+                result_row(results, message, outcome)
+                if isinstance(outcome, Prediction)
+                else dead_letter_row(dead_letters, message, outcome, takes)
+            ),
+            "latency": latency(message, now),
+        }
         for message, outcome in zip(messages, outcomes, strict=True)
     ]
     return pa.RecordBatch.from_pylist(rows, schema=ARROW_OUTCOME)
@@ -98,20 +107,34 @@ def answer(
 
 def result_row(topic: str, message: Message, prediction: Prediction) -> Row:
     """Return a result (`schemas.OUTCOME`)."""
-    return _row(topic, message.key, prediction.value, encode_headers(message, prediction))
+    headers = encode_headers(message, prediction)
+    return _row(topic, message.key, prediction.value, headers, prediction)
 
 
 def dead_letter_row(topic: str, message: Message, failure: Failure, takes: Takes) -> Row:
     """Return a dead letter (`schemas.OUTCOME`): the message as it came, where the sink takes it."""
     headers = encode_headers(message, failure)
     if takes(message.key, message.value, headers):
-        return _row(topic, message.key, message.value, headers)
-    return _row(topic, None, None, encode_omission(message, failure))
+        return _row(topic, message.key, message.value, headers, failure)
+    return _row(topic, None, None, encode_omission(message, failure), failure)
 
 
-def _row(topic: str, key: bytes | None, value: bytes | None, headers: list[Header]) -> Row:
-    pairs = [{"key": name, "value": content} for name, content in headers]
-    return {"topic": topic, "key": key, "value": value, "headers": pairs}
+def latency(message: Message, now: float) -> float | None:
+    """Return the seconds from a message's timestamp to `now`, 0 where the clocks disagree."""
+    return None if message.timestamp is None else max(0.0, now - message.timestamp / 1000)
+
+
+def _row(
+    topic: str, key: bytes | None, value: bytes | None, headers: list[Header], outcome: Outcome
+) -> Row:
+    return {
+        "topic": topic,
+        "key": key,
+        "value": value,
+        "headers": [{"key": name, "value": content} for name, content in headers],
+        "model": outcome.model,
+        "error": outcome.error_class if isinstance(outcome, Failure) else None,
+    }
 
 
 def read_messages(batch: pa.RecordBatch) -> Iterator[Message]:

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.monitoring.progress import batch_id, end_offsets
+from app.monitoring.progress import LATENCY_BUCKETS, NO_COUNTS, Latencies, read
+
+if TYPE_CHECKING:
+    from app.monitoring.progress import Offsets
 
 
-def progress(*sources: dict[str, Any]) -> str:
+def end_offsets(report: str) -> Offsets:
+    """Return what a report says is to be committed."""
+    return read(report).offsets
+
+
+def progress(*sources: dict[str, Any], **changes: object) -> str:
     """Return a report as Spark writes it, with the given sources."""
     return json.dumps(
         {
@@ -26,6 +34,7 @@ def progress(*sources: dict[str, Any]) -> str:
                 "description": "org.apache.spark.sql.kafka010.KafkaSourceProvider$KafkaTable@3",
                 "numOutputRows": 6,
             },
+            **changes,
         }
     )
 
@@ -42,12 +51,54 @@ def source(end: object, kind: str = "KafkaV2[Subscribe[in]]") -> dict[str, Any]:
     }
 
 
-class TestBatchId:
-    """A report is of one micro-batch."""
+class TestMicroBatch:
+    """What a report says of its micro-batch."""
 
-    def test_number(self) -> None:
-        """Its number is read."""
-        assert batch_id(progress()) == 3
+    def test_numbers(self) -> None:
+        """Its number, its messages, and how long each stage took, in seconds."""
+        report = read(progress(inputRowsPerSecond=3.5, processedRowsPerSecond=7.0))
+        assert (report.batch, report.messages) == (3, 6)
+        assert report.durations == {"addBatch": 0.7, "triggerExecution": 0.812}
+        assert (report.arriving, report.processed) == (3.5, 7.0)
+
+    @pytest.mark.parametrize("missing", ["durationMs", "inputRowsPerSecond", "observedMetrics"])
+    def test_not_said(self, missing: str) -> None:
+        """What Spark leaves out, or does not know, is nothing."""
+        said = read(progress(**{missing: None}))
+        assert (said.arriving, said.outcomes, said.latencies) == (0.0, {}, Latencies())
+
+    def test_outcomes(self) -> None:
+        """Outcomes are counted by model and error class; a class makes it a dead letter."""
+        kinds = [
+            {"item": '{"model":"ner:1"}', "count": 4},
+            {"item": '{"model":"ner:1","error":"PredictionFailed"}', "count": 2},
+            {"item": '{"error":"NoModel"}', "count": 1},
+        ]
+        report = read(progress(observedMetrics={"tidemill": {"kinds": kinds}}))
+        assert report.outcomes == {
+            ("ner:1", None): 4,
+            ("ner:1", "PredictionFailed"): 2,
+            (None, "NoModel"): 1,
+        }
+        assert (report.results, report.dead_letters) == (4, 3)
+
+    def test_latencies(self) -> None:
+        """Latencies come counted, summed, in buckets and as quantiles."""
+        buckets = [1, *(2 for _ in LATENCY_BUCKETS[1:])]
+        observed = {
+            "latency_count": 2,
+            "latency_sum": 0.3,
+            "latency_buckets": buckets,
+            "latency_quantiles": [0.1, 0.2, 0.2],
+        }
+        report = read(progress(observedMetrics={"tidemill": observed}))
+        assert report.latencies == Latencies(2, 0.3, tuple(buckets), (0.1, 0.2, 0.2))
+
+    def test_no_timestamps(self) -> None:
+        """Messages without timestamps have no latencies."""
+        observed = {"latency_count": 0, "latency_sum": None, "latency_quantiles": None}
+        report = read(progress(observedMetrics={"tidemill": observed}))
+        assert report.latencies == Latencies(0, 0.0, NO_COUNTS, ())
 
 
 class TestEndOffsets:

@@ -243,3 +243,24 @@ class TestSchemas:
         value = json.dumps({"uuid": "u", "text": "a", "lang": "en"}).encode()
         (row,) = answer(predictor, batch({"value": value}), "out", "dead").to_pylist()
         assert list(json.loads(row["value"])) == NER_RESULT.names
+
+
+class TestMeasures:
+    """A row tells what it came to, for those who count."""
+
+    def test_columns(self, predictor: Predictor) -> None:
+        """The model and the error class, as the headers have them; seconds since the record."""
+        sent = datetime(2026, 1, 5, 10, 0, 0, 500_000, tzinfo=UTC)
+        rows = [{"value": good("a"), "timestamp": sent}, {"value": None}]
+        result, dead = answer(
+            predictor, batch(*rows), "good", "bad", clock=lambda: sent.timestamp() + 1.25
+        ).to_pylist()
+        assert (result["model"], result["error"], result["latency"]) == ("m:1", None, 1.25)
+        assert (dead["model"], dead["error"], dead["latency"]) == (None, "NullValue", None)
+
+    def test_clocks_disagree(self, predictor: Predictor) -> None:
+        """A record from the future has waited no time."""
+        sent = datetime(2026, 1, 5, tzinfo=UTC)
+        row = {"value": good("a"), "timestamp": sent}
+        (result,) = answer(predictor, batch(row), "good", "bad", clock=lambda: 0.0).to_pylist()
+        assert result["latency"] == 0

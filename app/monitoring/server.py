@@ -1,0 +1,99 @@
+"""/metrics, /healthz and /readyz on the driver."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import make_wsgi_app
+
+from app.errors import MetricsPortUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from prometheus_client import CollectorRegistry
+
+    from app.monitoring.health import Health
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    """A thread for each request: a slow reader keeps nobody else waiting."""
+
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Bind, without asking a name server for the host's name."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port, *_ = self.socket.getsockname()
+        self.setup_environ()
+
+
+class Handler(WSGIRequestHandler):
+    """Requests are not logged; who sends nothing is not waited for."""
+
+    timeout = 10
+
+    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - the library's signature
+        """Keep silent."""
+
+
+@contextmanager
+def serving(
+    host: str, port: int, registry: CollectorRegistry, health: Health
+) -> Iterator[tuple[str, int]]:
+    """Serve while the context lasts; yield the address. Port 0: any that is free.
+
+    Raises:
+        MetricsPortUnusable: The address is taken, or not one of this machine.
+
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        server_class = type("Server", (Server,), {"address_family": family})
+        server = server_class(address, Handler)
+    except OSError as error:
+        raise MetricsPortUnusable(host, port, error.strerror or error) from None
+    server.set_app(application(registry, health))
+    thread = threading.Thread(target=server.serve_forever, name="metrics-server", daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[:2]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def application(registry: CollectorRegistry, health: Health) -> WSGIApplication:
+    """Return the WSGI application (PEP 3333)."""
+    metrics = make_wsgi_app(registry)
+    probes: dict[str, Callable[[], str | None]] = {
+        "/healthz": health.not_alive,
+        "/readyz": health.not_ready,
+    }
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            body: Iterable[bytes] = metrics(environ, start_response)
+            return body
+        if path in probes:
+            problem = probes[path]()
+            status = "503 Service Unavailable" if problem else "200 OK"
+            return _text(start_response, status, problem or "ok")
+        return _text(start_response, "404 Not Found", "there are /metrics, /healthz and /readyz")
+
+    return answer
+
+
+def _text(start_response: StartResponse, status: str, line: str) -> list[bytes]:
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+    return [f"{line}\n".encode()]

@@ -1,0 +1,61 @@
+"""Models are loaded before the first message."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from pyspark.errors import PySparkException
+
+from app.errors import ModelNotLoadable, ModelUnavailable
+from app.streaming.failure import translate
+from app.streaming.udfs import predictions
+from app.streaming.warmup import load_models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+    from app.inference.model import ModelSpec
+
+
+class TestLoadModels:
+    """Every worker has its models."""
+
+    def test_kept(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """What was loaded then answers the messages: nothing is loaded again."""
+        log = tmp_path / "loaded"
+        spec = model("Witness", options={"log": str(log)})
+        load_models(spark, [spec])
+        loaded = log.read_text().split()
+        assert str(os.getpid()) not in loaded
+        value = json.dumps({"text": "t", "lang": "en", "uuid": "1"}).encode()
+        frame = spark.createDataFrame([(value,)] * 4, "value binary").repartition(2)
+        rows = frame.transform(
+            predictions([spec], results="good", dead_letters="bad", max_result_bytes=10_000)
+        ).collect()
+        assert {str(json.loads(row.value)["answer"]["pid"]) for row in rows} <= set(loaded)
+        assert log.read_text().split() == loaded
+
+    @pytest.mark.parametrize(
+        ("adapter", "error"), [("Broken", ModelUnavailable), ("NoSuchModel", ModelNotLoadable)]
+    )
+    def test_does_not_work(
+        self,
+        spark: SparkSession,
+        model: Callable[..., ModelSpec],
+        adapter: str,
+        error: type[Exception],
+    ) -> None:
+        """A model that does not load, or does not answer its sample, is named."""
+        with pytest.raises(PySparkException) as caught:
+            load_models(spark, [model("Upper"), model(adapter)])
+        said = translate(caught.value, "checkpoint")
+        assert type(said) is error
+        assert f"{adapter.lower()}:1" in str(said)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+
+from app.monitoring.health import PULSE_LIMIT_S, Health
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return it."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time."""
+    return Clock()
+
+
+@pytest.fixture
+def health(clock: Clock) -> Health:
+    """A job that has just begun, and may take 300 s for a micro-batch."""
+    return Health(300, clock)
+
+
+class TestStart:
+    """A job that starts is alive, and not ready."""
+
+    def test_at_first(self, health: Health, clock: Clock) -> None:
+        """However long Spark and the models take."""
+        clock.now += 10_000
+        assert health.not_alive() is None
+        assert health.not_ready() == "starting: Spark and the models load"
+
+    def test_first_micro_batch(self, health: Health) -> None:
+        """It is not ready before a micro-batch is finished."""
+        health.beat()
+        assert health.not_alive() is None
+        assert health.not_ready() == "no micro-batch is finished yet"
+
+    def test_ready(self, health: Health) -> None:
+        """Then it is."""
+        health.beat()
+        health.progressed()
+        assert health.not_ready() is None
+
+
+class TestTrouble:
+    """What is wrong is said."""
+
+    @pytest.fixture(autouse=True)
+    def _running(self, health: Health) -> None:
+        health.beat()
+        health.progressed()
+
+    def test_no_progress(self, health: Health, clock: Clock) -> None:
+        """A micro-batch that does not end makes the job unready, not dead."""
+        clock.now += 301
+        health.beat()
+        assert health.not_alive() is None
+        assert health.not_ready() == "no micro-batch has finished for 301 s"
+        health.progressed()
+        assert health.not_ready() is None
+
+    def test_within_the_limit(self, health: Health, clock: Clock) -> None:
+        """One that takes as long as it may does not."""
+        clock.now += 300
+        health.beat()
+        assert health.not_ready() is None
+
+    def test_hangs(self, health: Health, clock: Clock) -> None:
+        """A main thread that is silent is dead, whatever progress was heard of."""
+        clock.now += PULSE_LIMIT_S + 1
+        health.progressed()
+        assert health.not_alive() == health.not_ready()
+        assert health.not_alive() == "the main thread has not seen its query for 61 s"
+        health.beat()
+        assert health.not_alive() is None
+
+    def test_ended(self, health: Health) -> None:
+        """A query that has ended is dead."""
+        health.ended()
+        assert health.not_alive() == health.not_ready() == "the query has ended"

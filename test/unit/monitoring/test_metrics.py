@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.errors import MessageError
+from app.inference.model import ModelSpec
+from app.monitoring.metrics import DURATION_BUCKETS, Histogram, JobMetrics
+from app.monitoring.progress import LATENCY_BUCKETS, Latencies, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SPECS = [
+    ModelSpec(name=name, version="1.2", adapter="m:M", sample="s", result="r")
+    for name in ("ner-en", "ner-fr")
+]
+
+
+@pytest.fixture
+def metrics() -> JobMetrics:
+    """The metrics of a job with two models, at the time 5000."""
+    return JobMetrics("group", SPECS, lambda: True, lambda: 5000.0)
+
+
+@pytest.fixture
+def sample(metrics: JobMetrics) -> Callable[..., float | None]:
+    """Return the value of a series, as a scrape would find it."""
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    return lambda name, **labels: registry.get_sample_value(name, labels)
+
+
+class TestCounts:
+    """Messages and outcomes are summed up over the micro-batches."""
+
+    def test_sums(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
+        """By model and version, and dead letters by error class too."""
+        for _ in range(2):
+            metrics.record(
+                Progress(
+                    0,
+                    messages=10,
+                    outcomes={
+                        ("ner-en:1.2", None): 6,
+                        ("ner-en:1.2", "PredictionFailed"): 3,
+                        (None, "NoModel"): 1,
+                    },
+                )
+            )
+        assert sample("tidemill_messages_total") == 20
+        assert sample("tidemill_results_total", model="ner-en", version="1.2") == 12
+        failed = {"error": "PredictionFailed", "model": "ner-en", "version": "1.2"}
+        assert sample("tidemill_dead_letters_total", **failed) == 6
+        unrouted = {"error": "NoModel", "model": "", "version": ""}
+        assert sample("tidemill_dead_letters_total", **unrouted) == 2
+
+    def test_there_from_the_start(self, sample: Callable[..., float | None]) -> None:
+        """Series begin at 0 where they are known: a rate misses what a series begins with."""
+        assert sample("tidemill_results_total", model="ner-fr", version="1.2") == 0
+        for error in MessageError.__subclasses__():
+            labels = {"error": error.__name__, "model": "", "version": ""}
+            assert sample("tidemill_dead_letters_total", **labels) == 0
+
+
+class TestTimes:
+    """Durations and latencies."""
+
+    def test_durations(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
+        """Each stage has a histogram."""
+        metrics.record(Progress(0, durations={"addBatch": 0.3, "walCommit": 0.01}))
+        metrics.record(Progress(1, durations={"addBatch": 7.0}))
+        name = "tidemill_batch_duration_seconds"
+        assert sample(f"{name}_bucket", stage="addBatch", le="0.5") == 1
+        assert sample(f"{name}_bucket", stage="addBatch", le="+Inf") == 2
+        assert sample(f"{name}_sum", stage="addBatch") == 7.3
+        assert sample(f"{name}_count", stage="walCommit") == 1
+
+    def test_latencies(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
+        """Latencies add up; quantiles are of the last micro-batch that had messages."""
+        counts = tuple(int(bound >= 1) for bound in LATENCY_BUCKETS)
+        metrics.record(Progress(0, latencies=Latencies(2, 1.4, counts, (0.7, 0.8, 0.9))))
+        metrics.record(Progress(1, latencies=Latencies(1, 0.6, counts, (0.6, 0.61, 0.62))))
+        metrics.record(Progress(2))
+        assert sample("tidemill_latency_seconds_bucket", le="1.0") == 2
+        assert sample("tidemill_latency_seconds_bucket", le="+Inf") == 3
+        assert sample("tidemill_latency_seconds_sum") == 2.0
+        assert sample("tidemill_batch_latency_seconds", quantile="0.95") == 0.61
+
+
+class TestNow:
+    """What holds at this moment."""
+
+    def test_progress(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
+        """Rates and the time of the last progress."""
+        assert sample("tidemill_last_progress_timestamp_seconds") is None
+        metrics.record(Progress(0, arriving=5.0, processed=9.0))
+        assert sample("tidemill_last_progress_timestamp_seconds") == 5000
+        assert sample("tidemill_input_rows_per_second") == 5
+        assert sample("tidemill_processed_rows_per_second") == 9
+
+    def test_idle(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
+        """Having nothing to do is progress too, at no rate."""
+        metrics.record(Progress(0, arriving=5.0, processed=9.0))
+        metrics.idle()
+        assert sample("tidemill_last_progress_timestamp_seconds") == 5000
+        assert sample("tidemill_processed_rows_per_second") == 0
+
+    def test_lag(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
+        """Lag is as last seen; where it is not known there is none."""
+        metrics.set_lag({("in", 0): 7, ("in", 10): 0})
+        assert sample("tidemill_lag_messages", topic="in", partition="0") == 7
+        assert sample("tidemill_lag_messages", topic="in", partition="10") == 0
+        metrics.set_lag({})
+        assert sample("tidemill_lag_messages", topic="in", partition="0") is None
+
+    def test_models(self, sample: Callable[..., float | None]) -> None:
+        """The models that the job has, and whether it is ready."""
+        assert sample("tidemill_model_info", model="ner-en", version="1.2") == 1
+        assert sample("tidemill_ready") == 1
+
+
+class TestExposition:
+    """What Prometheus reads."""
+
+    def test_parses(self, metrics: JobMetrics) -> None:
+        """Every name has the prefix, a help and one type, in the text format."""
+        metrics.record(Progress(0, 1, durations={"addBatch": 1.0}))
+        registry = CollectorRegistry()
+        registry.register(metrics)
+        families = list(text_string_to_metric_families(generate_latest(registry).decode()))
+        assert len({family.name for family in families}) == len(families)
+        for family in families:
+            assert family.name.startswith("tidemill_")
+            assert family.documentation
+            assert family.type != "unknown"
+
+
+class TestHistogram:
+    """Counts by bound."""
+
+    @given(st.lists(st.floats(0, 5000)))
+    def test_observed(self, values: list[float]) -> None:
+        """Each bucket holds the values up to its bound; the last holds all."""
+        histogram = Histogram(DURATION_BUCKETS)
+        for value in values:
+            histogram.observe(value)
+        for (bound, count), limit in zip(
+            histogram.buckets(), [*DURATION_BUCKETS, float("inf")], strict=True
+        ):
+            assert float(bound) == limit
+            assert count == sum(value <= limit for value in values)

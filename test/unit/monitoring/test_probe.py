@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from app.errors import NoFixedMetricsPort, ProbeUnanswered
+from app.monitoring import probe
+from app.monitoring.health import Health
+from app.monitoring.probe import ask
+from app.monitoring.server import serving
+from app.settings import MonitoringSettings
+
+
+class TestAsk:
+    """A probe asks the job's own server."""
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])  # noqa: S104
+    def test_answers(self, host: str) -> None:
+        """Wherever that listens."""
+        health = Health(300)
+        with serving(host, 0, CollectorRegistry(), health) as (_, port):
+            settings = MonitoringSettings(metrics_host=host, metrics_port=port)
+            assert ask(settings, "/healthz") == (True, "ok")
+            assert ask(settings, "/readyz") == (False, "starting: Spark and the models load")
+
+    def test_nothing_there(self) -> None:
+        """A job that does not run is named by where it should be."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+            with pytest.raises(ProbeUnanswered, match=f"{port}.*refused"):
+                ask(MonitoringSettings(metrics_port=port), "/healthz")
+
+    def test_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that hangs is not waited for."""
+        monkeypatch.setattr(probe, "TIMEOUT_S", 0.2)
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            with pytest.raises(ProbeUnanswered, match="timed out"):
+                ask(MonitoringSettings(metrics_port=silent.getsockname()[1]), "/healthz")
+
+    @pytest.mark.parametrize("port", [None, 0])
+    def test_no_port(self, port: int | None) -> None:
+        """Without a fixed port there is nothing to ask."""
+        with pytest.raises(NoFixedMetricsPort, match=r"monitoring\.metrics_port"):
+            ask(MonitoringSettings(metrics_port=port), "/healthz")

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.errors import ConfigurationError, MetricsPortUnusable
+from app.monitoring.health import Health
+from app.monitoring.metrics import JobMetrics
+from app.monitoring.server import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def health() -> Health:
+    """A job that has just begun."""
+    return Health(300)
+
+
+@pytest.fixture
+def registry(health: Health) -> CollectorRegistry:
+    """The metrics of that job."""
+    registry = CollectorRegistry()
+    registry.register(JobMetrics("group", [], lambda: health.not_ready() is None))
+    return registry
+
+
+@pytest.fixture
+def url(registry: CollectorRegistry, health: Health) -> Iterator[str]:
+    """A server on any free port."""
+    with serving("127.0.0.1", 0, registry, health) as (host, port):
+        yield f"http://{host}:{port}"
+
+
+class TestProbes:
+    """What Kubernetes and people ask."""
+
+    def test_starting(self, url: str) -> None:
+        """A job that starts is alive and not ready, and says why."""
+        assert requests.get(f"{url}/healthz", timeout=5).text == "ok\n"
+        answer = requests.get(f"{url}/readyz", timeout=5)
+        assert (answer.status_code, answer.text) == (503, "starting: Spark and the models load\n")
+
+    def test_ready(self, url: str, health: Health) -> None:
+        """One that works is ready."""
+        health.beat()
+        health.progressed()
+        answer = requests.get(f"{url}/readyz", timeout=5)
+        assert (answer.status_code, answer.text) == (200, "ok\n")
+
+    def test_ended(self, url: str, health: Health) -> None:
+        """One that has ended is not alive."""
+        health.ended()
+        answer = requests.get(f"{url}/healthz", timeout=5)
+        assert (answer.status_code, answer.text) == (503, "the query has ended\n")
+
+    def test_elsewhere(self, url: str) -> None:
+        """Another path says what there is."""
+        answer = requests.get(f"{url}/", timeout=5)
+        assert answer.status_code == 404
+        assert "/metrics" in answer.text
+
+
+class TestMetrics:
+    """What Prometheus scrapes."""
+
+    def test_text(self, url: str) -> None:
+        """The text format, as its own parser reads it."""
+        answer = requests.get(f"{url}/metrics", timeout=5)
+        families = {family.name for family in text_string_to_metric_families(answer.text)}
+        assert {"tidemill_info", "tidemill_messages", "tidemill_ready"} <= families
+
+    def test_open_metrics(self, url: str) -> None:
+        """Who asks for OpenMetrics gets that."""
+        wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        answer = requests.get(f"{url}/metrics", headers=wanted, timeout=5)
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+        assert answer.text.endswith("# EOF\n")
+
+
+class TestAddress:
+    """Where it listens."""
+
+    def test_taken(self, registry: CollectorRegistry, health: Health) -> None:
+        """A port that is taken is a wrong configuration, named with what to do."""
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            with (
+                pytest.raises(
+                    MetricsPortUnusable, match=rf"127\.0\.0\.1:{port}.*in use.*metrics_port"
+                ),
+                serving("127.0.0.1", port, registry, health),
+            ):
+                pass
+        assert issubclass(MetricsPortUnusable, ConfigurationError)
+
+    def test_unknown_host(self, registry: CollectorRegistry, health: Health) -> None:
+        """So is a host that is not this machine."""
+        with (
+            pytest.raises(MetricsPortUnusable, match=r"nowhere\.invalid"),
+            serving("nowhere.invalid", 0, registry, health),
+        ):
+            pass
+
+    def test_again(self, registry: CollectorRegistry, health: Health) -> None:
+        """A port that was closed is free at once."""
+        with serving("127.0.0.1", 0, registry, health) as (_, port):
+            requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+        with serving("127.0.0.1", port, registry, health) as (_, again):
+            assert again == port
+
+    def test_a_silent_client(self, url: str) -> None:
+        """Who connects and says nothing keeps nobody else waiting."""
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))):
+            assert requests.get(f"{url}/healthz", timeout=2).ok

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from app.settings import Settings
+
+    Load = Callable[..., Settings]
+
+CANARY = "canary-9c2e"
+
+
+class TestDefaults:
+    """Without a word the job is watched from its own machine only."""
+
+    def test_loopback(self, load: Load) -> None:
+        """Metrics and probes listen on loopback; nothing is pushed."""
+        monitoring = load().monitoring
+        assert (monitoring.metrics_host, monitoring.metrics_port) == ("127.0.0.1", 9095)
+        assert monitoring.pushgateway_url is None
+        assert monitoring.instance
+
+    def test_off(self, load: Load) -> None:
+        """Null turns the port off."""
+        assert load(monitoring={"metrics_port": None}).monitoring.metrics_port is None
+
+
+class TestPushgateway:
+    """How to reach a gateway."""
+
+    @pytest.mark.parametrize(
+        "url", ["pushgateway:9091", "ftp://host", "http://", "http:///metrics", ""]
+    )
+    def test_no_url(self, load: Load, url: str) -> None:
+        """What is no URL is refused, with an example."""
+        with pytest.raises(InvalidSettings, match=r"such as http://pushgateway:9091"):
+            load(monitoring={"pushgateway_url": url})
+
+    def test_password_in_the_url(self, load: Load) -> None:
+        """A URL is for all to see: a password in it is refused, and not repeated."""
+        with pytest.raises(InvalidSettings, match="pushgateway_username") as caught:
+            load(monitoring={"pushgateway_url": f"http://user:{CANARY}@host:9091"})
+        assert CANARY not in str(caught.value)
+
+    def test_password(self, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A password comes from the environment or a file, not from YAML."""
+        user = {"pushgateway_username": "u"}
+        with pytest.raises(InvalidSettings, match="pushgateway_password is a secret") as caught:
+            load(monitoring={**user, "pushgateway_password": CANARY})
+        assert CANARY not in str(caught.value)
+        (tmp_path / "secret").write_text(f"{CANARY}\n")
+        file = {"pushgateway_password_file": str(tmp_path / "secret")}
+        loaded = load(monitoring={**user, **file}).monitoring
+        assert CANARY not in repr(loaded)
+        assert loaded.pushgateway_password is not None
+        assert loaded.pushgateway_password.get_secret_value() == CANARY
+        monkeypatch.setenv("TIDEMILL__MONITORING__PUSHGATEWAY_PASSWORD", CANARY)
+        assert load(monitoring=user).monitoring.pushgateway_password
+
+    def test_half(self, load: Load) -> None:
+        """A user without a password is refused."""
+        with pytest.raises(InvalidSettings, match="go together"):
+            load(monitoring={"pushgateway_username": "u"})
+
+    @pytest.mark.parametrize("name", ["pushgateway_ca_file", "pushgateway_keystore_file"])
+    def test_missing_file(self, load: Load, name: str) -> None:
+        """A file that is not there is named."""
+        with pytest.raises(InvalidSettings, match=rf"{name}: there is no file nowhere\.pem"):
+            load(monitoring={name: "nowhere.pem"})
