@@ -1,4 +1,4 @@
-"""One section of settings for two clients: Java's (Spark) and kafka-python's."""
+"""One section of settings for three clients: Java's (Spark), kafka-python's and librdkafka's."""
 
 from __future__ import annotations
 
@@ -74,6 +74,29 @@ def python_options(kafka: KafkaSettings) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
+def librdkafka_options(kafka: KafkaSettings) -> dict[str, Any]:
+    """Return the connection as librdkafka names it, for confluent-kafka's clients.
+
+    With OAuth the client asks for tokens when it is polled or flushed.
+    """
+    options: dict[str, Any] = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "security.protocol": kafka.security_protocol,
+        "sasl.mechanism": kafka.sasl_mechanism,
+        "sasl.username": kafka.sasl_username,
+        "sasl.password": _reveal(kafka.sasl_password),
+        "ssl.ca.location": _path(kafka.ssl_ca_file),
+        "ssl.certificate.location": _path(kafka.ssl_keystore_file),
+        "ssl.key.location": _path(kafka.ssl_keystore_file),
+        "ssl.key.password": _reveal(kafka.ssl_key_password),
+    }
+    if kafka.sasl_mechanism == "OAUTHBEARER":
+        credentials = ClientCredentials(kafka)
+        # librdkafka keeps the token itself, and asks again at 80% of its life.
+        options["oauth_cb"] = lambda _: credentials.fetch(time.time())
+    return {name: value for name, value in options.items() if value}
+
+
 class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc] # kafka-python has no types
     """Fetch OAuth 2.0 access tokens by the client-credentials grant (RFC 6749, section 4.4)."""
 
@@ -94,26 +117,36 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc] # kafka-py
         """
         with self._lock:
             if self._clock() >= self._renew_at:
-                response = requests.post(
-                    str(self._kafka.oauth_token_url),
-                    data={"grant_type": "client_credentials", "scope": self._kafka.oauth_scope},
-                    # As bytes: text would be sent as Latin-1, Java's client sends UTF-8.
-                    auth=HTTPBasicAuth(
-                        (self._kafka.oauth_client_id or "").encode(),
-                        (_reveal(self._kafka.oauth_client_secret) or "").encode(),
-                    ),
-                    timeout=10,
-                )
-                response.raise_for_status()
-                answer = response.json()
-                if not isinstance(answer, dict) or not answer.get("access_token"):
-                    raise requests.RequestException(
-                        f"{self._kafka.oauth_token_url} answered without an access_token"
-                    )
-                self._token = str(answer["access_token"])
+                now = self._clock()
+                self._token, expiry = self.fetch(now)
                 # Renewed at 80% of its life, as Java's client does.
-                self._renew_at = self._clock() + 0.8 * float(answer.get("expires_in", 60))
+                self._renew_at = now + 0.8 * (expiry - now)
             return self._token
+
+    def fetch(self, now: float) -> tuple[str, float]:
+        """Return a new token and when it expires, in seconds on the clock that `now` is of.
+
+        Raises:
+            requests.RequestException: The endpoint does not answer, or refuses.
+
+        """
+        response = requests.post(
+            str(self._kafka.oauth_token_url),
+            data={"grant_type": "client_credentials", "scope": self._kafka.oauth_scope},
+            # As bytes: text would be sent as Latin-1, Java's client sends UTF-8.
+            auth=HTTPBasicAuth(
+                (self._kafka.oauth_client_id or "").encode(),
+                (_reveal(self._kafka.oauth_client_secret) or "").encode(),
+            ),
+            timeout=10,
+        )
+        response.raise_for_status()
+        answer = response.json()
+        if not isinstance(answer, dict) or not answer.get("access_token"):
+            raise requests.RequestException(
+                f"{self._kafka.oauth_token_url} answered without an access_token"
+            )
+        return str(answer["access_token"]), now + float(answer.get("expires_in", 60))
 
 
 def _jaas(kafka: KafkaSettings) -> str:

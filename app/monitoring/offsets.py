@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,10 +12,10 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError
 from kafka.structs import OffsetAndMetadata
 
-from app.monitoring.clients import connect
+from app.monitoring.clients import connect, coordinated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from app.monitoring.progress import Offsets, Progress
     from app.settings import KafkaSettings
@@ -133,14 +134,7 @@ class GroupCommitter:
         try:
             if self._admin is None:
                 self._admin = connect(KafkaAdminClient, self._kafka)
-            answers = self._admin.alter_group_offsets(
-                self._group_id,
-                {
-                    TopicPartition(topic, partition): OffsetAndMetadata(offset, "", -1)
-                    for (topic, partition), offset in offsets.items()
-                },
-            )
-            _raise_refusals(answers)
+            coordinated(partial(_commit, self._admin, self._group_id, offsets))
         except BaseException:
             self.close()
             raise
@@ -152,7 +146,11 @@ class GroupCommitter:
             admin.close()
 
 
-def _raise_refusals(answers: Mapping[TopicPartition, type[KafkaError]]) -> None:
+def _commit(admin: KafkaAdminClient, group_id: str, offsets: Offsets) -> None:
+    answers = admin.alter_group_offsets(
+        group_id,
+        {TopicPartition(*at): OffsetAndMetadata(offset, "", -1) for at, offset in offsets.items()},
+    )
     for at, answer in answers.items():
         if answer not in {NoError, UnknownTopicOrPartitionError}:
             raise answer(f"{at.topic}/{at.partition}")

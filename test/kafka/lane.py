@@ -124,15 +124,16 @@ class Lane:
             "STREAM__DEAD_LETTER_TOPIC": self.dead,
             "STREAM__GROUP_ID": self.source,
             "STREAM__CHECKPOINT_LOCATION": str(self.folder / "checkpoint"),
+            "MONITORING__METRICS_PORT": "0",
             "MODELS": str(models),
             "SPARK": json.dumps(QUICK_SPARK),
             **settings,
         }
         return {f"TIDEMILL__{name}": value for name, value in named.items()}
 
-    def program(self, environment: dict[str, str], command: str = "stream") -> Program:
-        """Start a command."""
-        return Program(self.folder, environment, command)
+    def program(self, environment: dict[str, str], *command: str) -> Program:
+        """Start a command; without one the job."""
+        return Program(self.folder, environment, *(command or ("stream",)))
 
     def committed(self) -> tuple[int, int]:
         """Return the group's offsets and its lag, summed, as Kafka's own tool sees them."""

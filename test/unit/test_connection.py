@@ -6,7 +6,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.connection import ClientCredentials, java_options, python_options
+from app.connection import (
+    ClientCredentials,
+    java_options,
+    librdkafka_options,
+    python_options,
+)
 from app.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -55,9 +60,16 @@ class TestPlaintext:
             "security_protocol": "PLAINTEXT",
         }
 
+    def test_librdkafka(self) -> None:
+        """Librdkafka splits the list itself."""
+        assert librdkafka_options(self.KAFKA) == {
+            "bootstrap.servers": "a:1, b:2",
+            "security.protocol": "PLAINTEXT",
+        }
+
 
 class TestTls:
-    """PEM files serve both clients."""
+    """PEM files serve all clients."""
 
     def test_java(self, pem: Path) -> None:
         """The one file is both key and certificates."""
@@ -94,11 +106,29 @@ class TestTls:
             "ssl_password": "k3y",
         }
 
+    def test_librdkafka(self, pem: Path) -> None:
+        """And for librdkafka."""
+        kafka = KafkaSettings(
+            security_protocol="SSL",
+            ssl_ca_file=pem,
+            ssl_keystore_file=pem,
+            ssl_key_password="k3y",
+        )
+        assert librdkafka_options(kafka) == {
+            "bootstrap.servers": "localhost:9092",
+            "security.protocol": "SSL",
+            "ssl.ca.location": str(pem),
+            "ssl.certificate.location": str(pem),
+            "ssl.key.location": str(pem),
+            "ssl.key.password": "k3y",
+        }
+
     def test_system_authorities(self) -> None:
         """Without files the system's authorities are trusted and no client is named."""
         kafka = KafkaSettings(security_protocol="SSL")
         assert set(java_options(kafka)) == {"bootstrap.servers", "security.protocol"}
         assert set(python_options(kafka)) == {"bootstrap_servers", "security_protocol"}
+        assert set(librdkafka_options(kafka)) == {"bootstrap.servers", "security.protocol"}
 
 
 class TestPasswords:
@@ -129,6 +159,17 @@ class TestPasswords:
             "sasl_plain_password": "pw",
         }
 
+    @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+    def test_librdkafka(self, mechanism: str) -> None:
+        """Librdkafka takes them as options of their own."""
+        assert librdkafka_options(sasl(mechanism, sasl_username="me", sasl_password="pw")) == {
+            "bootstrap.servers": "k:1",
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": mechanism,
+            "sasl.username": "me",
+            "sasl.password": "pw",
+        }
+
 
 class TestOAuth:
     """Client credentials, fetched by each client itself."""
@@ -156,6 +197,16 @@ class TestOAuth:
             "bootstrap_servers": ["k:1"],
             "security_protocol": "SASL_SSL",
             "sasl_mechanism": "OAUTHBEARER",
+        }
+
+    def test_librdkafka(self) -> None:
+        """Librdkafka gets what fetches tokens, and no credentials."""
+        options = librdkafka_options(oauth())
+        assert callable(options.pop("oauth_cb"))
+        assert options == {
+            "bootstrap.servers": "k:1",
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "OAUTHBEARER",
         }
 
 

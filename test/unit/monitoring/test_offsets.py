@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from structlog.testing import CapturingLogger
 
 from app.monitoring import offsets
 from app.monitoring.offsets import GroupCommitter, KafkaOffsetsReporter
+from app.monitoring.progress import Progress
 from app.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 PATIENCE = 5
 
 
-def report(offset: int, partition: int = 0, batch: int = 0) -> str:
-    """Return a progress report that ends at an offset."""
-    source = {"description": "KafkaV2[Subscribe[t]]", "endOffset": {"t": {str(partition): offset}}}
-    return json.dumps({"batchId": batch, "sources": [source]})
+def report(*offsets: int, batch: int = 0) -> Progress:
+    """Return the progress of a micro-batch that ends at an offset in each partition."""
+    return Progress(batch, offsets={("t", number): offset for number, offset in enumerate(offsets)})
 
 
 class Broker:
@@ -96,25 +95,52 @@ class TestCommit:
         assert broker.commits == [{("t", 0): 42}]
 
     def test_newest(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
-        """What is recorded during a commit is committed in one, the newest of each partition."""
+        """Of what is recorded during a commit only the newest is committed: it names them all."""
         broker.open.clear()
         reporter = start()
         reporter.record(report(1))
         assert broker.entered.acquire(timeout=PATIENCE)
         for offset in (2, 3, 4):
-            reporter.record(report(offset))
-        reporter.record(report(9, partition=1))
+            reporter.record(report(offset, 9))
         broker.open.set()
         assert broker.done.acquire(timeout=PATIENCE)
         assert broker.done.acquire(timeout=PATIENCE)
         assert broker.commits == [{("t", 0): 1}, {("t", 0): 4, ("t", 1): 9}]
 
+    def test_partition_that_is_gone(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
+    ) -> None:
+        """What the newest report names no more is not committed any more."""
+        broker.open.clear()
+        reporter = start()
+        reporter.record(report(1, 1))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        reporter.record(report(2, 2))
+        reporter.record(report(3))
+        broker.open.set()
+        reporter.close(PATIENCE)
+        assert broker.commits == [{("t", 0): 1, ("t", 1): 1}, {("t", 0): 3}]
+
     def test_nothing_new(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
         """A report without offsets commits nothing."""
         reporter = start()
-        reporter.record(json.dumps({"batchId": 0, "sources": []}))
+        reporter.record(Progress(0))
         reporter.close()
         assert broker.attempts == 0
+
+    def test_no_offsets_after_some(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
+    ) -> None:
+        """Such a report does not take away what is pending."""
+        broker.open.clear()
+        reporter = start()
+        reporter.record(report(1))
+        assert broker.entered.acquire(timeout=PATIENCE)
+        reporter.record(report(2, batch=1))
+        reporter.record(Progress(2))
+        broker.open.set()
+        reporter.close(PATIENCE)
+        assert broker.commits == [{("t", 0): 1}, {("t", 0): 2}]
 
     def test_never_blocks(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
         """Recording returns at once while a commit hangs."""
@@ -127,6 +153,45 @@ class TestCommit:
             reporter.record(report(offset))
         assert time.monotonic() - began < 1
         assert broker.attempts == 1
+
+
+class TestRepeated:
+    """Kafka forgets the offsets of a group that is silent for too long."""
+
+    def test_idle(
+        self,
+        broker: Broker,
+        start: Callable[[], KafkaOffsetsReporter],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Where nothing new comes, the newest is committed again after a while, and again."""
+        monkeypatch.setattr(offsets, "REPEAT_AFTER", 0.01)
+        start().record(report(7))
+        for _ in range(3):
+            assert broker.done.acquire(timeout=PATIENCE)
+        assert broker.commits[:3] == [{("t", 0): 7}] * 3
+
+    def test_nothing_known(
+        self,
+        broker: Broker,
+        start: Callable[[], KafkaOffsetsReporter],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Where nothing was ever finished there is nothing to repeat."""
+        monkeypatch.setattr(offsets, "REPEAT_AFTER", 0.01)
+        start()
+        time.sleep(0.1)
+        assert broker.attempts == 0
+
+    def test_not_at_the_end(
+        self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
+    ) -> None:
+        """Closing repeats nothing."""
+        reporter = start()
+        reporter.record(report(7))
+        assert broker.done.acquire(timeout=PATIENCE)
+        reporter.close(PATIENCE)
+        assert broker.commits == [{("t", 0): 7}]
 
 
 class TestLate:
@@ -339,14 +404,13 @@ class TestOutage:
     def test_newer_offsets(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
     ) -> None:
-        """What comes during the outage replaces what failed; other partitions stay pending."""
+        """What comes during the outage replaces what failed."""
         broker.open.clear()
         broker.failures = [OSError("reset")]
         reporter = start()
         reporter.record(report(1))
         assert broker.entered.acquire(timeout=PATIENCE)
-        reporter.record(report(5))
-        reporter.record(report(6, partition=1))
+        reporter.record(report(5, 6))
         broker.open.set()
         assert broker.done.acquire(timeout=PATIENCE)
         assert broker.commits == [{("t", 0): 5, ("t", 1): 6}]

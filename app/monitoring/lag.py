@@ -1,0 +1,115 @@
+"""Ask Kafka how far the job's consumer group is."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import KafkaException
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import GroupIdNotFoundError, KafkaError
+
+from app.monitoring.ages import AgeReader
+from app.monitoring.clients import connect, coordinated
+from app.monitoring.snapshot import PartitionLag, Snapshot
+from app.reach import reaching
+
+if TYPE_CHECKING:
+    from app.settings import KafkaSettings, StreamSettings
+
+
+class LagReader:
+    """Read the group's lag on a connection that is kept, and made anew after an error."""
+
+    def __init__(self, kafka: KafkaSettings, stream: StreamSettings) -> None:
+        """Keep what is needed to ask; nothing is sent before the first look."""
+        self._kafka = kafka
+        self._stream = stream
+        self._admin: KafkaAdminClient | None = None
+        self._ages: AgeReader | None = None
+
+    def look(self, now: float, *, ages: bool) -> Snapshot:
+        """Return how far the group is in each partition that the input topics have by now.
+
+        `now` is in seconds since the epoch. With `ages` a record is fetched of each partition
+        that lags, which takes 3 s at most.
+
+        Raises:
+            AccessRefused: The broker refuses the credentials.
+            BrokerUnreachable: It does not answer.
+
+        """
+        try:
+            with reaching(self._kafka):
+                lags = self._lags()
+                return Snapshot(now, tuple(self._aged(lags, now) if ages else lags))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        clients = self._admin, self._ages
+        self._admin = self._ages = None
+        for client in clients:
+            if client is not None:
+                with suppress(KafkaError, OSError):
+                    client.close()
+
+    def _lags(self) -> list[PartitionLag]:
+        if self._admin is None:
+            self._admin = connect(KafkaAdminClient, self._kafka)
+        admin = self._admin
+        names = None if self._stream.input_pattern else list(self._stream.input_topics)
+        partitions = sorted(
+            TopicPartition(topic["name"], partition["partition_index"])
+            for topic in admin.describe_topics(names)
+            if self._is_input(topic)
+            for partition in topic["partitions"]
+        )
+        # In this order, so that a running job is never seen beyond the end.
+        committed = self._committed(admin)
+        begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+        ends = admin.list_partition_offsets(
+            dict.fromkeys(partitions, OffsetSpec.LATEST), self._kafka.isolation_level
+        )
+        return [
+            PartitionLag(
+                at.topic, at.partition, begins[at].offset, ends[at].offset, committed.get(at)
+            )
+            for at in partitions
+        ]
+
+    def _is_input(self, topic: dict[str, Any]) -> bool:
+        if topic["error_code"]:  # not there, or not ours to see
+            return False
+        pattern = self._stream.input_pattern
+        return pattern is None or (
+            # Kafka's own topics match no pattern, for Spark neither.
+            not topic["is_internal"] and re.fullmatch(pattern, topic["name"]) is not None
+        )
+
+    def _committed(self, admin: KafkaAdminClient) -> dict[TopicPartition, int]:
+        group = self._stream.group_id
+        try:
+            offsets = coordinated(lambda: admin.list_group_offsets(group)[group])
+        except GroupIdNotFoundError:
+            return {}
+        return {at: told.offset for at, told in offsets.items() if told.offset >= 0}
+
+    def _aged(self, lags: list[PartitionLag], now: float) -> list[PartitionLag]:
+        oldest = {(p.topic, p.partition): p.oldest for p in lags if p.lag}
+        sent: dict[tuple[str, int], float] = {}
+        if oldest:
+            with suppress(KafkaException):  # a lag without its ages is better than none
+                self._ages = self._ages or AgeReader(self._kafka, self._stream.group_id)
+                sent = self._ages.timestamps(oldest)
+        return [
+            replace(p, age=max(0.0, now - sent[at]))
+            if (at := (p.topic, p.partition)) in sent
+            else p
+            for p in lags
+        ]

@@ -1,0 +1,112 @@
+"""Look at the lag again and again, and show what was seen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+
+from app.errors import BrokerUnreachable
+from app.screen.lag import lag_document, lag_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from app.monitoring.snapshot import Snapshot
+
+# Seconds that the rates of a watch are taken over.
+WINDOW_S = 60.0
+# Lines on a screen that are no partitions: title, head, total, borders, caption.
+FRAME = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The newest snapshot, one to compare it with, and why there is no newer one."""
+
+    now: Snapshot
+    then: Snapshot | None = None
+    trouble: str | None = None
+
+
+def looks(
+    look: Callable[[], Snapshot], every: float, pause: Callable[[float], None] = time.sleep
+) -> Iterator[Look]:
+    """Yield what is seen every so many seconds, with the oldest snapshot of the last minute.
+
+    Where the broker goes away the last snapshot is yielded again, with the reason.
+
+    Raises:
+        TidemillError: The first look failed, or the broker refuses.
+
+    """
+    seen = deque([look()])
+    yield Look(seen[0])
+    while True:
+        pause(every)
+        try:
+            seen.append(look())
+        except BrokerUnreachable as error:
+            yield Look(seen[-1], seen[0], str(error))
+            continue
+        while len(seen) > 2 and seen[-1].time - seen[0].time > WINDOW_S:  # noqa: PLR2004 - a pair
+            seen.popleft()
+        yield Look(seen[-1], seen[0])
+
+
+def once(
+    console: Console,
+    group: str,
+    look: Callable[[], Snapshot],
+    *,
+    every: float,
+    as_json: bool,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Look twice, so that there are rates, and show the second look."""
+    with nullcontext() if as_json else console.status(f"Looking twice, {every:g} s apart …"):
+        then = look()
+        pause(every)
+        seen = Look(look(), then)
+    if as_json:
+        _print_json(console, group, seen)
+    else:
+        console.print(lag_table(group, seen.now, seen.then))
+
+
+def watch(
+    console: Console,
+    group: str,
+    look: Callable[[], Snapshot],
+    *,
+    every: float,
+    as_json: bool,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Show each look until Ctrl-C: as a table, in a terminal over the last, or a line of JSON."""
+    live = console.is_terminal and not as_json
+    with (
+        suppress(KeyboardInterrupt),  # that is how a watch ends
+        Live(console=console, auto_refresh=False) if live else nullcontext() as drawn,
+    ):
+        for seen in looks(look, every, pause):
+            if as_json:
+                _print_json(console, group, seen)
+                continue
+            most = max(1, console.height - FRAME) if live else None
+            table = lag_table(group, seen.now, seen.then, trouble=seen.trouble, most=most)
+            if drawn:
+                drawn.update(table, refresh=True)
+            else:
+                console.print(table)
+
+
+def _print_json(console: Console, group: str, seen: Look) -> None:
+    console.out(json.dumps(lag_document(group, seen.now, seen.then, trouble=seen.trouble)))

@@ -1,0 +1,30 @@
+"""Numbers as a person reads them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+UNKNOWN: Final = "-"
+# Each with how many of the next smaller unit it holds.
+_UNITS: Final = (("d", 86_400, "h", 3600), ("h", 3600, "min", 60))
+_MINUTE: Final = 60
+_FEW: Final = 10
+
+
+def duration(seconds: float | None) -> str:
+    """Write seconds as `0.4 s`, `12 s`, `4 min`, `3 h 20 min`, `2 d 5 h`."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < _FEW:
+        return f"{seconds:.1f} s"
+    for unit, size, smaller, part in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size):,} {unit} {int(seconds % size // part)} {smaller}"
+    return f"{seconds:.0f} s" if seconds < _MINUTE else f"{int(seconds // _MINUTE)} min"
+
+
+def per_second(rate: float | None) -> str:
+    """Write a rate: one decimal where it is small."""
+    if rate is None:
+        return UNKNOWN
+    return f"{rate:.1f}" if 0 < rate < _FEW else f"{rate:,.0f}"

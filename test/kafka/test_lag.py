@@ -1,0 +1,277 @@
+"""`tidemill lag` agrees with Kafka's own tool, and with what was sent and answered."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from confluent_kafka import Producer
+from kafka import KafkaAdminClient, TopicPartition
+from lane import message
+from records import produce
+
+from app.monitoring.lag import LagReader
+from app.monitoring.offsets import GroupCommitter
+from app.settings import KafkaSettings, StreamSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lane import Lane
+    from program import Program
+
+    from app.monitoring.snapshot import PartitionLag
+    from deploy.local.broker import Broker
+
+HOUR = 3600
+
+
+@pytest.fixture
+def kafka(broker: Broker) -> KafkaSettings:
+    """The broker, as the settings have it."""
+    return KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+
+
+@pytest.fixture
+def admin(broker: Broker) -> Iterator[KafkaAdminClient]:
+    """What changes topics."""
+    with closing(KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)) as client:
+        yield client
+
+
+@pytest.fixture
+def commit(kafka: KafkaSettings) -> Callable[..., None]:
+    """Commit offsets: `commit(group, {(topic, partition): offset})`."""
+
+    def commit_to(group: str, offsets: dict[tuple[str, int], int]) -> None:
+        with closing(GroupCommitter(kafka, group)) as committer:
+            committer(offsets)
+
+    return commit_to
+
+
+@pytest.fixture
+def look(kafka: KafkaSettings) -> Iterator[Callable[..., list[PartitionLag]]]:
+    """Look at a group, by the same reader: `look(input_topics=["t"], group_id="g")`."""
+    readers: dict[str, LagReader] = {}
+
+    def once(*, ages: bool = True, **stream: Any) -> list[PartitionLag]:  # noqa: ANN401 - settings
+        settings = StreamSettings(**stream)
+        reader = readers.setdefault(str(settings), LagReader(kafka, settings))
+        return list(reader.look(time.time(), ages=ages).partitions)
+
+    yield once
+    for reader in readers.values():
+        reader.close()
+
+
+def old(**record: Any) -> dict[str, Any]:  # noqa: ANN401 - a record's fields
+    """Return a record that was sent half an hour ago."""
+    return {"value": b"x", "timestamp": int((time.time() - HOUR / 2) * 1000), **record}
+
+
+class TestLagReader:
+    """How far a group is."""
+
+    def test_several_topics(
+        self,
+        broker: Broker,
+        make_topic: Callable[..., str],
+        commit: Callable[..., None],
+        look: Callable[..., list[PartitionLag]],
+    ) -> None:
+        """All partitions of the input topics; nothing of others that the group committed."""
+        one, two, other = sorted(make_topic(partitions=2) for _ in range(3))
+        for topic in (one, two, other):
+            produce(broker.bootstrap_servers, topic, *(old(partition=0),) * 5)
+        stream = {"input_topics": [two, one, "not-there"], "group_id": one}
+        assert [(p.committed, p.lag) for p in look(**stream)] == [(None, 5), (None, 0)] * 2
+
+        commit(one, {(one, 0): 5, (one, 1): 0, (two, 0): 3, (other, 0): 1, (other, 1): 0})
+        found = look(**stream)
+        assert [(p.topic, p.partition, p.begin, p.end, p.committed, p.lag) for p in found] == [
+            (one, 0, 0, 5, 5, 0),
+            (one, 1, 0, 0, 0, 0),
+            (two, 0, 0, 5, 3, 2),
+            (two, 1, 0, 0, None, 0),
+        ]
+        assert [p.age and round(p.age / HOUR, 1) for p in found] == [None, None, 0.5, None]
+        assert {p.age for p in look(**stream, ages=False)} == {None}
+
+    def test_pattern(
+        self,
+        make_topic: Callable[..., str],
+        admin: KafkaAdminClient,
+        look: Callable[..., list[PartitionLag]],
+    ) -> None:
+        """What matches, and what appears meanwhile: partitions and topics; none of Kafka's own."""
+        first = make_topic("seen")
+        stream = {"input_pattern": f"{first}.*|__consumer.*", "group_id": first}
+        assert [(p.topic, p.partition) for p in look(**stream)] == [(first, 0)]
+        admin.create_partitions({first: 2})
+        admin.create_topics({f"{first}-b": {"num_partitions": 1, "replication_factor": 1}})
+        deadline = time.monotonic() + 20
+        while len(found := look(**stream)) < 3:
+            assert time.monotonic() < deadline, found
+        assert [(p.topic, p.partition) for p in found] == [
+            *((first, 0), (first, 1), (f"{first}-b", 0))
+        ]
+
+    @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+    def test_age(
+        self,
+        compression: str,
+        broker: Broker,
+        make_topic: Callable[..., str],
+        commit: Callable[..., None],
+        look: Callable[..., list[PartitionLag]],
+    ) -> None:
+        """Of the first message that waits, in the midst of what its sender compressed."""
+        topic = make_topic(partitions=2)
+        records = [
+            {"value": b"x", "timestamp": int((time.time() - n) * 1000), "partition": partition}
+            for n in (9000, 600, 60)
+            for partition in (0, 1)
+        ]
+        produce(broker.bootstrap_servers, topic, *records, compression=compression)
+        commit(topic, {(topic, 0): 1, (topic, 1): 2})
+        ages = [p.age for p in look(input_topics=[topic], group_id=topic)]
+        assert ages == [pytest.approx(600, abs=30), pytest.approx(60, abs=30)]
+
+    def test_many_partitions(
+        self,
+        broker: Broker,
+        make_topic: Callable[..., str],
+        look: Callable[..., list[PartitionLag]],
+    ) -> None:
+        """Ages of a hundred partitions come together, and again where the reader is kept."""
+        topic = make_topic(partitions=100)
+        produce(broker.bootstrap_servers, topic, *(old(partition=n % 100) for n in range(1000)))
+        for _ in range(2):
+            found = look(input_topics=[topic], group_id=topic)
+            assert len([p for p in found if p.age is not None]) == 100
+
+    def test_retention(
+        self,
+        broker: Broker,
+        make_topic: Callable[..., str],
+        commit: Callable[..., None],
+        admin: KafkaAdminClient,
+        look: Callable[..., list[PartitionLag]],
+    ) -> None:
+        """What was removed before it was answered is told; ages are of what is left."""
+        topic = make_topic()
+        produce(broker.bootstrap_servers, topic, *(old(),) * 10)
+        commit(topic, {(topic, 0): 4})
+        admin.delete_records({TopicPartition(topic, 0): 7})
+        (found,) = look(input_topics=[topic], group_id=topic)
+        assert (found.begin, found.end, found.lag, found.passed_over) == (7, 10, 6, 3)
+        assert found.age == pytest.approx(HOUR / 2, abs=60)
+
+    def test_transactions(
+        self,
+        broker: Broker,
+        make_topic: Callable[..., str],
+        commit: Callable[..., None],
+        look: Callable[..., list[PartitionLag]],
+    ) -> None:
+        """Messages wait once their transaction ends; its marker is no message, and has no age."""
+        topic = make_topic()
+        commit(topic, {(topic, 0): 0})
+        stream = {"input_topics": [topic], "group_id": topic}
+        producer = Producer(
+            {"bootstrap.servers": broker.bootstrap_servers, "transactional.id": topic}
+        )
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        producer.produce(topic, **old())
+        producer.flush(30)
+        (pending,) = look(**stream)
+        assert (pending.end, pending.lag, pending.age) == (0, 0, None)
+        producer.commit_transaction(30)
+        deadline = time.monotonic() + 20
+        while (done := look(**stream)[0]).end < 2:  # the marker follows
+            assert time.monotonic() < deadline
+        assert done.lag == 2
+        assert done.age == pytest.approx(HOUR / 2, abs=60)
+        commit(topic, {(topic, 0): 1})
+        began = time.monotonic()
+        (marker,) = look(**stream)
+        assert (marker.lag, marker.age) == (1, None)
+        assert time.monotonic() - began < 2  # without waiting for what cannot come
+
+
+class TestProgram:
+    """The command, beside a job that is stopped in the midst of its work."""
+
+    def test_once_and_watch(self, lane: Lane, admin: KafkaAdminClient) -> None:
+        """It tells what Kafka's tool tells; at the end nothing waits; outages are only told."""
+        gate = lane.folder / "gate"
+        for partition in range(3):
+            texts = ["t" if n < 10 or partition else "held" for n in range(20)]
+            sent = [message(f"{partition}-{n}", text) for n, text in enumerate(texts)]
+            lane.produce(*({**record, "partition": partition} for record in sent))
+        job = lane.environment(
+            "Hanging",
+            options={"until": str(gate), "on": "held"},
+            STREAM__MAX_OFFSETS_PER_TRIGGER="15",
+            STREAM__TRIGGER="available-now",
+        )
+        with lane.program(job) as stream:
+            # Two micro-batches of 5 messages of each partition; the third is held.
+            wait_for(lambda: sum(committed(admin, lane.source)) == 30, stream)
+            assert lane.committed() == (30, 30)
+            with lane.program(job, "lag", "--json", "--every", "0.5") as lag:
+                assert lag.wait() == 0, lag.output
+            (found,) = documents(lag)
+            assert [(p["end"], p["committed"], p["lag"]) for p in found["partitions"]] == [
+                *[(20, 10, 10)] * 3
+            ]
+            assert found["group"] == lane.source
+            assert found["total"].pop("age_seconds") > 0
+            rest = {"lag": 30, "rate": 0, "arriving": 0, "catch_up_seconds": None}
+            assert found["total"] == rest
+            with lane.program(job, "lag") as table:
+                assert table.wait() == 0, table.output
+            assert "nothing was answered in the last" in table.output
+
+            with lane.program(job, "lag", "--watch", "--json", "--every", "0.5") as watch:
+                wait_for(lambda: len(documents(watch)) >= 2, watch)
+                gate.touch()
+                assert stream.wait() == 0, stream.output
+                assert lane.committed() == (60, 0)
+                wait_for(lambda: documents(watch)[-1]["total"]["lag"] == 0, watch)
+                assert documents(watch)[-1]["total"]["rate"] > 0
+
+                lane.broker.kill()
+                try:
+                    wait_for(lambda: documents(watch)[-1]["trouble"] is not None, watch)
+                finally:
+                    lane.broker.start()
+                wait_for(lambda: documents(watch)[-1]["trouble"] is None, watch)
+                watch.process.send_signal(signal.SIGINT)
+                assert watch.wait() == 0, watch.output
+        assert [line for line in watch.output.splitlines() if not line.startswith("{")] == []
+
+
+def committed(admin: KafkaAdminClient, group: str) -> list[int]:
+    """Return the offsets of a group."""
+    return [told.offset for told in admin.list_group_offsets(group)[group].values()]
+
+
+def documents(program: Program) -> list[dict[str, Any]]:
+    """Return the whole lines of JSON that a program has printed."""
+    return [json.loads(line) for line in program.output.split("\n")[:-1] if line.startswith("{")]
+
+
+def wait_for(done: Callable[[], bool], program: Program) -> None:
+    """Wait until something is as it should be, while a program runs."""
+    deadline = time.monotonic() + 90
+    while not done():
+        program.must_run()
+        assert time.monotonic() < deadline, program.output
+        time.sleep(0.2)

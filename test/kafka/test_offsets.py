@@ -1,0 +1,197 @@
+"""What is answered is committed to a group that any lag tool reads."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from kafka import KafkaAdminClient
+from lane import GROUP_TOOL, message
+from records import produce
+from structlog.testing import CapturingLogger
+
+from app.monitoring import offsets
+from app.monitoring.listener import ProgressListener
+from app.monitoring.offsets import GroupCommitter, KafkaOffsetsReporter
+from app.monitoring.progress import Progress
+from app.settings import KafkaSettings, StreamSettings
+from app.streaming import job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lane import Lane
+    from pyspark.sql import SparkSession
+
+    from app.inference.model import ModelSpec
+    from deploy.local.broker import Broker
+
+PATIENCE = 60
+
+
+@pytest.fixture
+def kafka(broker: Broker) -> KafkaSettings:
+    """The broker, as the settings have it."""
+    return KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+
+
+@pytest.fixture
+def admin(broker: Broker) -> Iterator[KafkaAdminClient]:
+    """What changes topics."""
+    client = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
+    yield client
+    client.close()
+
+
+def described(broker: Broker, group: str, *options: str) -> list[dict[str, str]]:
+    """Return what Kafka's own tool says of a group, a dictionary for each row."""
+    servers = ("--bootstrap-server", broker.bootstrap_servers)
+    done = broker.tool(GROUP_TOOL, *servers, "--describe", "--group", group, *options)
+    head, *rows = [line.split() for line in done.stdout.splitlines() if line.strip()]
+    return [dict(zip(head, row, strict=False)) for row in rows]
+
+
+def committed(broker: Broker, group: str) -> dict[tuple[str, int], tuple[int, int]]:
+    """Return the group's offset and lag in each partition, as Kafka's own tool sees them."""
+    return {
+        (row["TOPIC"], int(row["PARTITION"])): (int(row["CURRENT-OFFSET"]), int(row["LAG"]))
+        for row in described(broker, group)
+    }
+
+
+class TestGroupCommitter:
+    """Offsets of a group that has no members."""
+
+    def test_topic_that_is_gone(
+        self, broker: Broker, kafka: KafkaSettings, make_topic: Callable[..., str]
+    ) -> None:
+        """It does not keep the others from being committed, nor for long from anything."""
+        topic = make_topic(partitions=2)
+        produce(broker.bootstrap_servers, topic, *({"value": b"x", "partition": 0},) * 5)
+        committer = GroupCommitter(kafka, topic)
+        began = time.monotonic()
+        committer({(topic, 0): 3, ("gone", 0): 7, (topic, 1): 0, (topic, 9): 1})
+        assert time.monotonic() - began < 5
+        committer.close()
+        assert committed(broker, topic) == {(topic, 0): (3, 2), (topic, 1): (0, 0)}
+
+    def test_no_members(
+        self, broker: Broker, kafka: KafkaSettings, make_topic: Callable[..., str]
+    ) -> None:
+        """The group stays empty from commit to commit: nothing can rebalance."""
+        topic = make_topic()
+        committer = GroupCommitter(kafka, topic)
+        for _ in range(2):
+            committer({(topic, 0): 0})
+            (row,) = described(broker, topic, "--state")
+            assert list(row.values())[-2:] == ["Empty", "0"]  # state, number of members
+        committer.close()
+
+
+class TestOutage:
+    """A broker that is killed and comes back."""
+
+    def test_committed_afterwards(
+        self,
+        broker: Broker,
+        kafka: KafkaSettings,
+        make_topic: Callable[..., str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """One warning, however many tries; what came last meanwhile is committed at the end."""
+        log = CapturingLogger()
+        monkeypatch.setattr(offsets, "log", log)
+        monkeypatch.setattr(offsets, "FIRST_DELAY", 0.1)
+        monkeypatch.setattr(offsets, "LONGEST_DELAY", 0.2)
+        topic = make_topic()
+        produce(broker.bootstrap_servers, topic, *({"value": b"x"},) * 9)
+        committer, tries = GroupCommitter(kafka, topic), []
+
+        def commit(newest: dict[tuple[str, int], int]) -> None:
+            tries.append(dict(newest))
+            committer(newest)
+
+        reporter = KafkaOffsetsReporter(commit, committer.close).start()
+        reporter.record(Progress(0, offsets={(topic, 0): 1}))
+        wait_for(lambda: len(tries) == 1)
+        broker.kill()
+        try:
+            reporter.record(Progress(1, offsets={(topic, 0): 2}))
+            reporter.record(Progress(2, offsets={(topic, 0): 9}))
+            wait_for(lambda: len(tries) >= 3)
+        finally:
+            broker.start()
+        wait_for(lambda: len(log.calls) == 2)
+        reporter.close()
+        assert [call.method_name for call in log.calls] == ["warning", "info"]
+        assert committed(broker, topic) == {(topic, 0): (9, 0)}
+
+
+class TestRunningJob:
+    """The job as it runs, in this process."""
+
+    def test_topics_and_partitions(
+        self,
+        lane: Lane,
+        spark: SparkSession,
+        model: Callable[..., ModelSpec],
+        make_topic: Callable[..., str],
+        kafka: KafkaSettings,
+        admin: KafkaAdminClient,
+    ) -> None:
+        """All partitions of all topics are committed, also those that are added meanwhile."""
+        other = make_topic("in", partitions=1)
+        servers = lane.broker.bootstrap_servers
+        stream = StreamSettings(
+            input_topics=(lane.source, other),
+            output_topic=lane.output,
+            dead_letter_topic=lane.dead,
+            group_id=lane.source,
+            checkpoint_location=str(lane.folder / "checkpoint"),
+        )
+        for number in range(3):
+            produce(servers, lane.source, *({**message(n), "partition": number} for n in range(4)))
+        produce(servers, other, *map(message, range(5)))
+        committer = GroupCommitter(kafka, stream.group_id)
+        reporter = KafkaOffsetsReporter(committer, committer.close).start()
+        listener = ProgressListener(reporter.record)
+        spark.streams.addListener(listener)
+        query = job.start(spark, kafka, stream, [model("Upper")])
+        try:
+            ends = {(lane.source, n): (4, 0) for n in range(3)} | {(other, 0): (5, 0)}
+            wait_for(lambda: committed_by(admin, stream.group_id) == firsts(ends))
+            assert committed(lane.broker, stream.group_id) == ends
+
+            admin.create_partitions({other: 3})
+            wait_for(lambda: len(admin.describe_topics([other])[0]["partitions"]) == 3)
+            produce(servers, other, *({**message(n), "partition": 2} for n in range(7)))
+            ends |= {(other, 1): (0, 0), (other, 2): (7, 0)}
+            wait_for(lambda: committed_by(admin, stream.group_id) == firsts(ends))
+        finally:
+            query.stop()
+            spark.streams.removeListener(listener)
+            reporter.close()
+        assert committed(lane.broker, stream.group_id) == ends
+        assert len(lane.results()) == 4 * 3 + 5 + 7
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    """Wait until something is as it should be."""
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def committed_by(admin: KafkaAdminClient, group: str) -> dict[tuple[str, int], int]:
+    """Return a group's offsets, quicker than the tool does."""
+    return {
+        (at.topic, at.partition): told.offset
+        for at, told in admin.list_group_offsets(group)[group].items()
+    }
+
+
+def firsts(ends: dict[tuple[str, int], tuple[int, int]]) -> dict[tuple[str, int], int]:
+    """Return the offsets without the lags."""
+    return {at: offset for at, (offset, _) in ends.items()}
