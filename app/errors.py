@@ -126,7 +126,7 @@ class NoFixedMetricsPort(ConfigurationError):
     def __init__(self, port: int | None) -> None:
         said = "null" if port is None else port
         super().__init__(
-            f"monitoring.metrics_port is {said}: give it a fixed port, the job and the probe the same"
+            f"monitoring.metrics_port is {said}: give it a number, the job and the probe the same"
         )
 
 

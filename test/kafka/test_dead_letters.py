@@ -1,0 +1,460 @@
+"""Dead letters, looked at and sent again: a real broker, the real job, the real commands."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import records
+from confluent_kafka import Producer
+from hostile import corpus
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from lane import message
+from tokens import token_endpoint
+from typer.testing import CliRunner
+
+from app.cli import cli
+from app.connection import librdkafka_options
+from app.dead_letters import broker as asked
+from app.dead_letters import reading
+from app.dead_letters.letters import read
+from app.dead_letters.sender import Sender
+from app.errors import (
+    BrokerUnreachable,
+    NoDeadLetter,
+    NoDeadLetterTopic,
+    NotDelivered,
+    TidemillError,
+    WrongChoice,
+)
+from app.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lane import Lane
+    from pyspark.sql import SparkSession
+
+    from app.inference.message import Message
+    from app.inference.model import ModelSpec
+    from deploy.local.broker import Broker
+    from deploy.local.certificates import Certificates
+
+
+@pytest.fixture
+def tidemill(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run `tidemill dlq …` with the lane's settings; return what it says, raise what it raises."""
+    monkeypatch.chdir(lane.folder)
+
+    def run(*arguments: str, **settings: str) -> str:
+        result = CliRunner().invoke(
+            cli, ["dlq", *arguments], env=lane.environment("Upper", **settings)
+        )
+        if isinstance(result.exception, TidemillError):
+            result.exception.add_note(result.output)
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return run
+
+
+def letter(
+    topic: str,
+    offset: int = 0,
+    *,
+    partition: int = 0,
+    error: str = "NoModel",
+    **record: Any,  # noqa: ANN401 - what confluent-kafka takes
+) -> dict[str, Any]:
+    """Return a record as the job writes it for a message of a topic."""
+    added = {
+        "tidemill.source.topic": topic,
+        "tidemill.source.partition": str(partition),
+        "tidemill.source.offset": str(offset),
+        "tidemill.source.timestamp": "1700000000000",
+        "tidemill.error.class": error,
+        "tidemill.error.message": "said",
+    }
+    headers = [*record.pop("headers", []), *((k, v.encode()) for k, v in added.items())]
+    return {"value": b"value %d" % offset, "headers": headers, **record}
+
+
+def offsets(found: list[records.Record]) -> list[bytes | None]:
+    """Return the values in order."""
+    return [record.value for record in found]
+
+
+class TestReplay:
+    """What failed is answered once the model is mended, and nothing else is sent."""
+
+    SENT = (
+        {**message("good"), "partition": 0},
+        {**message(1, "raise"), "key": b"k", "headers": [("a", b"1"), ("a", None)], "partition": 1},
+        {"value": b"no JSON", "partition": 1},
+        {**message(2, "raise é"), "partition": 2, "headers": [("tidemill.model", b"their own")]},
+        {**message(3, "too few"), "partition": 2},
+        {**message(4, "raise"), "partition": 2, "key": b""},
+    )
+
+    def test_mended(
+        self,
+        spark: SparkSession,
+        lane: Lane,
+        model: Callable[..., ModelSpec],
+        tidemill: Callable[..., str],
+    ) -> None:
+        """By error class: looked at, tried dry, sent, answered; a second time nothing is sent."""
+        lane.produce(*self.SENT)
+        lane.answer_all(spark, [model("Capricious")])
+        choice = "--error", "PredictionFailed"
+
+        output = tidemill("list")
+        for part in ("5 dead letters", "PredictionFailed", "InvalidJson", "WrongOutputCount"):
+            assert part in output
+        lines = [json.loads(line) for line in tidemill("list", *choice, "--json").splitlines()]
+        assert {line["source"]["partition"] for line in lines} == {1, 2}
+        assert sorted(line["key"] or "" for line in lines) == ["", "", "k"]
+        place = next("{partition}/{offset}".format(**line) for line in lines if line["key"] == "k")
+        shown = tidemill("show", place)
+        for part in ("PredictionFailed", "capricious:1", f"{lane.source}/1/0", '  "uuid": "1"'):
+            assert part in shown
+
+        dry = tidemill("replay", *choice)
+        assert "3 would be sent" in dry
+        assert "tidemill dlq replay --error PredictionFailed --send" in dry
+        assert len(lane.inputs()) == len(self.SENT)
+
+        assert "delivered: 3" in tidemill("replay", *choice, "--send")
+        again = [record for record in lane.inputs() if record.header("tidemill.tries")]
+        expected = [record for record in self.SENT if b"raise" in record["value"]]
+        assert [(r.partition, r.value, r.key, r.headers) for r in again] == [
+            (
+                record["partition"],
+                record["value"],
+                record.get("key"),
+                [*record.get("headers", []), ("tidemill.tries", b"1")],
+            )
+            for record in expected
+        ]
+
+        dead = len(lane.dead_letters())
+        lane.answer_all(spark, [model("Slow", options={"seconds": 0})])
+        assert len(lane.dead_letters()) == dead
+        answered = {json.loads(record.value or b"")["uuid"] for record in lane.results()}
+        assert answered == {"good", "1", "2", "4"}
+
+        assert "0 chosen and sent" in tidemill("replay", *choice, "--send")
+        assert len(lane.inputs()) == len(self.SENT) + 3
+        assert "replayed or passed over earlier" in tidemill("replay", *choice)
+        assert "3 would be sent" in tidemill("replay", *choice, "--again")
+
+    def test_tries(
+        self,
+        spark: SparkSession,
+        lane: Lane,
+        model: Callable[..., ModelSpec],
+        tidemill: Callable[..., str],
+    ) -> None:
+        """Each replay counts one up, and `--max-tries` leaves out what was tried so often."""
+        lane.produce(message(1, "raise"))
+        specs = [model("Upper")]
+        lane.answer_all(spark, specs)
+        for tries in (1, 2):
+            assert "delivered: 1" in tidemill("replay", "--send", "--max-tries", "2")
+            lane.answer_all(spark, specs)
+            *_, last = lane.dead_letters()
+            assert [value for name, value in last.headers if name == "tidemill.tries"] == [
+                str(tries).encode()
+            ]
+        output = tidemill("replay", "--send", "--max-tries", "2")
+        assert "0 chosen and sent" in output
+        assert "replayed 2 times or more" in output
+        assert len(lane.inputs()) == 3
+
+    def test_hostile(
+        self,
+        spark: SparkSession,
+        lane: Lane,
+        model: Callable[..., ModelSpec],
+        tidemill: Callable[..., str],
+    ) -> None:
+        """Whatever a message is, it comes back as it was, in its partition, in its order."""
+        lane.produce(*corpus(300))
+        lane.answer_all(spark, [model("Capricious")])
+        before, dead = lane.inputs(), lane.dead_letters()
+        assert len(dead) > 200
+        assert f"{len(dead):,} dead letters" in tidemill("list")
+        assert "\x1b" not in tidemill("list", "--limit", "1000")
+        tidemill("replay", "--send")
+        origin = {(record.partition, record.offset): record for record in before}
+        sent = lane.inputs()
+        for partition in range(3):
+            came = [r for r in sent if r.partition == partition]
+            new = came[sum(r.partition == partition for r in before) :]
+            old = [origin[d.source] for d in dead if d.source[0] == partition]
+            assert [(r.key, r.value, r.headers[:-1]) for r in new] == [
+                (r.key, r.value, r.headers) for r in old
+            ]
+            assert {r.headers[-1] for r in new} == {("tidemill.tries", b"1")}
+
+
+class TestPosition:
+    """How far letters are replayed is kept in a consumer group."""
+
+    def test_named_first_and_then_the_rest(
+        self, lane: Lane, tidemill: Callable[..., str], produce: Callable[..., None]
+    ) -> None:
+        """A letter that was named is not sent a second time with the others."""
+        produce(lane.dead, *(letter(lane.source, i) for i in range(4)))
+        tidemill("replay", "0/2", "--send")
+        assert "0 chosen and sent" in tidemill("replay", "0/2", "--send")
+        assert "3 would be sent" in tidemill("replay")
+        tidemill("replay", "--send")
+        assert offsets(lane.inputs()) == [b"value 2", b"value 0", b"value 1", b"value 3"]
+
+    def test_what_comes_later(
+        self, lane: Lane, tidemill: Callable[..., str], produce: Callable[..., None]
+    ) -> None:
+        """The next replay begins where the last one ended, and `again` at the start."""
+        produce(lane.dead, letter(lane.source, 0), letter(lane.source, 1, error="InvalidJson"))
+        tidemill("replay", "--error", "InvalidJson", "--send")
+        produce(lane.dead, letter(lane.source, 2))
+        tidemill("replay", "--send")
+        assert offsets(lane.inputs()) == [b"value 1", b"value 2"]
+        tidemill("replay", "--error", "NoModel", "--again", "--send")
+        assert offsets(lane.inputs()) == [b"value 1", b"value 2", b"value 0", b"value 2"]
+
+    def test_not_delivered(
+        self,
+        lane: Lane,
+        tidemill: Callable[..., str],
+        produce: Callable[..., None],
+        broker: Broker,
+    ) -> None:
+        """What the broker refuses is an error, holds the position, and goes the next time."""
+        values = [b"small 1", b"large" * 2000, b"small 2"]
+        produce(lane.dead, *(letter(lane.source, i, value=v) for i, v in enumerate(values)))
+
+        def limit(size: int) -> None:
+            admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
+            config = {"max.message.bytes": size}
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, lane.source, config)])
+            admin.close()
+
+        none = {"KAFKA__COMPRESSION_TYPE": "none"}
+        limit(5000)
+        with pytest.raises(NotDelivered, match="1 of 3") as caught:
+            tidemill("replay", "--send", **none)
+        assert "Message size too large" in str(caught.value.__notes__)
+        limit(1_048_588)
+        assert "delivered: 1" in tidemill("replay", "--send", **none)
+        assert offsets(lane.inputs()) == [values[0], values[2], values[1]]
+        assert "0 chosen" in tidemill("replay", "--send")
+
+    def test_crash(
+        self,
+        lane: Lane,
+        tidemill: Callable[..., str],
+        produce: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """After a crash before a commit the letters of that chunk go again, and no other."""
+        produce(lane.dead, *(letter(lane.source, i) for i in range(5)))
+        commits = []
+
+        def crashing(*arguments: Any) -> None:  # noqa: ANN401 - those of `commit`
+            commits.append(arguments)
+            if len(commits) == 2:
+                raise NotDelivered(0, 0)
+            commit(*arguments)
+
+        commit = asked.commit
+        monkeypatch.setattr("app.dead_letters.replay.CHUNK", 2)
+        monkeypatch.setattr(asked, "commit", crashing)
+        with pytest.raises(NotDelivered):
+            tidemill("replay", "--send")
+        tidemill("replay", "--send")
+        assert offsets(lane.inputs()) == [b"value %d" % i for i in (0, 1, 2, 3, 2, 3, 4)]
+
+    def test_a_topic_made_anew(self, lane: Lane, broker: Broker) -> None:
+        """A position beyond the end of the topic counts no more."""
+        kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+        asked.commit(kafka, "g-" + lane.dead, lane.dead, {0: asked.position.Position(7)})
+        extent = asked.extent(kafka, lane.dead)
+        found = asked.positions(kafka, "g-" + lane.dead, lane.dead, extent)
+        assert found == {0: asked.position.Position(0)}
+
+
+class TestLeftOut:
+    """What cannot be sent is told and counted, and nothing of it is sent."""
+
+    def test_reasons(
+        self, lane: Lane, tidemill: Callable[..., str], produce: Callable[..., None]
+    ) -> None:
+        """Other topics, gone ones, gone partitions, omitted messages and strangers' records."""
+        omitted = letter(lane.source, 3)
+        omitted["headers"].append(("tidemill.error.omitted", b"key, value and headers: 1 bytes"))
+        produce(
+            lane.dead,
+            letter(lane.output, 0),
+            letter("gone", 1),
+            letter(lane.source, 2, partition=7),
+            omitted,
+            {"value": b"a stranger's", "headers": [("a", b"1")]},
+            letter(lane.source, 4),
+        )
+        sources = {"STREAM__INPUT_TOPICS": json.dumps([lane.source, "gone"])}
+        with pytest.raises(NotDelivered, match="2 of 3") as caught:
+            tidemill("replay", "--send", **sources)
+        (said,) = caught.value.__notes__
+        for part in (
+            f"came from {lane.output}, which is no input",
+            "the topic gone is gone",
+            f"partition 7 of {lane.source} is gone",
+            "hold no message",
+            "no dead letters of Tidemill",
+        ):
+            assert part in said
+        assert offsets(lane.inputs()) == [b"value 4"]
+        assert offsets(records.read(lane.broker.bootstrap_servers, lane.output)) == []
+        # The gone ones hold the position; the one behind them is not sent again.
+        with pytest.raises(NotDelivered, match="2 of 2"):
+            tidemill("replay", "--send", **sources)
+        assert "no dead letters of Tidemill, passed over: 1" in tidemill("list")
+
+    @pytest.mark.parametrize(
+        ("arguments", "error"),
+        [
+            (["show", "0/5"], NoDeadLetter),
+            (["show", "3/0"], NoDeadLetter),
+            (["replay", "0/5"], NoDeadLetter),
+            (["show", "5"], WrongChoice),
+            (["list", "--since", "yesterday"], WrongChoice),
+        ],
+    )
+    def test_wrong(
+        self, arguments: list[str], error: type[TidemillError], tidemill: Callable[..., str]
+    ) -> None:
+        """What is not there, or not written as it must be, is one clear error."""
+        with pytest.raises(error):
+            tidemill(*arguments)
+
+    def test_no_topic(self, tidemill: Callable[..., str]) -> None:
+        """A topic that does not exist is named, and not made by asking for it."""
+        for command in ("list", "replay", "list"):
+            with pytest.raises(NoDeadLetterTopic, match="there is no topic nowhere"):
+                tidemill(command, STREAM__DEAD_LETTER_TOPIC="nowhere")
+
+    def test_no_broker(self, tidemill: Callable[..., str]) -> None:
+        """A broker that is away is named."""
+        with pytest.raises(BrokerUnreachable, match=r"127\.0\.0\.1:1"):
+            tidemill("list", KAFKA__BOOTSTRAP_SERVERS="127.0.0.1:1")
+
+
+class TestReading:
+    """Reading a topic ends, whatever is at its end."""
+
+    def everything(self, kafka: KafkaSettings, topic: str) -> list[Message]:
+        """Return what there is."""
+        return list(reading.records(kafka, topic, asked.extent(kafka, topic)))
+
+    def test_ends(self, broker: Broker, make_topic: Callable[..., str]) -> None:
+        """With nothing there, with markers, aborted records, and an open transaction at the end."""
+        kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+        topic = make_topic("transactions", partitions=2)
+        assert self.everything(kafka, topic) == []
+        options = {**librdkafka_options(kafka), "transactional.id": topic}
+        producer = Producer(options)
+        producer.init_transactions(30)
+        for value, end in ((b"1", "commit"), (b"2", "abort"), (b"3", "commit"), (b"4", "")):
+            producer.begin_transaction()
+            producer.produce(topic, value, partition=0)
+            producer.flush(30)
+            if end == "commit":
+                producer.commit_transaction(30)
+            elif end == "abort":
+                producer.abort_transaction(30)
+        assert [m.value for m in self.everything(kafka, topic)] == [b"1", b"3"]
+        producer.abort_transaction(30)
+        began = time.monotonic()
+        assert [m.value for m in self.everything(kafka, topic)] == [b"1", b"3"]
+        assert time.monotonic() - began < 10
+
+    @pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4", "snappy"])
+    def test_compressed(
+        self, compression: str, broker: Broker, make_topic: Callable[..., str]
+    ) -> None:
+        """Every compression that the settings offer can be read."""
+        topic = make_topic("compressed")
+        sent = {"value": b"v" * 10_000}
+        records.produce(broker.bootstrap_servers, topic, sent, compression=compression)
+        kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+        assert [m.value for m in self.everything(kafka, topic)] == [b"v" * 10_000]
+
+    def test_by_time(
+        self, lane: Lane, tidemill: Callable[..., str], produce: Callable[..., None]
+    ) -> None:
+        """From a time and up to a time, both included."""
+        times = (1_700_000_000_000, 1_700_000_060_000, 1_700_000_120_000)
+        produce(lane.dead, *(letter(lane.source, i, timestamp=t) for i, t in enumerate(times)))
+        for arguments, expected in (
+            (["--since", "2023-11-14T22:14:20"], [1, 2]),
+            (["--until", "2023-11-14T23:14:20+01:00"], [0, 1]),
+            (["--since", "1h"], []),
+            (["--since", "2023-11-14T22:14:20Z", "--until", "2023-11-14T22:14:20Z"], [1]),
+        ):
+            lines = tidemill("list", "--json", *arguments).splitlines()
+            assert [json.loads(line)["offset"] for line in lines] == expected
+
+
+class TestDoors:
+    """One section of settings serves librdkafka at the broker's protected doors too."""
+
+    @pytest.mark.parametrize("door", ["scram", "oauth", "certificate"])
+    def test_round(
+        self,
+        door: str,
+        broker: Broker,
+        certificates: Certificates,
+        credentials: tuple[str, str],
+        make_topic: Callable[..., str],
+    ) -> None:
+        """A letter is sent and read."""
+        topic = make_topic(door)
+        sasl = {"bootstrap_servers": broker.sasl_servers, "security_protocol": "SASL_SSL"}
+        with token_endpoint("tidemill", "a secret") as (url, asked_by):
+            section: dict[str, Any] = {
+                "scram": {
+                    **sasl,
+                    "sasl_mechanism": "SCRAM-SHA-512",
+                    "sasl_username": credentials[0],
+                    "sasl_password": credentials[1],
+                },
+                "oauth": {
+                    **sasl,
+                    "sasl_mechanism": "OAUTHBEARER",
+                    "oauth_token_url": url,
+                    "oauth_client_id": "tidemill",
+                    "oauth_client_secret": "a secret",
+                },
+                "certificate": {
+                    "bootstrap_servers": broker.mtls_servers,
+                    "security_protocol": "SSL",
+                    "ssl_keystore_file": certificates.keystore,
+                },
+            }[door]
+            kafka = KafkaSettings(**section, ssl_ca_file=certificates.ca)
+            dead = letter(topic)
+            found = read(reading.Message(dead["value"], None, tuple(dead["headers"])))
+            assert found is not None
+            sender = Sender(kafka)
+            sender.send(found)
+            assert sender.settle() == {(0, 0): None}
+            (came,) = reading.records(kafka, topic, {0: range(1)})
+            assert (came.value, came.headers) == (b"value 0", (("tidemill.tries", b"1"),))
+            assert len(asked_by) == (2 if door == "oauth" else 0)
+        assert Counter(came.headers)["tidemill.tries", b"1"] == 1
