@@ -11,7 +11,7 @@ help: ## Show the targets
 demo: venv ## Run the whole line here: broker, stream, results (KEEP=1 leaves it running)
 	@.venv/bin/python -m deploy.local.demo $(if $(filter 1,$(KEEP)),--keep)
 
-test: venv ## Run every check and test, as CI does
+test: tools ## Run every check and test, as CI does
 	@.venv/bin/tox
 
 setup: venv ## Make .venv and install the locked packages (PYTHON=... picks the Python)
@@ -33,6 +33,8 @@ clean: ## Remove what was built and installed (.tidemill, which holds checkpoint
 		dist artifacts spark-warehouse metastore_db derby.log
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: venv
+.PHONY: venv tools
 venv:
 	@sh deploy/local/setup.sh
+tools:
+	@sh deploy/local/setup.sh --with-test-tools

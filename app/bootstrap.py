@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +14,21 @@ from app.batch import files
 from app.errors import CheckpointUnsupported, OutputExists
 from app.models import catalogue
 from app.monitoring import progress
+from app.monitoring.every import Every
 from app.monitoring.health import Health
+from app.monitoring.lag import LagReader
 from app.monitoring.listener import ProgressListener
 from app.monitoring.metrics import JobMetrics
 from app.monitoring.offsets import GroupCommitter, KafkaOffsetsReporter
+from app.monitoring.pushgateway import PushgatewayExporter
 from app.monitoring.server import serving
+from app.monitoring.spark_metrics import SparkMetrics
 from app.monitoring.summary import Summary
 from app.streaming import job, lifecycle, preflight, session, warmup
 from app.streaming.marker import StopMarker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pyspark.sql import SparkSession
 
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+LAG_INTERVAL_S = 15.0
 
 
 def stream(settings: Settings) -> None:
@@ -73,24 +80,28 @@ def _run(
     log.info("loading the models", models=[spec.id for spec in specs])
     warmup.load_models(spark, specs)
     summary = Summary()
-    committer = GroupCommitter(kafka, options.group_id)
-    reporter = KafkaOffsetsReporter(committer, committer.close).start()
-
-    def record(report: Progress) -> None:
-        for take in (reporter.record, metrics.record, summary.record):
-            take(report)
-        health.progressed()
-
-    def idle() -> None:
-        metrics.idle()
-        summary.say()
-        health.progressed()
 
     def asked() -> bool:
         health.beat()  # by the main thread, between two looks at the query
         return by_signal() or by_marker()
 
-    try:
+    with ExitStack() as watching:
+        watching.callback(health.ended)
+        committer = GroupCommitter(kafka, options.group_id)
+        reporter = KafkaOffsetsReporter(committer, committer.close).start()
+        watching.callback(reporter.close)
+        for thread in _watchers(spark, settings, metrics):
+            watching.callback(thread.start().close)
+
+        def record(report: Progress) -> None:
+            for take in (reporter.record, metrics.record, summary.record):
+                take(report)
+            health.progressed()
+
+        def idle() -> None:
+            for note in (metrics.idle, summary.say, health.progressed):
+                note()
+
         spark.streams.addListener(ProgressListener(record, idle))
         query = job.start(spark, kafka, options, specs)
         log.info(
@@ -106,9 +117,29 @@ def _run(
             reporter.record(progress.read(query.lastProgress.json))
         summary.say()
         log.info("stream stopped", asked=was_asked)
-    finally:
-        health.ended()
-        reporter.close()
+
+
+def _watchers(
+    spark: SparkSession, settings: Settings, metrics: JobMetrics
+) -> Iterator[Every | PushgatewayExporter]:
+    """Yield the threads that look at the lag, and push metrics; they are to be started."""
+    reader = LagReader(settings.kafka, settings.stream)
+
+    def look() -> None:
+        try:
+            metrics.set_lag(reader.look(time.time(), ages=False))
+        except Exception:
+            metrics.set_lag(None)  # rather no lag than an old one
+            raise
+
+    yield Every(LAG_INTERVAL_S, look, what="read the lag", last=reader.close)
+    if settings.monitoring.pushgateway_url:
+        context = spark.sparkContext
+        namespace = context.getConf().get("spark.metrics.namespace", context.applicationId)
+        name = f"tidemill-{settings.stream.group_id}"
+        yield PushgatewayExporter(
+            settings.monitoring, name, metrics, SparkMetrics(context.uiWebUrl, name, str(namespace))
+        )
 
 
 def _marker(checkpoint_location: str) -> Callable[[], bool]:

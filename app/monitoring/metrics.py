@@ -19,12 +19,13 @@ from app.errors import MessageError
 from app.monitoring.progress import LATENCY_BUCKETS, QUANTILES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from prometheus_client.core import Metric
 
     from app.inference.model import ModelSpec
     from app.monitoring.progress import Progress
+    from app.monitoring.snapshot import Snapshot
 
 DURATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1200.0)
 
@@ -83,7 +84,7 @@ class JobMetrics(Collector):
         self._latency = Histogram(LATENCY_BUCKETS)
         self._quantiles: tuple[float, ...] = ()
         self._rates = (0.0, 0.0)
-        self._lag: Mapping[tuple[str, int], int] = {}
+        self._lag: Snapshot | None = None
         self._progressed_at: float | None = None
 
     def record(self, progress: Progress) -> None:
@@ -106,8 +107,8 @@ class JobMetrics(Collector):
             self._rates = (0.0, 0.0)
             self._progressed_at = self._clock()
 
-    def set_lag(self, lag: Mapping[tuple[str, int], int]) -> None:
-        """Take the lag of each topic and partition, in messages; empty where it is not known."""
+    def set_lag(self, lag: Snapshot | None) -> None:
+        """Take the lag of the consumer group, None where it is not known."""
         self._lag = lag
 
     def collect(self) -> Iterator[Metric]:
@@ -191,7 +192,10 @@ class JobMetrics(Collector):
             "tidemill_lag_messages",
             "Messages in a partition that the consumer group has not finished.",
             ("topic", "partition"),
-            [((topic, str(number)), lag) for (topic, number), lag in sorted(self._lag.items())],
+            [
+                ((at.topic, str(at.partition)), at.lag)
+                for at in (self._lag.partitions if self._lag else ())
+            ],
         )
         if self._progressed_at is not None:
             yield gauge(

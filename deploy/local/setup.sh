@@ -1,9 +1,11 @@
 #!/bin/sh
 # Makes .venv hold what requirements/dev.txt locks. Checks Python and Java first and says in one
 # line what is missing; as root on Debian or Ubuntu it installs that itself.
-# PYTHON=/path/to/python picks the Python, JAVA_HOME the Java.
+# PYTHON=/path/to/python picks the Python, JAVA_HOME the Java. With --with-test-tools it sees to the
+# servers that the tests start, too.
 set -eu
 cd "$(dirname "$0")/../.."
+with_test_tools=${1:-}
 
 say() { printf '%s\n' "$1" >&2; }
 
@@ -58,10 +60,45 @@ check_java() {
     fi
 }
 
-# Installs the first package that the lists know, for each problem.
+# Sets tools_problem, and the packages that would help.
+check_tools() {
+    tools_problem="" tools_packages="" missing=""
+    [ "$with_test_tools" = --with-test-tools ] || return 0
+    for tool in prometheus promtool prometheus-pushgateway; do
+        command -v "$tool" >/dev/null || missing="$missing $tool"
+    done
+    case " $missing " in *" prometheus "* | *" promtool "*) tools_packages=prometheus ;; esac
+    case " $missing " in *" prometheus-pushgateway "*) tools_packages="$tools_packages prometheus-pushgateway" ;; esac
+    [ -z "$missing" ] ||
+        tools_problem="The tests need$missing on the path: install prometheus and prometheus-pushgateway (packages of Debian and Ubuntu)."
+}
+
+# Installs packages without their services: none starts now (Debian asks policy-rc.d), nor with the
+# machine.
+install_without_services() (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ] && [ ! -L $policy ]; then
+        trap 'rm -f $policy' EXIT
+        trap 'exit 1' HUP INT TERM
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 755 $policy
+    fi
+    apt_install "$@" || exit
+    for package in "$@"; do
+        systemctl disable "$package" >/dev/null 2>&1 || true
+        update-rc.d "$package" disable >/dev/null 2>&1 || true
+    done
+)
+
+apt_install() {
+    say "Installing $* (apt-get install)"
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+# Installs the first package that the lists know, for each problem, and the tests' tools.
 install_missing() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
-    [ -n "${python_problem:+$python_packages}${java_problem:+$java_packages}" ] || return 0
+    [ -n "${python_problem:+$python_packages}${java_problem:+$java_packages}$tools_packages" ] || return 0
     say "Reading the package lists (apt-get update)"
     apt-get update -qq >/dev/null || return 0
     chosen=""
@@ -73,10 +110,10 @@ install_missing() {
             fi
         done
     done
-    [ -n "$chosen" ] || return 0
-    say "Installing$chosen (apt-get install)"
-    # shellcheck disable=SC2086  # a list of names
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $chosen >/dev/null || return 0
+    # shellcheck disable=SC2086  # lists of names
+    [ -z "$chosen" ] || apt_install $chosen || true
+    # shellcheck disable=SC2086
+    [ -z "$tools_packages" ] || install_without_services $tools_packages || true
 }
 
 # Runs uv, without its lines for each installed package.
@@ -92,16 +129,21 @@ run_uv() {
     [ ! -e .venv/failed ]
 }
 
-check_python
-check_java
-if [ -n "$python_problem$java_problem" ]; then
-    install_missing
+check_all() {
     check_python
     check_java
+    check_tools
+}
+
+check_all
+if [ -n "$python_problem$java_problem$tools_problem" ]; then
+    install_missing
+    check_all
 fi
-if [ -n "$python_problem$java_problem" ]; then
+if [ -n "$python_problem$java_problem$tools_problem" ]; then
     [ -z "$python_problem" ] || say "$python_problem"
     [ -z "$java_problem" ] || say "$java_problem"
+    [ -z "$tools_problem" ] || say "$tools_problem"
     exit 1
 fi
 

@@ -12,6 +12,7 @@ from app.errors import MessageError
 from app.inference.model import ModelSpec
 from app.monitoring.metrics import DURATION_BUCKETS, Histogram, JobMetrics
 from app.monitoring.progress import LATENCY_BUCKETS, Latencies, Progress
+from app.monitoring.snapshot import PartitionLag, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,10 +114,11 @@ class TestNow:
 
     def test_lag(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
         """Lag is as last seen; where it is not known there is none."""
-        metrics.set_lag({("in", 0): 7, ("in", 10): 0})
+        lags = PartitionLag("in", 0, 0, 10, 3), PartitionLag("in", 10, 0, 5, 5)
+        metrics.set_lag(Snapshot(0.0, lags))
         assert sample("tidemill_lag_messages", topic="in", partition="0") == 7
         assert sample("tidemill_lag_messages", topic="in", partition="10") == 0
-        metrics.set_lag({})
+        metrics.set_lag(None)
         assert sample("tidemill_lag_messages", topic="in", partition="0") is None
 
     def test_models(self, sample: Callable[..., float | None]) -> None:

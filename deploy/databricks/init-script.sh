@@ -1,0 +1,29 @@
+#!/bin/bash
+# An init script of a Databricks cluster: on each node it has Spark serve its metrics for Prometheus
+# (the sink PrometheusServlet), by lines added to metrics.properties. Lines that are there stay, and
+# a second run adds nothing. SPARK_CONF_DIR names another folder.
+set -euo pipefail
+
+conf=${SPARK_CONF_DIR:-/databricks/spark/conf}
+if [[ ! -d $conf ]]; then
+    echo "init-script.sh: there is no folder $conf: set SPARK_CONF_DIR to Spark's conf folder" >&2
+    exit 1
+fi
+file=$conf/metrics.properties
+
+# The paths as in Spark's metrics.properties.template.
+wanted='*.sink.prometheusServlet.class=org.apache.spark.metrics.sink.PrometheusServlet
+*.sink.prometheusServlet.path=/metrics/prometheus
+master.sink.prometheusServlet.path=/metrics/master/prometheus
+applications.sink.prometheusServlet.path=/metrics/applications/prometheus'
+
+touch "$file"
+added=""
+while IFS= read -r line; do
+    grep -qxF -e "$line" "$file" || added+=$line$'\n'
+done <<<"$wanted"
+# A last line without its end would swallow the first one added.
+if [[ -n $added && -n $(tail -c 1 "$file") ]]; then
+    added=$'\n'$added
+fi
+printf '%s' "$added" >>"$file"

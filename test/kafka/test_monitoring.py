@@ -1,0 +1,111 @@
+"""The job, watched by a real Prometheus: scraped, and through a real Pushgateway."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from lane import QUICK_SPARK, message
+from servers import Prometheus, Pushgateway
+
+from deploy.local.ports import free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lane import Lane
+    from program import Program
+
+Series = set[tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A lane whose job is scraped by a Prometheus, directly and through a Pushgateway."""
+
+    lane: Lane
+    gateway: Pushgateway
+    prometheus: Prometheus
+    port: int
+
+    @property
+    def job(self) -> str:
+        """The label `job` of what is pushed."""
+        return f"tidemill-{self.lane.source}"
+
+    @contextmanager
+    def run(self) -> Iterator[Program]:
+        """Run the job."""
+        spark = {**QUICK_SPARK, "spark.ui.enabled": "true", "spark.ui.port": "0"}
+        environment = self.lane.environment(
+            "Upper",
+            SPARK=json.dumps(spark),
+            MONITORING__METRICS_PORT=str(self.port),
+            MONITORING__PUSHGATEWAY_URL=self.gateway.url,
+            MONITORING__PUSHGATEWAY_INTERVAL="0.5",
+        )
+        with self.lane.program(environment) as program:
+            yield program
+
+    def send(self, good: int, bad: int) -> None:
+        """Send messages to the job."""
+        self.lane.produce(*(message(number) for number in range(good)), *[{"value": b"junk"}] * bad)
+
+    def series(self) -> Series:
+        """Return the names and labels of all that is pushed, as Prometheus has them."""
+        pushed = f'{{job="{self.job}", __name__=~"(tidemill|spark)_.+"}}'
+        return {tuple(sorted(labels.items())) for labels, _ in self.prometheus.query(pushed)}
+
+
+@pytest.fixture
+def watched(lane: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    """A lane, watched; no proxy stands between what runs on this machine."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    (port,) = free_ports(1)
+    with (
+        Pushgateway(tmp_path / "gateway") as gateway,
+        Prometheus(tmp_path / "prometheus", gateway.url, f"127.0.0.1:{port}") as prometheus,
+    ):
+        yield Watched(lane, gateway, prometheus, port)
+
+
+class TestMonitoring:
+    """What an operator sees is what happened."""
+
+    def test_two_runs(self, watched: Watched) -> None:
+        """Counts are right; names and labels are the same in two runs; a clean stop leaves none."""
+        of_job = f'{{job="{watched.job}"}}'
+        seen: list[Series] = []
+        for _ in range(2):
+            with watched.run() as program:
+                program.wait_for("stream started")
+                watched.send(40, 10)
+                watched.prometheus.wait_for(f"tidemill_messages_total{of_job} == 50", 60)
+                watched.prometheus.wait_for(f"sum(tidemill_results_total{of_job}) == 40")
+                watched.prometheus.wait_for(
+                    f'tidemill_dead_letters_total{{error="InvalidJson", job="{watched.job}"}} == 10'
+                )
+                watched.prometheus.wait_for(f"tidemill_ready{of_job} == 1")
+                watched.prometheus.wait_for(f"sum(tidemill_lag_messages{of_job}) == 0", 30)
+                for path in ("healthz", "readyz"):
+                    url = f"http://127.0.0.1:{watched.port}/{path}"
+                    assert requests.get(url, timeout=5).text == "ok\n"
+                seen.append(watched.series())
+                program.process.send_signal(signal.SIGTERM)
+                assert program.wait() == 0, program.output
+            assert watched.gateway.groups() == []
+            assert "cannot" not in program.output, program.output
+        assert seen[0] == seen[1]
+        names = {dict(labels)["__name__"] for labels in seen[0]}
+        assert {"tidemill_latency_seconds_bucket", "spark_executor_totalCores"} <= names
+        refused = watched.prometheus.query('pushgateway_http_requests_total{code=~"[45].."}')
+        assert sum(value for _, value in refused) == 0
+        assert os.uname().nodename in {dict(labels)["instance"] for labels in seen[0]}

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from servers import Pushgateway
+from structlog.testing import capture_logs
+
+from app.monitoring.pushgateway import PushgatewayExporter
+from app.settings import MonitoringSettings
+from deploy.local.certificates import issue_certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from servers import Prometheus
+
+USER, PASSWORD = "tidemill", "tide-and-mill"
+# bcrypt, with the least work that Pushgateway takes.
+HASHED = "$2b$04$abcdefghijklmnopqrstuuXcf1hrn0J7.GH4hk3gqRVsZTF4rbDgK"
+JOB = "tidemill-g"
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    """One metric of each kind."""
+    registry = CollectorRegistry()
+    Counter("tidemill_messages", "Messages.", registry=registry).inc(3)
+    Gauge("tidemill_lag", "Lag.", ["topic"], registry=registry).labels("in").set(5)
+    Histogram("tidemill_latency_seconds", "Latency.", registry=registry).observe(0.2)
+    return registry
+
+
+@pytest.fixture
+def export(registry: CollectorRegistry) -> Iterator[Callable[..., PushgatewayExporter]]:
+    """Start an exporter: `export(url, interval=0.1, username=...)`, settings as they are named."""
+    started: list[PushgatewayExporter] = []
+
+    def start(url: str, job: str = JOB, **settings: Any) -> PushgatewayExporter:  # noqa: ANN401
+        named = {f"pushgateway_{name}": value for name, value in settings.items()}
+        monitoring = MonitoringSettings(
+            **{"pushgateway_interval": 0.1, "pushgateway_url": url, "instance": "here", **named}
+        )
+        started.append(PushgatewayExporter(monitoring, job, registry).start())
+        return started[-1]
+
+    yield start
+    for exporter in started:
+        exporter.close()
+
+
+class TestGroup:
+    """A job has one group, as long as it runs."""
+
+    def test_there_and_gone(
+        self, gateway: Pushgateway, export: Callable[..., PushgatewayExporter]
+    ) -> None:
+        """All kinds of metrics arrive with their types; the stop removes them."""
+        with capture_logs() as logs:
+            exporter = export(gateway.url)
+            (group,) = gateway.wait_for_groups(1)
+            assert group["labels"] == {"job": JOB, "instance": "here"}
+            types = {name: group[name]["type"] for name in group if name.startswith("tidemill_")}
+            assert types["tidemill_messages_total"] == "COUNTER"
+            assert types["tidemill_lag"] == "GAUGE"
+            assert types["tidemill_latency_seconds"] == "HISTOGRAM"
+            exporter.close()
+            assert gateway.groups() == []
+        assert logs == []
+
+    def test_replaced(
+        self,
+        gateway: Pushgateway,
+        export: Callable[..., PushgatewayExporter],
+        registry: CollectorRegistry,
+    ) -> None:
+        """What the job has no more is there no more after the next push."""
+        lag = Gauge("tidemill_old", "Old.", registry=registry)
+        export(gateway.url)
+        assert "tidemill_old" in gateway.wait_for_groups(1)[0]
+        registry.unregister(lag)
+        deadline = time.monotonic() + 10
+        while "tidemill_old" in gateway.groups()[0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def test_two_jobs(
+        self, gateway: Pushgateway, export: Callable[..., PushgatewayExporter]
+    ) -> None:
+        """The end of one leaves the other's alone."""
+        first, _ = export(gateway.url), export(gateway.url, job="tidemill-other")
+        gateway.wait_for_groups(2)
+        first.close()
+        (left,) = gateway.groups()
+        assert left["labels"]["job"] == "tidemill-other"
+
+    def test_scraped(
+        self,
+        pushgateway: str,
+        prometheus: Callable[..., Prometheus],
+        export: Callable[..., PushgatewayExporter],
+    ) -> None:
+        """Prometheus has them from there, with job and instance as they were pushed."""
+        export(pushgateway)
+        ((labels, value),) = prometheus(pushgateway).wait_for("tidemill_messages_total")
+        assert value == 3
+        assert labels == {"__name__": "tidemill_messages_total", "job": JOB, "instance": "here"}
+
+
+class TestOutage:
+    """A gateway that is away costs the pushes of that time, and no more."""
+
+    def test_restart(
+        self, gateway: Pushgateway, export: Callable[..., PushgatewayExporter]
+    ) -> None:
+        """Killed and started again, it gets the next push; that is two lines of log."""
+        with capture_logs() as logs:
+            export(gateway.url)
+            gateway.wait_for_groups(1)
+            gateway.kill()
+            time.sleep(0.5)
+            gateway.start()
+            gateway.wait_for_groups(1)
+            deadline = time.monotonic() + 10
+            while len(logs) < 2:
+                assert time.monotonic() < deadline, logs
+                time.sleep(0.05)
+        assert [line["event"] for line in logs] == [
+            "cannot push metrics, trying again",
+            "can push metrics again",
+        ]
+
+    def test_away_at_the_stop(
+        self, gateway: Pushgateway, export: Callable[..., PushgatewayExporter]
+    ) -> None:
+        """Where nobody listens the stop is not delayed."""
+        gateway.kill()
+        with capture_logs() as logs:
+            exporter = export(gateway.url)
+            began = time.monotonic()
+            exporter.close()
+            assert time.monotonic() - began < 2
+        assert [line["event"] for line in logs] == [
+            "cannot push metrics, trying again",
+            "the pushed metrics stay at the Pushgateway",
+        ]
+
+    def test_hanging(self, export: Callable[..., PushgatewayExporter]) -> None:
+        """One that takes a connection and never answers delays the stop as long as was said."""
+        with capture_logs() as logs:
+            with socket.create_server(("127.0.0.1", 0)) as silent:
+                exporter = export(f"http://127.0.0.1:{silent.getsockname()[1]}")
+                connection, _ = silent.accept()
+                with connection:
+                    began = time.monotonic()
+                    exporter.close(timeout=0.5)
+                    assert 0.4 < time.monotonic() - began < 2
+            said = [line["event"] for line in logs]
+            exporter.close()  # now that the connection is gone it ends
+        assert said == ["the pushed metrics stay: the Pushgateway does not answer"]
+
+    def test_refused(
+        self,
+        gateway: Pushgateway,
+        export: Callable[..., PushgatewayExporter],
+        registry: CollectorRegistry,
+    ) -> None:
+        """A type that another group has otherwise is refused, and the gateway's reason logged."""
+        export(gateway.url)
+        gateway.wait_for_groups(1)
+        other = CollectorRegistry()
+        Counter("tidemill_lag", "A counter.", registry=other)
+        Gauge("tidemill_messages_total", "No counter.", registry=other)
+        settings = MonitoringSettings(pushgateway_url=gateway.url, instance="there")
+        with capture_logs() as logs:
+            PushgatewayExporter(settings, JOB, other).start().close()
+        (line,) = [line for line in logs if "cannot push" in line["event"]]
+        assert "400 Bad Request" in line["error"]
+        assert "tidemill_messages_total" in line["error"]
+
+
+class TestSecured:
+    """TLS with the job's own authority and certificate, and a password."""
+
+    @pytest.fixture
+    def access(self, tmp_path: Path) -> dict[str, Any]:
+        """What it takes to get in, as settings."""
+        files = issue_certificates(tmp_path / "certificates")
+        return {
+            "username": USER,
+            "password": PASSWORD,
+            "ca_file": files.ca,
+            "keystore_file": files.keystore,
+        }
+
+    @pytest.fixture
+    def secured(self, tmp_path: Path, access: dict[str, Any]) -> Iterator[Pushgateway]:
+        """A Pushgateway that lets nobody else in."""
+        server = str(tmp_path / "certificates" / "broker.pem")
+        web = {
+            "tls_server_config": {
+                "cert_file": server,
+                "key_file": server,
+                "client_auth_type": "RequireAndVerifyClientCert",
+                "client_ca_file": str(access["ca_file"]),
+            },
+            "basic_auth_users": {USER: HASHED},
+        }
+        by_requests = {
+            "verify": str(access["ca_file"]),
+            "cert": str(access["keystore_file"]),
+            "auth": (USER, PASSWORD),
+        }
+        with Pushgateway(tmp_path / "secured", web, by_requests) as running:
+            yield running
+
+    def test_let_in(
+        self,
+        secured: Pushgateway,
+        access: dict[str, Any],
+        export: Callable[..., PushgatewayExporter],
+    ) -> None:
+        """All of it together lets the push in, and the deletion."""
+        exporter = export(secured.url, **access)
+        secured.wait_for_groups(1)
+        exporter.close()
+        assert secured.groups() == []
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"password": "guessed-by-me"}, "401 Unauthorized"),
+            ({"username": None, "password": None}, "401 Unauthorized"),
+            ({"ca_file": None}, "CERTIFICATE_VERIFY_FAILED"),
+            ({"keystore_file": None}, "check pushgateway_ca_file and pushgateway_keystore_file"),
+        ],
+    )
+    def test_kept_out(
+        self,
+        wrong: dict[str, Any],
+        said: str,
+        secured: Pushgateway,
+        access: dict[str, Any],
+        export: Callable[..., PushgatewayExporter],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """With any part missing or wrong nothing is pushed, and the log says why, no secret."""
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        with capture_logs() as logs:
+            export(secured.url, **access | wrong).close()
+        assert said in logs[0]["error"]
+        assert not any(secret in str(logs) for secret in (PASSWORD, "guessed-by-me"))
+        assert secured.groups() == []

@@ -1,0 +1,130 @@
+"""Spark's real pages, from runs with and without the job's namespace."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from spark_program import APP
+from structlog.testing import capture_logs
+
+from app.monitoring.pushgateway import PushgatewayExporter
+from app.monitoring.spark_metrics import SparkMetrics
+from app.settings import MonitoringSettings
+from deploy.local.process import spawn, stop, wait_for_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from servers import Prometheus, Pushgateway
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "tidemill"
+QUICK = {
+    "spark.master": "local[1]",
+    "spark.ui.port": "0",
+    "spark.ui.prometheus.enabled": "true",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+
+
+@contextmanager
+def running(folder: Path, **conf: str) -> Iterator[str]:
+    """Run Spark with the file that the init script for Databricks writes; yield the UI's URL."""
+    folder.mkdir()
+    script = ROOT / "deploy" / "databricks" / "init-script.sh"
+    subprocess.run([script], env={**os.environ, "SPARK_CONF_DIR": str(folder)}, check=True)
+    named = QUICK | {"spark.metrics.conf": str(folder / "metrics.properties")} | conf
+    command = [sys.executable, str(Path(__file__).with_name("spark_program.py")), json.dumps(named)]
+    log = folder / "spark.log"
+    process = spawn(command, log, cwd=folder, env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"})
+    try:
+        wait_for_line(process, log, "UI http", name="Spark", timeout=120)
+        yield next(line for line in log.read_text().splitlines() if line.startswith("UI "))[3:]
+    finally:
+        stop(process, 10)
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The UI of a run with the job's namespace."""
+    folder = tmp_path_factory.mktemp("spark") / "ours"
+    with running(folder, **{"spark.metrics.namespace": NAMESPACE}) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The UI of a run whose names hold the application's id, as where the cluster ran before."""
+    with running(tmp_path_factory.mktemp("spark") / "clusters") as url:
+        yield url
+
+
+def series(url: str) -> set[tuple[str, frozenset[tuple[str, str]]]]:
+    """Return the names and labels of all that is read of a UI."""
+    return {
+        (sample.name, frozenset(sample.labels.items()))
+        for metric in SparkMetrics(url, APP, NAMESPACE).collect()
+        for sample in metric.samples
+    }
+
+
+class TestPages:
+    """Both pages are there where the init script ran, and are read."""
+
+    def test_names(self, ours: str) -> None:
+        """Metrics of the driver, and of the executors; the version."""
+        with capture_logs() as logs:
+            names = {name for name, _ in series(ours)}
+        assert logs == []
+        assert names > {
+            "spark_info",
+            "spark_executor_completedTasks_total",
+            "spark_BlockManager_memory_memUsed_MB_Value",
+            "spark_executor_cpuTime_Count",
+            "spark_LiveListenerBus_queue_appStatus_listenerProcessingTime_Max",
+        }
+        assert len(names) > 150
+        assert all(name.startswith("spark_") for name in names)
+
+    def test_two_runs(self, ours: str, clusters: str) -> None:
+        """Names and labels are the same in two runs, whatever the application's id is."""
+        assert series(ours) == series(clusters)
+
+
+class TestPushed:
+    """A Pushgateway takes all of it, and Prometheus finds it there."""
+
+    def test_nothing_refused(
+        self,
+        ours: str,
+        clusters: str,
+        gateway: Pushgateway,
+        prometheus: Callable[..., Prometheus],
+    ) -> None:
+        """A run after another continues the same series."""
+        scraper = prometheus(gateway.url)
+        settings = MonitoringSettings(
+            pushgateway_url=gateway.url, pushgateway_interval=0.2, instance="here"
+        )
+        with capture_logs() as logs:
+            for url in (ours, clusters):
+                metrics = SparkMetrics(url, APP, NAMESPACE)
+                exporter = PushgatewayExporter(settings, APP, metrics).start()
+                gateway.wait_for_groups(1)
+                scraper.wait_for("spark_info")
+                exporter.close()
+                assert gateway.groups() == []
+        assert logs == []
+        found = scraper.query('count by (__name__) (last_over_time({__name__=~"spark_.*"}[1m]))')
+        assert len(found) > 150
+        assert {value for _, value in found} == {1}
+        ((labels, _),) = scraper.query("last_over_time(spark_executor_totalCores[1m])")
+        wanted = {"app": APP, "executor": "driver", "job": APP, "instance": "here"}
+        assert labels.items() >= wanted.items()

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import base64
+import queue
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+from structlog.testing import capture_logs
+
+from app.monitoring.pushgateway import PushgatewayExporter
+from app.settings import MonitoringSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATIENCE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a gateway got."""
+
+    method: str
+    path: str
+    authorization: str | None
+    body: str
+
+
+class Gateway(ThreadingHTTPServer):
+    """Takes note of requests, and answers each with a status and a text."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.requests: queue.Queue[Request] = queue.Queue()
+        self.status, self.text = 202, ""
+
+    def next(self) -> Request:
+        """Return the next request."""
+        return self.requests.get(timeout=PATIENCE)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Gateway
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        authorization = self.headers.get("Authorization")
+        self.server.requests.put(Request(self.command, self.path, authorization, body))
+        self.send_response(self.server.status)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+        self.wfile.write(self.server.text.encode())
+
+    # GET is what a redirected PUT would become.
+    do_GET = do_PUT = do_DELETE = _answer  # noqa: N815 - the library's names
+
+    def log_message(self, *_: object) -> None:
+        """Keep silent."""
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """Return a running gateway that says yes to all."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Gateway() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def export(gateway: Gateway) -> Iterator[Callable[..., PushgatewayExporter]]:
+    """Start an exporter of one gauge; the arguments are settings, without `pushgateway_`."""
+    started: list[PushgatewayExporter] = []
+    registry = CollectorRegistry()
+    Gauge("tidemill_ready", "Ready.", registry=registry).set(1)
+
+    def start(interval: float = 3600, **settings: object) -> PushgatewayExporter:
+        named = {f"pushgateway_{name}": value for name, value in settings.items()}
+        monitoring = MonitoringSettings(
+            instance="node/1",
+            pushgateway_url=gateway.url,
+            pushgateway_interval=interval,
+            **named,  # type: ignore[arg-type]
+        )
+        started.append(PushgatewayExporter(monitoring, "tidemill-g", registry).start())
+        return started[-1]
+
+    yield start
+    for exporter in started:
+        exporter.close()
+
+
+class TestGroup:
+    """Job and instance name what is pushed and, at the end, removed."""
+
+    def test_replaced_and_deleted(
+        self, gateway: Gateway, export: Callable[..., PushgatewayExporter]
+    ) -> None:
+        """PUT at once, DELETE of the same at the end; an instance may hold any character."""
+        exporter = export()
+        pushed = gateway.next()
+        exporter.close()
+        deleted = gateway.next()
+        instance = base64.urlsafe_b64encode(b"node/1").decode()
+        assert pushed.path == f"/metrics/job/tidemill-g/instance@base64/{instance}"
+        assert (pushed.method, deleted.method) == ("PUT", "DELETE")
+        assert deleted.path == pushed.path
+        assert "tidemill_ready 1.0" in pushed.body.splitlines()
+
+    def test_again(self, gateway: Gateway, export: Callable[..., PushgatewayExporter]) -> None:
+        """The push is repeated."""
+        export(interval=0.01)
+        assert [gateway.next().method for _ in range(3)] == ["PUT"] * 3
+
+
+class TestPassword:
+    """The gateway gets the password, nobody else."""
+
+    def test_sent(self, gateway: Gateway, export: Callable[..., PushgatewayExporter]) -> None:
+        """In UTF-8, with the push and with the deletion."""
+        exporter = export(username="tidemill", password="gehäim")
+        exporter.close()
+        wanted = "Basic " + base64.b64encode("tidemill:gehäim".encode()).decode()
+        assert [gateway.next().authorization for _ in range(2)] == [wanted] * 2
+
+    def test_never_logged(
+        self, gateway: Gateway, export: Callable[..., PushgatewayExporter]
+    ) -> None:
+        """Not where it is refused, nor where the gateway is away."""
+        gateway.status, gateway.text = 401, "Unauthorized"
+        with capture_logs() as logs:
+            export(username="tidemill", password="gehäim").close()
+            gateway.shutdown()
+            gateway.server_close()
+            export(username="tidemill", password="gehäim").close()
+        encoded = base64.b64encode("tidemill:gehäim".encode()).decode()
+        assert len(logs) == 4
+        assert not any(secret in str(logs) for secret in ("gehäim", encoded))
+
+
+class TestRefusal:
+    """A gateway that refuses is told of with its reason."""
+
+    @pytest.mark.parametrize("status", [400, 401, 404, 500, 301, 307])
+    def test_one_line(
+        self, status: int, gateway: Gateway, export: Callable[..., PushgatewayExporter]
+    ) -> None:
+        """Once, however often it refuses; a redirection is a refusal, it would lose the push."""
+        gateway.status, gateway.text = status, "pushed metrics are\ninvalid"
+        with capture_logs() as logs:
+            export(interval=0.01)
+            assert [gateway.next().method for _ in range(3)] == ["PUT"] * 3
+        assert [line["event"] for line in logs] == ["cannot push metrics, trying again"]
+        assert str(status) in logs[0]["error"]
+        assert logs[0]["error"].endswith(": pushed metrics are invalid")
+
+    def test_broken_collector(
+        self, gateway: Gateway, export: Callable[..., PushgatewayExporter]
+    ) -> None:
+        """Metrics that cannot be collected are an outage too, not the end."""
+
+        class Broken:
+            def collect(self) -> list[object]:
+                raise LookupError("broken")
+
+        monitoring = MonitoringSettings(pushgateway_url=gateway.url)
+        with capture_logs() as logs:
+            PushgatewayExporter(monitoring, "j", Broken()).start().close()  # type: ignore[arg-type]
+        assert "broken" in logs[0]["error"]
+        assert gateway.next().method == "DELETE"
+
+    def test_not_deleted(
+        self, gateway: Gateway, export: Callable[..., PushgatewayExporter]
+    ) -> None:
+        """That the metrics stay is said."""
+        exporter = export()
+        gateway.next()
+        gateway.status, gateway.text = 403, "no"
+        with capture_logs() as logs:
+            exporter.close()
+        assert [line["event"] for line in logs] == ["the pushed metrics stay at the Pushgateway"]
+        assert "403" in logs[0]["error"]
