@@ -1,4 +1,4 @@
-"""Commands for a second terminal, made of Kafka's own console tools."""
+"""Commands for a second terminal: Kafka's own console tools, Tidemill's, and curl."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ if TYPE_CHECKING:
 EXAMPLE: Final = '{"text": "Grace Hopper taught at Yale.", "lang": "en", "uuid": "my-1"}'
 
 
-def commands(broker: Broker, topics: tuple[str, str, str], group: str) -> dict[str, str]:
-    """Return copy-paste commands by what they do."""
-    source, results, dead_letters = topics
+def commands(broker: Broker, topics: tuple[str, str, str], url: str) -> dict[str, str]:
+    """Return copy-paste commands by what they do; `url` is where the metrics are."""
+    source, results, _ = topics
     tools = f"java -cp {shlex.quote(f'{broker.libs}/*')} org.apache.kafka.tools"
     server = f"--bootstrap-server {broker.bootstrap_servers}"
     consume = f"{tools}.consumer.ConsoleConsumer {server} --from-beginning"
     committed = "--isolation-level read_committed"
-    headers = "--formatter-property print.headers=true"
+    tidemill = f"TIDEMILL__KAFKA__BOOTSTRAP_SERVERS={broker.bootstrap_servers} .venv/bin/tidemill"
     return {
         "send a message": (
             f"echo {shlex.quote(EXAMPLE)} | {tools}.ConsoleProducer {server} --topic {source}"
         ),
         "read the results": f"{consume} {committed} --topic {results}",
-        "read the dead letters": f"{consume} {committed} {headers} --topic {dead_letters}",
-        "see the lag": (
-            f"{tools}.consumer.group.ConsumerGroupCommand {server} --describe --group {group}"
-        ),
+        "read the dead letters": f"{tidemill} dlq list",
+        "see the lag": f"{tidemill} lag --watch",
+        "see the metrics, and whether the job is ready": f"curl {url}/metrics {url}/readyz",
     }

@@ -19,6 +19,7 @@ from rich.markup import escape
 from app.errors import TidemillError
 from deploy.local import messages, steps
 from deploy.local.lag import show_lag
+from deploy.local.metrics import show_metrics
 from deploy.local.screen import make_console
 
 if TYPE_CHECKING:
@@ -83,15 +84,16 @@ def run(console: Console, running: ExitStack, *, keep: bool) -> None:
     libs = steps.fetch(console)
     broker = steps.start_broker(console, running, libs)
     steps.make_topics(console, broker)
-    job = steps.start_job(console, running, broker)
+    job, url = steps.start_job(console, running, broker)
     texts, answers = steps.send_and_show(console, broker, job)
-    show_lag(console, broker, steps.GROUP, steps.TOPICS[0])
+    show_lag(console, broker)
+    show_metrics(console, url)
     if flaws := messages.flaws(texts, answers):
         raise Unanswered(flaws)
     console.print(f"[green]✓[/] {len(texts)} messages, each with exactly one answer")
     if keep:
         try:
-            steps.keep_running(console, broker, job)
+            steps.keep_running(console, broker, job, url)
         except Interrupted:
             console.print()  # the way to end it; the terminal shows ^C in this line
 

@@ -1,16 +1,19 @@
-"""How far the job's consumer group has come, as Kafka's own tool tells it."""
+"""How far the job's consumer group has come: as Tidemill shows it, and as Kafka's own tool does."""
 
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from deploy.local.screen import lag_table, step
-from deploy.local.topics import committed_offsets, end_offsets
+from rich.live import Live
+
+from app.monitoring.lag import LagReader
+from app.screen.lag import lag_table
+from app.settings import KafkaSettings, StreamSettings
+from deploy.local.screen import kafkas_lag_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.console import Console
 
     from deploy.local.broker import Broker
@@ -19,23 +22,23 @@ CONSUMER_GROUPS: Final = "org.apache.kafka.tools.consumer.group.ConsumerGroupCom
 COMMITS_S: Final = 20.0
 
 
-def show_lag(console: Console, broker: Broker, group: str, topic: str) -> None:
-    """Show the consumer group's lag, once its offsets have reached the input's end."""
-    servers = broker.bootstrap_servers
+def lag_reader(broker: Broker) -> LagReader:
+    """Return what reads the lag of the shipped settings on the demo's broker."""
+    return LagReader(KafkaSettings(bootstrap_servers=broker.bootstrap_servers), StreamSettings())
+
+
+def show_lag(console: Console, broker: Broker) -> None:
+    """Show the lag as `tidemill lag` does until it is 0; then what Kafka's own tool says."""
+    group = StreamSettings().group_id
     deadline = time.monotonic() + COMMITS_S
-    with step(console, f"offsets of the consumer group {group}"):
-        ends = end_offsets(servers, topic)
-        while not (reached := has_reached(committed_offsets(servers, group, topic), ends)):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.3)
-    arguments = ("--bootstrap-server", servers, "--describe", "--group", group)
-    described = broker.tool(CONSUMER_GROUPS, *arguments)
-    console.print(lag_table(described.stdout))
-    if not reached:
-        console.print(f"[yellow]the group was not at the end within {COMMITS_S:g} s[/]")
-
-
-def has_reached(committed: Mapping[int, int], ends: Mapping[int, int]) -> bool:
-    """Tell whether a group has come to the end; nobody commits in a partition without messages."""
-    return all(committed.get(partition, 0) >= end for partition, end in ends.items())
+    with closing(lag_reader(broker)) as reader:
+        first = now = reader.look(time.time(), ages=True)
+        with Live(lag_table(group, now), console=console) as live:
+            while any(at.lag for at in now.partitions) and time.monotonic() < deadline:
+                time.sleep(0.3)
+                now = reader.look(time.time(), ages=True)
+                live.update(lag_table(group, now, first))
+    if not console.is_terminal:
+        console.line()  # Live ends the line only in a terminal
+    arguments = ("--bootstrap-server", broker.bootstrap_servers, "--describe", "--group", group)
+    console.print(kafkas_lag_table(broker.tool(CONSUMER_GROUPS, *arguments).stdout))

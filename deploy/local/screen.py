@@ -38,8 +38,10 @@ def step(console: Console, what: str) -> Iterator[Callable[[str], None]]:
     console.print(f"[green]✓[/] {escape(what)} [dim]{time.monotonic() - began:.1f} s[/]")
 
 
-def answers_table(texts: Mapping[Source, str], answers: Sequence[Answer]) -> Table:
-    """Lay out the answers in the order they came in; dead letters are red."""
+def answers_table(
+    texts: Mapping[Source, str], answers: Sequence[Answer], lags: Sequence[int] = ()
+) -> Table:
+    """Lay out the answers in the order they came in; dead letters are red. Below, the lag's way."""
     table = Table(title=f"{len(answers)} of {len(texts)} answered", title_justify="left")
     table.add_column("text", max_width=TEXT_WIDTH, no_wrap=True)
     table.add_column("entities")
@@ -52,6 +54,7 @@ def answers_table(texts: Mapping[Source, str], answers: Sequence[Answer]) -> Tab
     table.caption = (
         "ms: from the message's Kafka timestamp to its answer's; the first ones wait for the models"
         "\nfrom: partition/offset of the message"
+        f"\nlag of the consumer group, in messages: {' → '.join(map(str, lags))}"
     )
     table.caption_justify = "left"
     return table
@@ -65,9 +68,9 @@ def outcome(answer: Answer) -> Text:
     return Text(", ").join(entities) if entities else Text("none", style="dim")
 
 
-def lag_table(described: str) -> Table:
+def kafkas_lag_table(described: str) -> Table:
     """Lay out what Kafka's ConsumerGroupCommand printed."""
-    table = Table(title="consumer group, by Kafka's own tool", title_justify="left")
+    table = Table(title="the same, by Kafka's own tool", title_justify="left")
     lines = [line.split() for line in described.splitlines() if line.strip()]
     start = next((i for i, line in enumerate(lines) if line[0] == "GROUP"), len(lines))
     for name in lines[start][:6] if start < len(lines) else ():

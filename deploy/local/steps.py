@@ -15,7 +15,8 @@ from deploy.local import messages
 from deploy.local.broker import Broker
 from deploy.local.console_tools import commands
 from deploy.local.distribution import ROOT, VERSION, fetch_kafka
-from deploy.local.ports import is_free
+from deploy.local.lag import lag_reader
+from deploy.local.ports import free_ports, is_free
 from deploy.local.process import NotReady, spawn, stop, wait_for_line
 from deploy.local.screen import answers_table, step
 from deploy.local.topics import create_topic
@@ -33,8 +34,8 @@ FOLDER: Final = ROOT / ".tidemill" / "demo"
 LOG: Final = FOLDER / "stream.log"
 INPUT: Final = ROOT / "deploy" / "local" / "input.json"
 TOPICS: Final = ("ner-input", "ner-output", "ner-output.dlq")
-GROUP: Final = "tidemill"
 PORT: Final = 9092
+METRICS_PORT: Final = 9095
 PARTITIONS: Final = 4
 # While these are answered the workers load the models; the latencies of the rest are a stream's.
 FIRST_WAVE: Final = 6
@@ -74,20 +75,27 @@ def make_topics(console: Console, broker: Broker) -> None:
             create_topic(broker.bootstrap_servers, topic, partitions=PARTITIONS, configs=configs)
 
 
-def start_job(console: Console, running: ExitStack, broker: Broker) -> subprocess.Popen[bytes]:
-    """Start the streaming job as a process of its own, and wait until its query runs."""
+def start_job(
+    console: Console, running: ExitStack, broker: Broker
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the streaming job as a process of its own, and wait until its query runs.
+
+    Return it, and the URL of its metrics and probes.
+    """
+    port = METRICS_PORT if is_free(METRICS_PORT) else free_ports(1)[0]
     # The shipped settings are shown, not what this shell may have set for another job.
     env = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMILL__")}
     env |= {
         "TIDEMILL__KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
         "TIDEMILL__STREAM__CHECKPOINT_LOCATION": str(FOLDER / "checkpoint"),
+        "TIDEMILL__MONITORING__METRICS_PORT": str(port),
     }
     command = [sys.executable, "-m", "app", "stream", "--config", "config.yaml"]
     with step(console, f"streaming job, its log in {LOG.relative_to(ROOT)}"):
         job = spawn(command, LOG, cwd=ROOT, env=env)
         running.callback(stop_job, console, job)
         wait_for_line(job, LOG, "stream started", name="the streaming job", timeout=JOB_START_S)
-    return job
+    return job, f"http://127.0.0.1:{port}"
 
 
 def stop_job(console: Console, job: subprocess.Popen[bytes]) -> None:
@@ -107,15 +115,23 @@ def send_and_show(
     lines = messages.read_lines(INPUT)
     texts: dict[Source, str] = {}
     answers: list[Answer] = []
+    lags: list[int] = []
     consumer = messages.follow(broker.bootstrap_servers, *TOPICS[1:])
-    with closing(consumer), Live(answers_table(texts, answers), console=console) as live:
+    with (
+        closing(consumer),
+        closing(lag_reader(broker)) as reader,
+        Live(answers_table(texts, answers), console=console) as live,
+    ):
         for wave in (lines[:FIRST_WAVE], lines[FIRST_WAVE:]):
             texts |= messages.send(broker.bootstrap_servers, TOPICS[0], wave)
             deadline = time.monotonic() + ANSWERS_S
             while time.monotonic() < deadline:
                 arrived = messages.poll(consumer)
                 answers += arrived
-                live.update(answers_table(texts, answers))
+                lag = sum(at.lag for at in reader.look(time.time(), ages=False).partitions)
+                if [lag] != lags[-1:]:
+                    lags.append(lag)
+                live.update(answers_table(texts, answers, lags))
                 if not arrived and not messages.flaws(texts, answers):
                     break
                 if (status := job.poll()) is not None:
@@ -125,9 +141,9 @@ def send_and_show(
     return texts, answers
 
 
-def keep_running(console: Console, broker: Broker, job: subprocess.Popen[bytes]) -> None:
+def keep_running(console: Console, broker: Broker, job: subprocess.Popen[bytes], url: str) -> None:
     """Print what to do in a second terminal, and wait for Ctrl-C. Raises NotReady."""
-    for what, command in commands(broker, TOPICS, GROUP).items():
+    for what, command in commands(broker, TOPICS, url).items():
         console.print(f"\n[bold]{what}[/]")
         console.print(command, markup=False, soft_wrap=True)
     console.print("\nrunning until Ctrl-C")

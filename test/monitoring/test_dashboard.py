@@ -1,0 +1,95 @@
+"""The dashboard, as far as its file tells: Grafana can load it, Prometheus can read its queries."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from dashboard import DASHBOARD, METRICS, SPARK_METRICS, metrics, panels, queries
+from promtool import promtool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHOWN = [panel for panel in panels() if panel["type"] != "row"]
+BUILT_IN = {"__rate_interval"}
+
+
+def cells(panel: dict[str, Any]) -> set[tuple[int, int]]:
+    """Return the cells of Grafana's grid (24 columns) that a panel covers."""
+    place = panel["gridPos"]
+    return set(
+        itertools.product(
+            range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+        )
+    )
+
+
+class TestPanels:
+    """Each panel has its place, and says what it shows."""
+
+    def test_ids(self) -> None:
+        """No two panels have the same id, nor two queries of a panel the same letter."""
+        ids = [panel["id"] for panel in panels()]
+        assert len(ids) == len(set(ids))
+        for panel in SHOWN:
+            letters = [target["refId"] for target in panel["targets"]]
+            assert len(letters) == len(set(letters)), panel["title"]
+
+    def test_places(self) -> None:
+        """No two panels overlap, and none is wider than the page."""
+        covered = [cell for panel in panels() for cell in cells(panel)]
+        assert len(covered) == len(set(covered))
+        assert max(column for column, _ in covered) == 23
+
+    @pytest.mark.parametrize("panel", SHOWN, ids=lambda panel: panel["title"])
+    def test_told(self, panel: dict[str, Any]) -> None:
+        """A panel has a title, a description, a unit and queries."""
+        assert panel["title"]
+        assert panel["description"].endswith(".")
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert panel["targets"]
+
+    @pytest.mark.parametrize("panel", SHOWN, ids=lambda panel: panel["title"])
+    def test_source(self, panel: dict[str, Any]) -> None:
+        """A panel and its queries ask the data source that was chosen."""
+        for asking in (panel, *panel["targets"]):
+            assert asking["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+
+
+class TestQueries:
+    """The queries can be asked, of what is there."""
+
+    def test_parsed(self, tmp_path: Path) -> None:
+        """Prometheus reads every query, here as the rules of a file."""
+        rules = [
+            {"record": f"query:{number}", "expr": query.expression}
+            for number, query in enumerate(queries())
+        ]
+        assert len(rules) > len(SHOWN)
+        file = tmp_path / "queries.yml"
+        file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+        promtool("check", "rules", file)
+
+    def test_metrics(self) -> None:
+        """Together they show all that the job tells of itself, and no metric that it has not."""
+        asked = set().union(*(metrics(query.expression) for query in queries()))
+        assert asked == METRICS | SPARK_METRICS
+
+    def test_chosen(self) -> None:
+        """Every metric of every query is of the job and the instance that were chosen."""
+        for query in queries("a job", "an instance"):
+            chosen = query.expression.count('{job=~"a job", instance=~"an instance"')
+            named = len(re.findall(r"\b(?:tidemill|spark)_\w+", query.expression))
+            assert chosen == named > 0, query
+            assert "$" not in query.expression
+
+    def test_variables(self) -> None:
+        """What queries refer to is a variable of the dashboard, or Grafana's own."""
+        text = DASHBOARD.read_text(encoding="utf-8")
+        defined = {one["name"] for one in json.loads(text)["templating"]["list"]}
+        assert set(re.findall(r"\$\{?(\w+)", text)) - {"__all"} == defined | BUILT_IN

@@ -1,0 +1,123 @@
+"""The alerts, run by promtool: they fire where they should, and are quiet where they should be."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from dashboard import METRICS, metrics
+from promtool import MONITORING, promtool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ALERTS, TESTS = MONITORING / "alerts.yml", MONITORING / "alerts_test.yml"
+# What Prometheus and the Pushgateway tell of themselves.
+THEIRS = {"up", "push_time_seconds"}
+# Each is about one of the two ways to read a job.
+OF_ONE_WAY = {"TidemillTargetDown", "TidemillPushesStopped"}
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return a YAML file."""
+    document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return document
+
+
+def rules(kind: str) -> list[dict[str, Any]]:
+    """Return the rules of a kind: alert or record."""
+    return [rule for group in read(ALERTS)["groups"] for rule in group["rules"] if kind in rule]
+
+
+def firing(tests: list[dict[str, Any]], alert: str) -> list[bool]:
+    """Return of each expectation of an alert whether it fires."""
+    return [
+        bool(expected["exp_alerts"])
+        for test in tests
+        for expected in test["alert_rule_test"]
+        if expected["alertname"] == alert
+    ]
+
+
+def is_scraped(test: dict[str, Any]) -> bool:
+    """Tell whether a test is of a job that is scraped and nothing else."""
+    names = {one["series"].partition("{")[0] for one in test["input_series"]}
+    return "tidemill_info" in names and "push_time_seconds" not in names
+
+
+def as_pushed(test: dict[str, Any]) -> dict[str, Any]:
+    """Return a test of a scraped job, its metrics under the labels that a Pushgateway gives them.
+
+    A push each minute, the last of them the newest: `0+60x100` is a clock.
+    """
+    kept = [one for one in test["input_series"] if not one["series"].startswith("up{")]
+    pushed = [
+        one | {"series": re.sub('job="tidemill",instance="(.+?):9095"', rename, one["series"])}
+        for one in kept
+    ]
+    instances = {re.findall('job=".+?",instance=".+?"', one["series"])[0] for one in pushed}
+    clocks = [
+        {"series": f"push_time_seconds{{{labels}}}", "values": "0+60x100"}
+        for labels in sorted(instances)
+    ]
+    return test | {"input_series": pushed + clocks}
+
+
+def rename(found: re.Match[str]) -> str:
+    """Return the labels of what a job pushes, one group for each host here."""
+    return f'job="tidemill-{found[1]}",instance="{found[1]}"'
+
+
+class TestFiles:
+    """What Prometheus reads, it can read."""
+
+    def test_configuration(self) -> None:
+        """The configuration, and the rules that it names."""
+        promtool("check", "config", MONITORING / "prometheus.yml")
+
+    def test_rules(self) -> None:
+        """The rules alone, duplicates refused."""
+        promtool("check", "rules", "--lint=all", "--lint-fatal", ALERTS)
+
+    def test_names(self) -> None:
+        """Rules ask for metrics that are there."""
+        asked = {
+            name
+            for kind in ("alert", "record")
+            for rule in rules(kind)
+            for name in metrics(rule["expr"])
+        }
+        assert asked <= METRICS | THEIRS
+        assert "push_time_seconds" in asked
+
+    @pytest.mark.parametrize("alert", rules("alert"), ids=lambda alert: alert["alert"])
+    def test_told(self, alert: dict[str, Any]) -> None:
+        """An alert says how bad it is, of which job, how much, and what to do."""
+        assert alert["labels"]["severity"] in {"warning", "critical"}
+        assert "$labels." in alert["annotations"]["summary"]
+        assert re.search(r"\$(value|labels)", alert["annotations"]["description"])
+
+
+class TestAlerts:
+    """Every alert is tested, both ways."""
+
+    def test_scraped(self) -> None:
+        """They fire and are quiet as the tests say."""
+        promtool("test", "rules", TESTS)
+
+    def test_pushed(self, tmp_path: Path) -> None:
+        """They do the same of a job that pushes instead of being scraped."""
+        document = read(TESTS)
+        tests = [as_pushed(test) for test in document["tests"] if is_scraped(test)]
+        for alert in {rule["alert"] for rule in rules("alert")} - OF_ONE_WAY:
+            assert any(firing(tests, alert)), f"{alert} is not tested of a job that pushes"
+        file = tmp_path / "pushed_test.yml"
+        file.write_text(yaml.safe_dump(document | {"rule_files": [str(ALERTS)], "tests": tests}))
+        promtool("test", "rules", file)
+
+    @pytest.mark.parametrize("alert", [rule["alert"] for rule in rules("alert")])
+    def test_each(self, alert: str) -> None:
+        """Each has a test in which it fires, and one in which it does not."""
+        assert set(firing(read(TESTS)["tests"], alert)) == {True, False}
