@@ -35,8 +35,8 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
         try:
             yield
         except (KafkaError, OSError) as error:
-            # Of why it gave up kafka-python tells its log only.
-            if refusals := list(filter(REFUSED.search, reasons)):
+            # Of why it gave up at a connection kafka-python tells its log only.
+            if refusals := list(filter(REFUSED.search, [repr(error), *reasons])):
                 raise AccessRefused(kafka.bootstrap_servers, refusals[-1]) from error
             if kafka.sasl_mechanism and any(HUNG_UP in reason for reason in reasons):
                 raise AccessRefused(kafka.bootstrap_servers, "it hangs up at the login") from error

@@ -1,27 +1,23 @@
-"""Dead letters in a terminal: they are from strangers, so that nothing in them may steer it."""
+"""Dead letters in a terminal: from strangers, so all that is theirs goes through `foreign`."""
 
 from __future__ import annotations
 
 import base64
 import json
-import shlex
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from app.screen.foreign import pretty, shown, visible
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from app.dead_letters.letters import DeadLetter
     from app.dead_letters.listing import Seen
-    from app.dead_letters.replay import Report
 
 SHORT = 60  # characters of a value or message in a table
 
@@ -30,42 +26,6 @@ def console() -> Console:
     """Return a console; a file or a pipe, which have no width, get room for the tables."""
     made = Console(highlight=False)
     return made if made.is_terminal else Console(highlight=False, width=160)
-
-
-@contextmanager
-def progress(console: Console, what: str) -> Iterator[Callable[[int], None]]:
-    """Show a bar while the letters are gone through; yield what takes how many are left."""
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-
-        def looked(left: int) -> None:
-            done = bar.tasks[0].completed + 1
-            bar.update(task, completed=done, total=done + left)
-
-        yield looked
-
-
-def visible(text: str) -> str:
-    """Return text with everything that prints nothing, or steers a terminal, as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def shown(content: bytes | None) -> Text:
-    """Return bytes to look at: text where they are UTF-8, null where there are none."""
-    if content is None:
-        return Text("null", style="dim")
-    if not content:
-        return Text("empty", style="dim")
-    return Text(visible(content.decode(errors="backslashreplace")))
-
-
-def pretty(content: bytes | None) -> Text:
-    """Return a value to look at: JSON over several lines, all else as it is."""
-    try:
-        lines = msgspec.json.format(content or b"", indent=2).decode().split("\n")
-    except (ValueError, RecursionError):
-        return shown(content)
-    return Text("\n".join(map(visible, lines)))
 
 
 def json_line(letter: DeadLetter) -> str:
@@ -109,7 +69,7 @@ def moment(timestamp: int | None) -> str | None:
 def classes_table(classes: Mapping[str, Seen]) -> Table:
     """Lay out how many letters each error class has; the most frequent first."""
     total = sum(seen.count for seen in classes.values())
-    table = _table(f"{total:,} dead letters", "error class", "letters", "first", "last")
+    table = ruled_table(f"{total:,} dead letters", "error class", "letters", "first", "last")
     for name, seen in sorted(classes.items(), key=lambda item: -item[1].count):
         first, last = moment(seen.first), moment(seen.last)
         table.add_row(Text(visible(name)), f"{seen.count:,}", first, last)
@@ -119,7 +79,7 @@ def classes_table(classes: Mapping[str, Seen]) -> Table:
 def letters_table(letters: Sequence[DeadLetter]) -> Table:
     """Lay out letters, one a row."""
     columns = ("at", "time", "error class", "message", "from", "tries", "value")
-    table = _table(f"the newest {len(letters):,}", *columns)
+    table = ruled_table(f"the newest {len(letters):,}", *columns)
     for letter in letters:
         table.add_row(
             f"{letter.partition}/{letter.offset}",
@@ -153,43 +113,12 @@ def letter_view(letter: DeadLetter) -> Iterator[Text | Table]:
     }.items():
         facts.add_row(Text(name, style="bold"), Text(visible(text)))
     yield facts
-    headers = _table(f"{len(letter.headers)} headers", "name", "value")
+    headers = ruled_table(f"{len(letter.headers)} headers", "name", "value")
     for name, content in letter.headers:
         headers.add_row(Text(visible(name)), shown(content))
     yield headers if letter.headers else Text("no headers", style="bold")
     yield Text.assemble(("key ", "bold"), shown(letter.key))
     yield Text.assemble(("value\n", "bold"), pretty(letter.value))
-
-
-def report_tables(report: Report, *, sent: bool) -> Iterator[Text | Table]:
-    """Lay out what a replay did or would do, and what it leaves out."""
-    title = f"{report.chosen.total():,} {'chosen and sent' if sent else 'would be sent'}"
-    chosen = _table(title, "error class", "to topic", "letters")
-    for (error, topic), count in report.chosen.most_common():
-        chosen.add_row(Text(visible(error)), Text(visible(topic)), f"{count:,}")
-    yield chosen if report.chosen else Text(title)
-    for title, counts in {
-        "left out": report.left_out,
-        "cannot be sent now": report.held,
-        "not delivered": report.failed,
-    }.items():
-        table = _table(f"{counts.total():,} {title}", "why", "letters")
-        for said, count in counts.most_common():
-            table.add_row(Text(visible(said)), f"{count:,}")
-        if counts:
-            yield table
-
-
-def sending_command(
-    config: Path | None, places: Sequence[str], options: Mapping[str, object]
-) -> str:
-    """Return the command that sends what the same options showed, as a shell reads it."""
-    words = ["tidemill", "dlq", "replay", *places]
-    for name, given in {**options, "config": config, "send": True}.items():
-        for value in given if isinstance(given, list) else [given]:
-            if value not in {None, False}:
-                words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    return shlex.join(words)
 
 
 def _escape(character: str) -> str:
@@ -205,7 +134,8 @@ def _field(name: str, content: bytes | None) -> dict[str, str | None]:
         return {f"{name}_base64": base64.b64encode(content or b"").decode()}
 
 
-def _table(title: str, *columns: str) -> Table:
+def ruled_table(title: str, *columns: str) -> Table:
+    """Return an empty table; counts stand to the right."""
     table = Table(title=title, title_justify="left")
     for name in columns:
         right = name in {"letters", "tries"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from dashboard import queries
 from lane import QUICK_SPARK, message
 from servers import Prometheus, Pushgateway
 
@@ -81,31 +83,52 @@ class TestMonitoring:
     """What an operator sees is what happened."""
 
     def test_two_runs(self, watched: Watched) -> None:
-        """Counts are right; names and labels are the same in two runs; a clean stop leaves none."""
+        """Counts are right; names and labels are the same in two runs; a clean stop leaves none.
+
+        Every query of the dashboard has an answer, and the probes say that all is well.
+        """
         of_job = f'{{job="{watched.job}"}}'
+        expect = watched.prometheus.wait_for
         seen: list[Series] = []
-        for _ in range(2):
+        for run in range(2):
             with watched.run() as program:
                 program.wait_for("stream started")
-                watched.send(40, 10)
-                watched.prometheus.wait_for(f"tidemill_messages_total{of_job} == 50", 60)
-                watched.prometheus.wait_for(f"sum(tidemill_results_total{of_job}) == 40")
-                watched.prometheus.wait_for(
-                    f'tidemill_dead_letters_total{{error="InvalidJson", job="{watched.job}"}} == 10'
-                )
-                watched.prometheus.wait_for(f"tidemill_ready{of_job} == 1")
-                watched.prometheus.wait_for(f"sum(tidemill_lag_messages{of_job}) == 0", 30)
-                for path in ("healthz", "readyz"):
-                    url = f"http://127.0.0.1:{watched.port}/{path}"
-                    assert requests.get(url, timeout=5).text == "ok\n"
+                for burst in (1, 2):
+                    watched.send(40, 10)
+                    expect(f"tidemill_messages_total{of_job} == {50 * burst}", 60)
+                expect(f"sum(tidemill_results_total{of_job}) == 80")
+                dead_letters = f'{{error="InvalidJson", job="{watched.job}"}}'
+                expect(f"sum(tidemill_dead_letters_total{dead_letters}) == 20")
+                expect(f"tidemill_ready{of_job} == 1")
+                expect(f"sum(tidemill_lag_messages{of_job}) == 0", 30)
                 seen.append(watched.series())
+                if run == 0:
+                    self.every_panel_has_data(watched)
+                    self.probes_are_content(watched)
                 program.process.send_signal(signal.SIGTERM)
                 assert program.wait() == 0, program.output
             assert watched.gateway.groups() == []
             assert "cannot" not in program.output, program.output
         assert seen[0] == seen[1]
+        assert {dict(labels)["instance"] for labels in seen[0]} == {os.uname().nodename}
         names = {dict(labels)["__name__"] for labels in seen[0]}
         assert {"tidemill_latency_seconds_bucket", "spark_executor_totalCores"} <= names
         refused = watched.prometheus.query('pushgateway_http_requests_total{code=~"[45].."}')
         assert sum(value for _, value in refused) == 0
-        assert os.uname().nodename in {dict(labels)["instance"] for labels in seen[0]}
+
+    @staticmethod
+    def every_panel_has_data(watched: Watched) -> None:
+        """Ask what Grafana would, for the job as it is pushed."""
+        for query in queries(job=watched.job, rate_interval="30s"):
+            found = watched.prometheus.wait_for(query.expression, 20)
+            assert not all(math.isnan(value) for _, value in found), query
+
+    @staticmethod
+    def probes_are_content(watched: Watched) -> None:
+        """Ask as Kubernetes would: over HTTP, and by a command within the container."""
+        for path in ("healthz", "readyz"):
+            answer = requests.get(f"http://127.0.0.1:{watched.port}/{path}", timeout=5)
+            assert (answer.status_code, answer.text) == (200, "ok\n")
+        settings = {"TIDEMILL__MONITORING__METRICS_PORT": str(watched.port)}
+        with watched.lane.program(settings, "health", "--ready") as probe:
+            assert probe.wait() == 0, probe.output

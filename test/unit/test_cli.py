@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 runner = CliRunner()
+COMMANDS = ("stream", "batch", "check", "stop", "lag", "health", "dlq", "version")
 
 
 @pytest.fixture(autouse=True)
@@ -57,10 +58,10 @@ class TestHelp:
     def test_commands(self) -> None:
         """Without a command the commands are listed."""
         result = runner.invoke(cli, [])
-        for command in ("stream", "batch", "check", "stop", "version"):
+        for command in COMMANDS:
             assert command in result.output
 
-    @pytest.mark.parametrize("command", ["stream", "batch", "check", "stop", "version"])
+    @pytest.mark.parametrize("command", COMMANDS)
     def test_command(self, command: str) -> None:
         """Each command has help."""
         assert runner.invoke(cli, [command, "--help"]).exit_code == 0
@@ -158,12 +159,12 @@ class TestCheck:
         self, config: Path, findings: list[Finding], code: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """2 with any wrong configuration, else 1 with a fault, else 0."""
-        monkeypatch.setattr("app.cli.check_settings", lambda _: iter(findings))
+        monkeypatch.setattr("app.check.check", lambda _: iter(findings))
         assert runner.invoke(cli, ["check", "--config", str(config)]).exit_code == code
 
     def test_printed(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Every finding is a line with a sign, brackets and all."""
-        monkeypatch.setattr("app.cli.check_settings", lambda _: iter([self.WELL, self.TOPICS]))
+        monkeypatch.setattr("app.check.check", lambda _: iter([self.WELL, self.TOPICS]))
         result = runner.invoke(cli, ["check", "--config", str(config)])
         assert result.output.splitlines() == [
             "✓ settings",

@@ -16,6 +16,8 @@ from app.dead_letters.letters import DeadLetter
 from app.dead_letters.listing import Seen
 from app.dead_letters.replay import Report
 from app.screen import dead_letters as view
+from app.screen import replay as replay_view
+from app.screen.foreign import pretty, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -72,13 +74,13 @@ class TestHostile:
             view.classes_table({text: Seen(1, 0, 0)}),
             view.letters_table([letter]),
             *view.letter_view(letter),
-            *view.report_tables(report, sent=True),
+            *replay_view.report_tables(report, sent=True),
         )
         assert steers(output + view.json_line(letter)) == set()
 
     def test_visible(self) -> None:
         """It is shown as an escape; markup is not read."""
-        assert view.visible("a\x1b[2J\u202eé🚀\n") == "a\\x1b[2J\\u202eé🚀\\n"
+        assert visible("a\x1b[2J\u202eé🚀\n") == "a\\x1b[2J\\u202eé🚀\\n"
         assert "[bold]" in drawn(view.letters_table([evil("[bold]x")]))
 
     @given(st.binary(max_size=30))
@@ -106,7 +108,7 @@ class TestValue:
     )
     def test_pretty(self, value: bytes | None, expected: str) -> None:
         """JSON over lines, text as it is, the rest as escapes."""
-        assert view.pretty(value).plain == expected
+        assert pretty(value).plain == expected
 
     def test_short(self) -> None:
         """In a table it is cut."""
@@ -165,7 +167,7 @@ class TestCommand:
 
     def test_words(self) -> None:
         """Each option that was given, quoted where it must be."""
-        command = view.sending_command(
+        command = replay_view.sending_command(
             Path("my c.yaml"),
             ["0/1"],
             {"error": ["A", "B"], "source": None, "max-tries": 3, "again": True},
@@ -177,5 +179,5 @@ class TestCommand:
 
     def test_bare(self) -> None:
         """Nothing given is nothing said."""
-        command = view.sending_command(None, [], {"error": None, "again": False})
+        command = replay_view.sending_command(None, [], {"error": None, "again": False})
         assert command == "tidemill dlq replay --send"

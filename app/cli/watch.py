@@ -1,0 +1,46 @@
+"""Look at a running job from outside."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from app.cli.options import Config, load, screen
+
+
+def lag(
+    config: Config = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a line a look.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2,
+) -> None:
+    """Show how many messages wait, for how long, and when the job will have caught up."""
+    from contextlib import closing
+
+    from app.monitoring.lag import LagReader
+    from app.screen import looks
+
+    loaded = load(config)
+    show = looks.watch if watch else looks.once
+    with closing(LagReader(loaded.kafka, loaded.stream)) as reader:
+        show(
+            screen,
+            loaded.stream.group_id,
+            lambda: reader.look(time.time(), ages=True),
+            every=every,
+            as_json=as_json,
+        )
+
+
+def health(
+    config: Config = None,
+    ready: Annotated[bool, typer.Option("--ready", help="/readyz instead of /healthz.")] = False,
+) -> None:
+    """Ask the running job whether it is alive, or ready: exit code 0 or 1, for exec probes."""
+    from app.monitoring.probe import ask
+
+    well, said = ask(load(config).monitoring, "/readyz" if ready else "/healthz")
+    screen.print(said, markup=False)
+    raise typer.Exit(0 if well else 1)
