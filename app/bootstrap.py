@@ -90,8 +90,8 @@ def _run(
         committer = GroupCommitter(kafka, options.group_id)
         reporter = KafkaOffsetsReporter(committer, committer.close).start()
         watching.callback(reporter.close)
-        for thread in _watchers(spark, settings, metrics):
-            watching.callback(thread.start().close)
+        for watcher in _watchers(spark, settings, metrics):
+            watching.enter_context(watcher)
 
         def record(report: Progress) -> None:
             for take in (reporter.record, metrics.record, summary.record):
@@ -122,7 +122,7 @@ def _run(
 def _watchers(
     spark: SparkSession, settings: Settings, metrics: JobMetrics
 ) -> Iterator[Every | PushgatewayExporter]:
-    """Yield the threads that look at the lag, and push metrics; they are to be started."""
+    """Yield the threads that look at the lag, and push metrics; they are to be entered."""
     reader = LagReader(settings.kafka, settings.stream)
 
     def look() -> None:

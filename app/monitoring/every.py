@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import structlog
 
@@ -50,7 +50,13 @@ class Every:
         self._failing = False
         self._thread = threading.Thread(target=self._run, name=what, daemon=True)
 
-    def start(self) -> Every:
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> Self:
         """Start the thread."""
         self._thread.start()
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import requests
 import structlog
@@ -43,17 +43,29 @@ class PushgatewayExporter:
         self._registry = CollectorRegistry()
         for collector in collectors:
             self._registry.register(collector)
+        self._clean = True
         self._every = Every(
             monitoring.pushgateway_interval, self._push, what="push metrics", last=self._delete
         )
 
-    def start(self) -> PushgatewayExporter:
+    def start(self) -> Self:
         """Push at once, and from now on."""
         self._every.start()
         return self
 
-    def close(self, timeout: float = 5) -> None:
-        """Stop pushing and delete the group; return within `timeout` seconds."""
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(clean=kind is None)
+
+    def close(self, timeout: float = 5, *, clean: bool = True) -> None:
+        """Stop pushing; return within `timeout` seconds.
+
+        After a clean end the group is deleted. What a failure leaves grows old, which is an alert:
+        without it a job that is dead and gone would be missed by nobody.
+        """
+        self._clean = clean
         if not self._every.close(timeout):
             log.warning("the pushed metrics stay: the Pushgateway does not answer")
 
@@ -61,6 +73,8 @@ class PushgatewayExporter:
         push_to_gateway(registry=self._registry, **self._group)
 
     def _delete(self) -> None:
+        if not self._clean:
+            return
         try:
             delete_from_gateway(**self._group)
         except OSError as error:

@@ -78,6 +78,8 @@ class Pushgateway(Server):
         tls = web is not None and "tls_server_config" in web
         scheme = "https" if tls else "http"
         super().__init__(folder, "prometheus-pushgateway", 'msg="Listening on"', scheme)
+        # Debian's keeps what was pushed in a file of the whole machine, where it is not told.
+        self._command.append("--persistence.file=")
         self._access = access or {}
         if web is not None:
             file = folder / "web.yaml"

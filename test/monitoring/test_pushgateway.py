@@ -72,6 +72,20 @@ class TestGroup:
             assert gateway.groups() == []
         assert logs == []
 
+    def test_failure(self, gateway: Pushgateway, registry: CollectorRegistry) -> None:
+        """A job that fails leaves its group, which grows old: that is how it is missed."""
+
+        def job() -> None:
+            with PushgatewayExporter(
+                MonitoringSettings(pushgateway_url=gateway.url), JOB, registry
+            ):
+                gateway.wait_for_groups(1)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            job()
+        assert [group["labels"]["job"] for group in gateway.groups()] == [JOB]
+
     def test_replaced(
         self,
         gateway: Pushgateway,
