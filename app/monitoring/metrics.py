@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import (
@@ -16,6 +15,7 @@ from prometheus_client.registry import Collector
 
 import app
 from app.errors import MessageError
+from app.monitoring.histogram import Histogram
 from app.monitoring.progress import LATENCY_BUCKETS, QUANTILES
 
 if TYPE_CHECKING:
@@ -28,34 +28,6 @@ if TYPE_CHECKING:
     from app.monitoring.snapshot import Snapshot
 
 DURATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1200.0)
-
-
-@dataclass(slots=True)
-class Histogram:
-    """Counts of values up to each bound, the larger bounds with the smaller; their sum."""
-
-    bounds: tuple[float, ...]
-    counts: list[int] = field(default_factory=list)
-    count: int = 0
-    sum: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.counts = [0] * len(self.bounds)
-
-    def add(self, counts: Iterable[int], count: int, total: float) -> None:
-        """Add counted values."""
-        self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)]
-        self.count += count
-        self.sum += total
-
-    def observe(self, value: float) -> None:
-        """Add one value."""
-        self.add((int(value <= bound) for bound in self.bounds), 1, value)
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Return the buckets as Prometheus has them."""
-        bounds = [*map(str, self.bounds), "+Inf"]
-        return list(zip(bounds, [*self.counts, self.count], strict=True))
 
 
 class JobMetrics(Collector):

@@ -3,14 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.errors import MessageError
 from app.inference.model import ModelSpec
-from app.monitoring.metrics import DURATION_BUCKETS, Histogram, JobMetrics
+from app.monitoring.metrics import JobMetrics
 from app.monitoring.progress import LATENCY_BUCKETS, Latencies, Progress
 from app.monitoring.snapshot import PartitionLag, Snapshot
 
@@ -141,19 +139,3 @@ class TestExposition:
             assert family.name.startswith("tidemill_")
             assert family.documentation
             assert family.type != "unknown"
-
-
-class TestHistogram:
-    """Counts by bound."""
-
-    @given(st.lists(st.floats(0, 5000)))
-    def test_observed(self, values: list[float]) -> None:
-        """Each bucket holds the values up to its bound; the last holds all."""
-        histogram = Histogram(DURATION_BUCKETS)
-        for value in values:
-            histogram.observe(value)
-        for (bound, count), limit in zip(
-            histogram.buckets(), [*DURATION_BUCKETS, float("inf")], strict=True
-        ):
-            assert float(bound) == limit
-            assert count == sum(value <= limit for value in values)
