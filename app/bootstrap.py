@@ -24,8 +24,9 @@ from app.monitoring.pushgateway import PushgatewayExporter
 from app.monitoring.server import serving
 from app.monitoring.spark_metrics import SparkMetrics
 from app.monitoring.summary import Summary
-from app.streaming import job, lifecycle, preflight, session, warmup
+from app.streaming import checkpoint, job, lifecycle, preflight, session, warmup
 from app.streaming.marker import StopMarker
+from app.streaming.sink import QUERY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +51,8 @@ def stream(settings: Settings) -> None:
     """
     specs = catalogue.read(settings.models)
     monitoring = settings.monitoring
-    health = Health(monitoring.progress_limit)
+    # Spark tells of progress, or of having nothing to do, at a trigger only.
+    health = Health(monitoring.progress_limit + settings.stream.trigger_seconds)
     metrics = JobMetrics(settings.stream.group_id, specs, lambda: health.not_ready() is None)
     registry = CollectorRegistry()
     registry.register(metrics)
@@ -82,16 +84,20 @@ def _run(
     summary = Summary()
 
     def asked() -> bool:
-        health.beat()  # by the main thread, between two looks at the query
         return by_signal() or by_marker()
 
+    if asked():
+        log.info("asked to stop before the stream started")
+        return
     with ExitStack() as watching:
-        watching.callback(health.ended)
         committer = GroupCommitter(kafka, options.group_id)
         reporter = KafkaOffsetsReporter(committer, committer.close).start()
         watching.callback(reporter.close)
+        if before := checkpoint.finished(options.checkpoint_location):
+            reporter.record(before)  # the last run may have ended before it could
         for watcher in _watchers(spark, settings, metrics):
             watching.enter_context(watcher)
+        watching.callback(health.ended)
 
         def record(report: Progress) -> None:
             for take in (reporter.record, metrics.record, summary.record):
@@ -102,7 +108,7 @@ def _run(
             for note in (metrics.idle, summary.say, health.progressed):
                 note()
 
-        spark.streams.addListener(ProgressListener(record, idle))
+        spark.streams.addListener(ProgressListener(QUERY_NAME, record, idle))
         query = job.start(spark, kafka, options, specs)
         log.info(
             "stream started",
@@ -112,7 +118,7 @@ def _run(
             group=options.group_id,
             checkpoint=options.checkpoint_location,
         )
-        was_asked = lifecycle.run(query, asked, options.stop_timeout)
+        was_asked = lifecycle.run(query, asked, options.stop_timeout, health.beat)
         if query.lastProgress:  # the listener may not have heard of it yet
             reporter.record(progress.read(query.lastProgress.json))
         summary.say()

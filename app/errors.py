@@ -110,13 +110,13 @@ class CheckpointInUse(ConfigurationError):
         )
 
 
-class MetricsPortUnusable(ConfigurationError):
-    """The address for /metrics and the probes cannot be listened on."""
+class MetricsAddressUnusable(ConfigurationError):
+    """The address for /metrics and the probes can never be listened on."""
 
     def __init__(self, host: str, port: int, reason: object) -> None:
         super().__init__(
             f"cannot listen on {host}:{port} for /metrics and the probes: {reason}; set "
-            "monitoring.metrics_host and metrics_port (0: any port that is free, null: none)"
+            "monitoring.metrics_host to 127.0.0.1, 0.0.0.0 or an address of this machine"
         )
 
 
@@ -243,6 +243,16 @@ class ArtifactsUnavailable(TidemillError):
         super().__init__(
             f"cannot fetch {', '.join(coordinates)}: {reason}; it takes a network once "
             "(later starts use the copy), or the jars in pyspark's own jars folder"
+        )
+
+
+class MetricsPortTaken(TidemillError):
+    """Another program listens where /metrics and the probes should be."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(
+            f"{host}:{port} is in use, by another job or this one's predecessor: set "
+            "monitoring.metrics_port (0: any port that is free, null: none)"
         )
 
 

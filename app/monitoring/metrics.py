@@ -81,7 +81,8 @@ class JobMetrics(Collector):
 
     def set_lag(self, lag: Snapshot | None) -> None:
         """Take the lag of the consumer group, None where it is not known."""
-        self._lag = lag
+        with self._lock:
+            self._lag = lag
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics, as they are together at one moment."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+import sys
 import threading
 from contextlib import contextmanager
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+import structlog
 from prometheus_client import make_wsgi_app
 
-from app.errors import MetricsPortUnusable
+from app.errors import MetricsAddressUnusable, MetricsPortTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,10 +25,17 @@ if TYPE_CHECKING:
     from app.monitoring.health import Health
 
 
+log = structlog.get_logger(__name__)
+
+
 class Server(ThreadingMixIn, WSGIServer):
     """A thread for each request: a slow reader keeps nobody else waiting."""
 
     daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
+        """Log a client that went away, or fell silent, at level DEBUG; it is no fault of ours."""
+        log.debug("a request came to nothing", client=client_address, error=repr(sys.exception()))
 
     def server_bind(self) -> None:
         """Bind, without asking a name server for the host's name."""
@@ -52,7 +62,8 @@ def serving(
     """Serve while the context lasts; yield the address. Port 0: any that is free.
 
     Raises:
-        MetricsPortUnusable: The address is taken, or not one of this machine.
+        MetricsPortTaken: Another program listens there, maybe not for long.
+        MetricsAddressUnusable: The host is not this machine, or the port not for this user.
 
     """
     try:
@@ -60,7 +71,9 @@ def serving(
         server_class = type("Server", (Server,), {"address_family": family})
         server = server_class(address, Handler)
     except OSError as error:
-        raise MetricsPortUnusable(host, port, error.strerror or error) from None
+        if error.errno == errno.EADDRINUSE:
+            raise MetricsPortTaken(host, port) from None
+        raise MetricsAddressUnusable(host, port, error.strerror or error) from None
     server.set_app(application(registry, health))
     thread = threading.Thread(target=server.serve_forever, name="metrics-server", daemon=True)
     thread.start()

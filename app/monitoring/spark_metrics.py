@@ -109,5 +109,5 @@ def _samples(line: str) -> list[Sample]:
     """Return the sample of a line, none where it cannot be read: a gauge may hold any object."""
     try:
         return [s for family in text_string_to_metric_families(line) for s in family.samples]
-    except ValueError:
+    except (ValueError, IndexError):  # what the parser raises on what is none of its format
         return []

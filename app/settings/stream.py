@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from app.settings.section import Section
 
+TRIGGER_UNITS = {"millisecond": 0.001, "second": 1.0, "minute": 60.0, "hour": 3600.0}
 TRIGGER = r"available-now|\d+ (milliseconds?|seconds?|minutes?|hours?)"
 
 
@@ -103,6 +104,12 @@ class StreamSettings(Section):
         if self.input_pattern is None and (loop := set(own) & set(self.input_topics)):
             raise ValueError(f"{sorted(loop)} would be read and written: an endless loop")
         return self
+
+    @property
+    def trigger_seconds(self) -> float:
+        """Seconds between two looks for messages; 0 where there is no interval."""
+        number, _, unit = self.trigger.partition(" ")
+        return int(number) * TRIGGER_UNITS[unit.removesuffix("s")] if unit else 0.0
 
     @field_validator("starting_offsets", mode="before")
     @classmethod

@@ -34,21 +34,29 @@ def stop_on_signals() -> Callable[[], bool]:
     return asked.is_set
 
 
-def run(query: StreamingQuery, asked_to_stop: Callable[[], bool], stop_timeout: float) -> bool:
+def run(
+    query: StreamingQuery,
+    asked_to_stop: Callable[[], bool],
+    stop_timeout: float,
+    pulse: Callable[[], None] = lambda: None,
+) -> bool:
     """Wait for the query's end, or stop it when asked; return whether it was asked.
+
+    `pulse` is called after each look at the query, several times a second.
 
     Raises:
         StreamingQueryException: The query failed.
 
     """
     while not query.awaitTermination(POLL_SECONDS):  # type: ignore[arg-type] # takes fractions too
+        pulse()
         if asked_to_stop():
-            stop(query, stop_timeout)
+            stop(query, stop_timeout, pulse)
             return True
     return False
 
 
-def stop(query: StreamingQuery, timeout: float) -> None:
+def stop(query: StreamingQuery, timeout: float, pulse: Callable[[], None] = lambda: None) -> None:
     """Stop the query between two micro-batches, or after `timeout` seconds in the midst of one.
 
     `query.stop()` cancels the batch that runs, which would then be done again from its start at
@@ -62,6 +70,7 @@ def stop(query: StreamingQuery, timeout: float) -> None:
         and query.status["isTriggerActive"]
         and _last_batch(query) == last
     ):
+        pulse()
         time.sleep(0.01)
     query.stop()
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
-from pyarrow import fs
+from pyarrow import ArrowException, fs
 
-from app.errors import CheckpointUnsupported
+from app.streaming.checkpoint import locate
 
 if TYPE_CHECKING:
     from typing import Self
@@ -38,13 +37,8 @@ class StopMarker:
             CheckpointUnsupported: pyarrow knows no such file system.
 
         """
-        uri = checkpoint_location.rstrip("/").replace("s3a://", "s3://", 1)
-        uri = re.sub(r"^file:/(?!/)", "file:///", uri)  # Java's way to write it
-        is_uri = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", uri)
-        try:
-            return cls(*fs.FileSystem.from_uri(f"{uri if is_uri else Path(uri).absolute()}.stop"))
-        except (OSError, ValueError) as error:
-            raise CheckpointUnsupported(checkpoint_location, error) from None
+        filesystem, path = locate(checkpoint_location)
+        return cls(filesystem, f"{path}.stop")
 
     def leave(self) -> None:
         """Ask the job to stop."""
@@ -68,7 +62,7 @@ class StopMarker:
             left = self.is_there()
             if left:
                 self._filesystem.delete_file(self.path)
-        except OSError as error:
+        except (OSError, ArrowException) as error:
             if not self._failed:
                 log.warning("cannot look for the stop marker", path=self.path, error=str(error))
             self._failed = True

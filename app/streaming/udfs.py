@@ -120,8 +120,13 @@ def dead_letter_row(topic: str, message: Message, failure: Failure, takes: Takes
 
 
 def latency(message: Message, now: float) -> float | None:
-    """Return the seconds from a message's timestamp to `now`, 0 where the clocks disagree."""
-    return None if message.timestamp is None else max(0.0, now - message.timestamp / 1000)
+    """Return the seconds from a message's timestamp to `now`, 0 where the clocks disagree.
+
+    None where there is no timestamp, which Kafka writes as -1.
+    """
+    if message.timestamp is None or message.timestamp < 0:
+        return None
+    return max(0.0, now - message.timestamp / 1000)
 
 
 def _row(

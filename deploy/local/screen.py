@@ -52,7 +52,7 @@ def answers_table(
         source = f"{answer.source.partition}/{answer.source.offset}"
         table.add_row(Text(text), outcome(answer), str(answer.latency_ms), source)
     table.caption = (
-        "ms: from the message's Kafka timestamp to its answer's; the first ones wait for the models"
+        "ms: from the message's Kafka timestamp to its answer's; Spark's first micro-batch is slow"
         "\nfrom: partition/offset of the message"
         f"\nlag of the consumer group, in messages: {' → '.join(map(str, lags))}"
     )

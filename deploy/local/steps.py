@@ -37,7 +37,7 @@ TOPICS: Final = ("ner-input", "ner-output", "ner-output.dlq")
 PORT: Final = 9092
 METRICS_PORT: Final = 9095
 PARTITIONS: Final = 4
-# While these are answered the workers load the models; the latencies of the rest are a stream's.
+# With these Spark compiles what it runs; the latencies of the rest are a stream's.
 FIRST_WAVE: Final = 6
 # Results and dead letters carry more than their messages: headers, an error, the envelope.
 ROOM: Final = 64 * 1024
@@ -109,7 +109,8 @@ def send_and_show(
 ) -> tuple[dict[Source, str], list[Answer]]:
     """Send the input's lines and show the answers as they arrive; return both.
 
-    It ends a moment after the last message was answered, to see a second answer to one too.
+    It ends a moment after the last message was answered and the consumer group has seen it, so that
+    a second answer to one is seen too.
     Raises NotReady where the job ends before that.
     """
     lines = messages.read_lines(INPUT)
@@ -132,7 +133,7 @@ def send_and_show(
                 if [lag] != lags[-1:]:
                     lags.append(lag)
                 live.update(answers_table(texts, answers, lags))
-                if not arrived and not messages.flaws(texts, answers):
+                if not (arrived or lag or messages.flaws(texts, answers)):
                     break
                 if (status := job.poll()) is not None:
                     raise NotReady("the streaming job", f"ended with status {status}", LOG)

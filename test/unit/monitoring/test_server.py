@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import socket
+import struct
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
-from app.errors import ConfigurationError, MetricsPortUnusable
+from app.errors import ConfigurationError, MetricsAddressUnusable, MetricsPortTaken
 from app.monitoring.health import Health
 from app.monitoring.metrics import JobMetrics
-from app.monitoring.server import serving
+from app.monitoring.server import Handler, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,27 +91,28 @@ class TestAddress:
     """Where it listens."""
 
     def test_taken(self, registry: CollectorRegistry, health: Health) -> None:
-        """A port that is taken is a wrong configuration, named with what to do."""
+        """A port that is taken may be free again soon: a fault, named with what to do."""
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
             port = other.getsockname()[1]
             with (
                 pytest.raises(
-                    MetricsPortUnusable, match=rf"127\.0\.0\.1:{port}.*in use.*metrics_port"
+                    MetricsPortTaken, match=rf"127\.0\.0\.1:{port}.*in use.*metrics_port"
                 ),
                 serving("127.0.0.1", port, registry, health),
             ):
                 pass
-        assert issubclass(MetricsPortUnusable, ConfigurationError)
+        assert not issubclass(MetricsPortTaken, ConfigurationError)
 
     def test_unknown_host(self, registry: CollectorRegistry, health: Health) -> None:
-        """So is a host that is not this machine."""
+        """A host that is not this machine is a wrong configuration."""
         with (
-            pytest.raises(MetricsPortUnusable, match=r"nowhere\.invalid"),
+            pytest.raises(MetricsAddressUnusable, match=r"nowhere\.invalid"),
             serving("nowhere.invalid", 0, registry, health),
         ):
             pass
+        assert issubclass(MetricsAddressUnusable, ConfigurationError)
 
     def test_again(self, registry: CollectorRegistry, health: Health) -> None:
         """A port that was closed is free at once."""
@@ -122,3 +126,21 @@ class TestAddress:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))):
             assert requests.get(f"{url}/healthz", timeout=2).ok
+
+    def test_a_client_that_hangs_up(
+        self, url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who hangs up, or stops in the midst, is told of at level DEBUG only."""
+        monkeypatch.setattr(Handler, "timeout", 0.1)
+        host, port = url.removeprefix("http://").split(":")
+        with capture_logs() as logs:
+            for said in (b"", b"GET /met", b"GET /metrics HTTP/1.1\r\n"):
+                for reset in (1, 0):
+                    with socket.create_connection((host, int(port))) as client:
+                        linger = struct.pack("ii", reset, 0)
+                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                        client.sendall(said)
+                        time.sleep(0.15)
+            assert requests.get(f"{url}/healthz", timeout=2).ok
+        assert {line["log_level"] for line in logs} == {"debug"}
+        assert capfd.readouterr() == ("", "")

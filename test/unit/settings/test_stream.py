@@ -42,6 +42,25 @@ class TestTrigger:
         )
 
 
+class TestTriggerSeconds:
+    """How long the query may be silent by its trigger."""
+
+    @pytest.mark.parametrize(
+        ("trigger", "seconds"),
+        [
+            ("available-now", 0),
+            ("0 seconds", 0),
+            ("1 second", 1),
+            ("10 minutes", 600),
+            ("2 hours", 7200),
+            ("250 milliseconds", 0.25),
+        ],
+    )
+    def test_read(self, load: Load, trigger: str, seconds: float) -> None:
+        """In seconds, whatever the unit."""
+        assert load(stream={"trigger": trigger}).stream.trigger_seconds == seconds
+
+
 class TestStartingOffsets:
     """Where a first run starts."""
 

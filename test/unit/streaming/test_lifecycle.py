@@ -90,6 +90,13 @@ class TestStop:
         assert timeout <= time.monotonic() - began < timeout + 1
         assert (query.stops, query.stopped_at_batch) == (1, 7)
 
+    def test_pulse(self) -> None:
+        """The wait is no silence: whoever watches the main thread hears of it."""
+        beats: list[float] = []
+        query: Any = Query(looks=5)
+        lifecycle.stop(query, 5, lambda: beats.append(time.monotonic()))
+        assert len(beats) >= 4
+
     def test_ended_meanwhile(self) -> None:
         """A query that has ended by itself is not waited for."""
         query: Any = Query(looks=1e9, ends_after=0)
@@ -112,6 +119,13 @@ class TestRun:
         query: Any = Query()
         assert lifecycle.run(query, lambda: next(asked), 5) is True
         assert query.stops == 1
+
+    def test_pulse(self) -> None:
+        """Each look at the query is a sign of life."""
+        beats: list[int] = []
+        query: Any = Query(ends_after=4)
+        lifecycle.run(query, lambda: False, 5, lambda: beats.append(1))
+        assert len(beats) == 3
 
     def test_fails(self) -> None:
         """An error goes through."""

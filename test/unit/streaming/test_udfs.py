@@ -15,7 +15,7 @@ from app.inference.message import Message
 from app.inference.predictor import Predictor
 from app.streaming.schemas import NER_RESULT, OUTCOME, RECORD
 from app.streaming.sizes import fits
-from app.streaming.udfs import ARROW_OUTCOME, answer, predictions, read_messages
+from app.streaming.udfs import ARROW_OUTCOME, answer, latency, predictions, read_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,6 +257,10 @@ class TestMeasures:
         ).to_pylist()
         assert (result["model"], result["error"], result["latency"]) == ("m:1", None, 1.25)
         assert (dead["model"], dead["error"], dead["latency"]) == (None, "NullValue", None)
+
+    def test_no_timestamp(self) -> None:
+        """Kafka writes -1 where a record has no timestamp: then there is no latency."""
+        assert latency(Message(b"", timestamp=-1), 1.0) is None
 
     def test_clocks_disagree(self, predictor: Predictor) -> None:
         """A record from the future has waited no time."""

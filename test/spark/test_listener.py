@@ -1,0 +1,47 @@
+"""What Spark tells of a query."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from app.monitoring.listener import ProgressListener
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+    from app.monitoring.progress import Progress
+
+
+class TestProgressListener:
+    """Reports come from Spark, and only those of the query."""
+
+    def test_beside_another_query(self, spark: SparkSession, tmp_path: Path) -> None:
+        """Another query of the session, with batches of its own, is not heard."""
+        heard: list[Progress] = []
+        listener = ProgressListener("ours", heard.append)
+        rate = spark.readStream.format("rate").option("rowsPerSecond", 50).load()
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "a.txt").write_text("one\ntwo\n")
+        lines = spark.readStream.text(str(tmp_path / "in"))
+        spark.streams.addListener(listener)
+        queries = [
+            frame.writeStream.format("noop")
+            .queryName(name)
+            .option("checkpointLocation", str(tmp_path / name))
+            .trigger(processingTime="100 milliseconds")
+            .start()
+            for name, frame in (("theirs", rate), ("ours", lines))
+        ]
+        try:
+            deadline = time.monotonic() + 60
+            while not heard or (queries[0].lastProgress or {"batchId": 0})["batchId"] < 2:
+                assert time.monotonic() < deadline, "nothing was heard"
+                time.sleep(0.1)
+        finally:
+            for query in queries:
+                query.stop()
+            spark.streams.removeListener(listener)
+        assert [(report.batch, report.messages) for report in heard] == [(0, 2)]
