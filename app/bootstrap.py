@@ -58,8 +58,9 @@ def stream(settings: Settings) -> None:
     registry.register(metrics)
     with ExitStack() as running:
         if monitoring.metrics_port is not None:  # from the start: what starts is alive
+            where = monitoring.metrics_host, monitoring.metrics_port
             address = running.enter_context(
-                serving(monitoring.metrics_host, monitoring.metrics_port, registry, health)
+                serving(*where, registry, health, settings.stream.group_id)
             )
             log.info("metrics and probes served", address=address)
         for warning in preflight.check(settings.kafka, settings.stream):

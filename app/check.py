@@ -6,9 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import requests
+
 from app.errors import TidemillError, TopicsUnfit
 from app.inference.predictor import probe
 from app.models import catalogue
+from app.monitoring.pushgateway import greet
+from app.monitoring.reason import reason
 from app.streaming import preflight
 from app.streaming.java import find_java
 
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.inference.model import ModelSpec
-    from app.settings import Settings
+    from app.settings import MonitoringSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,17 @@ def check(settings: Settings) -> Iterator[Finding]:
     except TidemillError as error:
         yield Finding("models", str(error), error)
     yield from _topics(settings)
+    if settings.monitoring.pushgateway_url:
+        yield _pushgateway(settings.monitoring)
+
+
+def _pushgateway(monitoring: MonitoringSettings) -> Finding:
+    subject = f"pushgateway {monitoring.pushgateway_url}"
+    try:
+        greet(monitoring)
+    except requests.RequestException as error:  # the job runs without it
+        return Finding(subject, f"note: nothing can be pushed: {reason(error)}")
+    return Finding(subject, "answers")
 
 
 def _model(spec: ModelSpec) -> Finding:

@@ -256,6 +256,16 @@ class MetricsPortTaken(TidemillError):
         )
 
 
+class AnotherJobAnswers(TidemillError):
+    """A probe reached a job that is not meant."""
+
+    def __init__(self, host: str, port: int, found: str, wanted: str) -> None:
+        super().__init__(
+            f"at {host}:{port} answers {f'the job of group {found!r}' if found else 'no job'}, not "
+            f"that of {wanted!r}: check stream.group_id and monitoring.metrics_port"
+        )
+
+
 class ProbeUnanswered(TidemillError):
     """No job answers a probe."""
 

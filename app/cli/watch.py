@@ -21,12 +21,13 @@ def lag(
 
     from app.monitoring.lag import LagReader
     from app.screen import looks
+    from app.screen.terminal import console
 
     loaded = load(config)
     show = looks.watch if watch else looks.once
     with closing(LagReader(loaded.kafka, loaded.stream)) as reader:
         show(
-            screen,
+            console(),
             loaded.stream.group_id,
             lambda: reader.look(time.time(), ages=True),
             every=every,
@@ -41,6 +42,8 @@ def health(
     """Ask the running job whether it is alive, or ready: exit code 0 or 1, for exec probes."""
     from app.monitoring.probe import ask
 
-    well, said = ask(load(config).monitoring, "/readyz" if ready else "/healthz")
+    loaded = load(config)
+    path = "/readyz" if ready else "/healthz"
+    well, said = ask(loaded.monitoring, loaded.stream.group_id, path)
     screen.print(said, markup=False)
     raise typer.Exit(0 if well else 1)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Tells those who probe whose health it is: the consumer group, quoted as in URLs.
+GROUP_HEADER = "Tidemill-Group"
 # The main thread looks at its query five times a second; silence means that it or Java hangs.
 PULSE_LIMIT_S = 60.0
 

@@ -14,7 +14,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 import app
-from app.errors import MessageError
+from app.errors import InvalidJson, InvalidUtf8, MissingField, NoModel, NullValue, WrongType
 from app.monitoring.histogram import Histogram
 from app.monitoring.progress import LATENCY_BUCKETS, QUANTILES
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from app.monitoring.progress import Progress
     from app.monitoring.snapshot import Snapshot
 
+# What can be wrong with a message before a model is chosen for it.
+BEFORE_A_MODEL = (NullValue, InvalidUtf8, InvalidJson, MissingField, WrongType, NoModel)
 DURATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1200.0)
 
 
@@ -50,7 +52,7 @@ class JobMetrics(Collector):
         # From 0 on where it can be known: a rate misses what a series begins with.
         self._outcomes: dict[tuple[str | None, str | None], int] = {
             **{(spec.id, None): 0 for spec in specs},
-            **{(None, error.__name__): 0 for error in MessageError.__subclasses__()},
+            **{(None, error.__name__): 0 for error in BEFORE_A_MODEL},
         }
         self._durations: dict[str, Histogram] = {}
         self._latency = Histogram(LATENCY_BUCKETS)

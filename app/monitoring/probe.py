@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from app.errors import NoFixedMetricsPort, ProbeUnanswered
+from app.errors import AnotherJobAnswers, NoFixedMetricsPort, ProbeUnanswered
+from app.monitoring.health import GROUP_HEADER
 
 if TYPE_CHECKING:
     from app.settings import MonitoringSettings
@@ -16,10 +18,11 @@ TIMEOUT_S = 5.0
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is asked, not bound
 
 
-def ask(monitoring: MonitoringSettings, path: str) -> tuple[bool, str]:
+def ask(monitoring: MonitoringSettings, group_id: str, path: str) -> tuple[bool, str]:
     """Return whether `/healthz` or `/readyz` is content, and what it said.
 
     Raises:
+        AnotherJobAnswers: The one that answers there has another consumer group.
         NoFixedMetricsPort: The settings give the job no port that others could know.
         ProbeUnanswered: Nothing answers there within five seconds.
 
@@ -33,6 +36,9 @@ def ask(monitoring: MonitoringSettings, path: str) -> tuple[bool, str]:
             connection.request("GET", path)
             response = connection.getresponse()
             said = response.read(4096).decode(errors="replace").strip()
+            group = unquote(response.getheader(GROUP_HEADER, ""))
         except (OSError, HTTPException) as error:
             raise ProbeUnanswered(host, monitoring.metrics_port, error) from None
+    if group != group_id:
+        raise AnotherJobAnswers(host, monitoring.metrics_port, group, group_id)
     return response.status == 200, said  # noqa: PLR2004 - HTTP's own number

@@ -44,8 +44,10 @@ class PushgatewayExporter:
         for collector in collectors:
             self._registry.register(collector)
         self._clean = True
+        self._pushed = False
+        what = f"push metrics to {monitoring.pushgateway_url}"
         self._every = Every(
-            monitoring.pushgateway_interval, self._push, what="push metrics", last=self._delete
+            monitoring.pushgateway_interval, self._push, what=what, last=self._delete
         )
 
     def start(self) -> Self:
@@ -66,11 +68,12 @@ class PushgatewayExporter:
         without it a job that is dead and gone would be missed by nobody.
         """
         self._clean = clean
-        if not self._every.close(timeout):
+        if not self._every.close(timeout) and self._pushed:
             log.warning("the pushed metrics stay: the Pushgateway does not answer")
 
     def _push(self) -> None:
         push_to_gateway(registry=self._registry, **self._group)
+        self._pushed = True
 
     def _delete(self) -> None:
         if not self._clean:
@@ -78,7 +81,8 @@ class PushgatewayExporter:
         try:
             delete_from_gateway(**self._group)
         except OSError as error:
-            log.warning("the pushed metrics stay at the Pushgateway", error=str(error))
+            if self._pushed:
+                log.warning("the pushed metrics stay at the Pushgateway", error=str(error))
 
     def _request(
         self,
@@ -118,6 +122,17 @@ class PushgatewayExporter:
                 raise requests.HTTPError(said)
 
         return send
+
+
+def greet(monitoring: MonitoringSettings) -> None:
+    """Ask the gateway whether it is ready.
+
+    Raises:
+        requests.RequestException: It is away, or refuses.
+
+    """
+    url = f"{monitoring.pushgateway_url}/-/ready"
+    requests.get(url, timeout=TIMEOUT_S, **_identity(monitoring)).raise_for_status()
 
 
 def _identity(monitoring: MonitoringSettings) -> dict[str, Any]:

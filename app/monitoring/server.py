@@ -9,12 +9,14 @@ import threading
 from contextlib import contextmanager
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import structlog
 from prometheus_client import make_wsgi_app
 
 from app.errors import MetricsAddressUnusable, MetricsPortTaken
+from app.monitoring.health import GROUP_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,7 +59,7 @@ class Handler(WSGIRequestHandler):
 
 @contextmanager
 def serving(
-    host: str, port: int, registry: CollectorRegistry, health: Health
+    host: str, port: int, registry: CollectorRegistry, health: Health, group_id: str
 ) -> Iterator[tuple[str, int]]:
     """Serve while the context lasts; yield the address. Port 0: any that is free.
 
@@ -74,7 +76,7 @@ def serving(
         if error.errno == errno.EADDRINUSE:
             raise MetricsPortTaken(host, port) from None
         raise MetricsAddressUnusable(host, port, error.strerror or error) from None
-    server.set_app(application(registry, health))
+    server.set_app(application(registry, health, group_id))
     thread = threading.Thread(target=server.serve_forever, name="metrics-server", daemon=True)
     thread.start()
     try:
@@ -85,7 +87,7 @@ def serving(
         thread.join()
 
 
-def application(registry: CollectorRegistry, health: Health) -> WSGIApplication:
+def application(registry: CollectorRegistry, health: Health, group_id: str) -> WSGIApplication:
     """Return the WSGI application (PEP 3333)."""
     metrics = make_wsgi_app(registry)
     probes: dict[str, Callable[[], str | None]] = {
@@ -101,12 +103,15 @@ def application(registry: CollectorRegistry, health: Health) -> WSGIApplication:
         if path in probes:
             problem = probes[path]()
             status = "503 Service Unavailable" if problem else "200 OK"
-            return _text(start_response, status, problem or "ok")
-        return _text(start_response, "404 Not Found", "there are /metrics, /healthz and /readyz")
+            return text(start_response, status, problem or "ok")
+        return text(start_response, "404 Not Found", "there are /metrics, /healthz and /readyz")
+
+    def text(start_response: StartResponse, status: str, line: str) -> list[bytes]:
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            (GROUP_HEADER, quote(group_id)),
+        ]
+        start_response(status, headers)
+        return [f"{line}\n".encode()]
 
     return answer
-
-
-def _text(start_response: StartResponse, status: str, line: str) -> list[bytes]:
-    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
-    return [f"{line}\n".encode()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import requests
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 # What all executors report to the driver, and what the driver's own sink PrometheusServlet serves.
 PAGES = ("/metrics/executors/prometheus/", "/metrics/prometheus/")
 TIMEOUT_S = 5
+# Before a page that does not answer is told of: a driver that starts may be slow.
+MISSES = 3
 # Of a query without a name, which may share the session: another at each of its starts.
 UUID = re.compile("[0-9a-f]{8}(_[0-9a-f]{4}){3}_[0-9a-f]{12}")
 
@@ -30,7 +33,7 @@ UUID = re.compile("[0-9a-f]{8}(_[0-9a-f]{4}){3}_[0-9a-f]{12}")
 class SparkMetrics(Collector):
     """What Spark measures, prefix `spark_`; each collection asks the driver's UI.
 
-    A page that is not there is told of once, and the other one still read.
+    A page that is not there again and again is told of once, and the other one still read.
     """
 
     def __init__(self, ui_url: str | None, app: str, namespace: str) -> None:
@@ -38,7 +41,7 @@ class SparkMetrics(Collector):
         self._ui_url = ui_url
         self._app = app
         self._namespace = namespace
-        self._missing: set[str] = set()
+        self._misses: Counter[str] = Counter()
 
     def collect(self) -> Iterator[Metric]:
         """Return what the pages hold now."""
@@ -53,11 +56,11 @@ class SparkMetrics(Collector):
                 response = session.get(ui_url.rstrip("/") + page, timeout=TIMEOUT_S)
                 response.raise_for_status()
         except requests.RequestException as error:
-            if page not in self._missing:
+            self._misses[page] += 1
+            if self._misses[page] == MISSES:
                 log.warning("metrics of Spark are missing", page=page, error=reason(error))
-            self._missing.add(page)
             return ""
-        self._missing.discard(page)
+        self._misses[page] = 0
         return response.text
 
 

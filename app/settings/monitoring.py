@@ -18,6 +18,8 @@ def _url(url: str) -> str:
         raise ValueError("must be a URL such as http://pushgateway:9091")
     if parts.username or parts.password:
         raise ValueError("holds a user or password: set pushgateway_username and _password")
+    if "/metrics" in parts.path:
+        raise ValueError("names a group already: leave out /metrics and what follows")
     return url.rstrip("/")
 
 

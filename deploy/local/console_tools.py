@@ -26,5 +26,10 @@ def commands(broker: Broker, topics: tuple[str, str, str], url: str) -> dict[str
         "read the results": f"{consume} {committed} --topic {results}",
         "read the dead letters": f"{tidemill} dlq list",
         "see the lag": f"{tidemill} lag --watch",
-        "see the metrics, and whether the job is ready": f"curl {url}/metrics {url}/readyz",
+        "the same, by Kafka's own tool": (
+            f"{tools}.consumer.group.ConsumerGroupCommand {server} --describe --all-groups"
+        ),
+        "see whether the job is ready": f"curl {url}/readyz",
+        "see the metrics": f"curl {url}/metrics",
+        "make a topic": f"{tools}.TopicCommand {server} --create --topic my-topic --partitions 4",
     }

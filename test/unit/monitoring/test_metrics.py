@@ -6,9 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.errors import MessageError
 from app.inference.model import ModelSpec
-from app.monitoring.metrics import JobMetrics
+from app.monitoring.metrics import BEFORE_A_MODEL, JobMetrics
 from app.monitoring.progress import LATENCY_BUCKETS, Latencies, Progress
 from app.monitoring.snapshot import PartitionLag, Snapshot
 
@@ -62,7 +61,7 @@ class TestCounts:
     def test_there_from_the_start(self, sample: Callable[..., float | None]) -> None:
         """Series begin at 0 where they are known: a rate misses what a series begins with."""
         assert sample("tidemill_results_total", model="ner-fr", version="1.2") == 0
-        for error in MessageError.__subclasses__():
+        for error in BEFORE_A_MODEL:
             labels = {"error": error.__name__, "model": "", "version": ""}
             assert sample("tidemill_dead_letters_total", **labels) == 0
 

@@ -5,7 +5,7 @@ import socket
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.errors import NoFixedMetricsPort, ProbeUnanswered
+from app.errors import AnotherJobAnswers, NoFixedMetricsPort, ProbeUnanswered
 from app.monitoring import probe
 from app.monitoring.health import Health
 from app.monitoring.probe import ask
@@ -20,10 +20,20 @@ class TestAsk:
     def test_answers(self, host: str) -> None:
         """Wherever that listens."""
         health = Health(300)
-        with serving(host, 0, CollectorRegistry(), health) as (_, port):
+        with serving(host, 0, CollectorRegistry(), health, "grüppe") as (_, port):
             settings = MonitoringSettings(metrics_host=host, metrics_port=port)
-            assert ask(settings, "/healthz") == (True, "ok")
-            assert ask(settings, "/readyz") == (False, "starting: Spark and the models load")
+            assert ask(settings, "grüppe", "/healthz") == (True, "ok")
+            assert ask(settings, "grüppe", "/readyz") == (
+                False,
+                "starting: Spark and the models load",
+            )
+
+    def test_another_job(self) -> None:
+        """A job of another group is not taken for the one that is meant."""
+        with serving("127.0.0.1", 0, CollectorRegistry(), Health(300), "theirs") as (_, port):
+            settings = MonitoringSettings(metrics_port=port)
+            with pytest.raises(AnotherJobAnswers, match="of group 'theirs', not that of 'ours'"):
+                ask(settings, "ours", "/healthz")
 
     def test_nothing_there(self) -> None:
         """A job that does not run is named by where it should be."""
@@ -31,7 +41,7 @@ class TestAsk:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
             with pytest.raises(ProbeUnanswered, match=f"{port}.*refused"):
-                ask(MonitoringSettings(metrics_port=port), "/healthz")
+                ask(MonitoringSettings(metrics_port=port), "g", "/healthz")
 
     def test_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """One that hangs is not waited for."""
@@ -40,10 +50,10 @@ class TestAsk:
             silent.bind(("127.0.0.1", 0))
             silent.listen()
             with pytest.raises(ProbeUnanswered, match="timed out"):
-                ask(MonitoringSettings(metrics_port=silent.getsockname()[1]), "/healthz")
+                ask(MonitoringSettings(metrics_port=silent.getsockname()[1]), "g", "/healthz")
 
     @pytest.mark.parametrize("port", [None, 0])
     def test_no_port(self, port: int | None) -> None:
         """Without a fixed port there is nothing to ask."""
         with pytest.raises(NoFixedMetricsPort, match=r"monitoring\.metrics_port"):
-            ask(MonitoringSettings(metrics_port=port), "/healthz")
+            ask(MonitoringSettings(metrics_port=port), "g", "/healthz")

@@ -145,7 +145,7 @@ class TestPassword:
             gateway.server_close()
             export(username="tidemill", password="gehäim").close()
         encoded = base64.b64encode("tidemill:gehäim".encode()).decode()
-        assert len(logs) == 4
+        assert len(logs) == 2
         assert not any(secret in str(logs) for secret in ("gehäim", encoded))
 
 
@@ -161,7 +161,8 @@ class TestRefusal:
         with capture_logs() as logs:
             export(interval=0.01)
             assert [gateway.next().method for _ in range(3)] == ["PUT"] * 3
-        assert [line["event"] for line in logs] == ["cannot push metrics, trying again"]
+        (line,) = logs
+        assert line["event"].startswith("cannot push metrics to http://127.0.0.1:")
         assert str(status) in logs[0]["error"]
         assert logs[0]["error"].endswith(": pushed metrics are invalid")
 

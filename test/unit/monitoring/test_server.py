@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from app.errors import ConfigurationError, MetricsAddressUnusable, MetricsPortTaken
-from app.monitoring.health import Health
+from app.monitoring.health import GROUP_HEADER, Health
 from app.monitoring.metrics import JobMetrics
 from app.monitoring.server import Handler, serving
 
@@ -37,7 +37,7 @@ def registry(health: Health) -> CollectorRegistry:
 @pytest.fixture
 def url(registry: CollectorRegistry, health: Health) -> Iterator[str]:
     """A server on any free port."""
-    with serving("127.0.0.1", 0, registry, health) as (host, port):
+    with serving("127.0.0.1", 0, registry, health, "group") as (host, port):
         yield f"http://{host}:{port}"
 
 
@@ -56,6 +56,7 @@ class TestProbes:
         health.progressed()
         answer = requests.get(f"{url}/readyz", timeout=5)
         assert (answer.status_code, answer.text) == (200, "ok\n")
+        assert answer.headers[GROUP_HEADER] == "group"
 
     def test_ended(self, url: str, health: Health) -> None:
         """One that has ended is not alive."""
@@ -100,7 +101,7 @@ class TestAddress:
                 pytest.raises(
                     MetricsPortTaken, match=rf"127\.0\.0\.1:{port}.*in use.*metrics_port"
                 ),
-                serving("127.0.0.1", port, registry, health),
+                serving("127.0.0.1", port, registry, health, "group"),
             ):
                 pass
         assert not issubclass(MetricsPortTaken, ConfigurationError)
@@ -109,16 +110,16 @@ class TestAddress:
         """A host that is not this machine is a wrong configuration."""
         with (
             pytest.raises(MetricsAddressUnusable, match=r"nowhere\.invalid"),
-            serving("nowhere.invalid", 0, registry, health),
+            serving("nowhere.invalid", 0, registry, health, "group"),
         ):
             pass
         assert issubclass(MetricsAddressUnusable, ConfigurationError)
 
     def test_again(self, registry: CollectorRegistry, health: Health) -> None:
         """A port that was closed is free at once."""
-        with serving("127.0.0.1", 0, registry, health) as (_, port):
+        with serving("127.0.0.1", 0, registry, health, "group") as (_, port):
             requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
-        with serving("127.0.0.1", port, registry, health) as (_, again):
+        with serving("127.0.0.1", port, registry, health, "group") as (_, again):
             assert again == port
 
     def test_a_silent_client(self, url: str) -> None:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from app.monitoring.spark_metrics import PAGES, SparkMetrics, families
+from app.monitoring.spark_metrics import MISSES, PAGES, SparkMetrics, families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -237,11 +237,11 @@ class TestReading:
         assert str(instead) in logs[0]["error"]
 
     def test_missing_again(self) -> None:
-        """A page that was there meanwhile is told of again."""
+        """A page that was there meanwhile is told of again; a slow moment is not told of."""
         served: dict[str, str | int] = {DRIVER: ""}
         with ui(served) as url, capture_logs() as logs:
             metrics = SparkMetrics(url, "a", "tidemill")
-            for page in (404, "", 404):
+            for page in (404, 404, "", *[404] * 9, "", *[404] * MISSES):
                 served[EXECUTORS] = page
                 list(metrics.collect())
         assert len(logs) == 2
@@ -250,8 +250,9 @@ class TestReading:
         """A UI that does not answer gives nothing, and raises nothing."""
         with ui({}) as url:
             pass
+        metrics = SparkMetrics(url, "a", "tidemill")
         with capture_logs() as logs:
-            assert list(SparkMetrics(url, "a", "tidemill").collect()) == []
+            assert [list(metrics.collect()) for _ in range(MISSES)] == [[]] * MISSES
         assert logs[0]["error"].endswith("Connection refused")
 
     def test_no_ui(self) -> None:
