@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,8 @@ _LOGIN_MODULES = {
     "OAUTHBEARER": f"{_JAVA_LOGIN}.oauthbearer.OAuthBearerLoginModule",
 }
 
-
+# librdkafka's words reach an operator at the level DEBUG only, as kafka-python's.
+LIBRDKAFKA_LOGGER = logging.getLogger("kafka.librdkafka")
 # Java reads the line with a StreamTokenizer, whose strings know these escapes and end with a line.
 _JAAS_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 

@@ -40,6 +40,7 @@ def list_letters(
     from app.dead_letters import listing
     from app.dead_letters.selection import choose
     from app.screen import dead_letters as view
+    from app.screen.terminal import console
 
     loaded = load(config)
     selection = choose(
@@ -55,7 +56,7 @@ def list_letters(
         for letter in listed.newest:
             typer.echo(view.json_line(letter))
         return
-    wide = view.console()
+    wide = console()
     wide.print(view.classes_table(listed.classes))
     if listed.newest:
         wide.print(view.letters_table(listed.newest))
@@ -71,10 +72,11 @@ def show_letter(
     from app.dead_letters import listing
     from app.dead_letters.selection import read_place
     from app.screen import dead_letters as view
+    from app.screen.terminal import console
 
     loaded = load(config)
     letter = listing.one(loaded.kafka, loaded.stream.dead_letter_topic, read_place(place))
-    wide = view.console()
+    wide = console()
     for part in view.letter_view(letter):
         wide.print(part, soft_wrap=not isinstance(part, Table))
 
@@ -105,7 +107,8 @@ def replay_letters(
     from app.dead_letters.replay import group_of, replay
     from app.dead_letters.selection import choose
     from app.screen import replay as view
-    from app.screen.dead_letters import console, moment
+    from app.screen.dead_letters import moment
+    from app.screen.terminal import console
 
     loaded = load(config)
     named = tuple(places or ())

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from app.connection import python_options
 from app.dead_letters import position
 from app.errors import NoDeadLetter, NoDeadLetterTopic
-from app.reach import reaching
+from app.reach import connect, reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -110,13 +109,13 @@ def _asking(kafka: KafkaSettings, **options: Any) -> Iterator[KafkaConsumer]:  #
     with (
         reaching(kafka),
         closing(
-            KafkaConsumer(
-                **python_options(kafka),
-                **options,
+            connect(
+                KafkaConsumer,
+                kafka,
                 enable_auto_commit=False,
                 allow_auto_create_topics=False,
                 isolation_level="read_committed",
-                bootstrap_timeout_ms=10_000,
+                **options,
             )
         ) as consumer,
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,22 +15,15 @@ if TYPE_CHECKING:
     from app.settings import StreamSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Hindrance:
-    """What is said of it; where it `holds`, the letter was meant and waits for a later replay."""
-
-    said: str
-    holds: bool = False
-
-
-FOREIGN = Hindrance("no dead letters of Tidemill")
-NOT_NAMED = Hindrance("not named")
-NOT_CHOSEN = Hindrance(
+FOREIGN = "no dead letters of Tidemill"
+NOT_NAMED = "not named"
+NOT_CHOSEN = (
     "not chosen; --send passes over those before the last chosen one (--again takes them too)"
 )
-EARLIER = Hindrance("replayed or passed over earlier (--again takes them too)")
-OMITTED = Hindrance("hold no message: it did not fit, and is at its source only")
-NO_SOURCE = Hindrance("do not say where they came from")
+EARLIER = "replayed or passed over earlier (--again takes them too)"
+OMITTED = "hold no message: it did not fit, and is at its source only"
+AGAIN = "--again takes them where it is back"
+NO_SOURCE = "do not say where they came from"
 
 
 def hindrance(
@@ -39,14 +32,14 @@ def hindrance(
     position: Position | None,
     stream: StreamSettings,
     partitions: Mapping[str, Container[int]],
-) -> Hindrance | None:
+) -> str | None:
     """Return what keeps a letter from being sent, or None.
 
     Without a position nothing counts as replayed. `partitions` are those of the topics that exist.
     """
     if not selection.takes(letter):
         if replace(selection, max_tries=None).takes(letter):
-            return Hindrance(f"replayed {selection.max_tries} times or more already (--max-tries)")
+            return f"replayed {selection.max_tries} times or more already (--max-tries)"
         return NOT_NAMED if selection.places else NOT_CHOSEN
     if position is not None and position.passed(letter.offset):
         return EARLIER
@@ -55,11 +48,12 @@ def hindrance(
 
 def unsendable(
     letter: DeadLetter, stream: StreamSettings, partitions: Mapping[str, Container[int]]
-) -> Hindrance | None:
+) -> str | None:
     """Return why nobody could send a letter to where it came from, or None.
 
     Only topics that the settings' job reads are sent to: others have no job to answer, and a forged
-    dead letter could name any.
+    dead letter could name any. Where its topic or partition is gone it waits for nothing: that may
+    never come back, or have been made up.
     """
     if letter.omitted is not None:
         return OMITTED
@@ -67,11 +61,11 @@ def unsendable(
     if topic is None or partition is None:
         return NO_SOURCE
     if not is_input(stream, topic):
-        return Hindrance(f"came from {topic}, which is no input of these settings (section stream)")
+        return f"came from {topic}, which is no input of these settings (section stream)"
     if topic not in partitions:
-        return Hindrance(f"the topic {topic} is gone (or no right to see it)", holds=True)
+        return f"the topic {topic} is gone, or no right to see it ({AGAIN})"
     if partition not in partitions[topic]:
-        return Hindrance(f"partition {partition} of {topic} is gone", holds=True)
+        return f"partition {partition} of {topic} is gone ({AGAIN})"
     return None
 
 

@@ -5,13 +5,12 @@ With librdkafka: it knows every compression, and a record that is broken for it 
 
 from __future__ import annotations
 
-import logging
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from app.connection import librdkafka_options
+from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
 from app.errors import AccessRefused, BrokerUnreachable
 from app.inference.message import Message
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 # Seconds without a record or an end, after which the broker is taken for away.
 PATIENCE = 30
-# Its words reach an operator at the level DEBUG only, as kafka-python's.
-LOGGER = logging.getLogger("kafka.librdkafka")
 REFUSALS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -54,7 +51,7 @@ def records(kafka: KafkaSettings, topic: str, spans: Mapping[int, range]) -> Ite
         "auto.offset.reset": "earliest",
         "error_cb": lambda _: None,  # of what goes on without harm; `PATIENCE` sees to the rest
     }
-    with closing(Consumer(options, logger=LOGGER)) as consumer:
+    with closing(Consumer(options, logger=LIBRDKAFKA_LOGGER)) as consumer:
         consumer.assign([TopicPartition(topic, p, spans[p].start) for p in ends])
         while ends:
             record = _next(consumer, kafka)

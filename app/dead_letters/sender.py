@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from app.connection import librdkafka_options
+from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
 from app.dead_letters.letters import replayed_headers
-from app.dead_letters.reading import LOGGER
+from app.inference.codec import MAX_UNCOMPRESSED_BYTES
 
 if TYPE_CHECKING:
     from app.dead_letters.letters import DeadLetter
     from app.settings import KafkaSettings
 
-# What a sender compressed below the topic's limit may be larger here: see the job's sink.
-MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
 GIVE_UP = 60  # seconds
 NO_ANSWER = f"the broker did not answer within {GIVE_UP} s"
 
@@ -40,9 +38,11 @@ class Sender:
                 "batch.num.messages": 1,
                 "queue.buffering.max.kbytes": 2 * MAX_UNCOMPRESSED_BYTES // 1024,
                 "message.timeout.ms": 1000 * GIVE_UP,
+                # After a letter that is refused an idempotent producer rests for so long.
+                "retry.backoff.ms": 10,
                 "error_cb": lambda _: None,  # each letter's own outcome says what went wrong
             },
-            logger=LOGGER,
+            logger=LIBRDKAFKA_LOGGER,
         )
         self._outcomes: dict[tuple[int, int], str | None] = {}
 

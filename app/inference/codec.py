@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from app.inference.message import Header, Message, Outcome
 
 MAX_ERROR_BYTES = 1024
+# A record that its sender compressed may be larger here than any topic's limit, which counts bytes
+# as compressed. As a dead letter, and sent again, it shall pass: producers have this much room.
+MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
 # Fields of every result; the model's own field and those that its entry matches on join them.
 ENVELOPE = ("uuid", "model", "ts_start", "ts_end", "process_time", "error_message")
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
 # Not kafka-python: it reads what is compressed with lz4, snappy or zstd with further packages only.
 from confluent_kafka import Consumer, TopicPartition
 
-from app.connection import librdkafka_options
+from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.settings import KafkaSettings
 
-# Its words reach an operator at the level DEBUG only, as kafka-python's.
-LOGGER = logging.getLogger("kafka.librdkafka")
 # Ages are a nicety: nothing waits longer for them.
 PATIENCE_S = 3.0
 
@@ -42,7 +39,7 @@ class AgeReader:
                 "enable.partition.eof": True,
                 "error_cb": lambda _: None,  # of what goes on without harm
             },
-            logger=LOGGER,
+            logger=LIBRDKAFKA_LOGGER,
         )
 
     def timestamps(

@@ -13,9 +13,8 @@ from kafka.admin import OffsetSpec
 from kafka.errors import GroupIdNotFoundError, KafkaError
 
 from app.monitoring.ages import AgeReader
-from app.monitoring.clients import connect, coordinated
 from app.monitoring.snapshot import PartitionLag, Snapshot
-from app.reach import reaching
+from app.reach import connect, coordinated, reaching
 
 if TYPE_CHECKING:
     from app.settings import KafkaSettings, StreamSettings

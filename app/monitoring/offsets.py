@@ -12,7 +12,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError
 from kafka.structs import OffsetAndMetadata
 
-from app.monitoring.clients import connect, coordinated
+from app.reach import connect, coordinated
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
     from app.dead_letters.listing import Seen
 
 SHORT = 60  # characters of a value or message in a table
-
-
-def console() -> Console:
-    """Return a console; a file or a pipe, which have no width, get room for the tables."""
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=160)
 
 
 def json_line(letter: DeadLetter) -> str:

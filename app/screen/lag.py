@@ -1,21 +1,29 @@
-"""How far the job is, as a table or as JSON: now, and where it goes."""
+"""How far the job is, as a table: now, and where it goes."""
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from app.monitoring.snapshot import Trend, total, trends
+from app.screen.fitted import Fitted
 from app.screen.quantities import duration, per_second
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from app.monitoring.snapshot import PartitionLag, Snapshot
+
+
+# Columns that a narrow screen does without, the first one first; the caption says where it goes.
+GIVE_WAY = ("end", "committed", "rate /s", "catches up in")
+# Columns of the screen that a partition's name takes at most, and has at least where it needs them.
+LONGEST_NAME, SHORTEST_NAME = 40, 20
 
 
 def lag_table(
@@ -25,44 +33,51 @@ def lag_table(
     *,
     trouble: str | None = None,
     most: int | None = None,
-) -> Table:
+) -> Fitted:
     """Lay out the partitions, with what moved since an earlier snapshot, and what that means.
 
     Where there are more than `most` of them, those with the largest lag are shown.
     """
     rows = list(zip(now.partitions, trends(now, then), strict=True))
-    together = total([trend for _, trend in rows])
-    title = Text(f"lag of the group {group}")  # as Text, as names are no markup
-    table = Table(title=title, title_justify="left", show_footer=True)
-    table.add_column("partition", "total", overflow="fold")
-    for name, footer in (
-        ("end", ""),
-        ("committed", ""),
-        ("lag", f"{together.lag:,}"),
-        ("waiting", duration(now.age)),
-        ("rate /s", per_second(together.rate)),
-        ("catches up in", duration(together.catch_up)),
-    ):
-        table.add_column(name, footer, justify="right", no_wrap=True)
     shown = _with_most_lag(rows, most)
-    for p, trend in shown:
-        table.add_row(
-            Text(f"{p.topic}/{p.partition}"),
-            f"{p.end:,}",
-            Text("never", "yellow") if p.committed is None else f"{p.committed:,}",
-            Text(f"{p.lag:,}", _colour(p, trend)),
-            duration(p.age),
-            per_second(trend.rate),
-            duration(trend.catch_up),
-        )
     lines = list(caption(group, now, then))
     if hidden := len(rows) - len(shown):
         lines.insert(0, (f"{hidden:,} more partitions, with less lag", "dim"))
     if trouble:
         at = datetime.fromtimestamp(now.time).astimezone().strftime("%H:%M:%S")
         lines.append((f"as of {at}: {trouble}", "red"))
-    table.caption = Text("\n").join(Text(said, style) for said, style in lines)
-    table.caption_justify = "left"
+    together = total([trend for _, trend in rows])
+    columns: dict[str, list[Text]] = {
+        "partition": [*(Text(f"{p.topic}/{p.partition}") for p, _ in shown), Text("total")],
+        "end": [*(Text(f"{p.end:,}") for p, _ in shown), Text()],
+        "committed": [*(_committed(p) for p, _ in shown), Text()],
+        "lag": [
+            *(Text(f"{p.lag:,}", _colour(p, trend)) for p, trend in shown),
+            Text(f"{together.lag:,}"),
+        ],
+        "waiting": [Text(duration(age)) for age in (*(p.age for p, _ in shown), now.age)],
+        "rate /s": [Text(per_second(t.rate)) for t in (*(t for _, t in shown), together)],
+        "catches up in": [Text(duration(t.catch_up)) for t in (*(t for _, t in shown), together)],
+    }
+    said = Text("\n").join(Text(line, style) for line, style in lines)
+    return Fitted(partial(_table, Text(f"lag of the group {group}"), columns, said), GIVE_WAY)
+
+
+def _table(
+    title: Text, columns: Mapping[str, Sequence[Text]], said: Text, without: Container[str]
+) -> Table:
+    table = Table(title=title, caption=said, show_footer=True)
+    table.title_justify = table.caption_justify = "left"
+    names = columns["partition"]
+    least = min(SHORTEST_NAME, max(name.cell_len for name in names))
+    left = {name: cells for name, cells in columns.items() if name not in without}
+    for name, (*_, footer) in left.items():
+        if name == "partition":
+            table.add_column(name, footer, overflow="fold", min_width=least, max_width=LONGEST_NAME)
+        else:
+            table.add_column(name, footer, justify="right", no_wrap=True)
+    for row in list(zip(*left.values(), strict=True))[:-1]:
+        table.add_row(*row)
     return table
 
 
@@ -99,41 +114,6 @@ def _movement(trend: Trend, seconds: float) -> tuple[str, str]:
     return f"nothing was answered in the last {duration(seconds)}", "yellow"
 
 
-def lag_document(
-    group: str, now: Snapshot, then: Snapshot | None = None, *, trouble: str | None = None
-) -> dict[str, Any]:
-    """Return the same as JSON holds it; null is what is not known."""
-    each = trends(now, then)
-    return {
-        "group": group,
-        "time": datetime.fromtimestamp(now.time, UTC).isoformat(timespec="milliseconds"),
-        "partitions": [
-            {
-                "topic": p.topic,
-                "partition": p.partition,
-                "begin": p.begin,
-                "end": p.end,
-                "committed": p.committed,
-                "passed_over": p.passed_over,
-                **_moving(trend, p.age),
-            }
-            for p, trend in zip(now.partitions, each, strict=True)
-        ],
-        "total": _moving(total(each), now.age),
-        "trouble": trouble,
-    }
-
-
-def _moving(trend: Trend, age: float | None) -> dict[str, float | None]:
-    return {
-        "lag": trend.lag,
-        "age_seconds": age,
-        "rate": trend.rate,
-        "arriving": trend.arriving,
-        "catch_up_seconds": trend.catch_up,
-    }
-
-
 def _with_most_lag(
     rows: Sequence[tuple[PartitionLag, Trend]], most: int | None
 ) -> list[tuple[PartitionLag, Trend]]:
@@ -141,6 +121,12 @@ def _with_most_lag(
         return list(rows)
     kept = sorted(range(len(rows)), key=lambda row: -rows[row][0].lag)[:most]
     return [rows[row] for row in sorted(kept)]
+
+
+def _committed(partition: PartitionLag) -> Text:
+    if partition.committed is None:
+        return Text("never", "yellow")
+    return Text(f"{partition.committed:,}")
 
 
 def _colour(partition: PartitionLag, trend: Trend) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from rich.live import Live
 
 from app.errors import BrokerUnreachable
-from app.screen.lag import lag_document, lag_table
+from app.screen.lag import lag_table
+from app.screen.lag_document import lag_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

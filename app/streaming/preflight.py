@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
 
-from app.connection import python_options
 from app.errors import TopicsUnfit
-from app.reach import reaching
+from app.reach import connect, reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -61,14 +60,7 @@ def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
         BrokerUnreachable: It does not answer.
 
     """
-    with (
-        reaching(kafka),
-        closing(
-            KafkaAdminClient(
-                **python_options(kafka), request_timeout_ms=15_000, bootstrap_timeout_ms=10_000
-            )
-        ) as admin,
-    ):
+    with reaching(kafka), closing(connect(KafkaAdminClient, kafka)) as admin:
         return _describe(admin, stream)
 
 

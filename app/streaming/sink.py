@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.connection import java_options
+from app.inference.codec import MAX_UNCOMPRESSED_BYTES
 from app.streaming.schemas import WRITTEN
-from app.streaming.sizes import MAX_UNCOMPRESSED_BYTES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

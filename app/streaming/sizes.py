@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from app.inference.codec import record_size
+from app.inference.codec import MAX_UNCOMPRESSED_BYTES, record_size
 
 if TYPE_CHECKING:
     from app.inference.message import Header
 
-# A record that its sender compressed may be larger here than any topic's limit, which counts bytes
-# as compressed. As a dead letter it shall pass all the same, so the producer has this much room.
-MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
 # Kafka's producer compresses with Java's libraries, at these levels; it may need a little more.
 LEVELS = {"gzip": 6, "zstd": 3}
 # In these the producer compresses each block for itself, and finds no repetition beyond it.

@@ -83,6 +83,14 @@ def letter(
     return {"value": b"value %d" % offset, "headers": headers, **record}
 
 
+def limit(broker: Broker, topic: str, size: int) -> None:
+    """Let a topic take records of so many bytes."""
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
+    config = {"max.message.bytes": size}
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
+    admin.close()
+
+
 def offsets(found: list[records.Record]) -> list[bytes | None]:
     """Return the values in order."""
     return [record.value for record in found]
@@ -238,22 +246,58 @@ class TestPosition:
         """What the broker refuses is an error, holds the position, and goes the next time."""
         values = [b"small 1", b"large" * 2000, b"small 2"]
         produce(lane.dead, *(letter(lane.source, i, value=v) for i, v in enumerate(values)))
-
-        def limit(size: int) -> None:
-            admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
-            config = {"max.message.bytes": size}
-            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, lane.source, config)])
-            admin.close()
-
         none = {"KAFKA__COMPRESSION_TYPE": "none"}
-        limit(5000)
+        limit(broker, lane.source, 5000)
         with pytest.raises(NotDelivered, match="1 of 3") as caught:
             tidemill("replay", "--send", **none)
         assert "Message size too large" in str(caught.value.__notes__)
-        limit(1_048_588)
+        limit(broker, lane.source, 1_048_588)
         assert "delivered: 1" in tidemill("replay", "--send", **none)
         assert offsets(lane.inputs()) == [values[0], values[2], values[1]]
         assert "0 chosen" in tidemill("replay", "--send")
+
+    def test_one_fails_for_ever(
+        self,
+        lane: Lane,
+        tidemill: Callable[..., str],
+        produce: Callable[..., None],
+        broker: Broker,
+    ) -> None:
+        """Whatever is delivered beyond it is sent once, every second letter of many too."""
+        small = (letter(lane.source, i, error="A" if i % 2 else "B") for i in range(1, 3000))
+        produce(lane.dead, letter(lane.source, value=b"large" * 2000, error="A"), *small)
+        limit(broker, lane.source, 5000)
+        none = {"KAFKA__COMPRESSION_TYPE": "none"}
+        for total in (1501, 1):
+            with pytest.raises(NotDelivered, match=f"1 of {total} "):
+                tidemill("replay", "--error", "A", "--send", **none)
+        assert offsets(lane.inputs()) == [b"value %d" % i for i in range(1, 3000, 2)]
+
+    def test_many_fail(
+        self,
+        lane: Lane,
+        tidemill: Callable[..., str],
+        produce: Callable[..., None],
+        broker: Broker,
+    ) -> None:
+        """Where there is no room to note more nothing is sent twice; a choice makes room."""
+        large, small = {"value": b"large" * 2000, "error": "Large"}, {"error": "Small"}
+        every = (letter(lane.source, i, **(small if i % 2 else large)) for i in range(1000))
+        produce(lane.dead, *every)
+        limit(broker, lane.source, 5000)
+        none = {"KAFKA__COMPRESSION_TYPE": "none"}
+        sent = 0
+        for _ in range(2):
+            with pytest.raises(NotDelivered, match="dead letters were not delivered") as caught:
+                tidemill("replay", "--send", **none)
+            assert "no room to note" in str(caught.value.__notes__)
+            came = offsets(lane.inputs())
+            assert came == [b"value %d" % i for i in range(1, 2 * len(came), 2)]
+            assert sent <= len(came)
+            sent = len(came)
+        assert 100 < sent < 500
+        assert "delivered: " in tidemill("replay", "--error", "Small", "--send", **none)
+        assert offsets(lane.inputs()) == [b"value %d" % i for i in range(1, 1000, 2)]
 
     def test_crash(
         self,
@@ -273,7 +317,7 @@ class TestPosition:
             commit(*arguments)
 
         commit = asked.commit
-        monkeypatch.setattr("app.dead_letters.replay.CHUNK", 2)
+        monkeypatch.setattr("app.dead_letters.delivery.CHUNK", 2)
         monkeypatch.setattr(asked, "commit", crashing)
         with pytest.raises(NotDelivered):
             tidemill("replay", "--send")
@@ -302,16 +346,15 @@ class TestLeftOut:
             lane.dead,
             letter(lane.output, 0),
             letter("gone", 1),
-            letter(lane.source, 2, partition=7),
+            letter(lane.source, 2, partition=7, error="MissingField"),
             omitted,
             {"value": b"a stranger's", "headers": [("a", b"1")]},
             letter(lane.source, 4),
         )
         sources = {"STREAM__INPUT_TOPICS": json.dumps([lane.source, "gone"])}
-        with pytest.raises(NotDelivered, match="2 of 3") as caught:
-            tidemill("replay", "--send", **sources)
-        (said,) = caught.value.__notes__
+        said = tidemill("replay", "--send", **sources)
         for part in (
+            "delivered: 1",
             f"came from {lane.output}, which is no input",
             "the topic gone is gone",
             f"partition 7 of {lane.source} is gone",
@@ -321,9 +364,14 @@ class TestLeftOut:
             assert part in said
         assert offsets(lane.inputs()) == [b"value 4"]
         assert offsets(records.read(lane.broker.bootstrap_servers, lane.output)) == []
-        # The gone ones hold the position; the one behind them is not sent again.
-        with pytest.raises(NotDelivered, match="2 of 2"):
-            tidemill("replay", "--send", **sources)
+        # The gone ones hold nothing, and go where what they came from is back.
+        assert "delivered: 0" in tidemill("replay", "--send", **sources)
+        admin = KafkaAdminClient(bootstrap_servers=lane.broker.bootstrap_servers)
+        admin.create_partitions({lane.source: 8})
+        admin.close()
+        said = tidemill("replay", "--again", "--error", "MissingField", "--send", **sources)
+        assert "delivered: 1" in said
+        assert offsets(lane.inputs()) == [b"value 4", b"value 2"]
         assert "no dead letters of Tidemill, passed over: 1" in tidemill("list")
 
     @pytest.mark.parametrize(

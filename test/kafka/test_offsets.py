@@ -17,6 +17,7 @@ from app.monitoring.offsets import GroupCommitter, KafkaOffsetsReporter
 from app.monitoring.progress import Progress
 from app.settings import KafkaSettings, StreamSettings
 from app.streaming import job
+from app.streaming.sink import QUERY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,7 +156,7 @@ class TestRunningJob:
         produce(servers, other, *map(message, range(5)))
         committer = GroupCommitter(kafka, stream.group_id)
         reporter = KafkaOffsetsReporter(committer, committer.close).start()
-        listener = ProgressListener(reporter.record)
+        listener = ProgressListener(QUERY_NAME, reporter.record)
         spark.streams.addListener(listener)
         query = job.start(spark, kafka, stream, [model("Upper")])
         try:

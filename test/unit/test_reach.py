@@ -1,15 +1,34 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
-from kafka.errors import GroupAuthorizationFailedError, KafkaTimeoutError
+from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.errors import GroupAuthorizationFailedError, KafkaError, KafkaTimeoutError
 
+from app import reach
 from app.errors import AccessRefused, BrokerUnreachable, ConfigurationError
-from app.reach import reaching
+from app.reach import connect, reaching
 from app.settings import KafkaSettings
 
 KAFKA = KafkaSettings(bootstrap_servers="broker:1")
+# Nobody listens there.
+NOWHERE = KafkaSettings(bootstrap_servers="127.0.0.1:1")
+
+
+class TestConnect:
+    """A client of any kind is made, or nothing is left of it."""
+
+    @pytest.mark.parametrize("make", [KafkaAdminClient, KafkaConsumer])
+    def test_no_broker(self, make: type, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A broker that is away costs no thread."""
+        monkeypatch.setitem(reach.PATIENCE, "bootstrap_timeout_ms", 100)
+        before = threading.active_count()
+        for _ in range(2):
+            with pytest.raises(KafkaError):
+                connect(make, NOWHERE)
+        assert threading.active_count() == before
 
 
 class TestReaching:

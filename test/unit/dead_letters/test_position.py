@@ -1,60 +1,137 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.dead_letters.position import MAX_METADATA, Position, decode, encode, moved
+from app.dead_letters.position import MAX_METADATA, Position, decode, encode, moved, room
+
+if TYPE_CHECKING:
+    from random import Random
 
 OFFSETS = st.frozensets(st.integers(0, 60))
 
 
+def runs(*offsets: int) -> tuple[range, ...]:
+    """Return a run for each offset."""
+    return tuple(range(at, at + 1) for at in offsets)
+
+
+def position(start: int, ahead: frozenset[int]) -> Position:
+    """Return the position with the offsets that are beyond it."""
+    return decode(start, ",".join(map(str, ahead)), range(1000))
+
+
 class TestMoved:
-    """The position never goes beyond what was meant and is not delivered."""
+    """The position never goes beyond what was sent and is not delivered."""
 
     def test_behind_the_last(self) -> None:
         """A choice passes over what it did not choose, up to the last that was delivered."""
-        assert moved(Position(3), {5, 8}, held=None, to_last=True) == Position(9)
+        assert moved(Position(3), {5, 8}, failed=(), to_last=True) == Position(9)
 
     def test_named(self) -> None:
         """Named letters pass over no other; they are noted."""
-        assert moved(Position(3), {5, 8}, held=None, to_last=False) == Position(
-            3, frozenset({5, 8})
-        )
+        assert moved(Position(3), {5, 8}, failed=(), to_last=False) == Position(3, runs(5, 8))
 
     def test_named_at_the_position(self) -> None:
         """Where the position stands at one, it moves over all that are done."""
-        position = Position(3, frozenset({4, 6}))
-        assert moved(position, {3}, held=None, to_last=False) == Position(5, frozenset({6}))
+        before = Position(3, runs(4, 6))
+        assert moved(before, {3}, failed=(), to_last=False) == Position(5, runs(6))
 
-    def test_held(self) -> None:
-        """What was not delivered holds the position; later ones are noted."""
-        assert moved(Position(0), {1, 2, 6}, held=4, to_last=True) == Position(3, frozenset({6}))
+    def test_failed(self) -> None:
+        """What was not delivered waits, and nothing else before the last delivered letter."""
+        assert moved(Position(0), {1, 2, 6, 9}, failed={4, 7, 20}, to_last=True) == Position(
+            4, (range(5, 7), range(8, 10))
+        )
+
+    def test_one_fails_for_ever(self) -> None:
+        """However many are delivered beyond it, and whatever was not chosen, one note is enough."""
+        after = moved(Position(0), range(1, 4000, 2), failed={0}, to_last=True)
+        assert after == Position(0, (range(1, 4000),))
+        assert encode(after) == "1-3999"
 
     def test_notes_beyond_a_chunk(self) -> None:
         """An earlier note beyond what was delivered now moves nothing: between may be letters."""
-        position = Position(0, frozenset({50}))
-        assert moved(position, {5}, held=None, to_last=True) == Position(6, frozenset({50}))
+        before = Position(0, runs(50))
+        assert moved(before, {5}, failed=(), to_last=True) == Position(6, runs(50))
 
     def test_again(self) -> None:
         """Sending old letters again moves nothing back."""
-        assert moved(Position(9), {2}, held=3, to_last=True) == Position(9)
+        assert moved(Position(9), {2}, failed={3}, to_last=True) == Position(9)
 
-    @given(st.integers(0, 60), OFFSETS, OFFSETS, st.none() | st.integers(0, 60), st.booleans())
+    @given(st.integers(0, 60), OFFSETS, OFFSETS, OFFSETS, st.booleans())
     def test_any(
-        self, start: int, ahead: frozenset[int], sent: frozenset[int], held: int | None, last: bool
+        self,
+        start: int,
+        ahead: frozenset[int],
+        sent: frozenset[int],
+        failed: frozenset[int],
+        last: bool,
     ) -> None:
-        """What is delivered is dealt with, what is held is not, and nothing goes back."""
-        before = Position(start, frozenset(at for at in ahead if at >= start))
-        delivered = sent - {held}
-        after = moved(before, delivered, held=held, to_last=last)
-        assert after.offset >= before.offset
-        assert all(after.passed(at) for at in delivered)
-        if held is not None and not before.passed(held):
-            assert not after.passed(held)
-        if not last:
-            new = {at for at in range(70) if after.passed(at) and not before.passed(at)}
-            assert new <= delivered
+        """What is delivered is dealt with, what failed is not, and nothing goes back."""
+        before = position(start, ahead)
+        delivered = sent - failed
+        after = moved(before, delivered, failed=failed, to_last=last)
+        old, new = ({at for at in range(70) if p.passed(at)} for p in (before, after))
+        passed_over = set(range(max(delivered, default=-1) + 1)) if last else set()
+        assert new == old | delivered | (passed_over - failed)
+        assert after == decode(after.offset, encode(after), range(70))
+
+
+class TestRoom:
+    """Nothing is sent that could not be noted, whatever becomes of it."""
+
+    @given(
+        st.integers(0, 2000),
+        st.frozensets(st.integers(0, 3000), max_size=600),
+        st.lists(st.integers(0, 3000), unique=True, max_size=300).map(sorted),
+        st.frozensets(st.integers(0, 3000), max_size=100),
+        st.booleans(),
+        st.randoms(use_true_random=False),
+    )
+    def test_fits(
+        self,
+        start: int,
+        ahead: frozenset[int],
+        sent: list[int],
+        failed: frozenset[int],
+        last: bool,
+        chance: Random,
+    ) -> None:
+        """As many letters as there is room for leave metadata that fits."""
+        noted = ",".join(map(str, sorted(ahead)))[:MAX_METADATA].rpartition(",")[0]
+        before = decode(start, noted, range(4000))
+        assume(sent)
+        free = room(before, sent[-1], failed=len(failed), to_last=last)
+        chunk = set(sent[:free])
+        lost = {at for at in chunk if chance.random() < 0.5}
+        after = moved(before, chunk - lost, failed=failed | lost, to_last=last)
+        assert len(encode(after)) <= MAX_METADATA
+
+    @pytest.mark.parametrize("last", [True, False])
+    def test_full(self, last: bool) -> None:
+        """Where every second letter fails, or is named, there is room for a hundred, and an end."""
+        now, waiting, sent = Position(1_000_000), set[int](), 0
+        for at in range(1_000_000, 1_010_000, 2):
+            if not room(now, at, failed=len(waiting), to_last=last):
+                break
+            sent += 1
+            if last:
+                waiting.add(at)
+            now = moved(now, {at + 1}, failed=waiting, to_last=last)
+        assert len(encode(now)) <= MAX_METADATA
+        assert 100 <= sent < 500
+
+    def test_a_way_out(self) -> None:
+        """A choice without those that wait goes on, however full the notes are, and clears them."""
+        full = Position(0, tuple(range(at, at + 2) for at in range(1_000_000, 1_001_090, 5)))
+        assert MAX_METADATA - 16 < len(encode(full)) <= MAX_METADATA
+        assert not room(full, 1_500_000, failed=0, to_last=False)
+        assert not room(full, 1_500_000, failed=1, to_last=True)
+        assert room(full, 1_500_000, failed=0, to_last=True) == 1
+        assert moved(full, {1_500_000}, failed=(), to_last=True) == Position(1_500_001)
 
 
 class TestMetadata:
@@ -62,21 +139,15 @@ class TestMetadata:
 
     def test_written(self) -> None:
         """As runs."""
-        assert encode(Position(2, frozenset({5, 7, 8, 9, 12, 13}))) == "5,7-9,12-13"
+        noted = Position(2, (range(5, 6), range(7, 10), range(12, 14)))
+        assert encode(noted) == "5,7-9,12-13"
 
     @given(st.integers(0, 60), OFFSETS)
     def test_round(self, start: int, ahead: frozenset[int]) -> None:
-        """What fits comes back as it was."""
-        position = Position(start, frozenset(at for at in ahead if at >= start))
-        assert decode(position.offset, encode(position), range(100)) == position
-
-    def test_too_much(self) -> None:
-        """Of what does not fit, the lowest are kept, whole."""
-        position = Position(0, frozenset(range(1_000_001, 1_010_001, 2)))
-        text = encode(position)
-        assert MAX_METADATA - 20 < len(text) <= MAX_METADATA
-        kept = decode(0, text, range(2_000_000)).ahead
-        assert kept == frozenset(sorted(position.ahead)[: len(kept)])
+        """It comes back as it was."""
+        noted = position(start, ahead)
+        assert decode(noted.offset, encode(noted), range(100)) == noted
+        assert {at for at in range(100) if noted.passed(at)} == {*range(start), *ahead}
 
     @pytest.mark.parametrize("text", ["x", "5;6", "1-2-3", "-5", "5,,", "{}", "٣"])
     def test_strange(self, text: str) -> None:
@@ -84,9 +155,9 @@ class TestMetadata:
         assert decode(2, text, range(100)) == Position(2)
 
     def test_retention(self) -> None:
-        """What Kafka no longer has is not kept; a run without bounds takes no memory."""
-        assert decode(2, "5,8-10", range(9, 20)) == Position(9, frozenset({9, 10}))
-        assert decode(0, "1-9999999999999999999", range(5)).ahead == {1, 2, 3, 4}
+        """What Kafka no longer has is not kept; a run without bounds ends where the topic does."""
+        assert decode(2, "5,8-10,15", range(9, 20)) == Position(11, runs(15))
+        assert decode(0, "1-9999999999999999999", range(5)) == Position(0, (range(1, 5),))
 
     def test_made_anew(self) -> None:
         """An offset beyond the end is of an earlier topic of the name."""

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from app import reach
 from app.errors import BrokerUnreachable
-from app.monitoring import clients
 from app.monitoring.lag import LagReader
 from app.settings import KafkaSettings, StreamSettings
 
@@ -24,7 +24,7 @@ class TestLagReader:
 
     def test_no_broker(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A broker that is away is named, and each try leaves nothing behind."""
-        monkeypatch.setitem(clients.PATIENCE, "bootstrap_timeout_ms", 100)
+        monkeypatch.setitem(reach.PATIENCE, "bootstrap_timeout_ms", 100)
         reader = LagReader(NOWHERE, StreamSettings())
         before = threading.active_count()
         for _ in range(2):

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import io
-import json
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from app.monitoring.snapshot import PartitionLag, Snapshot
-from app.screen.lag import lag_document, lag_table
+from app.screen.lag import lag_table
 
 
 def snapshot(time: float, *rows: tuple[int, int, int | None], age: float | None = None) -> Snapshot:
@@ -98,13 +97,42 @@ class TestTable:
             ["total", "", "", "1,567,891", "1 h 6 min", "10,000", "2 min"],
         ]
 
-    def test_width(self) -> None:
-        """No number is cut at 100 columns, whatever the topic is called."""
+    def test_long_name(self) -> None:
+        """No number is cut, and no name, whatever the topic is called."""
         long = Snapshot(10, (PartitionLag("t" * 200, 0, 0, 1_234_567_890, 1_233_000_000, 90_000),))
-        text = printed("g", long)
+        text = printed("g", long, width=160)
         for number in ("1,234,567,890", "1,233,000,000", "1,567,890", "1 d 1 h"):
             assert number in text
         assert text.count("t") >= 200
+
+    @pytest.mark.parametrize(
+        ("width", "topic", "end", "head"),
+        [
+            (80, "ner-input", 1506, "end committed lag waiting rate /s catches up in"),
+            (80, "ner-input", 1_234_567_890, "committed lag waiting rate /s catches up in"),
+            (80, "reviews-of-europe", 1_234_567_890, "lag waiting rate /s catches up in"),
+            (80, "t" * 30, 1_234_567_890, "lag waiting catches up in"),
+            (60, "t" * 30, 1_234_567_890, "lag waiting"),
+        ],
+    )
+    def test_narrow(self, width: int, topic: str, end: int, head: str) -> None:
+        """Names stay whole, on one line; other columns give way, and no number is cut."""
+        then, now = (
+            Snapshot(t, tuple(PartitionLag(topic, n, 0, end, end - left, 90.0) for n in (0, 11)))
+            for t, left in ((0, end // 500), (10, end // 1000))
+        )
+        lines = printed("g", now, then, width=width).splitlines()
+        assert max(map(len, lines)) <= width
+        (above,) = [line for line in lines if "partition" in line]
+        assert " ".join(above.replace("┃", " ").split()) == f"partition {head}"
+        rows = [line for line in lines if f" {topic}/" in line]
+        assert [f" {topic}/{n} " in row for n, row in zip((0, 11), rows, strict=True)] == [True] * 2
+        assert all(f" {end // 1000:,} │" in row for row in rows)
+
+    def test_very_narrow(self) -> None:
+        """Where nothing helps a name is wrapped, no shorter than can be read."""
+        now = Snapshot(0, (PartitionLag("reviews-of-all-products", 0, 0, 10**10, 0, 90.0),))
+        assert "reviews-of-all-produ" in printed("g", now, width=40)
 
     def test_never_committed(self) -> None:
         """That is said, and all there is waits."""
@@ -125,52 +153,3 @@ class TestTable:
     def test_group_with_brackets(self) -> None:
         """A name is no markup."""
         assert "lag of the group [red]g" in printed("[red]g", snapshot(0, (0, 1, 1)))
-
-
-class TestDocument:
-    """The same for programs."""
-
-    def test_whole(self) -> None:
-        """By stable names, null where something is not known."""
-        then = snapshot(0, (0, 100, 20), (0, 10, None))
-        now = snapshot(10, (0, 110, 80), (0, 10, None), age=7.5)
-        assert json.loads(json.dumps(lag_document("g", now, then, trouble="away"))) == {
-            "group": "g",
-            "time": "1970-01-01T00:00:10.000+00:00",
-            "partitions": [
-                {
-                    "topic": "ner-input",
-                    "partition": 0,
-                    "begin": 0,
-                    "end": 110,
-                    "committed": 80,
-                    "passed_over": 0,
-                    "lag": 30,
-                    "age_seconds": 7.5,
-                    "rate": 6.0,
-                    "arriving": 1.0,
-                    "catch_up_seconds": 6.0,
-                },
-                {
-                    "topic": "ner-input",
-                    "partition": 1,
-                    "begin": 0,
-                    "end": 10,
-                    "committed": None,
-                    "passed_over": 0,
-                    "lag": 10,
-                    "age_seconds": 7.5,
-                    "rate": None,
-                    "arriving": 0.0,
-                    "catch_up_seconds": None,
-                },
-            ],
-            "total": {
-                "lag": 40,
-                "age_seconds": 7.5,
-                "rate": 6.0,
-                "arriving": 1.0,
-                "catch_up_seconds": 8.0,
-            },
-            "trouble": "away",
-        }

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
-from app.inference.codec import record_size
+from app.inference.codec import MAX_UNCOMPRESSED_BYTES, record_size
 from app.settings import KafkaSettings
 from app.streaming import sizes
 from app.streaming.sizes import fits
@@ -166,4 +166,4 @@ class TestRoom:
 
     def test_bytes(self) -> None:
         """64 MiB."""
-        assert sizes.MAX_UNCOMPRESSED_BYTES == 64 * 1024 * 1024
+        assert MAX_UNCOMPRESSED_BYTES == 64 * 1024 * 1024
