@@ -163,8 +163,18 @@ class NoDeadLetter(ConfigurationError):
         )
 
 
+class NoInputTopic(ConfigurationError):
+    """There is nothing whose lag could be seen."""
+
+    def __init__(self, named: object) -> None:
+        super().__init__(
+            f"there is no input topic {named}, or no right to see it: check stream.input_topics "
+            "or stream.input_pattern, and kafka.bootstrap_servers"
+        )
+
+
 class WrongChoice(ConfigurationError):
-    """A time or a place on the command line is not written as it must be."""
+    """A word on the command line that chooses dead letters is not written as it must be."""
 
     def __init__(self, text: str, hint: str) -> None:
         super().__init__(f"{text!r} is not {hint}")

@@ -57,9 +57,11 @@ def list_letters(
             typer.echo(view.json_line(letter))
         return
     wide = console()
-    wide.print(view.classes_table(listed.classes))
     if listed.newest:
+        wide.print(view.classes_table(listed.classes))
         wide.print(view.letters_table(listed.newest))
+    else:
+        wide.print(f"no such dead letters on {loaded.stream.dead_letter_topic}")
     if listed.foreign:
         wide.print(f"no dead letters of Tidemill, passed over: {listed.foreign:,}")
 
@@ -143,7 +145,7 @@ def replay_letters(
         wide.print("nothing was sent; this sends it:", Text(command), soft_wrap=True)
     elif send and report.missing:
         raise NotDelivered(report.missing, report.chosen.total() + report.held.total())
-    elif send:
+    elif report.chosen:
         wide.print(
             f"delivered: {report.chosen.total():,}, noted in the group {group_of(loaded.stream)}"
         )

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 FOREIGN = "no dead letters of Tidemill"
 NOT_NAMED = "not named"
-NOT_CHOSEN = (
-    "not chosen; --send passes over those before the last chosen one (--again takes them too)"
+NAMED_YET_LEFT_OUT = "named, but left out by the other options"
+NOT_CHOSEN = "not chosen, and dealt with earlier"
+WAITS = "not chosen: they wait"
+PASSED_OVER = (
+    "not chosen, and before the last chosen one: --send passes over them (--again takes them too)"
 )
 EARLIER = "replayed or passed over earlier (--again takes them too)"
 OMITTED = "hold no message: it did not fit, and is at its source only"
@@ -40,7 +43,10 @@ def hindrance(
     if not selection.takes(letter):
         if replace(selection, max_tries=None).takes(letter):
             return f"replayed {selection.max_tries} times or more already (--max-tries)"
-        return NOT_NAMED if selection.places else NOT_CHOSEN
+        if selection.places:
+            named = (letter.partition, letter.offset) in selection.places
+            return NAMED_YET_LEFT_OUT if named else NOT_NAMED
+        return NOT_CHOSEN if position and position.passed(letter.offset) else WAITS
     if position is not None and position.passed(letter.offset):
         return EARLIER
     return unsendable(letter, stream, partitions)

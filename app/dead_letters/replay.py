@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from app.dead_letters import broker, letters
 from app.dead_letters.delivery import FULL, Delivery
-from app.dead_letters.hindrance import FOREIGN, hindrance
+from app.dead_letters.hindrance import FOREIGN, PASSED_OVER, WAITS, hindrance
 from app.dead_letters.reading import records
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def replay(
     )
     report = Report(failed=delivery.failed if delivery else Counter())
     unseen = set(selection.places)
+    waits = Counter[int]()  # by partition, since the last chosen letter
     left = sum(map(len, spans.values()))
     for record in records(kafka, topic, spans):
         looked(left := left - 1)
@@ -105,6 +106,9 @@ def replay(
             continue
         position = None if again else positions[letter.partition]
         found = hindrance(letter, selection, position, stream, partitions)
+        if found == WAITS:
+            waits[letter.partition] += 1
+            continue
         if found is not None:
             report.left_out[found] += 1
             continue
@@ -117,7 +121,8 @@ def replay(
                 continue
             delivery.send(letter)
         report.chosen[letter.error, str(letter.source_topic)] += 1
+        report.left_out[PASSED_OVER] += waits.pop(letter.partition, 0)
     if delivery is not None:
         delivery.settle()
-    report.left_out.update(["not there any more"] * len(unseen))
+    report.left_out.update({WAITS: waits.total(), "not there any more": len(unseen)})
     return report

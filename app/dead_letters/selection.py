@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from app.errors import WrongChoice
+from app.errors import MessageError, WrongChoice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,18 +61,39 @@ def choose(
     """Return the choice that words of a command line make; `now` in seconds since the epoch.
 
     Raises:
-        WrongChoice: A time or a place is not written as it must be.
+        WrongChoice: A word is not written as it must be, or no letter could be meant.
 
     """
+    if model is not None and ":" not in model:
+        raise WrongChoice(model, "a model: write NAME:VERSION, such as ner-en:3.8.0")
+    after = None if since is None else read_time(since, now)
+    before = None if until is None else read_time(until, now)
+    if after is not None and before is not None and after > before:
+        raise WrongChoice(f"{since} to {until}", "a span of time: it ends before it begins")
     return Selection(
-        frozenset(errors),
+        frozenset(map(read_error, errors)),
         source,
         model,
-        None if since is None else read_time(since, now),
-        None if until is None else read_time(until, now),
+        after,
+        before,
         max_tries,
         frozenset(map(read_place, places)),
     )
+
+
+def read_error(text: str) -> str:
+    """Return an error class that dead letters have.
+
+    Raises:
+        WrongChoice: There is none of that name.
+
+    """
+    known = {error.__name__.lower(): error.__name__ for error in MessageError.__subclasses__()}
+    if text in known.values():
+        return text
+    near = get_close_matches(text.lower(), known, n=1)
+    hint = f"did you mean {known[near[0]]}?" if near else f"there are {', '.join(known.values())}"
+    raise WrongChoice(text, f"an error class: {hint}")
 
 
 def read_time(text: str, now: float) -> int:

@@ -12,6 +12,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import GroupIdNotFoundError, KafkaError
 
+from app.errors import NoInputTopic
 from app.monitoring.ages import AgeReader
 from app.monitoring.snapshot import PartitionLag, Snapshot
 from app.reach import connect, coordinated, reaching
@@ -39,6 +40,7 @@ class LagReader:
         Raises:
             AccessRefused: The broker refuses the credentials.
             BrokerUnreachable: It does not answer.
+            NoInputTopic: None of the topics is there.
 
         """
         try:
@@ -69,6 +71,8 @@ class LagReader:
             if self._is_input(topic)
             for partition in topic["partitions"]
         )
+        if not partitions:
+            raise NoInputTopic(self._stream.input_pattern or ", ".join(self._stream.input_topics))
         # In this order, so that a running job is never seen beyond the end.
         committed = self._committed(admin)
         begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))

@@ -48,9 +48,9 @@ def report_tables(report: Report, *, sent: bool) -> Iterator[Text | Table]:
         "not delivered": report.failed,
     }.items():
         table = ruled_table(f"{counts.total():,} {title}", "why", "letters")
-        for said, count in counts.most_common():
+        for said, count in (+counts).most_common():
             table.add_row(Text(visible(said)), f"{count:,}")
-        if counts:
+        if +counts:
             yield table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -160,6 +161,25 @@ class TestReplay:
         assert "replayed or passed over earlier" in tidemill("replay", *choice)
         assert "3 would be sent" in tidemill("replay", *choice, "--again")
 
+    def test_others_between(
+        self,
+        spark: SparkSession,
+        lane: Lane,
+        model: Callable[..., ModelSpec],
+        tidemill: Callable[..., str],
+    ) -> None:
+        """What a choice passes over, and what goes on waiting, is said before and after."""
+        sent = [{"value": b"junk"}, message(1, "raise")] * 2 + [{"value": b"junk"}]
+        lane.produce(*({**record, "partition": 0} for record in sent))
+        lane.answer_all(spark, [model("Upper")])
+        choice = ("replay", "--error", "PredictionFailed")
+        for said in (tidemill(*choice), tidemill(*choice, "--send")):
+            assert re.search(r"before the last chosen one: .*│ +2 │", said), said
+            assert re.search(r"not chosen: they wait +│ +1 │", said), said
+        others = tidemill("replay", "--error", "InvalidJson")
+        assert "1 would be sent" in others
+        assert re.search(r"replayed or passed over earlier .*│ +2 │", others), others
+
     def test_tries(
         self,
         spark: SparkSession,
@@ -264,13 +284,16 @@ class TestPosition:
         broker: Broker,
     ) -> None:
         """Whatever is delivered beyond it is sent once, every second letter of many too."""
-        small = (letter(lane.source, i, error="A" if i % 2 else "B") for i in range(1, 3000))
-        produce(lane.dead, letter(lane.source, value=b"large" * 2000, error="A"), *small)
+        small = (
+            letter(lane.source, i, error="NoModel" if i % 2 else "WrongType")
+            for i in range(1, 3000)
+        )
+        produce(lane.dead, letter(lane.source, value=b"large" * 2000, error="NoModel"), *small)
         limit(broker, lane.source, 5000)
         none = {"KAFKA__COMPRESSION_TYPE": "none"}
         for total in (1501, 1):
             with pytest.raises(NotDelivered, match=f"1 of {total} "):
-                tidemill("replay", "--error", "A", "--send", **none)
+                tidemill("replay", "--error", "NoModel", "--send", **none)
         assert offsets(lane.inputs()) == [b"value %d" % i for i in range(1, 3000, 2)]
 
     def test_many_fail(
@@ -281,7 +304,7 @@ class TestPosition:
         broker: Broker,
     ) -> None:
         """Where there is no room to note more nothing is sent twice; a choice makes room."""
-        large, small = {"value": b"large" * 2000, "error": "Large"}, {"error": "Small"}
+        large, small = {"value": b"large" * 2000, "error": "WrongType"}, {"error": "NoModel"}
         every = (letter(lane.source, i, **(small if i % 2 else large)) for i in range(1000))
         produce(lane.dead, *every)
         limit(broker, lane.source, 5000)
@@ -296,7 +319,7 @@ class TestPosition:
             assert sent <= len(came)
             sent = len(came)
         assert 100 < sent < 500
-        assert "delivered: " in tidemill("replay", "--error", "Small", "--send", **none)
+        assert "delivered: " in tidemill("replay", "--error", "NoModel", "--send", **none)
         assert offsets(lane.inputs()) == [b"value %d" % i for i in range(1, 1000, 2)]
 
     def test_crash(
@@ -365,7 +388,7 @@ class TestLeftOut:
         assert offsets(lane.inputs()) == [b"value 4"]
         assert offsets(records.read(lane.broker.bootstrap_servers, lane.output)) == []
         # The gone ones hold nothing, and go where what they came from is back.
-        assert "delivered: 0" in tidemill("replay", "--send", **sources)
+        assert "0 chosen and sent" in tidemill("replay", "--send", **sources)
         admin = KafkaAdminClient(bootstrap_servers=lane.broker.bootstrap_servers)
         admin.create_partitions({lane.source: 8})
         admin.close()

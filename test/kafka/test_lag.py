@@ -14,6 +14,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from lane import message
 from records import produce
 
+from app.errors import NoInputTopic
 from app.monitoring.lag import LagReader
 from app.monitoring.offsets import GroupCommitter
 from app.settings import KafkaSettings, StreamSettings
@@ -101,6 +102,11 @@ class TestLagReader:
         ]
         assert [p.age and round(p.age / HOUR, 1) for p in found] == [None, None, 0.5, None]
         assert {p.age for p in look(**stream, ages=False)} == {None}
+
+    def test_no_topic(self, look: Callable[..., list[PartitionLag]]) -> None:
+        """Where no topic is there the lag is not 0: that is an error."""
+        with pytest.raises(NoInputTopic, match="not-there"):
+            look(input_topics=["not-there"])
 
     def test_pattern(
         self,

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from app.dead_letters.hindrance import EARLIER, NOT_CHOSEN, NOT_NAMED, hindrance
+from app.dead_letters.hindrance import (
+    EARLIER,
+    NAMED_YET_LEFT_OUT,
+    NOT_CHOSEN,
+    NOT_NAMED,
+    WAITS,
+    hindrance,
+)
 from app.dead_letters.letters import DeadLetter
 from app.dead_letters.position import Position
 from app.dead_letters.selection import Selection
@@ -43,7 +50,10 @@ class TestHindrance:
         """What is not chosen is said to be so before all else."""
         choice = Selection(errors=frozenset({"InvalidJson"}))
         assert found(choice, Position(6)) == NOT_CHOSEN
+        assert found(choice, Position(5)) == WAITS
         assert found(Selection(places=frozenset({(0, 6)}))) == NOT_NAMED
+        both = replace(choice, places=frozenset({(0, 5)}))
+        assert found(both) == NAMED_YET_LEFT_OUT
 
     def test_tries(self) -> None:
         """What was tried too often is told from what was not chosen."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 import pytest
@@ -122,7 +123,7 @@ class TestChoose:
         """Each in its field."""
         assert choose(
             now=NOW,
-            errors=["A", "B"],
+            errors=["NoModel", "InvalidJson"],
             source="in",
             model="m:1",
             since="30s",
@@ -130,7 +131,7 @@ class TestChoose:
             max_tries=3,
             places=["0/1"],
         ) == Selection(
-            frozenset({"A", "B"}),
+            frozenset({"NoModel", "InvalidJson"}),
             "in",
             "m:1",
             1_699_999_970_000,
@@ -138,6 +139,21 @@ class TestChoose:
             3,
             frozenset({(0, 1)}),
         )
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ({"errors": ["nomodel"]}, "did you mean NoModel?"),
+            ({"errors": ["PredictionFail"]}, "did you mean PredictionFailed?"),
+            ({"errors": ["zzz"]}, "there are NullValue, InvalidUtf8"),
+            ({"model": "ner-en"}, "write NAME:VERSION"),
+            ({"since": "1h", "until": "2h"}, "it ends before it begins"),
+        ],
+    )
+    def test_nothing_could_match(self, words: dict[str, Any], said: str) -> None:
+        """A choice that no letter could meet is a slip, and said to be one."""
+        with pytest.raises(WrongChoice, match=re.escape(said)):
+            choose(now=NOW, **words)
 
     def test_none(self) -> None:
         """Nothing said chooses all."""

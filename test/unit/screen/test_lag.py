@@ -66,10 +66,6 @@ class TestWords:
         text = printed("g", snapshot(0, (0, 20, 500)))
         assert "ner-input: the group is beyond the end: was the topic made anew?" in text
 
-    def test_no_topic(self) -> None:
-        """No topic, no lag."""
-        assert "there is no input topic, or no right to see it" in printed("g", Snapshot(0, ()))
-
     def test_trouble(self) -> None:
         """Of when the numbers are where the broker is away, and why."""
         text = printed("g", snapshot(0, (0, 1, 1)), trouble="no answer [from] Kafka")
