@@ -129,6 +129,9 @@ class TestMonitoring:
         for path in ("healthz", "readyz"):
             answer = requests.get(f"http://127.0.0.1:{watched.port}/{path}", timeout=5)
             assert (answer.status_code, answer.text) == (200, "ok\n")
-        settings = {"TIDEMILL__MONITORING__METRICS_PORT": str(watched.port)}
+        settings = {
+            "TIDEMILL__MONITORING__METRICS_PORT": str(watched.port),
+            "TIDEMILL__STREAM__GROUP_ID": watched.lane.source,
+        }
         with watched.lane.program(settings, "health", "--ready") as probe:
             assert probe.wait() == 0, probe.output
