@@ -133,11 +133,11 @@ def _watchers(
     reader = LagReader(settings.kafka, settings.stream)
 
     def look() -> None:
+        lag = None  # rather none than an old one
         try:
-            metrics.set_lag(reader.look(time.time(), ages=False))
-        except Exception:
-            metrics.set_lag(None)  # rather no lag than an old one
-            raise
+            lag = reader.look(time.time(), ages=False)
+        finally:
+            metrics.set_lag(lag)
 
     yield Every(LAG_INTERVAL_S, look, what="read the lag", last=reader.close)
     if settings.monitoring.pushgateway_url:
