@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,8 @@ from app.monitoring.pushgateway import PushgatewayExporter
 from app.monitoring.server import serving
 from app.monitoring.spark_metrics import SparkMetrics
 from app.monitoring.summary import Summary
-from app.streaming import checkpoint, job, lifecycle, preflight, session, warmup
+from app.streaming import checkpoint, job, lifecycle, preflight, session, takeover, warmup
+from app.streaming.guard import Guard
 from app.streaming.marker import StopMarker
 from app.streaming.sink import QUERY_NAME
 
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
 
     from app.inference.model import ModelSpec
     from app.monitoring.progress import Progress
-    from app.settings import Settings
+    from app.settings import KafkaSettings, Settings, StreamSettings
+    from app.streaming.takeover import Start
 
 log = structlog.get_logger(__name__)
 
 LAG_INTERVAL_S = 15.0
+LOOK_INTERVAL_S = 2.0
 
 
 def stream(settings: Settings) -> None:
@@ -90,18 +93,15 @@ def _run(
     if asked():
         log.info("asked to stop before the stream started")
         return
+    begin = takeover.begin(kafka, options)
     with ExitStack() as watching:
-        committer = GroupCommitter(kafka, options.group_id)
-        reporter = KafkaOffsetsReporter(committer, committer.close).start()
-        watching.callback(reporter.close)
-        if before := checkpoint.finished(options.checkpoint_location):
-            reporter.record(before)  # the last run may have ended before it could
+        commit, is_ours = watching.enter_context(_offsets(kafka, options, begin))
         for watcher in _watchers(spark, settings, metrics):
             watching.enter_context(watcher)
         watching.callback(health.ended)
 
         def record(report: Progress) -> None:
-            for take in (reporter.record, metrics.record, summary.record):
+            for take in (commit, metrics.record, summary.record):
                 take(report)
             health.progressed()
 
@@ -110,7 +110,7 @@ def _run(
                 note()
 
         spark.streams.addListener(ProgressListener(QUERY_NAME, record, idle))
-        query = job.start(spark, kafka, options, specs)
+        query = job.start(spark, kafka, options, specs, begin)
         log.info(
             "stream started",
             input=options.input_pattern or list(options.input_topics),
@@ -118,12 +118,41 @@ def _run(
             dead_letters=options.dead_letter_topic,
             group=options.group_id,
             checkpoint=options.checkpoint_location,
+            delivery=options.delivery,
         )
-        was_asked = lifecycle.run(query, asked, options.stop_timeout, health.beat)
+
+        def pulse() -> None:
+            health.beat()
+            is_ours()
+
+        was_asked = lifecycle.run(query, asked, options.stop_timeout, pulse)
         if query.lastProgress:  # the listener may not have heard of it yet
-            reporter.record(progress.read(query.lastProgress.json))
+            commit(progress.read(query.lastProgress.json))
         summary.say()
         log.info("stream stopped", asked=was_asked)
+
+
+@contextmanager
+def _offsets(
+    kafka: KafkaSettings, stream: StreamSettings, begin: Start
+) -> Iterator[tuple[Callable[[Progress], None], Callable[[], None]]]:
+    """Look after the group's offsets: yield what takes progress, and what raises if they are lost.
+
+    With exactly-once they are committed with the outcomes, and only watched here.
+    """
+    if begin.deliver:
+        guard = Guard(kafka, begin.deliver)
+        with Every(LOOK_INTERVAL_S, guard.look, what="watch the group", last=guard.close):
+            yield lambda _: None, guard.watch
+        return
+    committer = GroupCommitter(kafka, stream.group_id)
+    reporter = KafkaOffsetsReporter(committer, committer.close).start()
+    if before := checkpoint.finished(stream.checkpoint_location):
+        reporter.record(before)  # the last run may have ended before it could
+    try:
+        yield reporter.record, lambda: None
+    finally:
+        reporter.close()
 
 
 def _watchers(

@@ -28,6 +28,7 @@ _LOGIN_MODULES = {
 
 # librdkafka's words reach an operator at the level DEBUG only, as kafka-python's.
 LIBRDKAFKA_LOGGER = logging.getLogger("kafka.librdkafka")
+LIBRDKAFKA_LOGGER.addHandler(logging.NullHandler())  # in a worker nobody sets up logging
 # Java reads the line with a StreamTokenizer, whose strings know these escapes and end with a line.
 _JAAS_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 

@@ -110,6 +110,18 @@ class CheckpointInUse(ConfigurationError):
         )
 
 
+class CheckpointDamaged(ConfigurationError):
+    """A file of a checkpoint is missing, or is not as Spark wrote it."""
+
+    def __init__(self, checkpoint: str, what: str) -> None:
+        super().__init__(
+            f"the checkpoint {checkpoint} is damaged: {what}. Put a copy of the whole in its place, "
+            "or set a new stream.checkpoint_location: with exactly-once the job goes on at the "
+            "group's offsets; with at-least-once it starts at stream.starting_offsets, for which "
+            "`tidemill lag` shows how far the group is"
+        )
+
+
 class MetricsAddressUnusable(ConfigurationError):
     """The address for /metrics and the probes can never be listened on."""
 
@@ -180,6 +192,94 @@ class WrongChoice(ConfigurationError):
         super().__init__(f"{text!r} is not {hint}")
 
 
+class SpeculationOn(ConfigurationError):
+    """Spark may run a task twice at a time, which then fence one another."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "spark.speculation is true, and with stream.delivery exactly-once two attempts at a "
+            "task would keep fencing one another: set it to false"
+        )
+
+
+class GroupHasMembers(ConfigurationError):
+    """Another consumer commits to the job's consumer group."""
+
+    def __init__(self, group: str, members: Iterable[str]) -> None:
+        super().__init__(
+            f"the consumer group {group} has members ({', '.join(members)}), and exactly-once "
+            "needs it for itself: stop them, or set another stream.group_id"
+        )
+
+
+class Superseded(ConfigurationError):
+    """A later run of the job, or another job with its group, has taken over."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another job has taken over this one's consumer group, and goes on with it: nothing is "
+            "lost; where both are wanted, give each a stream.group_id of its own"
+        )
+
+
+class TopicRecreated(ConfigurationError):
+    """An input topic is not the one whose offsets the group holds."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"the topic {topic} was deleted, or deleted and made anew: the group's offsets are not "
+            "of its messages. To answer those of a new one, delete the group's offsets of it "
+            f"(kafka-consumer-groups.sh --delete-offsets --topic {topic}) and set a new "
+            "stream.checkpoint_location"
+        )
+
+
+class GroupAltered(ConfigurationError):
+    """Something else has set the group's offset."""
+
+    def __init__(self, at: tuple[str, int], offset: int) -> None:
+        super().__init__(
+            f"the group's offset of {at[0]}/{at[1]} ({offset}) was set by something else than an "
+            "exactly-once run, whose checkpoint does not know of it: to go on from the group's "
+            "offsets, set a new stream.checkpoint_location"
+        )
+
+
+class GroupOffsetLost(ConfigurationError):
+    """The group has no offset any more where it had one."""
+
+    def __init__(self, at: tuple[str, int]) -> None:
+        super().__init__(
+            f"the group has no offset of {at[0]}/{at[1]} any more: deleted, or expired, as Kafka "
+            "keeps it for offsets.retention.minutes after the job ended. Set it with "
+            "kafka-consumer-groups.sh --reset-offsets, to one more than the largest "
+            "tidemill.source.offset of its results and dead letters, and set a new "
+            "stream.checkpoint_location"
+        )
+
+
+class GroupBehindCheckpoint(ConfigurationError):
+    """The checkpoint has passed over messages that the group says are not answered."""
+
+    def __init__(self, at: tuple[str, int], group: int, checkpoint: int) -> None:
+        super().__init__(
+            f"the checkpoint goes on at offset {checkpoint} of {at[0]}/{at[1]}, the group at "
+            f"{group}, and there are messages between: set a new stream.checkpoint_location, "
+            "where the job starts at the group's offsets"
+        )
+
+
+class OtherDelivery(ConfigurationError):
+    """A checkpoint and a group are of different ways of delivery."""
+
+    def __init__(self, checkpoint: str, now: str) -> None:
+        super().__init__(
+            f"the checkpoint {checkpoint} and the group's offsets are not of stream.delivery "
+            f"{now}: to change it, end the job in order, then set a new "
+            "stream.checkpoint_location; the new one starts at the group's offsets"
+        )
+
+
 # --- faults: exit code 1, worth a restart -------------------------------------------------------
 
 
@@ -219,6 +319,13 @@ class DataLoss(TidemillError):
             "or a topic was deleted or made anew): lengthen the topic's retention; to accept the "
             f"loss set stream.fail_on_data_loss: false, or start over without {checkpoint}"
         )
+
+
+class TransactionFailed(TidemillError):
+    """A transaction was not committed, or nobody can tell."""
+
+    def __init__(self, at: tuple[str, int], cause: object) -> None:
+        super().__init__(f"the transaction for {at[0]}/{at[1]} failed: {cause}")
 
 
 class TimestampUnreadable(TidemillError):

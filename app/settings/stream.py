@@ -52,6 +52,8 @@ class StreamSettings(Section):
     Attributes:
         input_topics: Topics to read; or `input_pattern`, a regular expression of their names, of
             what Java (the connector) and Python (the checks) read alike.
+        delivery: at-least-once, where a crash may repeat outcomes; or exactly-once, where readers
+            with isolation.level=read_committed see each once.
         parallelism: Tasks for a micro-batch where that is more than the partitions: splits
             partitions, so that order per key is given up. None: a task for each partition.
         arrow_batch_size: The most messages that a worker takes at a time.
@@ -70,7 +72,7 @@ class StreamSettings(Section):
     checkpoint_location: str = Field(".tidemill/checkpoints", min_length=1)
     starting_offsets: str = "earliest"
     trigger: Annotated[str, AfterValidator(_trigger)] = "0 seconds"
-    delivery: Literal["at-least-once"] = "at-least-once"
+    delivery: Literal["at-least-once", "exactly-once"] = "at-least-once"
     max_offsets_per_trigger: int = Field(20_000, ge=1)
     parallelism: int | None = Field(None, ge=1)
     fail_on_data_loss: bool = True
@@ -103,6 +105,11 @@ class StreamSettings(Section):
             raise ValueError("output_topic and dead_letter_topic are the same")
         if self.input_pattern is None and (loop := set(own) & set(self.input_topics)):
             raise ValueError(f"{sorted(loop)} would be read and written: an endless loop")
+        if self.delivery == "exactly-once" and self.parallelism is not None:
+            raise ValueError(
+                "parallelism is set, yet delivery is exactly-once, where each partition is one "
+                "task's: leave it out, and give the topics more partitions"
+            )
         return self
 
     @property

@@ -39,6 +39,17 @@ def locate(location: str) -> tuple[fs.FileSystem, str]:
     return filesystem, str(path)
 
 
+def is_used(location: str) -> bool:
+    """Tell whether a query has begun on this checkpoint; where nobody can tell, that none has."""
+    try:
+        filesystem, path = locate(location)
+        offsets = fs.FileSelector(f"{path}/offsets", allow_not_found=True)
+        return any(info.base_name.isdecimal() for info in filesystem.get_file_info(offsets))
+    except UNREADABLE as error:
+        log.debug("the checkpoint was not read", error=repr(error))
+        return False
+
+
 def finished(location: str) -> Progress | None:
     """Return the newest micro-batch that is in the commit log, with its end offsets; None: none.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.errors import SpeculationOn
 from app.streaming import sink, source
 from app.streaming.observation import observed
 from app.streaming.udfs import predictions
@@ -16,13 +17,25 @@ if TYPE_CHECKING:
 
     from app.inference.model import ModelSpec
     from app.settings import KafkaSettings, StreamSettings
+    from app.streaming.takeover import Start
 
 
 def start(
-    spark: SparkSession, kafka: KafkaSettings, stream: StreamSettings, specs: Sequence[ModelSpec]
+    spark: SparkSession,
+    kafka: KafkaSettings,
+    stream: StreamSettings,
+    specs: Sequence[ModelSpec],
+    begin: Start,
 ) -> StreamingQuery:
-    """Start the query: every record gets one result or one dead letter, in one write."""
-    records = source.records(spark, kafka, stream)
+    """Start the query: every record gets one result or one dead letter, in one write.
+
+    Raises:
+        SpeculationOn: Spark would run tasks twice at a time, and delivery is exactly-once.
+
+    """
+    if begin.deliver and spark.sparkContext.getConf().get("spark.speculation") == "true":
+        raise SpeculationOn
+    records = source.records(spark, kafka, stream, begin.offsets)
     outcomes = records.transform(
         predictions(
             specs,
@@ -30,6 +43,9 @@ def start(
             dead_letters=stream.dead_letter_topic,
             max_result_bytes=kafka.max_request_size,
             compression=kafka.compression_type,
+            deliver=begin.deliver,
         )
-    )
-    return sink.write(outcomes.transform(observed), kafka, stream)
+    ).transform(observed)
+    if begin.deliver is None:
+        return sink.write(outcomes, kafka, stream)
+    return sink.discard(outcomes, stream)

@@ -46,6 +46,7 @@ OUTCOME = StructType(
     ]
 )
 WRITTEN = ("topic", "key", "value", "headers")
+TOLD = StructType([field for field in OUTCOME if field.name not in WRITTEN])
 
 # The JSON of a result of the shipped models, for those who read it with `from_json`.
 NER_RESULT = StructType(

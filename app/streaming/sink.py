@@ -10,7 +10,7 @@ from app.streaming.schemas import WRITTEN
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-    from pyspark.sql.streaming import StreamingQuery
+    from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
 
     from app.settings import KafkaSettings, StreamSettings
 
@@ -24,18 +24,24 @@ def write(outcomes: DataFrame, kafka: KafkaSettings, stream: StreamSettings) -> 
         "kafka.max.request.size": str(max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES)),
         "kafka.buffer.memory": str(2 * max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES)),
         "kafka.compression.type": kafka.compression_type,
-        "checkpointLocation": stream.checkpoint_location,
     }
+    return _start(outcomes.select(*WRITTEN).writeStream.format("kafka").options(**options), stream)
+
+
+def discard(told: DataFrame, stream: StreamSettings) -> StreamingQuery:
+    """Start the query whose workers have written the outcomes themselves."""
+    return _start(told.writeStream.format("noop"), stream)
+
+
+def _start(writer: DataStreamWriter, stream: StreamSettings) -> StreamingQuery:
     trigger = (
         {"availableNow": True}
         if stream.trigger == "available-now"
         else {"processingTime": stream.trigger}
     )
     return (
-        outcomes.select(*WRITTEN)
-        .writeStream.format("kafka")
-        .queryName(QUERY_NAME)
-        .options(**options)
+        writer.queryName(QUERY_NAME)
+        .option("checkpointLocation", stream.checkpoint_location)
         .trigger(**trigger)
         .start()
     )

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from app.settings import KafkaSettings, StreamSettings
 
 
-def records(spark: SparkSession, kafka: KafkaSettings, stream: StreamSettings) -> DataFrame:
-    """Return the stream of records (`schemas.RECORD`) of the input topics."""
+def records(
+    spark: SparkSession, kafka: KafkaSettings, stream: StreamSettings, starting_offsets: str
+) -> DataFrame:
+    """Return the stream of records (`schemas.RECORD`) of the input topics.
+
+    A checkpoint that is there already knows better than `starting_offsets`.
+    """
     options = {f"kafka.{name}": value for name, value in java_options(kafka).items()}
     options |= {
         "kafka.isolation.level": kafka.isolation_level,
-        "startingOffsets": stream.starting_offsets,
+        "startingOffsets": starting_offsets,
         "maxOffsetsPerTrigger": str(stream.max_offsets_per_trigger),
         "failOnDataLoss": str(stream.fail_on_data_loss).lower(),
         "includeHeaders": "true",

@@ -17,7 +17,7 @@ from app.inference.message import Failure, Header, Message, Outcome, Prediction
 from app.inference.predictor import Predictor
 from app.inference.router import Router
 from app.models import catalogue
-from app.streaming.schemas import OUTCOME, RECORD
+from app.streaming.schemas import OUTCOME, RECORD, TOLD
 from app.streaming.sizes import fits
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ Row: TypeAlias = dict[str, Any]
 # Whether the sink takes a record: its key, value and headers.
 Takes: TypeAlias = "Callable[[bytes | None, bytes | None, list[Header]], bool]"
 ANY_SIZE: Takes = partial(fits, limit=0, compression=None)
-
-ARROW_OUTCOME = to_arrow_schema(OUTCOME)
+Answer: TypeAlias = "Callable[[pa.RecordBatch], list[Row]]"
+# What sees to it that a batch's outcomes are written, by itself; it returns those that it wrote.
+Deliver: TypeAlias = "Callable[[pa.RecordBatch, Answer], list[Row]]"
 
 
 def predictions(
@@ -43,6 +44,7 @@ def predictions(
     dead_letters: str,
     max_result_bytes: int,
     compression: str | None = None,
+    deliver: Deliver | None = None,
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).
 
@@ -51,6 +53,8 @@ def predictions(
     keep their order within a partition. `max_result_bytes` bounds a result with key and headers;
     with `compression` (the sink's, as Kafka names it) dead letters too must fit into that, as
     compressed: one that does not has only the headers that say where its message is, and why.
+    With `deliver` the workers write the outcomes themselves; the rows only tell of them
+    (`schemas.TOLD`).
 
     Raises:
         InvalidModels: Two entries answer the same messages.
@@ -58,6 +62,8 @@ def predictions(
 
     """
     Router(specs)  # refuses here, on the driver, what each worker would refuse
+    schema = TOLD if deliver else OUTCOME
+    arrow_schema = to_arrow_schema(schema)
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Only the small entries travel here; the models stay in this process between batches.
@@ -65,17 +71,22 @@ def predictions(
             specs, catalogue.load, clock=time.time, max_result_bytes=max_result_bytes
         )
         takes = partial(fits, limit=max_result_bytes, compression=compression)
+        answered = partial(
+            answer, predictor, results=results, dead_letters=dead_letters, takes=takes
+        )
+        deliver_or_pass = deliver or (lambda batch, answered: answered(batch))
         answers: Iterator[pa.RecordBatch] = (
-            answer(predictor, batch, results, dead_letters, takes) for batch in batches
+            pa.RecordBatch.from_pylist(deliver_or_pass(batch, answered), schema=arrow_schema)
+            for batch in batches
         )
         context = TaskContext.get()
-        if context is not None and context.attemptNumber() > 0:
+        if deliver is None and context is not None and context.attemptNumber() > 0:
             # The last attempt failed, and may have written some rows. Where this one will fail too,
             # as while a model is down, let it fail before it writes them again.
             answers = iter(list(answers))
         yield from answers
 
-    return lambda frame: frame.select(*_record_columns(frame)).mapInArrow(on_worker, OUTCOME)
+    return lambda frame: frame.select(*_record_columns(frame)).mapInArrow(on_worker, schema)
 
 
 def answer(
@@ -86,12 +97,12 @@ def answer(
     takes: Takes = ANY_SIZE,
     *,
     clock: Clock = time.time,
-) -> pa.RecordBatch:
-    """Return the outcomes of one Arrow batch, row by row."""
+) -> list[Row]:
+    """Return the outcomes (`schemas.OUTCOME`) of one Arrow batch, row by row."""
     messages = list(read_messages(batch))
     outcomes = predictor.predict(messages)
     now = clock()
-    rows = [
+    return [
         {
             **(
                 result_row(results, message, outcome)
@@ -102,7 +113,6 @@ def answer(
         }
         for message, outcome in zip(messages, outcomes, strict=True)
     ]
-    return pa.RecordBatch.from_pylist(rows, schema=ARROW_OUTCOME)
 
 
 def result_row(topic: str, message: Message, prediction: Prediction) -> Row:

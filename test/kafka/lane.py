@@ -12,7 +12,7 @@ import yaml
 from program import Program
 
 from app.settings import KafkaSettings, StreamSettings
-from app.streaming import job
+from app.streaming import job, takeover
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,19 +77,19 @@ class Lane:
         **stream: Any,  # noqa: ANN401 - settings
     ) -> dict[str, Any]:
         """Run the query in this process until all that was sent is answered; return progress."""
-        query = job.start(
-            spark,
-            KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers),
-            StreamSettings(
-                input_topics=(self.source,),
-                output_topic=self.output,
-                dead_letter_topic=self.dead,
-                checkpoint_location=str(self.folder / "checkpoint"),
-                trigger="available-now",
+        kafka = KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers)
+        settings = StreamSettings(
+            **{
+                "input_topics": (self.source,),
+                "output_topic": self.output,
+                "dead_letter_topic": self.dead,
+                "group_id": self.source,
+                "checkpoint_location": str(self.folder / "checkpoint"),
+                "trigger": "available-now",
                 **stream,
-            ),
-            specs,
+            }
         )
+        query = job.start(spark, kafka, settings, specs, takeover.begin(kafka, settings))
         try:
             assert query.awaitTermination(240), "the query did not end"
         finally:

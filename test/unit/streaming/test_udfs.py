@@ -15,7 +15,7 @@ from app.inference.message import Message
 from app.inference.predictor import Predictor
 from app.streaming.schemas import NER_RESULT, OUTCOME, RECORD
 from app.streaming.sizes import fits
-from app.streaming.udfs import ARROW_OUTCOME, answer, latency, predictions, read_messages
+from app.streaming.udfs import answer, latency, predictions, read_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ class TestAnswer:
     def test_result(self, predictor: Predictor) -> None:
         """A result keeps the key and the headers, and is sent to the results."""
         row = {"value": good("a"), "key": b"k", "headers": [{"key": "h", "value": None}]}
-        (outcome,) = answer(predictor, batch({**row, "offset": 7}), "out", "dead").to_pylist()
+        (outcome,) = answer(predictor, batch({**row, "offset": 7}), "out", "dead")
         assert (outcome["topic"], outcome["key"]) == ("out", b"k")
         assert json.loads(outcome["value"])["out"] == "a"
         assert outcome["headers"] == [
@@ -132,7 +132,7 @@ class TestAnswer:
     def test_dead_letter(self, predictor: Predictor, value: bytes | None) -> None:
         """A dead letter is the record, byte for byte, with headers that say why."""
         row = {"value": value, "key": None, "headers": [{"key": "h", "value": b"\xff"}]}
-        (outcome,) = answer(predictor, batch(row), "out", "dead").to_pylist()
+        (outcome,) = answer(predictor, batch(row), "out", "dead")
         assert (outcome["topic"], outcome["key"], outcome["value"]) == ("dead", None, value)
         assert outcome["headers"][0] == {"key": "h", "value": b"\xff"}
         names = [header["key"] for header in outcome["headers"]]
@@ -141,21 +141,22 @@ class TestAnswer:
     def test_null_name(self, predictor: Predictor) -> None:
         """A header without a name passes with an empty one, which the sink takes."""
         rows = batch(*({"value": v, "headers": [{"key": None}]} for v in (good("a"), b"")))
-        for outcome in answer(predictor, rows, "out", "dead").to_pylist():
+        for outcome in answer(predictor, rows, "out", "dead"):
             assert outcome["headers"][0] == {"key": "", "value": None}
 
     def test_order(self, predictor: Predictor) -> None:
         """Rows keep their order, good and bad mixed."""
         rows = [{"value": b"bad" if n % 3 else good(str(n)), "key": b"%d" % n} for n in range(50)]
-        outcomes = answer(predictor, batch(*rows), "out", "dead").to_pylist()
+        outcomes = answer(predictor, batch(*rows), "out", "dead")
         assert [outcome["key"] for outcome in outcomes] == [row["key"] for row in rows]
         assert [o["topic"] for o in outcomes] == ["dead" if n % 3 else "out" for n in range(50)]
 
     def test_schema(self, predictor: Predictor) -> None:
         """Rows are as Spark's sink takes them, none of them too."""
         for rows in (batch(), batch({"value": good("a")}), batch({})):
-            assert answer(predictor, rows, "out", "dead").schema == ARROW_OUTCOME
-        assert to_arrow_schema(OUTCOME) == ARROW_OUTCOME
+            outcomes = answer(predictor, rows, "out", "dead")
+            assert len(outcomes) == rows.num_rows
+            assert all(list(outcome) == OUTCOME.names for outcome in outcomes)
 
 
 class TestTooLarge:
@@ -173,7 +174,7 @@ class TestTooLarge:
         """Answer one row, with 1000 bytes as the limit."""
         takes = partial(fits, limit=1000, compression=compression)
         rows = batch({"topic": "t", "offset": 7, **row})
-        (outcome,) = answer(predictor, rows, "out", "dead", takes).to_pylist()
+        (outcome,) = answer(predictor, rows, "out", "dead", takes)
         found: dict[str, Any] = outcome
         return found
 
@@ -203,7 +204,7 @@ class TestTooLarge:
     def test_files(self, predictor: Predictor) -> None:
         """Files take any size."""
         assert self.outcome(predictor, None, value=b"\xff" * 5000)["value"] == b"\xff" * 5000
-        (outcome,) = answer(predictor, batch({"value": b"\xff" * 5000}), "o", "d").to_pylist()
+        (outcome,) = answer(predictor, batch({"value": b"\xff" * 5000}), "o", "d")
         assert outcome["value"] == b"\xff" * 5000
 
     def test_limit(self, predictor: Predictor) -> None:
@@ -219,7 +220,7 @@ class TestTooLarge:
         """Rows beside it are whole."""
         rows = [{"value": good("a")}, {"value": b"\xff" * 1000}, {"value": b"bad"}]
         takes = partial(fits, limit=1000, compression="none")
-        outcomes = answer(predictor, batch(*rows), "out", "dead", takes).to_pylist()
+        outcomes = answer(predictor, batch(*rows), "out", "dead", takes)
         assert [outcome["topic"] for outcome in outcomes] == ["out", "dead", "dead"]
         assert [outcome["value"] is None for outcome in outcomes] == [False, True, False]
 
@@ -241,7 +242,7 @@ class TestSchemas:
         spec = make_spec(match={"lang": "en"}, payload="text", result="ner")
         predictor = Predictor([spec], lambda _: Echo(), clock=lambda: 0.0, max_result_bytes=10_000)
         value = json.dumps({"uuid": "u", "text": "a", "lang": "en"}).encode()
-        (row,) = answer(predictor, batch({"value": value}), "out", "dead").to_pylist()
+        (row,) = answer(predictor, batch({"value": value}), "out", "dead")
         assert list(json.loads(row["value"])) == NER_RESULT.names
 
 
@@ -254,7 +255,7 @@ class TestMeasures:
         rows = [{"value": good("a"), "timestamp": sent}, {"value": None}]
         result, dead = answer(
             predictor, batch(*rows), "good", "bad", clock=lambda: sent.timestamp() + 1.25
-        ).to_pylist()
+        )
         assert (result["model"], result["error"], result["latency"]) == ("m:1", None, 1.25)
         assert (dead["model"], dead["error"], dead["latency"]) == (None, "NullValue", None)
 
@@ -266,5 +267,5 @@ class TestMeasures:
         """A record from the future has waited no time."""
         sent = datetime(2026, 1, 5, tzinfo=UTC)
         row = {"value": good("a"), "timestamp": sent}
-        (result,) = answer(predictor, batch(row), "good", "bad", clock=lambda: 0.0).to_pylist()
+        (result,) = answer(predictor, batch(row), "good", "bad", clock=lambda: 0.0)
         assert result["latency"] == 0

@@ -1,0 +1,153 @@
+"""The consumer group that holds the offsets of exactly once, read by no member of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
+from app.streaming.position import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Self
+
+    from app.settings import KafkaSettings
+    from app.streaming.position import Partition, Position
+
+# Seconds that a call waits for a broker that is away; then it fails, and its task is tried again.
+PATIENCE = 120.0
+QUIET: dict[str, Any] = {
+    "error_cb": lambda _: None,  # each call's own error says what went wrong
+    # Else a first request rests for 100 ms and more while a coordinator is not known yet.
+    "retry.backoff.ms": 10,
+    "retry.backoff.max.ms": 200,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic's id, which differs between two of one name, and its number of partitions."""
+
+    id: str
+    partitions: int
+
+
+# What is not there; no commit names it.
+NO_TOPIC = Topic("", 0)
+
+
+class Group:
+    """What the group says of partitions, and what their topics are."""
+
+    def __init__(self, kafka: KafkaSettings, group_id: str) -> None:
+        """Connect in the background."""
+        self.id = group_id
+        self._consumer = Consumer(
+            {
+                **librdkafka_options(kafka),
+                **QUIET,
+                "group.id": group_id,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                # Also: an offset in a transaction that is not over yet is waited for.
+                "isolation.level": "read_committed",
+            },
+            logger=LIBRDKAFKA_LOGGER,
+        )
+        self._admin = AdminClient({**librdkafka_options(kafka), **QUIET}, logger=LIBRDKAFKA_LOGGER)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def positions(self, partitions: Collection[Partition]) -> dict[Partition, Position]:
+        """Return what the group says of the partitions that it knows.
+
+        Raises:
+            KafkaException: The broker does not answer, or refuses.
+
+        """
+        asked = [TopicPartition(*at) for at in partitions]
+        found = {}
+        for told in self._consumer.committed(asked, PATIENCE) if asked else ():
+            if told.error:
+                raise KafkaException(told.error)
+            if told.offset >= 0:
+                found[told.topic, told.partition] = decode(told.offset, told.metadata)
+        return found
+
+    def topics(self, names: Collection[str]) -> dict[str, Topic]:
+        """Describe those of the topics that exist.
+
+        Raises:
+            KafkaException: The broker does not answer, or refuses.
+
+        """
+        asked = TopicCollection(list(names))
+        found = {}
+        for name, answer in self._admin.describe_topics(asked, request_timeout=PATIENCE).items():
+            try:
+                said = answer.result()
+                found[name] = Topic(str(said.topic_id), len(said.partitions))
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
+        return found
+
+    def members(self) -> list[str]:
+        """Return the client ids of the group's members.
+
+        Raises:
+            KafkaException: The broker does not answer, or refuses.
+
+        """
+        (answer,) = self._admin.describe_consumer_groups(
+            [self.id], request_timeout=PATIENCE
+        ).values()
+        try:
+            return sorted({str(member.client_id) for member in answer.result().members})
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return []
+            raise
+
+    def membership(self) -> Any:  # noqa: ANN401 - of no public type
+        """Return what a transaction must say of the group: that no member commits."""
+        return self._consumer.consumer_group_metadata()
+
+    def has_record(self, at: Partition, start: int, end: int) -> bool:
+        """Tell whether there is a record, of a committed transaction or of none, from start to end.
+
+        Transactions' markers and compaction leave offsets without one.
+
+        Raises:
+            KafkaException: The broker does not answer, or refuses.
+
+        """
+        self._consumer.assign([TopicPartition(*at, start)])
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while (left := deadline - time.monotonic()) > 0:
+                message = self._consumer.poll(left)
+                if message is None or (message.error() and message.topic() is None):
+                    continue
+                error = message.error()
+                if error is None:
+                    return int(message.offset() or 0) < end
+                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                    return False
+                raise KafkaException(error)
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - as above
+        finally:
+            self._consumer.unassign()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._consumer.close()

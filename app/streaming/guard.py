@@ -1,0 +1,87 @@
+"""Watch, while an exactly-once job runs, that the group and the topics stay its own."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from app.errors import ConfigurationError
+from app.streaming.group import NO_TOPIC, Group
+from app.streaming.position import resume
+from app.streaming.takeover import claim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.settings import KafkaSettings
+    from app.streaming.position import Partition, Position
+    from app.streaming.transaction import ExactlyOnce
+
+# Kafka forgets an offset some time after it was committed, by default after seven days; a broker
+# may be set to keep it for an hour only.
+REPEAT_AFTER = 600.0
+
+
+class Guard:
+    """Look at the group's offsets; `watch` raises what a look found."""
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        deliver: ExactlyOnce,
+        repeat_after: float = REPEAT_AFTER,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Connect in the background."""
+        self._kafka = kafka
+        self._deliver = deliver
+        self._repeat_after = repeat_after
+        self._clock = clock
+        self._group = Group(kafka, deliver.group_id)
+        self._seen: dict[Partition, tuple[Position | None, float]] = {}
+        self._found: ConfigurationError | None = None
+
+    def look(self) -> None:
+        """Compare what the group says with what this run has written.
+
+        Raises:
+            KafkaException, TransactionFailed: The broker does not answer, or refuses.
+
+        """
+        run, claimed = self._deliver.run, self._deliver.claimed
+        names = sorted({topic for topic, _ in claimed})
+        topics = self._group.topics(names)
+        there = {(name, p) for name, topic in topics.items() for p in range(topic.partitions)}
+        positions = self._group.positions(claimed | there)
+        for at in claimed | there:
+            topic = topics.get(at[0], NO_TOPIC)
+            try:
+                resume(at, positions.get(at), run, topic.id, new=at not in claimed)
+                self._keep(at, positions.get(at))
+            except ConfigurationError as error:
+                self._found = error
+
+    def _keep(self, at: Partition, position: Position | None) -> None:
+        """Commit an offset again that has not moved for long, so that Kafka does not forget it."""
+        now = self._clock()
+        was, since = self._seen.get(at, (None, now))
+        if position is None or was != position:
+            since = now
+        elif now - since >= self._repeat_after:
+            claim(self._kafka, self._group, self._deliver.run, at, position.offset)
+            since = now
+        self._seen[at] = position, since
+
+    def watch(self) -> None:
+        """Return where all is well.
+
+        Raises:
+            Superseded, TopicRecreated, GroupAltered, GroupOffsetLost: It was not, at a look.
+
+        """
+        if self._found:
+            raise self._found
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._group.close()

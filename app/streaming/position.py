@@ -1,0 +1,72 @@
+"""How far a partition is answered, and in which run of the job: what the group's offset carries."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from app.errors import GroupAltered, GroupOffsetLost, Superseded, TopicRecreated
+
+# A topic and the number of a partition of it.
+Partition: TypeAlias = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Run:
+    """One start of the job. A later one has a greater number; of two with one number one wins."""
+
+    number: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The next offset to answer; the run that says so, and the id of the topic that it saw.
+
+    `run` and `topic_id` are None where something else than an exactly-once run committed.
+    """
+
+    offset: int
+    run: Run | None = None
+    topic_id: str | None = None
+
+
+def encode(run: Run, topic_id: str) -> str:
+    """Return what a commit of the group carries beside the offset."""
+    return json.dumps({"tidemill": {"run": run.number, "id": run.id, "topic": topic_id}})
+
+
+def decode(offset: int, metadata: str | None) -> Position:
+    """Read a commit of the group, whoever made it."""
+    try:
+        said = json.loads(metadata or "")["tidemill"]
+        return Position(offset, Run(int(said["run"]), str(said["id"])), str(said["topic"]))
+    except (ValueError, KeyError, TypeError):
+        return Position(offset)
+
+
+def resume(at: Partition, position: Position | None, run: Run, topic_id: str, *, new: bool) -> int:
+    """Return the next offset to answer for a run that has just become a partition's owner.
+
+    `position` is what the group says, None where it says nothing, as it does of a partition that
+    is `new`: not there yet when the run began.
+
+    Raises:
+        Superseded: A later run owns the partition.
+        TopicRecreated: The offset is of another topic of the same name.
+        GroupAltered: Something else than this job set the offset.
+        GroupOffsetLost: It is gone.
+
+    """
+    if position is None:
+        if not new:
+            raise GroupOffsetLost(at)
+        return 0
+    if position.run is None:
+        raise GroupAltered(at, position.offset)
+    if position.run > run:
+        raise Superseded
+    if position.topic_id != topic_id:
+        raise TopicRecreated(at[0])
+    return position.offset

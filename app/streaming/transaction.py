@@ -1,0 +1,183 @@
+"""Kafka's side of exactly once: what a worker sends, in one transaction with the group's offset."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
+from app.errors import TransactionFailed
+from app.inference.codec import MAX_UNCOMPRESSED_BYTES
+from app.streaming.exactly_once import Owner
+from app.streaming.group import NO_TOPIC, PATIENCE, QUIET, Group
+from app.streaming.position import encode, resume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pyarrow as pa
+
+    from app.settings import KafkaSettings
+    from app.streaming.position import Partition, Run
+
+Row: TypeAlias = dict[str, Any]
+
+# After these, readers see past what a job that is gone for good had begun.
+TRANSACTION_TIMEOUT_MS = 60_000
+# A topic refuses batches of records: none shall be larger than what each topic must take.
+BATCH_BYTES = 1_000_000
+
+
+class KafkaLedger:
+    """A partition's transactional producer (KIP-98), with what the group said as it was taken."""
+
+    def __init__(self, kafka: KafkaSettings, group: Group, at: Partition, run: Run) -> None:
+        """Fence every older owner of the partition, end what it had begun, then ask the group.
+
+        Raises:
+            TransactionFailed: The broker does not answer, or refuses.
+
+        """
+        self._at = at
+        self._group = group
+        self._failed: list[KafkaError] = []
+        self._producer = Producer(
+            {
+                **librdkafka_options(kafka),
+                **QUIET,
+                "transactional.id": f"{group.id}/{at[0]}/{at[1]}",
+                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "compression.type": kafka.compression_type,
+                "partitioner": "murmur2_random",  # Java's: a key keeps its partition
+                "message.max.bytes": max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES),
+                "queue.buffering.max.kbytes": 2 * MAX_UNCOMPRESSED_BYTES // 1024,
+                "batch.size": min(BATCH_BYTES, kafka.max_request_size),
+            },
+            logger=LIBRDKAFKA_LOGGER,
+        )
+        try:
+            # Connected first: else it rests for 500 ms before it asks for its coordinator.
+            self._producer.list_topics(at[0], timeout=PATIENCE)
+            self._producer.init_transactions(PATIENCE)
+            self.topic_id = group.topics([at[0]]).get(at[0], NO_TOPIC).id
+            self.position = group.positions([at]).get(at)
+        except KafkaException as error:
+            self.close()
+            raise TransactionFailed(at, error.args[0]) from error
+        self._metadata = encode(run, self.topic_id)
+
+    def commit(self, rows: Sequence[Row], following: int) -> None:
+        """Send outcomes (`schemas.WRITTEN`) and the next offset to answer, all or nothing.
+
+        Raises:
+            TransactionFailed: It may be committed all the same; or a later owner has fenced this.
+
+        """
+        offset = TopicPartition(*self._at, following, metadata=self._metadata)
+        try:
+            self._producer.begin_transaction()
+            for row in rows:
+                self._send(row)
+            # Before the offsets, which would be sent for 100 ms else; and it shows what failed.
+            left = self._producer.flush(PATIENCE)
+            # A transaction commits without what was refused, if one lets it.
+            if self._failed or left:
+                raise KafkaException(*self._failed[:1] or [KafkaError(KafkaError._TIMED_OUT)])  # noqa: SLF001, TRY301 - its public name
+            self._producer.send_offsets_to_transaction([offset], self._group.membership(), PATIENCE)
+            self._producer.commit_transaction(PATIENCE)
+        except KafkaException as error:
+            raise TransactionFailed(self._at, error.args[0]) from error
+
+    def close(self) -> None:
+        """Drop what is not committed, and the connections."""
+        with suppress(KafkaException):
+            self._producer.purge()
+        with suppress(KafkaException):
+            self._producer.close()
+
+    def _send(self, row: Row) -> None:
+        headers = [(header["key"], header["value"]) for header in row["headers"]]
+        while True:
+            try:
+                self._producer.produce(
+                    row["topic"],
+                    key=row["key"],
+                    value=row["value"],
+                    headers=headers,
+                    on_delivery=self._note,
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def _note(self, error: KafkaError | None, _: object) -> None:
+        if error is not None:
+            self._failed.append(error)
+
+
+@dataclass(frozen=True, slots=True)
+class ExactlyOnce:
+    """Deliver the batches of a run of the job; small, to travel to the workers.
+
+    `claimed` are the partitions that the run had when it began.
+    """
+
+    kafka: KafkaSettings
+    group_id: str
+    run: Run
+    claimed: frozenset[Partition]
+
+    def __call__(
+        self, batch: pa.RecordBatch, answer: Callable[[pa.RecordBatch], list[Row]]
+    ) -> list[Row]:
+        """Answer what is due of a batch (`schemas.RECORD`), commit it, and return its outcomes.
+
+        Raises:
+            TransactionFailed: It is to be tried again.
+            Superseded, TopicRecreated, GroupAltered, GroupOffsetLost: It must not be.
+
+        """
+        owner = self._owner()
+        rows = []
+        places = zip(batch["topic"].to_pylist(), batch["partition"].to_pylist(), strict=True)
+        start = 0
+        for at, same in groupby(places):  # one; unless Spark put two partitions into a task
+            part = batch.slice(start, len(list(same)))
+            start += part.num_rows
+            offsets = part["offset"].to_pylist()
+            rows += owner.deliver(at, offsets, partial(_answer_from, answer, part))
+        return rows
+
+    def _owner(self) -> Owner[Row]:
+        """Return what this process owns in this run; what it owned in another is given up."""
+        if self.run not in _owners:
+            while _owners:
+                _owners.popitem()[1].close()
+            group = Group(self.kafka, self.group_id)
+            _owners[self.run] = Owner(lambda at: self._take(group, at))
+        return _owners[self.run]
+
+    def _take(self, group: Group, at: Partition) -> tuple[KafkaLedger, int]:
+        ledger = KafkaLedger(self.kafka, group, at, self.run)
+        try:
+            new = at not in self.claimed
+            return ledger, resume(at, ledger.position, self.run, ledger.topic_id, new=new)
+        except BaseException:
+            ledger.close()
+            raise
+
+
+# Of this process.
+_owners: dict[Run, Owner[Row]] = {}
+
+
+def _answer_from(
+    answer: Callable[[pa.RecordBatch], list[Row]], batch: pa.RecordBatch, first: int
+) -> list[Row]:
+    return answer(batch.slice(first))
