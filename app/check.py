@@ -13,7 +13,8 @@ from app.inference.predictor import probe
 from app.models import catalogue
 from app.monitoring.pushgateway import greet
 from app.monitoring.reason import reason
-from app.streaming import preflight
+from app.streaming import preflight, takeover
+from app.streaming.group import Group
 from app.streaming.java import find_java
 
 if TYPE_CHECKING:
@@ -43,9 +44,26 @@ def check(settings: Settings) -> Iterator[Finding]:
             yield _model(spec)
     except TidemillError as error:
         yield Finding("models", str(error), error)
-    yield from _topics(settings)
+    topics = list(_topics(settings))
+    yield from topics
+    if not any(finding.error for finding in topics):
+        yield _offsets(settings)
     if settings.monitoring.pushgateway_url:
         yield _pushgateway(settings.monitoring)
+
+
+def _offsets(settings: Settings) -> Finding:
+    stream = settings.stream
+    subject = f"group {stream.group_id}"
+    try:
+        with Group(settings.kafka, stream.group_id) as group:
+            found, _ = takeover.examine(settings.kafka, stream, group)
+    except TidemillError as error:
+        return Finding(subject, str(error), error)
+    carried = found.runs or (stream.delivery == "exactly-once" and found.positions)
+    at = "the group's offsets" if carried else f"starting_offsets, {stream.starting_offsets}"
+    begins = f"goes on with {stream.checkpoint_location}" if found.used else f"starts at {at}"
+    return Finding(subject, f"{stream.delivery}: {begins}")
 
 
 def _pushgateway(monitoring: MonitoringSettings) -> Finding:

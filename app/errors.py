@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 class TidemillError(Exception):
     """Anything that Tidemill can name; a fault that a restart may mend unless a leaf says so."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return in_words, (type(self), str(self))
+
+
+def in_words(leaf: type[TidemillError], words: str) -> TidemillError:
+    """Return an error that says this; a leaf's constructor takes what it builds its words from."""
+    return leaf.__new__(leaf, words)
+
 
 # --- wrong configuration: exit code 2, a restart cannot help ------------------------------------
 
@@ -115,9 +123,9 @@ class CheckpointDamaged(ConfigurationError):
 
     def __init__(self, checkpoint: str, what: str) -> None:
         super().__init__(
-            f"the checkpoint {checkpoint} is damaged: {what}. Put a copy of the whole in its place, "
-            "or set a new stream.checkpoint_location: with exactly-once the job goes on at the "
-            "group's offsets; with at-least-once it starts at stream.starting_offsets, for which "
+            f"the checkpoint {checkpoint} is damaged: {what}. Put a whole copy in its place, or "
+            "set a new stream.checkpoint_location: with exactly-once the job goes on at the "
+            "group's offsets; with at-least-once it starts at stream.starting_offsets, and "
             "`tidemill lag` shows how far the group is"
         )
 
@@ -475,6 +483,21 @@ class PredictionFailed(MessageError):
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(describe(cause))
+
+
+class ModelCrashed(MessageError):
+    """The model's process ended on this input, alone too."""
+
+    def __init__(self, code: int) -> None:
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        super().__init__(f"the model's process ended {how}")
+
+
+class ModelTimedOut(MessageError):
+    """The model gave no answer to this input, alone too."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no answer within {seconds:g} s")
 
 
 class WrongOutputCount(MessageError):

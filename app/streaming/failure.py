@@ -9,12 +9,19 @@ from py4j.protocol import Py4JNetworkError
 
 from app import errors
 from app.errors import (
+    CheckpointDamaged,
     CheckpointInUse,
     DataLoss,
     JavaEnded,
     QueryFailed,
     TidemillError,
     TimestampUnreadable,
+)
+
+# How Spark says that it cannot read an entry of its checkpoint, or misses one.
+DAMAGED = re.compile(
+    r"(?m)^.*(?:Failed to read log file|MALFORMED_LOG_FILE|CHECKPOINT_MISSING_METADATA_FILE"
+    r"|: batch \d+ doesn't exist|Expected e\.g\. \{|(?:^|: )com\.fasterxml\.jackson\.).*$"
 )
 
 
@@ -32,6 +39,18 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
         if isinstance(leaf, type) and issubclass(leaf, TidemillError):
             # Built on the worker; here only its words are left.
             return leaf.__new__(leaf, found[2])
+    if named := _named(said, checkpoint_location):
+        return named
+    if found := DAMAGED.search("\n".join([*reversed(causes), str(error)])):
+        return CheckpointDamaged(checkpoint_location, found[0].strip(": "))
+    # What failed in a task on another machine is there as printed text only.
+    printed = re.findall(r"(?m)^Caused by: (.+)$", said)
+    candidates = [raised, *printed[-1:], *causes[-1:], said, type(error).__name__]
+    return QueryFailed(next(filter(None, map(_first_line, candidates))))
+
+
+def _named(said: str, checkpoint_location: str) -> TidemillError | None:
+    """Return what Spark's words stand for, None where they have no better name here."""
     if re.search(r"failOnDataLoss|KAFKA_DATA_LOSS|OffsetOutOfRange", said):
         return DataLoss(checkpoint_location)
     if re.search(
@@ -40,10 +59,7 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
         return CheckpointInUse(checkpoint_location)
     if "ArithmeticException: long overflow" in said:
         return TimestampUnreadable()
-    # What failed in a task on another machine is there as printed text only.
-    printed = re.findall(r"(?m)^Caused by: (.+)$", said)
-    candidates = [raised, *printed[-1:], *causes[-1:], said, type(error).__name__]
-    return QueryFailed(next(filter(None, map(_first_line, candidates))))
+    return None
 
 
 def _java_causes(error: Exception) -> list[str]:

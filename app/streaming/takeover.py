@@ -62,35 +62,52 @@ class Found:
     used: bool = False
     checkpoint: Offsets = field(default_factory=dict)
 
+    @property
+    def runs(self) -> list[Run]:
+        """Return the exactly-once runs that have committed what the group says."""
+        return [position.run for position in self.positions.values() if position.run]
+
 
 def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
     """Look where the job goes on; with exactly-once, take over all partitions.
 
     Raises:
-        ConfigurationError: Going on would lose messages, or answer some twice.
-        DataLoss: There were messages that nobody has answered.
-        BrokerUnreachable, TransactionFailed: Kafka does not answer, or refuses.
+        ConfigurationError, DataLoss, BrokerUnreachable: As `examine`.
+        TransactionFailed: Kafka does not answer, or refuses.
 
     """
-    integrity.check(stream.checkpoint_location)
     with Group(kafka, stream.group_id) as group:
-        try:
-            found = look(kafka, stream, group)
-            starts = where(found, stream, group.has_record)
-            if stream.delivery == "at-least-once":
-                marked = any(position.run for position in found.positions.values())
-                return Start(_as_json(starts) if marked else stream.starting_offsets)
-            if members := group.members():
-                raise GroupHasMembers(group.id, members)
-        except KafkaException as error:
-            raise BrokerUnreachable(kafka.bootstrap_servers, error.args[0]) from error
-        last = max((p.run.number for p in found.positions.values() if p.run), default=0)
+        found, starts = examine(kafka, stream, group)
+        if stream.delivery == "at-least-once":
+            return Start(_as_json(starts) if found.runs else stream.starting_offsets)
+        last = max((run.number for run in found.runs), default=0)
         run = Run(last + 1, uuid.uuid4().hex[:8])
         with ThreadPoolExecutor(CLAIMS_AT_A_TIME) as pool:
             claims = [pool.submit(claim, kafka, group, run, *start) for start in starts.items()]
             for done in claims:
                 done.result()
     return Start(_as_json(starts), ExactlyOnce(kafka, stream.group_id, run, frozenset(starts)))
+
+
+def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> tuple[Found, Offsets]:
+    """Return what there is, and where each partition goes on; change nothing.
+
+    Raises:
+        ConfigurationError: Going on would lose messages, or answer some twice; or the checkpoint
+            is damaged.
+        DataLoss: There were messages that nobody has answered.
+        BrokerUnreachable: Kafka does not answer.
+
+    """
+    integrity.check(stream.checkpoint_location)
+    try:
+        found = look(kafka, stream, group)
+        starts = where(found, stream, group.has_record)
+        if stream.delivery == "exactly-once" and (members := group.members()):
+            raise GroupHasMembers(group.id, members)
+    except KafkaException as error:
+        raise BrokerUnreachable(kafka.bootstrap_servers, error.args[0]) from error
+    return found, starts
 
 
 def look(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> Found:
@@ -119,8 +136,7 @@ def where(
 
     """
     exactly_once = stream.delivery == "exactly-once"
-    known = found.positions.values()
-    if found.used and known and exactly_once != any(position.run for position in known):
+    if found.used and found.positions and exactly_once != bool(found.runs):
         raise OtherDelivery(stream.checkpoint_location, stream.delivery)
     starts = {}
     for p in found.partitions:

@@ -8,6 +8,7 @@ from pyspark.errors import StreamingQueryException
 
 from app import errors
 from app.errors import (
+    CheckpointDamaged,
     ConfigurationError,
     DataLoss,
     JavaEnded,
@@ -229,3 +230,40 @@ class TestTimestamp:
         """Another error of arithmetic is none of a timestamp."""
         said = "Caused by: java.lang.ArithmeticException: / by zero"
         assert type(translate(StreamingQueryException(said), CHECKPOINT)) is QueryFailed
+
+
+class TestDamagedCheckpoint:
+    """An entry of the checkpoint that Spark cannot read, or misses, has an error of its own."""
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "[STREAM_FAILED] terminated with exception: Failed to read log file file:/a/commits/1.",
+            "Caused by: a.SparkIllegalStateException: [MALFORMED_LOG_FILE] Log file was malformed",
+            "[STREAMING_CHECKPOINT_MISSING_METADATA_FILE] Checkpoint location file:/a is in an",
+            "[STREAM_FAILED] x terminated with exception: batch 7 doesn't exist SQLSTATE: XXKST",
+            '[STREAM_FAILED] Expected e.g. {"topicA":{"0":23,"1":-1}}, got {"in":{"0":7|',
+            "calling o1.start.\n: com.fasterxml.jackson.databind.exc.MismatchedInputException: No",
+        ],
+    )
+    def test_words(self, said: str) -> None:
+        """Whatever words Spark has for it; where it lies is told, and a restart is of no use."""
+        error = translate(StreamingQueryException(said), CHECKPOINT)
+        assert type(error) is CheckpointDamaged
+        assert CHECKPOINT in str(error)
+        assert isinstance(error, ConfigurationError)
+
+    def test_root(self) -> None:
+        """Java's innermost words are told, which name what is wrong."""
+        error: Any = StreamingQueryException("[STREAM_FAILED] Unexpected end-of-input")
+        error.java_exception = Java(
+            "a.B: x", Java("com.fasterxml.jackson.core.X: end\n at [Source")
+        )
+        translated = translate(error, CHECKPOINT)
+        assert type(translated) is CheckpointDamaged
+        assert "com.fasterxml.jackson.core.X: end." in str(translated)
+
+    def test_other_words(self) -> None:
+        """A model's trouble with JSON is a model's."""
+        said = WORKER.format(raised="ModelUnavailable: com.fasterxml.jackson.core.X: end")
+        assert type(translate(StreamingQueryException(said), CHECKPOINT)) is ModelUnavailable

@@ -1,0 +1,60 @@
+"""What a commit of the group carries, and who may go on from it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import GroupAltered, GroupOffsetLost, Superseded, TopicRecreated
+from app.streaming.position import Position, Run, decode, encode, resume
+
+AT = ("in", 3)
+RUN = Run(7, "me")
+TOPIC = "a-topic-id"
+
+
+class TestMetadata:
+    """What this job wrote is read back; what others wrote is nobody's run."""
+
+    @given(st.integers(0), st.integers(1), st.text(), st.text())
+    def test_there_and_back(self, offset: int, number: int, name: str, topic: str) -> None:
+        """Run and topic come back as they were."""
+        run = Run(number, name)
+        assert decode(offset, encode(run, topic)) == Position(offset, run, topic)
+
+    @given(st.none() | st.text() | st.sampled_from(["{}", '{"tidemill": 1}', "[]", "null", "7"]))
+    def test_of_others(self, metadata: str | None) -> None:
+        """Any other text has an offset, and no run."""
+        assert decode(5, metadata) == Position(5)
+
+
+class TestResume:
+    """A new owner goes on where the group says, if it is the one to go on."""
+
+    def test_its_own_offset(self) -> None:
+        """Of this run, or of one before it."""
+        for run in (RUN, Run(6, "z"), Run(7, "a")):
+            assert resume(AT, Position(42, run, TOPIC), RUN, TOPIC, new=False) == 42
+
+    def test_a_later_run(self) -> None:
+        """Has taken over; so has one of two that started at once."""
+        for run in (Run(8, "a"), Run(7, "zz")):
+            with pytest.raises(Superseded):
+                resume(AT, Position(42, run, TOPIC), RUN, TOPIC, new=False)
+
+    def test_another_topic(self) -> None:
+        """Of the same name: its messages are not those that the offset counts."""
+        with pytest.raises(TopicRecreated, match="topic in "):
+            resume(AT, Position(42, RUN, TOPIC), RUN, "another", new=False)
+
+    def test_set_by_something_else(self) -> None:
+        """An offset without a run is not this job's."""
+        with pytest.raises(GroupAltered, match=r"in/3 \(42\)"):
+            resume(AT, Position(42), RUN, TOPIC, new=True)
+
+    def test_none(self) -> None:
+        """A new partition has none; one that was there at the start has lost it."""
+        assert resume(AT, None, RUN, TOPIC, new=True) == 0
+        with pytest.raises(GroupOffsetLost, match="in/3"):
+            resume(AT, None, RUN, TOPIC, new=False)
