@@ -235,10 +235,10 @@ class TopicRecreated(ConfigurationError):
 
     def __init__(self, topic: str) -> None:
         super().__init__(
-            f"the topic {topic} was deleted, or deleted and made anew: the group's offsets are not "
-            "of its messages. To answer those of a new one, delete the group's offsets of it "
-            f"(kafka-consumer-groups.sh --delete-offsets --topic {topic}) and set a new "
-            "stream.checkpoint_location"
+            f"the topic {topic} was deleted, or deleted and made anew. To answer the messages of "
+            "the new one, set a new stream.checkpoint_location; where the group still has offsets "
+            "of the old one, delete them first: "
+            f"kafka-consumer-groups.sh --delete-offsets --topic {topic}"
         )
 
 
@@ -258,11 +258,11 @@ class GroupOffsetLost(ConfigurationError):
 
     def __init__(self, at: tuple[str, int]) -> None:
         super().__init__(
-            f"the group has no offset of {at[0]}/{at[1]} any more: deleted, or expired, as Kafka "
-            "keeps it for offsets.retention.minutes after the job ended. Set it with "
-            "kafka-consumer-groups.sh --reset-offsets, to one more than the largest "
-            "tidemill.source.offset of its results and dead letters, and set a new "
-            "stream.checkpoint_location"
+            f"the group has no offset of {at[0]}/{at[1]} any more. Where the topic was deleted and "
+            "made anew, set a new stream.checkpoint_location. Where the offset was deleted, or "
+            "has expired (Kafka keeps it for offsets.retention.minutes after the job ended), set "
+            "it first, with kafka-consumer-groups.sh --reset-offsets, to one more than the "
+            "largest tidemill.source.offset among results and dead letters"
         )
 
 
@@ -325,7 +325,8 @@ class DataLoss(TidemillError):
         super().__init__(
             "Kafka no longer holds records that were not answered yet (retention passed over them, "
             "or a topic was deleted or made anew): lengthen the topic's retention; to accept the "
-            f"loss set stream.fail_on_data_loss: false, or start over without {checkpoint}"
+            "loss set stream.fail_on_data_loss: false; where a topic was made anew, set a new "
+            f"stream.checkpoint_location (now {checkpoint})"
         )
 
 

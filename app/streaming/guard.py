@@ -52,11 +52,11 @@ class Guard:
         names = sorted({topic for topic, _ in claimed})
         topics = self._group.topics(names)
         there = {(name, p) for name, topic in topics.items() for p in range(topic.partitions)}
-        positions = self._group.positions(claimed | there)
-        for at in claimed | there:
+        positions = self._group.positions(there)
+        for at in there | claimed.keys():
             topic = topics.get(at[0], NO_TOPIC)
             try:
-                resume(at, positions.get(at), run, topic.id, new=at not in claimed)
+                resume(at, positions.get(at), run, topic.id, claimed.get(at))
                 self._keep(at, positions.get(at))
             except ConfigurationError as error:
                 self._found = error

@@ -46,11 +46,13 @@ def decode(offset: int, metadata: str | None) -> Position:
         return Position(offset)
 
 
-def resume(at: Partition, position: Position | None, run: Run, topic_id: str, *, new: bool) -> int:
+def resume(
+    at: Partition, position: Position | None, run: Run, topic_id: str, claimed: str | None
+) -> int:
     """Return the next offset to answer for a run that has just become a partition's owner.
 
-    `position` is what the group says, None where it says nothing, as it does of a partition that
-    is `new`: not there yet when the run began.
+    `position` is what the group says, None where it says nothing. `topic_id` is the topic's, and
+    `claimed` what it was when the run began, None for a partition that was not there yet.
 
     Raises:
         Superseded: A later run owns the partition.
@@ -59,8 +61,10 @@ def resume(at: Partition, position: Position | None, run: Run, topic_id: str, *,
         GroupOffsetLost: It is gone.
 
     """
+    if claimed not in {None, topic_id}:
+        raise TopicRecreated(at[0])
     if position is None:
-        if not new:
+        if claimed:
             raise GroupOffsetLost(at)
         return 0
     if position.run is None:

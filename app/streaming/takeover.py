@@ -1,4 +1,4 @@
-"""What a start finds, where it goes on, and how it makes the partitions its own."""
+"""What a start does before the query: look where it goes on, and make the partitions its own."""
 
 from __future__ import annotations
 
@@ -7,38 +7,31 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from confluent_kafka import KafkaException
 
-from app.errors import (
-    BrokerUnreachable,
-    DataLoss,
-    GroupAltered,
-    GroupBehindCheckpoint,
-    GroupHasMembers,
-    GroupOffsetLost,
-    OtherDelivery,
-    Superseded,
-    TopicRecreated,
-)
+from app.errors import BrokerUnreachable, GroupHasMembers, Superseded
 from app.monitoring.lag import LagReader
 from app.streaming import checkpoint, integrity
-from app.streaming.group import NO_TOPIC, Group, Topic
+from app.streaming.group import Group
+from app.streaming.origin import Found, where
 from app.streaming.position import Position, Run
 from app.streaming.transaction import ExactlyOnce, KafkaLedger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from app.monitoring.progress import Offsets
     from app.monitoring.snapshot import PartitionLag
     from app.settings import KafkaSettings, StreamSettings
     from app.streaming.position import Partition
 
-# Each claim waits for its coordinator most of the time.
-CLAIMS_AT_A_TIME = 8
+CALLS_AT_A_TIME = 8
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +40,6 @@ class Start:
 
     offsets: str
     deliver: ExactlyOnce | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What there is before a start: partitions, what the group and the checkpoint say of them.
-
-    `checkpoint` holds the next offsets that Spark reads, of a checkpoint that is `used`.
-    """
-
-    partitions: Sequence[PartitionLag]
-    positions: dict[Partition, Position]
-    topics: dict[str, Topic]
-    used: bool = False
-    checkpoint: Offsets = field(default_factory=dict)
-
-    @property
-    def runs(self) -> list[Run]:
-        """Return the exactly-once runs that have committed what the group says."""
-        return [position.run for position in self.positions.values() if position.run]
 
 
 def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
@@ -77,16 +51,17 @@ def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
 
     """
     with Group(kafka, stream.group_id) as group:
-        found, starts = examine(kafka, stream, group)
         if stream.delivery == "at-least-once":
+            found, starts = examine(kafka, stream, group)
             return Start(_as_json(starts) if found.runs else stream.starting_offsets)
+        # First: a transaction that an owner left open hides the offsets until it times out.
+        _each(partial(_fence, kafka, group), _partitions(kafka, stream))
+        found, starts = examine(kafka, stream, group)
         last = max((run.number for run in found.runs), default=0)
         run = Run(last + 1, uuid.uuid4().hex[:8])
-        with ThreadPoolExecutor(CLAIMS_AT_A_TIME) as pool:
-            claims = [pool.submit(claim, kafka, group, run, *start) for start in starts.items()]
-            for done in claims:
-                done.result()
-    return Start(_as_json(starts), ExactlyOnce(kafka, stream.group_id, run, frozenset(starts)))
+        _each(lambda start: claim(kafka, group, run, *start), starts.items())
+    claimed = {at: found.topic_ids[at[0]] for at in starts}
+    return Start(_as_json(starts), ExactlyOnce(kafka, stream.group_id, run, claimed))
 
 
 def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> tuple[Found, Offsets]:
@@ -112,68 +87,21 @@ def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> tuple
 
 def look(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> Found:
     """Ask Kafka, and read the checkpoint."""
-    with closing(LagReader(kafka, stream)) as reader:
-        partitions = reader.look(time.time(), ages=False).partitions
+    partitions = _partitions(kafka, stream)
+    names = sorted({p.topic for p in partitions})
     done = checkpoint.finished(stream.checkpoint_location)
     return Found(
         partitions,
         group.positions([(p.topic, p.partition) for p in partitions]),
-        group.topics(sorted({p.topic for p in partitions})),
+        {name: topic.id for name, topic in group.topics(names).items()},
         checkpoint.is_used(stream.checkpoint_location),
         done.offsets if done else {},
     )
 
 
-def where(
-    found: Found, stream: StreamSettings, has_record: Callable[[Partition, int, int], bool]
-) -> Offsets:
-    """Return where each partition goes on: at the group's offset, where it has one.
-
-    `has_record` tells whether there is a record from one offset to another, the end not included.
-
-    Raises:
-        ConfigurationError, DataLoss: As `begin`.
-
-    """
-    exactly_once = stream.delivery == "exactly-once"
-    if found.used and found.positions and exactly_once != bool(found.runs):
-        raise OtherDelivery(stream.checkpoint_location, stream.delivery)
-    starts = {}
-    for p in found.partitions:
-        at = p.topic, p.partition
-        position = found.positions.get(at)
-        if exactly_once:
-            _compare(p, position, found, has_record)
-            unread = position and not found.used and position.offset < p.begin
-            if unread and stream.fail_on_data_loss:
-                raise DataLoss(stream.checkpoint_location)
-        starts[at] = position.offset if position else _asked(stream.starting_offsets, p)
-        if found.used and not position:
-            starts[at] = found.checkpoint.get(at, p.begin)
-    return starts
-
-
-def _compare(
-    p: PartitionLag,
-    position: Position | None,
-    found: Found,
-    has_record: Callable[[Partition, int, int], bool],
-) -> None:
-    """Refuse what the group, the topic and the checkpoint do not say alike of a partition."""
-    at = p.topic, p.partition
-    read = found.checkpoint.get(at, 0)
-    if position is None:
-        if p.begin < read and has_record(at, p.begin, read):
-            raise GroupOffsetLost(at)
-        return
-    topic = found.topics.get(p.topic, NO_TOPIC)
-    if position.offset > p.end or position.topic_id not in {None, topic.id}:
-        raise TopicRecreated(p.topic)
-    if found.used and position.run is None:
-        raise GroupAltered(at, position.offset)
-    first = max(p.begin, position.offset)
-    if first < read and has_record(at, first, read):
-        raise GroupBehindCheckpoint(at, position.offset, read)
+def _partitions(kafka: KafkaSettings, stream: StreamSettings) -> Sequence[PartitionLag]:
+    with closing(LagReader(kafka, stream)) as reader:
+        return reader.look(time.time(), ages=False).partitions
 
 
 def claim(kafka: KafkaSettings, group: Group, run: Run, at: Partition, start: int) -> None:
@@ -191,13 +119,15 @@ def claim(kafka: KafkaSettings, group: Group, run: Run, at: Partition, start: in
         ledger.commit((), position.offset)
 
 
-def _asked(starting_offsets: str, p: PartitionLag) -> int:
-    """Return the offset that the setting means: Spark's words, -2 for earliest, -1 for latest."""
-    named = {"earliest": p.begin, "latest": p.end, "-2": p.begin, "-1": p.end}
-    if starting_offsets in named:
-        return named[starting_offsets]
-    offset = json.loads(starting_offsets).get(p.topic, {}).get(str(p.partition), -2)
-    return named.get(str(offset), int(offset))
+def _fence(kafka: KafkaSettings, group: Group, p: PartitionLag) -> None:
+    KafkaLedger(kafka, group, (p.topic, p.partition), Run(0, "")).close()
+
+
+def _each(call: Callable[[Item], None], items: Iterable[Item]) -> None:
+    """Make a call for each, several at a time, as they wait for Kafka; raise what one raises."""
+    with ThreadPoolExecutor(CALLS_AT_A_TIME) as pool:
+        for done in [pool.submit(call, item) for item in items]:
+            done.result()
 
 
 def _as_json(starts: Offsets) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
 from app.errors import TransactionFailed
@@ -45,7 +44,6 @@ class KafkaLedger:
         """
         self._at = at
         self._group = group
-        self._failed: list[KafkaError] = []
         self._producer = Producer(
             {
                 **librdkafka_options(kafka),
@@ -83,11 +81,9 @@ class KafkaLedger:
             self._producer.begin_transaction()
             for row in rows:
                 self._send(row)
-            # Before the offsets, which would be sent for 100 ms else; and it shows what failed.
-            left = self._producer.flush(PATIENCE)
-            # A transaction commits without what was refused, if one lets it.
-            if self._failed or left:
-                raise KafkaException(*self._failed[:1] or [KafkaError(KafkaError._TIMED_OUT)])  # noqa: SLF001, TRY301 - its public name
+            # Else the offsets are sent while messages are under way, and rest for 100 ms. What was
+            # not delivered by then, or refused, makes the next call fail.
+            self._producer.flush(PATIENCE)
             self._producer.send_offsets_to_transaction([offset], self._group.membership(), PATIENCE)
             self._producer.commit_transaction(PATIENCE)
         except KafkaException as error:
@@ -95,43 +91,36 @@ class KafkaLedger:
 
     def close(self) -> None:
         """Drop what is not committed, and the connections."""
-        with suppress(KafkaException):
-            self._producer.purge()
-        with suppress(KafkaException):
-            self._producer.close()
+        self._producer.purge()
+        # Its own close would wait for a broker that is away.
+        del self._producer
 
     def _send(self, row: Row) -> None:
         headers = [(header["key"], header["value"]) for header in row["headers"]]
         while True:
             try:
+                # Without a callback: where a producer is fenced, those turn its error into a
+                # SystemError.
                 self._producer.produce(
-                    row["topic"],
-                    key=row["key"],
-                    value=row["value"],
-                    headers=headers,
-                    on_delivery=self._note,
+                    row["topic"], key=row["key"], value=row["value"], headers=headers
                 )
             except BufferError:
                 self._producer.poll(0.1)
             else:
                 return
 
-    def _note(self, error: KafkaError | None, _: object) -> None:
-        if error is not None:
-            self._failed.append(error)
-
 
 @dataclass(frozen=True, slots=True)
 class ExactlyOnce:
     """Deliver the batches of a run of the job; small, to travel to the workers.
 
-    `claimed` are the partitions that the run had when it began.
+    `claimed` are the partitions that were there when the run began, with their topics' ids.
     """
 
     kafka: KafkaSettings
     group_id: str
     run: Run
-    claimed: frozenset[Partition]
+    claimed: dict[Partition, str]
 
     def __call__(
         self, batch: pa.RecordBatch, answer: Callable[[pa.RecordBatch], list[Row]]
@@ -166,11 +155,11 @@ class ExactlyOnce:
     def _take(self, group: Group, at: Partition) -> tuple[KafkaLedger, int]:
         ledger = KafkaLedger(self.kafka, group, at, self.run)
         try:
-            new = at not in self.claimed
-            return ledger, resume(at, ledger.position, self.run, ledger.topic_id, new=new)
+            due = resume(at, ledger.position, self.run, ledger.topic_id, self.claimed.get(at))
         except BaseException:
             ledger.close()
             raise
+        return ledger, due
 
 
 # Of this process.

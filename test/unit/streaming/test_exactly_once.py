@@ -105,7 +105,7 @@ class Job:
         """Take a partition as a worker does."""
         ledger = self.kafka.take(at, self.run)
         position = self.kafka.positions.get(at)
-        return ledger, resume(at, position, self.run, TOPIC_ID, new=False)
+        return ledger, resume(at, position, self.run, TOPIC_ID, TOPIC_ID)
 
     def claim(self) -> None:
         """Take all partitions as a start does."""

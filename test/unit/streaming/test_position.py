@@ -35,26 +35,31 @@ class TestResume:
     def test_its_own_offset(self) -> None:
         """Of this run, or of one before it."""
         for run in (RUN, Run(6, "z"), Run(7, "a")):
-            assert resume(AT, Position(42, run, TOPIC), RUN, TOPIC, new=False) == 42
+            assert resume(AT, Position(42, run, TOPIC), RUN, TOPIC, TOPIC) == 42
 
     def test_a_later_run(self) -> None:
         """Has taken over; so has one of two that started at once."""
         for run in (Run(8, "a"), Run(7, "zz")):
             with pytest.raises(Superseded):
-                resume(AT, Position(42, run, TOPIC), RUN, TOPIC, new=False)
+                resume(AT, Position(42, run, TOPIC), RUN, TOPIC, TOPIC)
 
     def test_another_topic(self) -> None:
         """Of the same name: its messages are not those that the offset counts."""
         with pytest.raises(TopicRecreated, match="topic in "):
-            resume(AT, Position(42, RUN, TOPIC), RUN, "another", new=False)
+            resume(AT, Position(42, RUN, TOPIC), RUN, "another", None)
+
+    def test_a_topic_that_is_gone(self) -> None:
+        """With it Kafka forgets the offset; that it was another topic is what there is to say."""
+        with pytest.raises(TopicRecreated):
+            resume(AT, None, RUN, "another", TOPIC)
 
     def test_set_by_something_else(self) -> None:
         """An offset without a run is not this job's."""
         with pytest.raises(GroupAltered, match=r"in/3 \(42\)"):
-            resume(AT, Position(42), RUN, TOPIC, new=True)
+            resume(AT, Position(42), RUN, TOPIC, None)
 
     def test_none(self) -> None:
         """A new partition has none; one that was there at the start has lost it."""
-        assert resume(AT, None, RUN, TOPIC, new=True) == 0
+        assert resume(AT, None, RUN, TOPIC, None) == 0
         with pytest.raises(GroupOffsetLost, match="in/3"):
-            resume(AT, None, RUN, TOPIC, new=False)
+            resume(AT, None, RUN, TOPIC, TOPIC)

@@ -16,15 +16,14 @@ from app.errors import (
 )
 from app.monitoring.snapshot import PartitionLag
 from app.settings import StreamSettings
-from app.streaming.group import Topic
+from app.streaming.origin import Found, where
 from app.streaming.position import Position, Run
-from app.streaming.takeover import Found, where
 
 AT = ("in", 0)
 OURS = Position(50, Run(3, "id"), "topic-id")
 ONCE = StreamSettings(delivery="exactly-once")
 AT_LEAST = StreamSettings()
-NEW = Found([PartitionLag("in", 0, 10, 100, None)], {}, {"in": Topic("topic-id", 1)})
+NEW = Found([PartitionLag("in", 0, 10, 100, None)], {}, {"in": "topic-id"})
 USED = replace(NEW, used=True, positions={AT: OURS}, checkpoint={AT: 50})
 
 
@@ -138,9 +137,13 @@ class TestATopicMadeAnew:
         """With a checkpoint and without."""
         for found in (USED, replace(USED, used=False, checkpoint={})):
             with pytest.raises(TopicRecreated, match="topic in "):
-                where(replace(found, topics={"in": Topic("other", 1)}), ONCE, full)
+                where(replace(found, topic_ids={"in": "other"}), ONCE, full)
 
     def test_by_its_end(self) -> None:
         """An offset beyond the end is of no message of this topic."""
-        with pytest.raises(TopicRecreated):
-            where(replace(NEW, positions={AT: Position(101)}), ONCE, full)
+        for found in (
+            replace(NEW, positions={AT: Position(101)}),
+            replace(USED, positions={}, checkpoint={AT: 101}),
+        ):
+            with pytest.raises(TopicRecreated):
+                where(found, ONCE, full)

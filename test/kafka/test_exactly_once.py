@@ -1,0 +1,255 @@
+"""Exactly once on a real broker: who may go on, from where, and what it takes from whom."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from confluent_kafka import Consumer
+from lane import message
+
+from app.errors import GroupHasMembers, OtherDelivery, SpeculationOn, Superseded, TransactionFailed
+from app.monitoring.offsets import GroupCommitter
+from app.settings import KafkaSettings, StreamSettings
+from app.streaming import takeover
+from app.streaming.group import Group
+from app.streaming.guard import Guard
+from app.streaming.transaction import KafkaLedger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lane import Lane
+    from pyspark.sql import SparkSession
+
+    from app.inference.model import ModelSpec
+    from app.streaming.position import Position
+
+ONCE: dict[str, Any] = {"delivery": "exactly-once"}
+
+
+@pytest.fixture
+def kafka(lane: Lane) -> KafkaSettings:
+    """How to reach the broker."""
+    return KafkaSettings(bootstrap_servers=lane.broker.bootstrap_servers)
+
+
+@pytest.fixture
+def stream(lane: Lane) -> StreamSettings:
+    """A job that has no checkpoint yet."""
+    return StreamSettings(
+        input_topics=(lane.source,),
+        output_topic=lane.output,
+        dead_letter_topic=lane.dead,
+        group_id=lane.source,
+        checkpoint_location=str(lane.folder / "checkpoint"),
+        delivery="exactly-once",
+    )
+
+
+def row(topic: str, value: bytes) -> dict[str, Any]:
+    """Return an outcome as the transform makes it."""
+    return {"topic": topic, "key": b"k", "value": value, "headers": []}
+
+
+def uuids(lane: Lane) -> list[int]:
+    """Return which messages have results."""
+    return sorted(int(json.loads(record.value or b"")["uuid"]) for record in lane.results())
+
+
+class TestDelivery:
+    """The query, in the mode."""
+
+    def test_each_once_and_the_group_knows(
+        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+    ) -> None:
+        """Results, dead letters and the group's offsets are there together, in the keys' order."""
+        lane.produce(
+            *({"key": b"key %d" % (i % 5), **message(i)} for i in range(300)), {"value": b"junk"}
+        )
+        specs = [model("Upper")]
+        progress = lane.answer_all(spark, specs, max_offsets_per_trigger=100, **ONCE)
+        assert progress["batchId"] >= 3
+        assert uuids(lane) == [*range(300)]
+        assert [record.value for record in lane.dead_letters()] == [b"junk"]
+        assert lane.committed() == (301, 0)
+        seen: dict[bytes | None, list[int]] = {}
+        for record in lane.results():
+            seen.setdefault(record.key, []).append(int(json.loads(record.value or b"")["uuid"]))
+        assert all(numbers == sorted(numbers) for numbers in seen.values())
+
+    def test_a_lost_checkpoint(
+        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+    ) -> None:
+        """A new one goes on at the group's offsets: nothing is answered again, nothing left out."""
+        lane.produce(*map(message, range(20)))
+        lane.answer_all(spark, [model("Upper")], **ONCE)
+        lane.produce(*map(message, range(20, 30)))
+        elsewhere = str(lane.folder / "elsewhere")
+        lane.answer_all(spark, [model("Upper")], checkpoint_location=elsewhere, **ONCE)
+        assert uuids(lane) == [*range(30)]
+
+    def test_an_old_checkpoint(
+        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+    ) -> None:
+        """One that has forgotten micro-batches runs them again, and nothing is written twice."""
+        lane.produce(*map(message, range(20)))
+        lane.answer_all(spark, [model("Upper")], **ONCE)
+        checkpoint = lane.folder / "checkpoint"
+        for log in ("commits", "offsets"):
+            for entry in (checkpoint / log).iterdir():
+                entry.unlink()
+        lane.produce(*map(message, range(20, 25)))
+        lane.answer_all(spark, [model("Upper")], **ONCE)
+        assert uuids(lane) == [*range(25)]
+        assert lane.committed() == (25, 0)
+
+    def test_speculation(
+        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+    ) -> None:
+        """Two attempts at a time are refused."""
+        conf = spark.sparkContext._conf  # noqa: SLF001 - there is no other way to a running one's
+        conf.set("spark.speculation", "true")
+        try:
+            with pytest.raises(SpeculationOn):
+                lane.answer_all(spark, [model("Upper")], **ONCE)
+        finally:
+            conf.set("spark.speculation", "false")
+
+
+class TestSwitch:
+    """From one delivery to the other, in order, with a new checkpoint."""
+
+    @pytest.mark.parametrize(
+        ("before", "after"), [("at-least-once", "exactly-once"), ("exactly-once", "at-least-once")]
+    )
+    def test_there_and_back(
+        self,
+        before: str,
+        after: str,
+        spark: SparkSession,
+        lane: Lane,
+        model: Callable[..., ModelSpec],
+        kafka: KafkaSettings,
+    ) -> None:
+        """The old checkpoint is refused by name; a new one goes on at the group's offsets."""
+        lane.produce(*map(message, range(20)))
+        progress = lane.answer_all(spark, [model("Upper")], delivery=before)
+        if before == "at-least-once":
+            commit = GroupCommitter(kafka, lane.source)
+            (source,) = progress["sources"]
+            ends = json.loads(source["endOffset"])[lane.source]
+            commit({(lane.source, int(partition)): end for partition, end in ends.items()})
+            commit.close()
+        lane.produce(*map(message, range(20, 30)))
+        with pytest.raises(OtherDelivery, match="checkpoint_location"):
+            lane.answer_all(spark, [model("Upper")], delivery=after)
+        elsewhere = str(lane.folder / "elsewhere")
+        lane.answer_all(spark, [model("Upper")], delivery=after, checkpoint_location=elsewhere)
+        assert uuids(lane) == [*range(30)]
+
+
+class TestOwnership:
+    """Of each partition there is one owner: the last."""
+
+    def test_an_old_ledger_is_fenced(
+        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
+    ) -> None:
+        """What it has sent is never seen; not even its open transaction."""
+        deliver = takeover.begin(kafka, stream).deliver
+        assert deliver is not None
+        at = (lane.source, 0)
+        with Group(kafka, lane.source) as group:
+            old = KafkaLedger(kafka, group, at, deliver.run)
+            old.commit([row(lane.output, b"seen")], 1)
+            with closing(KafkaLedger(kafka, group, at, deliver.run)) as new:
+                assert new.position is not None
+                assert new.position.offset == 1
+                with pytest.raises(TransactionFailed, match=f"{lane.source}/0"):
+                    old.commit([row(lane.output, b"not seen")], 2)
+                new.commit([row(lane.output, b"seen too")], 2)
+            old.close()
+        assert [record.value for record in lane.results()] == [b"seen", b"seen too"]
+
+    def test_a_record_that_is_refused(
+        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
+    ) -> None:
+        """Takes its whole transaction along: nothing of it is seen, the offset stays."""
+        deliver = takeover.begin(kafka, stream).deliver
+        assert deliver is not None
+        at = (lane.source, 0)
+        rows = [row(lane.output, b"good"), row(lane.output, os.urandom(2_000_000))]
+        with Group(kafka, lane.source) as group:
+            ledger = KafkaLedger(kafka, group, at, deliver.run)
+            with pytest.raises(TransactionFailed):
+                ledger.commit(rows, 2)
+            ledger.close()
+            assert group.positions([at])[at].offset == 0
+        assert lane.results() == []
+
+    def test_a_second_start(self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings) -> None:
+        """Takes over; the first is told at its next look, and its workers at their next batch."""
+        first = takeover.begin(kafka, stream).deliver
+        assert first is not None
+        with closing(Guard(kafka, first)) as guard:
+            guard.look()
+            guard.watch()
+            second = takeover.begin(kafka, stream).deliver
+            assert second is not None
+            assert second.run > first.run
+            guard.look()
+            with pytest.raises(Superseded):
+                guard.watch()
+        with Group(kafka, lane.source) as group, pytest.raises(Superseded):
+            first._take(group, (lane.source, 0))  # noqa: SLF001 - what a worker does at once
+
+    def test_a_member(self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings) -> None:
+        """A consumer that is in the group is named, and the start refused."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": lane.broker.bootstrap_servers,
+                "group.id": lane.source,
+                "client.id": "somebody",
+            }
+        )
+        consumer.subscribe([lane.source])
+        try:
+            while not consumer.assignment():
+                consumer.poll(0.1)
+            with pytest.raises(GroupHasMembers, match="somebody"):
+                takeover.begin(kafka, stream)
+        finally:
+            consumer.close()
+
+
+class TestOffsetsThatDoNotMove:
+    """Kafka forgets a group's offset some time after it was committed."""
+
+    def test_they_are_committed_again(
+        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
+    ) -> None:
+        """As long as the job lives, of new partitions too; the owner's next batch goes through."""
+        deliver = takeover.begin(kafka, stream).deliver
+        assert deliver is not None
+        now = [0.0]
+        at = (lane.source, 0)
+        with (
+            Group(kafka, lane.source) as group,
+            closing(Guard(kafka, deliver, repeat_after=60, clock=lambda: now[0])) as guard,
+        ):
+            ledger = KafkaLedger(kafka, group, at, deliver.run)
+            ledger.commit([row(lane.output, b"seen")], 1)
+            guard.look()
+            forgotten: list[Position] = []
+            for now[0] in (59.0, 61.0):
+                guard.look()
+                try:
+                    ledger.commit((), 1)
+                except TransactionFailed:
+                    forgotten.append(group.positions([at])[at])
+            guard.watch()
+            ledger.close()
+        assert [position.offset for position in forgotten] == [1]
