@@ -57,6 +57,7 @@ class JobMetrics(Collector):
         self._durations: dict[str, Histogram] = {}
         self._latency = Histogram(LATENCY_BUCKETS)
         self._quantiles: tuple[float, ...] = ()
+        self._uncounted = 0
         self._rates = (0.0, 0.0)
         self._lag: Snapshot | None = None
         self._progressed_at: float | None = None
@@ -65,6 +66,7 @@ class JobMetrics(Collector):
         """Count a finished micro-batch."""
         with self._lock:
             self._messages += progress.messages
+            self._uncounted += max(0, progress.messages - sum(progress.outcomes.values()))
             for kind, count in progress.outcomes.items():
                 self._outcomes[kind] = self._outcomes.get(kind, 0) + count
             for stage, seconds in progress.durations.items():
@@ -126,6 +128,11 @@ class JobMetrics(Collector):
                 dead_letters.add_metric((error, name, version), count)
         yield results
         yield dead_letters
+        yield CounterMetricFamily(
+            "tidemill_uncounted",
+            "Messages read that had their outcome before, or lost its count with a worker.",
+            value=self._uncounted,
+        )
 
     def _times(self) -> Iterator[Metric]:
         durations = HistogramMetricFamily(

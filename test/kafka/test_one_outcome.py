@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 class TestHostileMessages:
     """Messages that want to stop a batch or get lost."""
 
+    @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
     def test_in_is_out_and_dead_letters(
-        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self, delivery: str, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
     ) -> None:
         """Each has one result or one dead letter, which has its key, value and headers."""
         lane.produce(*corpus(1200))
@@ -38,7 +39,7 @@ class TestHostileMessages:
             model("Capricious"),
             model("Upper", name="french", match={"lang": "fr"}, max_chars=50),
         ]
-        lane.answer_all(spark, specs)
+        lane.answer_all(spark, specs, delivery=delivery)
 
         inputs, results, dead = lane.inputs(), lane.results(), lane.dead_letters()
         assert len(inputs) >= 1200
@@ -68,16 +69,18 @@ class TestHostileMessages:
         }  # fmt: skip
         assert len(results) > 100
 
+    @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
     def test_a_record_that_was_small_only_compressed(
-        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self, delivery: str, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
     ) -> None:
         """A value of 6 MB that its sender compressed below the topic's limit is a dead letter."""
         value = b"not JSON " * 700_000
         lane.produce({"value": value}, compression="zstd")
-        lane.answer_all(spark, [model("Upper")])
+        lane.answer_all(spark, [model("Upper")], delivery=delivery)
         (dead,) = lane.dead_letters()
         assert dead.value == value
 
+    @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
     @pytest.mark.parametrize(
         "value",
         [
@@ -86,12 +89,17 @@ class TestHostileMessages:
         ],
     )
     def test_a_record_that_no_compression_brings_back(
-        self, value: bytes, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self,
+        value: bytes,
+        delivery: str,
+        spark: SparkSession,
+        lane: Lane,
+        model: Callable[..., ModelSpec],
     ) -> None:
         """What cannot be sent again as it came has a dead letter that says where it is."""
         records = message(1), {"value": value}, message(2)
         lane.produce(*({**record, "partition": 1} for record in records), compression="zstd")
-        lane.answer_all(spark, [model("Upper")])
+        lane.answer_all(spark, [model("Upper")], delivery=delivery)
         assert len(lane.results()) == 2
         (dead,) = lane.dead_letters()
         assert (dead.value, dead.source) == (None, (1, 1))

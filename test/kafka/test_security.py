@@ -74,10 +74,12 @@ def doors(
 class TestProtectedBroker:
     """One section of settings serves Spark, the checks before the start, and the reporter."""
 
+    @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
     @pytest.mark.parametrize("door", ["scram", "oauth", "certificate"])
     def test_answers_and_says_no_secret(
         self,
         door: str,
+        delivery: str,
         doors: dict[str, dict[str, str]],
         oauth: tuple[str, list[str]],
         lane: Lane,
@@ -90,6 +92,7 @@ class TestProtectedBroker:
         job = lane.environment(
             "Upper",
             STREAM__TRIGGER="available-now",
+            STREAM__DELIVERY=delivery,
             LOG__LEVEL="DEBUG",
             LOG__FORMAT="json",
             **doors[door],

@@ -52,11 +52,20 @@ class TestCounts:
                 )
             )
         assert sample("tidemill_messages_total") == 20
+        assert sample("tidemill_uncounted_total") == 0
         assert sample("tidemill_results_total", model="ner-en", version="1.2") == 12
         failed = {"error": "PredictionFailed", "model": "ner-en", "version": "1.2"}
         assert sample("tidemill_dead_letters_total", **failed) == 6
         unrouted = {"error": "NoModel", "model": "", "version": ""}
         assert sample("tidemill_dead_letters_total", **unrouted) == 2
+
+    def test_what_spark_did_not_count(
+        self, metrics: JobMetrics, sample: Callable[..., float | None]
+    ) -> None:
+        """Messages without a counted outcome are told: answered before, or by a killed worker."""
+        metrics.record(Progress(0, messages=10, outcomes={("ner-en:1.2", None): 6}))
+        assert sample("tidemill_messages_total") == 10
+        assert sample("tidemill_uncounted_total") == 4
 
     def test_there_from_the_start(self, sample: Callable[..., float | None]) -> None:
         """Series begin at 0 where they are known: a rate misses what a series begins with."""
