@@ -44,8 +44,14 @@ NO_TOPIC = Topic("", 0)
 class Group:
     """What the group says of partitions, and what their topics are."""
 
-    def __init__(self, kafka: KafkaSettings, group_id: str) -> None:
-        """Connect in the background."""
+    def __init__(
+        self, kafka: KafkaSettings, group_id: str, isolation_level: str = "read_committed"
+    ) -> None:
+        """Connect in the background.
+
+        An offset in a transaction that is not over yet is waited for with `read_committed`; with
+        `read_uncommitted` the one before it is told.
+        """
         self.id = group_id
         self._consumer = Consumer(
             {
@@ -54,8 +60,7 @@ class Group:
                 "group.id": group_id,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-                # Also: an offset in a transaction that is not over yet is waited for.
-                "isolation.level": "read_committed",
+                "isolation.level": isolation_level,
             },
             logger=LIBRDKAFKA_LOGGER,
         )

@@ -37,7 +37,8 @@ class Guard:
         self._deliver = deliver
         self._repeat_after = repeat_after
         self._clock = clock
-        self._group = Group(kafka, deliver.group_id)
+        # Of many partitions some are always in the midst of a transaction.
+        self._group = Group(kafka, deliver.group_id, "read_uncommitted")
         self._seen: dict[Partition, tuple[Position | None, float]] = {}
         self._found: ConfigurationError | None = None
 
