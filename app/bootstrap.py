@@ -96,6 +96,7 @@ def _run(
     begin = takeover.begin(kafka, options)
     with ExitStack() as watching:
         commit, is_ours = watching.enter_context(_offsets(kafka, options, begin))
+        watching.enter_context(warmup.keep_warm(spark))
         for watcher in _watchers(spark, settings, metrics):
             watching.enter_context(watcher)
         watching.callback(health.ended)

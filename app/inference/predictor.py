@@ -180,7 +180,7 @@ def isolate(
     """
     start = clock()
     try:
-        outputs = _call(model, inputs)
+        outputs = call(model, inputs)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:  # noqa: BLE001 - a panic of Rust is no Exception, nor an exit
@@ -194,8 +194,13 @@ def isolate(
     return [Answer(output, span) for output in outputs]
 
 
-def _call(model: Model, inputs: list[str]) -> list[str]:
-    """Return one output for each input, or raise."""
+def call(model: Model, inputs: list[str]) -> list[str]:
+    """Return one output for each input.
+
+    Raises:
+        WrongOutputCount: The model returned too few or too many; what it raises comes out as it is.
+
+    """
     # A copy: a model may do to its list what it likes.
     outputs = model.predict_all(list(inputs))
     if not isinstance(outputs, list | tuple):

@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from app.streaming.failure import translate
 from app.streaming.jars import connector_jars
 from app.streaming.java import find_java
+from app.streaming.memory import worker_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +34,14 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 AT_LAUNCH = ("spark.driver.", "spark.jars", "spark.master", "spark.submit.")
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
-# Said by every Java that Spark 4 starts, and by the sketch that counts outcomes; no option turns
-# them off.
-NOISE = (b"WARNING: Using incubator modules", b"Warning: Java versions > Java 11 can only operate")
+# Said by every Java that Spark 4 starts, by the sketch that counts outcomes, and by every task of a
+# worker with limited memory; no option turns them off.
+NOISE = (
+    b"WARNING: Using incubator modules",
+    b"Warning: Java versions > Java 11 can only operate",
+    b"Current mem limits: ",
+    b"Setting mem limits to ",
+)
 # Stands in the names of Spark's metrics where the application's id would, which changes.
 METRICS_NAMESPACE = "tidemill"
 SERVLET = "spark.metrics.conf.*.sink.prometheusServlet"
@@ -152,8 +158,11 @@ def launch_options(settings: Settings) -> dict[str, str]:
         options["spark.jars"] = ",".join(str(jar) for jar in connector_jars())
     if settings.spark.get("spark.master", LOCAL_MASTER).startswith("local"):
         options |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
+        options |= worker_memory(settings.spark)
         # The UI's address; and what the workers inherit where there are no executors.
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
+        # Of glibc: each arena takes 64 MiB of addresses, and every thread would have one.
+        os.environ.setdefault("MALLOC_ARENA_MAX", "4")
         os.environ.update(_threads(settings))
     return options
 
@@ -190,6 +199,6 @@ def _launch(options: dict[str, str]) -> None:
 def _forward(reader: int) -> None:
     with os.fdopen(reader, "rb") as lines:
         for line in lines:
-            if not line.startswith(NOISE):
+            if line.strip() and not line.startswith(NOISE):
                 sys.stderr.write(line.decode(errors="replace"))
                 sys.stderr.flush()

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql.functions import lit
 from pyspark.sql.pandas.types import to_arrow_schema
 
@@ -16,7 +15,7 @@ from app.inference.codec import encode_headers, encode_omission
 from app.inference.message import Failure, Header, Message, Outcome, Prediction
 from app.inference.predictor import Predictor
 from app.inference.router import Router
-from app.models import catalogue
+from app.streaming.attempt import Attempt
 from app.streaming.schemas import OUTCOME, RECORD, TOLD
 from app.streaming.sizes import fits
 
@@ -66,25 +65,22 @@ def predictions(
     arrow_schema = to_arrow_schema(schema)
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        # Only the small entries travel here; the models stay in this process between batches.
-        predictor = Predictor(
-            specs, catalogue.load, clock=time.time, max_result_bytes=max_result_bytes
-        )
-        takes = partial(fits, limit=max_result_bytes, compression=compression)
-        answered = partial(
-            answer, predictor, results=results, dead_letters=dead_letters, takes=takes
-        )
-        deliver_or_pass = deliver or (lambda batch, answered: answered(batch))
-        answers: Iterator[pa.RecordBatch] = (
-            pa.RecordBatch.from_pylist(deliver_or_pass(batch, answered), schema=arrow_schema)
-            for batch in batches
-        )
-        context = TaskContext.get()
-        if deliver is None and context is not None and context.attemptNumber() > 0:
-            # The last attempt failed, and may have written some rows. Where this one will fail too,
-            # as while a model is down, let it fail before it writes them again.
-            answers = iter(list(answers))
-        yield from answers
+        attempt = Attempt.current()
+        with attempt.models() as load:
+            # Only the small entries travel here; the models stay in the process between batches.
+            predictor = Predictor(specs, load, clock=time.time, max_result_bytes=max_result_bytes)
+            takes = partial(fits, limit=max_result_bytes, compression=compression)
+            answered = partial(
+                answer, predictor, results=results, dead_letters=dead_letters, takes=takes
+            )
+            deliver_or_pass = deliver or (lambda batch, answered: answered(batch))
+            answers: Iterator[pa.RecordBatch] = (
+                pa.RecordBatch.from_pylist(deliver_or_pass(batch, answered), schema=arrow_schema)
+                for batch in attempt.slices(batches)
+            )
+            # The last attempt may have written some rows. Where this one will fail too, as while a
+            # model is down, let it fail before it writes them again.
+            yield from attempt.paced(answers, hold=deliver is None)
 
     return lambda frame: frame.select(*_record_columns(frame)).mapInArrow(on_worker, schema)
 

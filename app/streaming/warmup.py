@@ -1,20 +1,27 @@
-"""Load the models before the first message needs them."""
+"""Load the models before the first message needs them, and keep them."""
 
 from __future__ import annotations
 
+import re
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from app.inference.predictor import probe
 from app.models import catalogue
+from app.monitoring.every import Every
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
     from app.inference.model import ModelSpec
+
+# Spark ends all workers, with their models, where none has run for a minute.
+INTERVAL_S = 30.0
 
 
 def load_models(spark: SparkSession, specs: Sequence[ModelSpec]) -> None:
@@ -36,3 +43,15 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec]) -> None:
 
     workers = spark.sparkContext.defaultParallelism
     spark.range(0, workers, 1, workers).mapInArrow(on_worker, "id long").collect()
+
+
+def keep_warm(spark: SparkSession, interval: float = INTERVAL_S) -> AbstractContextManager[object]:
+    """Return a thread, to be entered, that keeps idle workers, with their models, from being ended.
+
+    A task with one row on any of them is enough. On a cluster it does nothing: a task would reach
+    one executor of many, and an idle one may be there to be given back.
+    """
+    if not re.fullmatch(r"local(\[.*])?", spark.sparkContext.master or ""):
+        return nullcontext()
+    frame = spark.range(1).coalesce(1).mapInArrow(lambda batches: batches, "id long")
+    return Every(interval, frame.collect, what="keep the workers warm")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -86,3 +88,99 @@ class Witness:
         """Say who answers."""
         said = {"pid": os.getpid(), "threads": os.environ.get("OMP_NUM_THREADS")}
         return [json.dumps(said) for _ in inputs]
+
+
+class Poison(Upper):
+    """Be ended by texts that contain a word that asks for it; take a while for the others."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        """Take the time for one input."""
+        self._seconds = seconds
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input, unless one of them hangs, exhausts the memory or ends the process."""
+        for text in inputs:
+            if "hang" in text:
+                time.sleep(3600)
+            if "segfault" in text:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            if "exit" in text:
+                os._exit(3)
+            if "memory" in text:
+                _exhaust_memory()
+            if "print" in text:
+                print("from the model", flush=True)  # noqa: T201 - as models do
+        time.sleep(self._seconds * len(inputs))
+        return super().predict_all(inputs)
+
+
+def _exhaust_memory() -> None:
+    """Take addresses, untouched, until there are no more, or 64 GiB where nothing limits it."""
+    held = [bytes(1 << 26) for _ in range(1 << 10)]
+    held.clear()
+
+
+class NotedPoison(Poison):
+    """Note each process in a file; say "no memory" for texts that contain that."""
+
+    def __init__(self, log: str) -> None:
+        """Note the process that loads."""
+        super().__init__()
+        with Path(log).open("a") as lines:
+            lines.write(f"{os.getpid()}\n")
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        if any("no memory" in text for text in inputs):
+            raise MemoryError
+        return super().predict_all(inputs)
+
+
+class Strange:
+    """Return for `a` what cannot leave the process."""
+
+    def __init__(self) -> None:
+        """Hold what does not pickle."""
+        self._lock = threading.Lock()
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        return [self.predict_all if t == "a" else json.dumps(t) for t in inputs]  # type: ignore[misc]
+
+
+class EndsAtLoad:
+    """End the process instead of being made."""
+
+    def __init__(self) -> None:
+        """End."""
+        os._exit(4)
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer nothing."""
+        return []
+
+
+class FailsAtLoad:
+    """Miss what is needed."""
+
+    def __init__(self) -> None:
+        """Fail."""
+        raise OSError("no disk")
+
+
+class SlowToLoad(Upper):
+    """Take a while to be made."""
+
+    def __init__(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+class Forking:
+    """Fork a helper that goes on for a while, and end."""
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer nothing."""
+        if not os.fork():
+            time.sleep(3)
+        os._exit(5)

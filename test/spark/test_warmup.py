@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyspark.errors import PySparkException
 
 from app.errors import ModelNotLoadable, ModelUnavailable
+from app.monitoring.every import Every
 from app.streaming.failure import translate
 from app.streaming.udfs import predictions
-from app.streaming.warmup import load_models
+from app.streaming.warmup import keep_warm, load_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pyspark.sql import SparkSession
 
@@ -59,3 +62,39 @@ class TestLoadModels:
         said = translate(caught.value, "checkpoint")
         assert type(said) is error
         assert f"{adapter.lower()}:1" in str(said)
+
+
+class TestKeepWarm:
+    """Idle workers keep their models."""
+
+    def test_longer_than_spark(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """For longer than the minute after which Spark ends them, which it looks for each 10 s."""
+        log = tmp_path / "loaded"
+        load_models(spark, [model("Witness", options={"log": str(log)})])
+        workers = [Path("/proc", pid) for pid in log.read_text().split()]
+        with keep_warm(spark):
+            end = time.monotonic() + 75
+            while time.monotonic() < end:
+                assert all(worker.exists() for worker in workers)
+                time.sleep(1)
+
+    @pytest.mark.parametrize(
+        ("master", "works"),
+        [
+            ("local", True),
+            ("local[*,4]", True),
+            ("local-cluster[2,1,1024]", False),
+            ("k8s://https://c", False),
+            ("yarn", False),
+        ],
+    )
+    def test_cluster(self, master: str, works: bool) -> None:
+        """On a cluster there is no thread: idle executors may be there to be given back."""
+        frame = SimpleNamespace(collect=list)
+        frame.coalesce = frame.mapInArrow = lambda *_: frame
+        session: Any = SimpleNamespace(
+            sparkContext=SimpleNamespace(master=master), range=lambda _: frame
+        )
+        assert isinstance(keep_warm(session), Every) == works

@@ -74,9 +74,20 @@ class TestLaunchOptions:
         assert options["spark.driver.host"] == options["spark.driver.bindAddress"] == "127.0.0.1"
 
     def test_cluster(self) -> None:
-        """A cluster's workers must reach the driver: its address is not set."""
+        """A cluster's workers must reach the driver: its address is not set; nor is their memory.
+
+        Both are for whoever runs the cluster to say.
+        """
         options = launch_options(Settings(spark={"spark.master": "k8s://https://c"}))
         assert "spark.driver.host" not in options
+        assert "spark.executor.pyspark.memory" not in options
+
+    def test_worker_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A worker here has a limit, and few of glibc's arenas, which would count."""
+        monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+        options = launch_options(Settings())
+        assert int(options["spark.executor.pyspark.memory"].removesuffix("m")) >= 4096
+        assert int(os.environ["MALLOC_ARENA_MAX"]) < 8
 
     @pytest.mark.parametrize("log_format", ["console", "json"])
     def test_log_layout(self, log_format: str) -> None:

@@ -160,7 +160,10 @@ class TestOutput:
 
     def test_handed_on(self, spark: Spark, capsys: pytest.CaptureFixture[str]) -> None:
         """Line by line, whatever its bytes, the last one unfinished."""
-        spark.prints = b"WARNING: Using incubator modules: jdk.incubator.vector\na\nb\xff\nend"
+        spark.prints = (
+            b"WARNING: Using incubator modules: jdk.incubator.vector\na\n"
+            b"Current mem limits: -1 of max -1\n\nb\xff\nend"
+        )
         session.create(Settings())
         said, deadline = "", time.monotonic() + 5
         while "end" not in said and time.monotonic() < deadline:

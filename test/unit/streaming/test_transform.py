@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -9,7 +10,8 @@ import pytest
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from app.errors import ConfigurationError, ModelUnavailable, NoValueColumn
-from app.models import catalogue
+from app.models import catalogue, supervised
+from app.streaming import attempt as attempts
 from app.streaming import udfs
 from app.streaming.schemas import OUTCOME, RECORD
 from app.streaming.udfs import predictions
@@ -127,13 +129,18 @@ class Attempt:
         """Return how often the task failed."""
         return self.number
 
+    def getLocalProperty(self, _: str) -> str | None:  # noqa: N802 - Spark's name
+        """Return a setting."""
+        return None
+
 
 @pytest.fixture
 def attempt(monkeypatch: pytest.MonkeyPatch) -> Attempt:
-    """Return the attempt that runs; the model is Echo."""
+    """Return the attempt that runs; the model is Echo, without a process of its own."""
     monkeypatch.setattr(catalogue, "load", lambda _: Echo())
+    monkeypatch.setattr(supervised, "models", lambda _: nullcontext(lambda _: Echo()))
     running = Attempt()
-    monkeypatch.setattr(udfs, "TaskContext", running)
+    monkeypatch.setattr(attempts, "TaskContext", running)
     return running
 
 

@@ -1,0 +1,41 @@
+"""What the fault scenarios share: both promises, and a job in this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import scenario
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
+from app.errors import TidemillError
+from app.streaming.failure import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lane import Lane
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="module", params=["exactly-once", "at-least-once"])
+def delivery(request: pytest.FixtureRequest) -> str:
+    """The promise that is put to the test."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def start(spark: SparkSession, delivery: str) -> Callable[..., TidemillError | None]:
+    """Answer all that waits, in this process; return what ended the job: `start(lane)`."""
+
+    def answer(lane: Lane, **settings: object) -> TidemillError | None:
+        try:
+            lane.answer_all(spark, scenario.models(lane), **{"delivery": delivery, **settings})
+        except TidemillError as error:
+            return error
+        except (PySparkException, Py4JError) as error:
+            return translate(error, str(lane.folder / "checkpoint"))
+        return None
+
+    return answer

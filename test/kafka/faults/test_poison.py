@@ -1,0 +1,51 @@
+"""A message that ends the model, or never comes back from it, is a dead letter; the job goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from lane import QUICK_SPARK, message
+
+if TYPE_CHECKING:
+    from lane import Lane
+
+POISON = {7: "hang", 23: "segfault", 31: "exit", 44: "memory"}
+TEXTS = {str(i): POISON.get(i, f"t{i}") for i in range(64)}
+ERRORS = {
+    "7": ("ModelTimedOut", "no answer within 1 s"),
+    "23": ("ModelCrashed", "the model's process ended by signal 11"),
+    "31": ("ModelCrashed", "the model's process ended with exit code 3"),
+    "44": ("PredictionFailed", "MemoryError"),
+}
+
+
+class TestPoison:
+    """Messages that hang, crash and take all memory, among others."""
+
+    def test_dead_letters(self, lane: Lane, delivery: str) -> None:
+        """Each of them is one dead letter that says so, and every other is answered."""
+        lane.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))
+        environment = lane.environment(
+            "Poison",
+            STREAM__DELIVERY=delivery,
+            STREAM__TRIGGER="available-now",
+            STREAM__UDF_IDLE_TIMEOUT="20",
+            SPARK=json.dumps({**QUICK_SPARK, "spark.executor.pyspark.memory": "4g"}),
+        )
+        with lane.program(environment) as program:
+            assert program.wait() == 0, program.output
+        letters = {
+            json.loads(letter.value or b"")["uuid"]: (
+                letter.header("tidemill.error.class"),
+                letter.header("tidemill.error.message"),
+            )
+            for letter in lane.dead_letters()
+        }
+        assert letters == ERRORS
+        answered = [json.loads(record.value or b"") for record in lane.results()]
+        answers = {result["uuid"]: result["answer"] for result in answered}
+        assert answers == {u: t.upper() for u, t in TEXTS.items() if u not in ERRORS}
+        if delivery == "exactly-once":
+            assert (len(answered), len(lane.dead_letters())) == (len(answers), len(letters))
+        assert lane.committed() == (len(TEXTS), 0)
