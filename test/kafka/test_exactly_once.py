@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lane import Lane
+    from program import Program
     from pyspark.sql import SparkSession
 
     from app.inference.model import ModelSpec
@@ -58,6 +59,11 @@ def row(topic: str, value: bytes) -> dict[str, Any]:
 def uuids(lane: Lane) -> list[int]:
     """Return which messages have results."""
     return sorted(int(json.loads(record.value or b"")["uuid"]) for record in lane.results())
+
+
+def said(program: Program) -> str:
+    """Return what a command has printed, whatever the width of the screen."""
+    return " ".join(program.output.split())
 
 
 class TestDelivery:
@@ -223,6 +229,38 @@ class TestOwnership:
                 takeover.begin(kafka, stream)
         finally:
             consumer.close()
+
+
+class TestCheck:
+    """`tidemill check` tells the same before anything runs, and changes nothing."""
+
+    def test_where_it_would_start(
+        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
+    ) -> None:
+        """At the group's offsets, once there are any; a job that runs meanwhile keeps them."""
+        environment = lane.environment("Upper", STREAM__DELIVERY="exactly-once")
+        with lane.program(environment, "check") as program:
+            assert program.wait() == 0, program.output
+            assert "exactly-once: starts at starting_offsets, earliest" in said(program)
+        deliver = takeover.begin(kafka, stream).deliver
+        assert deliver is not None
+        with lane.program(environment, "check") as program:
+            assert program.wait() == 0, program.output
+            assert "exactly-once: starts at the group's offsets" in said(program)
+        with closing(Guard(kafka, deliver)) as guard:
+            guard.look()
+            guard.watch()
+
+    def test_what_would_be_refused(self, lane: Lane, kafka: KafkaSettings) -> None:
+        """With the same words, and exit code 2."""
+        commit = GroupCommitter(kafka, lane.source)
+        commit({(lane.source, 0): 10})
+        commit.close()
+        with lane.program(
+            lane.environment("Upper", STREAM__DELIVERY="exactly-once"), "check"
+        ) as program:
+            assert program.wait() == 2, program.output
+            assert f"the topic {lane.source} was deleted" in said(program)
 
 
 class TestOffsetsThatDoNotMove:
