@@ -60,6 +60,8 @@ def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
         last = max((run.number for run in found.runs), default=0)
         run = Run(last + 1, uuid.uuid4().hex[:8])
         _each(lambda start: claim(kafka, group, run, *start), starts.items())
+        # A transaction's end is told before it is written: from here on all see the claims.
+        group.positions(starts)
     claimed = {at: found.topic_ids[at[0]] for at in starts}
     return Start(_as_json(starts), ExactlyOnce(kafka, stream.group_id, run, claimed))
 
