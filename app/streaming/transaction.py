@@ -13,7 +13,7 @@ from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
 from app.errors import TransactionFailed
 from app.inference.codec import MAX_UNCOMPRESSED_BYTES
 from app.streaming.exactly_once import Owner
-from app.streaming.group import NO_TOPIC, PATIENCE, QUIET, Group
+from app.streaming.group import BASICS, NO_TOPIC, PATIENCE, Group
 from app.streaming.position import encode, resume
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class KafkaLedger:
         self._producer = Producer(
             {
                 **librdkafka_options(kafka),
-                **QUIET,
+                **BASICS,
                 "transactional.id": f"{group.id}/{at[0]}/{at[1]}",
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "compression.type": kafka.compression_type,
@@ -59,8 +59,10 @@ class KafkaLedger:
             logger=LIBRDKAFKA_LOGGER,
         )
         try:
-            # Connected first: else it rests for 500 ms before it asks for its coordinator.
-            self._producer.list_topics(at[0], timeout=PATIENCE)
+            # Connected first: else it rests for 500 ms before it asks for its coordinator. The
+            # first answer may come through the bootstrap connection, which does not count.
+            for _ in range(2):
+                self._producer.list_topics(at[0], timeout=PATIENCE)
             self._producer.init_transactions(PATIENCE)
             self.topic_id = group.topics([at[0]]).get(at[0], NO_TOPIC).id
             self.position = group.positions([at]).get(at)
