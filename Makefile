@@ -1,9 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint format lock clean
+.PHONY: help demo test faults soak cost setup lint format lock clean
 
 # Without an index or find-links line, so that the lock holds for every mirror.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+FAULTS = PYTHONPATH=.:test/doubles:test/kafka:test/faults .venv/bin/python test/faults/
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +15,19 @@ demo: venv ## Run the whole line here: broker, stream, results (KEEP=1 leaves it
 
 test: tools ## Run every check and test, as CI does
 	@.venv/bin/tox
+
+faults: venv ## Kill a running job hundreds of times, check all it wrote (KILLS=, MODE=, SHORT=1)
+	@$(FAULTS)campaign.py $(if $(KILLS),--kills $(KILLS)) $(if $(MODE),--mode $(MODE)) \
+		$(if $(SHORT),--short); status=$$?; $(FAULTS)report.py; exit $$status
+	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka/faults)
+
+soak: venv ## Watch memory and files of a job under half its load for half an hour (MINUTES=)
+	@$(FAULTS)soak.py $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report.py; \
+		exit $$status
+
+cost: venv ## Measure what exactly-once costs against at-least-once
+	@$(FAULTS)cost.py
+	@$(FAULTS)report.py
 
 setup: venv ## Make .venv and install the locked packages (PYTHON=... picks the Python)
 	@echo "Ready: .venv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import signal
 import subprocess
 import uuid
 from typing import TYPE_CHECKING, Final, Self
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 
 READY: Final = "Kafka Server started"
 STOP_PATIENCE_S: Final = 20.0
+
+
+def new_cluster_id() -> str:
+    """Return an id for a cluster: 16 random bytes, as Kafka writes them."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
+
+
+def free_listeners(port: int | None = None, *, secured: bool = False) -> Listeners:
+    """Return listeners on free ports; `port` is the plain one's, where somebody wants it."""
+    plain, controller, sasl, mtls = free_ports(4)
+    plain = port or plain
+    return Listeners(plain, controller, sasl, mtls) if secured else Listeners(plain, controller)
 
 
 class BrokerNotFormatted(TidemillError):
@@ -45,19 +58,20 @@ class Broker:
         users: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
         jvm_options: Sequence[str] = (),
+        heap: str = "384m",
+        cluster_id: str | None = None,
+        listeners: Listeners | None = None,
     ) -> None:
-        plain, controller, sasl, mtls = free_ports(4)
         self.folder = folder
         self.libs = libs
         self.log = folder / "broker.log"
         self._users = users or {}
         self._jvm_options = jvm_options
+        self._heap = heap
+        self._cluster_id = cluster_id or new_cluster_id()
         self._process: subprocess.Popen[bytes] | None = None
-        self._listeners = (
-            Listeners(port or plain, controller, sasl, mtls)
-            if tls
-            else Listeners(port or plain, controller)
-        )
+        self._already = 0
+        self._listeners = listeners or free_listeners(port, secured=tls is not None)
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "server.properties"
         self._config.write_text(
@@ -84,15 +98,26 @@ class Broker:
 
         Raises NotReady with the end of the log, BrokerNotFormatted and JavaMissing.
         """
-        if not (self.folder / "data" / "meta.properties").exists():
-            self._format()
-        already = self.log.stat().st_size if self.log.exists() else 0
-        java, *rest = java_command(self.libs, "kafka.Kafka", heap="384m", log="INFO")
-        command = [java, *self._jvm_options, *rest, str(self._config)]
-        self._process = spawn(command, self.log)
+        self.format()
+        self.launch()
+        self.wait_until_ready(timeout)
+
+    def launch(self) -> None:
+        """Start the broker's process, which ends with the thread that calls this."""
+        self._already = self.log.stat().st_size if self.log.exists() else 0
+        java, *rest = java_command(self.libs, "kafka.Kafka", heap=self._heap, log="INFO")
+        self._process = spawn([java, *self._jvm_options, *rest, str(self._config)], self.log)
+
+    def wait_until_ready(self, timeout: float = 60.0) -> None:
+        """Wait until a broker that was launched serves; where it does not, kill it.
+
+        Raises NotReady with the end of the log.
+        """
+        if self._process is None:
+            return
         try:
             wait_for_line(
-                self._process, self.log, READY, name="Kafka", timeout=timeout, start=already
+                self._process, self.log, READY, name="Kafka", timeout=timeout, start=self._already
             )
         except BaseException:
             self.kill()
@@ -111,6 +136,16 @@ class Broker:
             self._process.wait()
             self._process = None
 
+    def pause(self) -> None:
+        """Halt the broker with SIGSTOP: its connections stay, and nobody answers."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a halted broker go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
     def tool(
         self,
         main_class: str,
@@ -127,10 +162,15 @@ class Broker:
             command, input=input, capture_output=True, text=True, timeout=timeout, check=False
         )
 
-    def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
+    def format(self) -> None:
+        """Prepare the data folder, unless it is.
+
+        Raises BrokerNotFormatted and JavaMissing.
+        """
+        if (self.folder / "data" / "meta.properties").exists():
+            return
         # As one word: an id may begin with a dash.
-        arguments = ["format", f"--cluster-id={cluster}", "--config", str(self._config)]
+        arguments = ["format", f"--cluster-id={self._cluster_id}", "--config", str(self._config)]
         for name, password in self._users.items():
             arguments += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         done = self.tool("kafka.tools.StorageTool", *arguments)

@@ -1,7 +1,8 @@
-"""Topics of a broker: made, measured, and how far a consumer group has come in one."""
+"""Topics of a broker: made, changed, measured, and how far a consumer group has come in one."""
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,46 @@ def create_topic(
     name: str,
     *,
     partitions: int = 1,
+    replicas: int = 1,
     configs: Mapping[str, str] | None = None,
 ) -> None:
     """Create a topic and wait until each of its partitions has a leader."""
-    topic = {"num_partitions": partitions, "replication_factor": 1, "configs": dict(configs or {})}
+    topic = {
+        "num_partitions": partitions,
+        "replication_factor": replicas,
+        "configs": dict(configs or {}),
+    }
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
         admin.create_topics({name: topic}, wait_for_metadata=True)
+
+
+def delete_topic(bootstrap_servers: str, name: str) -> None:
+    """Delete a topic and wait until no broker tells of it."""
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+        admin.delete_topics([name])
+        while name in admin.list_topics():
+            time.sleep(0.05)
+
+
+def add_partitions(bootstrap_servers: str, name: str, total: int) -> None:
+    """Give a topic so many partitions in all and wait until each has a leader."""
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+        admin.create_partitions({name: total})
+        while not _is_led(admin, name, total):
+            time.sleep(0.05)
+
+
+def _is_led(admin: KafkaAdminClient, name: str, partitions: int) -> bool:
+    (topic,) = admin.describe_topics([name])
+    led = [p for p in topic["partitions"] if p["leader_id"] >= 0]
+    return len(led) == partitions
+
+
+def delete_records(bootstrap_servers: str, topic: str, before: Mapping[int, int]) -> None:
+    """Delete the records of a topic's partitions that stand before an offset of each."""
+    offsets = {TopicPartition(topic, p): offset for p, offset in before.items()}
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+        admin.delete_records(offsets)
 
 
 def end_offsets(bootstrap_servers: str, topic: str) -> dict[int, int]:

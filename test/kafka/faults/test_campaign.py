@@ -1,0 +1,39 @@
+"""The campaign of `make faults` in short: a kill at each point of a transaction, and of all."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from campaign import make_lane
+from orders import LAST, POINTS
+from rounds import Round
+from strikes import Strike
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deploy.local.broker import Broker
+
+STRIKES = [*(Strike("worker", point) for point in POINTS), Strike("group", LAST)]
+
+
+class TestExactlyOnce:
+    """Whoever is killed, and whenever: each message has one outcome."""
+
+    @pytest.mark.timeout(600)
+    def test_killed_at_every_point(self, broker: Broker, tmp_path: Path) -> None:
+        """Nothing is lost, repeated, reordered or altered; the group's offset is never ahead."""
+        lane = make_lane(broker, tmp_path / uuid.uuid4().hex[:8])
+        rng = random.Random(5)  # noqa: S311 - the same messages at each run
+        found = Round(lane, "exactly-once", "local", rng).run(STRIKES)
+        assert [(kill.victim, kill.point) for kill in found.kills] == [
+            (strike.victim, strike.point) for strike in STRIKES
+        ]
+        assert found.ended == []
+        assert found.verdict is not None
+        assert found.verdict.faults == {}, str(found.verdict)
+        assert found.ahead == []
+        assert found.samples > 10 * len(STRIKES)

@@ -1,0 +1,80 @@
+"""A full disk under the checkpoint ends the job, by name; with space again it goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import pytest
+import scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from lane import Lane
+
+    from app.errors import TidemillError
+
+    Start = Callable[..., TidemillError | None]
+
+
+@pytest.fixture
+def disk(lane: Lane) -> Iterator[Path]:
+    """A file system of one megabyte, where the lane's checkpoint lies."""
+    if os.geteuid():
+        pytest.skip("only root may mount a file system")
+    folder = lane.folder / "checkpoint"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Leave not a byte."""
+    with (disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+
+
+class TestFullDisk:
+    """Nothing can be noted in the checkpoint."""
+
+    def test_before_a_start(self, lane: Lane, disk: Path, delivery: str, start: Start) -> None:
+        """A start ends with an error that names it, again and again, until there is space."""
+        lane.produce(*islice(scenario.messages(), 20))
+        assert start(lane) is None
+        lane.produce(*islice(scenario.messages(), 20))
+        fill(disk)
+        for _ in range(2):
+            error = start(lane)
+            assert error is not None
+            assert "No space left on device" in str(error)
+        (disk / "filler").unlink()
+        assert start(lane) is None
+        scenario.check(lane, delivery)
+
+    def test_while_it_runs(self, lane: Lane, disk: Path, delivery: str) -> None:
+        """The job ends with exit code 1 and says so; a new one goes on where it was."""
+        lane.produce(*islice(scenario.messages(), 20))
+        job = lane.environment("Upper", STREAM__DELIVERY=delivery)
+        with lane.program(job) as program:
+            scenario.wait_for_all(lane, program)
+            fill(disk)
+            lane.produce(*islice(scenario.messages(), 20))
+            assert program.wait() == 1, program.output
+        assert "No space left on device" in program.output.splitlines()[-1]
+        (disk / "filler").unlink()
+        with lane.program({**job, "TIDEMILL__STREAM__TRIGGER": "available-now"}) as program:
+            assert program.wait() == 0, program.output
+        scenario.check(lane, delivery)

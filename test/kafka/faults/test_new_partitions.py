@@ -1,0 +1,34 @@
+"""A topic that gets more partitions while the job runs has their messages answered."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import scenario
+
+from deploy.local.topics import add_partitions
+
+if TYPE_CHECKING:
+    from lane import Lane
+
+
+class TestNewPartitions:
+    """Nobody restarts the job for them."""
+
+    def test_messages_at_once(self, lane: Lane, delivery: str) -> None:
+        """What is sent to new partitions before the job knows of them is answered."""
+        lane.produce(*islice(scenario.messages(), 20))
+        with lane.program(lane.environment("Upper", STREAM__DELIVERY=delivery)) as program:
+            scenario.wait_for_all(lane, program)
+            add_partitions(lane.broker.bootstrap_servers, lane.source, 5)
+            lane.produce(
+                *(
+                    {**record, "partition": number % 5}
+                    for number, record in enumerate(islice(scenario.messages(), 20))
+                )
+            )
+            scenario.wait_for_all(lane, program)
+            scenario.end(program)
+        scenario.check(lane, delivery)
+        assert lane.committed()[1] <= 5  # exactly-once: markers

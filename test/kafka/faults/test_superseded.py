@@ -1,0 +1,111 @@
+"""A job that was given up for dead, and is not: nothing that it still does can be seen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import pytest
+import scenario
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from orders import HOOK, Orders
+from program import ROOT, descendants, kill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from lane import Lane
+
+
+def send(pids: Iterable[int], signum: int) -> None:
+    """Send a signal to those processes that are still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signum)
+
+
+def hooked(lane: Lane, orders: Orders) -> dict[str, str]:
+    """Return the environment of an exactly-once job that orders can hold in a transaction."""
+    return {
+        **lane.environment("Upper", STREAM__DELIVERY="exactly-once"),
+        **orders.environment(lane.folder / "checkpoint"),
+        "PYTHONPATH": os.pathsep.join([str(HOOK), str(ROOT), os.environ["PYTHONPATH"]]),
+        "PYSPARK_PYTHON": sys.executable,
+    }
+
+
+def written(lane: Lane) -> list[tuple[str, int, int]]:
+    """Return what stands on the output topics, transactions that did not commit included."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": lane.broker.bootstrap_servers,
+            "group.id": "reads-without-committing",
+            "enable.auto.commit": False,
+            "isolation.level": "read_uncommitted",
+        }
+    )
+    found = []
+    try:
+        for topic in (lane.output, lane.dead):
+            for p in consumer.list_topics(topic, 30).topics[topic].partitions:
+                _, end = consumer.get_watermark_offsets(TopicPartition(topic, p), 30)
+                consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING)])
+                while message := consumer.consume(10_000, 1):
+                    found += [(topic, p, m.offset()) for m in message if m.error() is None]
+                    if found and found[-1][2] >= end - 1:
+                        break
+    finally:
+        consumer.close()
+    return found
+
+
+def copied(old: Path, new: Path) -> None:
+    """Start on what the other job has left."""
+    shutil.copytree(old, new)
+
+
+def none(_old: Path, _new: Path) -> None:
+    """Start on nothing."""
+
+
+class TestSuperseded:
+    """A job halts in the midst of a transaction; another one goes on; the first comes back."""
+
+    @pytest.mark.parametrize("checkpoint", [copied, none])
+    def test_writes_nothing(self, lane: Lane, checkpoint: Callable[[Path, Path], None]) -> None:
+        """The first one's transaction is dropped, and it ends with an error that says why."""
+        orders = Orders(lane.folder / "orders")
+        old, new = lane.folder / "checkpoint", lane.folder / "new-checkpoint"
+        lane.produce(*islice(scenario.messages(), 60))
+        with lane.program(hooked(lane, orders)) as first:
+            halted: list[int] = []
+            try:
+                with orders.laid("before-commit", "nobody", scenario.PATIENCE_S) as taken:
+                    assert taken, first.output
+                    halted = [first.process.pid, *descendants(first.process.pid)]
+                    send(halted, signal.SIGSTOP)
+                checkpoint(old, new)
+                job = lane.environment(
+                    "Upper",
+                    STREAM__DELIVERY="exactly-once",
+                    STREAM__CHECKPOINT_LOCATION=str(new),
+                )
+                with lane.program(job) as second:
+                    scenario.wait_for_all(lane, second)
+                    before = written(lane)
+                    send(halted, signal.SIGCONT)
+                    assert first.wait() == 2, first.output
+                    assert "Superseded" in first.output
+                    assert written(lane) == before
+                    lane.produce(*islice(scenario.messages(), 20))
+                    scenario.wait_for_all(lane, second)
+                    scenario.end(second)
+            finally:
+                kill(halted)
+        scenario.check(lane, "exactly-once")

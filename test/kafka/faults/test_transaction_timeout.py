@@ -1,0 +1,52 @@
+"""The broker gives up a transaction that lasts too long, and its messages are answered once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import scenario
+from kafka import KafkaAdminClient
+from orders import Orders
+from program import ROOT
+
+if TYPE_CHECKING:
+    from lane import Lane
+
+HOOK = Path(__file__).with_name("short_transactions")
+
+
+def states(lane: Lane) -> set[str]:
+    """Return what the broker says of the transactions of the lane's job."""
+    names = [f"{lane.source}/{lane.source}/{p}" for p in range(3)]
+    with closing(KafkaAdminClient(bootstrap_servers=lane.broker.bootstrap_servers)) as admin:
+        return {told.state.name for told in admin.describe_transactions(names).values()}
+
+
+class TestTransactionTimeout:
+    """A worker halts before its commit, for longer than a transaction may last."""
+
+    def test_answered_once(self, lane: Lane) -> None:
+        """What it sent is dropped; it comes back, fails to commit, and sends it again."""
+        orders = Orders(lane.folder / "orders")
+        lane.produce(*islice(scenario.messages(), 60))
+        job = {
+            **lane.environment("Upper", STREAM__DELIVERY="exactly-once"),
+            **orders.environment(lane.folder / "checkpoint"),
+            "PYTHONPATH": os.pathsep.join([str(HOOK), str(ROOT), os.environ["PYTHONPATH"]]),
+            "PYSPARK_PYTHON": sys.executable,
+        }
+        with lane.program(job) as program:
+            with orders.laid("before-commit", "nobody", scenario.PATIENCE_S) as taken:
+                assert taken, program.output
+                os.kill(taken.pid, signal.SIGSTOP)
+                scenario.wait_until(lambda: "COMPLETE_ABORT" in states(lane))
+                os.kill(taken.pid, signal.SIGCONT)
+            scenario.wait_for_all(lane, program)
+            scenario.end(program)
+        scenario.check(lane, "exactly-once")

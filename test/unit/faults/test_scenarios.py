@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scenarios import scenarios
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = '''"""What
+is broken."""
+
+class TestIt:
+    """A class."""
+
+    def helper(self):
+        """No test."""
+
+    def test_that(self):
+        """It goes on."""
+'''
+
+
+class TestScenarios:
+    """The page lists what the tests say of themselves."""
+
+    def test_files_and_tests(self, tmp_path: Path) -> None:
+        """A file is a heading, each of its tests a line; nothing else is listed."""
+        (tmp_path / "test_a.py").write_text(FILE)
+        (tmp_path / "conftest.py").write_text(FILE)
+        assert scenarios(tmp_path) == "**What is broken.** (`test_a.py`)\n\n- It goes on."
