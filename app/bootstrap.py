@@ -93,6 +93,7 @@ def _run(
     if asked():
         log.info("asked to stop before the stream started")
         return
+    job.check(spark, options)
     begin = takeover.begin(kafka, options)
     with ExitStack() as watching:
         commit, is_ours = watching.enter_context(_offsets(kafka, options, begin))

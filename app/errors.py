@@ -262,7 +262,8 @@ class GroupOffsetLost(ConfigurationError):
             "made anew, set a new stream.checkpoint_location. Where the offset was deleted, or "
             "has expired (Kafka keeps it for offsets.retention.minutes after the job ended), set "
             "it first, with kafka-consumer-groups.sh --reset-offsets, to one more than the "
-            "largest tidemill.source.offset among results and dead letters"
+            "largest tidemill.source.offset among results and dead letters, and then set a new "
+            "stream.checkpoint_location"
         )
 
 
@@ -282,9 +283,9 @@ class OtherDelivery(ConfigurationError):
 
     def __init__(self, checkpoint: str, now: str) -> None:
         super().__init__(
-            f"the checkpoint {checkpoint} and the group's offsets are not of stream.delivery "
-            f"{now}: to change it, end the job in order, then set a new "
-            "stream.checkpoint_location; the new one starts at the group's offsets"
+            f"the checkpoint {checkpoint} and the group's offsets are not both of stream.delivery "
+            f"{now}: it was changed (end the old job in order first), or somebody has set the "
+            "offsets. Set a new stream.checkpoint_location, which starts at the group's offsets"
         )
 
 

@@ -8,7 +8,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, KafkaError
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    KafkaError,
+    NotCoordinatorError,
+)
 from kafka.net.compat import KafkaNetClient
 
 from app.connection import python_options
@@ -69,7 +74,11 @@ def coordinated(call: Callable[[], Answer]) -> Answer:
     while True:
         try:
             return call()
-        except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError):
+        except (
+            CoordinatorNotAvailableError,
+            CoordinatorLoadInProgressError,
+            NotCoordinatorError,
+        ):
             if time.monotonic() > deadline:
                 raise
         time.sleep(COORDINATOR_PAUSE)

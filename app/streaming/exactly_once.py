@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from app.streaming.position import Partition
 
-# Each costs a connection to every broker that leads a partition of the output.
-MOST_LEDGERS = 32
+# Each has a thread for every broker, with 8 MiB of addresses.
+MOST_LEDGERS = 8
 
 Row = TypeVar("Row")
 Given_contra = TypeVar("Given_contra", contravariant=True)
@@ -63,14 +63,13 @@ class Owner(Generic[Row]):
         messages from the one at index `first` on.
 
         Raises:
-            TransactionFailed: A ledger that was taken for this failed.
+            TransactionFailed: It failed twice, the second time with a ledger taken for this.
             GroupAltered: The partition's offset has gone back.
 
         """
         answered: list[Row] | None = None
         first = 0
-        while True:
-            kept = at in self._kept
+        for tries_left in (1, 0):
             ledger, due = self._own(at)
             if answered is None:
                 first = bisect_left(offsets, due)
@@ -79,16 +78,17 @@ class Owner(Generic[Row]):
                 raise GroupAltered(at, due)
             rows = answered[bisect_left(offsets, due) - first :]
             if not rows:
-                return []
+                break
             try:
                 ledger.commit(rows, offsets[-1] + 1)
             except TransactionFailed:
                 self.give_up(at)
-                if not kept:
+                if not tries_left:
                     raise  # Spark decides whether, and where, it is tried again
             else:
                 self._kept[at] = ledger, offsets[-1] + 1
                 return rows
+        return []
 
     def give_up(self, at: Partition) -> None:
         """Close a partition's ledger."""

@@ -6,7 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 
 from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
@@ -29,6 +36,12 @@ BASICS: dict[str, Any] = {
     "retry.backoff.ms": 10,
     "retry.backoff.max.ms": 200,
 }
+# What passes when brokers come and go.
+COORDINATOR_MOVES = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +59,8 @@ NO_TOPIC = Topic("", 0)
 class Group:
     """What the group says of partitions, and what their topics are."""
 
-    def __init__(
-        self, kafka: KafkaSettings, group_id: str, isolation_level: str = "read_committed"
-    ) -> None:
-        """Connect in the background.
-
-        An offset in a transaction that is not over yet is waited for with `read_committed`; with
-        `read_uncommitted` the one before it is told.
-        """
+    def __init__(self, kafka: KafkaSettings, group_id: str) -> None:
+        """Connect in the background."""
         self.id = group_id
         self._consumer = Consumer(
             {
@@ -62,7 +69,9 @@ class Group:
                 "group.id": group_id,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-                "isolation.level": isolation_level,
+                "fetch.wait.max.ms": 50,
+                # Also: an offset in a transaction that is not over yet is waited for.
+                "isolation.level": "read_committed",
             },
             logger=LIBRDKAFKA_LOGGER,
         )
@@ -75,20 +84,52 @@ class Group:
         self.close()
 
     def positions(self, partitions: Collection[Partition]) -> dict[Partition, Position]:
-        """Return what the group says of the partitions that it knows.
+        """Return what the group says of those of the partitions that it knows.
+
+        Each is asked for by itself: of many some are always in the midst of a transaction, whose
+        end is waited for.
 
         Raises:
             KafkaException: The broker does not answer, or refuses.
 
         """
-        asked = [TopicPartition(*at) for at in partitions]
         found = {}
-        for told in self._consumer.committed(asked, PATIENCE) if asked else ():
-            if told.error:
-                raise KafkaException(told.error)
+        for at in partitions:
+            told = self._committed(TopicPartition(*at))
             if told.offset >= 0:
-                found[told.topic, told.partition] = decode(told.offset, told.metadata)
+                found[at] = decode(told.offset, told.metadata)
         return found
+
+    def _committed(self, at: TopicPartition) -> TopicPartition:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                (told,) = self._consumer.committed([at], PATIENCE)
+                error = told.error
+            except KafkaException as raised:
+                error = raised.args[0]
+            if error is None:
+                return told
+            if error.code() not in COORDINATOR_MOVES or time.monotonic() > deadline:
+                raise KafkaException(error)
+            time.sleep(0.1)
+
+    def all_positions(self) -> dict[Partition, Position]:
+        """Return what the group says of all partitions, without transactions under way.
+
+        Raises:
+            KafkaException: The broker does not answer, or refuses.
+
+        """
+        asked = [ConsumerGroupTopicPartitions(self.id)]
+        (answer,) = self._admin.list_consumer_group_offsets(
+            asked, require_stable=False, request_timeout=PATIENCE
+        ).values()
+        return {
+            (told.topic, told.partition): decode(told.offset, told.metadata)
+            for told in answer.result().topic_partitions
+            if told.offset >= 0
+        }
 
     def topics(self, names: Collection[str]) -> dict[str, Topic]:
         """Describe those of the topics that exist.

@@ -37,8 +37,7 @@ class Guard:
         self._deliver = deliver
         self._repeat_after = repeat_after
         self._clock = clock
-        # Of many partitions some are always in the midst of a transaction.
-        self._group = Group(kafka, deliver.group_id, "read_uncommitted")
+        self._group = Group(kafka, deliver.group_id)
         self._seen: dict[Partition, tuple[Position | None, float]] = {}
         self._found: ConfigurationError | None = None
 
@@ -50,15 +49,15 @@ class Guard:
 
         """
         run, claimed = self._deliver.run, self._deliver.claimed
-        names = sorted({topic for topic, _ in claimed})
-        topics = self._group.topics(names)
-        there = {(name, p) for name, topic in topics.items() for p in range(topic.partitions)}
-        positions = self._group.positions(there)
-        for at in there | claimed.keys():
+        told = self._group.all_positions()
+        # And those of partitions and topics that have come since.
+        ours = claimed.keys() | {at for at, position in told.items() if position.run == run}
+        topics = self._group.topics(sorted({topic for topic, _ in ours}))
+        for at in ours:
             topic = topics.get(at[0], NO_TOPIC)
             try:
-                resume(at, positions.get(at), run, topic.id, claimed.get(at))
-                self._keep(at, positions.get(at))
+                resume(at, told.get(at), run, topic.id, claimed.get(at))
+                self._keep(at, told.get(at))
             except ConfigurationError as error:
                 self._found = error
 

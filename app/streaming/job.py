@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from app.streaming.takeover import Start
 
 
+def check(spark: SparkSession, stream: StreamSettings) -> None:
+    """Look whether Spark is as the job needs it, before anything is taken over.
+
+    Raises:
+        SpeculationOn: Spark would run tasks twice at a time, and delivery is exactly-once.
+
+    """
+    speculates = str(spark.sparkContext.getConf().get("spark.speculation")).lower() == "true"
+    if stream.delivery == "exactly-once" and speculates:
+        raise SpeculationOn
+
+
 def start(
     spark: SparkSession,
     kafka: KafkaSettings,
@@ -27,14 +39,7 @@ def start(
     specs: Sequence[ModelSpec],
     begin: Start,
 ) -> StreamingQuery:
-    """Start the query: every record gets one result or one dead letter, in one write.
-
-    Raises:
-        SpeculationOn: Spark would run tasks twice at a time, and delivery is exactly-once.
-
-    """
-    if begin.deliver and spark.sparkContext.getConf().get("spark.speculation") == "true":
-        raise SpeculationOn
+    """Start the query: every record gets one result or one dead letter, in one write."""
     records = source.records(spark, kafka, stream, begin.offsets)
     outcomes = records.transform(
         predictions(

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
 from confluent_kafka import KafkaException
 
-from app.errors import BrokerUnreachable, GroupHasMembers, Superseded
+from app.errors import BrokerUnreachable, CheckpointUnsupported, GroupHasMembers, Superseded
 from app.monitoring.lag import LagReader
+from app.monitoring.offsets import GroupCommitter
+from app.reach import reaching
 from app.streaming import checkpoint, integrity
 from app.streaming.group import Group
 from app.streaming.origin import Found, where
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from app.monitoring.snapshot import PartitionLag
     from app.settings import KafkaSettings, StreamSettings
     from app.streaming.position import Partition
+
+log = structlog.get_logger(__name__)
 
 CALLS_AT_A_TIME = 8
 
@@ -53,7 +58,12 @@ def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
     with Group(kafka, stream.group_id) as group:
         if stream.delivery == "at-least-once":
             found, starts = examine(kafka, stream, group)
-            return Start(_as_json(starts) if found.runs else stream.starting_offsets)
+            if not found.runs:
+                return Start(stream.starting_offsets)
+            # The end of exactly-once: a crash in the first micro-batch must not leave its marks.
+            with closing(GroupCommitter(kafka, stream.group_id)) as commit, reaching(kafka):
+                commit(starts)
+            return Start(_as_json(starts))
         # First: a transaction that an owner left open hides the offsets until it times out.
         _each(partial(_fence, kafka, group), _partitions(kafka, stream))
         found, starts = examine(kafka, stream, group)
@@ -62,7 +72,7 @@ def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
         _each(lambda start: claim(kafka, group, run, *start), starts.items())
         # A transaction's end is told before it is written: from here on all see the claims.
         group.positions(starts)
-    claimed = {at: found.topic_ids[at[0]] for at in starts}
+    claimed = {at: found.topic_ids.get(at[0], "") for at in starts}
     return Start(_as_json(starts), ExactlyOnce(kafka, stream.group_id, run, claimed))
 
 
@@ -77,6 +87,8 @@ def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> tuple
 
     """
     integrity.check(stream.checkpoint_location)
+    if stream.delivery == "exactly-once":
+        _warn_if_unseen(stream.checkpoint_location)
     try:
         found = look(kafka, stream, group)
         starts = where(found, stream, group.has_record)
@@ -89,12 +101,14 @@ def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> tuple
 
 def look(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> Found:
     """Ask Kafka, and read the checkpoint."""
+    # The ends after the positions, so that a running job is never seen beyond an end.
+    positions = group.positions([(p.topic, p.partition) for p in _partitions(kafka, stream)])
     partitions = _partitions(kafka, stream)
     names = sorted({p.topic for p in partitions})
     done = checkpoint.finished(stream.checkpoint_location)
     return Found(
         partitions,
-        group.positions([(p.topic, p.partition) for p in partitions]),
+        positions,
         {name: topic.id for name, topic in group.topics(names).items()},
         checkpoint.is_used(stream.checkpoint_location),
         done.offsets if done else {},
@@ -121,6 +135,13 @@ def claim(kafka: KafkaSettings, group: Group, run: Run, at: Partition, start: in
         ledger.commit((), position.offset)
 
 
+def _warn_if_unseen(location: str) -> None:
+    try:
+        checkpoint.locate(location)
+    except CheckpointUnsupported:
+        log.warning("the checkpoint is out of reach: not compared with the group", at=location)
+
+
 def _fence(kafka: KafkaSettings, group: Group, p: PartitionLag) -> None:
     KafkaLedger(kafka, group, (p.topic, p.partition), Run(0, "")).close()
 
@@ -128,8 +149,11 @@ def _fence(kafka: KafkaSettings, group: Group, p: PartitionLag) -> None:
 def _each(call: Callable[[Item], None], items: Iterable[Item]) -> None:
     """Make a call for each, several at a time, as they wait for Kafka; raise what one raises."""
     with ThreadPoolExecutor(CALLS_AT_A_TIME) as pool:
-        for done in [pool.submit(call, item) for item in items]:
-            done.result()
+        try:
+            for done in [pool.submit(call, item) for item in items]:
+                done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _as_json(starts: Offsets) -> str:

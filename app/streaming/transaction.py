@@ -32,6 +32,13 @@ TRANSACTION_TIMEOUT_MS = 60_000
 BATCH_BYTES = 1_000_000
 
 
+HINT = (
+    "; where none goes through, check that there are as many brokers as "
+    "transaction.state.log.replication.factor says, and that the job may write and describe "
+    "transactional ids that begin with {}/"
+)
+
+
 class KafkaLedger:
     """A partition's transactional producer (KIP-98), with what the group said as it was taken."""
 
@@ -44,21 +51,20 @@ class KafkaLedger:
         """
         self._at = at
         self._group = group
-        self._producer = Producer(
-            {
-                **librdkafka_options(kafka),
-                **BASICS,
-                "transactional.id": f"{group.id}/{at[0]}/{at[1]}",
-                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
-                "compression.type": kafka.compression_type,
-                "partitioner": "murmur2_random",  # Java's: a key keeps its partition
-                "message.max.bytes": max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES),
-                "queue.buffering.max.kbytes": 2 * MAX_UNCOMPRESSED_BYTES // 1024,
-                "batch.size": min(BATCH_BYTES, kafka.max_request_size),
-            },
-            logger=LIBRDKAFKA_LOGGER,
-        )
+        size = max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES)
+        options = {
+            **librdkafka_options(kafka),
+            **BASICS,
+            "transactional.id": f"{group.id}/{at[0]}/{at[1]}",
+            "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            "compression.type": kafka.compression_type,
+            "partitioner": "murmur2_random",  # Java's: a key keeps its partition
+            "message.max.bytes": size,
+            "queue.buffering.max.kbytes": 2 * size // 1024,
+            "batch.size": min(BATCH_BYTES, kafka.max_request_size),
+        }
         try:
+            self._producer = Producer(options, logger=LIBRDKAFKA_LOGGER)
             # Connected first: else it rests for 500 ms before it asks for its coordinator. The
             # first answer may come through the bootstrap connection, which does not count.
             for _ in range(2):
@@ -67,8 +73,7 @@ class KafkaLedger:
             self.topic_id = group.topics([at[0]]).get(at[0], NO_TOPIC).id
             self.position = group.positions([at]).get(at)
         except KafkaException as error:
-            self.close()
-            raise TransactionFailed(at, error.args[0]) from error
+            raise TransactionFailed(at, f"{error.args[0]}{HINT.format(group.id)}") from error
         self._metadata = encode(run, self.topic_id)
 
     def commit(self, rows: Sequence[Row], following: int) -> None:

@@ -89,6 +89,7 @@ class Lane:
                 **stream,
             }
         )
+        job.check(spark, settings)
         query = job.start(spark, kafka, settings, specs, takeover.begin(kafka, settings))
         try:
             assert query.awaitTermination(240), "the query did not end"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +13,21 @@ import pytest
 from confluent_kafka import Consumer
 from lane import message
 
-from app.errors import GroupHasMembers, OtherDelivery, SpeculationOn, Superseded, TransactionFailed
+from app.errors import (
+    GroupHasMembers,
+    OtherDelivery,
+    SpeculationOn,
+    Superseded,
+    TopicRecreated,
+    TransactionFailed,
+)
 from app.monitoring.offsets import GroupCommitter
 from app.settings import KafkaSettings, StreamSettings
 from app.streaming import takeover
 from app.streaming.group import Group
 from app.streaming.guard import Guard
 from app.streaming.transaction import KafkaLedger
+from deploy.local.topics import create_topic, delete_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,6 +241,70 @@ class TestOwnership:
             consumer.close()
 
 
+class TestATopicThatCame:
+    """A topic that a pattern picks up while the job runs is watched like the others."""
+
+    def test_made_anew(
+        self,
+        lane: Lane,
+        kafka: KafkaSettings,
+        stream: StreamSettings,
+        make_topic: Callable[..., str],
+    ) -> None:
+        """A ledger that was kept goes on with the old topic's id, which the guard sees."""
+        deliver = takeover.begin(kafka, stream).deliver
+        assert deliver is not None
+        came = make_topic("came")
+        with closing(Guard(kafka, deliver)) as guard, Group(kafka, lane.source) as group:
+            ledger, due = deliver._take(group, (came, 0))  # noqa: SLF001 - as a worker does
+            assert due == 0
+            ledger.commit((), 5)
+            guard.look()
+            guard.watch()
+            delete_topic(kafka.bootstrap_servers, came)
+            create_topic(kafka.bootstrap_servers, came)
+            ledger.commit((), 10)
+            ledger.close()
+            while came not in {topic for topic, _ in group.all_positions()}:
+                time.sleep(0.05)  # a commit is told of before it is to be seen
+            guard.look()
+            with pytest.raises(TopicRecreated, match=came):
+                guard.watch()
+
+
+class TestBesideARunningJob:
+    """A look changes nothing, and is not confused by what moves meanwhile."""
+
+    def test_at_the_end_of_its_topic(
+        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
+    ) -> None:
+        """A job that answers each message at once is never seen beyond the end."""
+        deliver = takeover.begin(kafka, stream).deliver
+        assert deliver is not None
+        over = threading.Event()
+        at = (lane.source, 0)
+
+        def answer() -> None:
+            with Group(kafka, lane.source) as group:
+                ledger = KafkaLedger(kafka, group, at, deliver.run)
+                following = 0
+                while not over.is_set():
+                    lane.produce({**message(following), "partition": 0})
+                    following += 1
+                    ledger.commit((), following)
+                ledger.close()
+
+        job = threading.Thread(target=answer)
+        job.start()
+        try:
+            with Group(kafka, lane.source) as group:
+                for _ in range(20):
+                    takeover.examine(kafka, stream, group)
+        finally:
+            over.set()
+            job.join()
+
+
 class TestCheck:
     """`tidemill check` tells the same before anything runs, and changes nothing."""
 
@@ -269,7 +343,7 @@ class TestOffsetsThatDoNotMove:
     def test_they_are_committed_again(
         self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
-        """As long as the job lives, of new partitions too; the owner's next batch goes through."""
+        """As long as the job lives; the owner of before finds itself fenced, nothing moves."""
         deliver = takeover.begin(kafka, stream).deliver
         assert deliver is not None
         now = [0.0]
