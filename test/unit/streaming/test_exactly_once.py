@@ -24,7 +24,9 @@ PARTITIONS = (("in", 0), ("in", 1))
 TOPIC_ID = "a-topic-id"
 # What goes wrong in an attempt at a task, and after how many commits.
 FAULTS = st.tuples(
-    st.sampled_from(["none", "none", "none", "nothing sent", "answer lost", "dies", "died"]),
+    st.sampled_from(
+        ["none", "none", "none", "nothing sent", "fenced", "answer lost", "dies", "died"]
+    ),
     st.integers(0, 2),
 )
 
@@ -73,6 +75,8 @@ class ModelLedger:
         fault = self.kafka.meet()
         if fault == "dies":
             raise Died
+        if fault == "fenced":  # by another attempt at the same task, in the meantime
+            self.kafka.epochs[self.at] += 1
         if fault == "nothing sent" or self.kafka.epochs[self.at] != self.epoch:
             raise TransactionFailed(self.at, "fenced, or not sent")
         self.kafka.outcomes[self.at] += [(row, self.run) for row in rows]
