@@ -33,12 +33,16 @@ LIMIT = {"max.message.bytes": str(INPUT_LIMIT + ADDED_BYTES)}
 PATIENCE_S = 150.0
 
 
-def make_lane(broker: Broker, folder: Path, **topic: Any) -> Lane:  # noqa: ANN401 - create_topic's
-    """Make topics that nobody else uses."""
+def make_lane(
+    broker: Broker, folder: Path, *, replicas: int = 1, output: dict[str, str] | None = None
+) -> Lane:
+    """Make topics that nobody else uses; `output` configures those that the job writes."""
+    folder.mkdir(parents=True, exist_ok=True)
     servers, name = broker.bootstrap_servers, uuid.uuid4().hex[:8]
-    create_topic(servers, f"in-{name}", partitions=3, **topic)
-    create_topic(servers, f"out-{name}", partitions=3, configs=LIMIT, **topic)
-    create_topic(servers, f"dead-{name}", configs=LIMIT, **topic)
+    configs = LIMIT | (output or {})
+    create_topic(servers, f"in-{name}", partitions=3, replicas=replicas)
+    create_topic(servers, f"out-{name}", partitions=3, replicas=replicas, configs=configs)
+    create_topic(servers, f"dead-{name}", replicas=replicas, configs=configs)
     return Lane(broker, f"in-{name}", f"out-{name}", f"dead-{name}", folder)
 
 

@@ -1,0 +1,100 @@
+"""The clock of the job's machine jumps, for Python, Java and Kafka's clients alike."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+import subprocess
+import time
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import scenario
+
+if TYPE_CHECKING:
+    from lane import Lane
+
+    from deploy.local.broker import Broker
+
+SOURCE = Path(__file__).with_name("jumping_clock.c")
+DAY, HOUR = 86_400, 3_600
+# How far ahead of the broker a record may be: an hour, unless a topic says otherwise.
+TIMES_AHEAD = "message.timestamp.after.max.ms"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """The clock, for LD_PRELOAD."""
+    if shutil.which("cc") is None:
+        pytest.skip("a C compiler makes the clock jump")
+    built = tmp_path / "jumping_clock.so"
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", built, SOURCE], check=True)
+    return built
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Path:
+    """The file that says how far the clock is ahead."""
+    file = tmp_path / "clock"
+    file.write_bytes(bytes(8))
+    return file
+
+
+def jump(clock: Path, seconds: int) -> None:
+    """Set how far the clock is ahead."""
+    with clock.open("r+b") as file:
+        file.write(struct.pack("q", seconds))
+
+
+def job(lane: Lane, delivery: str, library: Path, clock: Path) -> dict[str, str]:
+    """Return the environment of a job whose clock jumps."""
+    return {
+        **lane.environment("Upper", STREAM__DELIVERY=delivery, LOG__LEVEL="DEBUG"),
+        "LD_PRELOAD": str(library),
+        "JUMPING_CLOCK": str(clock),
+    }
+
+
+class TestJumps:
+    """A day ahead, then an hour behind."""
+
+    @pytest.mark.parametrize(
+        "delivery", ["exactly-once", pytest.param("at-least-once", marks=pytest.mark.slow)]
+    )
+    def test_answered(
+        self, broker: Broker, tmp_path: Path, library: Path, clock: Path, delivery: str
+    ) -> None:
+        """Where the topics take records of any time, nothing waits, and nothing is done twice."""
+        lane = scenario.make_lane(broker, tmp_path, output={TIMES_AHEAD: str(2**63 - 1)})
+        program = lane.program(job(lane, delivery, library, clock))
+        with scenario.Flow(lane, delivery, program) as flow:
+            for seconds in (DAY, -HOUR):
+                jump(clock, seconds)
+                time.sleep(3)
+                flow.catch_up()
+            flow.finish()
+        tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + DAY))
+        assert f"{tomorrow}T" in program.output
+        assert f'"timestamp" : "{tomorrow}' in program.output  # which Java has written
+
+    @pytest.mark.parametrize(
+        "delivery",
+        [pytest.param(d, marks=pytest.mark.slow) for d in ("exactly-once", "at-least-once")],
+    )
+    def test_refused(self, lane: Lane, library: Path, clock: Path, delivery: str) -> None:
+        """Elsewhere the broker refuses them: the job ends by name, and a later one answers all."""
+        settings = job(lane, delivery, library, clock)
+        lane.produce(*islice(scenario.messages(), 20))
+        with lane.program(settings) as program:
+            scenario.wait_for_all(lane, program)
+            jump(clock, DAY)
+            lane.produce(*islice(scenario.messages(), 20))
+            assert program.wait() == 1, program.output
+        assert re.search("(?i)invalid.?timestamp", program.output)
+        jump(clock, 0)
+        with lane.program({**settings, "TIDEMILL__STREAM__TRIGGER": "available-now"}) as program:
+            assert program.wait() == 0, program.output
+        scenario.check(lane, delivery)
