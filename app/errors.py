@@ -248,8 +248,10 @@ class GroupAltered(ConfigurationError):
     def __init__(self, at: tuple[str, int], offset: int) -> None:
         super().__init__(
             f"the group's offset of {at[0]}/{at[1]} ({offset}) was set by something else than an "
-            "exactly-once run, whose checkpoint does not know of it: to go on from the group's "
-            "offsets, set a new stream.checkpoint_location"
+            "exactly-once run. What it passed over will never be answered: where any partition's "
+            "offset is beyond one more than the largest tidemill.source.offset of its outcomes, "
+            "set it back (kafka-consumer-groups.sh --reset-offsets); then set a new "
+            "stream.checkpoint_location, which starts at the group's offsets"
         )
 
 

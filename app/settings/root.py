@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.errors import SpeculationOn
 from app.settings.kafka import KafkaSettings
 from app.settings.monitoring import MonitoringSettings
 from app.settings.section import Section
@@ -53,6 +54,13 @@ class Settings(BaseSettings):
     models: Path = Path("models.yaml")
     log: LogSettings = LogSettings()
     spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}
+
+    @model_validator(mode="after")
+    def _no_speculation(self) -> Self:
+        speculates = self.spark.get("spark.speculation", "").lower() == "true"
+        if speculates and self.stream.delivery == "exactly-once":
+            raise ValueError(str(SpeculationOn()))
+        return self
 
     @classmethod
     def settings_customise_sources(

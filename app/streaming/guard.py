@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, GroupHasMembers
 from app.streaming.group import NO_TOPIC, Group
 from app.streaming.position import resume
 from app.streaming.takeover import claim
@@ -48,6 +48,8 @@ class Guard:
             KafkaException, TransactionFailed: The broker does not answer, or refuses.
 
         """
+        if members := self._group.members():  # before one of them commits
+            self._found = GroupHasMembers(self._group.id, members)
         run, claimed = self._deliver.run, self._deliver.claimed
         told = self._group.all_positions()
         # And those of partitions and topics that have come since.
@@ -76,7 +78,7 @@ class Guard:
         """Return where all is well.
 
         Raises:
-            Superseded, TopicRecreated, GroupAltered, GroupOffsetLost: It was not, at a look.
+            ConfigurationError: It was not, at a look.
 
         """
         if self._found:

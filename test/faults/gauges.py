@@ -16,7 +16,7 @@ DAEMON = "pyspark.daemon"
 
 
 def look(driver: int, checkpoint: Path) -> dict[str, float]:
-    """Return memory in MiB for each kind of process, then what all of them hold, and the files.
+    """Return memory in MiB and threads for each kind of process, file handles, and the files.
 
     Memory is PSS: what several processes share counts in parts.
     """
@@ -30,7 +30,7 @@ def look(driver: int, checkpoint: Path) -> dict[str, float]:
     return {
         **{f"{kind} MiB": sum(map(pss, pids)) for kind, pids in kinds.items()},
         "file handles": sum(map(handles, everyone)),
-        "threads": sum(map(threads, everyone)),
+        **{f"{kind} threads": sum(map(threads, pids)) for kind, pids in kinds.items()},
         "checkpoint KiB": size(checkpoint.rglob("*")),
     }
 

@@ -113,7 +113,7 @@ def plot(looks: Sequence[dict[str, float]], file: Path) -> None:
     figure, axes = plt.subplots(len(names), sharex=True, figsize=(8, 1.7 * len(names)))
     for axis, name in zip(axes, names, strict=True):
         axis.plot([look["seconds"] / 60 for look in looks], [look[name] for look in looks], lw=1)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.1 * max(look[name] for look in looks))
         axis.set_title(name, loc="left", fontsize=9)
     axes[-1].set_xlabel("minutes")
     figure.tight_layout()

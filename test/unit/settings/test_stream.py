@@ -149,3 +149,18 @@ class TestTopics:
     def test_longest_name(self, load: Load) -> None:
         """The longest name that Kafka takes is taken."""
         assert load(stream={"input_topics": ["x" * 249]}).stream.input_topics == ("x" * 249,)
+
+
+class TestExactlyOnce:
+    """What breaks its promise is refused before anything starts."""
+
+    @pytest.mark.parametrize(
+        ("stream", "spark"),
+        [({"parallelism": 4}, {}), ({}, {"spark.speculation": True})],
+        ids=["parallelism", "speculation"],
+    )
+    def test_refused(self, load: Load, stream: dict[str, object], spark: dict[str, object]) -> None:
+        """Tasks that share a partition, and attempts at one that run at the same time."""
+        load(stream=stream, spark=spark)
+        with pytest.raises(InvalidSettings, match="exactly-once"):
+            load(stream={**stream, "delivery": "exactly-once"}, spark=spark)
