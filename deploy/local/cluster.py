@@ -99,6 +99,10 @@ class Cluster:
         """Return the node that leads a partition, as the others know it."""
         return int(self._partitions(topic)[partition].leader)
 
+    def leaders(self, topic: str) -> set[int]:
+        """Return the nodes that lead partitions of a topic."""
+        return {int(p.leader) for p in self._partitions(topic).values()}
+
     def controller(self) -> int:
         """Return the active controller."""
         while True:  # any node is asked, and one may be down

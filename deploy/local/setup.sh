@@ -60,7 +60,8 @@ check_java() {
     fi
 }
 
-# Sets tools_problem, and the packages that would help.
+# Sets tools_problem, and the packages that would help. Without a C compiler or ip (iproute2) a test
+# or two are left out, which is no problem.
 check_tools() {
     tools_problem="" tools_packages="" missing=""
     [ "$with_test_tools" = --with-test-tools ] || return 0
@@ -69,6 +70,8 @@ check_tools() {
     done
     case " $missing " in *" prometheus "* | *" promtool "*) tools_packages=prometheus ;; esac
     case " $missing " in *" prometheus-pushgateway "*) tools_packages="$tools_packages prometheus-pushgateway" ;; esac
+    command -v cc >/dev/null || tools_packages="$tools_packages gcc libc6-dev"
+    command -v ip >/dev/null || tools_packages="$tools_packages iproute2"
     [ -z "$missing" ] ||
         tools_problem="The tests need$missing on the path: install prometheus and prometheus-pushgateway (packages of Debian and Ubuntu)."
 }
@@ -136,7 +139,7 @@ check_all() {
 }
 
 check_all
-if [ -n "$python_problem$java_problem$tools_problem" ]; then
+if [ -n "$python_problem$java_problem$tools_packages" ]; then
     install_missing
     check_all
 fi

@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
 import checker
+import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from feeder import Feeder, stream
 from lane import Lane
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from deploy.local.broker import Broker
 
 LIMIT = {"max.message.bytes": str(INPUT_LIMIT + ADDED_BYTES)}
-PATIENCE_S = 150.0
+PATIENCE_S = 240.0
+# Of the scenarios that start jobs as programs, `make test` has the stronger promise only.
+BOTH = ["exactly-once", pytest.param("at-least-once", marks=pytest.mark.slow)]
 
 
 def make_lane(

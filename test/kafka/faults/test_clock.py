@@ -61,9 +61,7 @@ def job(lane: Lane, delivery: str, library: Path, clock: Path) -> dict[str, str]
 class TestJumps:
     """A day ahead, then an hour behind."""
 
-    @pytest.mark.parametrize(
-        "delivery", ["exactly-once", pytest.param("at-least-once", marks=pytest.mark.slow)]
-    )
+    @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_answered(
         self, broker: Broker, tmp_path: Path, library: Path, clock: Path, delivery: str
     ) -> None:
@@ -80,10 +78,8 @@ class TestJumps:
         assert f"{tomorrow}T" in program.output
         assert f'"timestamp" : "{tomorrow}' in program.output  # which Java has written
 
-    @pytest.mark.parametrize(
-        "delivery",
-        [pytest.param(d, marks=pytest.mark.slow) for d in ("exactly-once", "at-least-once")],
-    )
+    @pytest.mark.slow
+    @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
     def test_refused(self, lane: Lane, library: Path, clock: Path, delivery: str) -> None:
         """Elsewhere the broker refuses them: the job ends by name, and a later one answers all."""
         settings = job(lane, delivery, library, clock)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 import scenario
+from lane import QUICK_SPARK
 
 from deploy.local.cluster import COORDINATORS, Cluster
 from deploy.local.distribution import fetch_kafka
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from lane import Lane
 
-    from deploy.local.broker import Broker
 
 GROUPS, TRANSACTIONS = COORDINATORS
 PATIENCE_S = 120  # three nodes and a job, on two cores
@@ -36,77 +37,90 @@ def lane(cluster: Cluster, tmp_path: Path) -> Lane:
     return scenario.make_lane(cluster, tmp_path, replicas=3)
 
 
-def killed(cluster: Cluster, node: int) -> None:
-    """Kill a node; start it again when another does its work."""
-    broker = cluster.nodes[node]
-    broker.kill()
-    scenario.wait_until(lambda: not leads(cluster, node))
-    time.sleep(2)
-    broker.start(PATIENCE_S)
-
-
-def paused(cluster: Cluster, node: int, seconds: float) -> None:
-    """Halt a node, whose connections stay, for so many seconds."""
-    broker: Broker = cluster.nodes[node]
-    broker.pause()
-    try:
-        time.sleep(seconds)
-    finally:
-        broker.resume()
-
-
-def leads(cluster: Cluster, node: int) -> bool:
-    """Tell whether a node leads one of the coordinators' topics, or the cluster."""
-    return node in {*map(cluster.leader, COORDINATORS), cluster.controller()}
-
-
 class Replicated(scenario.Flow):
-    """Messages on topics of a cluster."""
+    """A job on topics of a cluster, whose nodes fail."""
 
     def __init__(self, cluster: Cluster, lane: Lane, delivery: str) -> None:
         """Start the job."""
-        settings = {"STREAM__DELIVERY": delivery, "STREAM__ARROW_BATCH_SIZE": "10"}
-        super().__init__(lane, delivery, lane.program(lane.environment("Upper", **settings)))
+        job = lane.environment(
+            "Upper",
+            STREAM__DELIVERY=delivery,
+            STREAM__ARROW_BATCH_SIZE="10",
+            # As many attempts as where nothing is set: one may go with each fault.
+            SPARK=json.dumps({**QUICK_SPARK, "spark.master": "local[2,4]"}),
+        )
+        super().__init__(lane, delivery, lane.program(job))
         own = (TRANSACTIONS,) if delivery == "exactly-once" else ()
         self._topics = (lane.source, lane.output, lane.dead, GROUPS, *own)
         self._cluster = cluster
 
-    def recover(self) -> None:
+    def kill(self, node: int) -> None:
+        """Kill a node, and start it again when the others do its work."""
+        broker = self._cluster.nodes[node]
+        broker.kill()
+        scenario.wait_until(lambda: not self._leads(node))
+        time.sleep(2)
+        broker.start(PATIENCE_S)
+        self._recover()
+
+    def pause(self, node: int, seconds: float) -> None:
+        """Halt a node, whose connections stay, for so many seconds."""
+        broker = self._cluster.nodes[node]
+        broker.pause()
+        try:
+            time.sleep(seconds)
+        finally:
+            broker.resume()
+        self._recover()
+
+    def move_leaders(self) -> None:
+        """Have each partition led by another node, where nodes have failed before."""
+        self._cluster.elect_preferred_leaders(*self._topics)
+        self._recover()
+
+    def _leads(self, node: int) -> bool:
+        leaders = set[int]().union(*map(self._cluster.leaders, self._topics))
+        return node in {*leaders, self._cluster.controller()}
+
+    def _recover(self) -> None:
         """Wait until all that was sent is answered, and every node has all of it."""
         self.catch_up()
         self._cluster.wait_until_in_sync(*self._topics)
 
 
-@pytest.mark.timeout(600)
+SLOW = [pytest.param(d, marks=pytest.mark.slow) for d in ("exactly-once", "at-least-once")]
+
+
+@pytest.mark.timeout(1500)
 class TestCluster:
     """Replicated three times, two of them needed: one node at a time may fail."""
 
-    @pytest.mark.parametrize(
-        "delivery", ["exactly-once", pytest.param("at-least-once", marks=pytest.mark.slow)]
-    )
-    def test_one_after_the_other(self, cluster: Cluster, lane: Lane, delivery: str) -> None:
-        """Killed and halted leaders and coordinators, and moved leaders, cost nothing but time."""
+    @pytest.mark.parametrize("delivery", scenario.BOTH)
+    def test_leaders(self, cluster: Cluster, lane: Lane, delivery: str) -> None:
+        """Killed, halted and moved leaders of the topics cost nothing but time."""
         with Replicated(cluster, lane, delivery) as flow:
-            killed(cluster, cluster.leader(GROUPS))
-            flow.recover()
-            cluster.elect_preferred_leaders(lane.source, lane.output, lane.dead)
-            if delivery == "exactly-once":
-                killed(cluster, cluster.leader(TRANSACTIONS))
-                flow.recover()
-            killed(cluster, cluster.controller())
-            flow.recover()
-            paused(cluster, cluster.leader(lane.output), 12)
-            flow.recover()
+            killed, paused, *_ = cluster.nodes.keys() - cluster.leaders(GROUPS)
+            flow.kill(killed)
+            flow.move_leaders()
+            flow.pause(paused, 12)
             flow.finish()
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+    @pytest.mark.parametrize("delivery", SLOW)
+    def test_coordinators(self, cluster: Cluster, lane: Lane, delivery: str) -> None:
+        """Killed coordinators, of the group and of transactions, and controllers cost time only."""
+        with Replicated(cluster, lane, delivery) as flow:
+            for _ in range(2):
+                flow.kill(cluster.leader(GROUPS))
+                flow.kill(cluster.controller())
+                if delivery == "exactly-once":
+                    flow.kill(cluster.leader(TRANSACTIONS))
+                flow.move_leaders()
+            flow.finish()
+
+    @pytest.mark.parametrize("delivery", SLOW)
     def test_long_pauses(self, cluster: Cluster, lane: Lane, delivery: str) -> None:
         """A broker that halts for longer than any client waits costs nothing but time."""
         with Replicated(cluster, lane, delivery) as flow:
-            paused(cluster, cluster.leader(lane.output), 75)
-            flow.recover()
-            paused(cluster, cluster.leader(GROUPS), 75)
-            flow.recover()
-            cluster.elect_preferred_leaders(lane.source, lane.output, lane.dead, GROUPS)
+            flow.pause(cluster.leader(lane.output), 75)
+            flow.pause(cluster.leader(GROUPS), 75)
             flow.finish()

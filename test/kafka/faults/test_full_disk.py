@@ -64,6 +64,7 @@ class TestFullDisk:
         assert start(lane) is None
         scenario.check(lane, delivery)
 
+    @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_while_it_runs(self, lane: Lane, disk: Path, delivery: str) -> None:
         """The job ends with exit code 1 and says so; a new one goes on where it was."""
         lane.produce(*islice(scenario.messages(), 20))

@@ -88,8 +88,9 @@ class TestWhileDown:
 class TestWhileRunning:
     """Retention is faster than the job."""
 
+    @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_named(self, lane: Lane, delivery: str) -> None:
-        """The job ends with exit code 1 and says what was lost, and what to do."""
+        """A running job ends with exit code 1, and says what was lost and what to do."""
         gate = lane.folder / "gate"
         lane.produce(*(message(i, "held" if i >= 20 else f"t{i}") for i in range(40)))
         job = lane.environment(

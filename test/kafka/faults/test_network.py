@@ -51,13 +51,11 @@ def job(lane: Lane, delivery: str, servers: str) -> dict[str, str]:
     return lane.environment("Upper", STREAM__DELIVERY=delivery, KAFKA__BOOTSTRAP_SERVERS=servers)
 
 
-BOTH = ["exactly-once", pytest.param("at-least-once", marks=pytest.mark.slow)]
-
-
 class TestSlow:
     """Each packet takes 0.2 s, and one of twenty 0.6 s, in each direction."""
 
-    @pytest.mark.parametrize("delivery", BOTH)
+    @pytest.mark.slow
+    @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
     def test_answered(self, delivery: str, tmp_path: Path) -> None:
         """The job is slower, and all is as ever."""
         port, target = free_ports(2)
@@ -101,7 +99,7 @@ def namespace() -> Iterator[str]:
 class TestCut:
     """Nothing passes for 20 seconds; connections hang rather than end."""
 
-    @pytest.mark.parametrize("delivery", BOTH)
+    @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_answered(self, delivery: str, namespace: str, tmp_path: Path) -> None:
         """The job waits, and goes on when the link is back."""
         (port,) = free_ports(1)

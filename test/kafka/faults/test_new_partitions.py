@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import pytest
 import scenario
 
 from deploy.local.topics import add_partitions
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 class TestNewPartitions:
     """Nobody restarts the job for them."""
 
+    @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_messages_at_once(self, lane: Lane, delivery: str) -> None:
         """What is sent to new partitions before the job knows of them is answered."""
         lane.produce(*islice(scenario.messages(), 20))

@@ -72,8 +72,9 @@ class TestWhileDown:
 class TestWhileRunning:
     """The job sees it."""
 
+    @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_named(self, lane: Lane, delivery: str) -> None:
-        """The job ends, and says why."""
+        """A running job ends by name."""
         lane.produce(*KEYED[:10])
         with lane.program(lane.environment("Upper", STREAM__DELIVERY=delivery)) as program:
             scenario.wait_for_all(lane, program)

@@ -77,7 +77,7 @@ def none(_old: Path, _new: Path) -> None:
 class TestSuperseded:
     """A job halts in the midst of a transaction; another one goes on; the first comes back."""
 
-    @pytest.mark.parametrize("checkpoint", [copied, none])
+    @pytest.mark.parametrize("checkpoint", [copied, pytest.param(none, marks=pytest.mark.slow)])
     def test_writes_nothing(self, lane: Lane, checkpoint: Callable[[Path, Path], None]) -> None:
         """The first one's transaction is dropped, and it ends with an error that says why."""
         orders = Orders(lane.folder / "orders")
