@@ -95,7 +95,7 @@ SLOW = [pytest.param(d, marks=pytest.mark.slow) for d in ("exactly-once", "at-le
 class TestCluster:
     """Replicated three times, two of them needed: one node at a time may fail."""
 
-    @pytest.mark.parametrize("delivery", scenario.BOTH)
+    @pytest.mark.parametrize("delivery", SLOW)
     def test_leaders(self, cluster: Cluster, lane: Lane, delivery: str) -> None:
         """Killed, halted and moved leaders of the topics cost nothing but time."""
         with Replicated(cluster, lane, delivery) as flow:
