@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import checker
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from feeder import Feeder, stream
 from lane import Lane
 from records import INPUT_LIMIT, as_record
@@ -108,8 +108,7 @@ class Reader:
         """Return the messages of the input topic, by partition and offset."""
         found = set()
         for p in self._partitions(self._lane.source):
-            at = TopicPartition(self._lane.source, p)
-            first, end = self._consumer.get_watermark_offsets(at, PATIENCE_S)
+            first, end = self._ends(TopicPartition(self._lane.source, p))
             found |= {(p, offset) for offset in range(first, end)}
         return found
 
@@ -122,6 +121,17 @@ class Reader:
     def close(self) -> None:
         """Disconnect."""
         self._consumer.close()
+
+    def _ends(self, at: TopicPartition) -> tuple[int, int]:
+        """Return a partition's first offset and its next, from whoever leads it in the end."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self._consumer.get_watermark_offsets(at, PATIENCE_S)
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.3)
 
     def _partitions(self, topic: str) -> list[int]:
         return list(self._consumer.list_topics(topic, PATIENCE_S).topics[topic].partitions)
