@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 JVM = "org.apache.spark.deploy.SparkSubmit"
-DAEMON = "pyspark.daemon"
+WORKER = "pyspark.worker"  # its daemon, too
 
 
 def look(driver: int, checkpoint: Path) -> dict[str, float]:
@@ -24,7 +24,7 @@ def look(driver: int, checkpoint: Path) -> dict[str, float]:
     kinds = {
         "driver": [driver],
         "java": [pid for pid, command in below.items() if JVM in command],
-        "workers": [pid for pid, command in below.items() if DAEMON in command],
+        "workers": [pid for pid, command in below.items() if WORKER in command],
     }
     everyone = [pid for pids in kinds.values() for pid in pids]
     return {

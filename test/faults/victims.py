@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 JVM = "org.apache.spark.deploy.SparkSubmit"
 EXECUTOR = "CoarseGrainedExecutorBackend"
-DAEMON = "pyspark.daemon"
+WORKER = "pyspark.worker"  # its daemon, too
 
 
 def find(driver: int, victim: str, worker: int | None = None) -> list[int]:
@@ -34,7 +34,7 @@ def find(driver: int, victim: str, worker: int | None = None) -> list[int]:
         executors = sorted(pid for pid, command in below.items() if EXECUTOR in command)
         near = parent(parent(worker) or 0) if worker else None
         return [near] if near in executors else executors[:1]
-    daemons = {pid for pid, command in below.items() if DAEMON in command}
+    daemons = {pid for pid, command in below.items() if WORKER in command}
     return [pid for pid in daemons if parent(pid) in daemons]
 
 

@@ -18,7 +18,7 @@ import confluent_kafka
 
 ORDERS = Path(os.environ["FAULTS_ORDERS"])
 # A fork of Spark's daemon, which keeps the daemon's command line.
-IN_WORKER = b"pyspark.daemon" in Path("/proc/self/cmdline").read_bytes()
+IN_WORKER = b"pyspark.worker" in Path("/proc/self/cmdline").read_bytes()
 HELD_AT_MOST_S = 30.0
 
 

@@ -74,7 +74,7 @@ class TestKill:
             daemon, *workers = sorted(
                 pid
                 for pid, command in descendants(program.process.pid).items()
-                if "pyspark.daemon" in command
+                if "pyspark.worker" in command
             )
             assert workers, f"{daemon} has no workers"
             kill(workers)
