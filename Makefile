@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults soak cost setup lint format lock clean
+.PHONY: help demo test faults soak cost bench setup lint format lock clean
 
 # Without an index or find-links line, so that the lock holds for every mirror.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -28,6 +28,10 @@ soak: venv ## Watch memory and files of a job under half its load for half an ho
 cost: venv ## Measure what exactly-once costs against at-least-once
 	@$(FAULTS)cost.py
 	@$(FAULTS)report.py
+
+bench: venv ## Compare with the model alone and with others; plots (PARTS=, ROUNDS=, TEXTS=)
+	@PYTHONPATH=.:test/doubles:test/kafka:test/faults .venv/bin/python -m bench.run $(PARTS) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(TEXTS),--texts $(TEXTS))
 
 setup: venv ## Make .venv and install the locked packages (PYTHON=... picks the Python)
 	@echo "Ready: .venv"

@@ -39,6 +39,14 @@ def locate(location: str) -> tuple[fs.FileSystem, str]:
     return filesystem, str(path)
 
 
+def is_local(location: str) -> bool:
+    """Tell whether a checkpoint location is on this machine."""
+    try:
+        return isinstance(locate(location)[0], fs.LocalFileSystem)
+    except CheckpointUnsupported:
+        return False
+
+
 def is_used(location: str) -> bool:
     """Tell whether a query has begun on this checkpoint; where nobody can tell, that none has."""
     try:

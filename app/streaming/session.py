@@ -16,6 +16,8 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from app.streaming import daemon
+from app.streaming.checkpoint import is_local
 from app.streaming.failure import translate
 from app.streaming.jars import connector_jars
 from app.streaming.java import find_java
@@ -41,6 +43,12 @@ NOISE = (
     b"Warning: Java versions > Java 11 can only operate",
     b"Current mem limits: ",
     b"Setting mem limits to ",
+)
+# Spark's default asks the local file system through processes that it starts, 100 ms a micro-batch.
+# This one writes and renames as that does, with the same checksums. Elsewhere, as on HDFS, only the
+# default's rename is atomic.
+CHECKPOINT_FILES = (
+    "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 )
 # Stands in the names of Spark's metrics where the application's id would, which changes.
 METRICS_NAMESPACE = "tidemill"
@@ -159,6 +167,12 @@ def launch_options(settings: Settings) -> dict[str, str]:
     if settings.spark.get("spark.master", LOCAL_MASTER).startswith("local"):
         options |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
         options |= worker_memory(settings.spark)
+        options |= {
+            "spark.python.daemon.module": daemon.__name__,
+            f"spark.executorEnv.{daemon.MODELS}": str(settings.models.absolute()),
+        }
+        if is_local(settings.stream.checkpoint_location):
+            options["spark.sql.streaming.checkpointFileManagerClass"] = CHECKPOINT_FILES
         # The UI's address; and what the workers inherit where there are no executors.
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
         # Of glibc: each arena takes 64 MiB of addresses, and every thread would have one.

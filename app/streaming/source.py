@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     from app.settings import KafkaSettings, StreamSettings
 
+# What a task asks for is there, so that it need not wait for more. Kafka's default is 500, and a
+# task would first wait for what the one before it asked for last.
+FETCH_WAIT_MS = 1
+
 
 def records(
     spark: SparkSession, kafka: KafkaSettings, stream: StreamSettings, starting_offsets: str
@@ -26,6 +30,7 @@ def records(
         "maxOffsetsPerTrigger": str(stream.max_offsets_per_trigger),
         "failOnDataLoss": str(stream.fail_on_data_loss).lower(),
         "includeHeaders": "true",
+        "kafka.fetch.max.wait.ms": str(FETCH_WAIT_MS),
         # Spark's own consumers: apart from the group that lag tools read, yet under a prefix that
         # an access rule can name.
         "groupIdPrefix": f"{stream.group_id}-spark",

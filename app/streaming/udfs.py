@@ -18,6 +18,7 @@ from app.inference.router import Router
 from app.streaming.attempt import Attempt
 from app.streaming.schemas import OUTCOME, RECORD, TOLD
 from app.streaming.sizes import fits
+from app.streaming.warmup import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -81,6 +82,7 @@ def predictions(
             # The last attempt may have written some rows. Where this one will fail too, as while a
             # model is down, let it fail before it writes them again.
             yield from attempt.paced(answers, hold=deliver is None)
+        settle()
 
     return lambda frame: frame.select(*_record_columns(frame)).mapInArrow(on_worker, schema)
 

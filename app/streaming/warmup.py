@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import time
 from contextlib import nullcontext
+from functools import cache
 from typing import TYPE_CHECKING
 
 from app.inference.predictor import probe
@@ -40,9 +42,21 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec]) -> None:
         yield from batches
         for spec in specs:
             probe(spec, catalogue.load(spec), time.time)
+        settle()
 
     workers = spark.sparkContext.defaultParallelism
     spark.range(0, workers, 1, workers).mapInArrow(on_worker, "id long").collect()
+
+
+@cache
+def settle() -> None:
+    """Keep what this process has loaded by now out of the garbage collector's rounds, once.
+
+    A worker collects after each task, which takes 40 ms with all that pandas and pyarrow consist
+    of, and the next task waits for it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def keep_warm(spark: SparkSession, interval: float = INTERVAL_S) -> AbstractContextManager[object]:

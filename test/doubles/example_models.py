@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -184,3 +185,16 @@ class Forking:
         if not os.fork():
             time.sleep(3)
         os._exit(5)
+
+
+class Keeper(Witness):
+    """Print, and keep a thread or a socket for as long as it lives."""
+
+    def __init__(self, log: str, what: str) -> None:
+        """Note the process that loads."""
+        super().__init__(log)
+        print("from the model", flush=True)  # noqa: T201 - as models do
+        if what == "thread":
+            threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+        if what == "socket":
+            self.socket = socket.socket()

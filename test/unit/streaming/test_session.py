@@ -81,6 +81,33 @@ class TestLaunchOptions:
         options = launch_options(Settings(spark={"spark.master": "k8s://https://c"}))
         assert "spark.driver.host" not in options
         assert "spark.executor.pyspark.memory" not in options
+        assert "spark.python.daemon.module" not in options
+
+    @pytest.mark.parametrize(
+        ("master", "location", "ours"),
+        [
+            ("local[2]", ".tidemill/checkpoints", True),
+            ("local[2]", "file:/var/checkpoints", True),
+            ("local-cluster[2,1,1024]", "/var/checkpoints", True),
+            ("local[2]", "hdfs://h/checkpoints", False),
+            ("local[2]", "nowhere://h/checkpoints", False),
+            ("yarn", "/var/checkpoints", False),
+        ],
+    )
+    def test_checkpoint_files(self, master: str, location: str, ours: bool) -> None:
+        """They are renamed in Java on a local file system, and nowhere else.
+
+        On a cluster a path may be of any file system.
+        """
+        stream = StreamSettings(checkpoint_location=location)
+        options = launch_options(Settings(spark={"spark.master": master}, stream=stream))
+        assert ("spark.sql.streaming.checkpointFileManagerClass" in options) == ours
+
+    def test_models(self) -> None:
+        """Workers here are forked from a process that has the models of the settings' file."""
+        options = launch_options(Settings(models=Path("some.yaml")))
+        assert options["spark.python.daemon.module"] == "app.streaming.daemon"
+        assert Path(options["spark.executorEnv.TIDEMILL_PRELOAD"]) == Path("some.yaml").absolute()
 
     def test_worker_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A worker here has a limit, and few of glibc's arenas, which would count."""

@@ -1,0 +1,86 @@
+"""Spark's Python daemon with the models loaded, so that the workers that it forks share them.
+
+Spark starts it in the place of `pyspark.daemon` (`spark.python.daemon.module`). A model is loaded
+once, and not once a worker; a new worker has it at once.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.daemon import manager
+
+from app.errors import TidemillError
+from app.models import catalogue
+
+if TYPE_CHECKING:
+    from app.inference.model import ModelSpec
+
+# The models' file; Spark gives it to the daemon.
+MODELS = "TIDEMILL_PRELOAD"
+
+
+def main() -> None:
+    """Load the models, and be Spark's daemon.
+
+    A twin waits meanwhile, and is the daemon instead where loading ends this process, or leaves it
+    with what a fork must not copy.
+    """
+    loaded, done = os.pipe()
+    twin = os.fork()
+    if not twin:
+        os.close(done)
+        if os.read(loaded, 1):
+            os._exit(0)
+        manager()
+    preload(Path(os.environ[MODELS]))
+    if not may_fork():
+        os._exit(os.EX_SOFTWARE)
+    os.write(done, b"1")
+    os.close(done)
+    os.close(loaded)
+    os.waitpid(twin, 0)
+    manager()
+
+
+def preload(models: Path) -> None:
+    """Load every model that loads; why another does not is said by the worker that needs it."""
+    out, err = sys.stdout.fileno(), sys.stderr.fileno()
+    spark = os.dup(out)
+    os.dup2(err, out)  # Spark reads what the daemon prints, and models may print
+    specs: tuple[ModelSpec, ...] = ()
+    with suppress(TidemillError):
+        specs = catalogue.read(models)
+    for spec in specs:
+        with suppress(TidemillError):
+            catalogue.load(spec)
+    sys.stdout.flush()
+    os.dup2(spark, out)
+    os.close(spark)
+    # The collector would write into every object, and so copy the memory that is shared.
+    gc.collect()
+    gc.freeze()
+
+
+def may_fork() -> bool:
+    """Tell whether a fork gets all of this process, and nothing that only one may use.
+
+    Another thread stops in a fork, whatever lock it holds, as CUDA's do; two that send through one
+    socket get one another's answers.
+    """
+    process = Path("/proc/self")
+    try:
+        threads = len(list((process / "task").iterdir()))
+        files = [str(file.readlink()) for file in (process / "fd").iterdir() if file.is_symlink()]
+    except OSError:
+        return False
+    return threads == 1 and not any(file.startswith("socket:") for file in files)
+
+
+if __name__ == "__main__":
+    main()

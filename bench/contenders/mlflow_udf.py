@@ -1,0 +1,63 @@
+"""MLflow's `spark_udf` over a pyfunc model that wraps the pipe, in a streaming query."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when it is imported
+
+import mlflow
+from mlflow.models import ModelSignature
+from mlflow.pyfunc import PythonModel
+from mlflow.types import ColSpec, DataType, Schema
+from pyspark.sql.functions import struct
+
+from bench.contenders import common, spark_query
+
+if TYPE_CHECKING:
+    import argparse
+
+    import pandas as pd
+    from mlflow.pyfunc import PythonModelContext
+
+FIELDS = ("uuid", "lang", "text")
+
+
+class Ner(PythonModel):
+    """Answer a frame of messages, row by row in JSON."""
+
+    def load_context(self, context: PythonModelContext) -> None:  # noqa: ARG002 - MLflow's own
+        """Take the pipe that the process holds.
+
+        In local mode MLflow loads a model for each task; on a cluster it keeps it in the process.
+        """
+        self.nlp = common.load()
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> list[str]:  # noqa: ARG002
+        """Return the answers."""
+        docs = self.nlp.pipe(model_input["text"])
+        messages = zip(model_input["uuid"], model_input["lang"], docs, strict=True)
+        return [common.encode(*message).decode() for message in messages]
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Save the model, then answer messages until SIGTERM."""
+    model = str(asked.folder / "model")
+    columns = Schema([ColSpec(DataType.string, name) for name in FIELDS])
+    mlflow.pyfunc.save_model(
+        model,
+        python_model=Ner(),
+        signature=ModelSignature(columns, Schema([ColSpec(DataType.string)])),
+        pip_requirements=[],  # else it would look for them, for a minute
+    )
+    with spark_query.running(asked) as spark:
+        ner = mlflow.pyfunc.spark_udf(spark, model, result_type="string", env_manager="local")
+        answers = spark_query.messages(spark, asked).select(
+            "key", ner(struct(*FIELDS)).alias("value")
+        )
+        spark_query.wait(spark_query.write(answers, asked))
+
+
+if __name__ == "__main__":
+    run(common.parser(__doc__).parse_args())

@@ -1,0 +1,95 @@
+"""What the time of one message alone is made of, and what each setting takes off it."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from confluent_kafka import Producer
+from figures import percentile
+
+from app.inference.model import ModelSpec
+from app.settings import KafkaSettings, Settings, StreamSettings
+from app.streaming import job, session, source, takeover
+from bench import place
+from bench.arrivals import Arrivals
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+    from rich.console import Console
+
+    from deploy.local.broker import Broker
+
+WARM_UP, MESSAGES = 30, 60
+PATIENCE_S = 60
+FILES = "spark.sql.streaming.checkpointFileManagerClass"
+KAFKAS_WAIT_MS = 500
+# Cumulative: Kafka's wait or ours, Spark's checkpoint files or ours, the way of delivery.
+STEPS = {
+    "Spark's and Kafka's defaults": (KAFKAS_WAIT_MS, False, "at-least-once"),
+    "+ fetch.max.wait.ms": (source.FETCH_WAIT_MS, False, "at-least-once"),
+    "+ checkpoint files": (source.FETCH_WAIT_MS, True, "at-least-once"),
+    "the same, exactly-once": (source.FETCH_WAIT_MS, True, "exactly-once"),
+}
+# Of a micro-batch, as Spark's progress tells them.
+PHASES = ("latestOffset", "queryPlanning", "walCommit", "addBatch", "commitOffsets")
+MODEL = ModelSpec(
+    name="none", version="1", adapter="bench.models_that_wait:Waits", result="ner", sample="{}"
+)
+
+
+def one_by_one(
+    spark: SparkSession, running: Broker, folder: Path, delivery: str, messages: int
+) -> dict[str, float]:
+    """Send messages one at a time; return milliseconds from sent to arrived, and by phase."""
+    at = place.lane(running, folder)
+    kafka = KafkaSettings(bootstrap_servers=running.bootstrap_servers)
+    stream = StreamSettings(
+        input_topics=(at.source,),
+        output_topic=at.output,
+        dead_letter_topic=at.dead,
+        group_id=at.source,
+        delivery=delivery,
+        checkpoint_location=str(at.folder / "checkpoint"),
+    )
+    query = job.start(spark, kafka, stream, [MODEL], takeover.begin(kafka, stream))
+    producer = Producer({"bootstrap.servers": running.bootstrap_servers, "linger.ms": 0})
+    rng = random.Random(7)  # noqa: S311 - no secret
+    with Arrivals(running.bootstrap_servers, at.output) as arrivals:
+        for number in range(messages):
+            time.sleep(rng.uniform(0.1, 0.3))  # the last micro-batch is over
+            producer.produce(at.source, b"{}", key=str(number).encode())
+            producer.flush()
+            arrivals.wait(number + 1, PATIENCE_S)
+    waits = [1000 * (came - sent) for sent, came in arrivals.times[-MESSAGES:]]
+    phases = [p["durationMs"] for p in query.recentProgress if p["numInputRows"]][-MESSAGES:]
+    query.stop()
+    return {
+        "p50": round(percentile(waits, 0.5), 1),
+        "p95": round(percentile(waits, 0.95), 1),
+        **{name: statistics.median(phase.get(name, 0) for phase in phases) for name in PHASES},
+    }
+
+
+def measure(console: Console) -> dict[str, dict[str, float]]:
+    """Measure each step, with a model that does nothing."""
+    found = {}
+    with place.broker() as (running, folder):
+        spark = session.create(Settings())
+        ours = spark.conf.get(FILES)
+        one_by_one(spark, running, folder, "at-least-once", 2 * MESSAGES)  # Java compiles
+        for name, (wait, files, delivery) in STEPS.items():
+            if files:
+                spark.conf.set(FILES, ours)
+            else:
+                spark.conf.unset(FILES)
+            with mock.patch.object(source, "FETCH_WAIT_MS", wait):
+                found[name] = one_by_one(spark, running, folder, delivery, WARM_UP + MESSAGES)
+            console.print(f"{name}: {found[name]}", highlight=False)
+        spark.stop()
+    return found

@@ -1,0 +1,88 @@
+"""The pictures of bench/RESULTS.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.figure import Figure
+
+FOLDER = Path(__file__).parent
+OURS, OTHERS = "tab:blue", "tab:gray"
+
+
+def save(figure: Figure, name: str) -> None:
+    """Write a picture."""
+    figure.tight_layout()
+    figure.savefig(FOLDER / name, dpi=110)
+    plt.close(figure)
+
+
+def throughput(ratios: Mapping[str, tuple[float, float, float]]) -> None:
+    """Draw each contender's share of what the model alone does, median and range, best on top."""
+    ordered = sorted(ratios.items(), key=lambda item: item[1][0])
+    figure, axis = plt.subplots(figsize=(8, 0.4 * len(ordered) + 1))
+    for row, (name, (middle, least, most)) in enumerate(ordered):
+        color = OURS if name.startswith("Tidemill") else OTHERS
+        axis.barh(row, middle, color=color)
+        axis.plot([least, most], [row, row], color="black", lw=1)
+    axis.set_yticks(range(len(ordered)), [name for name, _ in ordered])
+    axis.axvline(1, color="black", lw=1, ls=":")
+    axis.set_xlabel("throughput, as a share of nlp.pipe alone on the same cores")
+    save(figure, "throughput.png")
+
+
+def latency(found: Mapping[str, Any]) -> None:
+    """Draw percentiles over load, for each way of delivery."""
+    figure, axes = plt.subplots(1, len(found), sharey=True, figsize=(8, 3.2), squeeze=False)
+    for axis, (delivery, one) in zip(axes[0], found.items(), strict=True):
+        for name in ("p50", "p95", "p99"):
+            loads = [f"{100 * float(load):.0f}%" for load in one["loads"]]
+            axis.plot(loads, [at[name] for at in one["loads"].values()], marker="o", label=name)
+        axis.set_title(delivery, fontsize=9)
+        axis.set_xlabel("load")
+        axis.set_ylim(bottom=0)
+    axes[0][0].set_ylabel("ms from message to result")
+    axes[0][0].legend()
+    save(figure, "latency.png")
+
+
+def backlog(found: Mapping[str, Sequence[Sequence[float]]]) -> None:
+    """Draw CPU time a message, and memory, over the messages answered."""
+    figure, (cost, memory) = plt.subplots(2, sharex=True, figsize=(8, 5))
+    for delivery, looks in found.items():
+        steps = [
+            (after[1], 1e6 * (after[2] - before[2]) / (after[1] - before[1]))
+            for before, after in zip(looks[::5], looks[5::5], strict=False)
+            if after[1] > before[1]
+        ]
+        cost.plot(*zip(*steps, strict=True), label=delivery, lw=1)
+        memory.plot([look[1] for look in looks], [look[3] for look in looks], lw=1)
+    cost.set_ylabel("CPU µs a message")
+    memory.set_ylabel("MiB (PSS) of the job")
+    memory.set_xlabel("messages answered")
+    for axis in (cost, memory):
+        axis.set_ylim(bottom=0)
+    cost.legend()
+    save(figure, "backlog.png")
+
+
+def memory(found: Mapping[str, Any]) -> None:
+    """Draw the workers' memory over their number, for each way that they get their models."""
+    figure, axis = plt.subplots(figsize=(6, 3.2))
+    for name, rows in found.items():
+        if name != "model":
+            axis.plot([row[0] for row in rows], [row[2] for row in rows], marker="o", label=name)
+    axis.set_xlabel("workers")
+    axis.set_ylabel("MiB (PSS) of all")
+    axis.set_ylim(bottom=0)
+    axis.legend()
+    save(figure, "memory.png")

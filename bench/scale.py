@@ -1,0 +1,169 @@
+"""How the job does with more workers, partitions, messages in a batch, and messages that wait."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gauges
+import records
+import yaml
+from program import descendants
+
+from bench import place
+from bench.corpus import messages
+from bench.throughput import rate, wait_for_all
+from deploy.local.topics import end_offsets
+
+if TYPE_CHECKING:
+    from lane import Lane
+    from rich.console import Console
+
+    from deploy.local.broker import Broker
+
+WORKERS = (1, 2, 4)
+PARTITIONS = (1, 2, 4, 8, 16)
+BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
+TEXTS = 4000
+IN_A_MICRO_BATCH = 1000
+# A model that waits so long for each message; and for each character, where texts are skewed.
+WAIT_S, WAIT_A_CHARACTER_S = 0.002, 0.000_01
+BACKLOG = 1_000_000
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def waiting(at: Lane, options: dict[str, float], **settings: str) -> dict[str, str]:
+    """Return the environment of a job whose model waits."""
+    environment = place.shipped(at, **settings)
+    models = at.folder / "models.yaml"
+    document = yaml.safe_load(models.read_text("utf-8"))
+    document["models"][0] |= {"adapter": "bench.models_that_wait:Waits", "options": options}
+    models.write_text(yaml.safe_dump(document), "utf-8")
+    return environment | {"TIDEMILL__MODELS": str(models)}
+
+
+def run(at: Lane, environment: dict[str, str], count: int) -> list[float]:
+    """Return when each message was answered."""
+    with at.program(environment) as job:
+        times = wait_for_all(at, count, job.must_run)
+        job.process.terminate()
+        assert job.wait() == 0, job.output
+    return times
+
+
+def cluster(workers: int) -> str:
+    """Return Spark's settings for so many executors, each a process with one worker."""
+    return json.dumps({"spark.master": f"local-cluster[{workers},1,1024]"})
+
+
+def by_workers(running: Broker, folder: Path) -> dict[int, float]:
+    """Return messages a second, by executors, as a share of what the model's waiting allows."""
+    found = {}
+    for workers in WORKERS:
+        at = place.lane(running, folder, partitions=8)
+        sent = list(messages(TEXTS * workers // 2))
+        records.produce(running.bootstrap_servers, at.source, *sent)
+        size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(IN_A_MICRO_BATCH * workers)}
+        environment = waiting(at, {"seconds": WAIT_S}, SPARK=cluster(workers), **size)
+        found[workers] = round(rate(run(at, environment, len(sent))) * WAIT_S / workers, 3)
+    return found
+
+
+def by_partitions(running: Broker, folder: Path) -> dict[int, float]:
+    """Return messages a second with the shipped models, by partitions of the input topic."""
+    found = {}
+    for partitions in PARTITIONS:
+        at = place.lane(running, folder, partitions=partitions)
+        records.produce(running.bootstrap_servers, at.source, *messages(TEXTS))
+        size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(IN_A_MICRO_BATCH)}
+        found[partitions] = round(rate(run(at, place.shipped(at, **size), TEXTS)), 1)
+    return found
+
+
+def by_batch(running: Broker, folder: Path) -> dict[int, float]:
+    """Return messages a second with the shipped models, by messages in an Arrow batch."""
+    found = {}
+    for batch in BATCHES:
+        at = place.lane(running, folder)
+        records.produce(running.bootstrap_servers, at.source, *messages(TEXTS))
+        size = {
+            "STREAM__MAX_OFFSETS_PER_TRIGGER": str(IN_A_MICRO_BATCH),
+            "STREAM__ARROW_BATCH_SIZE": str(batch),
+        }
+        found[batch] = round(rate(run(at, place.shipped(at, **size), TEXTS)), 1)
+    return found
+
+
+def skewed(running: Broker, folder: Path) -> dict[str, float]:
+    """Return the share of its time that four workers wait in the model, with one partition.
+
+    The texts' own lengths, of which some are many times the mean, in random order.
+    """
+    found = {}
+    for parallelism in (None, 4, 16):
+        at = place.lane(running, folder, partitions=1)
+        sent = list(messages(TEXTS))
+        random.Random(7).shuffle(sent)  # noqa: S311 - no secret
+        records.produce(running.bootstrap_servers, at.source, *sent)
+        settings = {"STREAM__PARALLELISM": str(parallelism)} if parallelism else {}
+        environment = waiting(at, {"a_character": WAIT_A_CHARACTER_S}, SPARK=cluster(4), **settings)
+        times = sorted(run(at, environment, TEXTS))
+        text = sum(len(json.loads(one["value"])["text"]) for one in sent)
+        took = times[-1] - times[0]
+        found[str(parallelism)] = round(text * WAIT_A_CHARACTER_S / 4 / took, 3)
+    return found
+
+
+def backlog(running: Broker, folder: Path, delivery: str, count: int) -> list[list[float]]:
+    """Answer so many small messages with a model that does nothing; look once a second.
+
+    Return seconds, messages answered, CPU seconds used and MiB (PSS), of the whole job.
+    """
+    at = place.lane(running, folder)
+    small = ({"value": b'{"text":"t","lang":"en"}', "key": b"%d" % n} for n in range(count))
+    records.produce(running.bootstrap_servers, at.source, *small)
+    looks = []
+    with at.program(waiting(at, {}, STREAM__DELIVERY=delivery)) as job:
+        job.wait_for("stream started")
+        start, answered = time.monotonic(), 0
+        while answered < count:
+            job.must_run()
+            time.sleep(1)
+            everyone = [job.process.pid, *descendants(job.process.pid)]
+            answered = sum(end_offsets(running.bootstrap_servers, at.output).values())
+            seconds = time.monotonic() - start
+            memory = sum(map(gauges.pss, everyone))
+            used = sum(map(cpu_seconds, everyone))
+            looks.append([round(seconds, 1), answered, round(used, 2), round(memory)])
+        job.process.terminate()
+        assert job.wait() == 0, job.output
+    return looks
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process, with the children that ended, has used."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return 0.0
+    return sum(map(int, stat.rpartition(")")[2].split()[11:15])) / TICK
+
+
+def measure(console: Console) -> dict[str, Any]:
+    """Measure all of it."""
+    found: dict[str, Any] = {}
+    parts = {"workers": by_workers, "partitions": by_partitions, "batch": by_batch, "skew": skewed}
+    with place.broker() as (running, folder):
+        for name, part in parts.items():
+            found[name] = part(running, folder)
+            console.print(f"{name}: {found[name]}", highlight=False)
+        found["backlog"] = {}
+        for delivery in ("at-least-once", "exactly-once"):
+            looks = backlog(running, folder, delivery, BACKLOG)
+            found["backlog"][delivery] = looks
+            console.print(f"backlog, {delivery}: {looks[-1]}", highlight=False)
+    return found

@@ -1,0 +1,153 @@
+"""How many messages a second each contender answers, Kafka to Kafka, while more wait."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+import records
+from program import ROOT
+
+from bench import place
+from bench.contenders.table import CONTENDERS, Contender
+from bench.corpus import messages
+from deploy.local.topics import create_topic, end_offsets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from lane import Lane
+    from rich.console import Console
+
+
+LIMIT = "nlp.pipe alone"
+TIDEMILL = {"Tidemill": "at-least-once", "Tidemill, exactly-once": "exactly-once"}
+# Of the results, those that came first are not counted: models load, Java compiles.
+WARM_UP_SHARE = 0.2
+# So that several micro-batches, with what is between them, are in what is counted.
+IN_A_MICRO_BATCH = 2000
+PATIENCE_S = 600
+CORES = os.cpu_count() or 1
+
+
+def rate(times: Sequence[float]) -> float:
+    """Return results a second, from the times of all."""
+    ordered = sorted(times)
+    first = int(len(ordered) * WARM_UP_SHARE)
+    return (len(ordered) - 1 - first) / (ordered[-1] - ordered[first])
+
+
+def bare(texts: int) -> float:
+    """Return what the model alone does, with a process on each core."""
+    command = [sys.executable, "-m", "bench.bare", str(texts)]
+    environment = {**os.environ, **place.THREADS, "PYTHONPATH": str(ROOT)}
+    processes = [
+        subprocess.Popen(
+            [*command, str(part), str(CORES)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for part in range(CORES)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    outputs = []
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        outputs += json.loads(process.communicate()[0])
+    return rate(outputs)
+
+
+def tidemill(texts: int, delivery: str, at: Lane) -> float:
+    """Return what the shipped job does."""
+    environment = place.shipped(at, delivery, STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH))
+    with at.program(environment) as job:
+        times = wait_for_all(at, texts, job.must_run)
+        job.process.terminate()
+        assert job.wait() == 0, job.output
+    return rate(times)
+
+
+def contender(texts: int, one: Contender, at: Lane) -> float:
+    """Return what one of the others does."""
+    arguments = [
+        *("--bootstrap-servers", at.broker.bootstrap_servers),
+        *("--source", at.source),
+        *("--target", at.output),
+        *("--group", at.output),
+        *("--folder", str(at.folder)),
+        *("--max-offsets", str(IN_A_MICRO_BATCH)),
+    ]
+    command = [*one.command(), *arguments]
+    environment = {**os.environ, **place.THREADS, "PYTHONPATH": str(ROOT)}
+    with (at.folder / "log").open("w") as log, ExitStack() as running:
+        processes = [
+            subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+            for _ in range(one.processes)
+        ]
+        for process in processes:
+            running.callback(end, process)
+
+        def must_run() -> None:
+            ended = [process for process in processes if process.poll() is not None]
+            assert not ended, f"{one.name} ended early:\n{(at.folder / 'log').read_text()}"
+
+        return rate(wait_for_all(at, texts, must_run))
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Have a process end, in its own way if it has one."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_for_all(at: Lane, texts: int, must_run: Callable[[], None]) -> list[float]:
+    """Wait until each message is answered; return the times, in seconds, on the broker's clock."""
+    deadline = time.monotonic() + PATIENCE_S
+    servers = at.broker.bootstrap_servers
+    while True:
+        # A transaction's end takes an offset too, so that the count alone may come too early.
+        if sum(end_offsets(servers, at.output).values()) >= texts:
+            times = [r.timestamp / 1000 for r in at.results()]
+            if len(times) >= texts:
+                return times
+        must_run()
+        assert time.monotonic() < deadline, f"{at.output} is not complete"
+        time.sleep(0.5)
+
+
+def measure(texts: int, only: Sequence[str], console: Console) -> Iterator[dict[str, float]]:
+    """Run all contenders in turn, or those of these names, over and over; yield each round's rates.
+
+    Every contender meets what else the machine does; a round's rates are to be compared.
+    """
+    with place.broker() as (running, folder):
+        create_topic(running.bootstrap_servers, "texts", partitions=place.PARTITIONS)
+        records.produce(running.bootstrap_servers, "texts", *messages(texts))
+        runs: dict[str, Callable[[Lane], float]] = {LIMIT: lambda _: bare(texts)}
+        runs |= {name: partial(tidemill, texts, mode) for name, mode in TIDEMILL.items()}
+        runs |= {one.name: partial(contender, texts, one) for one in CONTENDERS}
+        while True:
+            found = {}
+            for name in only or runs:
+                found[name] = round(runs[name](place.lane(running, folder, "texts")), 1)
+                console.print(f"{name}: {found[name]} messages a second", highlight=False)
+            yield found

@@ -1,0 +1,116 @@
+"""What the benchmark compares us with does the same job; those of our own environment."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import records
+from program import Program
+
+from app.models.spacy_ner import SpacyNer
+from bench.contenders.common import PACKAGE
+from bench.contenders.table import CONTENDERS
+from bench.corpus import messages, texts
+from deploy.local.broker import Broker
+from deploy.local.distribution import fetch_kafka
+from deploy.local.topics import committed_offsets, create_topic, end_offsets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bench.contenders.table import Contender
+
+COUNT = 60
+SOURCE = "texts"
+OURS = [contender for contender in CONTENDERS if contender.environment is None]
+ON_SPARK = [contender for contender in OURS if contender.name.startswith("Spark")]
+LOOPS = [contender for contender in OURS if contender not in ON_SPARK]
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker with a topic of texts."""
+    with Broker(tmp_path_factory.mktemp("broker"), fetch_kafka()) as running:
+        create_topic(running.bootstrap_servers, SOURCE, partitions=2)
+        records.produce(running.bootstrap_servers, SOURCE, *messages(COUNT))
+        yield running
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, Any]:
+    """The answer to each text, by key, with the entities that the shipped model finds."""
+    uuids = [message["key"].decode() for message in messages(COUNT)]
+    found = SpacyNer(PACKAGE).predict_all(texts(COUNT))
+    return {
+        uuid: {"uuid": uuid, "lang": "en", "ner": json.loads(ner)}
+        for uuid, ner in zip(uuids, found, strict=True)
+    }
+
+
+@pytest.fixture
+def answers(broker: Broker, tmp_path: Path) -> Callable[[Contender], dict[str, Any]]:
+    """Run a contender until all is answered, stop it, and return what it wrote, by key."""
+
+    def answer(contender: Contender) -> dict[str, Any]:
+        target = topic_of(contender)
+        create_topic(broker.bootstrap_servers, target)
+        arguments = {
+            "bootstrap-servers": broker.bootstrap_servers,
+            "source": SOURCE,
+            "target": target,
+            "group": target,
+            "folder": tmp_path,
+            "max-offsets": COUNT // 2,
+        }
+        command = [
+            *contender.command(),
+            *(f"--{name}={value}" for name, value in arguments.items()),
+        ]
+        with Program(tmp_path, {}, *command, launcher=()) as program:
+            while sum(end_offsets(broker.bootstrap_servers, target).values()) < COUNT:
+                program.must_run()
+                time.sleep(0.2)
+            program.process.terminate()
+            assert program.wait() == 0, program.output
+        written = records.read(broker.bootstrap_servers, target)
+        assert len(written) == COUNT
+        return {record.key.decode(): json.loads(record.value) for record in written}
+
+    return answer
+
+
+def topic_of(contender: Contender) -> str:
+    """Return the topic that a contender writes to, which names its group too."""
+    return re.sub(r"\W+", "-", contender.name)
+
+
+class TestLoops:
+    @pytest.mark.parametrize("contender", LOOPS, ids=lambda it: it.name)
+    def test_answers_what_it_commits(
+        self,
+        contender: Contender,
+        broker: Broker,
+        answers: Callable[[Contender], dict[str, Any]],
+        expected: dict[str, Any],
+    ) -> None:
+        """A loop answers each message once as our model does, and has committed it at its end."""
+        assert answers(contender) == expected
+        committed = committed_offsets(broker.bootstrap_servers, topic_of(contender), SOURCE)
+        assert committed == end_offsets(broker.bootstrap_servers, SOURCE)
+
+
+class TestOnSpark:
+    @pytest.mark.parametrize("contender", ON_SPARK, ids=lambda it: it.name)
+    def test_answers(
+        self,
+        contender: Contender,
+        answers: Callable[[Contender], dict[str, Any]],
+        expected: dict[str, Any],
+    ) -> None:
+        """A query answers each message once as our model does, over several micro-batches."""
+        assert answers(contender) == expected

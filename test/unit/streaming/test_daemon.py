@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import pytest
+import yaml
+
+from app.streaming import daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[3]
+
+
+class Daemon:
+    """The daemon as Java starts it, and asks it for workers."""
+
+    def __init__(self, models: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", daemon.__name__, "pyspark.worker"],
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{ROOT}:{ROOT / 'test' / 'doubles'}",
+                "OPENBLAS_NUM_THREADS": "1",
+                "PYTHON_WORKER_FACTORY_SECRET": "secret",
+                daemon.MODELS: str(models),
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        # Java takes the first four bytes for the port, whatever they are.
+        (self._port,) = struct.unpack("!i", self.process.stdout.read(4))
+
+    def parent_of_a_worker(self) -> int:
+        """Ask for a worker; return the process that forked it."""
+        with socket.create_connection(("127.0.0.1", self._port), 30) as connection:
+            (worker,) = struct.unpack("!i", connection.recv(4))
+            stat = Path(f"/proc/{worker}/stat").read_text()
+        return int(stat.rpartition(")")[2].split()[1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close its standard input, as Java's end does."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        # Its end, and a twin's, close what it prints to.
+        assert self.process.stdout.read() == b""
+        self.process.stdout.close()
+        self.process.wait(30)
+
+
+@pytest.fixture
+def entries(tmp_path: Path) -> Callable[..., Path]:
+    """Write a models.yaml with these models; the first argument of an entry is its class."""
+
+    def write(*models: tuple[str, dict[str, str]]) -> Path:
+        file = tmp_path / "models.yaml"
+        entries = [
+            {
+                "name": f"model-{number}",
+                "version": "1",
+                "adapter": f"example_models:{adapter}",
+                "options": options,
+                "match": {"lang": str(number)},
+                "result": "answer",
+                "sample": "{}",
+            }
+            for number, (adapter, options) in enumerate(models)
+        ]
+        file.write_text(yaml.safe_dump({"models": entries}))
+        return file
+
+    return write
+
+
+class TestPreload:
+    """Workers are forked from a process that has the models, where a fork may have them."""
+
+    def test_shared(self, entries: Callable[..., Path], tmp_path: Path) -> None:
+        """What the models print while they load does not reach Java."""
+        log = str(tmp_path / "log")
+        models = entries(("Keeper", {"log": log, "what": "nothing"}), ("Witness", {"log": log}))
+        with Daemon(models) as running:
+            parents = {running.parent_of_a_worker() for _ in range(2)}
+        assert parents == {running.process.pid}
+        assert Path(log).read_text().split() == [str(running.process.pid)] * 2
+
+    @pytest.mark.parametrize("what", ["thread", "socket"])
+    def test_what_a_fork_must_not_copy(
+        self, entries: Callable[..., Path], tmp_path: Path, what: str
+    ) -> None:
+        """With a thread, or a socket, the workers come from a process without the models."""
+        log = tmp_path / "log"
+        with Daemon(entries(("Keeper", {"log": str(log), "what": what}))) as running:
+            parent = running.parent_of_a_worker()
+        assert log.read_text().split() == [str(running.process.pid)]
+        assert parent != running.process.pid
+
+    def test_ended_by_a_model(self, entries: Callable[..., Path]) -> None:
+        """A model that ends the process that loads it is left to the workers."""
+        with Daemon(entries(("EndsAtLoad", {}))) as running:
+            assert running.parent_of_a_worker() != running.process.pid
+
+    @pytest.mark.parametrize("adapter", ["FailsAtLoad", "NoSuchModel"])
+    def test_does_not_load(
+        self, entries: Callable[..., Path], tmp_path: Path, adapter: str
+    ) -> None:
+        """Why is said by the worker that needs the model; the others are shared all the same."""
+        log = tmp_path / "log"
+        models = entries((adapter, {}), ("Witness", {"log": str(log)}))
+        with Daemon(models) as running:
+            assert running.parent_of_a_worker() == running.process.pid
+        assert log.read_text().split() == [str(running.process.pid)]
+
+    def test_no_models(self, tmp_path: Path) -> None:
+        """A file that is not there is not missed here."""
+        with Daemon(tmp_path / "none.yaml") as running:
+            assert running.parent_of_a_worker() == running.process.pid
