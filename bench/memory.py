@@ -14,6 +14,7 @@ from program import ROOT
 
 from bench import place
 from bench.corpus import messages
+from bench.throughput import wait_for_all
 
 if TYPE_CHECKING:
     from lane import Lane
@@ -51,13 +52,10 @@ def job(at: Lane, workers: int, daemon: str, *, models: bool) -> float:
     """Return the PSS, in MiB, of a job's workers and their daemon, once they have worked."""
     spark = {"spark.master": f"local[{workers},4]", "spark.python.daemon.module": daemon}
     settings = {"SPARK": json.dumps(spark)}
-    environment = place.shipped(at, **settings)
-    if not models:
-        environment["TIDEMILL__MODELS"] = str(at.folder / "models.yaml")
-        environment["PYTHONPATH"] += f":{ROOT / 'test' / 'doubles'}"
+    environment = place.shipped(at, **settings) if models else place.waiting(at, {}, **settings)
     records.produce(at.broker.bootstrap_servers, at.source, *messages(TEXTS))
     with at.program(environment) as program:
-        at.wait_for_results(program, TEXTS)
+        wait_for_all(at, TEXTS, program.must_run)
         return gauges.look(program.process.pid, at.folder)["workers MiB"]
 
 

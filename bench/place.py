@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
 from campaign import OUTPUT_LIMIT
 from lane import Lane
 from program import ROOT
@@ -65,3 +66,13 @@ def shipped(at: Lane, delivery: str = "at-least-once", **settings: str) -> dict[
     if "SPARK" not in settings:
         del environment["TIDEMILL__SPARK"]  # the tests' own
     return {**environment, **THREADS, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable}
+
+
+def waiting(at: Lane, options: dict[str, float], **settings: str) -> dict[str, str]:
+    """Return the environment of a job whose model waits."""
+    environment = shipped(at, **settings)
+    models = at.folder / "models.yaml"
+    document = yaml.safe_load(models.read_text("utf-8"))
+    document["models"][0] |= {"adapter": "bench.models_that_wait:Waits", "options": options}
+    models.write_text(yaml.safe_dump(document), "utf-8")
+    return environment | {"TIDEMILL__MODELS": str(models)}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import gauges
 import records
-import yaml
 from program import descendants
 
 from bench import place
@@ -36,16 +35,6 @@ BACKLOG = 1_000_000
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def waiting(at: Lane, options: dict[str, float], **settings: str) -> dict[str, str]:
-    """Return the environment of a job whose model waits."""
-    environment = place.shipped(at, **settings)
-    models = at.folder / "models.yaml"
-    document = yaml.safe_load(models.read_text("utf-8"))
-    document["models"][0] |= {"adapter": "bench.models_that_wait:Waits", "options": options}
-    models.write_text(yaml.safe_dump(document), "utf-8")
-    return environment | {"TIDEMILL__MODELS": str(models)}
-
-
 def run(at: Lane, environment: dict[str, str], count: int) -> list[float]:
     """Return when each message was answered."""
     with at.program(environment) as job:
@@ -68,7 +57,7 @@ def by_workers(running: Broker, folder: Path) -> dict[int, float]:
         sent = list(messages(TEXTS * workers // 2))
         records.produce(running.bootstrap_servers, at.source, *sent)
         size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(IN_A_MICRO_BATCH * workers)}
-        environment = waiting(at, {"seconds": WAIT_S}, SPARK=cluster(workers), **size)
+        environment = place.waiting(at, {"seconds": WAIT_S}, SPARK=cluster(workers), **size)
         found[workers] = round(rate(run(at, environment, len(sent))) * WAIT_S / workers, 3)
     return found
 
@@ -110,7 +99,9 @@ def skewed(running: Broker, folder: Path) -> dict[str, float]:
         random.Random(7).shuffle(sent)  # noqa: S311 - no secret
         records.produce(running.bootstrap_servers, at.source, *sent)
         settings = {"STREAM__PARALLELISM": str(parallelism)} if parallelism else {}
-        environment = waiting(at, {"a_character": WAIT_A_CHARACTER_S}, SPARK=cluster(4), **settings)
+        environment = place.waiting(
+            at, {"a_character": WAIT_A_CHARACTER_S}, SPARK=cluster(4), **settings
+        )
         times = sorted(run(at, environment, TEXTS))
         text = sum(len(json.loads(one["value"])["text"]) for one in sent)
         took = times[-1] - times[0]
@@ -127,7 +118,7 @@ def backlog(running: Broker, folder: Path, delivery: str, count: int) -> list[li
     small = ({"value": b'{"text":"t","lang":"en"}', "key": b"%d" % n} for n in range(count))
     records.produce(running.bootstrap_servers, at.source, *small)
     looks = []
-    with at.program(waiting(at, {}, STREAM__DELIVERY=delivery)) as job:
+    with at.program(place.waiting(at, {}, STREAM__DELIVERY=delivery)) as job:
         job.wait_for("stream started")
         start, answered = time.monotonic(), 0
         while answered < count:

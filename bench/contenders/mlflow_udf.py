@@ -17,6 +17,7 @@ from bench.contenders import common, spark_query
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     import pandas as pd
     from mlflow.pyfunc import PythonModelContext
@@ -41,18 +42,25 @@ class Ner(PythonModel):
         return [common.encode(*message).decode() for message in messages]
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Save the model, then answer messages until SIGTERM."""
-    model = str(asked.folder / "model")
+def save(model: Path) -> None:
+    """Save the model, as a registry would hold it, where it is not there from an earlier run."""
+    if model.exists():
+        return
     columns = Schema([ColSpec(DataType.string, name) for name in FIELDS])
     mlflow.pyfunc.save_model(
-        model,
+        str(model),
         python_model=Ner(),
         signature=ModelSignature(columns, Schema([ColSpec(DataType.string)])),
         pip_requirements=[],  # else it would look for them, for a minute
     )
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Answer messages until SIGTERM."""
+    model = asked.folder / "model"
+    save(model)
     with spark_query.running(asked) as spark:
-        ner = mlflow.pyfunc.spark_udf(spark, model, result_type="string", env_manager="local")
+        ner = mlflow.pyfunc.spark_udf(spark, str(model), result_type="string", env_manager="local")
         answers = spark_query.messages(spark, asked).select(
             "key", ner(struct(*FIELDS)).alias("value")
         )
