@@ -18,4 +18,6 @@ command -v "$python" >/dev/null || {
     echo "deploy-job.sh: there is no $python: install Python 3.11 or later, or set PYTHON" >&2
     exit 1
 }
-PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" exec "$python" -m deploy.databricks.deploy_job "$@"
+# From whatever folder it is called, and whatever lies there.
+export PYTHONSAFEPATH=1 PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+exec "$python" -m deploy.databricks.deploy_job "$@"

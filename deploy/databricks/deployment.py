@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +98,8 @@ class Deployment:
             self.jobs.reset(ids[0], settings)
             self.patience.tell(f"job {ids[0]} ({name}) has its new settings")
             return ids[0], old
-        given = {field.name: getattr(settings, field.name) for field in fields(settings)}
-        given = {name: value for name, value in given.items() if value is not None}
+        # What is empty in the SDK's own type is not sent.
+        given = {name: getattr(settings, name) for name in settings.as_dict()}
         job_id = self.jobs.create(**given).job_id or 0
         self.patience.tell(f"job {job_id} ({name}) is new")
         return job_id, set()

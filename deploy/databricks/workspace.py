@@ -134,6 +134,8 @@ def _passes(error: Exception) -> bool:
 def _said(error: Exception) -> str:
     """Return the API's own message in one line."""
     message = str(error)
+    if isinstance(error, requests.ConnectionError):  # its last words are the reason
+        message = message.rpartition(": ")[2].rstrip("'\")")
     for addition in ADDITIONS:
         message = message.partition(addition)[0]
     code = getattr(error, "error_code", None)
