@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import traceback
@@ -90,13 +91,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=900,
         metavar="SECONDS",
         help="for cancelled runs to end (default: %(default)s)",
     )
     parser.add_argument("--debug", action="store_true", help="print the trace of a failure")
     return parser.parse_args(arguments)
+
+
+def seconds(text: str) -> float:
+    """Read a time-out: none that never comes."""
+    given = float(text)
+    if not 0 <= given < math.inf:
+        raise ValueError(text)  # argparse says of which option it is
+    return given
 
 
 def _tell(line: str, secret: str | None = None) -> None:

@@ -114,6 +114,8 @@ class Deployment:
             self.patience.tell(f"cancelling run {run_id}")
             cancel = partial(self.jobs.cancel_run, run_id)
             self.patience.ask(f"cannot cancel run {run_id}", cancel)
+        if old:
+            self.patience.tell("waiting until it has ended, as its cluster must")
         deadline = self.clock() + self.timeout
         while left := old & self._ask_active(job_id):
             if self.clock() >= deadline:

@@ -14,7 +14,7 @@ case ${1:-} in
         for name in "${!SPARK_JAVA_OPT_@}"; do
             java_options+=("${!name}")
         done
-        jars=$(find-spark-home)/jars
+        jars=$(find_spark_home.py)/jars
         exec java "${java_options[@]}" "-Xms$SPARK_EXECUTOR_MEMORY" "-Xmx$SPARK_EXECUTOR_MEMORY" \
             -cp "${SPARK_CONF_DIR:+$SPARK_CONF_DIR:}${SPARK_CLASSPATH:+$SPARK_CLASSPATH:}$jars/*" \
             org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend \

@@ -135,6 +135,25 @@ class TestFailure:
         assert "Traceback" in done.stderr
         assert TOKEN not in done.stderr
 
+    @pytest.mark.parametrize("seconds", ["soon", "-1", "nan", "inf"])
+    def test_timeout(self, seconds: str) -> None:
+        """A time that never comes is refused."""
+        done = run(VARIABLES, "--dry-run", f"--timeout={seconds}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "argument --timeout: invalid" in done.stderr
+
+    def test_other_settings_of_the_sdk(self, environ: dict[str, str]) -> None:
+        """What else the SDK would read of the environment changes nothing."""
+        others = {
+            "DATABRICKS_AUTH_TYPE": "oauth-m2m",
+            "DATABRICKS_TOKEN": "dapi-other",
+            "DATABRICKS_CLIENT_ID": "x",
+            "DATABRICKS_CONFIG_PROFILE": "none",
+            "DATABRICKS_DEBUG_HEADERS": "true",
+        }
+        done = run(environ | others)
+        assert done.returncode == 0, done.stderr
+
     def test_no_python(self) -> None:
         """A Python that is not there is named."""
         done = run({"PYTHON": "/no/such/python"}, "--dry-run")

@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from app.streaming.java import spark_home
+
 SCRIPT = Path(__file__).parents[4] / "deploy" / "kubernetes" / "entrypoint.sh"
+# Of the environment that Spark is installed in.
+BIN = Path(sys.executable).parent
 # What Spark's Kubernetes scheduler sets of an executor's container.
 EXECUTOR = {
     "SPARK_DRIVER_URL": "spark://CoarseGrainedScheduler@10.0.0.7:1",
@@ -32,9 +37,6 @@ def commands(tmp_path: Path) -> Path:
         script = tmp_path / name
         script.write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@"\n')
         script.chmod(0o755)
-    home = tmp_path / "find-spark-home"
-    home.write_text("#!/bin/sh\necho /spark\n")
-    home.chmod(0o755)
     return tmp_path
 
 
@@ -42,11 +44,18 @@ def run(commands: Path, *arguments: str, **environ: str) -> subprocess.Completed
     """Run the image's entry point."""
     return subprocess.run(
         [str(SCRIPT), *arguments],
-        env={"PATH": f"{commands}:{os.environ['PATH']}"} | environ,
+        env={"PATH": f"{commands}:{BIN}:{os.environ['PATH']}"} | environ,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def jars() -> Path:
+    """Return the folder of Spark's own jars, its Kubernetes scheduler among them."""
+    folder = Path(spark_home()) / "jars"
+    assert list(folder.glob("spark-kubernetes_*.jar"))
+    return folder
 
 
 class TestCommands:
@@ -65,7 +74,7 @@ class TestCommands:
         said = run(commands, "executor", **EXECUTOR).stdout.splitlines()
         assert said == [
             "java", "-Da=b c", "-Xss2m", "-Xms2048m", "-Xmx2048m",
-            "-cp", "/opt/spark/conf:/spark/jars/*",
+            "-cp", f"/opt/spark/conf:{jars()}/*",
             "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend",
             "--driver-url", "spark://CoarseGrainedScheduler@10.0.0.7:1", "--executor-id", "3",
             "--cores", "2", "--app-id", "spark-1", "--hostname", "10.0.0.8",
@@ -80,7 +89,7 @@ class TestCommands:
             "-Xms2048m",
             "-Xmx2048m",
             "-cp",
-            "/opt/spark/conf:/a.jar:/spark/jars/*",
+            f"/opt/spark/conf:/a.jar:{jars()}/*",
         ]
 
     @pytest.mark.parametrize("name", [n for n in EXECUTOR if n not in MAY_LACK])
