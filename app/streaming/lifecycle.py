@@ -20,8 +20,8 @@ def stop_on_signals() -> Callable[[], bool]:
     """Install handlers for SIGTERM and SIGINT that only take note; return what tells of it.
 
     To be called after the SparkContext was made, which installs a handler of its own for SIGINT.
-    A second SIGINT interrupts at once. In another thread than the main one, where a notebook may run
-    it, no signal can be heard: then none is.
+    A second SIGINT interrupts at once. In another thread than the main one, where a notebook may
+    run it, no signal can be heard.
     """
     asked = threading.Event()
 

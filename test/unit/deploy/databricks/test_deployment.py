@@ -19,6 +19,7 @@ from deploy.databricks.errors import (
 )
 from deploy.databricks.payload import fill_in
 from deploy.databricks.workspace import Patience, jobs_of
+from deploy.local.ports import free_ports
 
 if TYPE_CHECKING:
     from databricks.sdk.service.jobs import Run
@@ -272,7 +273,7 @@ class TestWay:
     def test_nobody_there(self) -> None:
         """A host that does not answer is tried for a while."""
         waits: list[float] = []
-        jobs = jobs_of("http://127.0.0.1:9", TOKEN)
+        jobs = jobs_of(f"http://127.0.0.1:{free_ports(1)[0]}", TOKEN)
         patience = Patience(lambda _: None, limit=20, sleep=waits.append)
         with pytest.raises(
             RequestFailed, match=r": ConnectionError: \[Errno 111\] Connection refused$"
