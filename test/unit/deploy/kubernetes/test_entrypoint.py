@@ -55,7 +55,7 @@ def jars() -> Path:
     """Return the folder of Spark's own jars, its Kubernetes scheduler among them."""
     folder = Path(spark_home()) / "jars"
     assert list(folder.glob("spark-kubernetes_*.jar"))
-    return folder
+    return folder.resolve()
 
 
 class TestCommands:
