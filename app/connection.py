@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def java_options(kafka: KafkaSettings) -> dict[str, str]:
     if kafka.sasl_mechanism == "OAUTHBEARER":
         options |= {
             "sasl.oauthbearer.token.endpoint.url": kafka.oauth_token_url,
-            "sasl.login.callback.handler.class": (
+            "sasl.login.callback.handler.class": _java_class(
                 f"{_JAVA_LOGIN}.oauthbearer.OAuthBearerLoginCallbackHandler"
             ),
         }
@@ -154,7 +155,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc] # kafka-py
 
 def _jaas(kafka: KafkaSettings) -> str:
     """Return the line that Java's login modules read (JAAS)."""
-    module = _LOGIN_MODULES[kafka.sasl_mechanism or ""]
+    module = _java_class(_LOGIN_MODULES[kafka.sasl_mechanism or ""])
     if kafka.sasl_mechanism == "OAUTHBEARER":
         parts = {
             "clientId": kafka.oauth_client_id,
@@ -165,6 +166,11 @@ def _jaas(kafka: KafkaSettings) -> str:
         parts = {"username": kafka.sasl_username, "password": _reveal(kafka.sasl_password)}
     quoted = (f'{name}="{text.translate(_JAAS_ESCAPES)}"' for name, text in parts.items() if text)
     return f"{module} required {' '.join(quoted)};"
+
+
+def _java_class(name: str) -> str:
+    """Return a class of Kafka's client by its name here: Databricks brings it renamed (shaded)."""
+    return f"kafkashaded.{name}" if "DATABRICKS_RUNTIME_VERSION" in os.environ else name
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

@@ -10,8 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "__file__" in globals():
     # As a script: the folder that holds `app`, not `app` itself, whose modules have common names.
+    # Databricks runs this file's text, which has no path then: there PYTHONPATH leads to `app`.
     sys.path[0] = str(Path(__file__).parents[1])
 
 import structlog
@@ -60,5 +61,5 @@ def main() -> int:
     return stream(parser.parse_args().config)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+if __name__ == "__main__" and (code := main()):
+    sys.exit(code)  # Databricks takes any SystemExit for a failure, one with 0 too

@@ -20,7 +20,8 @@ def stop_on_signals() -> Callable[[], bool]:
     """Install handlers for SIGTERM and SIGINT that only take note; return what tells of it.
 
     To be called after the SparkContext was made, which installs a handler of its own for SIGINT.
-    A second SIGINT interrupts at once.
+    A second SIGINT interrupts at once. In another thread than the main one, where a notebook may
+    run it, no signal can be heard.
     """
     asked = threading.Event()
 
@@ -29,8 +30,9 @@ def stop_on_signals() -> Callable[[], bool]:
         if signum == signal.SIGINT:
             signal.signal(signum, signal.default_int_handler)
 
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, note)
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, note)
     return asked.is_set
 
 

@@ -61,20 +61,24 @@ REDACTED = r"(?i)secret|password|token|access[.]?key|sasl[.]jaas[.]config|ssl[.]
 
 @contextmanager
 def running(settings: Settings) -> Iterator[SparkSession]:
-    """Yield a session, and end it; what Spark raises comes out under its name here.
+    """Yield a session; what Spark raises comes out under its name here.
+
+    A session that ran before is left running: Databricks asks for that.
 
     Raises:
         TidemillError: The session cannot be made, or Spark failed while it ran.
 
     """
+    ours = not _runs()
     spark = create(settings)
     try:
         yield spark
     except (PySparkException, Py4JError, ConnectionError) as error:
         raise translate(error, settings.stream.checkpoint_location) from error
     finally:
-        with suppress(PySparkException, Py4JError, OSError):  # Java may be gone
-            spark.stop()
+        if ours:
+            with suppress(PySparkException, Py4JError, OSError):  # Java may be gone
+                spark.stop()
 
 
 def create(settings: Settings) -> SparkSession:
@@ -89,7 +93,7 @@ def create(settings: Settings) -> SparkSession:
         for name in NOISY:
             PySparkLogger.getLogger(name).setLevel("CRITICAL")
     options = runtime_options(settings)
-    runs = SparkSession.getActiveSession() is not None
+    runs = _runs()
     java_runs = runs or "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started it
     if not runs:
         options |= context_options(settings)
@@ -105,6 +109,11 @@ def create(settings: Settings) -> SparkSession:
     if "PYSPARK_GATEWAY_PORT" in os.environ and settings.log.level != "DEBUG":
         spark.sparkContext.setLogLevel("ERROR")  # that Java logs in its own way
     return spark
+
+
+def _runs() -> bool:
+    """Tell whether a session runs already."""
+    return SparkSession.getActiveSession() is not None
 
 
 def with_own(options: dict[str, str], own: dict[str, str]) -> dict[str, str]:

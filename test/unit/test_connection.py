@@ -238,6 +238,29 @@ PRINTABLE = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")
 QUOTED = st.text("\"\\'; =nrt0a", min_size=1)
 
 
+class TestDatabricks:
+    """There Kafka's client for Java is renamed, and its classes are named accordingly."""
+
+    @pytest.mark.parametrize(
+        "kafka", [sasl("SCRAM-SHA-512", sasl_username="me", sasl_password="pw"), oauth()]
+    )
+    def test_classes(self, kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+        """All of them, and nothing else."""
+        elsewhere = java_options(kafka)
+        monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "19.0")
+        assert java_options(kafka) == {
+            name: value.replace("org.apache.", "kafkashaded.org.apache.")
+            for name, value in elsewhere.items()
+        }
+
+    def test_python(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The other clients are as everywhere."""
+        kafka = sasl("PLAIN", sasl_username="me", sasl_password="pw")
+        elsewhere = python_options(kafka), librdkafka_options(kafka)
+        monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "19.0")
+        assert (python_options(kafka), librdkafka_options(kafka)) == elsewhere
+
+
 class TestJaasQuoting:
     """Whatever a password holds, Java reads the same and nothing more."""
 

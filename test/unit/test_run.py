@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
-from app import bootstrap, errors, logs, run
+from app import bootstrap, errors, logs, run, settings
 from app.errors import (
     AccessRefused,
     BrokerUnreachable,
@@ -24,9 +25,10 @@ from app.errors import (
     TimestampUnreadable,
     TopicsUnfit,
 )
+from app.settings import Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 
 @pytest.fixture(autouse=True)
@@ -185,3 +187,33 @@ class TestStream:
         """spark-submit passes the settings' path."""
         monkeypatch.setattr(sys, "argv", ["run.py", "--config", str(tmp_path / "none.yaml")])
         assert run.main() == 2
+
+
+class TestOnDatabricks:
+    """Databricks runs the text of a file, which then has no path, and no process of its own."""
+
+    @pytest.fixture
+    def perform(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+        """What runs it so, with a job that ends at once."""
+        monkeypatch.setattr(settings, "load", lambda _: Settings())
+        monkeypatch.setattr(sys, "argv", ["run.py"])
+        text = compile(Path(run.__file__).read_text(), "run.py", "exec")
+        return lambda: exec(text, {"__name__": "__main__"})  # noqa: S102 - as it does
+
+    def test_end(self, perform: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+        """A job that ends well raises nothing: SystemExit would be a failure there, even with 0."""
+        monkeypatch.setattr(bootstrap, "stream", lambda _: None)
+        path = list(sys.path)
+        perform()
+        assert sys.path == path
+
+    def test_failure(self, perform: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that fails does."""
+
+        def fail(_: object) -> None:
+            raise JavaEnded
+
+        monkeypatch.setattr(bootstrap, "stream", fail)
+        with pytest.raises(SystemExit) as caught:
+            perform()
+        assert caught.value.code == 1

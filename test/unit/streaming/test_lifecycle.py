@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -167,3 +168,11 @@ class TestSignals:
         assert asked()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+    def test_other_thread(self) -> None:
+        """In another thread than the main one, as in some notebooks, the handlers stay."""
+        before = signal.getsignal(signal.SIGTERM)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(lifecycle.stop_on_signals).result()
+        assert not asked()
+        assert signal.getsignal(signal.SIGTERM) is before

@@ -229,6 +229,13 @@ class TestRunning:
         with pytest.raises(DataLoss, match="/data/c"), session.running(self.SETTINGS):
             raise StreamingQueryException("failOnDataLoss")
 
+    def test_not_ours(self, made: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A session that ran before, as on Databricks, runs on."""
+        monkeypatch.setattr(session.SparkSession, "getActiveSession", lambda: made)
+        with session.running(self.SETTINGS):
+            pass
+        assert made.stops == 0
+
     @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("x"), QueryFailed("x")])
     def test_others(self, made: Session, error: BaseException) -> None:
         """What is not Spark's comes out as it is."""

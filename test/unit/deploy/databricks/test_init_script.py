@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "deploy" / "databricks" / "init-script.sh"
+SCRIPT = Path(__file__).parents[4] / "deploy" / "databricks" / "init-script.sh"
 WANTED = [
     "*.sink.prometheusServlet.class=org.apache.spark.metrics.sink.PrometheusServlet",
     "*.sink.prometheusServlet.path=/metrics/prometheus",

@@ -1,0 +1,116 @@
+"""Bring the job to a Databricks workspace, or show what would be sent: arguments only."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from deploy.databricks.errors import DeploymentError, VariablesMissing
+from deploy.databricks.payload import fill_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FAILED, INTERRUPTED = 1, 130
+NEEDED = ("DATABRICKS_HOST", "DATABRICKS_API_TOKEN")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; a failure is one line on standard error, and an exit code."""
+    options = _options(arguments)
+    try:
+        return run(options, os.environ)
+    except KeyboardInterrupt:
+        _tell("interrupted: deploy again, which begins at what is there")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the outermost place, where every error ends
+        named = isinstance(error, DeploymentError)
+        said = str(error) if named else f"{type(error).__name__}: {error}"
+        trace = traceback.format_exc() if options.debug else ""
+        token = os.environ.get("DATABRICKS_API_TOKEN", "").strip() or None
+        _tell(f"{trace}deploy-job.sh: {' '.join(said.split())}", secret=token)
+        return FAILED
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Deploy the job, and print its run's page; or print its settings.
+
+    Raises:
+        DeploymentError: It cannot be deployed.
+
+    """
+    needed = () if options.dry_run else NEEDED
+    settings = _settings(environ, needed, continuous=options.continuous)
+    if options.dry_run:
+        print(json.dumps(settings, indent=2))
+        return 0
+    try:
+        from deploy.databricks import deployment, workspace  # noqa: PLC0415 - a dry run needs none
+    except ImportError as error:
+        raise DeploymentError(
+            f"{error}: install databricks-sdk for {sys.executable}, or set PYTHON"
+        ) from error
+    host, token = (environ[name].strip() for name in NEEDED)
+    wanted = deployment.typed(settings)
+    jobs = workspace.jobs_of(host, token)
+    job = deployment.Deployment(jobs, workspace.Patience(_tell), options.timeout)
+    print(job.bring(wanted).run_page_url or host)
+    return 0
+
+
+def _settings(
+    environ: Mapping[str, str], needed: Sequence[str], *, continuous: bool
+) -> dict[str, Any]:
+    """Return the job's settings; name what is missing of both at once."""
+    missing = [name for name in needed if not environ.get(name, "").strip()]
+    try:
+        settings = fill_in(environ, continuous=continuous)
+    except VariablesMissing as error:
+        raise VariablesMissing([*missing, *error.names]) from None
+    if missing:
+        raise VariablesMissing(missing)
+    return settings
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="deploy-job.sh",
+        description="Create or reset the job on Databricks, end its runs, start one. "
+        "The environment says which and where: see Databricks in README.md.",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the job's settings as JSON")
+    parser.add_argument(
+        "--continuous",
+        action="store_true",
+        help="let Databricks keep one run going, instead of the task's retries",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=900,
+        metavar="SECONDS",
+        help="for cancelled runs to end (default: %(default)s)",
+    )
+    parser.add_argument("--debug", action="store_true", help="print the trace of a failure")
+    return parser.parse_args(arguments)
+
+
+def seconds(text: str) -> float:
+    """Read a time-out: none that never comes."""
+    given = float(text)
+    if not 0 <= given < math.inf:
+        raise ValueError(text)  # argparse says of which option it is
+    return given
+
+
+def _tell(line: str, secret: str | None = None) -> None:
+    print(line.replace(secret, "***") if secret else line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""A job on Databricks: one of its name, with these settings, and one run of it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from databricks.sdk.service.jobs import JobSettings, RunLifeCycleState
+
+from deploy.databricks.errors import NotStarted, RunsGoOn, SeveralJobs, UnknownToTheApi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from databricks.sdk.mixins.jobs import JobsExt
+    from databricks.sdk.service.jobs import Run
+
+    from deploy.databricks.workspace import Patience
+
+POLL_S = 5.0
+# A continuous job's next run begins by itself, after a pause that grows where runs fail.
+LONGEST_START_S = 300.0
+NEVER_RAN = {RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR}
+
+
+def typed(settings: dict[str, Any]) -> JobSettings:
+    """Return a job's settings as the SDK has them.
+
+    Raises:
+        UnknownToTheApi: The SDK, which describes the API, knows no such fields or values.
+
+    """
+    known = JobSettings.from_dict(settings)
+    if lost := list(_lost(settings, known.as_dict())):
+        raise UnknownToTheApi(lost)
+    return known
+
+
+def _lost(given: Any, kept: Any, at: str = "") -> Iterator[str]:  # noqa: ANN401 - JSON documents
+    if isinstance(given, dict) and isinstance(kept, dict):
+        for name, inner in given.items():
+            yield from _lost(inner, kept.get(name), f"{at}.{name}" if at else name)
+    elif isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        for number, (one, other) in enumerate(zip(given, kept, strict=True)):
+            yield from _lost(one, other, f"{at}[{number}]")
+    elif given != kept:
+        yield at
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What it takes to bring a job to a workspace.
+
+    Attributes:
+        jobs: The workspace's Jobs API.
+        patience: With an API that is busy or fails for a while; it also tells and waits.
+        timeout: Seconds in which cancelled runs must end.
+        clock: Seconds; what time-outs are measured by.
+
+    """
+
+    jobs: JobsExt
+    patience: Patience
+    timeout: float = 900.0
+    clock: Callable[[], float] = time.monotonic
+
+    def bring(self, settings: JobSettings) -> Run:
+        """Create or reset the job, end its runs, start one; return that one.
+
+        Raises:
+            DeploymentError: The API refuses, or runs do not end or begin.
+
+        """
+        job_id, old = self.patience.ask("cannot set up the job", lambda: self._put(settings))
+        self._end(job_id, old)
+        run_id = self._next(job_id, old) if settings.continuous else self._start(job_id)
+        return self._look_at(job_id, run_id)
+
+    def _put(self, settings: JobSettings) -> tuple[int, set[int]]:
+        """Return the job's id, and its runs under the settings before.
+
+        It looks for the job each time, so that one that was created, though the answer told of a
+        failure, is not created again.
+        """
+        name = settings.name or ""
+        # The API's filter takes upper and lower case for the same.
+        same = [
+            job for job in self.jobs.list(name=name) if job.settings and job.settings.name == name
+        ]
+        ids = [job.job_id for job in same if job.job_id is not None]
+        if len(ids) > 1:
+            raise SeveralJobs(name, ids)
+        if ids:
+            old = self._active(ids[0])
+            self.jobs.reset(ids[0], settings)
+            self.patience.tell(f"job {ids[0]} ({name}) has its new settings")
+            return ids[0], old
+        # What is empty in the SDK's own type is not sent.
+        given = {name: getattr(settings, name) for name in settings.as_dict()}
+        job_id = self.jobs.create(**given).job_id or 0
+        self.patience.tell(f"job {job_id} ({name}) is new")
+        return job_id, set()
+
+    def _active(self, job_id: int) -> set[int]:
+        runs = self.jobs.list_runs(job_id=job_id, active_only=True)
+        return {run.run_id for run in runs if run.run_id is not None}
+
+    def _end(self, job_id: int, old: set[int]) -> None:
+        """Cancel runs, and wait until they have ended."""
+        for run_id in sorted(old):
+            self.patience.tell(f"cancelling run {run_id}")
+            cancel = partial(self.jobs.cancel_run, run_id)
+            self.patience.ask(f"cannot cancel run {run_id}", cancel)
+        if old:
+            self.patience.tell("waiting until it has ended, as its cluster must")
+        deadline = self.clock() + self.timeout
+        while left := old & self._ask_active(job_id):
+            if self.clock() >= deadline:
+                raise RunsGoOn(left, self.timeout)
+            self.patience.sleep(POLL_S)
+
+    def _start(self, job_id: int) -> int:
+        # By this token the API knows a request that it has taken already.
+        token = uuid.uuid4().hex
+        run = self.patience.ask(
+            f"cannot start the job {job_id}",
+            lambda: self.jobs.run_now(job_id, idempotency_token=token),
+        )
+        return int(run.run_id)
+
+    def _next(self, job_id: int, old: set[int]) -> int:
+        """Return the run that Databricks starts of a continuous job."""
+        deadline = self.clock() + LONGEST_START_S
+        while not (new := self._ask_active(job_id) - old):
+            if self.clock() >= deadline:
+                raise NotStarted(job_id, f"Databricks began none within {LONGEST_START_S:g} s")
+            self.patience.sleep(POLL_S)
+        return max(new)
+
+    def _ask_active(self, job_id: int) -> set[int]:
+        return self.patience.ask(
+            f"cannot list the runs of the job {job_id}", lambda: self._active(job_id)
+        )
+
+    def _look_at(self, job_id: int, run_id: int) -> Run:
+        run = self.patience.ask(f"cannot read run {run_id}", lambda: self.jobs.get_run(run_id))
+        if run.state and run.state.life_cycle_state in NEVER_RAN:
+            raise NotStarted(job_id, run.state.state_message or str(run.state.life_cycle_state))
+        return run

@@ -1,0 +1,264 @@
+"""A workspace's Jobs API on this machine: documented shapes, state, pages, refusals, faults."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from jobs_shapes import JOB, Refused, check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "dapi-canary-5f0c"
+# A job on it, as the environment describes one.
+VARIABLES = {
+    "CLUSTER_NAME": "STAGE_NER",
+    "IMAGE_NAME": "tidemill:stage",
+    "ECR_REGISTRY": "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+    "AWS_REGION": "eu-west-1",
+    "INSTANCE_PROFILE_ARN": "arn:aws:iam::123456789012:instance-profile/tidemill",
+    "INIT_SCRIPTS_DESTINATION_S3": "s3://bucket/init-script.sh",
+    "LOG_DESTINATION_S3": "s3://bucket/logs",
+    "INSTANCE_TYPE": "c5.xlarge",
+    "SPARK_VERSION": "19.x-scala2.13",
+    "MIN_WORKERS": "1",
+    "MAX_WORKERS": "4",
+}
+Json = dict[str, Any]
+RETRIES = ("max_retries", "min_retry_interval_millis", "retry_on_timeout")
+
+
+@dataclass
+class Fault:
+    """What answers come instead of the right one.
+
+    Attributes:
+        path: Of which requests.
+        status: HTTP's.
+        times: How many; the rest are as they should be.
+        body: What it says.
+        done: The request is carried out, and only its answer lost.
+
+    """
+
+    path: str
+    status: int
+    times: int = 1
+    body: str = '{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "later"}'
+    headers: dict[str, str] = field(default_factory=dict)
+    done: bool = False
+
+
+@dataclass
+class Workspace:
+    """Jobs and their runs.
+
+    Attributes:
+        looks_to_end: After how many looks a cancelled run has ended.
+        page_size: Items of a page.
+        starts: Whether it starts the runs of continuous jobs.
+        begins_between: Whether somebody else starts a run just before one is asked for.
+
+    """
+
+    url: str = ""
+    jobs: dict[int, Json] = field(default_factory=dict)
+    runs: dict[int, Json] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    seen: Counter[str] = field(default_factory=Counter)
+    looks_to_end: int = 2
+    page_size: int = 2
+    starts: bool = True
+    begins_between: bool = False
+    next_id: int = 100
+
+    def add_job(self, name: str, **settings: Any) -> int:  # noqa: ANN401 - JSON
+        """Have a job from before."""
+        self.next_id += 1
+        self.jobs[self.next_id] = {"name": name, **settings}
+        return self.next_id
+
+    def add_run(self, job_id: int, state: str = "RUNNING") -> int:
+        """Have a run of it."""
+        self.next_id += 1
+        self.runs[self.next_id] = {
+            "run_id": self.next_id,
+            "job_id": job_id,
+            "run_page_url": f"{self.url}/#job/{job_id}/run/{self.next_id}",
+            "state": {"life_cycle_state": state, "state_message": "as it was told"},
+            "settings": self.jobs[job_id],
+        }
+        return self.next_id
+
+    def active(self, job_id: int | None = None) -> list[Json]:
+        """Return the runs that have not ended, of a job or of all."""
+        return [
+            run
+            for run in self.runs.values()
+            if run["state"]["life_cycle_state"] in {"PENDING", "RUNNING", "TERMINATING"}
+            and job_id in {None, run["job_id"]}
+        ]
+
+    # --- the endpoints ---------------------------------------------------------------------------
+
+    def get_jobs_list(self, query: Json) -> Json:
+        """jobs/list"""  # noqa: D400
+        check(query, {"limit": str, "name": str, "page_token": str, "expand_tasks": str}, "query")
+        wanted = query.get("name", "").lower()
+        found = [
+            {"job_id": job_id, "settings": settings}
+            for job_id, settings in self.jobs.items()
+            if wanted in {"", settings["name"].lower()}
+        ]
+        return self._page("jobs", found, query)
+
+    def post_jobs_create(self, body: Json) -> Json:
+        """jobs/create"""  # noqa: D400
+        self._accept(body)
+        job_id = self.add_job(**body)
+        self._continue(job_id)
+        return {"job_id": job_id}
+
+    def post_jobs_reset(self, body: Json) -> Json:
+        """jobs/reset"""  # noqa: D400
+        check(body, {"job_id": int, "new_settings": JOB}, "body")
+        self._accept(body["new_settings"])
+        self.jobs[self._job(body["job_id"])] = body["new_settings"]
+        self._continue(body["job_id"])
+        return {}
+
+    def get_jobs_runs_list(self, query: Json) -> Json:
+        """jobs/runs/list"""  # noqa: D400
+        check(query, {"job_id": str, "active_only": str, "page_token": str}, "query")
+        job_id = self._job(int(query["job_id"]))
+        for run in self.active(job_id):
+            if run["state"]["life_cycle_state"] == "TERMINATING":
+                run["looks"] = run.get("looks", 0) + 1
+                if run["looks"] > self.looks_to_end:
+                    run["state"]["life_cycle_state"] = "TERMINATED"
+                    self._continue(job_id)
+        assert query["active_only"] == "true"
+        return self._page("runs", self.active(job_id), query)
+
+    def post_jobs_runs_cancel(self, body: Json) -> Json:
+        """jobs/runs/cancel"""  # noqa: D400
+        check(body, {"run_id": int}, "body")
+        state = self.runs[body["run_id"]]["state"]
+        if state["life_cycle_state"] in {"PENDING", "RUNNING"}:
+            state["life_cycle_state"] = "TERMINATING"
+        return {}
+
+    def post_jobs_run_now(self, body: Json) -> Json:
+        """jobs/run-now"""  # noqa: D400
+        check(body, {"job_id": int, "idempotency_token": str}, "body")
+        job_id = self._job(body["job_id"])
+        token = body.get("idempotency_token", "")
+        if token not in self.tokens:
+            if self.begins_between:
+                self.add_run(job_id)
+            busy = len(self.active(job_id)) >= self.jobs[job_id]["max_concurrent_runs"]
+            self.tokens[token] = self.add_run(job_id, "SKIPPED" if busy else "PENDING")
+        return {"run_id": self.tokens[token], "number_in_job": self.tokens[token]}
+
+    def get_jobs_runs_get(self, query: Json) -> Json:
+        """jobs/runs/get"""  # noqa: D400
+        check(query, {"run_id": str}, "query")
+        return {name: self.runs[int(query["run_id"])][name] for name in RUN}
+
+    # --- what they have in common ----------------------------------------------------------------
+
+    def _page(self, name: str, items: list[Json], query: Json) -> Json:
+        first = int(query.get("page_token", 0))
+        rest = first + self.page_size
+        more = {"next_page_token": str(rest)} if rest < len(items) else {}
+        shown = [{k: v for k, v in item.items() if k != "looks"} for item in items[first:rest]]
+        return ({name: shown} if shown else {}) | {"has_more": bool(more)} | more
+
+    def _job(self, job_id: int) -> int:
+        if job_id not in self.jobs:
+            raise Refused(f"Job {job_id} does not exist.")
+        return job_id
+
+    def _accept(self, settings: Json) -> None:
+        check(settings, JOB, "settings")
+        if "continuous" in settings and any(set(RETRIES) & set(t) for t in settings["tasks"]):
+            raise Refused("Retries are not supported for continuous jobs.")
+
+    def _continue(self, job_id: int) -> None:
+        if self.starts and "continuous" in self.jobs[job_id] and not self.active(job_id):
+            self.add_run(job_id, "PENDING")
+
+
+RUN = ("run_id", "job_id", "run_page_url", "state")
+
+
+@contextmanager
+def serving(workspace: Workspace) -> Iterator[Workspace]:
+    """Serve a workspace on a free port of this machine."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(dict(parse_qsl(urlsplit(self.path).query)))
+
+        def do_POST(self) -> None:
+            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def _answer(self, given: Json) -> None:
+            path = urlsplit(self.path).path
+            workspace.seen[path] += 1
+            with lock:
+                status, body, headers = respond(
+                    workspace, self.command, path, given, self.headers.get("Authorization")
+                )
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    lock = threading.Lock()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        workspace.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield workspace
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def respond(
+    workspace: Workspace, method: str, path: str, given: Json, authorization: str | None
+) -> tuple[int, str, dict[str, str]]:
+    """Return a status, a body, and headers."""
+    endpoint = path.removeprefix("/api/2.2/")
+    name = f"{method}_{endpoint}".lower().replace("/", "_").replace("-", "_")
+    if endpoint == path or not hasattr(workspace, name):
+        return 404, json.dumps({"error_code": "ENDPOINT_NOT_FOUND", "message": path}), {}
+    if authorization != f"Bearer {TOKEN}":
+        said = {"error_code": "PERMISSION_DENIED", "message": "Invalid access token."}
+        return 403, json.dumps(said), {}
+    fault = next((f for f in workspace.faults if f.path == endpoint and f.times), None)
+    if fault:
+        fault.times -= 1
+        if fault.done:
+            getattr(workspace, name)(given)
+        return fault.status, fault.body, fault.headers
+    try:
+        return 200, json.dumps(getattr(workspace, name)(given)), {}
+    except Refused as error:
+        said = {"error_code": "INVALID_PARAMETER_VALUE", "message": str(error)}
+        return 400, json.dumps(said), {}

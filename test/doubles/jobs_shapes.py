@@ -1,0 +1,76 @@
+"""The documented fields of what the Jobs API (2.2) takes, as far as ours could use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TEXT, WHOLE, FLAG = str, int, bool
+TEXTS: Any = "a mapping of text to text"
+
+CLUSTER: dict[str, Any] = {
+    "spark_version": TEXT,
+    "data_security_mode": TEXT,
+    "single_user_name": TEXT,
+    "runtime_engine": TEXT,
+    "node_type_id": TEXT,
+    "driver_node_type_id": TEXT,
+    "num_workers": WHOLE,
+    "autoscale": {"min_workers": WHOLE, "max_workers": WHOLE},
+    "docker_image": {"url": TEXT, "basic_auth": {"username": TEXT, "password": TEXT}},
+    "aws_attributes": {
+        "first_on_demand": WHOLE,
+        "availability": TEXT,
+        "zone_id": TEXT,
+        "instance_profile_arn": TEXT,
+        "spot_bid_price_percent": WHOLE,
+        "ebs_volume_type": TEXT,
+        "ebs_volume_count": WHOLE,
+        "ebs_volume_size": WHOLE,
+    },
+    "cluster_log_conf": {"s3": {"destination": TEXT, "region": TEXT, "canned_acl": TEXT}},
+    "init_scripts": [{"s3": {"destination": TEXT, "region": TEXT}}],
+    "spark_conf": TEXTS,
+    "spark_env_vars": TEXTS,
+    "custom_tags": TEXTS,
+}
+TASK: dict[str, Any] = {
+    "task_key": TEXT,
+    "description": TEXT,
+    "new_cluster": CLUSTER,
+    "spark_python_task": {"python_file": TEXT, "parameters": [TEXT], "source": TEXT},
+    "max_retries": WHOLE,
+    "min_retry_interval_millis": WHOLE,
+    "retry_on_timeout": FLAG,
+    "timeout_seconds": WHOLE,
+}
+JOB: dict[str, Any] = {
+    "name": TEXT,
+    "description": TEXT,
+    "tags": TEXTS,
+    "tasks": [TASK],
+    "timeout_seconds": WHOLE,
+    "max_concurrent_runs": WHOLE,
+    "queue": {"enabled": FLAG},
+    "continuous": {"pause_status": TEXT, "task_retry_mode": TEXT},
+}
+
+
+class Refused(Exception):
+    """A request that the API would not take."""
+
+
+def check(given: Any, shape: Any, at: str) -> None:  # noqa: ANN401 - JSON
+    """Raise Refused where a document has an unknown field, or a value of another type."""
+    if isinstance(shape, dict) and isinstance(given, dict):
+        for name, inner in given.items():
+            if name not in shape:
+                raise Refused(f"unknown field {at}.{name}")
+            check(inner, shape[name], f"{at}.{name}")
+    elif isinstance(shape, list) and isinstance(given, list):
+        for inner in given:
+            check(inner, shape[0], at)
+    elif shape is TEXTS and isinstance(given, dict):
+        for name, inner in given.items():
+            check(inner, TEXT, f"{at}.{name}")
+    elif type(given) is not shape:
+        raise Refused(f"{at} has a value of the wrong type")

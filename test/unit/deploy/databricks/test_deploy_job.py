@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from jobs_api import TOKEN, VARIABLES, Fault
+
+from deploy.databricks import deploy_job
+from deploy.databricks.payload import fill_in
+
+if TYPE_CHECKING:
+    from jobs_api import Workspace
+
+SCRIPT = Path(__file__).parents[4] / "deploy" / "databricks" / "deploy-job.sh"
+
+
+def run(
+    environ: dict[str, str], *arguments: str, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the script as CI does, with nothing else in the environment."""
+    own = {"PATH": os.environ["PATH"], "PYTHON": sys.executable}
+    return subprocess.run(
+        [str(SCRIPT), *arguments],
+        env=own | environ,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def bare(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run what the script runs, in a Python without packages."""
+    return subprocess.run(
+        [sys.executable, "-S", "-m", "deploy.databricks.deploy_job", *arguments],
+        env=environ,
+        cwd=SCRIPT.parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+class TestDryRun:
+    """A dry run shows what would be sent, and asks nobody."""
+
+    @pytest.mark.parametrize("options", [[], ["--continuous"]])
+    def test_payload(self, options: list[str], tmp_path: Path) -> None:
+        """On standard output stands the payload alone; neither host nor token are needed."""
+        done = run(VARIABLES, "--dry-run", *options, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout) == fill_in(VARIABLES, continuous=bool(options))
+
+    def test_no_network(self, environ: dict[str, str], workspace: Workspace) -> None:
+        """A workspace that is named hears nothing, and the token is not shown."""
+        done = run(environ, "--dry-run")
+        assert done.returncode == 0
+        assert not workspace.seen
+        assert TOKEN not in done.stdout + done.stderr
+
+    def test_without_the_sdk(self) -> None:
+        """It needs no package."""
+        assert bare(VARIABLES, "--dry-run").stdout == run(VARIABLES, "--dry-run").stdout != ""
+
+
+class TestDeployment:
+    """The script deploys, and says where to look."""
+
+    def test_twice(self, environ: dict[str, str], workspace: Workspace) -> None:
+        """Standard output has the page of the run; there is one job and one run."""
+        workspace.looks_to_end = 0
+        for _ in range(2):
+            done = run(environ)
+            (active,) = workspace.active()
+            assert (done.returncode, done.stdout) == (0, f"{active['run_page_url']}\n")
+            assert TOKEN not in done.stderr
+        names = [settings["name"] for settings in workspace.jobs.values()]
+        assert names.count(VARIABLES["CLUSTER_NAME"]) == 1
+
+    def test_from_elsewhere(
+        self, environ: dict[str, str], workspace: Workspace, tmp_path: Path
+    ) -> None:
+        """From any folder, though a module there has the SDK's name."""
+        (tmp_path / "databricks.py").write_text("raise SystemExit('not me')")
+        assert run(environ, cwd=tmp_path).returncode == 0
+
+    def test_busy(self, environ: dict[str, str], workspace: Workspace) -> None:
+        """A busy API is told of while it waits."""
+        workspace.faults.append(Fault("jobs/create", 503, headers={"Retry-After": "0"}))
+        done = run(environ)
+        assert done.returncode == 0
+        assert "TEMPORARILY_UNAVAILABLE: later; trying again in " in done.stderr
+
+
+class TestFailure:
+    """A failure is one line on standard error and a code other than 0."""
+
+    def test_variables(self) -> None:
+        """All that is missing is in it, of the job and of the workspace."""
+        done = run({})
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.count("\n") == 1
+        for name in ("DATABRICKS_HOST", "DATABRICKS_API_TOKEN", *VARIABLES):
+            assert name in done.stderr
+
+    def test_refused(self, environ: dict[str, str], workspace: Workspace) -> None:
+        """It has the API's words, and the token is in none of it, even if they hold it."""
+        body = json.dumps({"error_code": "BAD", "message": f"no\nluck with {TOKEN}"})
+        workspace.faults.append(Fault("jobs/create", 400, body=body))
+        done = run(environ)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "deploy-job.sh: cannot set up the job: BAD: no luck with ***\n"
+
+    def test_wrong_token(self, environ: dict[str, str]) -> None:
+        """A wrong token is refused by the API, and not shown."""
+        done = run(environ | {"DATABRICKS_API_TOKEN": "dapi-other"})
+        assert done.returncode == 1
+        assert "PERMISSION_DENIED: Invalid access token" in done.stderr
+        assert "dapi-other" not in done.stderr
+        assert done.stderr.count("\n") == 1
+
+    def test_debug(self, environ: dict[str, str], workspace: Workspace) -> None:
+        """The trace is shown where it is asked for, without the token."""
+        body = json.dumps({"error_code": "BAD", "message": TOKEN})
+        workspace.faults.append(Fault("jobs/create", 400, body=body))
+        done = run(environ, "--debug")
+        assert done.returncode == 1
+        assert "Traceback" in done.stderr
+        assert TOKEN not in done.stderr
+
+    @pytest.mark.parametrize("seconds", ["soon", "-1", "nan", "inf"])
+    def test_timeout(self, seconds: str) -> None:
+        """A time that never comes is refused."""
+        done = run(VARIABLES, "--dry-run", f"--timeout={seconds}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "argument --timeout: invalid" in done.stderr
+
+    def test_other_settings_of_the_sdk(self, environ: dict[str, str]) -> None:
+        """What else the SDK would read of the environment changes nothing."""
+        others = {
+            "DATABRICKS_AUTH_TYPE": "oauth-m2m",
+            "DATABRICKS_TOKEN": "dapi-other",
+            "DATABRICKS_CLIENT_ID": "x",
+            "DATABRICKS_CONFIG_PROFILE": "none",
+            "DATABRICKS_DEBUG_HEADERS": "true",
+        }
+        done = run(environ | others)
+        assert done.returncode == 0, done.stderr
+
+    def test_no_python(self) -> None:
+        """A Python that is not there is named."""
+        done = run({"PYTHON": "/no/such/python"}, "--dry-run")
+        assert done.returncode == 1
+        assert "there is no /no/such/python" in done.stderr
+
+    def test_no_sdk(self, environ: dict[str, str]) -> None:
+        """Where the SDK is not installed, that is said."""
+        done = bare(environ)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "install databricks-sdk" in done.stderr
+
+    def test_interrupted(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Ctrl-C is no trace."""
+
+        def interrupt(*_: object) -> int:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(deploy_job, "run", interrupt)
+        assert deploy_job.main([]) == 130
+        assert capsys.readouterr().err.startswith("interrupted")

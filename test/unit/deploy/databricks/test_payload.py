@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from databricks.sdk.service.jobs import JobSettings
+from hypothesis import given
+from hypothesis import strategies as st
+from jobs_api import VARIABLES
+from jobs_shapes import JOB, check
+
+from app.settings import KafkaSettings, Settings, StreamSettings
+from app.streaming.session import context_options
+from deploy.databricks import payload
+from deploy.databricks.errors import SecretInTheOpen, VariablesMissing, VariableWrong
+from deploy.databricks.payload import fill_in
+
+REFERENCE = "{{secrets/tidemill/password}}"
+# Values of an environment variable: neither NUL nor blank as a whole.
+VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)
+VALUES = VALUES.map(str.strip).filter(bool)
+
+
+def task_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the one task."""
+    (task,) = settings["tasks"]
+    return dict(task)
+
+
+def cluster_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the one task's cluster."""
+    return dict(task_of(settings)["new_cluster"])
+
+
+class TestJob:
+    """The payload is the job that the variables describe."""
+
+    def test_task(self, variables: dict[str, str]) -> None:
+        """A Python file of the image, with a path on which `app` is found."""
+        task = task_of(fill_in(variables))
+        assert task["spark_python_task"]["python_file"] == "file:/app/run.py"
+        assert task["new_cluster"]["spark_env_vars"]["PYTHONPATH"].split(":")[0] == "/"
+        assert "spark_submit_task" not in task
+
+    def test_cluster(self, variables: dict[str, str]) -> None:
+        """Machines, image, places and rights."""
+        cluster = cluster_of(fill_in(variables | {"DRIVER_INSTANCE_TYPE": "m5.large"}))
+        assert cluster["spark_version"] == "19.x-scala2.13"
+        assert (cluster["node_type_id"], cluster["driver_node_type_id"]) == (
+            "c5.xlarge",
+            "m5.large",
+        )
+        assert cluster["autoscale"] == {"min_workers": 1, "max_workers": 4}
+        assert cluster["docker_image"]["url"] == (
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com/tidemill:stage"
+        )
+        assert cluster["aws_attributes"]["spot_bid_price_percent"] == 100
+        assert cluster["aws_attributes"]["instance_profile_arn"].endswith("/tidemill")
+        assert cluster["cluster_log_conf"]["s3"]["destination"] == "s3://bucket/logs"
+        assert cluster["init_scripts"][0]["s3"]["destination"] == "s3://bucket/init-script.sh"
+
+    def test_driver_as_workers(self, variables: dict[str, str]) -> None:
+        """Without a type of its own the driver has the workers'."""
+        assert cluster_of(fill_in(variables))["driver_node_type_id"] == "c5.xlarge"
+
+    def test_once_and_for_ever(self, variables: dict[str, str]) -> None:
+        """One run at a time, tried again without end, and none waits behind it."""
+        settings = fill_in(variables)
+        assert settings["name"] == "STAGE_NER"
+        assert settings["max_concurrent_runs"] == 1
+        assert settings["queue"] == {"enabled": False}
+        assert task_of(settings)["max_retries"] == -1
+        assert "continuous" not in settings
+
+    def test_continuous(self, variables: dict[str, str]) -> None:
+        """A continuous job has no retries, which the API forbids there."""
+        settings = fill_in(variables, continuous=True)
+        assert settings["continuous"] == {"pause_status": "UNPAUSED"}
+        assert settings["max_concurrent_runs"] == 1
+        assert not {name for name in task_of(settings) if "retr" in name}
+
+    @pytest.mark.parametrize("continuous", [False, True])
+    def test_known_to_the_sdk(self, continuous: bool, variables: dict[str, str]) -> None:
+        """The SDK's own description of the API keeps every field and value."""
+        settings = fill_in(variables, continuous=continuous)
+        assert JobSettings.from_dict(settings).as_dict() == settings
+        check(settings, JOB, "settings")
+
+
+class TestSparkConf:
+    """What Spark must know before the job comes stands in the cluster's settings."""
+
+    def test_as_the_job_needs_it(self, variables: dict[str, str]) -> None:
+        """The same as the job sets where it makes the context, but the name, which is another's."""
+        wanted = context_options(Settings())
+        del wanted["spark.app.name"]
+        assert wanted.items() <= cluster_of(fill_in(variables))["spark_conf"].items()
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "aggressiveWindowDownS",
+            "aggressiveFirstStepScaleUpFraction",
+            "aggressiveFirstStepScaleUpMax",
+        ],
+    )
+    def test_scaling(self, name: str, variables: dict[str, str]) -> None:
+        """The three that slow down autoscaling."""
+        assert float(cluster_of(fill_in(variables))["spark_conf"][f"spark.databricks.{name}"]) > 0
+
+    def test_threads(self, variables: dict[str, str]) -> None:
+        """The job's setting for threads comes before the workers do."""
+        conf = cluster_of(fill_in(variables | {"TIDEMILL__STREAM__WORKER_THREADS": "3"}))[
+            "spark_conf"
+        ]
+        wanted = context_options(Settings(stream=StreamSettings(worker_threads=3)))
+        threads = {name: value for name, value in wanted.items() if "THREADS" in name}
+        assert len(threads) == 3
+        assert threads.items() <= conf.items()
+
+    def test_token_url(self, variables: dict[str, str]) -> None:
+        """Kafka's client may ask for tokens there, on driver and executors."""
+        url = "https://id/token"
+        conf = cluster_of(fill_in(variables | {"TIDEMILL__KAFKA__OAUTH_TOKEN_URL": url}))[
+            "spark_conf"
+        ]
+        own = context_options(Settings(kafka=KafkaSettings(oauth_token_url=url)))
+        for side in ("driver", "executor"):
+            java = conf[f"spark.{side}.extraJavaOptions"].split()
+            assert own["spark.executor.extraJavaOptions"] in java
+            assert f"-Dkafkashaded.org.apache.kafka.sasl.oauthbearer.allowed.urls={url}" in java
+
+
+class TestVariables:
+    """What is missing or wrong is told before anything is sent."""
+
+    def test_none(self) -> None:
+        """All that are missing are named at once, and none that may be left out."""
+        with pytest.raises(VariablesMissing) as caught:
+            fill_in({})
+        assert set(caught.value.names) == {
+            "CLUSTER_NAME", "IMAGE_NAME", "ECR_REGISTRY", "AWS_REGION", "INSTANCE_PROFILE_ARN",
+            "INIT_SCRIPTS_DESTINATION_S3", "LOG_DESTINATION_S3", "INSTANCE_TYPE", "SPARK_VERSION",
+            "MIN_WORKERS", "MAX_WORKERS",
+        }  # fmt: skip
+        assert all(name in str(caught.value) for name in caught.value.names)
+
+    def test_blank(self, variables: dict[str, str]) -> None:
+        """A blank one is missing."""
+        with pytest.raises(VariablesMissing) as caught:
+            fill_in(variables | {"IMAGE_NAME": "  ", "AWS_REGION": ""})
+        assert set(caught.value.names) == {"IMAGE_NAME", "AWS_REGION"}
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("MIN_WORKERS", "-1"),
+            ("MIN_WORKERS", "two"),
+            ("MAX_WORKERS", "0"),
+            ("MAX_WORKERS", "1.5"),
+            ("MAX_WORKERS", "٣"),
+            ("SPOT_BID_PRICE_PERCENT", "80%"),
+            ("LOG_DESTINATION_S3", "/logs"),
+            ("INIT_SCRIPTS_DESTINATION_S3", "bucket/init-script.sh"),
+        ],
+    )
+    def test_wrong(self, name: str, value: str, variables: dict[str, str]) -> None:
+        """A value that cannot be is told by its variable."""
+        with pytest.raises(VariableWrong, match=name):
+            fill_in(variables | {name: value})
+
+    @given(name=VALUES, image=VALUES, setting=VALUES)
+    def test_any_text(self, name: str, image: str, setting: str) -> None:
+        """Whatever a value holds, it is that value in the payload, and nothing else moves."""
+        given_ = {
+            "CLUSTER_NAME": name,
+            "IMAGE_NAME": image,
+            "TIDEMILL__STREAM__GROUP_ID": setting,
+        }
+        plain = fill_in(VARIABLES)
+        settings = json.loads(json.dumps(fill_in(VARIABLES | given_)))
+        cluster = cluster_of(settings)
+        assert settings["name"] == cluster["custom_tags"]["job"] == name
+        assert cluster["docker_image"]["url"] == f"{VARIABLES['ECR_REGISTRY']}/{image}"
+        assert cluster["spark_env_vars"].pop("TIDEMILL__STREAM__GROUP_ID") == setting
+        settings["name"] = cluster["custom_tags"]["job"] = plain["name"]
+        cluster["docker_image"]["url"] = cluster_of(plain)["docker_image"]["url"]
+        assert settings == plain
+
+
+class TestSettings:
+    """The job's settings travel as its environment, secrets as references."""
+
+    def test_passed_on(self, variables: dict[str, str]) -> None:
+        """Every setting, and nothing else of the environment."""
+        given_ = {
+            "TIDEMILL__KAFKA__BOOTSTRAP_SERVERS": "k:9092",
+            "tidemill__log__format": "json",
+            "AWS_SECRET_ACCESS_KEY": "canary",
+            "DATABRICKS_API_TOKEN": "canary",
+        }
+        settings = fill_in(variables | given_)
+        assert set(cluster_of(settings)["spark_env_vars"]) == {
+            "PYTHONPATH",
+            "TIDEMILL__KAFKA__BOOTSTRAP_SERVERS",
+            "tidemill__log__format",
+        }
+        assert "canary" not in json.dumps(settings)
+
+    def test_all_secrets(self) -> None:
+        """The secrets are those of the settings."""
+        assert set(payload.SECRETS) == {
+            f"TIDEMILL__{section}__{name}".upper()
+            for section, field in Settings.model_fields.items()
+            if hasattr(field.annotation, "secrets")
+            for name in field.annotation.secrets()
+        }
+
+    @pytest.mark.parametrize("name", [*payload.SECRETS, payload.SECRETS[0].lower()])
+    @pytest.mark.parametrize("value", ["pa55", "{{secrets/a}}", "x{{secrets/a/b}}", "{{a/b/c}}"])
+    def test_open(self, name: str, value: str, variables: dict[str, str]) -> None:
+        """A secret as itself is refused, without a word of it."""
+        with pytest.raises(SecretInTheOpen) as caught:
+            fill_in(variables | {name: value})
+        assert name in str(caught.value)
+        assert value not in str(caught.value)
+
+    @pytest.mark.parametrize("name", payload.SECRETS)
+    def test_reference(self, name: str, variables: dict[str, str]) -> None:
+        """A reference to a secret goes as it is."""
+        settings = fill_in(variables | {name: REFERENCE})
+        assert cluster_of(settings)["spark_env_vars"][name] == REFERENCE
+
+    @pytest.mark.parametrize(
+        "value", ['{"spark.hadoop.fs.s3a.secret.key": "x"}', "{secret: x}", '["a.password"]']
+    )
+    def test_of_spark(self, value: str, variables: dict[str, str]) -> None:
+        """One of Spark's settings whose name tells of a secret is one."""
+        with pytest.raises(SecretInTheOpen):
+            fill_in(variables | {"TIDEMILL__SPARK": value})
+
+    @pytest.mark.parametrize("value", ['{"spark.x": "a.TokenProvider"}', REFERENCE])
+    def test_no_secret_of_spark(self, value: str, variables: dict[str, str]) -> None:
+        """Others, and a reference, are none."""
+        settings = fill_in(variables | {"TIDEMILL__SPARK": value})
+        assert cluster_of(settings)["spark_env_vars"]["TIDEMILL__SPARK"] == value
