@@ -31,7 +31,7 @@ TIDEMILL = {"Tidemill": "at-least-once", "Tidemill, exactly-once": "exactly-once
 # Of the results, those that came first are not counted: models load, Java compiles.
 WARM_UP_SHARE = 0.2
 # So that several micro-batches, with what is between them, are in what is counted.
-IN_A_MICRO_BATCH = 1000
+IN_A_MICRO_BATCH = 20_000
 PATIENCE_S = 600
 CORES = os.cpu_count() or 1
 

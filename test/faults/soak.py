@@ -43,6 +43,8 @@ LONGEST = 400  # characters of a text
 # micro-batches are slow.
 BACKLOG = 6000
 MEASURED = 1000, 5000
+# Spark keeps a hundred micro-batches: so many shall be done before anything is judged.
+IN_A_MICRO_BATCH = 500
 # So little, over all that is judged, is no leak, however sure the line is.
 FLAT_SHARE = 0.02
 PLOT = ROOT / "docs" / "soak.png"
@@ -124,7 +126,9 @@ def soak(lane: Lane, minutes: float, console: Console) -> dict[str, object]:
     """Run, feed, look and stop; return what is kept of it."""
     servers, seen = lane.broker.bootstrap_servers, Seen()
     outputs = (lane.output, lane.dead)
-    environment = shipped.environment(lane, "exactly-once")
+    environment = shipped.environment(
+        lane, "exactly-once", STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH)
+    )
     sampler = Sampler(servers, lane.source, [lane.source], outputs, seen)
     with sampler, lane.program(environment) as job:
         most = capacity(lane, job, seen)
