@@ -8,7 +8,9 @@ ARG BUILD_TARGET=local
 
 
 FROM python:3.12-slim-bookworm AS python
-RUN apt-get update \
+# Java's package links its manual pages into a folder that slim images lack.
+RUN mkdir -p /usr/share/man/man1 \
+    && apt-get update \
     && apt-get install --yes --no-install-recommends openjdk-17-jre-headless tini \
     && rm -rf /var/lib/apt/lists/*
 
@@ -65,7 +67,8 @@ CMD ["stream"]
 # Java 21, Python 3.12: Databricks Runtime 19, which is Spark 4.2.
 FROM ubuntu:24.04 AS databricks-system
 ENV LANG=C.UTF-8 LC_ALL=C.UTF-8
-RUN apt-get update \
+RUN mkdir -p /usr/share/man/man1 \
+    && apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         acl bash ca-certificates coreutils iproute2 openjdk-21-jdk-headless procps python3 sudo virtualenv \
     && rm -rf /var/lib/apt/lists/* \

@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 export STACK="${STACK:-tidemill}"
+terminal=""
 
 fail() {
     printf '%s\n' "$1" >&2
@@ -27,26 +28,28 @@ find_compose() {
 kafka_compose() { $compose -p "$STACK-kafka" -f kafka/docker-compose.yml "$@"; }
 app_compose() { $compose -p "$STACK-app" -f app/docker-compose.yml "$@"; }
 
-# Prints what a container is: running, exited, running healthy, …; nothing where there is none.
-state() {
-    docker inspect --format '{{.State.Status}}{{with .State.Health}} {{.Status}}{{end}}' \
-        "$STACK-$1" 2>/dev/null || true
-}
+is_running() { [ "$(docker inspect --format '{{.State.Running}}' "$STACK-$1" 2>/dev/null)" = true ]; }
 
-# Runs one of Kafka's console tools beside the broker. In a terminal Ctrl-C reaches it.
+# Runs one of Kafka's console tools beside the broker.
 kafka_tool() {
-    case $(state kafka) in running*) ;; *) fail "Kafka does not run: make kafka" ;; esac
-    tool=$1 terminal=""
+    is_running kafka || fail "Kafka does not run: make kafka"
+    tool=$1
     shift
-    [ ! -t 0 ] || [ ! -t 1 ] || terminal=--tty
     docker exec --interactive $terminal "$STACK-kafka" \
         "/opt/kafka/bin/$tool.sh" --bootstrap-server kafka:19092 "$@"
 }
 
 # Prints a topic from its start until nothing comes for 15 s; with FOLLOW=1 until Ctrl-C.
 consume() {
-    [ "${FOLLOW:-}" = 1 ] || set -- "$@" --timeout-ms 15000
-    kafka_tool kafka-console-consumer --from-beginning --isolation-level read_committed --topic "$@"
+    set -- kafka-console-consumer --from-beginning --isolation-level read_committed --topic "$@"
+    if [ "${FOLLOW:-}" = 1 ]; then
+        [ ! -t 0 ] || terminal=--tty # or Ctrl-C would not reach the tool
+        kafka_tool "$@"
+        return
+    fi
+    # That the time is over is an error to the tool, two lines long.
+    { kafka_tool "$@" --timeout-ms 15000 2>&1 >&3 |
+        sed '/KIP-848\|terminating consumer\|TimeoutException/d' >&2; } 3>&1
 }
 
 has_network() { docker network inspect "$STACK" >/dev/null 2>&1; }
@@ -71,12 +74,9 @@ app() {
     app_compose up -d --force-recreate app
     app_compose up -d
     echo "Waiting until the job is ready"
-    while :; do
-        case $(state app) in
-            "running healthy") break ;;
-            running*) sleep 1 ;;
-            *) fail "The job has ended, and said: $(docker logs --tail 5 "$STACK-app" 2>&1)" ;;
-        esac
+    until docker exec "$STACK-app" tidemill health --ready >/dev/null 2>&1; do
+        is_running app || fail "The job has ended: $(docker logs --tail 3 "$STACK-app" 2>&1)"
+        sleep 2
     done
 }
 
@@ -92,7 +92,10 @@ find_compose
 case $1 in
     engine) ;; # whether there is one
     image | network | kafka | app | down) "$1" ;;
-    up) kafka && app ;;
+    up)
+        kafka
+        app
+        ;;
     produce-input) kafka_tool kafka-console-producer --topic ner-input <input.json ;;
     consume-results) consume ner-output ;;
     consume-dead-letters) consume ner-output.dlq --formatter-property print.headers=true ;;

@@ -71,9 +71,11 @@ class TestDatabricks:
             assert inside(stack, image, f"command -v {command}"), command
         assert inside(stack, image, "passwd --status libraries").split()[1] == "L"
         assert inside(stack, image, "id -u").strip() == "0"
-        assert (
-            inside(stack, image, "$PYSPARK_PYTHON -c 'import ipykernel, grpc; print(1)'") == "1\n"
-        )
-        assert "absent" in inside(
-            stack, image, "$PYSPARK_PYTHON -c 'import pyspark' || echo absent"
-        )
+
+    def test_python(self, stack: Stack) -> None:
+        """The cluster's Python has what its shell needs, and waits for the cluster's Spark."""
+        stack.make("image", BUILD_TARGET="databricks")
+        script = "import importlib.util as u; print([bool(u.find_spec(n)) for n in '{}'.split()])"
+        script = script.format("ipykernel grpc spacy pyspark py4j")
+        said = inside(stack, f"{stack.name}:databricks", f'$PYSPARK_PYTHON -c "{script}"')
+        assert said == "[True, True, True, False, False]\n"

@@ -50,7 +50,7 @@ class TestFirstRun:
     def test_metrics(self, stack: Stack, answered: str) -> None:
         """Prometheus has what the job pushed, and no alert."""
         stack.wait_for("sum(tidemill_results_total)", 12)
-        assert stack.asked("count(spark_driver_BlockManager_memory_maxMem_MB)") == [1]
+        assert stack.asked("count(spark_BlockManager_memory_maxMem_MB_Value)") == [1]
         assert stack.asked("count(ALERTS)") == []
 
 
