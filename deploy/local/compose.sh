@@ -32,7 +32,6 @@ is_running() { [ "$(docker inspect --format '{{.State.Running}}' "$STACK-$1" 2>/
 
 # Runs one of Kafka's console tools beside the broker.
 kafka_tool() {
-    is_running kafka || fail "Kafka does not run: make kafka"
     tool=$1
     shift
     docker exec --interactive $terminal "$STACK-kafka" \
@@ -89,6 +88,9 @@ down() {
 }
 
 find_compose
+case $1 in
+    produce-* | consume-*) is_running kafka || fail "Kafka does not run: make kafka" ;;
+esac
 case $1 in
     engine) ;; # whether there is one
     image | network | kafka | app | down) "$1" ;;
