@@ -57,7 +57,7 @@ network() { has_network || docker network create "$STACK" >/dev/null; }
 
 kafka() {
     network
-    kafka_compose up -d
+    kafka_compose up -d || fail "Kafka did not start: $(docker logs --tail 3 "$STACK-kafka" 2>&1)"
     [ "$(docker wait "$STACK-topics")" = 0 ] ||
         fail "The topics were not made: $(docker logs "$STACK-topics" 2>&1)"
 }
