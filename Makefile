@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test faults soak cost bench setup lint format lock clean
+.PHONY: up down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -7,11 +8,43 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 
 FAULTS = PYTHONPATH=.:test/doubles:test/kafka:test/faults .venv/bin/python test/faults/
 
+COMPOSE = @sh deploy/local/compose.sh
+
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv ## Run the whole line here: broker, stream, results (KEEP=1 leaves it running)
 	@.venv/bin/python -m deploy.local.demo $(if $(filter 1,$(KEEP)),--keep)
+
+up: ## Run Kafka and the job in containers, and wait until the job is ready
+	$(COMPOSE) up
+
+down: ## Remove the containers and their network (WIPE=1: messages and checkpoint too)
+	$(COMPOSE) down
+
+network: ## Make the network of the containers
+	$(COMPOSE) network
+
+kafka: ## Run a broker with its topics in a container
+	$(COMPOSE) kafka
+
+app: ## Run the job beside it, or start it anew with the code as it is now
+	$(COMPOSE) app
+
+produce-input: ## Send deploy/local/input.json to the broker
+	$(COMPOSE) produce-input
+
+consume-results: ## Print the results (FOLLOW=1: until Ctrl-C)
+	$(COMPOSE) consume-results
+
+consume-dead-letters: ## Print the dead letters, with their headers (FOLLOW=1: until Ctrl-C)
+	$(COMPOSE) consume-dead-letters
+
+logs: ## Follow the job's log until Ctrl-C
+	$(COMPOSE) logs
+
+image: ## Build the image anew (BUILD_TARGET=databricks: the one for Databricks)
+	$(COMPOSE) image
 
 test: tools ## Run every check and test, as CI does
 	@.venv/bin/tox
@@ -46,6 +79,10 @@ format: venv ## Format the code and fix what can be fixed
 lock: venv ## Take the newest versions that fit into requirements/
 	@$(COMPILE) --upgrade --all-extras --group dev pyproject.toml --output-file requirements/dev.txt
 	@echo uv | $(COMPILE) --constraint requirements/dev.txt - --output-file requirements/uv.txt
+	@$(COMPILE) --extra spacy --constraint requirements/dev.txt pyproject.toml \
+		--output-file requirements/local.txt
+	@$(COMPILE) --extra spacy --group databricks --constraint requirements/dev.txt pyproject.toml \
+		--no-emit-package pyspark --no-emit-package py4j --output-file requirements/databricks.txt
 
 clean: ## Remove what was built and installed (.tidemill, which holds checkpoints, stays)
 	@rm -rf .venv .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis \

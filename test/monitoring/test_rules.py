@@ -13,6 +13,7 @@ from promtool import MONITORING, promtool
 if TYPE_CHECKING:
     from pathlib import Path
 
+CONFIGURATIONS = [MONITORING / "prometheus.yml", MONITORING.parent / "local/app/prometheus.yml"]
 ALERTS, TESTS = MONITORING / "alerts.yml", MONITORING / "alerts_test.yml"
 # What Prometheus and the Pushgateway tell of themselves.
 THEIRS = {"up", "push_time_seconds"}
@@ -73,9 +74,10 @@ def rename(found: re.Match[str]) -> str:
 class TestFiles:
     """What Prometheus reads, it can read."""
 
-    def test_configuration(self) -> None:
-        """The configuration, and the rules that it names."""
-        promtool("check", "config", MONITORING / "prometheus.yml")
+    @pytest.mark.parametrize("file", CONFIGURATIONS, ids=lambda file: file.parent.name)
+    def test_configuration(self, file: Path) -> None:
+        """The configurations, and the rules that they name."""
+        promtool("check", "config", file)
 
     def test_rules(self) -> None:
         """The rules alone, duplicates refused."""

@@ -1,0 +1,95 @@
+# Tidemill's image, one for each target:
+#   local       Java, Spark and its Kafka connector inside: starts without a network, and not as root
+#   databricks  for Databricks Container Services, whose clusters bring Spark
+# docker build --build-arg BUILD_TARGET=databricks --tag tidemill:databricks .
+#
+# Both get the code from the stage that has linted and tested it: what fails there is not built.
+ARG BUILD_TARGET=local
+
+
+FROM python:3.12-slim-bookworm AS python
+# Java's package links its manual pages into a folder that slim images lack.
+RUN mkdir -p /usr/share/man/man1 \
+    && apt-get update \
+    && apt-get install --yes --no-install-recommends openjdk-17-jre-headless tini \
+    && rm -rf /var/lib/apt/lists/*
+
+
+FROM python AS tested
+WORKDIR /src
+# The packages first: a change in the code does not install them again.
+COPY requirements requirements
+COPY pyproject.toml ./
+COPY app/__init__.py app/
+COPY deploy/local/setup.sh deploy/local/
+RUN sh deploy/local/setup.sh
+COPY . .
+RUN .venv/bin/tox run -e lint,unit
+
+
+FROM python AS packages
+COPY requirements/local.txt ./
+RUN python -m venv --without-pip /opt/tidemill \
+    && pip --python /opt/tidemill/bin/python install --no-cache-dir --no-deps --require-hashes -r local.txt \
+    # The packages' own tests: a fifth of all files, and nothing imports them.
+    && find /opt/tidemill -type d -name tests -prune -exec rm -rf {} +
+# Spark's Kafka connector goes to Spark's own jars, where nothing has to be fetched at a start.
+COPY app/__init__.py app/errors.py app/
+COPY app/streaming/__init__.py app/streaming/ivy.py app/streaming/java.py app/streaming/jars.py app/streaming/
+RUN export PATH=/opt/tidemill/bin:$PATH XDG_CACHE_HOME=/cache \
+    && python -c 'from app.streaming.jars import connector_jars; connector_jars(print)' \
+    && mv /cache/tidemill/jars/*/*.jar "$(python -c 'from app.streaming.java import spark_home; print(spark_home())')/jars"
+# `app` lies at the root: the first line lets every Python of this folder import it.
+RUN echo / >"$(/opt/tidemill/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tidemill.pth" \
+    && printf '#!/opt/tidemill/bin/python\nfrom app.cli import main\n\nmain()\n' >/opt/tidemill/bin/tidemill \
+    && chmod +x /opt/tidemill/bin/tidemill
+
+
+FROM python AS local
+RUN useradd --uid 10001 --create-home tidemill \
+    && install --directory --owner tidemill /home/tidemill/.tidemill
+COPY --from=packages /opt/tidemill /opt/tidemill
+COPY --from=tested /src/app /app
+COPY config.yaml models.yaml /home/tidemill/
+ENV PATH=/opt/tidemill/bin:$PATH
+# By number, so that Kubernetes can tell that it is not root.
+USER 10001
+# config.yaml is found here, and .tidemill holds the checkpoint: mount a volume there.
+WORKDIR /home/tidemill
+# tini hands signals on to the job, and reaps the workers' children.
+ENTRYPOINT ["tini", "--", "tidemill"]
+CMD ["stream"]
+
+
+# What Databricks documents for images that are not built on its own: Ubuntu with these packages, a
+# JDK on the path, the locked user `libraries`, and a virtualenv of the cluster's Python at
+# /databricks/python3. As in Databricks' own images its processes start as root, so no user is set.
+# Java 21, Python 3.12: Databricks Runtime 19, which is Spark 4.2.
+FROM ubuntu:24.04 AS databricks-system
+ENV LANG=C.UTF-8 LC_ALL=C.UTF-8
+RUN mkdir -p /usr/share/man/man1 \
+    && apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+        acl bash ca-certificates coreutils iproute2 openjdk-21-jdk-headless procps python3 sudo virtualenv \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd libraries \
+    && usermod --lock libraries
+
+
+FROM databricks-system AS databricks-packages
+COPY requirements/databricks.txt ./
+RUN virtualenv --system-site-packages --no-download /databricks/python3 \
+    && /databricks/python3/bin/pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r databricks.txt \
+    && find /databricks/python3 -type d -name tests -prune -exec rm -rf {} +
+RUN echo / >"$(/databricks/python3/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tidemill.pth"
+
+
+FROM databricks-system AS databricks
+COPY --from=databricks-packages /databricks/python3 /databricks/python3
+COPY --from=tested /src/app /app
+COPY config.yaml models.yaml /
+# Where Spark looks for Python.
+ENV PYSPARK_PYTHON=/databricks/python3/bin/python3
+
+
+FROM ${BUILD_TARGET}

@@ -1,0 +1,106 @@
+#!/bin/sh
+# Kafka and the job in containers: compose.sh COMMAND, as the Makefile has it. STACK names all that
+# is made, KAFKA_PORT, METRICS_PORT, PUSHGATEWAY_PORT and PROMETHEUS_PORT are ports on 127.0.0.1.
+set -eu
+cd "$(dirname "$0")"
+export STACK="${STACK:-tidemill}"
+terminal=""
+
+fail() {
+    printf '%s\n' "$1" >&2
+    exit 1
+}
+
+# Sets compose: Docker's own, else the older program.
+find_compose() {
+    command -v docker >/dev/null || fail "There is no docker here. Without it: make demo"
+    problem=$(docker version 2>&1 >/dev/null) ||
+        fail "No Docker engine answers ($(echo "$problem" | tail -n 1)). Without one: make demo"
+    if docker compose version >/dev/null 2>&1; then
+        compose="docker compose"
+    elif docker-compose version >/dev/null 2>&1; then
+        compose=docker-compose
+    else
+        fail "Neither 'docker compose' nor docker-compose is here: install one. Without them: make demo"
+    fi
+}
+
+kafka_compose() { $compose -p "$STACK-kafka" -f kafka/docker-compose.yml "$@"; }
+app_compose() { $compose -p "$STACK-app" -f app/docker-compose.yml "$@"; }
+
+is_running() { [ "$(docker inspect --format '{{.State.Running}}' "$STACK-$1" 2>/dev/null)" = true ]; }
+
+# Runs one of Kafka's console tools beside the broker.
+kafka_tool() {
+    tool=$1
+    shift
+    docker exec --interactive $terminal "$STACK-kafka" \
+        "/opt/kafka/bin/$tool.sh" --bootstrap-server kafka:19092 "$@"
+}
+
+# Prints a topic from its start until nothing comes for 15 s; with FOLLOW=1 until Ctrl-C.
+consume() {
+    set -- kafka-console-consumer --from-beginning --isolation-level read_committed --topic "$@"
+    if [ "${FOLLOW:-}" = 1 ]; then
+        [ ! -t 0 ] || terminal=--tty # or Ctrl-C would not reach the tool
+        kafka_tool "$@"
+        return
+    fi
+    # That the time is over is an error to the tool, two lines long.
+    { kafka_tool "$@" --timeout-ms 15000 2>&1 >&3 |
+        sed '/KIP-848\|terminating consumer\|TimeoutException/d' >&2; } 3>&1
+}
+
+has_network() { docker network inspect "$STACK" >/dev/null 2>&1; }
+
+network() { has_network || docker network create "$STACK" >/dev/null; }
+
+kafka() {
+    network
+    kafka_compose up -d || fail "Kafka did not start: $(docker logs --tail 3 "$STACK-kafka" 2>&1)"
+    [ "$(docker wait "$STACK-topics")" = 0 ] ||
+        fail "The topics were not made: $(docker logs "$STACK-topics" 2>&1)"
+}
+
+image() {
+    target=${BUILD_TARGET:-local}
+    docker build --build-arg "BUILD_TARGET=$target" --tag "$STACK:$target" ../..
+}
+
+app() {
+    network
+    docker image inspect "$STACK:local" >/dev/null 2>&1 || image
+    app_compose up -d --force-recreate app
+    app_compose up -d
+    echo "Waiting until the job is ready"
+    until docker exec "$STACK-app" tidemill health --ready >/dev/null 2>&1; do
+        is_running app || fail "The job has ended: $(docker logs --tail 3 "$STACK-app" 2>&1)"
+        sleep 2
+    done
+}
+
+down() {
+    volumes=""
+    [ "${WIPE:-}" != 1 ] || volumes=--volumes
+    app_compose down $volumes
+    kafka_compose down $volumes
+    ! has_network || docker network rm "$STACK" >/dev/null
+}
+
+find_compose
+case $1 in
+    produce-* | consume-*) is_running kafka || fail "Kafka does not run: make kafka" ;;
+esac
+case $1 in
+    engine) ;; # whether there is one
+    image | network | kafka | app | down) "$1" ;;
+    up)
+        kafka
+        app
+        ;;
+    produce-input) kafka_tool kafka-console-producer --topic ner-input <input.json ;;
+    consume-results) consume ner-output ;;
+    consume-dead-letters) consume ner-output.dlq --formatter-property print.headers=true ;;
+    logs) app_compose logs --follow --tail 100 app ;;
+    *) fail "compose.sh does not know $1" ;;
+esac
