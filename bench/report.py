@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,16 @@ def memory(found: dict[str, Any]) -> str:
         for workers, fixed, full in lines
     ]
     head = ["MiB (PSS) of all workers", "without models", "with", "the models' share, in models"]
-    return f"The shipped models take {model:.0f} MiB in one process.\n\n{table(head, rows)}"
+    lines = []
+    for name in found.keys() - {"model"}:
+        workers, _, full = zip(*found[name], strict=True)
+        line = statistics.linear_regression(workers, full)
+        lines.append(
+            f"Models {name}: about {line.intercept:.0f} MiB, which is {line.intercept / model:.2f} "
+            f"of them, and {line.slope:.0f} MiB more for each worker."
+        )
+    said = f"The shipped models take {model:.0f} MiB in one process."
+    return "\n\n".join([said, table(head, rows), *sorted(lines, reverse=True)])
 
 
 def machine(content: dict[str, Any]) -> str:
