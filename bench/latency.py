@@ -7,6 +7,7 @@ import json
 import random
 import statistics
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import records
@@ -68,7 +69,8 @@ def percentiles(waits: Sequence[float]) -> dict[str, float]:
 def model_time(at: Lane) -> float:
     """Return the model's own time for a call with one of those messages, in ms: the median."""
     spans = (json.loads(record.value or b"{}") for record in at.results()[BACKLOG:])
-    return 1000 * statistics.median(span["ts_end"] - span["ts_start"] for span in spans)
+    times = (map(datetime.fromisoformat, (s["ts_start"], s["ts_end"])) for s in spans)
+    return 1000 * statistics.median((end - start).total_seconds() for start, end in times)
 
 
 def measure(seconds: float, console: Console) -> dict[str, Any]:
