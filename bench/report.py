@@ -7,13 +7,16 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from figures import median_interval
+from report import table
+
 from bench import plots, results
 from bench.contenders.table import CONTENDERS
 from bench.floor import PHASES
 from bench.throughput import LIMIT, TIDEMILL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 PAGE = Path(__file__).with_name("RESULTS.md")
 TEMPLATE = Path(__file__).with_name("RESULTS.template.md")
@@ -26,12 +29,6 @@ ABOUT = {
 }
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table; all but the first column are figures."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-
-
 def ratios(rounds: Sequence[dict[str, Any]], to: str) -> dict[str, tuple[float, float, float]]:
     """Return each contender's rate as a share of another's in the same round: median and range."""
     pairs: dict[str, list[float]] = {}
@@ -40,7 +37,7 @@ def ratios(rounds: Sequence[dict[str, Any]], to: str) -> dict[str, tuple[float, 
         for name, rate in rates.items():
             if to in rates:
                 pairs.setdefault(name, []).append(rate / rates[to])
-    return {name: results.spread(shares) for name, shares in pairs.items()}
+    return {name: median_interval(shares) for name, shares in pairs.items()}
 
 
 def said(spread: tuple[float, float, float]) -> str:
@@ -56,7 +53,7 @@ def throughput(rounds: Sequence[dict[str, Any]]) -> str:
     rows = []
     for name in sorted(limit, key=lambda name: -limit[name][0]):
         rates = [one["rates"][name] for one in rounds if name in one["rates"]]
-        middle, *_ = results.spread(rates)
+        middle, *_ = median_interval(rates)
         times = f"{1 / ours[name][0]:.2f}" if name in ours else ""
         bold = f"**{name}**" if name in TIDEMILL else name
         rows.append(

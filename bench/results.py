@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ledger
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 FILE = Path(__file__).with_name("results.json")
 
@@ -47,11 +43,3 @@ def _write(content: dict[str, Any]) -> None:
     draft = FILE.with_suffix(".draft")
     draft.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
     draft.replace(FILE)
-
-
-def spread(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the median, the least and the greatest value.
-
-    Of n values the true median is between those with a chance of 1 - 2 (1/2)^n: 94% of five.
-    """
-    return statistics.median(values), min(values), max(values)
