@@ -36,6 +36,7 @@ class Arrivals:
         self._thread = threading.Thread(target=self._run, daemon=True)
         # When a message was sent, as its outcome says, and when the outcome came; in seconds.
         self.times: list[tuple[float, float]] = []
+        self.values: list[bytes] = []
 
     def __enter__(self) -> Self:
         """Start."""
@@ -67,4 +68,5 @@ class Arrivals:
             if message is not None and message.error() is None:
                 now = time.time()
                 headers = dict(message.headers() or [])
+                self.values.append(message.value() or b"")
                 self.times.append((int(headers["tidemill.source.timestamp"]) / 1000, now))

@@ -27,14 +27,20 @@ if TYPE_CHECKING:
 
 WARM_UP, MESSAGES = 30, 60
 PATIENCE_S = 60
+LEAST = "at-least-once"
+SOCKET = "spark.python.unix.domain.socket.enabled"
 FILES = "spark.sql.streaming.checkpointFileManagerClass"
+SPARKS_FILES = (
+    "org.apache.spark.sql.execution.streaming.checkpointing.FileContextBasedCheckpointFileManager"
+)
 KAFKAS_WAIT_MS = 500
-# Cumulative: Kafka's wait or ours, Spark's checkpoint files or ours, the way of delivery.
+# Cumulative: Kafka's wait or ours, what of Spark's is its default, the way of delivery.
 STEPS = {
-    "Spark's and Kafka's defaults": (KAFKAS_WAIT_MS, False, "at-least-once"),
-    "+ fetch.max.wait.ms": (source.FETCH_WAIT_MS, False, "at-least-once"),
-    "+ checkpoint files": (source.FETCH_WAIT_MS, True, "at-least-once"),
-    "the same, exactly-once": (source.FETCH_WAIT_MS, True, "exactly-once"),
+    "Spark's and Kafka's defaults": (KAFKAS_WAIT_MS, {FILES: SPARKS_FILES, SOCKET: "false"}, LEAST),
+    "+ fetch.max.wait.ms": (source.FETCH_WAIT_MS, {FILES: SPARKS_FILES, SOCKET: "false"}, LEAST),
+    "+ checkpoint files": (source.FETCH_WAIT_MS, {SOCKET: "false"}, LEAST),
+    "+ Unix socket": (source.FETCH_WAIT_MS, {}, LEAST),
+    "the same, exactly-once": (source.FETCH_WAIT_MS, {}, "exactly-once"),
 }
 # Of a micro-batch, as Spark's progress tells them.
 PHASES = ("latestOffset", "queryPlanning", "walCommit", "addBatch", "commitOffsets")
@@ -80,16 +86,11 @@ def measure(console: Console) -> dict[str, dict[str, float]]:
     """Measure each step, with a model that does nothing."""
     found = {}
     with place.broker() as (running, folder):
-        spark = session.create(Settings())
-        ours = spark.conf.get(FILES)
-        one_by_one(spark, running, folder, "at-least-once", 2 * MESSAGES)  # Java compiles
-        for name, (wait, files, delivery) in STEPS.items():
-            if files:
-                spark.conf.set(FILES, ours)
-            else:
-                spark.conf.unset(FILES)
-            with mock.patch.object(source, "FETCH_WAIT_MS", wait):
+        for name, (wait, own, delivery) in {"Java compiles": (1, {}, LEAST), **STEPS}.items():
+            with (
+                session.running(Settings(spark=own)) as spark,
+                mock.patch.object(source, "FETCH_WAIT_MS", wait),
+            ):
                 found[name] = one_by_one(spark, running, folder, delivery, WARM_UP + MESSAGES)
             console.print(f"{name}: {found[name]}", highlight=False)
-        spark.stop()
     return found

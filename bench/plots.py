@@ -46,7 +46,8 @@ def latency(found: Mapping[str, Any]) -> None:
     for axis, (delivery, one) in zip(axes[0], found.items(), strict=True):
         for name in ("p50", "p95", "p99"):
             loads = [f"{100 * float(load):.0f}%" for load in one["loads"]]
-            axis.plot(loads, [at[name] for at in one["loads"].values()], marker="o", label=name)
+            waits = [at["waits"][name] for at in one["loads"].values()]
+            axis.plot(loads, waits, marker="o", label=name)
         axis.set_title(delivery, fontsize=9)
         axis.set_xlabel("load")
         axis.set_ylim(bottom=0)

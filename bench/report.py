@@ -12,7 +12,7 @@ from report import table
 
 from bench import plots, results
 from bench.contenders.table import CONTENDERS
-from bench.floor import PHASES
+from bench.floor import PHASES, STEPS
 from bench.throughput import LIMIT, TIDEMILL
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).with_name("RESULTS.md")
 TEMPLATE = Path(__file__).with_name("RESULTS.template.md")
 NOT_YET = "Not measured yet."
+SHARES = ("p50", "p95", "p99")
 ABOUT = {
     LIMIT: "the limit: `nlp.pipe` over the texts in a process for each core; no Kafka, no JSON",
     "Tidemill": "this job as it is shipped",
@@ -76,19 +77,20 @@ def latency(found: dict[str, Any]) -> str:
         [
             f"{delivery}, {float(load):.0%} of {one['capacity']:.0f} a second",
             at["messages"],
-            *(f"{at[name]:.0f}" for name in ("p50", "p95", "p99")),
+            *(f"{at[of][name]:.0f}" for of in ("waits", "over the model") for name in SHARES),
         ]
         for delivery, one in found.items()
         for load, at in one["loads"].items()
     ]
-    return table(["ms from message to result", "messages", "p50", "p95", "p99"], rows)
+    head = ["ms from message to result", "messages", *SHARES, *(f"{name} over" for name in SHARES)]
+    return table(head, rows)
 
 
 def floor(found: dict[str, dict[str, float]]) -> str:
     """Return a row for each step."""
     rows = [
         [name, *(f"{step[key]:.0f}" for key in ("p50", "p95", *PHASES))]
-        for name, step in found.items()
+        for name, step in ((name, found[name]) for name in STEPS)
     ]
     return table(["ms", "p50", "p95", *PHASES], rows)
 
@@ -195,7 +197,11 @@ def write() -> None:
         if name in content:
             kept = content[name]
             tables[name] = part(kept if name == "throughput" else kept["found"])
-    page = Template(TEMPLATE.read_text("utf-8")).substitute(tables, machine=machine(content))
+    page = Template(TEMPLATE.read_text("utf-8")).substitute(
+        tables,
+        machine=machine(content),
+        texts=", ".join({f"{one['texts']:,}" for one in content.get("throughput", [])}),
+    )
     PAGE.write_text(page, "utf-8")
 
 

@@ -13,12 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyspark.daemon import manager
+from pyspark import daemon as sparks
 
 from app.errors import TidemillError
 from app.models import catalogue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.inference.model import ModelSpec
 
 # The models' file; Spark gives it to the daemon.
@@ -32,12 +34,13 @@ def main() -> None:
     with what a fork must not copy.
     """
     loaded, done = os.pipe()
+    sparks.worker = worker
     twin = os.fork()
     if not twin:
         os.close(done)
         if os.read(loaded, 1):
             os._exit(0)
-        manager()
+        sparks.manager()
     preload(Path(os.environ[MODELS]))
     if not may_fork():
         os._exit(os.EX_SOFTWARE)
@@ -45,7 +48,15 @@ def main() -> None:
     os.close(done)
     os.close(loaded)
     os.waitpid(twin, 0)
-    manager()
+    sparks.manager()
+
+
+def worker(*task: object, run: Callable[..., int] = sparks.worker) -> int:
+    """Do a task as Spark's worker does, but without a trace where Spark has cancelled it."""
+    try:
+        return run(*task)
+    except BrokenPipeError:  # nobody listens
+        return os.EX_IOERR
 
 
 def preload(models: Path) -> None:

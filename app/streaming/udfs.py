@@ -82,7 +82,7 @@ def predictions(
             # The last attempt may have written some rows. Where this one will fail too, as while a
             # model is down, let it fail before it writes them again.
             yield from attempt.paced(answers, hold=deliver is None)
-        settle()
+        settle("predictions")
 
     return lambda frame: frame.select(*_record_columns(frame)).mapInArrow(on_worker, schema)
 

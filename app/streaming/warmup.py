@@ -42,18 +42,19 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec]) -> None:
         yield from batches
         for spec in specs:
             probe(spec, catalogue.load(spec), time.time)
-        settle()
+        settle("warm-up")
 
     workers = spark.sparkContext.defaultParallelism
     spark.range(0, workers, 1, workers).mapInArrow(on_worker, "id long").collect()
 
 
 @cache
-def settle() -> None:
-    """Keep what this process has loaded by now out of the garbage collector's rounds, once.
+def settle(after: str) -> None:  # noqa: ARG001 - the cache's key
+    """Keep what this process has loaded by now out of the garbage collector's rounds.
 
-    A worker collects after each task, which takes 40 ms with all that pandas and pyarrow consist
-    of, and the next task waits for it.
+    Once after the first task of each kind, as each imports what the others do not. A worker
+    collects after each task, which takes 40 ms with all that pandas and pyarrow consist of, and the
+    next task waits for it.
     """
     gc.collect()
     gc.freeze()
