@@ -19,12 +19,13 @@ from app.errors import TidemillError
 from app.models import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
 
     from app.inference.model import ModelSpec
 
 # The models' file; Spark gives it to the daemon.
 MODELS = "TIDEMILL_PRELOAD"
+sparks_worker = sparks.worker
 
 
 def main() -> None:
@@ -51,10 +52,10 @@ def main() -> None:
     sparks.manager()
 
 
-def worker(*task: object, run: Callable[..., int] = sparks.worker) -> int:
+def worker(sock: socket.socket, authenticated: bool) -> int:  # noqa: FBT001 - Spark's
     """Do a task as Spark's worker does, but without a trace where Spark has cancelled it."""
     try:
-        return run(*task)
+        return sparks_worker(sock, authenticated)
     except BrokenPipeError:  # nobody listens
         return os.EX_IOERR
 

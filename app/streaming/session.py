@@ -144,9 +144,6 @@ def context_options(settings: Settings) -> dict[str, str]:
         "spark.redaction.regex": REDACTED,
         "spark.metrics.namespace": METRICS_NAMESPACE,
         "spark.ui.prometheus.enabled": "true",
-        # Between Java and its workers. Over TCP the second of two short writes, as a task and its
-        # few rows are, waits 40 ms for the first to be acknowledged.
-        "spark.python.unix.domain.socket.enabled": "true",
         f"{SERVLET}.class": "org.apache.spark.metrics.sink.PrometheusServlet",
         f"{SERVLET}.path": "/metrics/prometheus",
         **{f"spark.executorEnv.{name}": value for name, value in _threads(settings).items()},
@@ -173,6 +170,9 @@ def launch_options(settings: Settings) -> dict[str, str]:
         "spark.master": LOCAL_MASTER,
         "spark.driver.extraJavaOptions": " ".join(java),
         "spark.ui.showConsoleProgress": "false",
+        # Between Java and its workers. Over TCP the second of two short writes, as a task and its
+        # few rows are, waits 40 ms for the first to be acknowledged.
+        "spark.python.unix.domain.socket.enabled": "true",
     }
     if not {"spark.jars", "spark.jars.packages"} & set(settings.spark):
         options["spark.jars"] = ",".join(str(jar) for jar in connector_jars())

@@ -5,6 +5,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,29 +23,40 @@ ROOT = Path(__file__).parents[3]
 class Daemon:
     """The daemon as Java starts it, and asks it for workers."""
 
-    def __init__(self, models: Path) -> None:
+    def __init__(self, models: Path, sockets: Path) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", daemon.__name__, "pyspark.worker"],
             env={
                 **os.environ,
                 "PYTHONPATH": f"{ROOT}:{ROOT / 'test' / 'doubles'}",
                 "OPENBLAS_NUM_THREADS": "1",
-                "PYTHON_WORKER_FACTORY_SECRET": "secret",
+                "PYTHON_UNIX_DOMAIN_ENABLED": "true",
+                "PYTHON_WORKER_FACTORY_SOCK_DIR": str(sockets),
+                "PYTHON_DAEMON_KILL_WORKER_ON_FLUSH_FAILURE": "1",
                 daemon.MODELS: str(models),
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         assert self.process.stdout is not None
-        # Java takes the first four bytes for the port, whatever they are.
-        (self._port,) = struct.unpack("!i", self.process.stdout.read(4))
+        # Java takes what comes first for the path's length, whatever it is.
+        (size,) = struct.unpack("!i", self.process.stdout.read(4))
+        self._path = self.process.stdout.read(size)
 
     def parent_of_a_worker(self) -> int:
         """Ask for a worker; return the process that forked it."""
-        with socket.create_connection(("127.0.0.1", self._port), 30) as connection:
-            (worker,) = struct.unpack("!i", connection.recv(4))
+        worker, connection = self.worker()
+        with connection:
             stat = Path(f"/proc/{worker}/stat").read_text()
         return int(stat.rpartition(")")[2].split()[1])
+
+    def worker(self) -> tuple[int, socket.socket]:
+        """Ask for a worker; return its process id and the connection to it."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(30)
+        connection.connect(self._path)
+        (worker,) = struct.unpack("!i", connection.recv(4))
+        return worker, connection
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +103,7 @@ class TestPreload:
         """What the models print while they load does not reach Java."""
         log = str(tmp_path / "log")
         models = entries(("Keeper", {"log": log, "what": "nothing"}), ("Witness", {"log": log}))
-        with Daemon(models) as running:
+        with Daemon(models, tmp_path) as running:
             parents = {running.parent_of_a_worker() for _ in range(2)}
         assert parents == {running.process.pid}
         assert Path(log).read_text().split() == [str(running.process.pid)] * 2
@@ -102,14 +114,14 @@ class TestPreload:
     ) -> None:
         """With a thread, or a socket, the workers come from a process without the models."""
         log = tmp_path / "log"
-        with Daemon(entries(("Keeper", {"log": str(log), "what": what}))) as running:
+        with Daemon(entries(("Keeper", {"log": str(log), "what": what})), tmp_path) as running:
             parent = running.parent_of_a_worker()
         assert log.read_text().split() == [str(running.process.pid)]
         assert parent != running.process.pid
 
-    def test_ended_by_a_model(self, entries: Callable[..., Path]) -> None:
+    def test_ended_by_a_model(self, entries: Callable[..., Path], tmp_path: Path) -> None:
         """A model that ends the process that loads it is left to the workers."""
-        with Daemon(entries(("EndsAtLoad", {}))) as running:
+        with Daemon(entries(("EndsAtLoad", {})), tmp_path) as running:
             assert running.parent_of_a_worker() != running.process.pid
 
     @pytest.mark.parametrize("adapter", ["FailsAtLoad", "NoSuchModel"])
@@ -119,11 +131,22 @@ class TestPreload:
         """Why is said by the worker that needs the model; the others are shared all the same."""
         log = tmp_path / "log"
         models = entries((adapter, {}), ("Witness", {"log": str(log)}))
-        with Daemon(models) as running:
+        with Daemon(models, tmp_path) as running:
             assert running.parent_of_a_worker() == running.process.pid
         assert log.read_text().split() == [str(running.process.pid)]
 
     def test_no_models(self, tmp_path: Path) -> None:
         """A file that is not there is not missed here."""
-        with Daemon(tmp_path / "none.yaml") as running:
+        with Daemon(tmp_path / "none.yaml", tmp_path) as running:
             assert running.parent_of_a_worker() == running.process.pid
+
+
+def test_cancelled(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A worker that Spark hangs up on says nothing of it, and ends."""
+    with Daemon(tmp_path / "none.yaml", tmp_path) as running:
+        worker, connection = running.worker()
+        with connection:
+            connection.sendall(struct.pack("!ii", 0, 3) + b"2.7")  # refused, but nobody reads that
+        while Path(f"/proc/{worker}").exists():
+            time.sleep(0.05)
+    assert "Traceback" not in capfd.readouterr().err

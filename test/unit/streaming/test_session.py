@@ -109,6 +109,10 @@ class TestLaunchOptions:
         assert options["spark.python.daemon.module"] == "app.streaming.daemon"
         assert Path(options["spark.executorEnv.TIDEMILL_PRELOAD"]) == Path("some.yaml").absolute()
 
+    def test_sockets(self) -> None:
+        """A task's few rows do not wait for TCP on their way to a worker."""
+        assert launch_options(Settings())["spark.python.unix.domain.socket.enabled"] == "true"
+
     def test_worker_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A worker here has a limit, and few of glibc's arenas, which would count."""
         monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
