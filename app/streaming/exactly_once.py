@@ -43,14 +43,22 @@ class Owner(Generic[Row]):
     """Deliver the outcomes of every message once, whatever is asked for twice.
 
     Ledgers are kept while they work. One that fails may have committed or not, and may be fenced:
-    it is closed, and a new one tells how far the partition is.
+    it is closed, and a new one tells how far the partition is. Where another worker has had the
+    partition since, ours is fenced: the offset shows it before a commit fails.
     """
 
     def __init__(
-        self, take: Callable[[Partition], tuple[Ledger[Row], int]], most: int = MOST_LEDGERS
+        self,
+        take: Callable[[Partition], tuple[Ledger[Row], int]],
+        look: Callable[[Partition], int] = lambda _: 0,
+        most: int = MOST_LEDGERS,
     ) -> None:
-        """Take what gives a new ledger and the next offset to answer, and how many to keep."""
+        """Take what gives a new ledger and the next offset to answer, and how many to keep.
+
+        `look` gives that offset at once, where it may be an old one, or 0.
+        """
         self._take = take
+        self._look = look
         self._most = most
         self._kept: OrderedDict[Partition, tuple[Ledger[Row], int]] = OrderedDict()
 
@@ -101,6 +109,8 @@ class Owner(Generic[Row]):
             self.give_up(at)
 
     def _own(self, at: Partition) -> tuple[Ledger[Row], int]:
+        if at in self._kept and self._look(at) > self._kept[at][1]:
+            self.give_up(at)
         if at not in self._kept:
             while len(self._kept) >= self._most:
                 self.give_up(next(iter(self._kept)))

@@ -114,16 +114,21 @@ class Group:
                 raise KafkaException(error)
             time.sleep(0.1)
 
-    def all_positions(self) -> dict[Partition, Position]:
-        """Return what the group says of all partitions, without transactions under way.
+    def settled(
+        self, partitions: Collection[Partition] = (), timeout: float = PATIENCE
+    ) -> dict[Partition, Position]:
+        """Return what the group says of these partitions, or of all, but for what is under way.
+
+        A transaction's end is told of before it is to be seen here.
 
         Raises:
-            KafkaException: The broker does not answer, or refuses.
+            KafkaException: The broker does not answer in so many seconds, or refuses.
 
         """
-        asked = [ConsumerGroupTopicPartitions(self.id)]
+        only = [TopicPartition(*at) for at in partitions]
+        asked = [ConsumerGroupTopicPartitions(self.id, only or None)]
         (answer,) = self._admin.list_consumer_group_offsets(
-            asked, require_stable=False, request_timeout=PATIENCE
+            asked, require_stable=False, request_timeout=timeout
         ).values()
         return {
             (told.topic, told.partition): decode(told.offset, told.metadata)

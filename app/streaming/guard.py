@@ -51,7 +51,7 @@ class Guard:
         if members := self._group.members():  # before one of them commits
             self._found = GroupHasMembers(self._group.id, members)
         run, claimed = self._deliver.run, self._deliver.claimed
-        told = self._group.all_positions()
+        told = self._group.settled()
         # And those of partitions and topics that have come since.
         ours = claimed.keys() | {at for at, position in told.items() if position.run == run}
         topics = self._group.topics(sorted({topic for topic, _ in ours}))

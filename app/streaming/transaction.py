@@ -33,6 +33,7 @@ Row: TypeAlias = dict[str, Any]
 # After these, readers see past what a job that is gone for good had begun.
 TRANSACTION_S = 60
 HANGS_AFTER_S = 90.0
+LOOK_S = 1.0
 # A topic refuses batches of records: none shall be larger than what each topic must take.
 BATCH_BYTES = 1_000_000
 
@@ -185,7 +186,7 @@ class ExactlyOnce:
             while _owners:
                 _owners.popitem()[1].close()
             group = Group(self.kafka, self.group_id)
-            _owners[self.run] = Owner(lambda at: self._take(group, at))
+            _owners[self.run] = Owner(partial(self._take, group), partial(_look, group))
         return _owners[self.run]
 
     def _take(self, group: Group, at: Partition) -> tuple[KafkaLedger, int]:
@@ -196,6 +197,13 @@ class ExactlyOnce:
             ledger.close()
             raise
         return ledger, due
+
+
+def _look(group: Group, at: Partition) -> int:
+    try:
+        return group.settled([at], LOOK_S)[at].offset
+    except (KafkaException, KeyError):
+        return 0  # a commit will tell
 
 
 # Of this process.

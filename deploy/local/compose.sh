@@ -82,8 +82,11 @@ app() {
 down() {
     volumes=""
     [ "${WIPE:-}" != 1 ] || volumes=--volumes
-    app_compose down $volumes
-    kafka_compose down $volumes
+    for part in app kafka; do
+        # With the volumes that images declare, of which nobody knows.
+        ${part}_compose rm --stop --force -v
+        ${part}_compose down $volumes
+    done
     ! has_network || docker network rm "$STACK" >/dev/null
 }
 

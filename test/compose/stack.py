@@ -69,6 +69,11 @@ class Stack:
         )
         return listed.split()
 
+    def mounted(self) -> list[str]:
+        """Return the names of the volumes of its containers, also of those without a name."""
+        names = "{{range .Mounts}}{{.Name}} {{end}}"
+        return self.docker("inspect", "--format", names, *self.left("container")).split()
+
 
 def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
     """Run a command; return what it printed. It must succeed."""

@@ -85,7 +85,10 @@ class TestRestart:
     def test_down_and_up(self, stack: Stack, answered: str) -> None:
         """Messages and checkpoint outlast the containers, and go only when told."""
         before = len(results(stack.make("consume-results")))
+        mounted = set(stack.mounted())
         stack.make("down")
+        kept = mounted & set(stack.docker("volume", "ls", "--quiet").split())
+        assert kept == set(stack.left("volume"))
         assert [stack.left(what) for what in ("container", "network")] == [[], []]
         printed = stack.make("up", "produce-input", "consume-results")
         assert len(results(printed)) == before + 12

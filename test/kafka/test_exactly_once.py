@@ -265,7 +265,7 @@ class TestATopicThatCame:
             create_topic(kafka.bootstrap_servers, came)
             ledger.commit((), 10)
             ledger.close()
-            while came not in {topic for topic, _ in group.all_positions()}:
+            while came not in {topic for topic, _ in group.settled()}:
                 time.sleep(0.05)  # a commit is told of before it is to be seen
             guard.look()
             with pytest.raises(TopicRecreated, match=came):

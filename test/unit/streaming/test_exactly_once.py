@@ -45,6 +45,7 @@ class Kafka:
     positions: dict[Partition, Position] = field(default_factory=dict)
     epochs: dict[Partition, int] = field(default_factory=lambda: dict.fromkeys(PARTITIONS, 0))
     fault: str = "none"
+    refused: int = 0  # commits of a ledger that is fenced
     spared: int = 0  # commits before the one that meets the fault
 
     def take(self, at: Partition, run: Run) -> ModelLedger:
@@ -77,7 +78,9 @@ class ModelLedger:
             raise Died
         if fault == "fenced":  # by another attempt at the same task, in the meantime
             self.kafka.epochs[self.at] += 1
-        if fault == "nothing sent" or self.kafka.epochs[self.at] != self.epoch:
+        is_fenced = self.kafka.epochs[self.at] != self.epoch
+        self.kafka.refused += is_fenced
+        if fault == "nothing sent" or is_fenced:
             raise TransactionFailed(self.at, "fenced, or not sent")
         self.kafka.outcomes[self.at] += [(row, self.run) for row in rows]
         self.kafka.positions[self.at] = Position(following, self.run, TOPIC_ID)
@@ -101,9 +104,15 @@ class Job:
     done: set[Partition] = field(default_factory=set)
     workers: list[Owner[int]] = field(default_factory=list)
 
-    def worker(self) -> Owner[int]:
-        """Return a new process's owner."""
-        return Owner(self.take, most=1)  # of two partitions: what is kept is given up as well
+    def worker(self, *, looks: bool) -> Owner[int]:
+        """Return a new process's owner; one that does not look always sees an old offset."""
+        look = self.look if looks else lambda _: 0
+        # One of two partitions: what is kept is given up as well.
+        return Owner(self.take, look, most=1)
+
+    def look(self, at: Partition) -> int:
+        """Look at an offset as a worker does."""
+        return self.kafka.positions.get(at, Position(0)).offset
 
     def take(self, at: Partition) -> tuple[ModelLedger, int]:
         """Take a partition as a worker does."""
@@ -135,7 +144,7 @@ class Machine(RuleBasedStateMachine):
     def start(self) -> None:
         """Start a run, which goes on with what Spark's checkpoint had planned."""
         self.job = Job(self.kafka, Run(next(self.numbers), "id"), self.planned)
-        self.job.workers = [self.job.worker() for _ in range(2)]
+        self.job.workers = [self.job.worker(looks=looks) for looks in (False, True)]
         self.job.claim()
 
     @rule(gap=st.integers(0, 3), numbers=st.tuples(st.integers(0, 9), st.integers(1, 9)))
@@ -197,7 +206,7 @@ class Machine(RuleBasedStateMachine):
                 job.workers[who].deliver(at, part, lambda start, part=part: part[start:])
             job.done.add(at)
         except Died:
-            job.workers[who] = job.worker()
+            job.workers[who] = job.worker(looks=bool(who))
         except (TransactionFailed, Superseded):
             pass  # Spark tries again, at another step
         finally:
@@ -215,7 +224,7 @@ class Machine(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1))
     def worker_is_killed(self, who: int) -> None:
         """Between two tasks."""
-        self.job.workers[who] = self.job.worker()
+        self.job.workers[who] = self.job.worker(looks=bool(who))
 
     @rule(paused=st.booleans())
     def driver_is_replaced(self, paused: bool) -> None:
@@ -271,8 +280,22 @@ class TestOwner:
     def owner(kafka: Kafka, most: int = 32) -> Owner[int]:
         """Return an owner of partitions of which nothing is answered."""
         run = Run(1, "id")
-        first = Position(0)
-        return Owner(lambda at: (kafka.take(at, run), kafka.positions.get(at, first).offset), most)
+
+        def look(at: Partition) -> int:
+            return kafka.positions.get(at, Position(0)).offset
+
+        return Owner(lambda at: (kafka.take(at, run), look(at)), look, most)
+
+    def test_what_another_has_taken(self) -> None:
+        """A ledger that another worker has fenced is not tried; the first to answer keeps it."""
+        kafka = Kafka()
+        one, other = self.owner(kafka), self.owner(kafka)
+        at = PARTITIONS[0]
+        for owner, offsets in ((one, [0]), (other, [1]), (one, [2]), (one, [3])):
+            owner.deliver(at, offsets, lambda start, offsets=offsets: offsets[start:])
+        assert kafka.epochs[at] == 3
+        assert kafka.refused == 0
+        assert [offset for offset, _ in kafka.outcomes[at]] == [0, 1, 2, 3]
 
     def test_ledgers_are_kept_and_the_oldest_given_up(self) -> None:
         """A partition that comes again costs no new ledger, as long as there is room."""
