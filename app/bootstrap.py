@@ -111,7 +111,7 @@ def _run(
             for note in (metrics.idle, summary.say, health.progressed):
                 note()
 
-        spark.streams.addListener(ProgressListener(QUERY_NAME, record, idle))
+        ProgressListener(QUERY_NAME, record, idle).listen(spark)
         query = job.start(spark, kafka, options, specs, begin)
         log.info(
             "stream started",

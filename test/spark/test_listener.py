@@ -26,7 +26,7 @@ class TestProgressListener:
         (tmp_path / "in").mkdir()
         (tmp_path / "in" / "a.txt").write_text("one\ntwo\n")
         lines = spark.readStream.text(str(tmp_path / "in"))
-        spark.streams.addListener(listener)
+        listener.listen(spark)
         queries = [
             frame.writeStream.format("noop")
             .queryName(name)
@@ -43,5 +43,5 @@ class TestProgressListener:
         finally:
             for query in queries:
                 query.stop()
-            spark.streams.removeListener(listener)
+            spark.streams.removeListener(listener)  # type: ignore[arg-type]
         assert [(report.batch, report.messages) for report in heard] == [(0, 2)]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,26 +11,19 @@ if TYPE_CHECKING:
     from app.monitoring.progress import Progress
 
 
-@dataclass
-class Report:
-    """What the listener reads of a report."""
+class Java:
+    """A Java object whose methods give these values."""
 
-    json: str
-    runId: str = "ours"  # noqa: N815 - Spark's name
-
-
-@dataclass
-class Event:
-    """What Spark hands to a listener."""
-
-    progress: Report = field(default_factory=lambda: Report("{}"))
-    name: str | None = "tidemill"
-    runId: str = "ours"  # noqa: N815 - Spark's name
+    def __init__(self, **values: object) -> None:
+        for name, value in values.items():
+            setattr(self, name, lambda value=value: value)
 
 
-def event(batch: int, run: str = "ours") -> Event:
-    """Return a report on a micro-batch."""
-    return Event(Report(f'{{"batchId": {batch}, "sources": []}}', run))
+def event(batch: int | None = None, run: str = "ours", name: str | None = "tidemill") -> Java:
+    """Return what Spark hands to a listener: a report on a micro-batch, of a query's run."""
+    run_id = Java(toString=run)
+    report = "{}" if batch is None else f'{{"batchId": {batch}, "sources": []}}'
+    return Java(progress=Java(json=report, runId=run_id), runId=run_id, name=name)
 
 
 @pytest.fixture
@@ -44,7 +36,7 @@ def taken() -> list[Progress | str]:
 def listener(taken: list[Progress | str]) -> Any:  # noqa: ANN401 - its events here are not Spark's
     """A listener that has heard of the start of its query."""
     made: Any = ProgressListener("tidemill", taken.append, lambda: taken.append("idle"))
-    made.onQueryStarted(Event())
+    made.onQueryStarted(event())
     return made
 
 
@@ -59,20 +51,20 @@ class TestProgressListener:
 
     def test_idle(self, listener: Any, taken: list[Any]) -> None:  # noqa: ANN401
         """So is word of having nothing to do."""
-        listener.onQueryIdle(Event())
+        listener.onQueryIdle(event())
         assert taken == ["idle"]
 
     def test_end(self, listener: Any, taken: list[Any]) -> None:  # noqa: ANN401
         """An end is no report."""
-        listener.onQueryTerminated(Event())
+        listener.onQueryTerminated(event())
         assert taken == []
 
     def test_others(self, listener: Any, taken: list[Any]) -> None:  # noqa: ANN401
         """Other queries of the session are none of ours."""
-        listener.onQueryStarted(Event(name="other", runId="theirs"))
-        listener.onQueryStarted(Event(name=None, runId="theirs"))
-        listener.onQueryProgress(event(7, "theirs"))
-        listener.onQueryIdle(Event(runId="theirs"))
+        listener.onQueryStarted(event(run="theirs", name="other"))
+        listener.onQueryStarted(event(run="theirs", name=None))
+        listener.onQueryProgress(event(7, run="theirs"))
+        listener.onQueryIdle(event(run="theirs"))
         assert taken == []
         listener.onQueryProgress(event(1))
         assert len(taken) == 1
@@ -85,6 +77,6 @@ class TestProgressListener:
     ) -> None:
         """A report that is not as expected is logged, and the next one is heard."""
         with caplog.at_level(logging.ERROR):
-            listener.onQueryProgress(Event(Report("{}")))
+            listener.onQueryProgress(event())
         listener.onQueryProgress(event(2))
         assert [progress.batch for progress in taken] == [2]
