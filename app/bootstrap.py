@@ -111,7 +111,7 @@ def _run(
             for note in (metrics.idle, summary.say, health.progressed):
                 note()
 
-        ProgressListener(QUERY_NAME, record, idle).listen(spark)
+        spark.streams.addListener(ProgressListener(QUERY_NAME, record, idle))
         query = job.start(spark, kafka, options, specs, begin)
         log.info(
             "stream started",

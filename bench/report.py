@@ -200,7 +200,8 @@ def write() -> None:
     page = Template(TEMPLATE.read_text("utf-8")).substitute(
         tables,
         machine=machine(content),
-        texts=", ".join({f"{one['texts']:,}" for one in content.get("throughput", [])}),
+        texts=" and ".join({f"{one['texts']:,}" for one in content.get("throughput", [])})
+        or "none",
     )
     PAGE.write_text(page, "utf-8")
 

@@ -115,7 +115,7 @@ class Group:
             time.sleep(0.1)
 
     def settled(
-        self, partitions: Collection[Partition] = (), timeout: float = PATIENCE
+        self, partitions: Collection[Partition] | None = None, timeout: float = PATIENCE
     ) -> dict[Partition, Position]:
         """Return what the group says of these partitions, or of all, but for what is under way.
 
@@ -125,8 +125,8 @@ class Group:
             KafkaException: The broker does not answer in so many seconds, or refuses.
 
         """
-        only = [TopicPartition(*at) for at in partitions]
-        asked = [ConsumerGroupTopicPartitions(self.id, only or None)]
+        only = None if partitions is None else [TopicPartition(*at) for at in partitions]
+        asked = [ConsumerGroupTopicPartitions(self.id, only)]
         (answer,) = self._admin.list_consumer_group_offsets(
             asked, require_stable=False, request_timeout=timeout
         ).values()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +39,8 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 AT_LAUNCH = ("spark.driver.", "spark.jars", "spark.master", "spark.submit.")
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
+# Bytes of a path: a socket's may have 107 (103 on macOS), of which 61 are our folder's and its own.
+MOST_TEMPORARY = 40
 # Said by every Java that Spark 4 starts, by the sketch that counts outcomes, and by every task of a
 # worker with limited memory; no option turns them off.
 NOISE = (
@@ -170,15 +175,12 @@ def launch_options(settings: Settings) -> dict[str, str]:
         "spark.master": LOCAL_MASTER,
         "spark.driver.extraJavaOptions": " ".join(java),
         "spark.ui.showConsoleProgress": "false",
-        # Between Java and its workers. Over TCP the second of two short writes, as a task and its
-        # few rows are, waits 40 ms for the first to be acknowledged.
-        "spark.python.unix.domain.socket.enabled": "true",
     }
     if not {"spark.jars", "spark.jars.packages"} & set(settings.spark):
         options["spark.jars"] = ",".join(str(jar) for jar in connector_jars())
     if settings.spark.get("spark.master", LOCAL_MASTER).startswith("local"):
         options |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
-        options |= worker_memory(settings.spark)
+        options |= worker_memory(settings.spark) | _sockets()
         options |= {
             "spark.python.daemon.module": daemon.__name__,
             f"spark.executorEnv.{daemon.MODELS}": str(settings.models.absolute()),
@@ -197,6 +199,22 @@ def _allowed_urls(settings: Settings) -> str | None:
     """Return the option without which Kafka's client fetches no token."""
     url = settings.kafka.oauth_token_url
     return f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}" if url else None
+
+
+def _sockets() -> dict[str, str]:
+    """Return what makes Java and its workers talk through Unix sockets, that only this user sees.
+
+    Over TCP the second of two short writes, as a task and its few rows are, waits 40 ms for the
+    first to be acknowledged. None where the temporary folder's path leaves a socket's no room.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) > MOST_TEMPORARY:
+        return {}
+    folder = tempfile.mkdtemp(prefix="tidemill-")  # whoever reaches a socket may give orders
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return {
+        "spark.python.unix.domain.socket.enabled": "true",
+        "spark.python.unix.domain.socket.dir": folder,
+    }
 
 
 def _threads(settings: Settings) -> dict[str, str]:

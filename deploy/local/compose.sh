@@ -83,7 +83,7 @@ down() {
     volumes=""
     [ "${WIPE:-}" != 1 ] || volumes=--volumes
     for part in app kafka; do
-        # With the volumes that images declare, of which nobody knows.
+        # With the anonymous volumes, which images declare and `down` would leave.
         ${part}_compose rm --stop --force -v
         ${part}_compose down $volumes
     done

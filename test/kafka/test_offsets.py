@@ -157,7 +157,7 @@ class TestRunningJob:
         committer = GroupCommitter(kafka, stream.group_id)
         reporter = KafkaOffsetsReporter(committer, committer.close).start()
         listener = ProgressListener(QUERY_NAME, reporter.record)
-        listener.listen(spark)
+        spark.streams.addListener(listener)
         begin = takeover.begin(kafka, stream)
         query = job.start(spark, kafka, stream, [model("Upper")], begin)
         try:

@@ -26,7 +26,7 @@ class TestProgressListener:
         (tmp_path / "in").mkdir()
         (tmp_path / "in" / "a.txt").write_text("one\ntwo\n")
         lines = spark.readStream.text(str(tmp_path / "in"))
-        listener.listen(spark)
+        spark.streams.addListener(listener)
         queries = [
             frame.writeStream.format("noop")
             .queryName(name)
@@ -43,5 +43,5 @@ class TestProgressListener:
         finally:
             for query in queries:
                 query.stop()
-            spark.streams.removeListener(listener)  # type: ignore[arg-type]
+            spark.streams.removeListener(listener)
         assert [(report.batch, report.messages) for report in heard] == [(0, 2)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -110,8 +111,16 @@ class TestLaunchOptions:
         assert Path(options["spark.executorEnv.TIDEMILL_PRELOAD"]) == Path("some.yaml").absolute()
 
     def test_sockets(self) -> None:
-        """A task's few rows do not wait for TCP on their way to a worker."""
-        assert launch_options(Settings())["spark.python.unix.domain.socket.enabled"] == "true"
+        """A task's few rows do not wait for TCP on their way to a worker; nobody else sees them."""
+        options = launch_options(Settings())
+        assert options["spark.python.unix.domain.socket.enabled"] == "true"
+        folder = Path(options["spark.python.unix.domain.socket.dir"])
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+    def test_no_room_for_sockets(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A socket's path has a hundred bytes; where they do not do, TCP does."""
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 60)))
+        assert "spark.python.unix.domain.socket.enabled" not in launch_options(Settings())
 
     def test_worker_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A worker here has a limit, and few of glibc's arenas, which would count."""

@@ -58,16 +58,14 @@ def application() -> jsonschema.Draft7Validator:
     (version,) = definition["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]
     refuse_unknown(schema)
+    schema["properties"]["kind"] = {"const": "SparkApplication"}
     return jsonschema.Draft7Validator(schema)
 
 
 def refuse_unknown(schema: Any) -> None:  # noqa: ANN401 - of any depth
     """Have a schema name all fields, as the API server does where it is told to be strict."""
-    if isinstance(schema, dict):
-        if isinstance(schema.get("properties"), dict):
-            schema.setdefault("additionalProperties", False)
-        if schema.pop("x-kubernetes-int-or-string", False):
-            schema.pop("pattern", None)
+    if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
+        schema.setdefault("additionalProperties", False)
     for inner in schema.values() if isinstance(schema, dict) else schema:
         if isinstance(inner, dict | list):
             refuse_unknown(inner)
@@ -79,10 +77,10 @@ def check(document: Manifest, version: str) -> None:
         kubernetes_validate.validate(document, version, strict=True)
         return
     application().validate(document)
-    # Which leaves a pod's template open.
+    # Which leaves metadata and a pod's template open.
     for role in ("driver", "executor"):
         template = document["spec"][role].get("template", {"spec": {"containers": []}})
-        pod = {"apiVersion": "v1", "kind": "Pod", **template}
+        pod = {"metadata": document["metadata"], **template, "apiVersion": "v1", "kind": "Pod"}
         kubernetes_validate.validate(pod, version, strict=True)
 
 
@@ -137,6 +135,8 @@ class TestSchemas:
     @pytest.mark.parametrize(
         ("at", "value"),
         [
+            (("kind",), "SparkApp"),
+            (("metadata", "lables"), {}),
             (("spec", "drver"), {}),
             (("spec", "driver", "core"), 1),
             (("spec", "driver", "cores"), "1"),
