@@ -30,6 +30,11 @@ ABOUT = {
 }
 
 
+def picture(name: str) -> str:
+    """Return the line that shows a picture."""
+    return f"\n\n![{name}]({name}.png)"
+
+
 def ratios(rounds: Sequence[dict[str, Any]], to: str) -> dict[str, tuple[float, float, float]]:
     """Return each contender's rate as a share of another's in the same round: median and range."""
     pairs: dict[str, list[float]] = {}
@@ -67,7 +72,7 @@ def throughput(rounds: Sequence[dict[str, Any]]) -> str:
         "share of the limit",
         "Tidemill is … times it",
     ]
-    return table(head, rows)
+    return table(head, rows) + picture("throughput")
 
 
 def latency(found: dict[str, Any]) -> str:
@@ -83,7 +88,7 @@ def latency(found: dict[str, Any]) -> str:
         for load, at in one["loads"].items()
     ]
     head = ["ms from message to result", "messages", *SHARES, *(f"{name} over" for name in SHARES)]
-    return table(head, rows)
+    return table(head, rows) + picture("latency")
 
 
 def floor(found: dict[str, dict[str, float]]) -> str:
@@ -115,7 +120,8 @@ def scale(found: dict[str, Any]) -> str:
             table(
                 ["CPU µs a message", *(f"{tenth}. tenth" for tenth in TENTHS), "MiB at most"],
                 backlog,
-            ),
+            )
+            + picture("backlog"),
         ]
     )
 
@@ -160,7 +166,7 @@ def memory(found: dict[str, Any]) -> str:
             f"of them, and {line.slope:.0f} MiB more for each worker."
         )
     said = f"The shipped models take {model:.0f} MiB in one process."
-    return "\n\n".join([said, table(head, rows), *sorted(lines, reverse=True)])
+    return "\n\n".join([said, table(head, rows), *sorted(lines, reverse=True)]) + picture("memory")
 
 
 def machine(content: dict[str, Any]) -> str:
@@ -201,7 +207,7 @@ def write() -> None:
         tables,
         machine=machine(content),
         texts=" and ".join({f"{one['texts']:,}" for one in content.get("throughput", [])})
-        or "none",
+        or "none yet",
     )
     PAGE.write_text(page, "utf-8")
 
