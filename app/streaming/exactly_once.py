@@ -50,7 +50,7 @@ class Owner(Generic[Row]):
     def __init__(
         self,
         take: Callable[[Partition], tuple[Ledger[Row], int]],
-        look: Callable[[Partition], int] = lambda _: 0,
+        look: Callable[[Partition], int],
         most: int = MOST_LEDGERS,
     ) -> None:
         """Take what gives a new ledger and the next offset to answer, and how many to keep.

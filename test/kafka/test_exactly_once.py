@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,10 +24,12 @@ from app.errors import (
 )
 from app.monitoring.offsets import GroupCommitter
 from app.settings import KafkaSettings, StreamSettings
-from app.streaming import takeover
+from app.streaming import takeover, transaction
+from app.streaming.exactly_once import Owner
 from app.streaming.group import Group
 from app.streaming.guard import Guard
 from app.streaming.transaction import KafkaLedger
+from deploy.local.ports import HOST, free_ports
 from deploy.local.topics import create_topic, delete_topic
 
 if TYPE_CHECKING:
@@ -270,6 +273,50 @@ class TestATopicThatCame:
             guard.look()
             with pytest.raises(TopicRecreated, match=came):
                 guard.watch()
+
+
+class TestTwoWorkers:
+    """A partition's tasks come to one worker, then to another."""
+
+    def test_fenced(
+        self,
+        lane: Lane,
+        kafka: KafkaSettings,
+        stream: StreamSettings,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A look tells that a kept ledger is fenced: no commit of it is tried, or refused."""
+        deliver = takeover.begin(kafka, stream).deliver
+        assert deliver is not None
+        at = (lane.source, 0)
+        tried: list[KafkaLedger] = []
+        commit = KafkaLedger._commit  # noqa: SLF001
+
+        def noted(ledger: KafkaLedger, *what: Any) -> None:  # noqa: ANN401
+            tried.append(ledger)
+            commit(ledger, *what)
+
+        monkeypatch.setattr(KafkaLedger, "_commit", noted)
+        row = {"topic": lane.output, "key": None, "value": b"said", "headers": []}
+        with Group(kafka, lane.source) as first, Group(kafka, lane.source) as second:
+            one, other = (
+                Owner(partial(deliver._take, group), partial(transaction._look, group))  # noqa: SLF001
+                for group in (first, second)
+            )
+            with closing(one), closing(other):
+                for offset, owner in enumerate((one, other, one, one)):
+                    assert owner.deliver(at, [offset], lambda _: [row]) == [row]
+                    while transaction._look(first, at) <= offset:  # noqa: SLF001
+                        time.sleep(0.01)  # a commit is told of before it is to be seen
+        assert len(tried) == 4, "one was refused, and tried again"
+        assert len(set(tried)) == 3, "the last one is kept"
+
+    def test_a_look_that_sees_nothing(self, lane: Lane, kafka: KafkaSettings) -> None:
+        """It decides nothing: neither where nothing is committed, nor where nobody answers."""
+        nowhere = KafkaSettings(bootstrap_servers=f"{HOST}:{free_ports(1)[0]}")
+        for settings in (kafka, nowhere):
+            with Group(settings, lane.source) as group:
+                assert transaction._look(group, (lane.source, 0)) == 0  # noqa: SLF001
 
 
 class TestBesideARunningJob:

@@ -287,7 +287,7 @@ class TestOwner:
         return Owner(lambda at: (kafka.take(at, run), look(at)), look, most)
 
     def test_what_another_has_taken(self) -> None:
-        """A ledger that another worker has fenced is not tried; the first to answer keeps it."""
+        """A ledger that another worker has fenced is not tried; the last one is kept."""
         kafka = Kafka()
         one, other = self.owner(kafka), self.owner(kafka)
         at = PARTITIONS[0]

@@ -11,7 +11,7 @@ from jobs_api import VARIABLES
 from jobs_shapes import JOB, check
 
 from app.settings import KafkaSettings, Settings, StreamSettings
-from app.streaming.session import context_options
+from app.streaming.options import context_options
 from deploy.databricks import payload
 from deploy.databricks.errors import SecretInTheOpen, VariablesMissing, VariableWrong
 from deploy.databricks.payload import fill_in

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from app.settings import KafkaSettings, LogSettings, Settings, StreamSettings
-from app.streaming.session import (
+from app.streaming.options import (
     REDACTED,
     context_options,
     launch_options,
