@@ -65,6 +65,7 @@ class TestSparkSubmit:
         submit = [
             str(Path(sys.executable).with_name("spark-submit")),
             *("--master", "local[2]", "--conf", "spark.ui.enabled=false"),
+            *("--conf", "spark.python.unix.domain.socket.enabled=true"),
             *("--jars", ",".join(map(str, connector_jars()))),
         ]
         script = str(ROOT / "app" / "run.py")
