@@ -32,7 +32,7 @@ Row: TypeAlias = dict[str, Any]
 
 # After these, readers see past what a job that is gone for good had begun.
 TRANSACTION_S = 60
-HANGS_AFTER_S = 90.0
+GRACE_S = 30.0
 LOOK_S = 1.0
 # A topic refuses batches of records: none shall be larger than what each topic must take.
 BATCH_BYTES = 1_000_000
@@ -43,6 +43,26 @@ HINT = (
     "transaction.state.log.replication.factor says, and that the job may write and describe "
     "transactional ids that begin with {}/"
 )
+
+
+@contextmanager
+def _ended_where_it_hangs(timeout: float) -> Iterator[None]:
+    """End a worker that is still at it well after a time-out: Spark tries its task on another.
+
+    Where a group's coordinator goes away, librdkafka may wait for it for ever, whatever the call's
+    time-out says (its issues 5456 and 5511; 2.11 to 2.16 at least). All of its waits end at a time
+    of day: where the clock is set back meanwhile, they take as much longer.
+    """
+    if TaskContext.get() is None:
+        yield
+        return
+    alarm = threading.Timer(timeout + GRACE_S, os._exit, (os.EX_UNAVAILABLE,))
+    alarm.daemon = True
+    alarm.start()
+    try:
+        yield
+    finally:
+        alarm.cancel()
 
 
 class KafkaLedger:
@@ -91,8 +111,7 @@ class KafkaLedger:
         """
         offset = TopicPartition(*self._at, following, metadata=self._metadata)
         try:
-            with _ended_where_it_hangs():
-                self._commit(rows, offset)
+            self._commit(rows, offset)
         except KafkaException as error:
             raise TransactionFailed(self._at, error.args[0]) from error
 
@@ -102,6 +121,7 @@ class KafkaLedger:
         # Its own close would wait for a broker that is away.
         del self._producer
 
+    @_ended_where_it_hangs(TRANSACTION_S)
     def _commit(self, rows: Sequence[Row], offset: TopicPartition) -> None:
         self._producer.begin_transaction()
         for row in rows:
@@ -126,25 +146,6 @@ class KafkaLedger:
                 self._producer.poll(0.1)
             else:
                 return
-
-
-@contextmanager
-def _ended_where_it_hangs() -> Iterator[None]:
-    """End a worker whose transaction hangs, so that Spark tries its task again on another.
-
-    Where a group's coordinator goes away, librdkafka may wait for it for ever, whatever the call's
-    time-out says (its issues 5456 and 5511; 2.11 to 2.16 at least).
-    """
-    if TaskContext.get() is None:
-        yield
-        return
-    alarm = threading.Timer(HANGS_AFTER_S, os._exit, (os.EX_UNAVAILABLE,))
-    alarm.daemon = True
-    alarm.start()
-    try:
-        yield
-    finally:
-        alarm.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,7 @@ class ExactlyOnce:
             _owners[self.run] = Owner(partial(self._take, group), partial(_look, group))
         return _owners[self.run]
 
+    @_ended_where_it_hangs(PATIENCE)
     def _take(self, group: Group, at: Partition) -> tuple[KafkaLedger, int]:
         ledger = KafkaLedger(self.kafka, group, at, self.run)
         try:
@@ -199,6 +201,7 @@ class ExactlyOnce:
         return ledger, due
 
 
+@_ended_where_it_hangs(LOOK_S)
 def _look(group: Group, at: Partition) -> int:
     try:
         return group.settled([at], LOOK_S)[at].offset

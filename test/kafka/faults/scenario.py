@@ -77,7 +77,7 @@ def wait_for_all(lane: Lane, program: Program, timeout: float = PATIENCE_S) -> N
             reader.read()
             return due <= reader.answered
 
-        wait_until(answered, timeout)
+        wait_until(answered, timeout, lambda: f":\n{program.output}")
 
 
 class Reader:
@@ -177,11 +177,13 @@ def end(program: Program) -> None:
     assert program.wait() == 0, program.output
 
 
-def wait_until(condition: Callable[[], object], timeout: float = PATIENCE_S) -> None:
-    """Wait until a condition holds."""
+def wait_until(
+    condition: Callable[[], object], timeout: float = PATIENCE_S, tell: Callable[[], str] = str
+) -> None:
+    """Wait until a condition holds; where it never does, fail with what there is to tell."""
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, f"not so after {timeout:g} s"
+        assert time.monotonic() < deadline, f"not so after {timeout:g} s{tell()}"
         time.sleep(0.3)
 
 

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
-PROGRAM = """
+HANGS = """
 import time
 from app.streaming import transaction
 
-transaction.HANGS_AFTER_S = 0.3
+transaction.GRACE_S = 0.1
 transaction.TaskContext.get = classmethod(lambda _: {context})
-with transaction._ended_where_it_hangs():
+with transaction._ended_where_it_hangs(0.2):
     time.sleep({inside})
 time.sleep(0.5)
 """
+TAKES = """
+from app.settings import KafkaSettings
+from app.streaming import transaction
+from app.streaming.position import Run
+
+transaction.GRACE_S = 0.5 - transaction.PATIENCE
+transaction.TaskContext.get = classmethod(lambda _: object())
+kafka = KafkaSettings(bootstrap_servers="{servers}")
+deliver = transaction.ExactlyOnce(kafka, "group", Run(1, "one"), {{}})
+deliver._take(transaction.Group(kafka, "group"), ("in", 0))
+"""
+
+
+def run(program: str) -> int:
+    """Return the exit code of a program, soon."""
+    return subprocess.run([sys.executable, "-c", program], timeout=20, check=False).returncode
 
 
 class TestHang:
@@ -30,6 +47,10 @@ class TestHang:
     )
     def test_ends(self, context: str, inside: float, code: int) -> None:
         """A worker that hangs ends, one that came through does not, nor does the driver."""
-        program = PROGRAM.format(context=context, inside=inside)
-        done = subprocess.run([sys.executable, "-c", program], timeout=20, check=False)
-        assert done.returncode == code
+        assert run(HANGS.format(context=context, inside=inside)) == code
+
+    def test_connects(self) -> None:
+        """Whoever takes a partition may hang too: here of a broker that never says a word."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            servers = f"127.0.0.1:{silent.getsockname()[1]}"
+            assert run(TAKES.format(servers=servers)) == os.EX_UNAVAILABLE
