@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from program import ROOT
 from bench import place
 from bench.contenders.table import CONTENDERS, Contender
 from bench.corpus import messages
-from deploy.local.topics import create_topic, end_offsets
+from deploy.local.topics import end_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 LIMIT = "nlp.pipe alone"
 TIDEMILL = {"Tidemill": "at-least-once", "Tidemill, exactly-once": "exactly-once"}
 # Of the results, those that came first are not counted: models load, Java compiles.
-WARM_UP_SHARE = 0.2
+WARM_UP_SHARE = 0.3
+# Messages to warm up with, of what is measured with more of them afterwards.
+WARM_UP = 1000
 # Of what reads in micro-batches, as the job's own setting has it where nothing is said.
 IN_A_MICRO_BATCH = 20_000
 PATIENCE_S = 600
@@ -38,10 +40,10 @@ CORES = os.cpu_count() or 1
 
 
 def rate(times: Sequence[float]) -> float:
-    """Return results a second, from the times of all."""
+    """Return results a second, from the times of all; of those that come at once, all or none."""
     ordered = sorted(times)
-    first = int(len(ordered) * WARM_UP_SHARE)
-    return (len(ordered) - 1 - first) / (ordered[-1] - ordered[first])
+    start = ordered[int(len(ordered) * WARM_UP_SHARE)]
+    return sum(time > start for time in ordered) / (ordered[-1] - start)
 
 
 def bare(texts: int) -> float:
@@ -61,24 +63,22 @@ def bare(texts: int) -> float:
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    outputs = []
+    start = time.time()
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    for process in processes:
-        outputs += json.loads(process.communicate()[0])
-    return rate(outputs)
+    return texts / (max(float(process.communicate()[0]) for process in processes) - start)
 
 
 def tidemill(texts: int, delivery: str, at: Lane) -> float:
     """Return what the shipped job does."""
     environment = place.shipped(at, delivery, STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH))
     with at.program(environment) as job:
-        times = wait_for_all(at, texts, job.must_run)
+        found = answered_a_second(at, texts, job.must_run)
         job.process.terminate()
         assert job.wait() == 0, job.output
-    return rate(times)
+    return found
 
 
 def contender(texts: int, one: Contender, at: Lane) -> float:
@@ -107,7 +107,7 @@ def contender(texts: int, one: Contender, at: Lane) -> float:
             ended = [process for process in processes if process.poll() is not None]
             assert not ended, f"{one.name} ended early:\n{(at.folder / 'log').read_text()}"
 
-        return rate(wait_for_all(at, texts, must_run))
+        return answered_a_second(at, texts, must_run)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -118,6 +118,19 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def answered_a_second(at: Lane, texts: int, must_run: Callable[[], None]) -> float:
+    """Return how fast texts are answered that come at once, after some to warm up.
+
+    From when they are sent until the last is answered: who reads or writes late gains nothing.
+    """
+    servers, sent = at.broker.bootstrap_servers, messages(WARM_UP + texts)
+    records.produce(servers, at.source, *itertools.islice(sent, WARM_UP))
+    wait_for_all(at, WARM_UP, must_run)
+    start = time.time()
+    records.produce(servers, at.source, *sent)
+    return texts / (max(wait_for_all(at, WARM_UP + texts, must_run)) - start)
 
 
 def wait_for_all(at: Lane, texts: int, must_run: Callable[[], None]) -> list[float]:
@@ -141,14 +154,12 @@ def measure(texts: int, only: Sequence[str], console: Console) -> Iterator[dict[
     Every contender meets what else the machine does; a round's rates are to be compared.
     """
     with place.broker() as (running, folder):
-        create_topic(running.bootstrap_servers, "texts", partitions=place.PARTITIONS)
-        records.produce(running.bootstrap_servers, "texts", *messages(texts))
         runs: dict[str, Callable[[Lane], float]] = {LIMIT: lambda _: bare(texts)}
         runs |= {name: partial(tidemill, texts, mode) for name, mode in TIDEMILL.items()}
         runs |= {one.name: partial(contender, texts, one) for one in CONTENDERS}
         while True:
             found = {}
             for name in only or runs:
-                found[name] = round(runs[name](place.lane(running, folder, "texts")), 1)
+                found[name] = round(runs[name](place.lane(running, folder)), 1)
                 console.print(f"{name}: {found[name]} messages a second", highlight=False)
             yield found
