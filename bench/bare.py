@@ -1,11 +1,12 @@
 """The limit: nothing but `nlp.pipe` over one part of the texts, on one core.
 
 `python -m bench.bare TEXTS PART PARTS` says `ready` when the pipe is loaded and warm, begins at the
-next line on standard input, and prints the time, in seconds since the epoch, when all are done.
+next line on standard input, and prints the time, in seconds since the epoch, of each text's end.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 
@@ -26,9 +27,7 @@ def main() -> None:
         pass
     print("ready", flush=True)
     sys.stdin.readline()
-    for _ in nlp.pipe(mine):
-        pass
-    print(time.time())
+    print(json.dumps([time.time() for _ in nlp.pipe(mine)]))
 
 
 if __name__ == "__main__":

@@ -39,17 +39,24 @@ def broker() -> Iterator[tuple[Broker, Path]]:
         yield running, Path(folder)
 
 
-def lane(running: Broker, folder: Path, partitions: int = PARTITIONS) -> Lane:
-    """Make topics for one run; the broker stamps what is written with its own clock."""
+def lane(
+    running: Broker, folder: Path, source: str | None = None, partitions: int = PARTITIONS
+) -> Lane:
+    """Make topics for one run; the broker stamps what is written with its own clock.
+
+    `source`: a topic that is there, instead of a new one.
+    """
     number = next(_numbers)
     servers = running.bootstrap_servers
-    create_topic(servers, f"in-{number}", partitions=partitions)
+    if source is None:
+        source = f"in-{number}"
+        create_topic(servers, source, partitions=partitions)
     stamped = {"message.timestamp.type": "LogAppendTime", **OUTPUT_LIMIT}
     for name in ("out", "dead"):
         create_topic(servers, f"{name}-{number}", partitions=partitions, configs=stamped)
     made = folder / f"run-{number}"
     made.mkdir()
-    return Lane(running, f"in-{number}", f"out-{number}", f"dead-{number}", made)
+    return Lane(running, source, f"out-{number}", f"dead-{number}", made)
 
 
 def shipped(at: Lane, delivery: str = "at-least-once", **settings: str) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from program import ROOT
 from bench import place
 from bench.contenders.table import CONTENDERS, Contender
 from bench.corpus import messages
-from deploy.local.topics import end_offsets
+from deploy.local.topics import create_topic, end_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +31,8 @@ LIMIT = "nlp.pipe alone"
 TIDEMILL = {"Tidemill": "at-least-once", "Tidemill, exactly-once": "exactly-once"}
 # Of the results, those that came first are not counted: models load, Java compiles.
 WARM_UP_SHARE = 0.3
-# Messages to warm up with, of what is measured with more of them afterwards.
-WARM_UP = 1000
+# Of the messages; what comes last is not waited for, so that nobody idles while it is measured.
+WAITING_SHARE = 0.25
 # Of what reads in micro-batches, as the job's own setting has it where nothing is said.
 IN_A_MICRO_BATCH = 20_000
 PATIENCE_S = 600
@@ -40,15 +41,18 @@ CORES = os.cpu_count() or 1
 
 
 def rate(times: Sequence[float]) -> float:
-    """Return results a second, from the times of all; of those that come at once, all or none."""
-    ordered = sorted(times)
-    start = ordered[int(len(ordered) * WARM_UP_SHARE)]
-    return sum(time > start for time in ordered) / (ordered[-1] - start)
+    """Return results a second, from the times of all.
+
+    It is the slope of the line through them, as many come in batches, of which a window's ends
+    would cut some.
+    """
+    counted = sorted(times)[int(len(times) * WARM_UP_SHARE) :]
+    return statistics.linear_regression(counted, range(len(counted))).slope
 
 
 def bare(texts: int) -> float:
     """Return what the model alone does, with a process on each core."""
-    command = [sys.executable, "-m", "bench.bare", str(texts)]
+    command = [sys.executable, "-m", "bench.bare", str(with_more(texts))]
     environment = {**os.environ, **place.THREADS, "PYTHONPATH": str(ROOT)}
     processes = [
         subprocess.Popen(
@@ -63,22 +67,24 @@ def bare(texts: int) -> float:
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    start = time.time()
+    outputs = []
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    return texts / (max(float(process.communicate()[0]) for process in processes) - start)
+    for process in processes:
+        outputs += json.loads(process.communicate()[0])
+    return rate(sorted(outputs)[:texts])
 
 
 def tidemill(texts: int, delivery: str, at: Lane) -> float:
     """Return what the shipped job does."""
     environment = place.shipped(at, delivery, STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH))
     with at.program(environment) as job:
-        found = answered_a_second(at, texts, job.must_run)
+        times = wait_for_all(at, texts, job.must_run)[:texts]
         job.process.terminate()
         assert job.wait() == 0, job.output
-    return found
+    return rate(times)
 
 
 def contender(texts: int, one: Contender, at: Lane) -> float:
@@ -107,7 +113,7 @@ def contender(texts: int, one: Contender, at: Lane) -> float:
             ended = [process for process in processes if process.poll() is not None]
             assert not ended, f"{one.name} ended early:\n{(at.folder / 'log').read_text()}"
 
-        return answered_a_second(at, texts, must_run)
+        return rate(wait_for_all(at, texts, must_run)[:texts])
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -120,27 +126,19 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def answered_a_second(at: Lane, texts: int, must_run: Callable[[], None]) -> float:
-    """Return how fast texts are answered that come at once, after some to warm up.
-
-    From when they are sent until the last is answered: who reads or writes late gains nothing.
-    """
-    servers, sent = at.broker.bootstrap_servers, messages(WARM_UP + texts)
-    records.produce(servers, at.source, *itertools.islice(sent, WARM_UP))
-    wait_for_all(at, WARM_UP, must_run)
-    start = time.time()
-    records.produce(servers, at.source, *sent)
-    return texts / (max(wait_for_all(at, WARM_UP + texts, must_run)) - start)
+def with_more(texts: int) -> int:
+    """Return how many are sent where so many answers are waited for."""
+    return int(texts * (1 + WAITING_SHARE))
 
 
 def wait_for_all(at: Lane, texts: int, must_run: Callable[[], None]) -> list[float]:
-    """Wait until each message is answered; return the times, in seconds, on the broker's clock."""
+    """Wait until so many are answered; return the times in order, in s, on the broker's clock."""
     deadline = time.monotonic() + PATIENCE_S
     servers = at.broker.bootstrap_servers
     while True:
         # A transaction's end takes an offset too, so that the count alone may come too early.
         if sum(end_offsets(servers, at.output).values()) >= texts:
-            times = [r.timestamp / 1000 for r in at.results()]
+            times = sorted(r.timestamp / 1000 for r in at.results())
             if len(times) >= texts:
                 return times
         must_run()
@@ -154,12 +152,14 @@ def measure(texts: int, only: Sequence[str], console: Console) -> Iterator[dict[
     Every contender meets what else the machine does; a round's rates are to be compared.
     """
     with place.broker() as (running, folder):
+        create_topic(running.bootstrap_servers, "texts", partitions=place.PARTITIONS)
+        records.produce(running.bootstrap_servers, "texts", *messages(with_more(texts)))
         runs: dict[str, Callable[[Lane], float]] = {LIMIT: lambda _: bare(texts)}
         runs |= {name: partial(tidemill, texts, mode) for name, mode in TIDEMILL.items()}
         runs |= {one.name: partial(contender, texts, one) for one in CONTENDERS}
         while True:
             found = {}
             for name in only or runs:
-                found[name] = round(runs[name](place.lane(running, folder)), 1)
+                found[name] = round(runs[name](place.lane(running, folder, "texts")), 1)
                 console.print(f"{name}: {found[name]} messages a second", highlight=False)
             yield found
