@@ -61,12 +61,7 @@ def worker(sock: socket.socket, authenticated: bool) -> int:  # noqa: FBT001 - S
 
 
 def preload(models: Path) -> None:
-    """Load every model that loads; why another does not is said by the worker that needs it.
-
-    And pandas, which pyarrow imports for the first batch.
-    """
-    import pandas as pd  # noqa: F401, PLC0415 - not in the twin
-
+    """Load every model that loads; why another does not is said by the worker that needs it."""
     out, err = sys.stdout.fileno(), sys.stderr.fileno()
     spark = os.dup(out)
     os.dup2(err, out)  # Spark reads what the daemon prints, and models may print
