@@ -32,8 +32,9 @@ Row: TypeAlias = dict[str, Any]
 
 # After these, readers see past what a job that is gone for good had begun.
 TRANSACTION_S = 60
-GRACE_S = 30.0
 LOOK_S = 1.0
+# What a call may take beyond its time-out, until it hangs.
+GRACE_S = 30.0
 # A topic refuses batches of records: none shall be larger than what each topic must take.
 BATCH_BYTES = 1_000_000
 
