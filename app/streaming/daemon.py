@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -29,27 +30,32 @@ sparks_worker = sparks.worker
 
 
 def main() -> None:
-    """Load the models, and be Spark's daemon.
+    """Load the models in a process of its own, which then is Spark's daemon.
 
-    A twin waits meanwhile, and is the daemon instead where loading ends this process, or leaves it
-    with what a fork must not copy.
+    Spark started this one, and watches it: it waits for the other. Where loading ends that, or
+    leaves it with what a fork must not copy, this one is the daemon instead, without models.
     """
-    loaded, done = os.pipe()
+    os.setpgid(0, 0)  # as Spark's does: a terminal's Ctrl-C is not for it
     sparks.worker = worker
-    twin = os.fork()
-    if not twin:
+    loaded, done = os.pipe()
+    loader = os.fork()
+    if not loader:
+        os.close(loaded)
+        preload(Path(os.environ[MODELS]))
+        if not may_fork():
+            os._exit(os.EX_SOFTWARE)
+        os.write(done, b"1")
         os.close(done)
-        if os.read(loaded, 1):
-            os._exit(0)
         sparks.manager()
-    preload(Path(os.environ[MODELS]))
-    if not may_fork():
-        os._exit(os.EX_SOFTWARE)
-    os.write(done, b"1")
     os.close(done)
+    has_models = os.read(loaded, 1)
     os.close(loaded)
-    os.waitpid(twin, 0)
-    sparks.manager()
+    if has_models:
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(loader, signal.SIGTERM))
+    _, status = os.waitpid(loader, 0)
+    if not has_models:
+        sparks.manager()
+    sys.exit(os.waitstatus_to_exitcode(status) % 256)
 
 
 def worker(sock: socket.socket, authenticated: bool) -> int:  # noqa: FBT001 - Spark's

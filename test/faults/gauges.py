@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 JVM = "org.apache.spark.deploy.SparkSubmit"
-WORKER = "pyspark.worker"  # its daemon, too
+WORKER = "pyspark.worker"  # its daemon, too, and the process that waits for that
 
 
 def look(driver: int, checkpoint: Path) -> dict[str, float]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 JVM = "org.apache.spark.deploy.SparkSubmit"
 EXECUTOR = "CoarseGrainedExecutorBackend"
-WORKER = "pyspark.worker"  # its daemon, too
+WORKER = "pyspark.worker"  # its daemon, too, and the process that waits for that
 
 
 def find(driver: int, victim: str, worker: int | None = None) -> list[int]:
@@ -32,9 +32,10 @@ def find(driver: int, victim: str, worker: int | None = None) -> list[int]:
         return [pid for pid, command in below.items() if JVM in command]
     if victim == "executor":
         executors = sorted(pid for pid, command in below.items() if EXECUTOR in command)
-        near = parent(parent(worker) or 0) if worker else None
-        return [near] if near in executors else executors[:1]
-    daemons = {pid for pid, command in below.items() if WORKER in command}
+        near = [pid for pid in executors if worker in descendants(pid)]
+        return near or executors[:1]
+    python = {pid for pid, command in below.items() if WORKER in command}
+    daemons = {pid for pid in python if parent(pid) in python}
     return [pid for pid in daemons if parent(pid) in daemons]
 
 

@@ -77,6 +77,21 @@ class TestSparkSubmit:
         assert lane.committed() == (5, 0)
 
 
+class TestModelsThatAreNotShared:
+    """Java's workers come from a process without models, where a model forbids that it has them."""
+
+    @pytest.mark.parametrize("what", ["thread", "socket"])
+    def test_answers(self, lane: Lane, what: str) -> None:
+        """At the first attempt: Java is told of that process's socket, whatever ended before."""
+        lane.produce(*map(message, range(5)))
+        options = {"log": str(lane.folder / "loaded"), "what": what}
+        job = lane.environment("Keeper", options=options, STREAM__TRIGGER="available-now")
+        with lane.program(job) as program:
+            assert program.wait() == 0, program.output
+            assert "Exception" not in program.output
+        assert len(lane.results()) == 5
+
+
 class TestFailures:
     """A failure is one line, and an exit code that tells a restart from a correction."""
 

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import victims
 from lane import message
 from program import descendants, kill
 
@@ -71,12 +72,8 @@ class TestKill:
         """A Python worker that is killed costs its task a second attempt, and nothing else."""
         with lane.program(job) as program:
             lane.wait_for_results(program)
-            daemon, *workers = sorted(
-                pid
-                for pid, command in descendants(program.process.pid).items()
-                if "pyspark.worker" in command
-            )
-            assert workers, f"{daemon} has no workers"
+            workers = victims.find(program.process.pid, "worker")
+            assert workers
             kill(workers)
             gate.touch()
             assert program.wait() == 0, program.output

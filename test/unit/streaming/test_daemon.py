@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
+import victims
 import yaml
 
 from app.streaming import daemon
@@ -43,12 +44,11 @@ class Daemon:
         (size,) = struct.unpack("!i", self.process.stdout.read(4))
         self._path = self.process.stdout.read(size)
 
-    def parent_of_a_worker(self) -> int:
+    def parent_of_a_worker(self) -> int | None:
         """Ask for a worker; return the process that forked it."""
         worker, connection = self.worker()
         with connection:
-            stat = Path(f"/proc/{worker}/stat").read_text()
-        return int(stat.rpartition(")")[2].split()[1])
+            return victims.parent(worker)
 
     def worker(self) -> tuple[int, socket.socket]:
         """Ask for a worker; return its process id and the connection to it."""
@@ -66,7 +66,7 @@ class Daemon:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        # Its end, and a twin's, close what it prints to.
+        # Its end, and the loader's, close what it prints to.
         assert self.process.stdout.read() == b""
         self.process.stdout.close()
         self.process.wait(30)
@@ -104,9 +104,9 @@ class TestPreload:
         log = str(tmp_path / "log")
         models = entries(("Keeper", {"log": log, "what": "nothing"}), ("Witness", {"log": log}))
         with Daemon(models, tmp_path) as running:
-            parents = {running.parent_of_a_worker() for _ in range(2)}
-        assert parents == {running.process.pid}
-        assert Path(log).read_text().split() == [str(running.process.pid)] * 2
+            loader, again = (running.parent_of_a_worker() for _ in range(2))
+        assert loader == again != running.process.pid
+        assert Path(log).read_text().split() == [str(loader)] * 2
 
     @pytest.mark.parametrize("what", ["thread", "socket"])
     def test_what_a_fork_must_not_copy(
@@ -115,14 +115,14 @@ class TestPreload:
         """With a thread, or a socket, the workers come from a process without the models."""
         log = tmp_path / "log"
         with Daemon(entries(("Keeper", {"log": str(log), "what": what})), tmp_path) as running:
-            parent = running.parent_of_a_worker()
-        assert log.read_text().split() == [str(running.process.pid)]
-        assert parent != running.process.pid
+            assert running.parent_of_a_worker() == running.process.pid
+        (loader,) = log.read_text().split()
+        assert loader != str(running.process.pid)
 
     def test_ended_by_a_model(self, entries: Callable[..., Path], tmp_path: Path) -> None:
         """A model that ends the process that loads it is left to the workers."""
         with Daemon(entries(("EndsAtLoad", {})), tmp_path) as running:
-            assert running.parent_of_a_worker() != running.process.pid
+            assert running.parent_of_a_worker() == running.process.pid
 
     @pytest.mark.parametrize("adapter", ["FailsAtLoad", "NoSuchModel"])
     def test_does_not_load(
@@ -132,13 +132,23 @@ class TestPreload:
         log = tmp_path / "log"
         models = entries((adapter, {}), ("Witness", {"log": str(log)}))
         with Daemon(models, tmp_path) as running:
-            assert running.parent_of_a_worker() == running.process.pid
-        assert log.read_text().split() == [str(running.process.pid)]
+            loader = running.parent_of_a_worker()
+        assert log.read_text().split() == [str(loader)]
 
     def test_no_models(self, tmp_path: Path) -> None:
         """A file that is not there is not missed here."""
         with Daemon(tmp_path / "none.yaml", tmp_path) as running:
-            assert running.parent_of_a_worker() == running.process.pid
+            assert running.parent_of_a_worker() != running.process.pid
+
+
+def test_terminated(tmp_path: Path) -> None:
+    """What Spark started ends with what it started itself, as Spark ends it by a signal."""
+    with Daemon(tmp_path / "none.yaml", tmp_path) as running:
+        loader = running.parent_of_a_worker()
+        assert loader
+        running.process.terminate()
+        running.process.wait(30)
+        assert not victims.lives(loader)
 
 
 def test_cancelled(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
