@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 LIMIT = "nlp.pipe alone"
 TIDEMILL = {"Tidemill": "at-least-once", "Tidemill, exactly-once": "exactly-once"}
-# Of the results, those that came first are not counted: models load, Java compiles.
-WARM_UP_SHARE = 0.3
-# Of the messages; what comes last is not waited for, so that nobody idles while it is measured.
-WAITING_SHARE = 0.25
+# From the first result on: models load, Java compiles; then it is measured.
+WARM_UP_S, WINDOW_S = 15, 20
+# Some results come late: Spark's Arrow holds back a batch of each worker.
+BEHIND_S = 10
 # Of what reads in micro-batches, as the job's own setting has it where nothing is said.
 IN_A_MICRO_BATCH = 20_000
 PATIENCE_S = 600
@@ -40,19 +40,37 @@ LOOK_S = 2.0  # to look costs the cores something
 CORES = os.cpu_count() or 1
 
 
-def rate(times: Sequence[float]) -> float:
+class TooFewTexts(Exception):
+    """All was answered before the measuring was over."""
+
+
+def slope(times: Sequence[float]) -> float:
     """Return results a second, from the times of all, in order.
 
     It is the slope of the line through them, as many come in batches, of which a window's ends
     would cut some.
     """
-    counted = times[int(len(times) * WARM_UP_SHARE) :]
-    return statistics.linear_regression(counted, range(len(counted))).slope
+    return statistics.linear_regression(times, range(len(times))).slope
+
+
+def rate(times: Sequence[float]) -> float:
+    """Return results a second after the warm-up, while more messages wait.
+
+    Raises:
+        TooFewTexts: None waited at the end.
+
+    """
+    begin = times[0] + WARM_UP_S
+    if times[-1] < begin + WINDOW_S:
+        raise TooFewTexts(
+            f"{len(times)} texts were answered in {times[-1] - times[0]:.0f} s: send more (--texts)"
+        )
+    return slope([time for time in times if begin <= time <= begin + WINDOW_S])
 
 
 def bare(texts: int) -> float:
     """Return what the model alone does, with a process on each core."""
-    command = [sys.executable, "-m", "bench.bare", str(with_more(texts))]
+    command = [sys.executable, "-m", "bench.bare", str(texts)]
     environment = {**os.environ, **place.THREADS, "PYTHONPATH": str(ROOT)}
     processes = [
         subprocess.Popen(
@@ -74,20 +92,20 @@ def bare(texts: int) -> float:
         process.stdin.flush()
     for process in processes:
         outputs += json.loads(process.communicate()[0])
-    return rate(sorted(outputs)[:texts])
+    return rate(sorted(outputs))
 
 
-def tidemill(texts: int, delivery: str, at: Lane) -> float:
+def tidemill(delivery: str, at: Lane) -> float:
     """Return what the shipped job does."""
     environment = place.shipped(at, delivery, STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH))
     with at.program(environment) as job:
-        times = wait_for_all(at, texts, job.must_run)[:texts]
-        job.process.terminate()
+        wait_until_measured(at, job.must_run)
+        job.process.terminate()  # it ends its micro-batch
         assert job.wait() == 0, job.output
-    return rate(times)
+    return rate(times_of(at))
 
 
-def contender(texts: int, one: Contender, at: Lane) -> float:
+def contender(one: Contender, at: Lane) -> float:
     """Return what one of the others does."""
     arguments = [
         *("--bootstrap-servers", at.broker.bootstrap_servers),
@@ -113,7 +131,8 @@ def contender(texts: int, one: Contender, at: Lane) -> float:
             ended = [process for process in processes if process.poll() is not None]
             assert not ended, f"{one.name} ended early:\n{(at.folder / 'log').read_text()}"
 
-        return rate(wait_for_all(at, texts, must_run)[:texts])
+        wait_until_measured(at, must_run)
+        return rate(times_of(at))
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -126,21 +145,34 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def with_more(texts: int) -> int:
-    """Return how many are sent where so many answers are waited for."""
-    return int(texts * (1 + WAITING_SHARE))
+def times_of(at: Lane) -> list[float]:
+    """Return when the results came, in order, in s, on the broker's clock."""
+    return sorted(result.timestamp / 1000 for result in at.results())
+
+
+def wait_until_measured(at: Lane, must_run: Callable[[], None]) -> None:
+    """Wait from the first result until all of warm-up and window has come."""
+    wait_for_offsets(at, 1, must_run)
+    end = time.monotonic() + WARM_UP_S + WINDOW_S + BEHIND_S
+    while time.monotonic() < end:
+        must_run()
+        time.sleep(LOOK_S)
 
 
 def wait_for_all(at: Lane, texts: int, must_run: Callable[[], None]) -> list[float]:
-    """Wait until so many are answered; return the times in order, in s, on the broker's clock."""
-    deadline = time.monotonic() + PATIENCE_S
-    servers = at.broker.bootstrap_servers
+    """Wait until so many are answered; return the times."""
     while True:
         # A transaction's end takes an offset too, so that the count alone may come too early.
-        if sum(end_offsets(servers, at.output).values()) >= texts:
-            times = sorted(r.timestamp / 1000 for r in at.results())
-            if len(times) >= texts:
-                return times
+        wait_for_offsets(at, texts, must_run)
+        if len(times := times_of(at)) >= texts:
+            return times
+        time.sleep(LOOK_S)
+
+
+def wait_for_offsets(at: Lane, offsets: int, must_run: Callable[[], None]) -> None:
+    """Wait until the output topic has so many offsets."""
+    deadline = time.monotonic() + PATIENCE_S
+    while sum(end_offsets(at.broker.bootstrap_servers, at.output).values()) < offsets:
         must_run()
         assert time.monotonic() < deadline, f"{at.output} is not complete"
         time.sleep(LOOK_S)
@@ -153,10 +185,10 @@ def measure(texts: int, only: Sequence[str], console: Console) -> Iterator[dict[
     """
     with place.broker() as (running, folder):
         create_topic(running.bootstrap_servers, "texts", partitions=place.PARTITIONS)
-        records.produce(running.bootstrap_servers, "texts", *messages(with_more(texts)))
+        records.produce(running.bootstrap_servers, "texts", *messages(texts))
         runs: dict[str, Callable[[Lane], float]] = {LIMIT: lambda _: bare(texts)}
-        runs |= {name: partial(tidemill, texts, mode) for name, mode in TIDEMILL.items()}
-        runs |= {one.name: partial(contender, texts, one) for one in CONTENDERS}
+        runs |= {name: partial(tidemill, mode) for name, mode in TIDEMILL.items()}
+        runs |= {one.name: partial(contender, one) for one in CONTENDERS}
         while True:
             found = {}
             for name in only or runs:

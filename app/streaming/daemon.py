@@ -67,7 +67,13 @@ def worker(sock: socket.socket, authenticated: bool) -> int:  # noqa: FBT001 - S
 
 
 def preload(models: Path) -> None:
-    """Load every model that loads; why another does not is said by the worker that needs it."""
+    """Load every model that loads; why another does not is said by the worker that needs it.
+
+    And pandas with Arrow, which every worker of ours needs.
+    """
+    import pandas as pd  # noqa: F401, PLC0415 - here, not in the process that waits
+    import pyarrow as pa  # noqa: F401, PLC0415
+
     out, err = sys.stdout.fileno(), sys.stderr.fileno()
     spark = os.dup(out)
     os.dup2(err, out)  # Spark reads what the daemon prints, and models may print

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LOCAL_MASTER = "local[*,4]"
 MAX_BYTES_PER_ARROW_BATCH = 16 * 1024 * 1024
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Arrow's allocator would start a thread. With one alone, C++ counts references without atomic
+# operations, which take a sixth of spaCy's time; and a fork may have what was loaded before it.
+NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
 # Bytes of a path: a socket's may have 107 (103 on macOS), of which 61 are our folder's and its own.
@@ -69,7 +72,7 @@ def context_options(settings: Settings) -> dict[str, str]:
         "spark.ui.prometheus.enabled": "true",
         f"{SERVLET}.class": "org.apache.spark.metrics.sink.PrometheusServlet",
         f"{SERVLET}.path": "/metrics/prometheus",
-        **{f"spark.executorEnv.{name}": value for name, value in _threads(settings).items()},
+        **{f"spark.executorEnv.{name}": value for name, value in _of_workers(settings).items()},
     }
     if allowed := _allowed_urls(settings):
         options["spark.executor.extraJavaOptions"] = allowed
@@ -109,7 +112,7 @@ def launch_options(settings: Settings) -> dict[str, str]:
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
         # Of glibc: each arena takes 64 MiB of addresses, and every thread would have one.
         os.environ.setdefault("MALLOC_ARENA_MAX", "4")
-        os.environ.update(_threads(settings))
+        os.environ.update(_of_workers(settings))
     return options
 
 
@@ -135,5 +138,6 @@ def _sockets() -> dict[str, str]:
     }
 
 
-def _threads(settings: Settings) -> dict[str, str]:
-    return dict.fromkeys(THREAD_VARIABLES, str(settings.stream.worker_threads))
+def _of_workers(settings: Settings) -> dict[str, str]:
+    """Return what the workers' environment says of threads."""
+    return dict.fromkeys(THREAD_VARIABLES, str(settings.stream.worker_threads)) | NO_THREAD

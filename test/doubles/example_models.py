@@ -87,7 +87,8 @@ class Witness:
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Say who answers."""
-        said = {"pid": os.getpid(), "threads": os.environ.get("OMP_NUM_THREADS")}
+        threads = len(list(Path("/proc/self/task").iterdir()))
+        said = {"pid": os.getpid(), "may": os.environ.get("OMP_NUM_THREADS"), "threads": threads}
         return [json.dumps(said) for _ in inputs]
 
 

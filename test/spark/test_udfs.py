@@ -136,14 +136,15 @@ class TestWorkers:
         assert {str(answer["pid"]) for answer in said} == set(loads)
         assert len(loads) < batches
 
-    def test_thread_limit(
+    def test_threads(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """The numeric libraries of a worker are held to the threads that the settings give."""
+        """Numeric libraries are held to what the settings give; nothing else has a thread."""
         frame = spark.createDataFrame([(value("hello"),)], "value binary")
         spec = model("Witness", options={"log": str(tmp_path / "loads")})
         (row,) = answered(frame, spec).collect()
-        assert json.loads(bytes(row.value))["answer"]["threads"] == "1"
+        answer = json.loads(bytes(row.value))["answer"]
+        assert (answer["may"], answer["threads"]) == ("1", 1)
 
 
 class TestOutage:

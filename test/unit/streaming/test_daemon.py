@@ -14,6 +14,7 @@ import victims
 import yaml
 
 from app.streaming import daemon
+from app.streaming.options import NO_THREAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ class Daemon:
                 **os.environ,
                 "PYTHONPATH": f"{ROOT}:{ROOT / 'test' / 'doubles'}",
                 "OPENBLAS_NUM_THREADS": "1",
+                **NO_THREAD,
                 "PYTHON_UNIX_DOMAIN_ENABLED": "true",
                 "PYTHON_WORKER_FACTORY_SOCK_DIR": str(sockets),
                 "PYTHON_DAEMON_KILL_WORKER_ON_FLUSH_FAILURE": "1",

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ import pytest
 
 from app.settings import KafkaSettings, LogSettings, Settings, StreamSettings
 from app.streaming.options import (
+    NO_THREAD,
     REDACTED,
     context_options,
     launch_options,
@@ -51,6 +54,18 @@ class TestContextOptions:
         """The threads of numeric libraries, on every executor."""
         options = context_options(Settings(stream=StreamSettings(worker_threads=3)))
         assert options["spark.executorEnv.OMP_NUM_THREADS"] == "3"
+
+    def test_no_thread_of_arrow(self) -> None:
+        """Arrow, as it is installed here, obeys what executors are told, and starts no thread."""
+        told = {
+            name.removeprefix("spark.executorEnv."): value
+            for name, value in context_options(Settings()).items()
+        }
+        count = "import os, pyarrow; print(len(os.listdir('/proc/self/task')))"
+        for without, threads in ((), 1), (NO_THREAD, 2):
+            environment = {name: told[name] for name in told.keys() - without} | {"PATH": ""}
+            printed = subprocess.check_output([sys.executable, "-c", count], env=environment)
+            assert int(printed) == threads
 
     def test_token_endpoint(self) -> None:
         """The token endpoint is allowed on executors too."""
