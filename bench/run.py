@@ -21,7 +21,7 @@ def main() -> int:
     """Measure the parts that are asked for, one after the other."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all where none is")
-    parser.add_argument("--texts", type=int, default=20_000, help="that wait for throughput")
+    parser.add_argument("--texts", type=int, default=11_500, help="that wait for throughput")
     parser.add_argument(
         "--rounds", type=int, default=5, help="of throughput, added to those before"
     )

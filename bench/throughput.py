@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 LIMIT = "nlp.pipe alone"
 TIDEMILL = {"Tidemill": "at-least-once", "Tidemill, exactly-once": "exactly-once"}
-# From the first result on: models load, Java compiles; then it is measured.
-WARM_UP_S, WINDOW_S = 15, 20
+# From the first result on, while models load and Java compiles; then it is measured.
+WARM_UP_S, WINDOW_S = 10, 15
 # Some results come late: Spark's Arrow holds back a batch of each worker.
-BEHIND_S = 10
+BEHIND_S = 3
 # Of what reads in micro-batches, as the job's own setting has it where nothing is said.
 IN_A_MICRO_BATCH = 20_000
 PATIENCE_S = 600
@@ -53,19 +53,19 @@ def slope(times: Sequence[float]) -> float:
     return statistics.linear_regression(times, range(len(times))).slope
 
 
-def rate(times: Sequence[float]) -> float:
-    """Return results a second after the warm-up, while more messages wait.
+def rate(times: Sequence[float], window: int = WINDOW_S) -> float:
+    """Return results a second after the warm-up, in so many seconds, while more messages wait.
 
     Raises:
         TooFewTexts: None waited at the end.
 
     """
     begin = times[0] + WARM_UP_S
-    if times[-1] < begin + WINDOW_S:
+    if times[-1] < begin + window:
         raise TooFewTexts(
             f"{len(times)} texts were answered in {times[-1] - times[0]:.0f} s: send more (--texts)"
         )
-    return slope([time for time in times if begin <= time <= begin + WINDOW_S])
+    return slope([time for time in times if begin <= time <= begin + window])
 
 
 def bare(texts: int) -> float:
@@ -131,8 +131,9 @@ def contender(one: Contender, at: Lane) -> float:
             ended = [process for process in processes if process.poll() is not None]
             assert not ended, f"{one.name} ended early:\n{(at.folder / 'log').read_text()}"
 
-        wait_until_measured(at, must_run)
-        return rate(times_of(at))
+        window = WINDOW_S * one.windows
+        wait_until_measured(at, must_run, window)
+        return rate(times_of(at), window)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -150,10 +151,10 @@ def times_of(at: Lane) -> list[float]:
     return sorted(result.timestamp / 1000 for result in at.results())
 
 
-def wait_until_measured(at: Lane, must_run: Callable[[], None]) -> None:
+def wait_until_measured(at: Lane, must_run: Callable[[], None], window: int = WINDOW_S) -> None:
     """Wait from the first result until all of warm-up and window has come."""
     wait_for_offsets(at, 1, must_run)
-    end = time.monotonic() + WARM_UP_S + WINDOW_S + BEHIND_S
+    end = time.monotonic() + WARM_UP_S + window + BEHIND_S
     while time.monotonic() < end:
         must_run()
         time.sleep(LOOK_S)

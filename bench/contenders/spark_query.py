@@ -11,7 +11,7 @@ from pyspark.sql.functions import col, from_json
 
 from app.settings import Settings
 from app.streaming import session
-from app.streaming.options import NO_THREAD
+from app.streaming.options import KEEP_MEMORY, NO_THREAD
 from bench.contenders.common import stop_on_sigterm
 
 if TYPE_CHECKING:
@@ -34,13 +34,12 @@ def running(asked: argparse.Namespace) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     settings = Settings(
         stream={"group_id": asked.group},
-        spark={
-            # Ours loads the models of models.yaml, and has Arrow start no thread.
-            "spark.python.daemon.module": "pyspark.daemon",
-            **{f"spark.executorEnv.{name}": "" for name in NO_THREAD},
-        },
+        # Ours loads the models of models.yaml.
+        spark={"spark.python.daemon.module": "pyspark.daemon"},
     )
     with session.running(settings) as spark:
+        for name in NO_THREAD | KEEP_MEMORY:  # nor are workers told what ours are
+            del spark.sparkContext.environment[name]
         yield spark
 
 

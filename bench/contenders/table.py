@@ -24,6 +24,7 @@ class Contender:
         environment: The name of its environment (bench/environments), None for our own.
         processes: How many of it are started, to answer together in one group.
         options: What its command line has beside the arguments that all take.
+        windows: For how many times as long it is measured: more where many results come at once.
 
     """
 
@@ -33,6 +34,7 @@ class Contender:
     environment: str | None = None
     processes: int = 1
     options: tuple[str, ...] = ()
+    windows: int = 1
 
     def command(self) -> list[str]:
         """Return how one of its processes is started; `common.parser` has the arguments to add.
@@ -78,6 +80,7 @@ CONTENDERS: Final = (
         "Spark, udf",
         "row_udf.py",
         "row by row in foreachBatch: persist, count, JSON there and back",
+        windows=2,
     ),
     Contender(
         "Spark, mlflow.pyfunc.spark_udf",
