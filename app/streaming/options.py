@@ -25,12 +25,6 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 # Arrow's allocator would start a thread. With one alone, C++ counts references without atomic
 # operations, which take a sixth of spaCy's time; and a fork may have what was loaded before it.
 NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-# Of glibc, in bytes: what a batch took stays with the process for the next one. By default it goes
-# back to the system, which clears it before it gives it again: a twentieth of spaCy's time.
-KEEP_MEMORY = {
-    "MALLOC_TRIM_THRESHOLD_": str(256 * 1024 * 1024),
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),  # the most that it takes
-}
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
 # Bytes of a path: a socket's may have 107 (103 on macOS), of which 61 are our folder's and its own.
@@ -143,6 +137,6 @@ def _sockets() -> dict[str, str]:
 
 
 def _of_workers(settings: Settings) -> dict[str, str]:
-    """Return what the workers' environment says of threads and memory."""
+    """Return what the workers' environment says of threads."""
     threads = dict.fromkeys(THREAD_VARIABLES, str(settings.stream.worker_threads))
-    return threads | NO_THREAD | KEEP_MEMORY
+    return threads | NO_THREAD

@@ -11,7 +11,7 @@ from pyspark.sql.functions import col, from_json
 
 from app.settings import Settings
 from app.streaming import session
-from app.streaming.options import KEEP_MEMORY, NO_THREAD
+from app.streaming.options import NO_THREAD
 from bench.contenders.common import stop_on_sigterm
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def running(asked: argparse.Namespace) -> Iterator[SparkSession]:
         spark={"spark.python.daemon.module": "pyspark.daemon"},
     )
     with session.running(settings) as spark:
-        for name in NO_THREAD | KEEP_MEMORY:  # nor are workers told what ours are
+        for name in NO_THREAD:  # nor are workers told what ours are
             del spark.sparkContext.environment[name]
         yield spark
 
