@@ -11,7 +11,7 @@ import spacy
 # entity crosses; without it 2 of 2,598 English texts had other entities, at half the cost.
 NOT_NEEDED = ("tagger", "morphologizer", "attribute_ruler", "lemmatizer", "senter")
 
-# Texts in a batch of spaCy's, whose own 256 are no faster and take more memory: 770 MiB and more for
+# Texts in a batch of spaCy's. Its own 256 are no faster and take more memory: 770 MiB and more for
 # two workers, rather than 560.
 BATCH = 64
 
