@@ -101,8 +101,9 @@ def floor(found: dict[str, dict[str, float]]) -> str:
 
 
 def series(name: str, unit: str, found: dict[str, float]) -> str:
-    """Return a table with one row."""
-    return table([name, *map(str, found)], [[unit, *found.values()]])
+    """Return a table with one row, by what grows."""
+    grows = sorted(found, key=int)
+    return table([name, *grows], [[unit, *(found[each] for each in grows)]])
 
 
 def scale(found: dict[str, Any]) -> str:

@@ -71,12 +71,12 @@ def preload(models: Path) -> None:
 
     And pandas with Arrow, which every worker of ours needs.
     """
-    import pandas as pd  # noqa: F401, PLC0415 - here, not in the process that waits
-    import pyarrow as pa  # noqa: F401, PLC0415
-
     out, err = sys.stdout.fileno(), sys.stderr.fileno()
     spark = os.dup(out)
     os.dup2(err, out)  # Spark reads what the daemon prints, and models may print
+    import pandas as pd  # noqa: F401, PLC0415 - here, not in the process that waits
+    import pyarrow as pa  # noqa: F401, PLC0415
+
     specs: tuple[ModelSpec, ...] = ()
     with suppress(TidemillError):
         specs = catalogue.read(models)
