@@ -5,6 +5,7 @@ It hands over one message at a time: its only batches are windows, and those are
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from quixstreams import Application
@@ -31,7 +32,7 @@ def run(asked: argparse.Namespace) -> None:
         processing_guarantee="at-least-once",
         producer_extra_config={"linger.ms": 5},
         auto_create_topics=False,
-        state_dir=asked.folder / "state",
+        state_dir=asked.folder / f"state-{os.getpid()}",  # two that make one together can fail
         loglevel="WARNING",
     )
     messages = application.dataframe(application.topic(asked.source, value_deserializer="json"))
