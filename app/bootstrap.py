@@ -84,7 +84,7 @@ def _run(
     by_signal = lifecycle.stop_on_signals()
     by_marker = _marker(options.checkpoint_location)
     log.info("loading the models", models=[spec.id for spec in specs])
-    warmup.load_models(spark, specs)
+    warmup.load_models(spark, specs, job.loader(options))
     summary = Summary()
 
     def asked() -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -55,3 +58,6 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def id(self) -> str:
         """Return `name:version`, as results and headers carry it."""
         return f"{self.name}:{self.version}"
+
+
+Load: TypeAlias = "Callable[[ModelSpec], Model]"

@@ -27,7 +27,7 @@ from app.inference.router import Router, text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from app.inference.model import Model, ModelSpec
+    from app.inference.model import Load, Model, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Predictor:
     def __init__(
         self,
         specs: Sequence[ModelSpec],
-        load: Callable[[ModelSpec], Model],
+        load: Load,
         *,
         clock: Clock,
         max_result_bytes: int,

@@ -81,10 +81,15 @@ class Child:
 
 
 def main() -> None:
-    """Answer what comes through the pipe, until it is closed."""
+    """Answer what this process was started for."""
     pipe, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
     os.set_inheritable(pipe.fileno(), False)  # noqa: FBT003 - the standard library's
-    _end_with(parent)
+    end_with(parent)
+    serve(pipe)
+
+
+def serve(pipe: Connection) -> None:
+    """Answer what comes through a pipe, until it is closed."""
     with suppress(EOFError):
         while True:
             said, goes_on = reply(*pipe.recv())
@@ -106,7 +111,7 @@ def reply(spec: ModelSpec, inputs: list[str]) -> Reply:
         return PredictionFailed(cause), not isinstance(cause, MemoryError)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Have the kernel end this process with the thread that started it (Linux, prctl(2))."""
     with suppress(AttributeError):  # elsewhere it ends when it next looks at the pipe
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -9,13 +9,13 @@ from app.errors import MessageError, ModelCrashed, ModelLoadFailed, ModelTimedOu
 from app.models.child import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from app.inference.model import Model, ModelSpec
+    from app.inference.model import Load, Model, ModelSpec
 
 
 @contextmanager
-def models(limit: float | None) -> Iterator[Callable[[ModelSpec], Model]]:
+def models(limit: float | None) -> Iterator[Load]:
     """Yield what loads an entry's model in a child process, which ends with the context.
 
     The models give what they would give here, but where an input ends the process or gets no answer

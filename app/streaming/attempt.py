@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from pyspark import TaskContext
 
-from app.models import catalogue, supervised
+from app.models import supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
-    from app.inference.model import Model, ModelSpec
+    from app.inference.model import Load
 
 IDLE_TIMEOUT = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
 # Of the idle time-out, what one call of a model may take: then any slice of four messages is done
@@ -52,10 +52,10 @@ class Attempt:
         return self.idle_timeout / SHARE or None
 
     @contextmanager
-    def models(self) -> Iterator[Callable[[ModelSpec], Model]]:
-        """Yield what loads a model: in this process at first, then in one that it may end."""
+    def models(self, first: Load) -> Iterator[Load]:
+        """Yield what loads a model: `first` at first, then in a process that it may end."""
         if not self.number:
-            yield catalogue.load
+            yield first
             return
         with supervised.models(self.limit) as load:
             yield load

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pyspark import daemon as sparks
 
 from app.errors import TidemillError
-from app.models import catalogue
+from app.models import catalogue, own_process
 
 if TYPE_CHECKING:
     import socket
@@ -94,16 +94,9 @@ def preload(models: Path) -> None:
 def may_fork() -> bool:
     """Tell whether a fork gets all of this process, and nothing that only one may use.
 
-    Another thread stops in a fork, whatever lock it holds, as CUDA's do; two that send through one
-    socket get one another's answers.
+    Two that send through one socket get one another's answers.
     """
-    process = Path("/proc/self")
-    try:
-        threads = len(list((process / "task").iterdir()))
-        files = [str(file.readlink()) for file in (process / "fd").iterdir() if file.is_symlink()]
-    except OSError:
-        return False
-    return threads == 1 and not any(file.startswith("socket:") for file in files)
+    return not own_process.has_threads() and not own_process.sockets()
 
 
 if __name__ == "__main__":

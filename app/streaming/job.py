@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.errors import SpeculationOn
+from app.models import beside, catalogue
 from app.streaming import sink, source
 from app.streaming.observation import observed
 from app.streaming.udfs import predictions
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
-    from app.inference.model import ModelSpec
+    from app.inference.model import Load, ModelSpec
     from app.settings import KafkaSettings, StreamSettings
     from app.streaming.takeover import Start
 
@@ -30,6 +31,11 @@ def check(spark: SparkSession, stream: StreamSettings) -> None:
     speculates = str(spark.sparkContext.getConf().get("spark.speculation")).lower() == "true"
     if stream.delivery == "exactly-once" and speculates:
         raise SpeculationOn
+
+
+def loader(stream: StreamSettings) -> Load:
+    """Return what loads a model in a worker, which has threads where it writes itself."""
+    return beside.load if stream.delivery == "exactly-once" else catalogue.load
 
 
 def start(
@@ -48,6 +54,7 @@ def start(
             dead_letters=stream.dead_letter_topic,
             max_result_bytes=kafka.max_request_size,
             compression=kafka.compression_type,
+            load=loader(stream),
             deliver=begin.deliver,
         )
     ).transform(observed)

@@ -15,6 +15,7 @@ from app.inference.codec import encode_headers, encode_omission
 from app.inference.message import Failure, Header, Message, Outcome, Prediction
 from app.inference.predictor import Predictor
 from app.inference.router import Router
+from app.models import catalogue
 from app.streaming.attempt import Attempt
 from app.streaming.schemas import OUTCOME, RECORD, TOLD
 from app.streaming.sizes import fits
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
-    from app.inference.model import ModelSpec
+    from app.inference.model import Load, ModelSpec
     from app.inference.predictor import Clock
 
 Row: TypeAlias = dict[str, Any]
@@ -44,6 +45,7 @@ def predictions(
     dead_letters: str,
     max_result_bytes: int,
     compression: str | None = None,
+    load: Load = catalogue.load,
     deliver: Deliver | None = None,
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).
@@ -53,8 +55,8 @@ def predictions(
     keep their order within a partition. `max_result_bytes` bounds a result with key and headers;
     with `compression` (the sink's, as Kafka names it) dead letters too must fit into that, as
     compressed: one that does not has only the headers that say where its message is, and why.
-    With `deliver` the workers write the outcomes themselves; the rows only tell of them
-    (`schemas.TOLD`).
+    `load` loads a model in a worker, and keeps it. With `deliver` the workers write the outcomes
+    themselves; the rows only tell of them (`schemas.TOLD`).
 
     Raises:
         InvalidModels: Two entries answer the same messages.
@@ -67,9 +69,11 @@ def predictions(
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         attempt = Attempt.current()
-        with attempt.models() as load:
+        with attempt.models(load) as load_model:
             # Only the small entries travel here; the models stay in the process between batches.
-            predictor = Predictor(specs, load, clock=time.time, max_result_bytes=max_result_bytes)
+            predictor = Predictor(
+                specs, load_model, clock=time.time, max_result_bytes=max_result_bytes
+            )
             takes = partial(fits, limit=max_result_bytes, compression=compression)
             answered = partial(
                 answer, predictor, results=results, dead_letters=dead_letters, takes=takes

@@ -10,7 +10,6 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from app.inference.predictor import probe
-from app.models import catalogue
 from app.monitoring.every import Every
 
 if TYPE_CHECKING:
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-    from app.inference.model import ModelSpec
+    from app.inference.model import Load, ModelSpec
 
 # Spark ends all workers, with their models, where none has run for a minute.
 INTERVAL_S = 30.0
 
 
-def load_models(spark: SparkSession, specs: Sequence[ModelSpec]) -> None:
+def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: Load) -> None:
     """Have each worker that runs now load every model, and try it on its sample.
 
     A worker keeps what it has loaded, so that the first messages do not wait for their models, and
@@ -41,7 +40,7 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec]) -> None:
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from batches
         for spec in specs:
-            probe(spec, catalogue.load(spec), time.time)
+            probe(spec, load(spec), time.time)
         settle("warm-up")
 
     workers = spark.sparkContext.defaultParallelism

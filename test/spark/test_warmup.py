@@ -13,6 +13,7 @@ import pytest
 from pyspark.errors import PySparkException
 
 from app.errors import ModelNotLoadable, ModelUnavailable
+from app.models import catalogue
 from app.monitoring.every import Every
 from app.streaming.failure import translate
 from app.streaming.udfs import predictions
@@ -35,7 +36,7 @@ class TestLoadModels:
         """What was loaded then answers the messages: nothing is loaded again."""
         log = tmp_path / "loaded"
         spec = model("Witness", options={"log": str(log)})
-        load_models(spark, [spec])
+        load_models(spark, [spec], catalogue.load)
         loaded = log.read_text().split()
         assert str(os.getpid()) not in loaded
         value = json.dumps({"text": "t", "lang": "en", "uuid": "1"}).encode()
@@ -58,7 +59,7 @@ class TestLoadModels:
     ) -> None:
         """A model that does not load, or does not answer its sample, is named."""
         with pytest.raises(PySparkException) as caught:
-            load_models(spark, [model("Upper"), model(adapter)])
+            load_models(spark, [model("Upper"), model(adapter)], catalogue.load)
         said = translate(caught.value, "checkpoint")
         assert type(said) is error
         assert f"{adapter.lower()}:1" in str(said)
@@ -72,7 +73,7 @@ class TestKeepWarm:
     ) -> None:
         """For longer than the minute after which Spark ends them, which it looks for each 10 s."""
         log = tmp_path / "loaded"
-        load_models(spark, [model("Witness", options={"log": str(log)})])
+        load_models(spark, [model("Witness", options={"log": str(log)})], catalogue.load)
         workers = [Path("/proc", pid) for pid in log.read_text().split()]
         with keep_warm(spark):
             end = time.monotonic() + 75

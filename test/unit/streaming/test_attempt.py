@@ -64,9 +64,9 @@ class TestModels:
 
     @pytest.mark.parametrize("number", [0, 1])
     def test_process(self, model: Callable[..., ModelSpec], tmp_path: Path, number: int) -> None:
-        """The first attempt loads models here, each later one in a child process."""
+        """The first attempt loads models as it is told, each later one in a supervised process."""
         spec = model("Witness", options={"log": str(tmp_path / "log")})
-        with Attempt(number, 60).models() as load:
+        with Attempt(number, 60).models(catalogue.load) as load:
             (said,) = load(spec).predict_all(["a"])
             assert (json.loads(said)["pid"] == os.getpid()) == (number == 0)
             assert (load(spec) is catalogue.load(spec)) == (number == 0)

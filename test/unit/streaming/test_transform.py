@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from app.errors import ConfigurationError, ModelUnavailable, NoValueColumn
-from app.models import catalogue, supervised
+from app.models import supervised
 from app.streaming import attempt as attempts
 from app.streaming import udfs
 from app.streaming.schemas import OUTCOME, RECORD
@@ -69,9 +69,9 @@ def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def transform(frame: Frame, *specs: ModelSpec, **options: Any) -> Frame:  # noqa: ANN401
-    """Apply the transform."""
+    """Apply the transform; the model is Echo."""
     frame_like: Any = frame
-    sized = {"max_result_bytes": 10_000, **options}
+    sized = {"max_result_bytes": 10_000, "load": lambda _: Echo(), **options}
     made: Any = predictions(specs, results="out", dead_letters="dead", **sized)(frame_like)
     transformed: Frame = made
     return transformed
@@ -136,8 +136,7 @@ class Attempt:
 
 @pytest.fixture
 def attempt(monkeypatch: pytest.MonkeyPatch) -> Attempt:
-    """Return the attempt that runs; the model is Echo, without a process of its own."""
-    monkeypatch.setattr(catalogue, "load", lambda _: Echo())
+    """Return the attempt that runs, which has no process of its own."""
     monkeypatch.setattr(supervised, "models", lambda _: nullcontext(lambda _: Echo()))
     running = Attempt()
     monkeypatch.setattr(attempts, "TaskContext", running)
