@@ -25,15 +25,22 @@ if TYPE_CHECKING:
 def load(spec: ModelSpec) -> Model:
     """Return the entry's model in the fork, where it is loaded once, and kept.
 
-    The fork is made at the first call, and ends with this process. Where this process has threads
-    by then, the model is one of its own.
+    Without a fork the model is one of this process.
 
     Raises:
         ModelNotLoadable, ModelLoadFailed: As `catalogue.load`.
 
     """
-    pipe = _fork_of(os.getpid())
+    pipe = fork()
     return Beside(spec, pipe) if pipe else catalogue.load(spec)
+
+
+def fork() -> Connection | None:
+    """Have the fork made, if it is not yet and this process has no threads; return the pipe to it.
+
+    It ends with this process.
+    """
+    return _fork_of(os.getpid())
 
 
 class Beside:
@@ -68,7 +75,7 @@ class Beside:
 
 @cache
 def _fork_of(pid: int) -> Connection | None:
-    """Fork this process, which has that number; return the pipe to the fork."""
+    """Fork this process, which has that number."""
     if own_process.has_threads():
         return None
     ours, theirs = Pipe()

@@ -16,6 +16,7 @@ from pyspark import TaskContext
 from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
 from app.errors import TransactionFailed
 from app.inference.codec import MAX_UNCOMPRESSED_BYTES
+from app.models import beside
 from app.streaming.exactly_once import Owner
 from app.streaming.group import BASICS, NO_TOPIC, PATIENCE, Group
 from app.streaming.position import encode, resume
@@ -185,6 +186,7 @@ class ExactlyOnce:
     def _owner(self) -> Owner[Row]:
         """Return what this process owns in this run; what it owned in another is given up."""
         if self.run not in _owners:
+            beside.fork()  # Kafka's client brings threads
             while _owners:
                 _owners.popitem()[1].close()
             group = Group(self.kafka, self.group_id)

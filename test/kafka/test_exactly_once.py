@@ -100,6 +100,22 @@ class TestDelivery:
             seen.setdefault(record.key, []).append(int(json.loads(record.value or b"")["uuid"]))
         assert all(numbers == sorted(numbers) for numbers in seen.values())
 
+    def test_threads(
+        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+    ) -> None:
+        """Models are in processes that Kafka's client has no thread in, and stay there."""
+        log = lane.folder / "loads"
+        lane.produce(*map(message, range(30)))
+        specs = [model("Witness", options={"log": str(log)})]
+        progress = lane.answer_all(spark, specs, max_offsets_per_trigger=5, **ONCE)
+        assert progress["batchId"] >= 5
+        answers = [json.loads(record.value or b"")["answer"] for record in lane.results()]
+        assert len(answers) == 30
+        assert {answer["threads"] for answer in answers} == {1}
+        loads = log.read_text().split()
+        assert {str(answer["pid"]) for answer in answers} == set(loads)
+        assert len(loads) == len(set(loads)), "a process loaded the model twice"
+
     def test_a_lost_checkpoint(
         self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
     ) -> None:
