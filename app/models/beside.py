@@ -8,12 +8,14 @@ before has one thread, and shares what was loaded by then.
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 from functools import cache
 from multiprocessing import Pipe
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from app.models import catalogue, own_process
-from app.models.child import end_with, serve
+from app.models.child import LOOK_S, end_with, serve
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -31,26 +33,18 @@ def load(spec: ModelSpec) -> Model:
         ModelNotLoadable, ModelLoadFailed: As `catalogue.load`.
 
     """
-    pipe = fork()
-    return Beside(spec, pipe) if pipe else catalogue.load(spec)
-
-
-def fork() -> Connection | None:
-    """Have the fork made, if it is not yet and this process has no threads; return the pipe to it.
-
-    It ends with this process.
-    """
-    return _fork_of(os.getpid())
+    there = fork()
+    return Beside(spec, there) if there else catalogue.load(spec)
 
 
 class Beside:
-    """An entry's model in the fork; where an input ends that, it ends this process as well."""
+    """An entry's model in the fork."""
 
-    def __init__(self, spec: ModelSpec, pipe: Connection) -> None:
+    def __init__(self, spec: ModelSpec, there: Fork) -> None:
         """Have it loaded, if it is not yet."""
         self._spec = spec
-        self._pipe = pipe
-        self._ask([])
+        self._fork = there
+        there.ask(spec, [])
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Return what the model returns.
@@ -59,34 +53,76 @@ class Beside:
             PredictionFailed, WrongOutputCount: With what the model did.
 
         """
-        return self._ask(inputs)
+        return self._fork.ask(self._spec, inputs)
 
-    def _ask(self, inputs: list[str]) -> list[str]:
+
+class Fork:
+    """A fork of this process that loads and calls models.
+
+    It ends with this process. Where it ends by itself, as by an input, this process ends at its
+    next question: as if the model were here.
+    """
+
+    def __init__(self, pid: int, pipe: Connection) -> None:
+        """Take its process id and the pipe to it."""
+        self._pid = pid
+        self._pipe = pipe
+
+    def ask(self, spec: ModelSpec, inputs: list[str]) -> list[str]:
+        """Have an entry's model answer; no input: have it loaded.
+
+        Raises:
+            TidemillError: There are no answers.
+
+        """
         said: list[str] | TidemillError
         try:
-            self._pipe.send((self._spec, inputs))
+            self._pipe.send((spec, inputs))
+            # A helper that the model forked may hold the pipe open, which then tells of no end.
+            while not self._pipe.poll(LOOK_S):
+                if os.waitpid(self._pid, os.WNOHANG)[0]:
+                    raise EOFError  # noqa: TRY301
             said, _ = self._pipe.recv()
-        except BaseException:  # noqa: BLE001 - an answer that is still to come would be another's
+        except BaseException as cause:  # noqa: BLE001 - an answer still to come would be another's
+            sys.stderr.write(f"the process with the model {spec.id} has ended: {cause!r}\n")
+            sys.stderr.flush()
             os._exit(os.EX_SOFTWARE)
         if isinstance(said, BaseException):
             raise said
         return said
 
 
+def fork() -> Fork | None:
+    """Return the fork; it is made at the first call, if this process has no threads by then."""
+    return _fork_of(os.getpid())
+
+
 @cache
-def _fork_of(pid: int) -> Connection | None:
+def _fork_of(pid: int) -> Fork | None:
     """Fork this process, which has that number."""
     if own_process.has_threads():
+        sys.stderr.write("models share a process with other threads, which makes some slower\n")
         return None
     ours, theirs = Pipe()
-    if os.fork():
-        theirs.close()
-        return ours
+    sys.stdout.flush()  # else both would
+    sys.stderr.flush()
+    child = os.fork()
+    if not child:
+        _answer(theirs, pid)
+    theirs.close()
+    return Fork(child, ours)
+
+
+def _answer(pipe: Connection, parent: int) -> NoReturn:
+    """Be the fork."""
     try:
-        end_with(pid)
-        for socket in own_process.sockets():  # whoever is at the other end awaits our parent's end
-            if socket != theirs.fileno():
+        end_with(parent)
+        for socket in own_process.sockets():  # at other ends the end of our parent is awaited
+            if socket != pipe.fileno():
                 os.close(socket)
-        serve(theirs)
+        serve(pipe)
+    except BaseException:  # noqa: BLE001 - else it would go on as its parent does
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(os.EX_OK)

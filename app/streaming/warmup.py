@@ -38,9 +38,9 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: Load) -> 
     """
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from batches
         for spec in specs:
             probe(spec, load(spec), time.time)
+        yield from batches
         settle("warm-up")
 
     workers = spark.sparkContext.defaultParallelism

@@ -13,6 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+HELPER_S = 3.0  # that Forking's lives
 BEGIN = """
 import json, os, signal, socket, sys, threading, time
 from app.errors import PredictionFailed, WrongOutputCount
@@ -181,16 +182,21 @@ class TestEnd:
             os.EX_SOFTWARE,
         )
 
-    @pytest.mark.parametrize("text", ["a", "hang"])
-    def test_of_its_parent(self, text: str) -> None:
-        """A kill of this process ends the fork, also where a model hangs there."""
-        process = start(f"""
-            model = beside.load(spec("Poison"))
+    def test_beside_a_helper(self) -> None:
+        """An end is seen at once where a process that the model forked holds the pipe open."""
+        with start("""
+            model = beside.load(spec("Forking"))
             say(0)
-            model.predict_all([{text!r}])
-            time.sleep(3600)
-        """)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "0\n"
-        process.send_signal(signal.SIGKILL)
-        assert process.communicate(timeout=30) == ("", None)  # which both would hold open
+            model.predict_all(["a"])
+        """) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "0\n"
+            assert process.wait(HELPER_S - 0.5) == os.EX_SOFTWARE
+
+    def test_of_its_parent(self) -> None:
+        """A kill of this process ends the fork, though its model hangs."""
+        with start('beside.load(spec("Poison")).predict_all(["print", "hang"])') as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "from the model\n"
+            process.send_signal(signal.SIGKILL)
+            assert process.communicate(timeout=30) == ("", None)  # which both would hold open
