@@ -20,8 +20,8 @@ def find(driver: int, victim: str, worker: int | None = None) -> list[int]:
     """Return the processes that a kill of `victim` ends.
 
     group: everything; driver: the Python process of the job; jvm: its Java; executor: one of a
-    cluster, that of a `worker` if one is named; worker: every Python worker, and what it
-    forked for its models, but not the daemon that makes them.
+    cluster, that of a `worker` if one is named; worker: every Python worker, and what it forked
+    for its models, but not the daemon that makes them.
     """
     below = descendants(driver)
     if victim == "group":

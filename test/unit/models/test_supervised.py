@@ -32,11 +32,10 @@ from app.models import catalogue, supervised
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from app.inference.model import Model, ModelSpec
+    from app.inference.model import Load, Model, ModelSpec
     from app.inference.predictor import Answer
 
     Describe = Callable[..., ModelSpec]
-    Load = Callable[[ModelSpec], Model]
 
 LIMIT = 1.0
 
