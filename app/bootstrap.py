@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry
+from pyspark.errors import StreamingQueryException
 
 from app.batch import files
-from app.errors import CheckpointUnsupported, OutputExists
+from app.errors import CheckpointUnsupported, OutputExists, TopicDeleted
 from app.models import catalogue
 from app.monitoring import progress
 from app.monitoring.every import Every
@@ -24,8 +25,9 @@ from app.monitoring.pushgateway import PushgatewayExporter
 from app.monitoring.server import serving
 from app.monitoring.spark_metrics import SparkMetrics
 from app.monitoring.summary import Summary
-from app.streaming import checkpoint, job, lifecycle, preflight, session, takeover, warmup
-from app.streaming.guard import Guard
+from app.streaming import job, lifecycle, preflight, session, takeover, warmup
+from app.streaming.failure import translate
+from app.streaming.guard import Guard, TopicGuard
 from app.streaming.marker import StopMarker
 from app.streaming.sink import QUERY_NAME
 
@@ -94,16 +96,40 @@ def _run(
         log.info("asked to stop before the stream started")
         return
     job.check(spark, options)
+    try:
+        while not _answer(
+            spark, settings, specs, health=health, metrics=metrics, summary=summary, asked=asked
+        ):
+            preflight.check(kafka, options)
+    finally:
+        health.ended()
+
+
+def _answer(
+    spark: SparkSession,
+    settings: Settings,
+    specs: Sequence[ModelSpec],
+    *,
+    health: Health,
+    metrics: JobMetrics,
+    summary: Summary,
+    asked: Callable[[], bool],
+) -> bool:
+    """Run the query; return whether it has ended for good.
+
+    If a topic was deleted it has not: Spark's query ends, and the next one goes on without it.
+    """
+    kafka, options = settings.kafka, settings.stream
     begin = takeover.begin(kafka, options)
     with ExitStack() as watching:
         commit, is_ours = watching.enter_context(_offsets(kafka, options, begin))
         watching.enter_context(warmup.keep_warm(spark))
         for watcher in _watchers(spark, settings, metrics):
             watching.enter_context(watcher)
-        watching.callback(health.ended)
+        topics = TopicGuard(kafka, options, begin.topics)
 
         def record(report: Progress) -> None:
-            for take in (commit, metrics.record, summary.record):
+            for take in (topics.progressed, commit, metrics.record, summary.record):
                 take(report)
             health.progressed()
 
@@ -111,8 +137,13 @@ def _run(
             for note in (metrics.idle, summary.say, health.progressed):
                 note()
 
-        spark.streams.addListener(ProgressListener(QUERY_NAME, record, idle))
+        listener = ProgressListener(QUERY_NAME, record, idle)
+        spark.streams.addListener(listener)
+        watching.callback(spark.streams.removeListener, listener)
         query = job.start(spark, kafka, options, specs, begin)
+        watching.enter_context(
+            Every(LOOK_INTERVAL_S, topics.poll, what="watch the input topics", last=topics.close)
+        )
         log.info(
             "stream started",
             input=options.input_pattern or list(options.input_topics),
@@ -126,12 +157,21 @@ def _run(
         def pulse() -> None:
             health.beat()
             is_ours()
+            topics.watch()
 
-        was_asked = lifecycle.run(query, asked, options.stop_timeout, pulse)
+        try:
+            was_asked = lifecycle.run(query, asked, options.stop_timeout, pulse)
+        except StreamingQueryException as error:
+            deleted = isinstance(translate(error, options.checkpoint_location), TopicDeleted)
+            if not (deleted and query.lastProgress):
+                raise
+            log.warning("a topic was deleted, starting the query anew")
+            return False
         if query.lastProgress:  # the listener may not have heard of it yet
             commit(progress.read(query.lastProgress.json))
         summary.say()
         log.info("stream stopped", asked=was_asked)
+    return True
 
 
 @contextmanager
@@ -149,8 +189,8 @@ def _offsets(
         return
     committer = GroupCommitter(kafka, stream.group_id)
     reporter = KafkaOffsetsReporter(committer, committer.close).start()
-    if before := checkpoint.finished(stream.checkpoint_location):
-        reporter.record(before)  # the last run may have ended before it could
+    if begin.finished.offsets:
+        reporter.record(begin.finished)  # the last run may have ended before it could
     try:
         yield reporter.record, lambda: None
     finally:

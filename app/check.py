@@ -57,13 +57,18 @@ def _offsets(settings: Settings) -> Finding:
     subject = f"group {stream.group_id}"
     try:
         with Group(settings.kafka, stream.group_id) as group:
-            found, _ = takeover.examine(settings.kafka, stream, group)
+            plan = takeover.examine(settings.kafka, stream, group)
     except TidemillError as error:
         return Finding(subject, str(error), error)
+    found = plan.found
     carried = found.runs or (stream.delivery == "exactly-once" and found.positions)
     at = "the group's offsets" if carried else f"starting_offsets, {stream.starting_offsets}"
-    begins = f"goes on with {stream.checkpoint_location}" if found.used else f"starts at {at}"
-    return Finding(subject, f"{stream.delivery}: {begins}")
+    begins = (
+        f"goes on with {stream.checkpoint_location}" if found.log.is_used else f"starts at {at}"
+    )
+    left = sorted({topic for topic, _ in plan.changes.removed})
+    without = f", without {', '.join(left)}, which it has answered" if left else ""
+    return Finding(subject, f"{stream.delivery}: {begins}{without}")
 
 
 def _pushgateway(monitoring: MonitoringSettings) -> Finding:

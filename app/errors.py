@@ -231,14 +231,41 @@ class Superseded(ConfigurationError):
 
 
 class TopicRecreated(ConfigurationError):
-    """An input topic is not the one whose offsets the group holds."""
+    """An input topic is not the one whose offsets the checkpoint and the group hold."""
 
     def __init__(self, topic: str) -> None:
         super().__init__(
-            f"the topic {topic} was deleted, or deleted and made anew. To answer the messages of "
-            "the new one, set a new stream.checkpoint_location; where the group still has offsets "
-            "of the old one, delete them first: "
+            f"the topic {topic} was deleted and made anew: its offsets count other messages now. "
+            "To answer those from the first on, start the job once without the topic among its "
+            "inputs, then with it; or set a new stream.checkpoint_location. If the group still has "
+            "offsets of the old topic, delete them first: "
             f"kafka-consumer-groups.sh --delete-offsets --topic {topic}"
+        )
+
+
+class InputTopicRemoved(ConfigurationError):
+    """A topic of the checkpoint is no longer an input, and has unanswered messages."""
+
+    def __init__(self, at: tuple[str, int], offset: int, *, exists: bool) -> None:
+        what, remedy = (
+            ("is no longer an input", "put it back until all its messages are answered")
+            if exists
+            else ("was deleted", "the messages are lost with it")
+        )
+        super().__init__(
+            f"the topic {at[0]} {what}, and its messages from offset {offset} of partition {at[1]} "
+            f"on are not answered: {remedy}. To go on without them, start the job once with "
+            "stream.fail_on_data_loss: false"
+        )
+
+
+class InvalidStartingOffsets(ConfigurationError):
+    """The setting stream.starting_offsets does not fit the topics."""
+
+    def __init__(self, at: tuple[str, int], reason: str) -> None:
+        super().__init__(
+            f"stream.starting_offsets: {at[0]}/{at[1]} {reason}; partitions that it does not name "
+            "start at the earliest offset (-2: earliest, -1: latest)"
         )
 
 
@@ -330,6 +357,15 @@ class DataLoss(TidemillError):
             "or a topic was deleted or made anew): lengthen the topic's retention; to accept the "
             "loss set stream.fail_on_data_loss: false; where a topic was made anew, set a new "
             f"stream.checkpoint_location (now {checkpoint})"
+        )
+
+
+class TopicDeleted(TidemillError):
+    """Spark's query ended because a topic is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a topic was deleted while the job ran: check that the input and output topics exist"
         )
 
 

@@ -38,6 +38,7 @@ class Progress:
         batch: Its number.
         messages: How many it read.
         offsets: The next offsets to read, of all partitions of every Kafka source.
+        behind: The topics that had messages which Spark had not planned yet.
         durations: Seconds by stage; `triggerExecution` is the whole.
         arriving: Messages a second that came since the last micro-batch.
         processed: Messages a second that this one went through.
@@ -50,6 +51,7 @@ class Progress:
     batch: int
     messages: int = 0
     offsets: Offsets = field(default_factory=dict)
+    behind: frozenset[str] = frozenset()
     durations: dict[str, float] = field(default_factory=dict)
     arriving: float = 0.0
     processed: float = 0.0
@@ -75,16 +77,12 @@ def read(report: str) -> Progress:
     """
     fields = json.loads(report)
     observed = (fields.get("observedMetrics") or {}).get(OBSERVATION) or {}
+    offsets, latest = _offsets(fields, "endOffset"), _offsets(fields, "latestOffset")
     return Progress(
         batch=int(fields["batchId"]),
         messages=int(fields.get("numInputRows") or 0),
-        offsets={
-            (topic, int(partition)): int(offset)
-            for source in fields["sources"]
-            if str(source["description"]).startswith("KafkaV2[")
-            for topic, partitions in _offsets(source["endOffset"]).items()
-            for partition, offset in partitions.items()
-        },
+        offsets=offsets,
+        behind=frozenset(at[0] for at, end in latest.items() if offsets.get(at, 0) < end),
         durations={name: ms / 1000 for name, ms in (fields.get("durationMs") or {}).items()},
         arriving=float(fields.get("inputRowsPerSecond") or 0),
         processed=float(fields.get("processedRowsPerSecond") or 0),
@@ -100,9 +98,21 @@ def read(report: str) -> Progress:
     )
 
 
-def _offsets(end: Any) -> dict[str, dict[str, int]]:  # noqa: ANN401 - JSON, maybe within JSON
-    offsets: dict[str, dict[str, int]] = json.loads(end) if isinstance(end, str) else end or {}
-    return offsets
+def _offsets(fields: dict[str, Any], name: str) -> Offsets:
+    return {
+        (topic, int(partition)): int(offset)
+        for source in fields["sources"]
+        if str(source["description"]).startswith("KafkaV2[")
+        for topic, partitions in _decoded(source.get(name)).items()
+        for partition, offset in partitions.items()
+    }
+
+
+def _decoded(offsets: Any) -> dict[str, dict[str, int]]:  # noqa: ANN401 - JSON, maybe within JSON
+    decoded: dict[str, dict[str, int]] = (
+        json.loads(offsets) if isinstance(offsets, str) else offsets or {}
+    )
+    return decoded
 
 
 def _kind(item: str) -> tuple[str | None, str | None]:

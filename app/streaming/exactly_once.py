@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from app.errors import GroupAltered, TransactionFailed
+from app.errors import ConfigurationError, GroupAltered, TransactionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +32,7 @@ class Ledger(Protocol[Given_contra]):
 
         Raises:
             TransactionFailed: It is fenced, or cannot tell what came of it.
+            ConfigurationError: The offset is not the one that this ledger left; nothing is written.
 
         """
 
@@ -43,22 +44,16 @@ class Owner(Generic[Row]):
     """Deliver the outcomes of every message once, whatever is asked for twice.
 
     Ledgers are kept while they work. One that fails may have committed or not, and may be fenced:
-    it is closed, and a new one tells how far the partition is. Where another worker has had the
-    partition since, ours is fenced: the offset shows it before a commit fails.
+    it is closed, and a new one tells how far the partition is.
     """
 
     def __init__(
         self,
         take: Callable[[Partition], tuple[Ledger[Row], int]],
-        look: Callable[[Partition], int],
         most: int = MOST_LEDGERS,
     ) -> None:
-        """Take what gives a new ledger and the next offset to answer, and how many to keep.
-
-        `look` gives that offset at once, where it may be an old one, or 0.
-        """
+        """Take what gives a new ledger and the next offset to answer, and how many to keep."""
         self._take = take
-        self._look = look
         self._most = most
         self._kept: OrderedDict[Partition, tuple[Ledger[Row], int]] = OrderedDict()
 
@@ -72,7 +67,8 @@ class Owner(Generic[Row]):
 
         Raises:
             TransactionFailed: It failed twice, the second time with a ledger taken for this.
-            GroupAltered: The partition's offset has gone back.
+            GroupAltered, GroupOffsetLost, Superseded: Something else has set the partition's
+                offset.
 
         """
         answered: list[Row] | None = None
@@ -93,6 +89,9 @@ class Owner(Generic[Row]):
                 self.give_up(at)
                 if not tries_left:
                     raise  # Spark decides whether, and where, it is tried again
+            except ConfigurationError:
+                self.give_up(at)
+                raise
             else:
                 self._kept[at] = ledger, offsets[-1] + 1
                 return rows
@@ -109,8 +108,6 @@ class Owner(Generic[Row]):
             self.give_up(at)
 
     def _own(self, at: Partition) -> tuple[Ledger[Row], int]:
-        if at in self._kept and self._look(at) > self._kept[at][1]:
-            self.give_up(at)
         if at not in self._kept:
             while len(self._kept) >= self._most:
                 self.give_up(next(iter(self._kept)))

@@ -16,6 +16,7 @@ from app.errors import (
     QueryFailed,
     TidemillError,
     TimestampUnreadable,
+    TopicDeleted,
 )
 
 # How Spark says that it cannot read an entry of its checkpoint, or misses one.
@@ -51,6 +52,8 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
 
 def _named(said: str, checkpoint_location: str) -> TidemillError | None:
     """Return what Spark's words stand for, None where they have no better name here."""
+    if re.search(r"Partitions Set\(.*\) have been deleted|UnknownTopicOrPartitionException", said):
+        return TopicDeleted()
     if re.search(r"failOnDataLoss|KAFKA_DATA_LOSS|OffsetOutOfRange", said):
         return DataLoss(checkpoint_location)
     if re.search(

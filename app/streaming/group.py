@@ -68,6 +68,7 @@ class Group:
                 **BASICS,
                 "group.id": group_id,
                 "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 50,
                 # Also: an offset in a transaction that is not over yet is waited for.
@@ -83,28 +84,30 @@ class Group:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def positions(self, partitions: Collection[Partition]) -> dict[Partition, Position]:
+    def positions(
+        self, partitions: Collection[Partition], timeout: float = PATIENCE
+    ) -> dict[Partition, Position]:
         """Return what the group says of those of the partitions that it knows.
 
         Each is asked for by itself: of many some are always in the midst of a transaction, whose
         end is waited for.
 
         Raises:
-            KafkaException: The broker does not answer, or refuses.
+            KafkaException: The broker does not answer in so many seconds, or refuses.
 
         """
         found = {}
         for at in partitions:
-            told = self._committed(TopicPartition(*at))
+            told = self._committed(TopicPartition(*at), timeout)
             if told.offset >= 0:
                 found[at] = decode(told.offset, told.metadata)
         return found
 
-    def _committed(self, at: TopicPartition) -> TopicPartition:
-        deadline = time.monotonic() + PATIENCE
+    def _committed(self, at: TopicPartition, timeout: float) -> TopicPartition:
+        deadline = time.monotonic() + timeout
         while True:
             try:
-                (told,) = self._consumer.committed([at], PATIENCE)
+                (told,) = self._consumer.committed([at], timeout)
                 error = told.error
             except KafkaException as raised:
                 error = raised.args[0]
@@ -114,21 +117,18 @@ class Group:
                 raise KafkaException(error)
             time.sleep(0.1)
 
-    def settled(
-        self, partitions: Collection[Partition] | None = None, timeout: float = PATIENCE
-    ) -> dict[Partition, Position]:
-        """Return what the group says of these partitions, or of all, but for what is under way.
+    def settled(self) -> dict[Partition, Position]:
+        """Return what the group says of all partitions, without waiting for open transactions.
 
-        A transaction's end is told of before it is to be seen here.
+        A commit may be acknowledged before it becomes visible here.
 
         Raises:
-            KafkaException: The broker does not answer in so many seconds, or refuses.
+            KafkaException: The broker does not answer, or refuses.
 
         """
-        only = None if partitions is None else [TopicPartition(*at) for at in partitions]
-        asked = [ConsumerGroupTopicPartitions(self.id, only)]
+        asked = [ConsumerGroupTopicPartitions(self.id, None)]
         (answer,) = self._admin.list_consumer_group_offsets(
-            asked, require_stable=False, request_timeout=timeout
+            asked, require_stable=False, request_timeout=PATIENCE
         ).values()
         return {
             (told.topic, told.partition): decode(told.offset, told.metadata)

@@ -1,25 +1,84 @@
-"""Watch, while an exactly-once job runs, that the group and the topics stay its own."""
+"""Watch, while the job runs, that its input topics and, exactly once, its group stay its own."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from app.errors import ConfigurationError, GroupHasMembers
-from app.streaming.group import NO_TOPIC, Group
+from app.errors import ConfigurationError, GroupHasMembers, TopicRecreated
+from app.streaming import topic_record
+from app.streaming.group import Group
 from app.streaming.position import resume
 from app.streaming.takeover import claim
+from app.streaming.topic_record import TopicRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.settings import KafkaSettings
+    from app.monitoring.progress import Progress
+    from app.settings import KafkaSettings, StreamSettings
     from app.streaming.position import Partition, Position
     from app.streaming.transaction import ExactlyOnce
 
 # Kafka forgets an offset some time after it was committed, by default after seven days; a broker
 # may be set to keep it for an hour only.
 REPEAT_AFTER = 600.0
+
+
+class TopicGuard:
+    """Compare the ids of the input topics with those that the checkpoint belongs to, and keep them.
+
+    Topics come, as new ones match `input_pattern`, and go. One that comes back under its old name
+    is another topic: unless Spark has read a micro-batch without it in between, Spark would go on
+    at the old one's offsets.
+    """
+
+    def __init__(self, kafka: KafkaSettings, stream: StreamSettings, topics: TopicRecord) -> None:
+        """Connect in the background; `topics` are those of the start."""
+        self._group = Group(kafka, stream.group_id)
+        self._location = stream.checkpoint_location
+        self._topics = topics
+        self._written: TopicRecord | None = None
+        self._progress: Progress | None = None
+        self._found: TopicRecreated | None = None
+
+    def progressed(self, report: Progress) -> None:
+        """Take the progress of a finished micro-batch; return at once."""
+        self._progress = report
+
+    def poll(self) -> None:
+        """Ask for the topics; write down what has changed.
+
+        Raises:
+            KafkaException: The broker does not answer, or refuses.
+            CheckpointUnsupported, OSError, ArrowException: The checkpoint cannot be written.
+
+        """
+        report = self._progress
+        read = {topic for topic, _ in report.offsets} if report else set(self._topics.ids)
+        ids = {name: i for name, i in self._topics.ids.items() if name in read}
+        for name, topic in self._group.topics(sorted(read)).items():
+            if ids.setdefault(name, topic.id) != topic.id:
+                self._found = TopicRecreated(name)
+        behind = report.behind & ids.keys() if report else self._topics.behind
+        self._topics = TopicRecord(ids, behind)
+        if self._topics != self._written:
+            topic_record.write(self._location, self._topics)
+            self._written = self._topics
+
+    def watch(self) -> None:
+        """Raise what a poll has found.
+
+        Raises:
+            TopicRecreated: An input topic was deleted and created again.
+
+        """
+        if self._found:
+            raise self._found
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._group.close()
 
 
 class Guard:
@@ -56,9 +115,10 @@ class Guard:
         ours = claimed.keys() | {at for at, position in told.items() if position.run == run}
         topics = self._group.topics(sorted({topic for topic, _ in ours}))
         for at in ours:
-            topic = topics.get(at[0], NO_TOPIC)
+            if at[0] not in topics:  # it is gone, and Spark will say so
+                continue
             try:
-                resume(at, told.get(at), run, topic.id, claimed.get(at))
+                resume(at, told.get(at), run, topics[at[0]].id, claimed.get(at))
                 self._keep(at, told.get(at))
             except ConfigurationError as error:
                 self._found = error
@@ -70,7 +130,7 @@ class Guard:
         if position is None or was != position:
             since = now
         elif now - since >= self._repeat_after:
-            claim(self._kafka, self._group, self._deliver.run, at, position.offset)
+            claim(self._kafka, self._group, self._deliver.run, at, position)
             since = now
         self._seen[at] = position, since
 

@@ -24,10 +24,11 @@ MAGIC = b"crc\0"
 
 
 def check(location: str) -> None:
-    """Hold a checkpoint against the checksums in it.
+    """Compare a checkpoint with the checksums in it.
 
     Spark writes these and does not read them: one wrong digit in its newest offsets, and it would
-    pass over messages, or answer some again. What cannot be read is left to Spark.
+    pass over messages, or answer some again. A warning names what cannot be read, and the rest is
+    checked all the same.
 
     Raises:
         CheckpointDamaged: A file is not as it was written, or is missing.
@@ -36,14 +37,19 @@ def check(location: str) -> None:
     try:
         found = damage(*locate(location))
     except UNREADABLE as error:
-        log.debug("the checkpoint's checksums were not read", error=repr(error))
+        log.warning("cannot read the checkpoint, it goes unchecked", at=location, error=str(error))
         return
     if found:
         raise CheckpointDamaged(location, found)
 
 
 def damage(filesystem: fs.FileSystem, path: str) -> str | None:
-    """Say what is wrong with a checkpoint; None: nothing."""
+    """Say what is wrong with a checkpoint; None: nothing.
+
+    Raises:
+        OSError, ArrowException: The folder cannot be read.
+
+    """
     tree = fs.FileSelector(path, recursive=True, allow_not_found=True)
     names = {
         info.path.removeprefix(f"{path}/")
@@ -59,7 +65,14 @@ def damage(filesystem: fs.FileSystem, path: str) -> str | None:
         folder, entry = sums.groups()
         name = f"{folder}/{entry}" if folder else entry
         if name in names:
-            if not matches(read(name), read(sums[0])):
+            try:
+                matches = compare(read(name), read(sums[0]))
+            except UNREADABLE as error:
+                log.warning("cannot check a file of the checkpoint", file=name, error=str(error))
+                continue
+            if matches is None:
+                log.warning("torn checksums in the checkpoint, a file goes unchecked", file=name)
+            elif not matches:
                 return f"{name} does not match its checksum"
         # Spark removes old entries, and one that is killed may leave the sums of one.
         elif not entry.isdecimal() or int(entry) > newest(names, folder):
@@ -75,13 +88,13 @@ def newest(names: Iterable[str], folder: str) -> int:
     return max((int(entry) for entry in entries if entry.isdecimal()), default=-1)
 
 
-def matches(content: bytes, sums: bytes) -> bool:
-    """Tell whether a file is as its checksums say; what is empty says nothing.
+def compare(content: bytes, sums: bytes) -> bool | None:
+    """Return whether a file matches its checksums; None if they are torn and say nothing.
 
-    A loss of power leaves such, beside files that are whole.
+    A power failure leaves torn ones beside files that are whole.
     """
-    if not sums.startswith(MAGIC):
-        return True
     block = int.from_bytes(sums[4:8], "big")
-    found = [zlib.crc32(content[at : at + block]) for at in range(0, len(content), block)]
-    return sums[8:] == b"".join(crc.to_bytes(4, "big") for crc in found)
+    if not sums.startswith(MAGIC) or not block or len(sums) % 4 or (content and not sums[8:]):
+        return None
+    crcs = [zlib.crc32(content[at : at + block]) for at in range(0, len(content), block)]
+    return sums[8:] == b"".join(crc.to_bytes(4, "big") for crc in crcs)

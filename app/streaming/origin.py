@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,9 @@ from app.errors import (
     OtherDelivery,
     TopicRecreated,
 )
+from app.streaming import starting
+from app.streaming.offset_log import OffsetLog
+from app.streaming.topic_record import TopicRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,50 +28,72 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is before a start: partitions, what the group and the checkpoint say of them.
+    """What there is before a start: partitions, and what the group and the checkpoint say of them.
 
-    `checkpoint` holds the next offsets that Spark reads, of a checkpoint that is `used`.
+    `topic_ids` are those of the topics that exist now, `record` what the checkpoint's last run saw.
     """
 
     partitions: Sequence[PartitionLag]
     positions: dict[Partition, Position]
     topic_ids: dict[str, str]
-    used: bool = False
-    checkpoint: Offsets = field(default_factory=dict)
+    log: OffsetLog = field(default_factory=OffsetLog)
+    record: TopicRecord = field(default_factory=TopicRecord)
 
     @property
     def runs(self) -> list[Run]:
         """Return the exactly-once runs that have committed what the group says."""
         return [position.run for position in self.positions.values() if position.run]
 
+    def is_same(self, topic: str) -> bool:
+        """Return whether a topic may be the one whose messages the checkpoint has counted."""
+        return self.record.ids.get(topic) in {None, self.topic_ids.get(topic)}
+
+    def exists(self, topic: str) -> bool:
+        """Return whether a topic of the checkpoint is still there."""
+        return topic in self.topic_ids and self.is_same(topic)
+
+    def answered(self, at: Partition) -> int:
+        """Return the offset up to which a partition is answered, as far as anybody knows."""
+        position = self.positions.get(at)
+        return position.offset if position and position.run else self.log.start.get(at, 0)
+
 
 def where(
     found: Found, stream: StreamSettings, has_record: Callable[[Partition, int, int], bool]
 ) -> Offsets:
-    """Return where each partition goes on: at the group's offset, where it has one.
+    """Return where each partition goes on: at the group's offset, if it has one.
 
     `has_record` tells whether there is a record from one offset to another, the end not included.
 
     Raises:
-        ConfigurationError: Going on would lose messages, or answer some twice.
+        ConfigurationError: Going on would lose messages, or answer some twice; or
+            `starting_offsets` does not fit the topics.
         DataLoss: There were messages that nobody has answered.
 
     """
     exactly_once = stream.delivery == "exactly-once"
-    if found.used and found.positions and exactly_once != bool(found.runs):
+    used = found.log.is_used
+    if used and found.positions and exactly_once != bool(found.runs):
         raise OtherDelivery(stream.checkpoint_location, stream.delivery)
+    # With at-least-once the group only tells, unless an exactly-once run has left it.
+    positions = found.positions if exactly_once or found.runs else {}
+    configured = {}
+    if not used and not positions:
+        configured = starting.resolve(stream, found.partitions)
     starts = {}
     for p in found.partitions:
         at = p.topic, p.partition
-        position = found.positions.get(at)
+        position = positions.get(at)
         if exactly_once:
             _compare(p, position, found, has_record)
-            unread = position and not found.used and position.offset < p.begin
+            unread = position and not used and position.offset < p.begin
             if unread and stream.fail_on_data_loss:
                 raise DataLoss(stream.checkpoint_location)
-        starts[at] = position.offset if position else _asked(stream.starting_offsets, p)
-        if found.used and not position:
-            starts[at] = found.checkpoint.get(at, p.begin)
+        elif found.log.start.get(at, 0) > p.end and p.topic not in found.record.ids:
+            raise TopicRecreated(p.topic)
+        starts[at] = position.offset if position else configured.get(at, p.begin)
+        if used and not position:
+            starts[at] = found.log.start.get(at, p.begin)
     return starts
 
 
@@ -81,7 +105,7 @@ def _compare(
 ) -> None:
     """Refuse what the group, the topic and the checkpoint do not say alike of a partition."""
     at = p.topic, p.partition
-    read = found.checkpoint.get(at, 0)
+    read = found.log.start.get(at, 0)
     if position is None:
         if read > p.end:
             raise TopicRecreated(p.topic)
@@ -90,17 +114,8 @@ def _compare(
         return
     if position.offset > p.end or position.topic_id not in {None, found.topic_ids.get(p.topic)}:
         raise TopicRecreated(p.topic)
-    if found.used and position.run is None:
+    if found.log.is_used and position.run is None:
         raise GroupAltered(at, position.offset)
     first = max(p.begin, position.offset)
     if first < read and has_record(at, first, read):
         raise GroupBehindCheckpoint(at, position.offset, read)
-
-
-def _asked(starting_offsets: str, p: PartitionLag) -> int:
-    """Return the offset that the setting means: Spark's words, -2 for earliest, -1 for latest."""
-    named = {"earliest": p.begin, "latest": p.end, "-2": p.begin, "-1": p.end}
-    if starting_offsets in named:
-        return named[starting_offsets]
-    offset = json.loads(starting_offsets).get(p.topic, {}).get(str(p.partition), -2)
-    return named.get(str(offset), int(offset))

@@ -6,7 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from app.errors import GroupAltered, GroupOffsetLost, Superseded, TopicRecreated
+from app.errors import (
+    GroupAltered,
+    GroupOffsetLost,
+    Superseded,
+    TopicDeleted,
+    TopicRecreated,
+    TransactionFailed,
+)
 
 # A topic and the number of a partition of it.
 Partition: TypeAlias = tuple[str, int]
@@ -59,8 +66,11 @@ def resume(
         TopicRecreated: The offset is of another topic of the same name.
         GroupAltered: Something else than this job set the offset.
         GroupOffsetLost: It is gone.
+        TopicDeleted: The topic is gone.
 
     """
+    if not topic_id:
+        raise TopicDeleted
     if claimed not in {None, topic_id}:
         raise TopicRecreated(at[0])
     if position is None:
@@ -74,3 +84,27 @@ def resume(
     if position.topic_id != topic_id:
         raise TopicRecreated(at[0])
     return position.offset
+
+
+def verify(at: Partition, position: Position | None, left: Position | None, run: Run) -> None:
+    """Check, before an owner commits, that the group still says what this owner left there.
+
+    `left` is what the group said when the owner took the partition, or what the owner committed
+    since.
+
+    Raises:
+        GroupAltered: Something else than this job set the offset.
+        GroupOffsetLost: It is gone.
+        Superseded: A later run owns the partition.
+        TransactionFailed: Another owner of this run has gone on.
+
+    """
+    if position == left:
+        return
+    if position is None:
+        raise GroupOffsetLost(at)
+    if position.run is None:
+        raise GroupAltered(at, position.offset)
+    if position.run > run:
+        raise Superseded
+    raise TransactionFailed(at, f"another worker has gone on to offset {position.offset}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -14,14 +13,17 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from confluent_kafka import KafkaException
 
-from app.errors import BrokerUnreachable, CheckpointUnsupported, GroupHasMembers, Superseded
+from app.errors import BrokerUnreachable, GroupAltered, GroupHasMembers, Superseded
 from app.monitoring.lag import LagReader
 from app.monitoring.offsets import GroupCommitter
+from app.monitoring.progress import Progress
 from app.reach import reaching
-from app.streaming import checkpoint, integrity
+from app.streaming import input_changes, integrity, offset_log, starting, topic_record
+from app.streaming.checkpoint import UNREADABLE
 from app.streaming.group import Group
 from app.streaming.origin import Found, where
 from app.streaming.position import Position, Run
+from app.streaming.topic_record import TopicRecord
 from app.streaming.transaction import ExactlyOnce, KafkaLedger
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from app.monitoring.progress import Offsets
     from app.monitoring.snapshot import PartitionLag
     from app.settings import KafkaSettings, StreamSettings
+    from app.streaming.input_changes import InputChanges
     from app.streaming.position import Partition
 
 log = structlog.get_logger(__name__)
@@ -41,10 +44,25 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a query without a checkpoint starts, and what delivers in Spark's place."""
+    """Where a query without a checkpoint starts, and what delivers in Spark's place.
+
+    `topics` are the input topics' ids, to be kept with the checkpoint once the query has started;
+    `finished` is what the checkpoint says is done.
+    """
 
     offsets: str
+    topics: TopicRecord
+    finished: Progress
     deliver: ExactlyOnce | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a start has found, and what it will do: where each partition goes on."""
+
+    found: Found
+    starts: Offsets
+    changes: InputChanges
 
 
 def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
@@ -57,26 +75,40 @@ def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
     """
     with Group(kafka, stream.group_id) as group:
         if stream.delivery == "at-least-once":
-            found, starts = examine(kafka, stream, group)
-            if not found.runs:
-                return Start(stream.starting_offsets)
-            # The end of exactly-once: a crash in the first micro-batch must not leave its marks.
-            with closing(GroupCommitter(kafka, stream.group_id)) as commit, reaching(kafka):
-                commit(starts)
-            return Start(_as_json(starts))
-        # First: a transaction that an owner left open hides the offsets until it times out.
-        _each(partial(_fence, kafka, group), _partitions(kafka, stream))
-        found, starts = examine(kafka, stream, group)
-        last = max((run.number for run in found.runs), default=0)
-        run = Run(last + 1, uuid.uuid4().hex[:8])
-        _each(lambda start: claim(kafka, group, run, *start), starts.items())
-        # A transaction's end is told before it is written: from here on all see the claims.
-        group.positions(starts)
-    claimed = {at: found.topic_ids.get(at[0], "") for at in starts}
-    return Start(_as_json(starts), ExactlyOnce(kafka, stream.group_id, run, claimed))
+            plan = examine(kafka, stream, group)
+            if plan.found.runs:
+                # The end of exactly-once: a crash in the first micro-batch leaves no marks of it.
+                with closing(GroupCommitter(kafka, stream.group_id)) as commit, reaching(kafka):
+                    commit(plan.starts)
+            run = None
+        else:
+            # First: a transaction that an owner left open hides the offsets until it times out.
+            _each(partial(_fence, kafka, group), _partitions(kafka, stream))
+            plan = examine(kafka, stream, group)
+            last = max((run.number for run in plan.found.runs), default=0)
+            run = Run(last + 1, uuid.uuid4().hex[:8])
+            expected = {
+                at: plan.found.positions.get(at, Position(start))
+                for at, start in plan.starts.items()
+            }
+            _each(lambda one: claim(kafka, group, run, *one), expected.items())
+            # A transaction's end is told before it is written: from here on all see the claims.
+            group.positions(plan.starts)
+    _apply(plan, stream.checkpoint_location)
+    found = plan.found
+    ids = {topic: found.topic_ids.get(topic, "") for topic, _ in plan.starts}
+    topics = TopicRecord(ids, found.record.behind & ids.keys())
+    finished = Progress(found.log.batch, offsets=plan.changes.start)
+    offsets = offset_log.as_json(plan.starts)
+    if run is None:
+        if stream.starting_offsets in starting.WORDS and not found.runs:
+            offsets = stream.starting_offsets  # also of partitions that come before Spark asks
+        return Start(offsets, topics, finished)
+    deliver = ExactlyOnce(kafka, stream.group_id, run, {at: ids[at[0]] for at in plan.starts})
+    return Start(offsets, topics, finished, deliver)
 
 
-def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> tuple[Found, Offsets]:
+def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> Plan:
     """Return what there is, and where each partition goes on; change nothing.
 
     Raises:
@@ -87,32 +119,49 @@ def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> tuple
 
     """
     integrity.check(stream.checkpoint_location)
-    if stream.delivery == "exactly-once":
-        _warn_if_unseen(stream.checkpoint_location)
     try:
         found = look(kafka, stream, group)
+        changes = input_changes.compare(
+            found, accept_loss=not stream.fail_on_data_loss, has_record=group.has_record
+        )
         starts = where(found, stream, group.has_record)
         if stream.delivery == "exactly-once" and (members := group.members()):
             raise GroupHasMembers(group.id, members)
     except KafkaException as error:
         raise BrokerUnreachable(kafka.bootstrap_servers, error.args[0]) from error
-    return found, starts
+    return Plan(found, starts, changes)
 
 
 def look(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> Found:
     """Ask Kafka, and read the checkpoint."""
+    try:
+        entries = offset_log.read(stream.checkpoint_location)
+        record = topic_record.read(stream.checkpoint_location)
+    except UNREADABLE:  # of which the integrity check has warned
+        entries, record = offset_log.OffsetLog(), TopicRecord()
     # The ends after the positions, so that a running job is never seen beyond an end.
     positions = group.positions([(p.topic, p.partition) for p in _partitions(kafka, stream)])
     partitions = _partitions(kafka, stream)
-    names = sorted({p.topic for p in partitions})
-    done = checkpoint.finished(stream.checkpoint_location)
-    return Found(
-        partitions,
-        positions,
-        {name: topic.id for name, topic in group.topics(names).items()},
-        checkpoint.is_used(stream.checkpoint_location),
-        done.offsets if done else {},
-    )
+    inputs = {(p.topic, p.partition) for p in partitions}
+    left = (entries.start.keys() | entries.planned.keys()) - inputs
+    names = sorted({topic for topic, _ in inputs | left})
+    topic_ids = {name: topic.id for name, topic in group.topics(names).items()}
+    if stream.delivery == "exactly-once":  # some of what the checkpoint had planned may be answered
+        positions |= group.positions([at for at in left if at[0] in topic_ids])
+    return Found(partitions, positions, topic_ids, entries, record)
+
+
+def _apply(plan: Plan, location: str) -> None:
+    """Make the checkpoint fit the partitions that the job reads now."""
+    for at, offset in plan.changes.removed.items():
+        given_up = at in plan.changes.given_up
+        say = log.warning if given_up else log.info
+        state = "with unanswered messages" if given_up else "all its messages are answered"
+        say(
+            "no longer reading a partition", partition=f"{at[0]}/{at[1]}", up_to=offset, state=state
+        )
+    if plan.found.log.is_used:
+        offset_log.rewrite(location, plan.found.log, plan.changes.start, plan.changes.planned)
 
 
 def _partitions(kafka: KafkaSettings, stream: StreamSettings) -> Sequence[PartitionLag]:
@@ -120,26 +169,24 @@ def _partitions(kafka: KafkaSettings, stream: StreamSettings) -> Sequence[Partit
         return reader.look(time.time(), ages=False).partitions
 
 
-def claim(kafka: KafkaSettings, group: Group, run: Run, at: Partition, start: int) -> None:
+def claim(kafka: KafkaSettings, group: Group, run: Run, at: Partition, expected: Position) -> None:
     """Fence all older owners of a partition, and put the run's name to its offset.
+
+    `expected` is what the group said before; or where to start, if it says nothing.
 
     Raises:
         Superseded: A later run has done so meanwhile.
+        GroupAltered: Something else than a run has set the offset meanwhile.
         TransactionFailed: The broker does not answer, or refuses.
 
     """
     with closing(KafkaLedger(kafka, group, at, run)) as ledger:
-        position = ledger.position or Position(start)
+        position = ledger.position or expected
         if position.run and position.run > run:
             raise Superseded
+        if position.run is None and position != expected:
+            raise GroupAltered(at, position.offset)
         ledger.commit((), position.offset)
-
-
-def _warn_if_unseen(location: str) -> None:
-    try:
-        checkpoint.locate(location)
-    except CheckpointUnsupported:
-        log.warning("the checkpoint is out of reach: not compared with the group", at=location)
 
 
 def _fence(kafka: KafkaSettings, group: Group, p: PartitionLag) -> None:
@@ -154,10 +201,3 @@ def _each(call: Callable[[Item], None], items: Iterable[Item]) -> None:
                 done.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _as_json(starts: Offsets) -> str:
-    topics: dict[str, dict[str, int]] = {}
-    for (topic, partition), offset in starts.items():
-        topics.setdefault(topic, {})[str(partition)] = offset
-    return json.dumps(topics)

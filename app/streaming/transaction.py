@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -14,12 +14,12 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from pyspark import TaskContext
 
 from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
-from app.errors import TransactionFailed
+from app.errors import TidemillError, TransactionFailed
 from app.inference.codec import MAX_UNCOMPRESSED_BYTES
 from app.models import beside
 from app.streaming.exactly_once import Owner
 from app.streaming.group import BASICS, NO_TOPIC, PATIENCE, Group
-from app.streaming.position import encode, resume
+from app.streaming.position import Position, encode, resume, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ Row: TypeAlias = dict[str, Any]
 
 # After these, readers see past what a job that is gone for good had begun.
 TRANSACTION_S = 60
-LOOK_S = 1.0
+VERIFY_S = 20.0
 # What a call may take beyond its time-out, until it hangs.
 GRACE_S = 30.0
 # A topic refuses batches of records: none shall be larger than what each topic must take.
@@ -102,20 +102,30 @@ class KafkaLedger:
             self.position = group.positions([at]).get(at)
         except KafkaException as error:
             raise TransactionFailed(at, f"{error.args[0]}{HINT.format(group.id)}") from error
-        self._metadata = encode(run, self.topic_id)
+        self._run = run
+        self._left = self.position
 
     def commit(self, rows: Sequence[Row], following: int) -> None:
         """Send outcomes (`schemas.WRITTEN`) and the next offset to answer, all or nothing.
 
+        Kafka compares no offset with another before it takes a new one. So the offset is read after
+        the outcomes are sent and just before the next offset is, and nothing is committed if it is
+        not the one that this ledger left. What remains is the time between that reading and the
+        moment when Kafka takes the next offset: a round trip. An offset that somebody sets in it is
+        overwritten; one that somebody sets later, even before the transaction ends, stays.
+
         Raises:
             TransactionFailed: It may be committed all the same; or a later owner has fenced this.
+            GroupAltered, GroupOffsetLost, Superseded: Something else has set the offset.
 
         """
-        offset = TopicPartition(*self._at, following, metadata=self._metadata)
+        after = Position(following, self._run, self.topic_id)
+        offset = TopicPartition(*self._at, following, metadata=encode(self._run, self.topic_id))
         try:
             self._commit(rows, offset)
         except KafkaException as error:
             raise TransactionFailed(self._at, error.args[0]) from error
+        self._left = after
 
     def close(self) -> None:
         """Drop what is not committed, and the connections."""
@@ -131,6 +141,13 @@ class KafkaLedger:
         # Else the offsets are sent while messages are under way, and rest for 100 ms. What was not
         # delivered by then, or refused, makes the next call fail.
         self._producer.flush(TRANSACTION_S)
+        try:
+            told = self._group.positions([self._at], VERIFY_S).get(self._at)
+            verify(self._at, told, self._left, self._run)
+        except TidemillError:
+            with suppress(KafkaException):  # else readers wait for it until it times out
+                self._producer.abort_transaction(VERIFY_S)
+            raise
         membership = self._group.membership()
         self._producer.send_offsets_to_transaction([offset], membership, TRANSACTION_S)
         self._producer.commit_transaction(TRANSACTION_S)
@@ -190,7 +207,7 @@ class ExactlyOnce:
             while _owners:
                 _owners.popitem()[1].close()
             group = Group(self.kafka, self.group_id)
-            _owners[self.run] = Owner(partial(self._take, group), partial(_look, group))
+            _owners[self.run] = Owner(partial(self._take, group))
         return _owners[self.run]
 
     @_ended_where_it_hangs(PATIENCE)
@@ -202,14 +219,6 @@ class ExactlyOnce:
             ledger.close()
             raise
         return ledger, due
-
-
-@_ended_where_it_hangs(LOOK_S)
-def _look(group: Group, at: Partition) -> int:
-    try:
-        return group.settled([at], LOOK_S)[at].offset
-    except (KafkaException, KeyError):
-        return 0  # a commit will tell
 
 
 # Of this process.

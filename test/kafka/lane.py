@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from program import Program
 
 from app.settings import KafkaSettings, StreamSettings
 from app.streaming import job, takeover
+from app.streaming.guard import TopicGuard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,8 +92,11 @@ class Lane:
             }
         )
         job.check(spark, settings)
-        query = job.start(spark, kafka, settings, specs, takeover.begin(kafka, settings))
+        begin = takeover.begin(kafka, settings)
+        query = job.start(spark, kafka, settings, specs, begin)
         try:
+            with closing(TopicGuard(kafka, settings, begin.topics)) as topics:
+                topics.poll()  # which notes their ids
             assert query.awaitTermination(240), "the query did not end"
         finally:
             query.stop()

@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from app.errors import GroupAltered, Superseded, TransactionFailed
+from app.errors import GroupAltered, GroupOffsetLost, Superseded, TransactionFailed
 from app.streaming.exactly_once import Owner
-from app.streaming.position import Position, Run, resume
+from app.streaming.position import Position, Run, resume, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Kafka:
     def take(self, at: Partition, run: Run) -> ModelLedger:
         """Fence the older ones."""
         self.epochs[at] += 1
-        return ModelLedger(self, at, self.epochs[at], run)
+        return ModelLedger(self, at, self.epochs[at], run, self.positions.get(at))
 
     def meet(self) -> str:
         """Return what goes wrong now."""
@@ -68,6 +68,7 @@ class ModelLedger:
     at: Partition
     epoch: int
     run: Run
+    left: Position | None
     closed: bool = False
 
     def commit(self, rows: Sequence[int], following: int) -> None:
@@ -76,6 +77,7 @@ class ModelLedger:
         fault = self.kafka.meet()
         if fault == "dies":
             raise Died
+        verify(self.at, self.kafka.positions.get(self.at), self.left, self.run)
         if fault == "fenced":  # by another attempt at the same task, in the meantime
             self.kafka.epochs[self.at] += 1
         is_fenced = self.kafka.epochs[self.at] != self.epoch
@@ -83,7 +85,7 @@ class ModelLedger:
         if fault == "nothing sent" or is_fenced:
             raise TransactionFailed(self.at, "fenced, or not sent")
         self.kafka.outcomes[self.at] += [(row, self.run) for row in rows]
-        self.kafka.positions[self.at] = Position(following, self.run, TOPIC_ID)
+        self.kafka.positions[self.at] = self.left = Position(following, self.run, TOPIC_ID)
         if fault == "died":
             raise Died
         if fault == "answer lost":
@@ -104,15 +106,10 @@ class Job:
     done: set[Partition] = field(default_factory=set)
     workers: list[Owner[int]] = field(default_factory=list)
 
-    def worker(self, *, looks: bool) -> Owner[int]:
-        """Return a new process's owner; one that does not look always sees an old offset."""
-        look = self.look if looks else lambda _: 0
+    def worker(self) -> Owner[int]:
+        """Return a new process's owner."""
         # One of two partitions: what is kept is given up as well.
-        return Owner(self.take, look, most=1)
-
-    def look(self, at: Partition) -> int:
-        """Look at an offset as a worker does."""
-        return self.kafka.positions.get(at, Position(0)).offset
+        return Owner(self.take, most=1)
 
     def take(self, at: Partition) -> tuple[ModelLedger, int]:
         """Take a partition as a worker does."""
@@ -144,7 +141,7 @@ class Machine(RuleBasedStateMachine):
     def start(self) -> None:
         """Start a run, which goes on with what Spark's checkpoint had planned."""
         self.job = Job(self.kafka, Run(next(self.numbers), "id"), self.planned)
-        self.job.workers = [self.job.worker(looks=looks) for looks in (False, True)]
+        self.job.workers = [self.job.worker() for _ in range(2)]
         self.job.claim()
 
     @rule(gap=st.integers(0, 3), numbers=st.tuples(st.integers(0, 9), st.integers(1, 9)))
@@ -206,11 +203,32 @@ class Machine(RuleBasedStateMachine):
                 job.workers[who].deliver(at, part, lambda start, part=part: part[start:])
             job.done.add(at)
         except Died:
-            job.workers[who] = job.worker(looks=bool(who))
+            job.workers[who] = job.worker()
         except (TransactionFailed, Superseded):
             pass  # Spark tries again, at another step
         finally:
             self.kafka.fault = "none"
+
+    @rule(at=st.sampled_from(PARTITIONS), who=st.integers(0, 1), to=st.none() | st.integers(0, 30))
+    def offset_is_set(self, at: Partition, who: int, to: int | None) -> None:
+        """Somebody sets the group's offset, or deletes it: a worker stops, and overwrites nothing.
+
+        Then they put it back.
+        """
+        if self.planned is None or at in self.job.done:
+            return
+        before = self.kafka.positions.pop(at)
+        due = [offset for offset in self.planned[at] if offset >= before.offset]
+        outcomes = list(self.kafka.outcomes[at])
+        if to is not None:
+            self.kafka.positions[at] = Position(to)
+        changed = self.kafka.positions.get(at)
+        if due:
+            with pytest.raises((GroupAltered, GroupOffsetLost)):
+                self.job.workers[who].deliver(at, due, lambda start: due[start:])
+        assert self.kafka.positions.get(at) == changed
+        assert self.kafka.outcomes[at] == outcomes
+        self.kafka.positions[at] = before
 
     @precondition(lambda self: self.planned is not None and self.job.done == set(PARTITIONS))
     @rule()
@@ -224,7 +242,7 @@ class Machine(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1))
     def worker_is_killed(self, who: int) -> None:
         """Between two tasks."""
-        self.job.workers[who] = self.job.worker(looks=bool(who))
+        self.job.workers[who] = self.job.worker()
 
     @rule(paused=st.booleans())
     def driver_is_replaced(self, paused: bool) -> None:
@@ -281,13 +299,13 @@ class TestOwner:
         """Return an owner of partitions of which nothing is answered."""
         run = Run(1, "id")
 
-        def look(at: Partition) -> int:
-            return kafka.positions.get(at, Position(0)).offset
+        def take(at: Partition) -> tuple[ModelLedger, int]:
+            return kafka.take(at, run), kafka.positions.get(at, Position(0)).offset
 
-        return Owner(lambda at: (kafka.take(at, run), look(at)), look, most)
+        return Owner(take, most)
 
     def test_what_another_has_taken(self) -> None:
-        """A ledger that another worker has fenced is not tried; the last one is kept."""
+        """The offset shows that another worker has fenced a ledger; the last one is kept."""
         kafka = Kafka()
         one, other = self.owner(kafka), self.owner(kafka)
         at = PARTITIONS[0]
@@ -321,13 +339,40 @@ class TestOwner:
         assert owner.deliver(PARTITIONS[0], [0, 1, 2, 3], answer) == [2, 3]
         assert asked == [2]
 
+    @pytest.mark.parametrize("to", [0, 1, 3, 9])
+    def test_an_offset_that_somebody_sets(self, to: int) -> None:
+        """Between two batches, to whatever: nothing is written, and the offset stays."""
+        kafka = Kafka()
+        owner = self.owner(kafka)
+        at = PARTITIONS[0]
+        owner.deliver(at, [0, 1, 2], lambda start: [0, 1, 2][start:])
+        kafka.positions[at] = Position(to)
+        with pytest.raises(GroupAltered, match="in/0"):
+            owner.deliver(at, [3, 4], lambda start: [3, 4][start:])
+        assert kafka.positions[at] == Position(to)
+        assert [offset for offset, _ in kafka.outcomes[at]] == [0, 1, 2]
+
+    def test_while_a_batch_is_predicted(self) -> None:
+        """It is seen just before the commit, however long the prediction took."""
+        kafka = Kafka()
+        owner = self.owner(kafka)
+        at = PARTITIONS[0]
+        owner.deliver(at, [0], lambda start: [0][start:])
+
+        def answer(start: int) -> list[int]:
+            kafka.positions[at] = Position(0)
+            return [1, 2][start:]
+
+        with pytest.raises(GroupAltered, match="in/0"):
+            owner.deliver(at, [1, 2], answer)
+        assert [offset for offset, _ in kafka.outcomes[at]] == [0]
+
     def test_an_offset_that_went_back(self) -> None:
-        """Where the group says less than before, nothing is written: it would be there twice."""
+        """If the group says less than before, nothing is written: it would be there twice."""
         kafka = Kafka()
         owner = self.owner(kafka)
         owner.deliver(PARTITIONS[0], [0, 1, 2], lambda start: [0, 1, 2][start:])
-        kafka.positions[PARTITIONS[0]] = Position(1)
-        kafka.fault = "nothing sent"
+        kafka.positions[PARTITIONS[0]] = Position(1, Run(1, "id"), TOPIC_ID)
         with pytest.raises(GroupAltered, match="in/0"):
             owner.deliver(PARTITIONS[0], [2, 3, 4], lambda start: [2, 3, 4][start:])
         assert [offset for offset, _ in kafka.outcomes[PARTITIONS[0]]] == [0, 1, 2]

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from pyarrow import fs
+from structlog.testing import capture_logs
 
 from app.errors import CheckpointDamaged
 from app.streaming import integrity
@@ -31,6 +33,11 @@ def sums_of(file: Path) -> Path:
     return file.with_name(f".{file.name}.crc")
 
 
+def damage(checkpoint: Path) -> str | None:
+    """Return what is wrong with a checkpoint."""
+    return integrity.damage(fs.LocalFileSystem(), str(checkpoint))
+
+
 def refused(checkpoint: Path) -> str:
     """Return the words with which a checkpoint is refused."""
     with pytest.raises(CheckpointDamaged) as raised:
@@ -43,46 +50,92 @@ class TestWhole:
 
     def test_all_there(self, checkpoint: Path) -> None:
         """Every file is as its checksum says."""
-        integrity.check(str(checkpoint))
+        assert damage(checkpoint) is None
 
     def test_none(self, tmp_path: Path) -> None:
         """One that is not there yet is no damaged one."""
-        integrity.check(str(tmp_path / "new"))
+        assert damage(tmp_path / "new") is None
 
     def test_batch_in_progress(self, checkpoint: Path) -> None:
         """A micro-batch that a crash interrupted has offsets and no commit."""
         (checkpoint / "commits" / "1").unlink()
         sums_of(checkpoint / "commits" / "1").unlink()
-        integrity.check(str(checkpoint))
+        assert damage(checkpoint) is None
 
     def test_killed_while_writing(self, checkpoint: Path) -> None:
         """What a crash leaves half written, or not yet summed, was never in force."""
         for name in (".2.a1b2.tmp", "..2.a1b2.tmp.crc"):
             (checkpoint / "offsets" / name).write_bytes(ENTRY[:5])
         (checkpoint / "offsets" / "2").write_bytes(ENTRY)
-        integrity.check(str(checkpoint))
+        assert damage(checkpoint) is None
 
     def test_killed_while_removing(self, checkpoint: Path) -> None:
         """Of an old entry the checksum alone may be left."""
         (checkpoint / "offsets" / "0").unlink()
-        integrity.check(str(checkpoint))
-
-    @pytest.mark.parametrize("sums", [b"", b"crc", b"\0" * 12, b"crc\0" + bytes(8)])
-    def test_no_sums(self, checkpoint: Path, sums: bytes) -> None:
-        """Checksums that are none say nothing of the file."""
-        sums_of(checkpoint / "commits" / "1").write_bytes(sums)
-        integrity.check(str(checkpoint))
+        assert damage(checkpoint) is None
 
     def test_other_file_systems(self, checkpoint: Path) -> None:
         """Elsewhere no checksums lie beside the files."""
         for sums in checkpoint.rglob("*.crc"):
             sums.unlink()
         (checkpoint / "commits" / "1").write_bytes(b"")
-        integrity.check(str(checkpoint))
+        assert damage(checkpoint) is None
 
     def test_unknown_file_system(self) -> None:
-        """What only Spark can read is left to Spark."""
-        integrity.check("abfss://container@account/checkpoints")
+        """What only Spark can read is left to Spark, with a warning."""
+        with capture_logs() as logs:
+            integrity.check("abfss://container@account/checkpoints")
+        assert [(entry["log_level"], "unchecked" in entry["event"]) for entry in logs] == [
+            ("warning", True)
+        ]
+
+
+class TestTorn:
+    """A file that cannot be checked is named in a warning, and hides nothing else."""
+
+    @pytest.mark.parametrize(
+        "sums",
+        [b"", b"crc", b"\0" * 12, SUMS[:4], SUMS[:8], SUMS[:9], SUMS[:11], b"crc\0" + bytes(8)],
+    )
+    @pytest.mark.parametrize("name", ["metadata", "commits/1", "offsets/1"])
+    def test_sums(self, checkpoint: Path, name: str, sums: bytes) -> None:
+        """Torn checksums say nothing of their file; another file's damage is still found."""
+        sums_of(checkpoint / name).write_bytes(sums)
+        with capture_logs() as logs:
+            assert damage(checkpoint) is None
+        assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", name)]
+        (checkpoint / "offsets" / "0").write_bytes(ENTRY[:-1] + b"|")
+        assert damage(checkpoint) == "offsets/0 does not match its checksum"
+
+    @pytest.mark.parametrize("broken", ["commits/1", "commits/.1.crc"])
+    def test_unreadable(self, checkpoint: Path, broken: str) -> None:
+        """So does a file, or one with checksums, that the file system does not give."""
+        (checkpoint / "offsets" / "0").write_bytes(ENTRY[:-1] + b"|")
+        assert integrity.damage(Refusing(broken), str(checkpoint)) == (
+            "offsets/0 does not match its checksum"
+        )
+        sums_of(checkpoint / "offsets" / "0").unlink()
+        with capture_logs() as logs:
+            assert integrity.damage(Refusing(broken), str(checkpoint)) is None
+        assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", "commits/1")]
+
+
+class Refusing:
+    """A local file system of which one file gives an error, as a bad disk does."""
+
+    def __init__(self, name: str) -> None:
+        self._local = fs.LocalFileSystem()
+        self._name = name
+
+    def get_file_info(self, tree: fs.FileSelector) -> list[fs.FileInfo]:
+        """List the files."""
+        return list(self._local.get_file_info(tree))
+
+    def open_input_stream(self, path: str) -> fs.NativeFile:
+        """Open any other file."""
+        if path.endswith(f"/{self._name}"):
+            raise OSError(5, "Input/output error")
+        return self._local.open_input_stream(path)
 
 
 class TestDamaged:

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import GroupAltered, GroupOffsetLost, Superseded, TopicRecreated
-from app.streaming.position import Position, Run, decode, encode, resume
+from app.errors import (
+    GroupAltered,
+    GroupOffsetLost,
+    Superseded,
+    TopicDeleted,
+    TopicRecreated,
+    TransactionFailed,
+)
+from app.streaming.position import Position, Run, decode, encode, resume, verify
 
 AT = ("in", 3)
 RUN = Run(7, "me")
@@ -48,10 +55,16 @@ class TestResume:
         with pytest.raises(TopicRecreated, match="topic in "):
             resume(AT, Position(42, RUN, TOPIC), RUN, "another", None)
 
-    def test_a_topic_that_is_gone(self) -> None:
-        """With it Kafka forgets the offset; that it was another topic is what there is to say."""
+    def test_another_topic_without_an_offset(self) -> None:
+        """With a topic Kafka forgets its offsets; that it was another is what there is to say."""
         with pytest.raises(TopicRecreated):
             resume(AT, None, RUN, "another", TOPIC)
+
+    def test_a_topic_that_is_gone(self) -> None:
+        """It is not taken for one that was made anew."""
+        for position in (None, Position(42, RUN, TOPIC)):
+            with pytest.raises(TopicDeleted):
+                resume(AT, position, RUN, "", TOPIC)
 
     def test_set_by_something_else(self) -> None:
         """An offset without a run is not this job's."""
@@ -63,3 +76,38 @@ class TestResume:
         assert resume(AT, None, RUN, TOPIC, None) == 0
         with pytest.raises(GroupOffsetLost, match="in/3"):
             resume(AT, None, RUN, TOPIC, TOPIC)
+
+
+class TestVerify:
+    """An owner commits only if the group still says what this owner left there."""
+
+    LEFT = Position(42, RUN, TOPIC)
+
+    def test_unchanged(self) -> None:
+        """An offset that is its own, or none in a new partition."""
+        verify(AT, self.LEFT, self.LEFT, RUN)
+        verify(AT, None, None, RUN)
+
+    @pytest.mark.parametrize("offset", [0, 42, 50])
+    def test_set_by_something_else(self, offset: int) -> None:
+        """Further, back, or to the same: it carries no run."""
+        with pytest.raises(GroupAltered, match=rf"in/3 \({offset}\)"):
+            verify(AT, Position(offset), self.LEFT, RUN)
+        with pytest.raises(GroupAltered):
+            verify(AT, Position(offset), None, RUN)
+
+    def test_deleted(self) -> None:
+        """Nobody knows any more what was answered."""
+        with pytest.raises(GroupOffsetLost):
+            verify(AT, None, self.LEFT, RUN)
+
+    def test_a_later_run(self) -> None:
+        """Has taken over."""
+        with pytest.raises(Superseded):
+            verify(AT, Position(42, Run(8, "a"), TOPIC), self.LEFT, RUN)
+
+    def test_another_worker(self) -> None:
+        """Of the same run has gone on: this owner looks again before it goes on."""
+        for left in (self.LEFT, None):
+            with pytest.raises(TransactionFailed):
+                verify(AT, Position(50, RUN, TOPIC), left, RUN)

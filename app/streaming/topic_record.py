@@ -1,0 +1,69 @@
+"""What a checkpoint's job knew of its input topics, kept in a file among Spark's own.
+
+Kafka gives each topic an id. A topic that was deleted and created again has another one, and its
+offsets count other messages. Spark's checkpoint holds only names and offsets.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.errors import CheckpointUnsupported
+from app.streaming.checkpoint import UNREADABLE, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log = structlog.get_logger(__name__)
+
+FILE = "tidemill-topics.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRecord:
+    """The ids of the input topics, and which topics had unanswered messages when last seen."""
+
+    ids: Mapping[str, str] = field(default_factory=dict)
+    behind: frozenset[str] = frozenset()
+
+
+def read(location: str) -> TopicRecord:
+    """Return the record of a checkpoint; an empty one, with a warning, if it cannot be read."""
+    try:
+        filesystem, path = locate(location)
+        with filesystem.open_input_stream(f"{path}/{FILE}") as stream:
+            topics = json.loads(stream.read())["topics"]
+        return TopicRecord(
+            {name: str(topic["id"]) for name, topic in topics.items()},
+            frozenset(name for name, topic in topics.items() if topic["behind"]),
+        )
+    except (FileNotFoundError, CheckpointUnsupported):
+        return TopicRecord()  # a new checkpoint; or one that the integrity check has warned of
+    except (*UNREADABLE, ValueError, TypeError, KeyError, AttributeError) as error:
+        log.warning("cannot read a file of the checkpoint", file=FILE, error=str(error))
+        return TopicRecord()
+
+
+def write(location: str, record: TopicRecord) -> None:
+    """Replace the record of a checkpoint.
+
+    Spark takes a folder that holds only this for a damaged checkpoint: call it when the query has
+    started.
+
+    Raises:
+        CheckpointUnsupported, OSError, ArrowException: The checkpoint cannot be written.
+
+    """
+    topics = {
+        name: {"id": topic_id, "behind": name in record.behind}
+        for name, topic_id in sorted(record.ids.items())
+    }
+    filesystem, path = locate(location)
+    new = f"{path}/{FILE}.new"
+    with filesystem.open_output_stream(new) as stream:
+        stream.write(json.dumps({"topics": topics}).encode())
+    filesystem.move(new, f"{path}/{FILE}")

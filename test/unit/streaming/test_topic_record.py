@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.errors import CheckpointUnsupported
+from app.streaming import integrity, offset_log, topic_record
+from app.streaming.topic_record import FILE, TopicRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class TestRecord:
+    """What a job knew of its input topics outlives it."""
+
+    def test_there_and_back(self, tmp_path: Path) -> None:
+        """What was written is read; the last one counts."""
+        for record in (
+            TopicRecord({"a": "1"}, frozenset({"a"})),
+            TopicRecord({"a": "1", "b": "2"}, frozenset({"b"})),
+            TopicRecord(),
+        ):
+            topic_record.write(str(tmp_path), record)
+            assert topic_record.read(str(tmp_path)) == record
+
+    def test_none(self, tmp_path: Path) -> None:
+        """A new checkpoint has an empty one, and nothing to warn of."""
+        with capture_logs() as logs:
+            assert topic_record.read(str(tmp_path / "new")) == TopicRecord()
+            assert topic_record.read("dbfs:/c") == TopicRecord()
+        assert logs == []
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"topics": {"a": {}}}', b"\xff"])
+    def test_torn(self, tmp_path: Path, content: bytes) -> None:
+        """A torn one says nothing, and does not keep the job from its start."""
+        (tmp_path / FILE).write_bytes(content)
+        with capture_logs() as logs:
+            assert topic_record.read(str(tmp_path)) == TopicRecord()
+        assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", FILE)]
+
+    def test_not_writable(self) -> None:
+        """Who writes it hears that it was not."""
+        with pytest.raises(CheckpointUnsupported):
+            topic_record.write("dbfs:/c", TopicRecord())
+
+    def test_beside_spark(self, tmp_path: Path) -> None:
+        """It is no entry of Spark's logs."""
+        topic_record.write(str(tmp_path), TopicRecord({"a": "1"}))
+        assert not offset_log.read(str(tmp_path)).is_used
+        integrity.check(str(tmp_path))
