@@ -30,13 +30,14 @@ from app.streaming.marker import StopMarker
 from app.streaming.sink import QUERY_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pyspark.sql import SparkSession
 
     from app.inference.model import ModelSpec
     from app.monitoring.progress import Progress
     from app.settings import KafkaSettings, Settings, StreamSettings
+    from app.streaming.sizes import TopicLimits
     from app.streaming.takeover import Start
 
 log = structlog.get_logger(__name__)
@@ -66,11 +67,12 @@ def stream(settings: Settings) -> None:
                 serving(*where, registry, health, settings.stream.group_id)
             )
             log.info("metrics and probes served", address=address)
-        for warning in preflight.check(settings.kafka, settings.stream):
+        limits, warnings = preflight.check(settings.kafka, settings.stream)
+        for warning in warnings:
             log.warning(warning)
         log.info("starting Spark")
         spark = running.enter_context(session.running(settings))
-        _run(spark, settings, specs, health, metrics)
+        _run(spark, settings, specs, health, metrics, limits=limits)
 
 
 def _run(
@@ -79,6 +81,8 @@ def _run(
     specs: Sequence[ModelSpec],
     health: Health,
     metrics: JobMetrics,
+    *,
+    limits: Mapping[str, TopicLimits],
 ) -> None:
     kafka, options = settings.kafka, settings.stream
     by_signal = lifecycle.stop_on_signals()
@@ -112,7 +116,7 @@ def _run(
                 note()
 
         spark.streams.addListener(ProgressListener(QUERY_NAME, record, idle))
-        query = job.start(spark, kafka, options, specs, begin)
+        query = job.start(spark, kafka, options, specs, begin, limits=limits)
         log.info(
             "stream started",
             input=options.input_pattern or list(options.input_topics),
@@ -202,4 +206,4 @@ def batch(settings: Settings, source: str, target: str) -> files.Counts:
     if Path(target).exists():  # on other file systems Spark sees to it
         raise OutputExists(target)
     with session.running(settings) as spark:
-        return files.run(spark, specs, source, target, settings.kafka.max_request_size)
+        return files.run(spark, specs, source, target)
