@@ -129,9 +129,9 @@ def warnings(
     own = _written(topics, stream)
     if unread := [name for name in dict.fromkeys((*sources, *own)) if not topics[name].settings]:
         yield (
-            f"the settings of {unread} cannot be read (it takes the right DescribeConfigs), so "
-            f"Kafka's own are assumed, as max.message.bytes={DEFAULTS['max.message.bytes']}: "
-            "a record that such a topic refuses stops the job"
+            f"not allowed to read the settings of {unread}: Kafka's defaults are assumed, such as "
+            f"max.message.bytes={DEFAULTS['max.message.bytes']}, and a record that such a topic "
+            "refuses all the same stops the job: give its user the permission DescribeConfigs"
         )
     yield from written.warnings(own, _room(topics, sources), kafka, stream)
 

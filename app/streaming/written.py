@@ -52,7 +52,8 @@ def warnings(
     topics: Mapping[str, Topic], needed: int, kafka: KafkaSettings, stream: StreamSettings
 ) -> Iterator[str]:
     """Say what becomes of some records; `needed` bytes hold the largest input as a dead letter."""
-    if small := [name for name, topic in topics.items() if topic.max_bytes < needed]:
+    read = {name: topic for name, topic in topics.items() if topic.settings}
+    if small := [name for name, topic in read.items() if topic.max_bytes < needed]:
         yield (
             f"{small} take less than the largest input and 64 KiB: a result that does not fit "
             "becomes a dead letter, and a dead letter that does not fit has no body. For more "
