@@ -68,7 +68,8 @@ def stream(settings: Settings) -> None:
                 serving(*where, registry, health, settings.stream.group_id)
             )
             log.info("metrics and probes served", address=address)
-        for warning in preflight.check(settings.kafka, settings.stream):
+        _, warnings = preflight.check(settings.kafka, settings.stream)
+        for warning in warnings:
             log.warning(warning)
         log.info("starting Spark")
         spark = running.enter_context(session.running(settings))
@@ -82,7 +83,7 @@ def _run(
     health: Health,
     metrics: JobMetrics,
 ) -> None:
-    kafka, options = settings.kafka, settings.stream
+    options = settings.stream
     by_signal = lifecycle.stop_on_signals()
     by_marker = _marker(options.checkpoint_location)
     log.info("loading the models", models=[spec.id for spec in specs])
@@ -100,7 +101,7 @@ def _run(
         while not _answer(
             spark, settings, specs, health=health, metrics=metrics, summary=summary, asked=asked
         ):
-            preflight.check(kafka, options)
+            pass
     finally:
         health.ended()
 
@@ -120,6 +121,7 @@ def _answer(
     If a topic was deleted it has not: Spark's query ends, and the next one goes on without it.
     """
     kafka, options = settings.kafka, settings.stream
+    limits, _ = preflight.check(kafka, options)  # again: loading the models took its time
     begin = takeover.begin(kafka, options)
     with ExitStack() as watching:
         commit, is_ours = watching.enter_context(_offsets(kafka, options, begin))
@@ -140,7 +142,7 @@ def _answer(
         listener = ProgressListener(QUERY_NAME, record, idle)
         spark.streams.addListener(listener)
         watching.callback(spark.streams.removeListener, listener)
-        query = job.start(spark, kafka, options, specs, begin)
+        query = job.start(spark, kafka, options, specs, begin, limits=limits)
         watching.enter_context(
             Every(LOOK_INTERVAL_S, topics.poll, what="watch the input topics", last=topics.close)
         )
@@ -242,4 +244,4 @@ def batch(settings: Settings, source: str, target: str) -> files.Counts:
     if Path(target).exists():  # on other file systems Spark sees to it
         raise OutputExists(target)
     with session.running(settings) as spark:
-        return files.run(spark, specs, source, target, settings.kafka.max_request_size)
+        return files.run(spark, specs, source, target)

@@ -104,7 +104,7 @@ def _topics(settings: Settings) -> Iterator[Finding]:
     found = list(preflight.problems(topics, settings.kafka, settings.stream))
     for problem in found:
         yield Finding("topics", problem, TopicsUnfit([problem]))
-    for warning in preflight.warnings(topics, settings.stream):
+    for warning in preflight.warnings(topics, settings.kafka, settings.stream):
         yield Finding("topics", f"note: {warning}")
     if not found:
         sources = preflight.inputs(topics, settings.stream)

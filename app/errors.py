@@ -376,6 +376,16 @@ class TransactionFailed(TidemillError):
         super().__init__(f"the transaction for {at[0]}/{at[1]} failed: {cause}")
 
 
+class RecordRefused(TidemillError):
+    """A topic refused a record, although it should have taken it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"a topic refuses a record: {reason}. If its settings were changed while the job ran, "
+            "start the job again: it reads them as it starts"
+        )
+
+
 class TimestampUnreadable(TidemillError):
     """A record's timestamp overflows Spark's."""
 
@@ -555,10 +565,20 @@ class InvalidOutput(MessageError):
 
 
 class ResultTooLarge(MessageError):
-    """The result is larger than the producer may send."""
+    """The result is larger than its topic takes."""
 
     def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"the result takes {size} bytes, the producer sends at most {limit}")
+        super().__init__(
+            f"the result takes {size} bytes uncompressed, and as its topic stores it more than "
+            f"the limit of {limit}"
+        )
+
+
+class KeyRequired(MessageError):
+    """The result's topic is compacted, and takes no record without a key."""
+
+    def __init__(self) -> None:
+        super().__init__("the message has no key, and the output topic is compacted: it needs one")
 
 
 def json_type(value: object) -> str:

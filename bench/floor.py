@@ -13,7 +13,7 @@ from figures import percentile
 
 from app.inference.model import ModelSpec
 from app.settings import KafkaSettings, Settings, StreamSettings
-from app.streaming import job, session, source, takeover
+from app.streaming import job, preflight, session, source, takeover
 from bench import place
 from bench.arrivals import Arrivals
 
@@ -63,7 +63,8 @@ def one_by_one(
         delivery=delivery,
         checkpoint_location=str(at.folder / "checkpoint"),
     )
-    query = job.start(spark, kafka, stream, [MODEL], takeover.begin(kafka, stream))
+    limits, _ = preflight.check(kafka, stream)
+    query = job.start(spark, kafka, stream, [MODEL], takeover.begin(kafka, stream), limits=limits)
     producer = Producer({"bootstrap.servers": running.bootstrap_servers, "linger.ms": 0})
     rng = random.Random(7)  # noqa: S311 - no secret
     with Arrivals(running.bootstrap_servers, at.output) as arrivals:

@@ -50,7 +50,6 @@ def run(
     specs: Sequence[ModelSpec],
     source: str,
     target: str,
-    max_result_bytes: int,
 ) -> Counts:
     """Answer every message of `source`; write `target/outcome=results` and `…=dead-letters`.
 
@@ -69,9 +68,7 @@ def run(
     except PySparkException as error:  # of what is read here, the schema
         hint = "; write times in microseconds" if "NANOS" in str(error) else ""
         raise InputUnreadable(source, str(error).splitlines()[0] + hint) from None
-    answer = predictions(
-        specs, results=RESULTS, dead_letters=DEAD_LETTERS, max_result_bytes=max_result_bytes
-    )
+    answer = predictions(specs, results=RESULTS, dead_letters=DEAD_LETTERS)
     counts = Observation()
     outcomes = (
         records.transform(answer)

@@ -33,7 +33,7 @@ class Sender:
                 "enable.idempotence": True,
                 "acks": "all",
                 "compression.type": kafka.compression_type,
-                "message.max.bytes": max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES),
+                "message.max.bytes": MAX_UNCOMPRESSED_BYTES,
                 # A topic refuses batches: a letter that is too large for it takes no other along.
                 "batch.num.messages": 1,
                 "queue.buffering.max.kbytes": 2 * MAX_UNCOMPRESSED_BYTES // 1024,

@@ -10,16 +10,13 @@ from app.errors import (
     MessageError,
     ModelUnavailable,
     PredictionFailed,
-    ResultTooLarge,
     WrongOutputCount,
 )
 from app.inference.codec import (
     compact,
     decode_fields,
     decode_text,
-    encode_headers,
     encode_result,
-    record_size,
 )
 from app.inference.message import Failure, Message, Outcome, Prediction
 from app.inference.router import Router, text
@@ -78,15 +75,13 @@ class Predictor:
         load: Load,
         *,
         clock: Clock,
-        max_result_bytes: int,
     ) -> None:
-        """Take the entries, what loads one (cached by the caller) and the largest result."""
+        """Take the entries, and what loads one (cached by the caller)."""
         self._router = Router(specs)
         # Where no entry looks at fields, values need not be JSON.
         self._json = any(spec.match or spec.payload for spec in specs)
         self._load = load
         self._clock = clock
-        self._max_result_bytes = max_result_bytes
 
     def predict(self, messages: Sequence[Message]) -> list[Outcome]:
         """Return the outcome of every message.
@@ -134,13 +129,12 @@ class Predictor:
 
         answers = isolate(model, [request.input for request in batch], self._clock, is_up)
         outcomes = [self._encode(*pair) for pair in zip(batch, answers, strict=True)]
-        errors = (o.error for o in outcomes if isinstance(o, Failure))
-        if any(not isinstance(error, ResultTooLarge) for error in errors):
+        if any(isinstance(outcome, Failure) for outcome in outcomes):
             is_up()  # it may have gone down since
         return zip((request.index for request in batch), outcomes, strict=True)
 
     def _encode(self, request: Request, answer: Answer) -> Outcome:
-        """Turn a model's answer into an outcome that fits into a record."""
+        """Turn a model's answer into an outcome."""
         model = request.spec.id
         try:
             value = encode_result(
@@ -148,12 +142,7 @@ class Predictor:
             )
         except MessageError as error:
             return Failure(error, model)
-        prediction = Prediction(value, model)
-        headers = encode_headers(request.message, prediction)
-        size = record_size(request.message.key, value, headers)
-        if size > self._max_result_bytes:
-            return Failure(ResultTooLarge(size, self._max_result_bytes), model)
-        return prediction
+        return Prediction(value, model)
 
 
 def probe(spec: ModelSpec, model: Model, clock: Clock) -> str:

@@ -16,7 +16,6 @@ class KafkaSettings(Section):
     Attributes:
         ssl_ca_file: PEM file with the authorities to trust; without it the system's.
         ssl_keystore_file: PEM file with the client's private key (PKCS#8) and its certificates.
-        max_request_size: The producer's limit in bytes: 64 KiB more than the largest input.
         compression_type: How results and dead letters are compressed; gzip, which every client
             reads without a further package.
 
@@ -25,7 +24,6 @@ class KafkaSettings(Section):
     bootstrap_servers: str = Field("localhost:9092", min_length=1)
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed"
-    max_request_size: int = Field(1_048_588 + 65_536, ge=65_536 + 1024)
     compression_type: Literal["gzip", "zstd", "lz4", "snappy", "none"] = "gzip"
     ssl_ca_file: Path | None = None
     ssl_keystore_file: Path | None = None

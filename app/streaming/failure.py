@@ -14,6 +14,7 @@ from app.errors import (
     DataLoss,
     JavaEnded,
     QueryFailed,
+    RecordRefused,
     TidemillError,
     TimestampUnreadable,
     TopicDeleted,
@@ -23,6 +24,13 @@ from app.errors import (
 DAMAGED = re.compile(
     r"(?m)^.*(?:Failed to read log file|MALFORMED_LOG_FILE|CHECKPOINT_MISSING_METADATA_FILE"
     r"|: batch \d+ doesn't exist|Expected e\.g\. \{|(?:^|: )com\.fasterxml\.jackson\.).*$"
+)
+# How Java's client and librdkafka say that a topic does not take a record.
+REFUSED = re.compile(
+    r"org\.apache\.kafka\.common\.(?:errors\.)?"
+    r"((?:RecordTooLarge|RecordBatchTooLarge|InvalidRecord|InvalidTimestamp)Exception: .+)"
+    r"|TransactionFailed: (.+code="
+    r"(?:MSG_SIZE_TOO_LARGE|RECORD_LIST_TOO_LARGE|INVALID_RECORD|INVALID_TIMESTAMP).+)"
 )
 
 
@@ -34,6 +42,8 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
         return JavaEnded()
     causes = _java_causes(error)
     said = "\n".join([str(error), *causes])
+    if found := REFUSED.search(said):
+        return RecordRefused(found[1] or found[2])
     raised = _last_of_traceback(said)
     if found := re.fullmatch(r"app\.errors\.(\w+): (.+)", raised):
         leaf = getattr(errors, found[1], None)

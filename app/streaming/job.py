@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.errors import SpeculationOn
 from app.models import beside, catalogue
 from app.streaming import sink, source
 from app.streaming.observation import observed
+from app.streaming.sizes import batch_bytes
+from app.streaming.transaction import BATCH_BYTES
 from app.streaming.udfs import predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pyspark.sql import SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
     from app.inference.model import Load, ModelSpec
     from app.settings import KafkaSettings, StreamSettings
+    from app.streaming.sizes import TopicLimits
     from app.streaming.takeover import Start
 
 
@@ -44,20 +48,27 @@ def start(
     stream: StreamSettings,
     specs: Sequence[ModelSpec],
     begin: Start,
+    *,
+    limits: Mapping[str, TopicLimits],
 ) -> StreamingQuery:
-    """Start the query: every record gets one result or one dead letter, in one write."""
+    """Start the query: every record gets one result or one dead letter, in one write.
+
+    `limits` are what the topics take, by name.
+    """
+    deliver = begin.deliver and replace(
+        begin.deliver, batch_bytes=batch_bytes(limits.values(), BATCH_BYTES)
+    )
     records = source.records(spark, kafka, stream, begin.offsets)
     outcomes = records.transform(
         predictions(
             specs,
             results=stream.output_topic,
             dead_letters=stream.dead_letter_topic,
-            max_result_bytes=kafka.max_request_size,
-            compression=kafka.compression_type,
+            limits=limits,
             load=loader(stream),
-            deliver=begin.deliver,
+            deliver=deliver,
         )
     ).transform(observed)
-    if begin.deliver is None:
-        return sink.write(outcomes, kafka, stream)
+    if deliver is None:
+        return sink.write(outcomes, kafka, stream, limits)
     return sink.discard(outcomes, stream)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import KafkaError
 
 from app.errors import TopicsUnfit
 from app.reach import connect, reaching
+from app.streaming import written
+from app.streaming.topic import AFTER, DEFAULTS, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from app.settings import KafkaSettings, StreamSettings
+    from app.streaming.sizes import TopicLimits
 
 # A dead letter is its input and the added headers, which 64 KiB always hold.
 ADDED_BYTES = 65_536
@@ -24,32 +25,23 @@ ADDED_BYTES = 65_536
 LATEST_TIMESTAMP = 2**63 // 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic's number of partitions and two of its limits (None: we may not ask).
-
-    `max_message_bytes` counts a batch as its producer compressed it; `timestamp_after_max` is how
-    many milliseconds a producer's timestamp may lie ahead of the broker's clock.
-    """
-
-    partitions: int
-    max_message_bytes: int | None
-    timestamp_after_max: int | None = 3_600_000
-
-
-def check(kafka: KafkaSettings, stream: StreamSettings) -> list[str]:
-    """Ask the broker; return warnings.
+def check(kafka: KafkaSettings, stream: StreamSettings) -> tuple[dict[str, TopicLimits], list[str]]:
+    """Ask the broker; return what the topics that the job writes take, and warnings.
 
     Raises:
         AccessRefused: The broker refuses the credentials.
         BrokerUnreachable: It does not answer.
-        TopicsUnfit: A topic is missing, or too small for what may be sent to it.
+        TopicsUnfit: A topic is missing, or can never take what the job must write.
 
     """
     topics = describe(kafka, stream)
     if found := list(problems(topics, kafka, stream)):
         raise TopicsUnfit(found)
-    return list(warnings(topics, stream))
+    limits = {
+        name: topic.limits(kafka.compression_type)
+        for name, topic in _written(topics, stream).items()
+    }
+    return limits, list(warnings(topics, kafka, stream))
 
 
 def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
@@ -65,30 +57,29 @@ def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
 
 
 def _describe(admin: KafkaAdminClient, stream: StreamSettings) -> dict[str, Topic]:
-    names = None if stream.input_pattern else [*stream.input_topics, *_own(stream)]
+    names = None if stream.input_pattern else [*stream.input_topics, *written.names(stream)]
     partitions = {
         topic["name"]: len(topic["partitions"])
         for topic in admin.describe_topics(names)
         if not topic["error_code"]
     }
-    keys = ("max.message.bytes", "message.timestamp.after.max.ms")
     resources = [
-        ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(keys))
-        for name in {*inputs(partitions, stream), *_own(stream)} & set(partitions)
+        ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(DEFAULTS))
+        for name in {*inputs(partitions, stream), *written.names(stream)} & set(partitions)
     ]
-    try:
-        described = admin.describe_configs(resources, config_filter="all") if resources else {}
-    except KafkaError:
-        described = {}  # not allowed to ask: the limits go unchecked, and a warning says so
-    configs = described.get("topic", {})
+    described = admin.describe_configs(resources, config_filter="all") if resources else {}
+    configs = described.get("topic", {})  # empty for a topic whose settings we may not read
     return {
-        name: Topic(count, *(_number(configs.get(name, {}), key) for key in keys))
+        name: Topic(
+            count,
+            {
+                setting: config["value"]
+                for setting, config in configs.get(name, {}).items()
+                if setting in DEFAULTS and config["value"] is not None
+            },
+        )
         for name, count in partitions.items()
     }
-
-
-def _number(config: Mapping[str, Any], key: str) -> int | None:
-    return int(config[key]["value"]) if config.get(key) else None
 
 
 def inputs(topics: Iterable[str], stream: StreamSettings) -> list[str]:
@@ -104,38 +95,24 @@ def problems(
     """Say what would stop the job or lose a message, and what to do."""
     sources = inputs(topics, stream)
     partitions = sum(topics[name].partitions for name in sources)
-    largest = max((topics[name].max_message_bytes or 0 for name in sources), default=0)
-    needed = largest + ADDED_BYTES
-    floor = max(kafka.max_request_size, needed)
-    for name in [*(() if stream.input_pattern else stream.input_topics), *_own(stream)]:
+    for name in [*(() if stream.input_pattern else stream.input_topics), *written.names(stream)]:
         if name not in topics:
-            room = f" --config max.message.bytes={floor}" if name in _own(stream) else ""
+            room = f" --config max.message.bytes={_room(topics, sources)}"
             yield (
                 f"there is no topic {name} (or no right to see it): kafka-topics.sh "
                 f"--bootstrap-server {kafka.bootstrap_servers} --create --topic {name} "
-                f"--partitions {partitions or 4}{room}"
+                f"--partitions {partitions or 4}{room if name in written.names(stream) else ''}"
             )
     if stream.input_pattern is not None and not sources:
         yield f"no topic matches stream.input_pattern {stream.input_pattern!r}"
-    for name in sorted(set(sources) & set(_own(stream))):
+    for name in sorted(set(sources) & set(written.names(stream))):
         yield f"stream.input_pattern matches {name}, which the job writes: an endless loop"
-
-    if largest and kafka.max_request_size < needed:
-        yield (
-            f"kafka.max_request_size is {kafka.max_request_size}, but an input may take {largest} "
-            f"bytes: set it to {needed} or more"
-        )
-    for name in _own(stream):
-        limit = topics[name].max_message_bytes if name in topics else None
-        if limit is not None and limit < floor:
-            yield (
-                f"max.message.bytes of {name} is {limit}, but a record for it may take {floor} "
-                f"bytes: kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} --alter "
-                f"--topic {name} --add-config max.message.bytes={floor}"
-            )
+    yield from written.problems(_written(topics, stream), kafka, stream)
 
 
-def warnings(topics: Mapping[str, Topic], stream: StreamSettings) -> Iterator[str]:
+def warnings(
+    topics: Mapping[str, Topic], kafka: KafkaSettings, stream: StreamSettings
+) -> Iterator[str]:
     """Say what the operator should know and may want."""
     sources = inputs(topics, stream)
     partitions = sum(topics[name].partitions for name in sources)
@@ -144,15 +121,26 @@ def warnings(topics: Mapping[str, Topic], stream: StreamSettings) -> Iterator[st
             f"stream.parallelism {stream.parallelism} is more than the {partitions} partitions: "
             "messages with the same key may be answered out of order"
         )
-    if free := [n for n in sources if (topics[n].timestamp_after_max or 0) > LATEST_TIMESTAMP]:
+    if free := [n for n in sources if topics[n].clock_limits.get(AFTER, 0) > LATEST_TIMESTAMP]:
         yield (
             f"{free} take records of any timestamp, and one beyond the year 294247 stops Spark's "
-            "Kafka source: set message.timestamp.after.max.ms (Kafka 4 has 3600000) on them"
+            f"Kafka source: set {AFTER} (Kafka 4 has 3600000) on them"
         )
-    known = [name for name in (*sources, *_own(stream)) if name in topics]
-    if unseen := [name for name in known if topics[name].max_message_bytes is None]:
-        yield f"not allowed to read max.message.bytes of {unseen}: sizes are not checked"
+    own = _written(topics, stream)
+    if unread := [name for name in dict.fromkeys((*sources, *own)) if not topics[name].settings]:
+        yield (
+            f"not allowed to read the settings of {unread}: Kafka's defaults are assumed, such as "
+            f"max.message.bytes={DEFAULTS['max.message.bytes']}, and a record that such a topic "
+            "refuses all the same stops the job: give its user the permission DescribeConfigs"
+        )
+    yield from written.warnings(own, _room(topics, sources), kafka, stream)
 
 
-def _own(stream: StreamSettings) -> tuple[str, str]:
-    return stream.output_topic, stream.dead_letter_topic
+def _room(topics: Mapping[str, Topic], sources: Iterable[str]) -> int:
+    """Return the bytes that hold the largest input as a dead letter."""
+    default = int(DEFAULTS["max.message.bytes"])
+    return max((topics[name].max_bytes for name in sources), default=default) + ADDED_BYTES
+
+
+def _written(topics: Mapping[str, Topic], stream: StreamSettings) -> dict[str, Topic]:
+    return {name: topics[name] for name in written.names(stream) if name in topics}

@@ -7,22 +7,34 @@ from typing import TYPE_CHECKING
 from app.connection import java_options
 from app.inference.codec import MAX_UNCOMPRESSED_BYTES
 from app.streaming.schemas import WRITTEN
+from app.streaming.sizes import batch_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
 
     from app.settings import KafkaSettings, StreamSettings
+    from app.streaming.sizes import TopicLimits
 
 QUERY_NAME = "tidemill"
+# Kafka's default. A topic refuses batches, and this client splits only those that it can.
+BATCH_BYTES = 16_384
 
 
-def write(outcomes: DataFrame, kafka: KafkaSettings, stream: StreamSettings) -> StreamingQuery:
+def write(
+    outcomes: DataFrame,
+    kafka: KafkaSettings,
+    stream: StreamSettings,
+    limits: Mapping[str, TopicLimits],
+) -> StreamingQuery:
     """Start the query that writes outcomes (`schemas.WRITTEN`), each to the topic that it names."""
     options = {f"kafka.{name}": value for name, value in java_options(kafka).items()}
     options |= {
-        "kafka.max.request.size": str(max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES)),
-        "kafka.buffer.memory": str(2 * max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES)),
+        "kafka.max.request.size": str(MAX_UNCOMPRESSED_BYTES),
+        "kafka.buffer.memory": str(2 * MAX_UNCOMPRESSED_BYTES),
+        "kafka.batch.size": str(batch_bytes(limits.values(), BATCH_BYTES)),
         "kafka.compression.type": kafka.compression_type,
     }
     return _start(outcomes.select(*WRITTEN).writeStream.format("kafka").options(**options), stream)

@@ -36,7 +36,8 @@ TRANSACTION_S = 60
 VERIFY_S = 20.0
 # What a call may take beyond its time-out, until it hangs.
 GRACE_S = 30.0
-# A topic refuses batches of records: none shall be larger than what each topic must take.
+# A topic refuses batches of records, and librdkafka does not split one: `sizes.batch_bytes` keeps
+# them below what each topic takes.
 BATCH_BYTES = 1_000_000
 
 
@@ -70,7 +71,14 @@ def _ended_where_it_hangs(timeout: float) -> Iterator[None]:
 class KafkaLedger:
     """A partition's transactional producer (KIP-98), with what the group said as it was taken."""
 
-    def __init__(self, kafka: KafkaSettings, group: Group, at: Partition, run: Run) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        group: Group,
+        at: Partition,
+        run: Run,
+        batch_bytes: int = BATCH_BYTES,
+    ) -> None:
         """Fence every older owner of the partition, end what it had begun, then ask the group.
 
         Raises:
@@ -79,7 +87,6 @@ class KafkaLedger:
         """
         self._at = at
         self._group = group
-        size = max(kafka.max_request_size, MAX_UNCOMPRESSED_BYTES)
         options = {
             **librdkafka_options(kafka),
             **BASICS,
@@ -87,9 +94,9 @@ class KafkaLedger:
             "transaction.timeout.ms": 1000 * TRANSACTION_S,
             "compression.type": kafka.compression_type,
             "partitioner": "murmur2_random",  # Java's: a key keeps its partition
-            "message.max.bytes": size,
-            "queue.buffering.max.kbytes": 2 * size // 1024,
-            "batch.size": min(BATCH_BYTES, kafka.max_request_size),
+            "message.max.bytes": MAX_UNCOMPRESSED_BYTES,
+            "queue.buffering.max.kbytes": 2 * MAX_UNCOMPRESSED_BYTES // 1024,
+            "batch.size": batch_bytes,
         }
         try:
             self._producer = Producer(options, logger=LIBRDKAFKA_LOGGER)
@@ -171,13 +178,15 @@ class KafkaLedger:
 class ExactlyOnce:
     """Deliver the batches of a run of the job; small, to travel to the workers.
 
-    `claimed` are the partitions that were there when the run began, with their topics' ids.
+    `claimed` are the partitions that were there when the run began, with their topics' ids;
+    `batch_bytes` bounds a batch of records, uncompressed.
     """
 
     kafka: KafkaSettings
     group_id: str
     run: Run
     claimed: dict[Partition, str]
+    batch_bytes: int = BATCH_BYTES
 
     def __call__(
         self, batch: pa.RecordBatch, answer: Callable[[pa.RecordBatch], list[Row]]
@@ -212,7 +221,7 @@ class ExactlyOnce:
 
     @_ended_where_it_hangs(PATIENCE)
     def _take(self, group: Group, at: Partition) -> tuple[KafkaLedger, int]:
-        ledger = KafkaLedger(self.kafka, group, at, self.run)
+        ledger = KafkaLedger(self.kafka, group, at, self.run, self.batch_bytes)
         try:
             due = resume(at, ledger.position, self.run, ledger.topic_id, self.claimed.get(at))
         except BaseException:

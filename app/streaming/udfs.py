@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
@@ -18,21 +19,22 @@ from app.inference.router import Router
 from app.models import catalogue
 from app.streaming.attempt import Attempt
 from app.streaming.schemas import OUTCOME, RECORD, TOLD
-from app.streaming.sizes import fits
+from app.streaming.sizes import ANY_RECORD
 from app.streaming.warmup import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame
 
     from app.inference.model import Load, ModelSpec
     from app.inference.predictor import Clock
+    from app.streaming.sizes import TopicLimits
 
 Row: TypeAlias = dict[str, Any]
-# Whether the sink takes a record: its key, value and headers.
-Takes: TypeAlias = "Callable[[bytes | None, bytes | None, list[Header]], bool]"
-ANY_SIZE: Takes = partial(fits, limit=0, compression=None)
+# What topics take, by name; one that is not there takes any record.
+Limits: TypeAlias = "Mapping[str, TopicLimits]"
+NO_LIMITS: Limits = MappingProxyType({})
 Answer: TypeAlias = "Callable[[pa.RecordBatch], list[Row]]"
 # What sees to it that a batch's outcomes are written, by itself; it returns those that it wrote.
 Deliver: TypeAlias = "Callable[[pa.RecordBatch, Answer], list[Row]]"
@@ -43,8 +45,7 @@ def predictions(
     *,
     results: str,
     dead_letters: str,
-    max_result_bytes: int,
-    compression: str | None = None,
+    limits: Limits = NO_LIMITS,
     load: Load = catalogue.load,
     deliver: Deliver | None = None,
 ) -> Callable[[DataFrame], DataFrame]:
@@ -52,9 +53,9 @@ def predictions(
 
     For any DataFrame, streaming or not: `frame.transform(predictions(specs, ...))`. Only the column
     `value` is needed. Each row becomes one row, whose `topic` is `results` or `dead_letters`; rows
-    keep their order within a partition. `max_result_bytes` bounds a result with key and headers;
-    with `compression` (the sink's, as Kafka names it) dead letters too must fit into that, as
-    compressed: one that does not has only the headers that say where its message is, and why.
+    keep their order within a partition. `limits` are what the topics take, by name; one that is not
+    there takes any record. A result that its topic refuses becomes a dead letter; a dead letter
+    that does not fit has only the headers that say where its message is, and why.
     `load` loads a model in a worker, and keeps it. With `deliver` the workers write the outcomes
     themselves; the rows only tell of them (`schemas.TOLD`).
 
@@ -66,17 +67,15 @@ def predictions(
     Router(specs)  # refuses here, on the driver, what each worker would refuse
     schema = TOLD if deliver else OUTCOME
     arrow_schema = to_arrow_schema(schema)
+    asked = dict(limits)  # a copy that can be pickled
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         attempt = Attempt.current()
         with attempt.models(load) as load_model:
             # Only the small entries travel here; the models stay in the process between batches.
-            predictor = Predictor(
-                specs, load_model, clock=time.time, max_result_bytes=max_result_bytes
-            )
-            takes = partial(fits, limit=max_result_bytes, compression=compression)
+            predictor = Predictor(specs, load_model, clock=time.time)
             answered = partial(
-                answer, predictor, results=results, dead_letters=dead_letters, takes=takes
+                answer, predictor, results=results, dead_letters=dead_letters, limits=asked
             )
             deliver_or_pass = deliver or (lambda batch, answered: answered(batch))
             answers: Iterator[pa.RecordBatch] = (
@@ -96,7 +95,7 @@ def answer(
     batch: pa.RecordBatch,
     results: str,
     dead_letters: str,
-    takes: Takes = ANY_SIZE,
+    limits: Limits = NO_LIMITS,
     *,
     clock: Clock = time.time,
 ) -> list[Row]:
@@ -104,29 +103,33 @@ def answer(
     messages = list(read_messages(batch))
     outcomes = predictor.predict(messages)
     now = clock()
-    return [
-        {
-            **(
-                result_row(results, message, outcome)
-                if isinstance(outcome, Prediction)
-                else dead_letter_row(dead_letters, message, outcome, takes)
-            ),
-            "latency": latency(message, now),
-        }
-        for message, outcome in zip(messages, outcomes, strict=True)
-    ]
+    rows = []
+    for message, outcome in zip(messages, outcomes, strict=True):
+        row = (
+            result_row(results, message, outcome, limits.get(results, ANY_RECORD))
+            if isinstance(outcome, Prediction)
+            else outcome
+        )
+        if isinstance(row, Failure):
+            row = dead_letter_row(dead_letters, message, row, limits.get(dead_letters, ANY_RECORD))
+        rows.append({**row, "latency": latency(message, now)})
+    return rows
 
 
-def result_row(topic: str, message: Message, prediction: Prediction) -> Row:
-    """Return a result (`schemas.OUTCOME`)."""
+def result_row(
+    topic: str, message: Message, prediction: Prediction, limits: TopicLimits
+) -> Row | Failure:
+    """Return a result (`schemas.OUTCOME`), or why its topic refuses it."""
     headers = encode_headers(message, prediction)
+    if refusal := limits.refusal(message.key, prediction.value, headers):
+        return Failure(refusal, prediction.model)
     return _row(topic, message.key, prediction.value, headers, prediction)
 
 
-def dead_letter_row(topic: str, message: Message, failure: Failure, takes: Takes) -> Row:
-    """Return a dead letter (`schemas.OUTCOME`): the message as it came, where the sink takes it."""
+def dead_letter_row(topic: str, message: Message, failure: Failure, limits: TopicLimits) -> Row:
+    """Return a dead letter (`schemas.OUTCOME`): the message as it came, if the topic takes it."""
     headers = encode_headers(message, failure)
-    if takes(message.key, message.value, headers):
+    if limits.fit(message.key, message.value, headers):
         return _row(topic, message.key, message.value, headers, failure)
     return _row(topic, None, None, encode_omission(message, failure), failure)
 

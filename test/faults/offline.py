@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from app.inference.model import ModelSpec
 
 BATCH = 256
-MAX_RESULT_BYTES = 1_000_000
 
 
 def expected(
     inputs: Sequence[Record], specs: Sequence[ModelSpec], output: str, dead_letters: str
 ) -> dict[Source, Outcome]:
     """Return the one outcome of each message."""
-    predictor = Predictor(specs, catalogue.load, clock=time.time, max_result_bytes=MAX_RESULT_BYTES)
+    predictor = Predictor(specs, catalogue.load, clock=time.time)
     found = {}
     for batch in _batches(inputs):
         messages = [_message(record) for record in batch]

@@ -13,17 +13,18 @@ import yaml
 from program import Program
 
 from app.settings import KafkaSettings, StreamSettings
-from app.streaming import job, takeover
+from app.streaming import job, preflight, takeover
 from app.streaming.guard import TopicGuard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pyspark.sql import SparkSession
     from records import Record
 
     from app.inference.model import ModelSpec
+    from app.streaming.sizes import TopicLimits
     from deploy.local.broker import Broker
 
 # Two cores for a short while: no optimising compiler, one collector thread.
@@ -76,9 +77,13 @@ class Lane:
         self,
         spark: SparkSession,
         specs: Sequence[ModelSpec],
+        limits: Mapping[str, TopicLimits] | None = None,
         **stream: Any,  # noqa: ANN401 - settings
     ) -> dict[str, Any]:
-        """Run the query in this process until all that was sent is answered; return progress."""
+        """Run the query in this process until all that was sent is answered; return progress.
+
+        Without `limits` what the topics take is asked of the broker, as a start does.
+        """
         kafka = KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers)
         settings = StreamSettings(
             **{
@@ -92,8 +97,9 @@ class Lane:
             }
         )
         job.check(spark, settings)
+        limits = limits or preflight.check(kafka, settings)[0]
         begin = takeover.begin(kafka, settings)
-        query = job.start(spark, kafka, settings, specs, begin)
+        query = job.start(spark, kafka, settings, specs, begin, limits=limits)
         try:
             with closing(TopicGuard(kafka, settings, begin.topics)) as topics:
                 topics.poll()  # which notes their ids

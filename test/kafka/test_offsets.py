@@ -16,7 +16,7 @@ from app.monitoring.listener import ProgressListener
 from app.monitoring.offsets import GroupCommitter, KafkaOffsetsReporter
 from app.monitoring.progress import Progress
 from app.settings import KafkaSettings, StreamSettings
-from app.streaming import job, takeover
+from app.streaming import job, preflight, takeover
 from app.streaming.sink import QUERY_NAME
 
 if TYPE_CHECKING:
@@ -159,7 +159,9 @@ class TestRunningJob:
         listener = ProgressListener(QUERY_NAME, reporter.record)
         spark.streams.addListener(listener)
         begin = takeover.begin(kafka, stream)
-        query = job.start(spark, kafka, stream, [model("Upper")], begin)
+        query = job.start(
+            spark, kafka, stream, [model("Upper")], begin, limits=preflight.check(kafka, stream)[0]
+        )
         try:
             ends = {(lane.source, n): (4, 0) for n in range(3)} | {(other, 0): (5, 0)}
             wait_for(lambda: committed_by(admin, stream.group_id) == firsts(ends))

@@ -149,20 +149,18 @@ class TestFailures:
             assert len(errors) == 1, program.output
             assert "Java, which runs Spark, has ended" in errors[0]
 
-    def test_missing_topics_and_small_limits(
-        self, lane: Lane, make_topic: Callable[..., str]
-    ) -> None:
+    def test_missing_and_compacted_topics(self, lane: Lane, make_topic: Callable[..., str]) -> None:
         """The job refuses topics that could lose a message; `check` says the same."""
-        small = make_topic("small")
+        compacted = make_topic("compacted", configs={"cleanup.policy": "compact"})
         job = lane.environment(
-            "Upper", STREAM__INPUT_TOPICS='["not-there"]', STREAM__OUTPUT_TOPIC=small
+            "Upper", STREAM__INPUT_TOPICS='["not-there"]', STREAM__DEAD_LETTER_TOPIC=compacted
         )
         for command in ("stream", "check"):
             with lane.program(job, command) as program:
                 assert program.wait() == 2, program.output
                 assert "there is no topic not-there" in program.output
-                assert f"max.message.bytes of {small} is 1048588" in program.output
-                assert "--add-config max.message.bytes=" in program.output
+                assert f"{compacted} is compacted" in program.output
+                assert "--add-config cleanup.policy=delete" in program.output
 
     def test_check_of_a_good_configuration(self, lane: Lane) -> None:
         """`check` exits 0 where the job can run."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lane import Lane
     from pyspark.sql import SparkSession
 
-LIMIT = 1_000_000
 TIMES = re.compile(rb'"ts_start":"[^"]*","ts_end":"[^"]*","process_time":[^,]*,')
 
 
@@ -54,7 +53,7 @@ class TestStreamAndBatch:
         lane.answer_all(spark, specs)
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_bytes(b"\n".join(lines))
-        counts = files.run(spark, specs, str(source), str(target), LIMIT)
+        counts = files.run(spark, specs, str(source), str(target))
 
         streamed = [record.value for record in lane.results()]
         written = [

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from app.inference.model import ModelSpec
 
-LIMIT = 1_000_000
 GOOD = {"text": "hello", "lang": "en", "uuid": "1"}
 
 
@@ -44,7 +43,7 @@ class TestJsonLines:
         source.write_bytes(
             b"\n".join([json.dumps(GOOD).encode(), b"", b"junk", b"  ", b'{"text": "\xff"}', b""])
         )
-        counts = files.run(spark, [model("Upper")], str(source), str(target), LIMIT)
+        counts = files.run(spark, [model("Upper")], str(source), str(target))
         assert counts == Counts(messages=3, results=1, dead_letters=2)
         (result,) = lines(target / "outcome=results")
         assert json.loads(result)["answer"] == "HELLO"
@@ -60,7 +59,7 @@ class TestJsonLines:
         """Files from elsewhere, with CRLF, are read line by line too."""
         source = tmp_path / "in.jsonl"
         source.write_bytes(b"\r\n".join([json.dumps(GOOD).encode()] * 2))
-        counts = files.run(spark, [model("Upper")], str(source), str(tmp_path / "out"), LIMIT)
+        counts = files.run(spark, [model("Upper")], str(source), str(tmp_path / "out"))
         assert counts == Counts(2, 2, 0)
 
 
@@ -76,7 +75,7 @@ class TestParquet:
             [("hi", "en", "1"), (None, "en", "2")], "text string, lang string, uuid string"
         )
         frame.write.parquet(source)
-        counts = files.run(spark, [model("Upper")], source, target, LIMIT)
+        counts = files.run(spark, [model("Upper")], source, target)
         assert counts == Counts(2, 1, 1)
         out = spark.read.parquet(target)
         assert {row.outcome for row in out.collect()} == {"results", "dead-letters"}
@@ -89,7 +88,7 @@ class TestParquet:
         spark.createDataFrame([(b"k", b"\xff\x00")], "key binary, value binary").write.parquet(
             source
         )
-        files.run(spark, [model("Upper")], source, target, LIMIT)
+        files.run(spark, [model("Upper")], source, target)
         (row,) = spark.read.parquet(target).collect()
         assert (bytes(row.key), bytes(row.value), row.outcome) == (
             b"k",
@@ -106,16 +105,16 @@ class TestParquet:
             [("hi", "en", "1", 1.5)], "text string, lang string, uuid string, value double"
         )
         frame.write.parquet(source)
-        assert files.run(spark, [model("Upper")], source, target, LIMIT) == Counts(1, 1, 0)
+        assert files.run(spark, [model("Upper")], source, target) == Counts(1, 1, 0)
 
     def test_dead_letters_of_any_size(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
         """A file takes a dead letter that no topic would."""
         source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
-        large = b"\xff" * (2 * LIMIT)
+        large = b"\xff" * (2_000_000)
         spark.createDataFrame([(large,)], "value binary").write.parquet(source)
-        files.run(spark, [model("Upper")], source, target, LIMIT)
+        files.run(spark, [model("Upper")], source, target)
         (row,) = spark.read.parquet(target).collect()
         assert bytes(row.value) == large
 
@@ -130,9 +129,7 @@ class TestFolders:
         folder = tmp_path / "in" / "2024" / "01"
         folder.mkdir(parents=True)
         (folder / "a.jsonl").write_text(json.dumps(GOOD))
-        counts = files.run(
-            spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"), LIMIT
-        )
+        counts = files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"))
         assert counts == Counts(1, 1, 0)
 
     def test_empty(
@@ -141,7 +138,7 @@ class TestFolders:
         """A folder without files is no input."""
         (tmp_path / "in").mkdir()
         with pytest.raises(InputUnreadable, match="there are no files"):
-            files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"), LIMIT)
+            files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"))
 
     def test_two_kinds(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
@@ -150,7 +147,7 @@ class TestFolders:
         spark.createDataFrame([(b"x",)], "value binary").write.parquet(str(tmp_path / "in" / "p"))
         (tmp_path / "in" / "a.jsonl").write_text(json.dumps(GOOD))
         with pytest.raises(InputUnreadable, match="give one kind"):
-            files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"), LIMIT)
+            files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"))
 
 
 class TestFailure:
@@ -163,9 +160,9 @@ class TestFailure:
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_text(json.dumps(GOOD))
         with pytest.raises((PySparkException, Py4JError)):
-            files.run(spark, [model("Broken")], str(source), str(target), LIMIT)
+            files.run(spark, [model("Broken")], str(source), str(target))
         assert not target.exists()
-        assert files.run(spark, [model("Upper")], str(source), str(target), LIMIT).results == 1
+        assert files.run(spark, [model("Upper")], str(source), str(target)).results == 1
 
 
 class TestRefusals:
@@ -176,7 +173,7 @@ class TestRefusals:
     ) -> None:
         """A missing input is named."""
         with pytest.raises(InputUnreadable, match="nowhere"):
-            files.run(spark, [model("Upper")], str(tmp_path / "nowhere"), str(tmp_path / "o"), 1)
+            files.run(spark, [model("Upper")], str(tmp_path / "nowhere"), str(tmp_path / "o"))
 
     def test_output_is_there(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
@@ -186,4 +183,4 @@ class TestRefusals:
         source.write_text(json.dumps(GOOD))
         target.mkdir()
         with pytest.raises(OutputExists):
-            files.run(spark, [model("Upper")], str(source), str(target), LIMIT)
+            files.run(spark, [model("Upper")], str(source), str(target))

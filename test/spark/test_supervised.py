@@ -37,7 +37,7 @@ def answers(spark: SparkSession, spec: ModelSpec, texts: list[str]) -> list[str 
     outcomes = (
         spark.createDataFrame(rows, "value binary")
         .coalesce(1)
-        .transform(predictions([spec], results="", dead_letters="", max_result_bytes=10_000))
+        .transform(predictions([spec], results="", dead_letters=""))
     )
     return [row.error or json.loads(row.value)["answer"] for row in outcomes.collect()]
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from app.inference.model import ModelSpec
 
-LIMIT = 1_000_000
-
 
 def value(text: object, lang: str = "en", uuid: str = "1") -> bytes:
     """Return a message's value."""
@@ -32,9 +30,7 @@ def value(text: object, lang: str = "en", uuid: str = "1") -> bytes:
 
 def answered(frame: DataFrame, *specs: ModelSpec) -> DataFrame:
     """Apply the transform."""
-    return frame.transform(
-        predictions(specs, results="good", dead_letters="bad", max_result_bytes=LIMIT)
-    )
+    return frame.transform(predictions(specs, results="good", dead_letters="bad"))
 
 
 class TestAnyFrame:

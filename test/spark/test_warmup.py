@@ -41,9 +41,7 @@ class TestLoadModels:
         assert str(os.getpid()) not in loaded
         value = json.dumps({"text": "t", "lang": "en", "uuid": "1"}).encode()
         frame = spark.createDataFrame([(value,)] * 4, "value binary").repartition(2)
-        rows = frame.transform(
-            predictions([spec], results="good", dead_letters="bad", max_result_bytes=10_000)
-        ).collect()
+        rows = frame.transform(predictions([spec], results="good", dead_letters="bad")).collect()
         assert {str(json.loads(row.value)["answer"]["pid"]) for row in rows} <= set(loaded)
         assert log.read_text().split() == loaded
 

@@ -13,10 +13,8 @@ from app.errors import (
     MissingField,
     NoModel,
     NullValue,
-    ResultTooLarge,
     WrongType,
 )
-from app.inference.codec import encode_headers, record_size
 from app.inference.message import Failure, Message, Prediction
 from app.inference.predictor import Predictor
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from app.inference.model import ModelSpec
 
     MakeSpec = Callable[..., ModelSpec]
-
-LIMIT = 1_000_000
 
 
 class Upper:
@@ -88,7 +84,7 @@ def predictor(specs: list[ModelSpec], model: Upper, loaded: list[str]) -> Predic
         loaded.append(spec.id)
         return model
 
-    return Predictor(specs, load, clock=Ticking(), max_result_bytes=LIMIT)
+    return Predictor(specs, load, clock=Ticking())
 
 
 def predicted(outcome: object) -> dict[str, Any]:
@@ -227,39 +223,7 @@ class TestLoading:
     def test_duplicates(self, make_spec: MakeSpec) -> None:
         """Two entries for the same messages are refused at once."""
         with pytest.raises(InvalidModels):
-            Predictor([make_spec()] * 2, lambda _: Upper(), clock=Ticking(), max_result_bytes=LIMIT)
-
-
-class TestResultSize:
-    """A result that the producer may not send is a dead letter."""
-
-    MESSAGE = message("hi", key=b"key", headers=(("h", b"x" * 100),), topic="t", offset=7)
-
-    def answer(self, spec: ModelSpec, limit: int) -> Prediction | Failure:
-        """Answer one message under a limit."""
-        predictor = Predictor([spec], lambda _: Upper(), clock=Ticking(), max_result_bytes=limit)
-        return predictor.predict([self.MESSAGE])[0]
-
-    def test_limit(self, specs: list[ModelSpec]) -> None:
-        """A record of just the limit, key and headers counted, passes; a byte less does not."""
-        result = self.answer(specs[0], LIMIT)
-        assert isinstance(result, Prediction)
-        headers = encode_headers(self.MESSAGE, result)
-        size = record_size(self.MESSAGE.key, result.value, headers)
-        assert self.answer(specs[0], size) == result
-        refused = failed(self.answer(specs[0], size - 1))
-        assert isinstance(refused.error, ResultTooLarge)
-        assert str(refused.error) == (
-            f"the result takes {size} bytes, the producer sends at most {size - 1}"
-        )
-        assert refused.model == "en:1"
-
-    def test_no_outage(self, specs: list[ModelSpec], model: Upper) -> None:
-        """A batch of nothing but too large results is no sign of a broken model."""
-        predictor = Predictor(specs, lambda _: model, clock=Ticking(), max_result_bytes=10)
-        outcomes = predictor.predict([message("a"), message("b")])
-        assert {type(failed(outcome).error) for outcome in outcomes} == {ResultTooLarge}
-        assert model.calls == [["a", "b"]]
+            Predictor([make_spec()] * 2, lambda _: Upper(), clock=Ticking())
 
 
 class TestWholeValue:
@@ -267,7 +231,7 @@ class TestWholeValue:
 
     def predictor(self, model: Upper, *specs: ModelSpec) -> Predictor:
         """Make a predictor over some entries."""
-        return Predictor(specs, lambda _: model, clock=Ticking(), max_result_bytes=LIMIT)
+        return Predictor(specs, lambda _: model, clock=Ticking())
 
     @pytest.mark.parametrize("value", ["", "ham", "{", '{"uuid":"u"}', "a\nb\x00", "Zoë"])
     def test_any_text(self, make_spec: MakeSpec, model: Upper, value: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import ModelUnavailable, ResultTooLarge
+from app.errors import ModelUnavailable
 from app.inference.message import Failure, Message, Prediction
 from app.inference.predictor import Predictor
 
@@ -39,7 +39,7 @@ class Dying:
 
 def predict(model: Dying, spec: ModelSpec, size: int) -> list[Prediction | Failure]:
     """Answer the numbers below `size` as whole values."""
-    predictor = Predictor([spec], lambda _: model, clock=lambda: 0.0, max_result_bytes=10_000)
+    predictor = Predictor([spec], lambda _: model, clock=lambda: 0.0)
     return predictor.predict([Message(str(number).encode()) for number in range(size)])
 
 
@@ -96,11 +96,3 @@ class TestMidway:
             assert len(model.calls) > calls
         else:
             assert {n for n, o in enumerate(outcomes) if isinstance(o, Failure)} == bad
-
-    def test_large_results(self, make_spec: MakeSpec) -> None:
-        """A result that is too large says nothing of the model: its sample is not tried."""
-        model = Dying(1)
-        predictor = Predictor([make_spec()], lambda _: model, clock=lambda: 0.0, max_result_bytes=9)
-        outcomes = predictor.predict([Message(b"1"), Message(b"2")])
-        assert {type(o.error) for o in outcomes if isinstance(o, Failure)} == {ResultTooLarge}
-        assert model.calls == [2]

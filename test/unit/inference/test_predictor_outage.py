@@ -40,7 +40,7 @@ def zero() -> float:
 
 def predict(model: Picky, spec: ModelSpec, *texts: str) -> list[Prediction | Failure]:
     """Answer texts as whole values."""
-    predictor = Predictor([spec], lambda _: model, clock=zero, max_result_bytes=10_000)
+    predictor = Predictor([spec], lambda _: model, clock=zero)
     return predictor.predict([Message(text.encode()) for text in texts])
 
 
@@ -69,9 +69,7 @@ class TestOutage:
 
     def test_with_unreadable_messages(self, make_spec: MakeSpec) -> None:
         """Messages that never reach the model say nothing of it."""
-        predictor = Predictor(
-            [make_spec()], lambda _: Picky(set()), clock=zero, max_result_bytes=10_000
-        )
+        predictor = Predictor([make_spec()], lambda _: Picky(set()), clock=zero)
         with pytest.raises(ModelUnavailable):
             predictor.predict([Message(None), Message(b"a"), Message(b"\xff")])
 
@@ -79,9 +77,7 @@ class TestOutage:
         """One model's outage is enough, whatever the other answers."""
         models = {"a": Picky({"sample", "x"}), "b": Picky(set())}
         specs = [make_spec(name=name, match={"n": name}, payload="text") for name in models]
-        predictor = Predictor(
-            specs, lambda spec: models[spec.name], clock=zero, max_result_bytes=10_000
-        )
+        predictor = Predictor(specs, lambda spec: models[spec.name], clock=zero)
         messages = [
             Message(json.dumps({"n": name, "text": "x", "uuid": "u"}).encode()) for name in models
         ]

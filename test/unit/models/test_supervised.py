@@ -255,14 +255,14 @@ class TestModels:
     ) -> None:
         """One that fails on its sample too, however, is down, and nothing is a dead letter."""
         spec = model(adapter, sample=sample, match={}, payload=None)
-        predictor = Predictor([spec], load, clock=time.time, max_result_bytes=10_000)
+        predictor = Predictor([spec], load, clock=time.time)
         with pytest.raises(ModelUnavailable, match=text):
             predictor.predict([Message(value.encode()) for value in texts])
 
     def test_two(self, load: Load, model: Describe) -> None:
         """Two models share the process: the end of one costs the other a load, and no answer."""
         specs = [model("Poison"), model("Upper", match={"lang": "fr"})]
-        predictor = Predictor(specs, load, clock=time.time, max_result_bytes=10_000)
+        predictor = Predictor(specs, load, clock=time.time)
         messages = [
             Message(json.dumps({"text": text, "lang": lang, "uuid": "1"}).encode())
             for text in ("a", "exit")

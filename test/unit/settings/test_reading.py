@@ -180,8 +180,8 @@ class TestWrongValues:
         [
             ("kafka", "bootstrap_servers", ""),
             ("kafka", "security_protocol", "TLS"),
-            ("kafka", "max_request_size", 1000),
-            ("kafka", "max_request_size", "many"),
+            ("kafka", "compression_type", 1000),
+            ("kafka", "compression_type", "uncompressed"),
             ("kafka", "ssl_ca_file", "none.pem"),
             ("kafka", "sasl_password_file", 5),
             ("stream", "input_topics", "ner-input"),

@@ -15,6 +15,7 @@ from app.errors import (
     ModelNotLoadable,
     ModelUnavailable,
     QueryFailed,
+    RecordRefused,
     TidemillError,
     TimestampUnreadable,
 )
@@ -214,6 +215,40 @@ class TestJavaEnded:
         translated = translate(error, CHECKPOINT)
         assert type(translated) is JavaEnded
         assert not isinstance(translated, ConfigurationError)
+
+
+class TestRecordRefused:
+    """A topic that refuses a record is named, whichever client says so."""
+
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            (
+                REFUSED.replace("TopicAuthorization", "RecordTooLarge"),
+                "RecordTooLargeException: Not authorized: [out]",
+            ),
+            (
+                "Caused by: org.apache.kafka.common.InvalidRecordException: Compacted topic\nat x",
+                "InvalidRecordException: Compacted topic",
+            ),
+            (
+                WORKER.format(raised="TransactionFailed: in/0: KafkaError{code=INVALID_RECORD,}"),
+                "in/0: KafkaError{code=INVALID_RECORD,}",
+            ),
+        ],
+    )
+    def test_named(self, said: str, reason: str) -> None:
+        """With the broker's reason, and what to do; a restart may help."""
+        error = translate(StreamingQueryException(said), CHECKPOINT)
+        assert isinstance(error, RecordRefused)
+        assert not isinstance(error, ConfigurationError)
+        assert str(error).startswith(f"a topic refuses a record: {reason}. ")
+
+    @pytest.mark.parametrize("code", ["_TIMED_OUT", "INVALID_PRODUCER_EPOCH"])
+    def test_others(self, code: str) -> None:
+        """A transaction that fails for another reason is none."""
+        said = WORKER.format(raised=f"TransactionFailed: in/0: KafkaError{{code={code},}}")
+        assert not isinstance(translate(StreamingQueryException(said), CHECKPOINT), RecordRefused)
 
 
 class TestTimestamp:

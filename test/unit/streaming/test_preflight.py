@@ -4,27 +4,31 @@ from typing import Any
 
 import pytest
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, PredictionFailed
+from app.inference.codec import encode_omission, record_size
+from app.inference.message import Failure, Message
 from app.settings import KafkaSettings, StreamSettings
-from app.streaming.preflight import (
-    ADDED_BYTES,
-    LATEST_TIMESTAMP,
-    Topic,
-    inputs,
-    problems,
-    warnings,
-)
+from app.streaming.preflight import ADDED_BYTES, LATEST_TIMESTAMP, inputs, problems, warnings
+from app.streaming.topic import AFTER, BEFORE, Topic
+from app.streaming.written import LEAST_BYTES
 
 INPUT = 1_048_588
 NEEDED = INPUT + 65_536
 KAFKA = KafkaSettings()
+APPEND = "message.timestamp.type=LogAppendTime"
 STREAM = StreamSettings(input_topics=("in",), output_topic="out")
 
 
+def topic(partitions: int = 1, size: int | None = NEEDED, **settings: object) -> Topic:
+    """Return a topic with settings, their dots as underscores; without a size none can be read."""
+    known = {name.replace("_", "."): str(value) for name, value in settings.items()}
+    return Topic(partitions, {"max.message.bytes": str(size), **known} if size else {})
+
+
 def topics(**others: Topic | None) -> dict[str, Topic]:
-    """Return topics that fit, but for the given ones (`None`: not there)."""
-    found = {"in": Topic(2, INPUT), "out": Topic(1, NEEDED), "out.dlq": Topic(1, NEEDED)}
-    return {name: topic for name, topic in {**found, **others}.items() if topic is not None}
+    """Return topics with room, but for the given ones (`None`: not there)."""
+    known = {"in": topic(2, INPUT), "out": topic(), "out.dlq": topic()}
+    return {name: found for name, found in {**known, **others}.items() if found is not None}
 
 
 def pattern(regex: str) -> StreamSettings:
@@ -62,7 +66,7 @@ class TestPattern:
 
     def test_matches(self) -> None:
         """The whole name must match, as for Java's client."""
-        known = topics(**{"in-1": Topic(3, INPUT), "xin": Topic(1, INPUT)})
+        known = topics(**{"in-1": topic(3, INPUT), "xin": topic(1, INPUT)})
         assert inputs(known, pattern("in.*")) == ["in", "in-1"]
         assert found(known, stream=pattern("in.*")) == []
 
@@ -89,63 +93,114 @@ class TestPattern:
             found(topics(), stream=pattern("in-("))
 
 
-class TestSizes:
-    """What comes in must fit into what goes out, with the added headers."""
+class TestCommands:
+    """A missing topic comes with the command that makes it as it should be."""
+
+    @pytest.mark.parametrize(
+        ("name", "ends"),
+        [
+            ("in", "--partitions 4"),
+            ("out", f"--partitions 2 --config max.message.bytes={NEEDED}"),
+            ("out.dlq", f"--partitions 2 --config max.message.bytes={NEEDED}"),
+        ],
+    )
+    def test_room(self, name: str, ends: str) -> None:
+        """What the job writes gets the inputs' partitions and more room than they; an input not."""
+        (problem,) = found(topics(**{name: None}))
+        assert problem.endswith(f"--create --topic {name} {ends}")
+
+    def test_largest_input_counts(self) -> None:
+        """Among many input topics the largest counts."""
+        stream = StreamSettings(input_topics=("in", "big"), output_topic="out")
+        known = topics(big=topic(1, 5_000_000), out=None)
+        (problem,) = found(known, stream=stream)
+        assert problem.endswith(f"--partitions 3 --config max.message.bytes={5_000_000 + 65_536}")
 
     def test_margin(self) -> None:
         """The margin is 64 KiB."""
         assert ADDED_BYTES == 64 * 1024
 
-    def test_producer(self) -> None:
-        """A producer that could not send the largest input as a dead letter is refused."""
-        kafka = KafkaSettings(max_request_size=NEEDED - 1)
-        (problem,) = found(topics(), kafka)
-        assert problem == (
-            f"kafka.max_request_size is {NEEDED - 1}, but an input may take {INPUT} bytes: "
-            f"set it to {NEEDED} or more"
-        )
+
+class TestDeadLetterTopic:
+    """The topic of last resort must take a dead letter of every message, and keep it."""
+
+    @pytest.mark.parametrize("policy", ["compact", "compact,delete", "delete,compact"])
+    def test_compacted(self, policy: str) -> None:
+        """It may not be compacted: one dead letter would replace another."""
+        (problem,) = found(topics(**{"out.dlq": topic(cleanup_policy=policy)}))
+        assert problem.startswith("out.dlq is compacted")
+        assert problem.endswith("--alter --topic out.dlq --add-config cleanup.policy=delete")
+
+    def test_deleting(self) -> None:
+        """It may delete what is old."""
+        assert found(topics(**{"out.dlq": topic(cleanup_policy="delete")})) == []
+
+    @pytest.mark.parametrize(
+        ("size", "segment", "named"),
+        [
+            (LEAST_BYTES, 2**30, None),
+            (LEAST_BYTES - 1, 2**30, "max.message.bytes"),
+            (NEEDED, LEAST_BYTES - 1, "segment.bytes"),
+        ],
+    )
+    def test_smallest(self, size: int, segment: int, named: str | None) -> None:
+        """It must take a dead letter without a body."""
+        said = found(topics(**{"out.dlq": topic(size=size, segment_bytes=segment)}))
+        assert [text.split(" ", 1)[0] for text in said] == ([named] if named else [])
+
+    def test_a_dead_letter_without_a_body_is_smaller(self) -> None:
+        """Even with the longest topic, model and error."""
+        message = Message(b"v", b"k", (), "t" * 249, 2**31 - 1, 2**63 - 1, 2**63 - 1)
+        failure = Failure(PredictionFailed(ValueError("é" * 9999)), "m" * 9999)
+        assert record_size(None, None, encode_omission(message, failure)) < 0.9 * LEAST_BYTES
+
+
+class TestOutputTopic:
+    """What its settings refuse becomes a dead letter, so the job starts."""
+
+    @pytest.mark.parametrize("size", [1, INPUT, NEEDED - 1, None])
+    @pytest.mark.parametrize("policy", ["compact", "delete"])
+    def test_starts(self, size: int | None, policy: str) -> None:
+        """However small it is, and with compaction."""
+        assert found(topics(out=topic(size=size, cleanup_policy=policy))) == []
+
+    def test_kafkas_defaults(self) -> None:
+        """Three topics that nobody configured are no problem."""
+        assert found({name: topic(size=INPUT) for name in ("in", "out", "out.dlq")}) == []
+
+
+class TestClock:
+    """The broker may compare the time of a record with its own."""
 
     @pytest.mark.parametrize("name", ["out", "out.dlq"])
-    def test_topic(self, name: str) -> None:
-        """A topic that is a byte too small is named, with the command that mends it."""
-        (problem,) = found(topics(**{name: Topic(1, NEEDED - 1)}))
-        assert f"max.message.bytes of {name} is {NEEDED - 1}" in problem
-        assert f"--topic {name} --add-config max.message.bytes={NEEDED}" in problem
+    @pytest.mark.parametrize(("limit", "count"), [(0, 1), (999, 1), (1000, 0)])
+    def test_nothing_arrives_in_time(self, name: str, limit: int, count: int) -> None:
+        """A topic that refuses what was under way for a moment could take no record."""
+        said = found(topics(**{name: topic(**{BEFORE: limit})}))
+        assert len(said) == count
+        for problem in said:
+            assert problem.startswith(f"{BEFORE} of {name} is {limit}")
+            assert problem.endswith(f"--topic {name} --add-config {APPEND}")
 
-    def test_largest_input_counts(self) -> None:
-        """Among many input topics the largest counts."""
-        stream = StreamSettings(input_topics=("in", "big"), output_topic="out")
-        said = found(topics(big=Topic(1, 5_000_000)), stream=stream)
-        assert any("kafka.max_request_size" in text and "5000000" in text for text in said)
-        assert any("max.message.bytes of out.dlq" in text for text in said)
+    @pytest.mark.parametrize("setting", [BEFORE, AFTER])
+    @pytest.mark.parametrize(("limit", "count"), [(1000, 1), (119_999, 1), (120_000, 0)])
+    def test_narrow(self, setting: str, limit: int, count: int) -> None:
+        """A limit that a slow write or a wrong clock may pass is warned of."""
+        said = warned(topics(out=topic(**{setting: limit})))
+        assert len(said) == count
+        assert all(text.startswith(f"{setting} of out is {limit}") for text in said)
 
-    @pytest.mark.parametrize("name", ["out", "out.dlq"])
-    def test_as_large_as_the_producer(self, name: str) -> None:
-        """Both topics take what the producer may send, where that is more than an input needs."""
-        kafka = KafkaSettings(max_request_size=2 * NEEDED)
-        fitting = {"out": Topic(1, 2 * NEEDED), "out.dlq": Topic(1, 2 * NEEDED)}
-        assert found(topics(**fitting), kafka) == []
-        (problem,) = found(topics(**{**fitting, name: Topic(1, 2 * NEEDED - 1)}), kafka)
-        assert f"max.message.bytes of {name} is {2 * NEEDED - 1}" in problem
-        assert f"--topic {name} --add-config max.message.bytes={2 * NEEDED}" in problem
-
-    @pytest.mark.parametrize("name", ["out", "out.dlq"])
-    def test_unknown_inputs(self, name: str) -> None:
-        """So they must where no input's size is known."""
-        unknown = {"in": Topic(2, None), name: Topic(1, KAFKA.max_request_size - 1)}
-        (problem,) = found(topics(**unknown))
-        assert f"max.message.bytes of {name}" in problem
-
-    @pytest.mark.parametrize("name", ["in", "out", "out.dlq"])
-    def test_unknown_size(self, name: str) -> None:
-        """A size that may not be asked for is no problem."""
-        assert found(topics(**{name: Topic(1, None)})) == []
+    @pytest.mark.parametrize("setting", [BEFORE, AFTER])
+    def test_of_the_broker(self, setting: str) -> None:
+        """Where the broker writes its own time there is nothing to compare."""
+        known = topics(out=topic(message_timestamp_type="LogAppendTime", **{setting: 0}))
+        assert found(known) == warned(known) == []
 
 
 def warned(known: dict[str, Topic], **rest: Any) -> list[str]:  # noqa: ANN401 - settings of many types
     """Return the warnings."""
     stream = StreamSettings(input_topics=("in",), output_topic="out", **rest)
-    return list(warnings(known, stream))
+    return list(warnings(known, KAFKA, stream))
 
 
 class TestWarnings:
@@ -173,12 +228,11 @@ class TestWarnings:
             (LATEST_TIMESTAMP, False),
             (LATEST_TIMESTAMP + 1, True),
             (2**63 - 1, True),
-            (None, False),
         ],
     )
-    def test_timestamps(self, milliseconds: int | None, said: bool) -> None:
+    def test_timestamps(self, milliseconds: int, said: bool) -> None:
         """An input topic that takes records of a time beyond Spark's is named, with what to set."""
-        found_warnings = warned(topics(**{"in": Topic(2, INPUT, milliseconds)}))
+        found_warnings = warned(topics(**{"in": topic(2, INPUT, **{AFTER: milliseconds})}))
         assert len(found_warnings) == said
         for warning in found_warnings:
             assert warning.startswith("['in'] take records of any timestamp")
@@ -186,13 +240,29 @@ class TestWarnings:
 
     def test_timestamps_of_own_topics(self) -> None:
         """What the job only writes may take any."""
-        assert warned(topics(out=Topic(1, NEEDED, 2**63 - 1))) == []
+        assert warned(topics(out=topic(**{AFTER: 2**63 - 1}))) == []
 
     def test_latest_timestamp(self) -> None:
         """Spark counts microseconds in 64 bits: a millisecond more overflows."""
         assert LATEST_TIMESTAMP * 1000 < 2**63 <= (LATEST_TIMESTAMP + 1) * 1000
 
-    def test_unknown_sizes(self) -> None:
-        """Sizes that may not be asked for are named."""
-        (warning,) = warned(topics(out=Topic(1, None), **{"in": Topic(2, None)}))
-        assert "['in', 'out']" in warning
+    def test_unreadable(self) -> None:
+        """Topics whose settings cannot be read are named, with what is assumed of them."""
+        (unread,) = warned(topics(out=topic(size=None), **{"in": topic(2, None)}))
+        assert "['in', 'out']" in unread
+        assert "DescribeConfigs" in unread
+        assert f"max.message.bytes={INPUT}" in unread
+
+    @pytest.mark.parametrize("size", [1, INPUT, NEEDED - 1])
+    def test_small(self, size: int) -> None:
+        """Topics that may not hold the largest input are named once, with what that means."""
+        known = topics(**{name: topic(size=size) for name in ("out", "out.dlq")})
+        (warning,) = warned(known)
+        assert warning.startswith("['out', 'out.dlq'] take less")
+        assert warning.endswith(f"--topic out.dlq --add-config max.message.bytes={NEEDED}")
+
+    def test_compacted_output(self) -> None:
+        """What becomes of a message without a key is said."""
+        (warning,) = warned(topics(out=topic(cleanup_policy="compact")))
+        assert warning.startswith("out is compacted")
+        assert "KeyRequired" in warning

@@ -9,13 +9,14 @@ from kafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     SaslAuthenticationFailedError,
-    TopicAuthorizationFailedError,
 )
 
-from app.errors import AccessRefused, BrokerUnreachable
+from app.errors import AccessRefused, BrokerUnreachable, TopicsUnfit
 from app.settings import KafkaSettings, StreamSettings
 from app.streaming import preflight
-from app.streaming.preflight import Topic, describe
+from app.streaming.preflight import describe
+from app.streaming.sizes import TopicLimits
+from app.streaming.topic import AFTER, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
 KAFKA = KafkaSettings(bootstrap_servers="k:1")
 STREAM = StreamSettings(input_topics=("in",), output_topic="out")
 PATTERN = StreamSettings(input_pattern="in.*", output_topic="out")
-KEYS = ("max.message.bytes", "message.timestamp.after.max.ms")
+SETTINGS = {"max.message.bytes": "5", "cleanup.policy": "compact"}
 
 
 class Admin:
-    """A broker with three topics of ours and one of others; some are seen without their limits."""
+    """A broker with three topics of ours and one of others."""
 
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ("in", "out", "out.dlq", "other")
-        self.limits: dict[str, dict[str, str]] = {}
-        self.refused: KafkaError | None = None
+        self.settings: dict[str, dict[str, str | None]] = {}
+        self.fails: KafkaError | None = None
         self.asked: set[str] = set()
         self.closed = 0
 
@@ -48,15 +49,14 @@ class Admin:
         ]
 
     def describe_configs(self, resources: list[Any], **_: object) -> dict[str, Any]:
-        """Describe limits."""
+        """Describe settings; kafka-python gives none for a topic that it may not ask about."""
         self.asked = {resource.name for resource in resources}
-        if self.refused:
-            raise self.refused
+        if self.fails:
+            raise self.fails
         return {
             "topic": {
-                name: {key: {"value": value} for key, value in limits.items()}
-                for name, limits in self.limits.items()
-                if name in self.asked
+                name: {key: {"value": value} for key, value in self.settings.get(name, {}).items()}
+                for name in self.asked
             }
         }
 
@@ -76,10 +76,11 @@ def admin(monkeypatch: pytest.MonkeyPatch) -> Admin:
 class TestDescribe:
     """The broker is asked for the topics of the stream."""
 
-    def test_limits(self, admin: Admin) -> None:
-        """Partitions and both limits of each are read."""
-        admin.limits = {name: dict(zip(KEYS, ("5", "7"), strict=True)) for name in admin.names}
-        assert describe(KAFKA, STREAM) == dict.fromkeys(("in", "out", "out.dlq"), Topic(2, 5, 7))
+    def test_settings(self, admin: Admin) -> None:
+        """Partitions and settings of each are read."""
+        admin.settings = dict.fromkeys(admin.names, SETTINGS)
+        expected = dict.fromkeys(("in", "out", "out.dlq"), Topic(2, SETTINGS))
+        assert describe(KAFKA, STREAM) == expected
         assert admin.closed == 1
 
     def test_missing(self, admin: Admin) -> None:
@@ -94,16 +95,50 @@ class TestDescribe:
         assert admin.asked == {"in", "in-2", "out", "out.dlq"}
 
     def test_older_broker(self, admin: Admin) -> None:
-        """A limit that the broker does not have is unknown."""
-        admin.limits = {"in": {KEYS[0]: "5"}}
-        assert describe(KAFKA, STREAM)["in"] == Topic(2, 5, None)
+        """A setting that the broker does not have is Kafka's own."""
+        admin.settings = {"in": {**SETTINGS, "segment.bytes": None}}
+        topic = describe(KAFKA, STREAM)["in"]
+        assert (topic.compacted, topic.max_bytes) == (True, 5)
+        assert topic.number("segment.bytes") == 2**30
+        assert topic.clock_limits[AFTER] == 3_600_000
 
     def test_not_allowed(self, admin: Admin) -> None:
-        """Where limits may not be asked they are unknown, and the topics are not."""
-        admin.refused = TopicAuthorizationFailedError("no")
-        assert describe(KAFKA, STREAM) == dict.fromkeys(
-            ("in", "out", "out.dlq"), Topic(2, None, None)
-        )
+        """A topic whose settings may not be read is there all the same, with Kafka's own."""
+        admin.settings = {"in": SETTINGS}
+        topics = describe(KAFKA, STREAM)
+        assert topics["in"].settings
+        assert topics["out"] == topics["out.dlq"] == Topic(2)
+        assert topics["out"].limits("gzip") == TopicLimits(1_048_588, (("gzip", None),))
+
+    def test_outage(self, admin: Admin) -> None:
+        """A broker that goes away meanwhile is not taken for one that refuses."""
+        admin.fails = KafkaTimeoutError("away")
+        with pytest.raises(BrokerUnreachable, match="away"):
+            describe(KAFKA, STREAM)
+
+
+class TestCheck:
+    """A start learns what the topics take."""
+
+    def test_limits(self, admin: Admin) -> None:
+        """Of those that the job writes."""
+        admin.settings = {
+            "in": {"max.message.bytes": "1"},
+            "out": {"max.message.bytes": "7000", "cleanup.policy": "compact"},
+            "out.dlq": {"max.message.bytes": "9000", "compression.type": "uncompressed"},
+        }
+        limits, warnings = preflight.check(KAFKA, STREAM)
+        assert limits == {
+            "out": TopicLimits(7000, (("gzip", None),), needs_key=True),
+            "out.dlq": TopicLimits(9000, (("gzip", None), ("none", None))),
+        }
+        assert len(warnings) == 2
+
+    def test_refused(self, admin: Admin) -> None:
+        """Nothing starts where the promise cannot be kept."""
+        admin.settings = {"out.dlq": {"cleanup.policy": "compact"}}
+        with pytest.raises(TopicsUnfit, match=r"out\.dlq is compacted"):
+            preflight.check(KAFKA, STREAM)
 
 
 class TestNoAnswer:

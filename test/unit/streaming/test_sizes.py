@@ -8,16 +8,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
+from app.errors import KeyRequired, ResultTooLarge
 from app.inference.codec import MAX_UNCOMPRESSED_BYTES, record_size
-from app.settings import KafkaSettings
 from app.streaming import sizes
-from app.streaming.sizes import fits
+from app.streaming.sizes import ANY_RECORD, TopicLimits, batch_bytes, compressed_at_most, fits
+from app.streaming.topic import Topic
 
 COMPRESSIONS = ("gzip", "zstd", "lz4", "snappy")
 # Java's libraries compress these in blocks that know nothing of one another.
 BLOCK = {"lz4": 64 * 1024, "snappy": 32 * 1024}
-# The least that the settings let a producer have.
-LEAST = min(m.ge for m in KafkaSettings.model_fields["max_request_size"].metadata)
+LEAST = 65_536 + 1024
 
 Headers = list[tuple[str, bytes | None]]
 PART = st.none() | st.binary(max_size=300)
@@ -46,10 +46,11 @@ def batch_size(key: bytes | None, value: bytes | None, headers: Headers, compres
 class TestAnyRecord:
     """Whatever a record holds, what is told of it is true."""
 
-    @given(RECORD, st.integers(0, 2000))
-    def test_files(self, record: tuple[bytes | None, bytes | None, Headers], limit: int) -> None:
-        """Files take any size."""
-        assert fits(*record, limit=limit, compression=None)
+    @given(RECORD)
+    def test_files(self, record: tuple[bytes | None, bytes | None, Headers]) -> None:
+        """Files take any record."""
+        assert ANY_RECORD.fit(*record)
+        assert ANY_RECORD.refusal(record[0], record[1] or b"", record[2]) is None
 
     @pytest.mark.parametrize("compression", [*COMPRESSIONS, "none"])
     @given(RECORD, st.integers(0, 1000))
@@ -60,8 +61,9 @@ class TestAnyRecord:
         record: tuple[bytes | None, bytes | None, Headers],
         above: int,
     ) -> None:
-        """What is within the limit as it is fits, however it is compressed."""
-        limit = record_size(*record) + above
+        """What is within the limit as it is fits, with what a compression may add to noise."""
+        size = record_size(*record)
+        limit = above + (size if compression == "none" else compressed_at_most(size))
         assert fits(*record, limit=limit, compression=compression)
 
     @given(RECORD, st.integers(1, 1000))
@@ -156,7 +158,7 @@ class TestRepeats:
     def test_as_kafka(self, compression: str, period: int, kafka: int) -> None:
         """It never fits below what Kafka's client needs, and does with some more room."""
         value = noise(period) * (2_000_000 // period)
-        needed = min(kafka, record_size(None, value, []))
+        needed = min(kafka, compressed_at_most(record_size(None, value, [])))
         assert not fits(None, value, [], limit=needed - 1, compression=compression)
         assert fits(None, value, [], limit=int(1.2 * kafka), compression=compression)
 
@@ -167,3 +169,88 @@ class TestRoom:
     def test_bytes(self) -> None:
         """64 MiB."""
         assert MAX_UNCOMPRESSED_BYTES == 64 * 1024 * 1024
+
+
+class TestNoise:
+    """What cannot be compressed grows, which counts at a topic's limit."""
+
+    @pytest.mark.parametrize("compression", COMPRESSIONS)
+    @pytest.mark.parametrize("size", [0, 100, 16_384, 1_048_000, 5_000_000])
+    def test_growth(self, compression: str, size: int) -> None:
+        """It never grows by more than is allowed for."""
+        value = noise(size)
+        assert batch_size(None, value, [], compression) <= compressed_at_most(
+            record_size(None, value, [])
+        )
+
+    @pytest.mark.parametrize("compression", COMPRESSIONS)
+    def test_at_the_limit(self, compression: str) -> None:
+        """Noise of just the limit does not fit, as a broker refuses it."""
+        value = noise(1_048_588 - record_size(None, b"", []))
+        assert record_size(None, value, []) == 1_048_588
+        assert fits(None, value, [], limit=1_048_588, compression="none")
+        assert not fits(None, value, [], limit=1_048_588, compression=compression)
+
+
+class TestTopics:
+    """A record must fit as its producer sends it and as the topic keeps it."""
+
+    WORDS = b"every word of this is said again " * 55_000  # 1.8 MB, and little compressed
+
+    @pytest.mark.parametrize("producer", [*COMPRESSIONS, "none"])
+    @pytest.mark.parametrize("topic", [*COMPRESSIONS, "producer", "uncompressed"])
+    def test_codecs(self, producer: str, topic: str) -> None:
+        """Both must bring it below the limit, whichever they are."""
+        limits = Topic(1, {"compression.type": topic}).limits(producer)
+        assert limits.fit(None, self.WORDS, []) is not ("none" in producer or "un" in topic)
+        assert limits.fit(None, b"small", [])
+
+    @pytest.mark.parametrize(
+        ("codec", "weak", "strong"), [("gzip", "1", "9"), ("zstd", "-100", "19")]
+    )
+    def test_levels(self, codec: str, weak: str, strong: str) -> None:
+        """The topic's level counts, if the broker compresses anew."""
+        words = b"".join(b"word %d " % random.Random(n).randrange(5000) for n in range(200_000))  # noqa: S311
+
+        def takes(level: str, producer: str) -> bool:
+            settings = {"compression.type": codec, f"compression.{codec}.level": level}
+            least = len(pa.compress(words, codec=codec, asbytes=True)) / 0.85
+            settings["max.message.bytes"] = str(int(least))
+            return Topic(1, settings).limits(producer).fit(None, words, [])
+
+        other = "zstd" if codec == "gzip" else "gzip"
+        assert takes(strong, other)
+        assert not takes(weak, other)
+        assert takes(weak, codec)
+
+    def test_level_of_lz4(self) -> None:
+        """LZ4's own levels compress no less than the default."""
+        limits = Topic(1, {"compression.type": "lz4", "compression.lz4.level": "17"}).limits("gzip")
+        assert limits.fit(None, self.WORDS, [])
+
+    def test_segments(self) -> None:
+        """A batch must also fit into a segment."""
+        topic = Topic(1, {"segment.bytes": "1048576", "max.message.bytes": "1048588"})
+        assert (topic.bound, topic.max_bytes) == ("segment.bytes", 1_048_576)
+
+    def test_refusals(self) -> None:
+        """A result is refused by name: first for its key, then for its size."""
+        limits = TopicLimits(1000, (("none", None),), needs_key=True)
+        assert limits.refusal(b"", b"small", []) is None
+        assert isinstance(limits.refusal(None, bytes(1000), []), KeyRequired)
+        refusal = limits.refusal(b"", bytes(1000), [])
+        assert isinstance(refusal, ResultTooLarge)
+        assert str(record_size(b"", bytes(1000), [])) in str(refusal)
+        assert "1000" in str(refusal)
+
+
+class TestBatches:
+    """A topic's limit is one of batches, which the producer has to keep."""
+
+    def test_smallest_topic(self) -> None:
+        """The smallest topic counts, with what a compression may add."""
+        topics = [TopicLimits(50_000), TopicLimits(10_000), ANY_RECORD]
+        size = batch_bytes(topics, 16_384)
+        assert 9_000 < size < compressed_at_most(size) <= 10_000
+        assert batch_bytes([TopicLimits(50_000)], 16_384) == 16_384
+        assert batch_bytes([TopicLimits(5)], 16_384) == 1

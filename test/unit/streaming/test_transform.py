@@ -14,6 +14,7 @@ from app.models import supervised
 from app.streaming import attempt as attempts
 from app.streaming import udfs
 from app.streaming.schemas import OUTCOME, RECORD
+from app.streaming.sizes import TopicLimits
 from app.streaming.udfs import predictions
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 def transform(frame: Frame, *specs: ModelSpec, **options: Any) -> Frame:  # noqa: ANN401
     """Apply the transform; the model is Echo."""
     frame_like: Any = frame
-    sized = {"max_result_bytes": 10_000, "load": lambda _: Echo(), **options}
+    sized = {"load": lambda _: Echo(), **options}
     made: Any = predictions(specs, results="out", dead_letters="dead", **sized)(frame_like)
     transformed: Frame = made
     return transformed
@@ -181,8 +182,13 @@ class TestOnWorker:
             next(run(transform(Frame("value"), make_spec()), b"a", b"away"))
 
 
+def limits(compression: str | None) -> dict[str, TopicLimits]:
+    """Return what the topics take: files any record, Kafka 10 kB."""
+    return {"dead": TopicLimits(10_000, ((compression, None),))} if compression else {}
+
+
 class TestSizes:
-    """With the sink's compression, dead letters must fit too."""
+    """What topics take travels to the workers."""
 
     @pytest.mark.parametrize(
         ("compression", "kept"), [(None, True), ("gzip", False), ("none", False)]
@@ -192,12 +198,12 @@ class TestSizes:
     ) -> None:
         """One that does not has no value; files take any."""
         noise = b"\xff" + random.Random(1).randbytes(20_000)  # noqa: S311 - no secret
-        (row,) = run(transform(Frame("value"), make_spec(), compression=compression), noise)
+        (row,) = run(transform(Frame("value"), make_spec(), limits=limits(compression)), noise)
         assert row["topic"] == "dead"
         assert row["value"] == (noise if kept else None)
 
     def test_compressed(self, attempt: Attempt, make_spec: MakeSpec) -> None:
         """What shrinks well passes as it came."""
-        frame = transform(Frame("value"), make_spec(), compression="gzip")
+        frame = transform(Frame("value"), make_spec(), limits=limits("gzip"))
         (row,) = run(frame, b"\xff" * 20_000)
         assert row["value"] == b"\xff" * 20_000

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 import pytest
@@ -14,7 +13,7 @@ from app.inference.codec import record_size
 from app.inference.message import Message
 from app.inference.predictor import Predictor
 from app.streaming.schemas import NER_RESULT, OUTCOME, RECORD
-from app.streaming.sizes import fits
+from app.streaming.sizes import ANY_RECORD, TopicLimits
 from app.streaming.udfs import answer, latency, predictions, read_messages
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Echo:
 def predictor(make_spec: Callable[..., ModelSpec]) -> Predictor:
     """A predictor over one model that answers text of any language."""
     spec = make_spec(payload="text")
-    return Predictor([spec], lambda _: Echo(), clock=lambda: 0.0, max_result_bytes=10_000)
+    return Predictor([spec], lambda _: Echo(), clock=lambda: 0.0)
 
 
 def batch(*rows: dict[str, Any]) -> pa.RecordBatch:
@@ -172,9 +171,9 @@ class TestTooLarge:
 
     def outcome(self, predictor: Predictor, compression: str | None, **row: Any) -> dict[str, Any]:  # noqa: ANN401
         """Answer one row, with 1000 bytes as the limit."""
-        takes = partial(fits, limit=1000, compression=compression)
+        limits = TopicLimits(1000, ((compression, None),)) if compression else ANY_RECORD
         rows = batch({"topic": "t", "offset": 7, **row})
-        (outcome,) = answer(predictor, rows, "out", "dead", takes)
+        (outcome,) = answer(predictor, rows, "out", "dead", {"dead": limits})
         found: dict[str, Any] = outcome
         return found
 
@@ -219,10 +218,66 @@ class TestTooLarge:
     def test_company(self, predictor: Predictor) -> None:
         """Rows beside it are whole."""
         rows = [{"value": good("a")}, {"value": b"\xff" * 1000}, {"value": b"bad"}]
-        takes = partial(fits, limit=1000, compression="none")
-        outcomes = answer(predictor, batch(*rows), "out", "dead", takes)
+        limits = TopicLimits(1000, (("none", None),))
+        outcomes = answer(predictor, batch(*rows), "out", "dead", {"dead": limits})
         assert [outcome["topic"] for outcome in outcomes] == ["out", "dead", "dead"]
         assert [outcome["value"] is None for outcome in outcomes] == [False, True, False]
+
+
+class TestRefusedResult:
+    """A result that its topic refuses is a dead letter, by the same rule."""
+
+    MESSAGE: ClassVar = {
+        "value": good("a" * 300), "key": b"k", "headers": [{"key": "h", "value": b"x" * 100}],
+        "topic": "t", "offset": 7,
+    }  # fmt: skip
+
+    def answered(
+        self,
+        predictor: Predictor,
+        limits: TopicLimits,
+        **changes: Any,  # noqa: ANN401
+    ) -> dict[str, Any]:
+        """Answer one message under the output topic's limits."""
+        rows = batch({**self.MESSAGE, **changes})
+        (outcome,) = answer(predictor, rows, "out", "dead", {"out": limits})
+        found: dict[str, Any] = outcome
+        return found
+
+    def test_limit(self, predictor: Predictor) -> None:
+        """A record of just the limit, key and headers counted, passes; a byte less does not."""
+        result = self.answered(predictor, ANY_RECORD)
+        headers = [(header["key"], header["value"]) for header in result["headers"]]
+        size = record_size(b"k", result["value"], headers)
+        codecs = (("none", None),)
+        assert self.answered(predictor, TopicLimits(size, codecs)) == result
+        refused = self.answered(predictor, TopicLimits(size - 1, codecs))
+        assert (refused["topic"], refused["value"]) == ("dead", self.MESSAGE["value"])
+        assert (refused["model"], refused["error"]) == ("m:1", "ResultTooLarge")
+
+    def test_compressed(self, predictor: Predictor) -> None:
+        """What compression brings below the limit passes."""
+        limits = TopicLimits(2000, (("gzip", None),))
+        row = self.answered(predictor, limits, value=good("a" * 9000))
+        assert (row["topic"], row["error"]) == ("out", None)
+
+    def test_without_a_key(self, predictor: Predictor) -> None:
+        """A compacted topic takes no result without a key; the dead letter has none either."""
+        limits = TopicLimits(needs_key=True)
+        row = self.answered(predictor, limits, key=None)
+        assert (row["topic"], row["key"], row["error"]) == ("dead", None, "KeyRequired")
+        assert row["value"] == self.MESSAGE["value"]
+        for key in (b"", b"k"):
+            assert self.answered(predictor, limits, key=key)["topic"] == "out"
+
+    def test_both_refused(self, predictor: Predictor) -> None:
+        """Where the dead letter does not fit either, it has no body."""
+        small = TopicLimits(100, (("none", None),))
+        rows = batch(self.MESSAGE)
+        (row,) = answer(predictor, rows, "out", "dead", {"out": small, "dead": small})
+        assert (row["topic"], row["key"], row["value"]) == ("dead", None, None)
+        assert row["error"] == "ResultTooLarge"
+        assert row["headers"][-1]["key"] == "tidemill.error.omitted"
 
 
 class TestPredictions:
@@ -231,7 +286,7 @@ class TestPredictions:
     def test_duplicates(self, make_spec: Callable[..., ModelSpec]) -> None:
         """Entries that no worker would take are refused there."""
         with pytest.raises(InvalidModels):
-            predictions([make_spec()] * 2, results="r", dead_letters="d", max_result_bytes=1)
+            predictions([make_spec()] * 2, results="r", dead_letters="d")
 
 
 class TestSchemas:
@@ -240,7 +295,7 @@ class TestSchemas:
     def test_ner_result(self, make_spec: Callable[..., ModelSpec]) -> None:
         """The shipped models' results have just these fields, in this order."""
         spec = make_spec(match={"lang": "en"}, payload="text", result="ner")
-        predictor = Predictor([spec], lambda _: Echo(), clock=lambda: 0.0, max_result_bytes=10_000)
+        predictor = Predictor([spec], lambda _: Echo(), clock=lambda: 0.0)
         value = json.dumps({"uuid": "u", "text": "a", "lang": "en"}).encode()
         (row,) = answer(predictor, batch({"value": value}), "out", "dead")
         assert list(json.loads(row["value"])) == NER_RESULT.names

@@ -1,0 +1,191 @@
+"""Whatever the topics' settings are, no record stops the job for good."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from lane import Lane, message
+from pyspark.errors import StreamingQueryException
+from records import INPUT_LIMIT
+
+from app.errors import RecordRefused
+from app.streaming.failure import translate
+from app.streaming.topic import Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+    from pyspark.sql import SparkSession
+    from records import Record
+
+    from app.inference.model import ModelSpec
+    from deploy.local.broker import Broker
+
+DELIVERIES = ["at-least-once", "exactly-once"]
+# What a batch of one record adds to its value, without key and headers: 61 for the batch, and
+# varints for the record's parts.
+FRAME = 61 + 3 + 1 + 1 + 1 + 1 + 3 + 1
+NOISE = random.Random(5)  # noqa: S311 - no secret
+
+MakeLane = "Callable[..., Lane]"
+
+
+@pytest.fixture
+def make_lane(broker: Broker, make_topic: Callable[..., str], tmp_path: Path) -> MakeLane:
+    """Make a lane of topics with settings, by default Kafka's own."""
+
+    def make(output: dict[str, str] | None = None, dead: dict[str, str] | None = None) -> Lane:
+        out, letters = make_topic("out", configs=output), make_topic("dead", configs=dead)
+        return Lane(broker, make_topic("in"), out, letters, tmp_path)
+
+    return make
+
+
+def outcomes(lane: Lane) -> dict[int, Record]:
+    """Return the outcome of each message by its offset; each has one."""
+    records = [*lane.results(), *lane.dead_letters()]
+    found = {record.source[1]: record for record in records}
+    assert sorted(found) == sorted(r.source[1] for r in records)
+    assert set(found) == {record.offset for record in lane.inputs()}
+    return found
+
+
+def errors(found: dict[int, Record]) -> list[tuple[str | None, bool]]:
+    """Return the error class of each outcome, and whether it has a body."""
+    ordered = [found[offset] for offset in sorted(found)]
+    return [(r.header("tidemill.error.class"), r.value is not None) for r in ordered]
+
+
+def padded(size: int, letters: str = "x") -> bytes:
+    """Return a good message of so many bytes, with a text of these letters."""
+    rest = len(message(1, "")["value"])
+    text = "".join(NOISE.choices(letters, k=size - rest))
+    return message(1, text)["value"]
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+class TestDefaults:
+    """Topics that nobody configured take the largest inputs and their outcomes."""
+
+    def test_largest_inputs(
+        self,
+        delivery: str,
+        spark: SparkSession,
+        make_lane: MakeLane,
+        model: Callable[..., ModelSpec],
+    ) -> None:
+        """Inputs of just the size that the broker takes, compressed or not, have one outcome."""
+        lane = make_lane()
+        largest = INPUT_LIMIT - FRAME
+        lane.produce(
+            message(0),
+            {"value": padded(largest)},
+            {"value": padded(largest, "abcdefghijklmnop")},
+            {"value": NOISE.randbytes(largest)},
+            {"value": b"\xff" * largest},
+        )
+        with pytest.raises(AssertionError, match="MSG_SIZE_TOO_LARGE"):
+            lane.produce({"value": b"\xff" * (largest + 1)})
+        # Gzip halves these digits; the second comes out of a zstd batch and must shrink by gzip.
+        digits = "0123456789abcdef"
+        lane.produce({"value": padded(1_750_000, digits)}, compression="gzip")
+        lane.produce({"value": b"not JSON " * 200_000}, compression="zstd")
+        lane.produce({"value": padded(1_000_000, digits)}, message("end", "huge"))
+        lane.answer_all(spark, [model("Capricious", max_chars=2_000_000)], delivery=delivery)
+        assert errors(outcomes(lane)) == [
+            (None, True),
+            (None, True),
+            (None, True),
+            ("InvalidUtf8", False),
+            ("InvalidUtf8", True),
+            ("ResultTooLarge", False),
+            ("InvalidJson", True),
+            (None, True),
+            ("ResultTooLarge", True),
+        ]
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+class TestSettings:
+    """What a topic's settings refuse becomes a dead letter, and the job goes on."""
+
+    def test_compacted_uncompressed_and_small(
+        self,
+        delivery: str,
+        spark: SparkSession,
+        make_lane: MakeLane,
+        model: Callable[..., ModelSpec],
+    ) -> None:
+        """Key, codec and size: those that fit have results, each other one a dead letter."""
+        lane = make_lane(
+            output={
+                "cleanup.policy": "compact",
+                "max.message.bytes": "5000",
+                "message.timestamp.type": "LogAppendTime",
+                "message.timestamp.before.max.ms": "0",
+            },
+            dead={
+                "compression.type": "uncompressed",
+                "segment.bytes": "1048576",
+                "message.timestamp.before.max.ms": "120000",
+            },
+        )
+        letters = "".join(map(chr, range(0x100, 0x2000)))
+        # Results of 1 kB of noise: a batch of the usual size would be too large.
+        small = [
+            {"key": b"k", **message(n, "".join(NOISE.choices(letters, k=300)))} for n in range(200)
+        ]
+        bad = {"key": b"k", "value": b"not JSON " * 200_000}
+        lane.produce(*small, message("no key"), {"key": b"", **message("empty key")})
+        lane.produce(bad, {**bad, "key": None}, {"key": b"k", **bad}, compression="gzip")
+        lane.produce({"key": b"k", "value": b"x" * (1_048_576 - FRAME)}, message("end"))
+        lane.answer_all(spark, [model("Upper")], delivery=delivery)
+        found = outcomes(lane)
+        assert errors(found) == [
+            *[(None, True)] * 200,
+            ("KeyRequired", True),
+            (None, True),
+            *[("InvalidJson", False)] * 3,
+            ("InvalidJson", False),
+            ("KeyRequired", True),
+        ]
+        assert found[200].value == message("no key")["value"]
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+class TestAlteredMeanwhile:
+    """Settings that change while the job runs stop it once."""
+
+    def test_restart(
+        self,
+        delivery: str,
+        spark: SparkSession,
+        make_lane: MakeLane,
+        model: Callable[..., ModelSpec],
+    ) -> None:
+        """The error names what happened, and the next start goes by the new settings."""
+        lane = make_lane()
+        before = {name: Topic(1).limits("gzip") for name in (lane.output, lane.dead)}
+        alter(lane.broker, lane.dead, {"compression.type": "uncompressed"})
+        alter(lane.broker, lane.output, {"cleanup.policy": "compact"})
+        lane.produce(message("no key"), {"key": b"k", **message("key")})
+        lane.produce({"value": b"not JSON " * 200_000}, compression="gzip")
+        with pytest.raises(StreamingQueryException) as caught:
+            lane.answer_all(spark, [model("Upper")], delivery=delivery, limits=before)
+        error = translate(caught.value, "")
+        assert isinstance(error, RecordRefused), error
+        lane.answer_all(spark, [model("Upper")], delivery=delivery)
+        found = {record.source[1]: record for record in lane.results() + lane.dead_letters()}
+        assert errors(found) == [("KeyRequired", True), (None, True), ("InvalidJson", False)]
+
+
+def alter(broker: Broker, topic: str, settings: dict[str, Any]) -> None:
+    """Alter settings of a topic."""
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, settings)])
+    admin.close()
