@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class TidemillError(Exception):
@@ -60,6 +60,28 @@ class ModelNotLoadable(ConfigurationError):
             f"model {model} ({adapter}) does not load: {describe(cause)}; "
             "check the entry's adapter and options, and that its module is installed or on "
             "PYTHONPATH"
+        )
+
+
+class MissingOnExecutors(ConfigurationError):
+    """Executors cannot import a module that the driver can."""
+
+    def __init__(self, module: str, hosts: Sequence[str] = ()) -> None:
+        on = f" ({', '.join(hosts)})" if hosts else ""
+        super().__init__(
+            f"the Python module {module} is missing on Spark's executors{on}, though the driver "
+            "has it: send it along (spark-submit --py-files FILE.py,PACKAGES.zip), or install it "
+            "on every executor"
+        )
+
+
+class ExecutorsUnfit(ConfigurationError):
+    """Executors have another Tidemill than the driver, or lack what it needs."""
+
+    def __init__(self, reason: str, hosts: Iterable[str]) -> None:
+        super().__init__(
+            f"Tidemill cannot be imported on Spark's executors ({', '.join(hosts)}): {reason}; "
+            "give them the driver's version, and the packages that it needs"
         )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JNetworkError
 
@@ -13,12 +14,17 @@ from app.errors import (
     CheckpointInUse,
     DataLoss,
     JavaEnded,
+    MissingOnExecutors,
     QueryFailed,
     RecordRefused,
     TidemillError,
     TimestampUnreadable,
     TopicDeleted,
+    in_words,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # How Spark says that it cannot read an entry of its checkpoint, or misses one.
 DAMAGED = re.compile(
@@ -32,6 +38,8 @@ REFUSED = re.compile(
     r"|TransactionFailed: (.+code="
     r"(?:MSG_SIZE_TOO_LARGE|RECORD_LIST_TOO_LARGE|INVALID_RECORD|INVALID_TIMESTAMP).+)"
 )
+# How Python says that it finds no module of some name.
+MISSING = "ModuleNotFoundError: No module named"
 
 
 def translate(error: Exception, checkpoint_location: str) -> TidemillError:
@@ -45,11 +53,8 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
     if found := REFUSED.search(said):
         return RecordRefused(found[1] or found[2])
     raised = _last_of_traceback(said)
-    if found := re.fullmatch(r"app\.errors\.(\w+): (.+)", raised):
-        leaf = getattr(errors, found[1], None)
-        if isinstance(leaf, type) and issubclass(leaf, TidemillError):
-            # Built on the worker; here only its words are left.
-            return leaf.__new__(leaf, found[2])
+    if on_worker := raised_on_worker(raised):
+        return on_worker
     if named := _named(said, checkpoint_location):
         return named
     if found := DAMAGED.search("\n".join([*reversed(causes), str(error)])):
@@ -58,6 +63,30 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
     printed = re.findall(r"(?m)^Caused by: (.+)$", said)
     candidates = [raised, *printed[-1:], *causes[-1:], said, type(error).__name__]
     return QueryFailed(next(filter(None, map(_first_line, candidates))))
+
+
+def raised_on_worker(line: str, hosts: Sequence[str] = ()) -> TidemillError | None:
+    """Return the error that the last line of a worker's traceback names, or None.
+
+    Only its words are left of an error that was built on a worker. `hosts` names the machines that
+    it came from.
+    """
+    found = re.search(rf"{MISSING} '([\w.]+)'", line)
+    if found and _is_here(found[1]):
+        return MissingOnExecutors(found[1], hosts)
+    if found := re.fullmatch(r"app\.errors\.(\w+): (.+)", line):
+        leaf = getattr(errors, found[1], None)
+        if isinstance(leaf, type) and issubclass(leaf, TidemillError):
+            return in_words(leaf, found[2])
+    return None
+
+
+def _is_here(module: str) -> bool:
+    """Tell whether this process, the driver, can import a module."""
+    try:
+        return find_spec(module) is not None
+    except Exception:  # noqa: BLE001 - it imports the package around the module: a user's code
+        return False
 
 
 def _named(said: str, checkpoint_location: str) -> TidemillError | None:

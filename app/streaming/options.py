@@ -37,6 +37,7 @@ CHECKPOINT_FILES = (
 )
 # Stands in the names of Spark's metrics where the application's id would, which changes.
 METRICS_NAMESPACE = "tidemill"
+LOG_FILE = "log4j2.configurationFile"  # log4j's own property
 SERVLET = "spark.metrics.conf.*.sink.prometheusServlet"
 # Spark's default, and what holds a password here; it replaces the default when set.
 REDACTED = r"(?i)secret|password|token|access[.]?key|sasl[.]jaas[.]config|ssl[.]keystore[.]key"
@@ -82,14 +83,8 @@ def context_options(settings: Settings) -> dict[str, str]:
 def launch_options(settings: Settings) -> dict[str, str]:
     """Return what must be known before Java starts; spark-submit takes it on its command line."""
     find_java()
-    debug = settings.log.level == "DEBUG"
-    layout = Path(__file__).with_name(f"log4j2-{settings.log.format}.properties")
-    java = [
-        f"-Dlog4j2.configurationFile={layout.as_uri()}",
-        # Spark prints pages for what comes back to us as one error.
-        f"-Dtidemill.spark.level={'info' if debug else 'off'}",
-        f"-Dtidemill.spark.trace={'full' if debug else '0'}",
-    ]
+    # Spark prints pages for what comes back to us as one error.
+    java = [f"-D{name}={value}" for name, value in logging(settings, quiet="off").items()]
     if allowed := _allowed_urls(settings):
         java.append(allowed)
     options = {
@@ -112,6 +107,16 @@ def launch_options(settings: Settings) -> dict[str, str]:
         # Of glibc: each arena takes 64 MiB of addresses, and every thread would have one.
         os.environ.setdefault("MALLOC_ARENA_MAX", "4")
     return options
+
+
+def logging(settings: Settings, quiet: str) -> dict[str, str]:
+    """Return the properties by which Java logs like the job: at level `quiet`, unless at DEBUG."""
+    debug = settings.log.level == "DEBUG"
+    return {
+        LOG_FILE: Path(__file__).with_name(f"log4j2-{settings.log.format}.properties").as_uri(),
+        "tidemill.spark.level": "info" if debug else quiet,
+        "tidemill.spark.trace": "full" if debug else "0",
+    }
 
 
 def _allowed_urls(settings: Settings) -> str | None:

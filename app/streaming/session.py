@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
@@ -16,7 +16,14 @@ from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from app.streaming.failure import translate
-from app.streaming.options import context_options, launch_options, runtime_options, with_own
+from app.streaming.options import (
+    LOG_FILE,
+    context_options,
+    launch_options,
+    logging,
+    runtime_options,
+    with_own,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +84,9 @@ def create(settings: Settings) -> SparkSession:
         options |= context_options(settings)
     if not java_runs:
         options |= launch_options(settings)
+    submitted = java_runs and not runs
+    if submitted:
+        options["spark.log.level"] = "INFO" if settings.log.level == "DEBUG" else "ERROR"
     options = with_own(options, settings.spark)
     if not java_runs and SparkContext._gateway is None:  # noqa: SLF001 - of an earlier session
         _launch(options)
@@ -84,7 +94,9 @@ def create(settings: Settings) -> SparkSession:
     for name, value in options.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
-    if "PYSPARK_GATEWAY_PORT" in os.environ and settings.log.level != "DEBUG":
+    if submitted:
+        _log_as_the_job(spark, settings, options["spark.log.level"])
+    elif "PYSPARK_GATEWAY_PORT" in os.environ and settings.log.level != "DEBUG":
         spark.sparkContext.setLogLevel("ERROR")  # that Java logs in its own way
     return spark
 
@@ -92,6 +104,23 @@ def create(settings: Settings) -> SparkSession:
 def _runs() -> bool:
     """Tell whether a session runs already."""
     return SparkSession.getActiveSession() is not None
+
+
+def _log_as_the_job(spark: SparkSession, settings: Settings, level: str) -> None:
+    """Give the Java of spark-submit the job's log format.
+
+    Not before the SparkContext is made, as that loads Spark's default configuration again. A
+    configuration that the command line of Java names stays.
+    """
+    java: Any = spark.sparkContext._jvm  # noqa: SLF001 - the one way to log4j
+    if java.System.getProperty(LOG_FILE):
+        return
+    properties = logging(settings, quiet=level)
+    for name, value in properties.items():
+        java.System.setProperty(name, value)
+    with suppress(Py4JError, TypeError):  # a Spark that logs by another library
+        where = java.java.net.URI(properties[LOG_FILE])
+        java.org.apache.logging.log4j.core.config.Configurator.reconfigure(where)
 
 
 def _launch(options: dict[str, str]) -> None:

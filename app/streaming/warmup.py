@@ -5,19 +5,24 @@ from __future__ import annotations
 import gc
 import re
 import time
+import traceback
 from contextlib import nullcontext
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from pyspark.cloudpickle import dumps
+
+from app.errors import ConfigurationError, ExecutorsUnfit, TidemillError
 from app.inference.predictor import probe
 from app.monitoring.every import Every
+from app.streaming.failure import MISSING, raised_on_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import pyarrow as pa
-    from pyspark.sql import SparkSession
+    from pyspark.sql import Row, SparkSession
 
     from app.inference.model import Load, ModelSpec
 
@@ -29,22 +34,66 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: Load) -> 
     """Have each worker that runs now load every model, and try it on its sample.
 
     A worker keeps what it has loaded, so that the first messages do not wait for their models, and
-    a model that does not load ends the job before it has read anything.
+    a model that does not load ends the job before it has read anything. What another attempt cannot
+    change comes back as a row, so that Spark does not repeat the task.
 
     Raises:
-        PythonException: A model does not load, or does not answer its sample
-            (`failure.translate` names it).
+        ConfigurationError: A model does not load, or executors lack a module.
+        PythonException: A model does not answer its sample (`failure.translate` names it).
 
     """
+    packed = dumps(partial(_try_models, tuple(specs), load))
 
+    # Spark sends this function by value and it imports nothing of Tidemill by itself, so that it
+    # runs where Tidemill is missing too.
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for spec in specs:
-            probe(spec, load(spec), time.time)
-        yield from batches
-        settle("warm-up")
+        import pickle  # noqa: PLC0415
+        import socket  # noqa: PLC0415
+        import traceback  # noqa: PLC0415
+
+        import pyarrow  # noqa: PLC0415, ICN001
+
+        for _ in batches:
+            pass
+        try:
+            problem, trace = pickle.loads(packed)()  # noqa: S301 - ours
+        except (ImportError, AttributeError) as error:  # of Tidemill, or of what it imports
+            problem, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
+        row = {"host": [socket.gethostname()], "problem": [problem], "trace": [trace]}
+        yield pyarrow.RecordBatch.from_pydict(row)
 
     workers = spark.sparkContext.defaultParallelism
-    spark.range(0, workers, 1, workers).mapInArrow(on_worker, "id long").collect()
+    tasks = spark.range(0, workers, 1, workers)
+    tried = tasks.mapInArrow(on_worker, "host string, problem string, trace string").collect()
+    if failed := [row for row in tried if row.problem]:
+        raise _told(failed)
+
+
+def _try_models(specs: Sequence[ModelSpec], load: Load) -> tuple[str, str]:
+    """Load and try every model in this worker.
+
+    Return what no other attempt can change, and its traceback; two times "" if there is no such.
+    """
+    try:
+        for spec in specs:
+            probe(spec, load(spec), time.time)
+    except TidemillError as error:
+        # A model may import a module as late as in `predict_all`.
+        if not isinstance(error, ConfigurationError) and MISSING not in str(error):
+            raise
+        return f"{type(error).__module__}.{type(error).__name__}: {error}", traceback.format_exc()
+    settle("warm-up")
+    return "", ""
+
+
+def _told(failed: Sequence[Row]) -> TidemillError:
+    """Return the first problem of some workers, with that worker's own traceback."""
+    first = failed[0]
+    hosts = sorted({row.host for row in failed if row.problem == first.problem})
+    said = " ".join(first.problem.split())
+    error = raised_on_worker(said, hosts) or ExecutorsUnfit(said, hosts)
+    error.add_note(first.trace)  # shown at level DEBUG
+    return error
 
 
 @cache

@@ -11,6 +11,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from deploy.databricks.errors import DeploymentError, VariablesMissing
+from deploy.databricks.passed_on import REFERENCE
 from deploy.databricks.payload import fill_in
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FAILED, INTERRUPTED = 1, 130
 NEEDED = ("DATABRICKS_HOST", "DATABRICKS_API_TOKEN")
+SECRET_VARIABLES = ("DATABRICKS_API_TOKEN", "REGISTRY_PASSWORD")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         named = isinstance(error, DeploymentError)
         said = str(error) if named else f"{type(error).__name__}: {error}"
         trace = traceback.format_exc() if options.debug else ""
-        token = os.environ.get("DATABRICKS_API_TOKEN", "").strip() or None
-        _tell(f"{trace}deploy-job.sh: {' '.join(said.split())}", secret=token)
+        _tell(f"{trace}deploy-job.sh: {' '.join(said.split())}", secrets=_secrets(os.environ))
         return FAILED
 
 
@@ -45,7 +46,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     """
     needed = () if options.dry_run else NEEDED
-    settings = _settings(environ, needed, continuous=options.continuous)
+    shown = _masked(environ) if options.dry_run else environ
+    settings = _settings(shown, needed, continuous=options.continuous)
     if options.dry_run:
         print(json.dumps(settings, indent=2))
         return 0
@@ -71,7 +73,8 @@ def _settings(
     try:
         settings = fill_in(environ, continuous=continuous)
     except VariablesMissing as error:
-        raise VariablesMissing([*missing, *error.names]) from None
+        others = [name for name in error.names if name.partition(" ")[0] not in missing]
+        raise VariablesMissing([*missing, *others]) from None
     if missing:
         raise VariablesMissing(missing)
     return settings
@@ -108,8 +111,21 @@ def seconds(text: str) -> float:
     return given
 
 
-def _tell(line: str, secret: str | None = None) -> None:
-    print(line.replace(secret, "***") if secret else line, file=sys.stderr)
+def _secrets(environ: Mapping[str, str]) -> list[str]:
+    """Return the values of the environment that nobody may see; a reference to one is none."""
+    values = (environ.get(name, "").strip() for name in SECRET_VARIABLES)
+    return [value for value in values if value and not REFERENCE.fullmatch(value)]
+
+
+def _masked(environ: Mapping[str, str]) -> dict[str, str]:
+    secrets = _secrets(environ)
+    return {n: "***" if value.strip() in secrets else value for n, value in environ.items()}
+
+
+def _tell(line: str, secrets: Sequence[str] = ()) -> None:
+    for secret in secrets:
+        line = line.replace(secret, "***")
+    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,13 @@ class VariableWrong(DeploymentError):
         super().__init__(f"{name} must be {wanted}")
 
 
+class SettingsWrong(DeploymentError):
+    """The job would refuse settings that are passed on, or pass over them."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        super().__init__(f"wrong settings of the job: {'; '.join(problems)}; README.md lists them")
+
+
 class SecretInTheOpen(DeploymentError):
     """A secret would stand in the job's settings, where every reader of the job sees it."""
 

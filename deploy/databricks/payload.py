@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.databricks.errors import SecretInTheOpen, VariablesMissing, VariableWrong
+from deploy.databricks import cloud, passed_on
+from deploy.databricks.errors import VariablesMissing, VariableWrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,23 +16,10 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).with_name("job.json")
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 WHOLE_NUMBERS = ("MIN_WORKERS", "MAX_WORKERS", "SPOT_BID_PRICE_PERCENT")
-ON_S3 = ("INIT_SCRIPTS_DESTINATION_S3", "LOG_DESTINATION_S3")
-SETTINGS = "TIDEMILL__"
-# The job's settings that are secrets; and how one of Spark's settings tells that it is.
-SECRETS = tuple(
-    SETTINGS + name
-    for name in (
-        "KAFKA__SSL_KEY_PASSWORD",
-        "KAFKA__SASL_PASSWORD",
-        "KAFKA__OAUTH_CLIENT_SECRET",
-        "MONITORING__PUSHGATEWAY_PASSWORD",
-    )
-)
-SPARK_SETTINGS = f"{SETTINGS}SPARK"
-SECRET_NAME = re.compile(r"(?i)secret|password|token|access[.]?key")
-REFERENCE = re.compile(r"\{\{secrets/[^/{}]+/[^/{}]+\}\}")
-TOKEN_URL = f"{SETTINGS}KAFKA__OAUTH_TOKEN_URL"
-THREADS = f"{SETTINGS}STREAM__WORKER_THREADS"
+# A registry's host is the part before the first slash if it holds a dot or a port, as for Docker.
+WITH_REGISTRY = re.compile(r"(localhost|[^/]*[.:][^/]*)/.+", re.DOTALL)
+TOKEN_URL = f"{passed_on.PREFIX}KAFKA__OAUTH_TOKEN_URL"
+THREADS = f"{passed_on.PREFIX}STREAM__WORKER_THREADS"
 
 
 def fill_in(environ: Mapping[str, str], *, continuous: bool = False) -> dict[str, Any]:
@@ -42,6 +30,7 @@ def fill_in(environ: Mapping[str, str], *, continuous: bool = False) -> dict[str
     Raises:
         VariablesMissing: It names all that are not set, or empty.
         VariableWrong: A value cannot be.
+        SettingsWrong: The job would refuse its settings, or not see them.
         SecretInTheOpen: A secret is given as itself, not as a reference.
 
     """
@@ -51,12 +40,18 @@ def fill_in(environ: Mapping[str, str], *, continuous: bool = False) -> dict[str
         "DRIVER_INSTANCE_TYPE": values.get("INSTANCE_TYPE", "as the workers"),
         "SPOT_BID_PRICE_PERCENT": "100",
     } | values
-    wanted = dict.fromkeys(VARIABLE.findall(json.dumps(template)))
-    if missing := [name for name in wanted if name not in values]:
+    where = cloud.cloud_of(values)
+    wanted = [*VARIABLE.findall(json.dumps(template)), *cloud.needed(where, values)]
+    missing = [name for name in dict.fromkeys(wanted) if name not in values]
+    if missing or where is None:
         raise VariablesMissing(missing)
     _check(values)
+    values["IMAGE_NAME"] = _image(values)
+    template["tasks"][0]["new_cluster"] |= cloud.of_cloud(where, values)
     settings: dict[str, Any] = _replace(template, values)
     (task,) = settings["tasks"]
+    if account := _registry_account(values):
+        task["new_cluster"]["docker_image"]["basic_auth"] = account
     _pass_on(task["new_cluster"], values)
     if continuous:
         for retry in ("max_retries", "min_retry_interval_millis", "retry_on_timeout"):
@@ -73,9 +68,28 @@ def _check(values: Mapping[str, str]) -> None:
         raise VariableWrong(
             "MAX_WORKERS", f"at least MIN_WORKERS, which is {values['MIN_WORKERS']}"
         )
-    for name in ON_S3:
-        if not values[name].startswith("s3://"):
-            raise VariableWrong(name, f"a place such as s3://bucket/folder, not {values[name]!r}")
+
+
+def _image(values: Mapping[str, str]) -> str:
+    """Return the image's URL, with its registry."""
+    image = values["IMAGE_NAME"]
+    if "://" in image:
+        raise VariableWrong("IMAGE_NAME", f"an image's URL without {image.partition('://')[0]}://")
+    if WITH_REGISTRY.fullmatch(image):
+        return image
+    if "ECR_REGISTRY" not in values:
+        wanted = "a whole URL, such as registry.example.com/tidemill:1.0"
+        raise VariableWrong("IMAGE_NAME", f"{wanted}, as ECR_REGISTRY is not set")
+    return f"{values['ECR_REGISTRY']}/{image}"
+
+
+def _registry_account(values: Mapping[str, str]) -> dict[str, str]:
+    """Return who asks the registry for the image; nobody: the cluster itself does."""
+    names = {"username": "REGISTRY_USERNAME", "password": "REGISTRY_PASSWORD"}
+    account = {field: values[name] for field, name in names.items() if name in values}
+    if len(account) == 1:
+        raise VariablesMissing(name for name in names.values() if name not in values)
+    return account
 
 
 def _replace(part: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - a JSON document
@@ -94,10 +108,7 @@ def _replace(part: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - a J
 
 def _pass_on(cluster: dict[str, Any], values: Mapping[str, str]) -> None:
     """Give the cluster the job's settings, and to Spark what it must know before the job starts."""
-    settings = {name: values[name] for name in sorted(values) if name.upper().startswith(SETTINGS)}
-    for name, value in settings.items():
-        if _is_open_secret(name, value):
-            raise SecretInTheOpen(name)
+    settings = passed_on.settings_of(values)
     cluster["spark_env_vars"] |= settings
     conf = cluster["spark_conf"]
     if threads := settings.get(THREADS):
@@ -108,18 +119,3 @@ def _pass_on(cluster: dict[str, Any], values: Mapping[str, str]) -> None:
         allowed = f"-D{name}={url} -Dkafkashaded.{name}={url}"
         for side in ("driver", "executor"):
             conf[f"spark.{side}.extraJavaOptions"] = allowed
-
-
-def _is_open_secret(name: str, value: str) -> bool:
-    if REFERENCE.fullmatch(value):
-        return False
-    if name.upper() == SPARK_SETTINGS:
-        return bool(SECRET_NAME.search(" ".join(_keys(value))))
-    return name.upper() in SECRETS
-
-
-def _keys(document: str) -> list[str]:
-    try:
-        return list(json.loads(document))
-    except (ValueError, TypeError):
-        return [document]  # the job will refuse it

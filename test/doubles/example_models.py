@@ -25,6 +25,16 @@ class Upper:
         return [json.dumps(text.upper()) for text in inputs]
 
 
+class ImportsLate(Upper):
+    """Import a module only as it answers."""
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        import on_the_driver  # noqa: F401, PLC0415
+
+        return super().predict_all(inputs)
+
+
 class Capricious(Upper):
     """Do wrong what a model can do wrong, for the texts that ask for it."""
 

@@ -31,6 +31,26 @@ VARIABLES = {
     "MIN_WORKERS": "1",
     "MAX_WORKERS": "4",
 }
+# What every cloud needs; and what a job there may have.
+EVERYWHERE = {
+    name: VARIABLES[name]
+    for name in ("CLUSTER_NAME", "SPARK_VERSION", "MIN_WORKERS", "MAX_WORKERS")
+}
+ON_AZURE = EVERYWHERE | {
+    "IMAGE_NAME": "tidemill.azurecr.io/tidemill:stage",
+    "INSTANCE_TYPE": "Standard_D4ds_v5",
+    "REGISTRY_USERNAME": "puller",
+    "REGISTRY_PASSWORD": "{{secrets/tidemill/registry}}",
+    "INIT_SCRIPTS_DESTINATION": "abfss://c@account.dfs.core.windows.net/init-script.sh",
+    "LOG_DESTINATION": "/Volumes/main/tidemill/logs",
+}
+ON_GCP = EVERYWHERE | {
+    "IMAGE_NAME": "europe-west1-docker.pkg.dev/project/repository/tidemill:stage",
+    "INSTANCE_TYPE": "n2-standard-4",
+    "GOOGLE_SERVICE_ACCOUNT": "tidemill@project.iam.gserviceaccount.com",
+    "INIT_SCRIPTS_DESTINATION": "gs://bucket/init-script.sh",
+    "LOG_DESTINATION": "/Volumes/main/tidemill/logs",
+}
 Json = dict[str, Any]
 RETRIES = ("max_retries", "min_retry_interval_millis", "retry_on_timeout")
 

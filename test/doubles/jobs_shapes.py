@@ -6,6 +6,7 @@ from typing import Any
 
 TEXT, WHOLE, FLAG = str, int, bool
 TEXTS: Any = "a mapping of text to text"
+PLACE: Any = {"destination": TEXT}
 
 CLUSTER: dict[str, Any] = {
     "spark_version": TEXT,
@@ -27,8 +28,33 @@ CLUSTER: dict[str, Any] = {
         "ebs_volume_count": WHOLE,
         "ebs_volume_size": WHOLE,
     },
-    "cluster_log_conf": {"s3": {"destination": TEXT, "region": TEXT, "canned_acl": TEXT}},
-    "init_scripts": [{"s3": {"destination": TEXT, "region": TEXT}}],
+    "azure_attributes": {
+        "first_on_demand": WHOLE,
+        "availability": TEXT,
+        "spot_bid_max_price": WHOLE,
+    },
+    "gcp_attributes": {
+        "first_on_demand": WHOLE,
+        "availability": TEXT,
+        "zone_id": TEXT,
+        "google_service_account": TEXT,
+        "boot_disk_size": WHOLE,
+        "local_ssd_count": WHOLE,
+    },
+    "cluster_log_conf": {
+        "s3": {"destination": TEXT, "region": TEXT, "canned_acl": TEXT},
+        "volumes": PLACE,
+        "dbfs": PLACE,
+    },
+    "init_scripts": [
+        {
+            "s3": {"destination": TEXT, "region": TEXT},
+            "abfss": PLACE,
+            "gcs": PLACE,
+            "volumes": PLACE,
+            "workspace": PLACE,
+        }
+    ],
     "spark_conf": TEXTS,
     "spark_env_vars": TEXTS,
     "custom_tags": TEXTS,

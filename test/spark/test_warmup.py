@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from pyspark.errors import PySparkException
 
-from app.errors import ModelNotLoadable, ModelUnavailable
+from app.errors import (
+    ConfigurationError,
+    ExecutorsUnfit,
+    MissingOnExecutors,
+    ModelNotLoadable,
+    ModelUnavailable,
+)
 from app.models import catalogue
 from app.monitoring.every import Every
+from app.streaming import warmup
 from app.streaming.failure import translate
 from app.streaming.udfs import predictions
 from app.streaming.warmup import keep_warm, load_models
@@ -45,22 +54,56 @@ class TestLoadModels:
         assert {str(json.loads(row.value)["answer"]["pid"]) for row in rows} <= set(loaded)
         assert log.read_text().split() == loaded
 
+    def test_outage(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
+        """A model that does not answer its sample is named, after Spark's own attempts."""
+        with pytest.raises(PySparkException) as caught:
+            load_models(spark, [model("Upper"), model("Broken")], catalogue.load)
+        said = translate(caught.value, "checkpoint")
+        assert type(said) is ModelUnavailable
+        assert "broken:1" in str(said)
+
     @pytest.mark.parametrize(
-        ("adapter", "error"), [("Broken", ModelUnavailable), ("NoSuchModel", ModelNotLoadable)]
+        ("adapter", "error", "said"),
+        [
+            ("example_models:NoSuchModel", ModelNotLoadable, "has no attribute 'NoSuchModel'"),
+            ("no_such_module:Model", ModelNotLoadable, "No module named 'no_such_module'"),
+            ("on_the_driver:Upper", MissingOnExecutors, "module on_the_driver is missing on"),
+            ("example_models:ImportsLate", MissingOnExecutors, "module on_the_driver is missing"),
+        ],
     )
-    def test_does_not_work(
+    def test_no_other_attempt(
         self,
+        adapter: str,
+        error: type[ConfigurationError],
+        said: str,
         spark: SparkSession,
         model: Callable[..., ModelSpec],
-        adapter: str,
-        error: type[Exception],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """A model that does not load, or does not answer its sample, is named."""
-        with pytest.raises(PySparkException) as caught:
-            load_models(spark, [model("Upper"), model(adapter)], catalogue.load)
-        said = translate(caught.value, "checkpoint")
-        assert type(said) is error
-        assert f"{adapter.lower()}:1" in str(said)
+        """What no other attempt can change is named at once, with the worker's own traceback."""
+        (tmp_path / "on_the_driver.py").touch()
+        monkeypatch.syspath_prepend(tmp_path)  # of this process, not of the workers
+        wrong = msgspec.structs.replace(model("Wrong"), adapter=adapter)
+        with pytest.raises(error, match=said) as caught:
+            load_models(spark, [model("Upper"), wrong], catalogue.load)
+        assert type(caught.value) is error
+        assert "on_worker" not in str(caught.value)
+        assert "Traceback" in "".join(caught.value.__notes__)
+        if error is MissingOnExecutors:
+            assert socket.gethostname() in str(caught.value)
+
+    def test_without_tidemill(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Executors that cannot import Tidemill itself say so in the same way."""
+
+        def gone(*_: object) -> bytes:
+            return b"cno.such.tidemill\nload\n."  # a pickle that imports this
+
+        monkeypatch.setattr(warmup, "dumps", gone)
+        with pytest.raises(ExecutorsUnfit, match="No module named 'no'"):
+            load_models(spark, [model("Upper")], catalogue.load)
 
 
 class TestKeepWarm:

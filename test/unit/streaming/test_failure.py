@@ -12,6 +12,7 @@ from app.errors import (
     ConfigurationError,
     DataLoss,
     JavaEnded,
+    MissingOnExecutors,
     ModelNotLoadable,
     ModelUnavailable,
     QueryFailed,
@@ -79,6 +80,27 @@ class TestTranslate:
         assert type(error) is ModelNotLoadable
         assert str(error) == words
         assert isinstance(error, ConfigurationError)
+
+    @pytest.mark.parametrize(
+        "raised",
+        [
+            "ModuleNotFoundError: No module named 'json.decoder'",
+            "app.errors.ModelNotLoadable: m:1: ModuleNotFoundError: No module named 'json.decoder'",
+        ],
+    )
+    def test_only_here(self, raised: str) -> None:
+        """A module that the driver has and a worker lacks is a wrong configuration, named."""
+        error = self.translate(WORKER.replace("app.errors.{raised}", raised))
+        assert type(error) is MissingOnExecutors
+        assert isinstance(error, ConfigurationError)
+        assert "the Python module json.decoder is missing on Spark's executors" in str(error)
+        assert "--py-files" in str(error)
+
+    @pytest.mark.parametrize("module", ["no_such_module", "json.no_such", "pytest.x.y"])
+    def test_nowhere(self, module: str) -> None:
+        """A module that the driver lacks too is not said to be there."""
+        raised = f"ModelNotLoadable: ModuleNotFoundError: No module named '{module}'"
+        assert type(self.translate(WORKER.format(raised=raised))) is ModelNotLoadable
 
     def test_every_leaf(self) -> None:
         """Every error can come back, whatever its constructor takes."""

@@ -11,7 +11,7 @@ from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import StreamingQueryException
 
 from app.errors import DataLoss, JavaEnded, QueryFailed
-from app.settings import KafkaSettings, Settings, StreamSettings
+from app.settings import KafkaSettings, LogSettings, Settings, StreamSettings
 from app.streaming import session
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ class Spark:
         self.session: dict[str, str] = {}
         self.active: object = None
         self.prints = b""
+        self.log_levels: list[str] = []
+        self.java = mock.MagicMock()
+        self.java.System.getProperty.return_value = None
         self._gateway: object = None
         self.builder = self
 
@@ -62,7 +65,9 @@ class Spark:
 
     def getOrCreate(self) -> Any:  # noqa: ANN401, N802 - Spark's name
         """Return the session."""
-        return SimpleNamespace(sparkContext=SimpleNamespace(setLogLevel=lambda _: None))
+        return SimpleNamespace(
+            sparkContext=SimpleNamespace(setLogLevel=self.log_levels.append, _jvm=self.java)
+        )
 
 
 @pytest.fixture
@@ -153,6 +158,47 @@ class TestRunningAlready:
         session.create(Settings(spark={"spark.x": "1"}))
         assert (spark.launched, spark.context) == ({}, {})
         assert spark.session["spark.x"] == "1"
+
+
+class TestLog:
+    """Spark's lines come in the job's format, and no more of them than the job's level wants."""
+
+    @pytest.mark.parametrize(
+        ("level", "sparks"), [("INFO", "ERROR"), ("ERROR", "ERROR"), ("DEBUG", "INFO")]
+    )
+    @pytest.mark.parametrize("layout", ["console", "json"])
+    def test_spark_submit(
+        self, layout: str, level: str, sparks: str, spark: Spark, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """From the start of the SparkContext on, which would print pages."""
+        monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+        session.create(Settings(log=LogSettings.model_validate({"format": layout, "level": level})))
+        assert spark.session["spark.log.level"] == sparks
+        told = dict(call.args for call in spark.java.System.setProperty.call_args_list)
+        assert told["tidemill.spark.level"].upper() == sparks
+        assert told["log4j2.configurationFile"].endswith(f"/log4j2-{layout}.properties")
+        configurator = spark.java.org.apache.logging.log4j.core.config.Configurator
+        configurator.reconfigure.assert_called_once()
+
+    def test_own(self, spark: Spark, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the user sets stays: a level of Spark's own, a configuration of log4j."""
+        monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+        session.create(Settings(spark={"spark.log.level": "WARN"}))
+        assert spark.session["spark.log.level"] == "WARN"
+        spark.java.System.setProperty.assert_any_call("tidemill.spark.level", "WARN")
+        spark.java.reset_mock()
+        spark.java.System.getProperty.return_value = "file:/mine.properties"
+        session.create(Settings())
+        spark.java.System.setProperty.assert_not_called()
+
+    def test_session_of_others(self, spark: Spark, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of a session that runs already, as on Databricks, only the level is changed."""
+        monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+        spark.active = object()
+        session.create(Settings())
+        assert spark.log_levels == ["ERROR"]
+        assert "spark.log.level" not in spark.session
+        spark.java.System.setProperty.assert_not_called()
 
 
 class TestOutput:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from jobs_api import TOKEN, VARIABLES, Fault
+from jobs_api import EVERYWHERE, ON_AZURE, ON_GCP, TOKEN, VARIABLES, Fault
 
 from deploy.databricks import deploy_job
 from deploy.databricks.payload import fill_in
@@ -65,6 +66,15 @@ class TestDryRun:
         assert not workspace.seen
         assert TOKEN not in done.stdout + done.stderr
 
+    @pytest.mark.parametrize("password", ["pa55", 'pa"55', "{{secrets/scope/key}}"])
+    def test_password(self, password: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """A registry's password is not shown, unless it is a reference to one."""
+        options = argparse.Namespace(dry_run=True, continuous=False)
+        assert deploy_job.run(options, ON_AZURE | {"REGISTRY_PASSWORD": password}) == 0
+        (task,) = json.loads(capsys.readouterr().out)["tasks"]
+        shown = task["new_cluster"]["docker_image"]["basic_auth"]["password"]
+        assert shown == (password if password.startswith("{{") else "***")
+
     def test_without_the_sdk(self) -> None:
         """It needs no package."""
         assert bare(VARIABLES, "--dry-run").stdout == run(VARIABLES, "--dry-run").stdout != ""
@@ -83,6 +93,21 @@ class TestDeployment:
             assert TOKEN not in done.stderr
         names = [settings["name"] for settings in workspace.jobs.values()]
         assert names.count(VARIABLES["CLUSTER_NAME"]) == 1
+
+    @pytest.mark.parametrize("there", [ON_AZURE, ON_GCP], ids=["azure", "gcp"])
+    def test_other_clouds(
+        self, there: dict[str, str], environ: dict[str, str], workspace: Workspace
+    ) -> None:
+        """On Azure and Google Cloud too; the API gets a registry's password as it is."""
+        names = ("DATABRICKS_HOST", "DATABRICKS_API_TOKEN")
+        password = {"REGISTRY_USERNAME": "puller", "REGISTRY_PASSWORD": "pa55"}
+        done = run(there | password | {name: environ[name] for name in names})
+        assert done.returncode == 0, done.stderr
+        assert "pa55" not in done.stdout + done.stderr
+        (task,) = list(workspace.jobs.values())[-1]["tasks"]
+        image = task["new_cluster"]["docker_image"]
+        assert image["url"] == there["IMAGE_NAME"]
+        assert image["basic_auth"]["password"] == "pa55"
 
     def test_from_elsewhere(
         self, environ: dict[str, str], workspace: Workspace, tmp_path: Path
@@ -107,8 +132,17 @@ class TestFailure:
         done = run({})
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.count("\n") == 1
-        for name in ("DATABRICKS_HOST", "DATABRICKS_API_TOKEN", *VARIABLES):
-            assert name in done.stderr
+        wanted = ("DATABRICKS_HOST", "DATABRICKS_API_TOKEN", "IMAGE_NAME", "INSTANCE_TYPE")
+        for name in (*wanted, *EVERYWHERE):
+            assert done.stderr.count(name) == 1
+
+    def test_misspelt_setting(self) -> None:
+        """A misspelt setting is refused, without packages too, and its value not shown."""
+        environ = VARIABLES | {"TIDEMILL__STREAM__INPUT_TOPIC": "canary"}
+        for done in (run(environ, "--dry-run"), bare(environ, "--dry-run")):
+            assert (done.returncode, done.stdout) == (1, "")
+            assert "no setting 'stream.input_topic', did you mean 'input_topics'?" in done.stderr
+            assert "canary" not in done.stderr
 
     def test_refused(self, environ: dict[str, str], workspace: Workspace) -> None:
         """It has the API's words, and the token is in none of it, even if they hold it."""

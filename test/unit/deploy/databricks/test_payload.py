@@ -7,19 +7,18 @@ import pytest
 from databricks.sdk.service.jobs import JobSettings
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs_api import VARIABLES
+from jobs_api import ON_AZURE, ON_GCP, VARIABLES
 from jobs_shapes import JOB, check
 
 from app.settings import KafkaSettings, Settings, StreamSettings
 from app.streaming.options import context_options
-from deploy.databricks import payload
-from deploy.databricks.errors import SecretInTheOpen, VariablesMissing, VariableWrong
+from deploy.databricks.errors import VariablesMissing, VariableWrong
 from deploy.databricks.payload import fill_in
 
-REFERENCE = "{{secrets/tidemill/password}}"
 # Values of an environment variable: neither NUL nor blank as a whole.
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)
 VALUES = VALUES.map(str.strip).filter(bool)
+NO_REGISTRY = VALUES.filter(lambda image: "/" not in image)
 
 
 def task_of(settings: dict[str, Any]) -> dict[str, Any]:
@@ -81,9 +80,10 @@ class TestJob:
         assert not {name for name in task_of(settings) if "retr" in name}
 
     @pytest.mark.parametrize("continuous", [False, True])
-    def test_known_to_the_sdk(self, continuous: bool, variables: dict[str, str]) -> None:
+    @pytest.mark.parametrize("given_", [VARIABLES, ON_AZURE, ON_GCP], ids=["aws", "azure", "gcp"])
+    def test_known_to_the_sdk(self, given_: dict[str, str], continuous: bool) -> None:
         """The SDK's own description of the API keeps every field and value."""
-        settings = fill_in(variables, continuous=continuous)
+        settings = fill_in(given_, continuous=continuous)
         assert JobSettings.from_dict(settings).as_dict() == settings
         check(settings, JOB, "settings")
 
@@ -140,9 +140,8 @@ class TestVariables:
         with pytest.raises(VariablesMissing) as caught:
             fill_in({})
         assert set(caught.value.names) == {
-            "CLUSTER_NAME", "IMAGE_NAME", "ECR_REGISTRY", "AWS_REGION", "INSTANCE_PROFILE_ARN",
-            "INIT_SCRIPTS_DESTINATION_S3", "LOG_DESTINATION_S3", "INSTANCE_TYPE", "SPARK_VERSION",
-            "MIN_WORKERS", "MAX_WORKERS",
+            "CLUSTER_NAME", "IMAGE_NAME", "INSTANCE_TYPE", "SPARK_VERSION", "MIN_WORKERS",
+            "MAX_WORKERS", "DATABRICKS_HOST or DATABRICKS_CLOUD (aws, azure or gcp)",
         }  # fmt: skip
         assert all(name in str(caught.value) for name in caught.value.names)
 
@@ -162,7 +161,10 @@ class TestVariables:
             ("MAX_WORKERS", "٣"),
             ("SPOT_BID_PRICE_PERCENT", "80%"),
             ("LOG_DESTINATION_S3", "/logs"),
+            ("LOG_DESTINATION_S3", "/Volumes/main/tidemill/logs"),
             ("INIT_SCRIPTS_DESTINATION_S3", "bucket/init-script.sh"),
+            ("IMAGE_NAME", "https://registry.example.com/tidemill:stage"),
+            ("DATABRICKS_CLOUD", "amazon"),
         ],
     )
     def test_wrong(self, name: str, value: str, variables: dict[str, str]) -> None:
@@ -170,78 +172,20 @@ class TestVariables:
         with pytest.raises(VariableWrong, match=name):
             fill_in(variables | {name: value})
 
-    @given(name=VALUES, image=VALUES, setting=VALUES)
+    @given(name=VALUES, image=NO_REGISTRY, setting=VALUES)
     def test_any_text(self, name: str, image: str, setting: str) -> None:
         """Whatever a value holds, it is that value in the payload, and nothing else moves."""
         given_ = {
             "CLUSTER_NAME": name,
             "IMAGE_NAME": image,
-            "TIDEMILL__STREAM__GROUP_ID": setting,
+            "TIDEMILL__KAFKA__SASL_USERNAME": setting,
         }
         plain = fill_in(VARIABLES)
         settings = json.loads(json.dumps(fill_in(VARIABLES | given_)))
         cluster = cluster_of(settings)
         assert settings["name"] == cluster["custom_tags"]["job"] == name
         assert cluster["docker_image"]["url"] == f"{VARIABLES['ECR_REGISTRY']}/{image}"
-        assert cluster["spark_env_vars"].pop("TIDEMILL__STREAM__GROUP_ID") == setting
+        assert cluster["spark_env_vars"].pop("TIDEMILL__KAFKA__SASL_USERNAME") == setting
         settings["name"] = cluster["custom_tags"]["job"] = plain["name"]
         cluster["docker_image"]["url"] = cluster_of(plain)["docker_image"]["url"]
         assert settings == plain
-
-
-class TestSettings:
-    """The job's settings travel as its environment, secrets as references."""
-
-    def test_passed_on(self, variables: dict[str, str]) -> None:
-        """Every setting, and nothing else of the environment."""
-        given_ = {
-            "TIDEMILL__KAFKA__BOOTSTRAP_SERVERS": "k:9092",
-            "tidemill__log__format": "json",
-            "AWS_SECRET_ACCESS_KEY": "canary",
-            "DATABRICKS_API_TOKEN": "canary",
-        }
-        settings = fill_in(variables | given_)
-        assert set(cluster_of(settings)["spark_env_vars"]) == {
-            "PYTHONPATH",
-            "TIDEMILL__KAFKA__BOOTSTRAP_SERVERS",
-            "tidemill__log__format",
-        }
-        assert "canary" not in json.dumps(settings)
-
-    def test_all_secrets(self) -> None:
-        """The secrets are those of the settings."""
-        assert set(payload.SECRETS) == {
-            f"TIDEMILL__{section}__{name}".upper()
-            for section, field in Settings.model_fields.items()
-            if hasattr(field.annotation, "secrets")
-            for name in field.annotation.secrets()
-        }
-
-    @pytest.mark.parametrize("name", [*payload.SECRETS, payload.SECRETS[0].lower()])
-    @pytest.mark.parametrize("value", ["pa55", "{{secrets/a}}", "x{{secrets/a/b}}", "{{a/b/c}}"])
-    def test_open(self, name: str, value: str, variables: dict[str, str]) -> None:
-        """A secret as itself is refused, without a word of it."""
-        with pytest.raises(SecretInTheOpen) as caught:
-            fill_in(variables | {name: value})
-        assert name in str(caught.value)
-        assert value not in str(caught.value)
-
-    @pytest.mark.parametrize("name", payload.SECRETS)
-    def test_reference(self, name: str, variables: dict[str, str]) -> None:
-        """A reference to a secret goes as it is."""
-        settings = fill_in(variables | {name: REFERENCE})
-        assert cluster_of(settings)["spark_env_vars"][name] == REFERENCE
-
-    @pytest.mark.parametrize(
-        "value", ['{"spark.hadoop.fs.s3a.secret.key": "x"}', "{secret: x}", '["a.password"]']
-    )
-    def test_of_spark(self, value: str, variables: dict[str, str]) -> None:
-        """One of Spark's settings whose name tells of a secret is one."""
-        with pytest.raises(SecretInTheOpen):
-            fill_in(variables | {"TIDEMILL__SPARK": value})
-
-    @pytest.mark.parametrize("value", ['{"spark.x": "a.TokenProvider"}', REFERENCE])
-    def test_no_secret_of_spark(self, value: str, variables: dict[str, str]) -> None:
-        """Others, and a reference, are none."""
-        settings = fill_in(variables | {"TIDEMILL__SPARK": value})
-        assert cluster_of(settings)["spark_env_vars"]["TIDEMILL__SPARK"] == value

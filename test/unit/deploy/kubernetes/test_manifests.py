@@ -12,6 +12,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from pod_security import unrestricted
 
 from app import settings
 from app.models import catalogue
@@ -211,16 +212,83 @@ class TestPods:
         assert binding["roleRef"]["name"] == only(manifests("base"), "Role")["metadata"]["name"]
 
     def test_budgets(self) -> None:
-        """Each budget is for pods that there are."""
+        """Each budget is for pods that there are, and lets a drain go on.
+
+        Executors, and a SparkApplication's driver, have no controller with a scale: then only an
+        integer `minAvailable` is supported, and anything else lets no pod be evicted.
+        """
         application = only(manifests("base"), "SparkApplication")["spec"]
         own = json.loads(spark_settings())
+        least: dict[str, int] = {}
         for document in manifests("base"):
             if document["kind"] == "PodDisruptionBudget":
                 labels = document["spec"]["selector"]["matchLabels"]
                 role = labels["spark-role"]  # Spark's own label on what it starts
                 assert application[role]["labels"]["app"] == labels["app"]
+                assert document["spec"].keys() == {"selector", "minAvailable"}
+                least[role] = document["spec"]["minAvailable"]
+        assert {type(pods) for pods in least.values()} == {int}
+        assert least["driver"] == 1  # all there are: it is not evicted
+        for executors in (application["executor"]["instances"], own["spark.executor.instances"]):
+            assert 0 < least["executor"] < int(executors)
         assert own["spark.kubernetes.executor.label.app"] == "tidemill"
         assert deployed()["metadata"]["labels"] == {"app": "tidemill", "spark-role": "driver"}
+
+
+def pods_of(documents: list[Manifest]) -> dict[str, Manifest]:
+    """Return the specification of every pod that manifests make, templates for Spark included."""
+    found: dict[str, Manifest] = {}
+    for document in documents:
+        kind, spec = document["kind"], document.get("spec", {})
+        if kind == "SparkApplication":
+            found |= {role: spec[role]["template"]["spec"] for role in ("driver", "executor")}
+        elif kind == "Pod":
+            found["pod"] = spec
+        elif "template" in spec:
+            found[kind] = spec["template"]["spec"]
+        if kind == "ConfigMap" and "executor.yaml" in document["data"]:
+            found |= pods_of([yaml.safe_load(document["data"]["executor.yaml"])])
+    return found
+
+
+class TestRestricted:
+    """A namespace that enforces the restricted Pod Security Standard admits every pod."""
+
+    @pytest.mark.parametrize(
+        ("name", "pods"),
+        [("base", {"driver", "executor"}), ("without-operator", {"Deployment", "pod"})],
+    )
+    def test_every_container(self, name: str, pods: set[str]) -> None:
+        """Of driver and executors, with the operator and without it."""
+        found = pods_of(rendered(name))
+        assert found.keys() == pods
+        assert [problem for pod in found.values() for problem in unrestricted(pod)] == []
+
+    def test_template_is_found(self) -> None:
+        """Without the operator Spark finds the executors' template where the driver has it."""
+        (container,) = deployed()["spec"]["containers"]
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        data = only(rendered("without-operator"), "ConfigMap")["data"]
+        path = json.loads(spark_settings())["spark.kubernetes.executor.podTemplateFile"]
+        folder, _, file = path.rpartition("/")
+        assert folder == mounts["settings"]
+        assert file in data
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"allowPrivilegeEscalation": True},
+            {"capabilities": {"drop": ["NET_RAW"]}},
+            {"runAsNonRoot": False},
+            {"seccompProfile": {"type": "Unconfined"}},
+            {"privileged": True},
+        ],
+    )
+    def test_refused(self, changes: Manifest) -> None:
+        """The check sees what the standard forbids."""
+        pod = driver()["spec"]
+        pod["containers"][0]["securityContext"] |= changes
+        assert len(unrestricted(pod)) == 1
 
 
 class TestSettings:

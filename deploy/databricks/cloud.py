@@ -1,0 +1,137 @@
+"""What a cluster's settings have of the cloud that it runs in."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from deploy.databricks.errors import VariableWrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+TEMPLATES = {name: Path(__file__).with_name(f"{name}.json") for name in ("aws", "azure", "gcp")}
+CLOUD, HOST = "DATABRICKS_CLOUD", "DATABRICKS_HOST"
+# How the hosts of workspaces end, the longest first.
+HOSTS = {
+    ".gcp.databricks.com": "gcp",
+    ".azuredatabricks.net": "azure",
+    ".databricks.azure.us": "azure",
+    ".databricks.azure.cn": "azure",
+    ".cloud.databricks.com": "aws",
+    ".cloud.databricks.us": "aws",
+}
+# What tells a cloud if neither of the two does.
+OF_AWS = ("ECR_REGISTRY", "INSTANCE_PROFILE_ARN")
+OF_GCP = ("GOOGLE_SERVICE_ACCOUNT",)
+REGISTRIES = {
+    r"[^/]+\.dkr\.ecr\.[^/]+/": "aws",
+    r"[^/]+\.azurecr\.(io|us|cn)/": "azure",
+    r"([^/]+-docker\.pkg\.dev|([^/]+\.)?gcr\.io)/": "gcp",
+}
+OF_SCHEME = {"s3": "aws", "abfss": "azure", "gs": "gcp"}
+
+# Where an init script may lie, and where logs may go: how that begins, and the API's name for it.
+WORKSPACE = dict.fromkeys(("/Workspace/", "/Users/", "/Shared/"), "workspace")
+S3 = {"s3://": "s3"}
+VOLUMES = {"/Volumes/": "volumes"}
+INIT_SCRIPTS = VOLUMES | WORKSPACE | S3 | {"abfss://": "abfss", "gs://": "gcs"}
+LOGS = VOLUMES | {"dbfs:/": "dbfs"} | S3
+PLACES = {
+    "INIT_SCRIPTS_DESTINATION": INIT_SCRIPTS,
+    "INIT_SCRIPTS_DESTINATION_S3": S3,
+    "LOG_DESTINATION": LOGS,
+    "LOG_DESTINATION_S3": S3,
+}
+
+
+def cloud_of(values: Mapping[str, str]) -> str | None:
+    """Return `aws`, `azure` or `gcp`; None if the variables name no cloud, or several.
+
+    `DATABRICKS_CLOUD` decides, then the workspace's host, then what belongs to one cloud only.
+
+    Raises:
+        VariableWrong: There is no such cloud.
+
+    """
+    if named := values.get(CLOUD, "").lower():
+        if named not in TEMPLATES:
+            raise VariableWrong(CLOUD, f"aws, azure or gcp, not {values[CLOUD]!r}")
+        return named
+    host = values.get(HOST, "")
+    name = urlsplit(host if "://" in host else f"//{host}").hostname or ""
+    for ending, cloud in HOSTS.items():
+        if name.endswith(ending):
+            return cloud
+    found = set(_signs(values))
+    return found.pop() if len(found) == 1 else None
+
+
+def _signs(values: Mapping[str, str]) -> Iterator[str]:
+    """Yield the cloud of each variable that belongs to one."""
+    for cloud, names in {"aws": OF_AWS, "gcp": OF_GCP}.items():
+        yield from (cloud for name in names if name in values)
+    image = values.get("IMAGE_NAME", "")
+    yield from (cloud for pattern, cloud in REGISTRIES.items() if re.match(pattern, image))
+    for name in (*PLACES, "TIDEMILL__STREAM__CHECKPOINT_LOCATION"):
+        scheme, separator, _ = values.get(name, "").partition("://")
+        if separator and scheme in OF_SCHEME:
+            yield OF_SCHEME[scheme]
+
+
+def needed(cloud: str | None, values: Mapping[str, str]) -> Iterator[str]:
+    """Yield the variables that a cluster needs there, beside what every cluster needs."""
+    if cloud is None:
+        yield f"{HOST} or {CLOUD} (aws, azure or gcp)"
+        return
+    if cloud != "aws":
+        return
+    on_s3 = any(values.get(name, "").startswith("s3://") for name in PLACES)
+    private = "ECR_REGISTRY" in values or ".dkr.ecr." in values.get("IMAGE_NAME", "")
+    if on_s3:
+        yield "AWS_REGION"
+    # Whom the cluster is: it reads ECR and the init script, and writes logs.
+    if on_s3 or (private and "REGISTRY_USERNAME" not in values):
+        yield "INSTANCE_PROFILE_ARN"
+
+
+def of_cloud(cloud: str, values: Mapping[str, str]) -> dict[str, Any]:
+    """Return a cluster's settings that differ between clouds, variables not yet filled in.
+
+    Raises:
+        VariableWrong: A place cannot be, or is another cloud's.
+
+    """
+    attributes = json.loads(TEMPLATES[cloud].read_text(encoding="utf-8"))
+    for part in attributes.values():
+        for name, value in list(part.items()):
+            variable = re.fullmatch(r"\$\{(\w+)\}", str(value))
+            if variable and variable[1] not in values:
+                del part[name]  # none of those is needed everywhere
+    settings: dict[str, Any] = attributes
+    if script := _place("INIT_SCRIPTS_DESTINATION", cloud, values):
+        settings["init_scripts"] = [script]
+    if logs := _place("LOG_DESTINATION", cloud, values):
+        settings["cluster_log_conf"] = logs
+    return settings
+
+
+def _place(name: str, cloud: str, values: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return a place as the API has it, None if there is none; the older name ends with _S3."""
+    given = next((n for n in (name, f"{name}_S3") if n in values), None)
+    if given is None:
+        return None
+    kinds = {
+        begin: kind
+        for begin, kind in PLACES[given].items()
+        if OF_SCHEME.get(begin.partition("://")[0], cloud) == cloud
+    }
+    for begin, kind in kinds.items():
+        if values[given].startswith(begin):
+            region = {"region": values["AWS_REGION"]} if kind == "s3" else {}
+            return {kind: {"destination": values[given], **region}}
+    fitting = " or ".join(f"{begin}…" for begin in kinds)
+    raise VariableWrong(given, f"{fitting or 'left out'} on {cloud}, not {values[given]!r}")

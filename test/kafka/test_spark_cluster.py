@@ -1,0 +1,136 @@
+"""The job on a real standalone cluster of Spark, by spark-submit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from lane import message
+from program import ROOT, Program
+
+from app.streaming.jars import connector_jars
+from app.streaming.java import spark_home
+from deploy.local.ports import free_ports
+from deploy.local.process import spawn, stop, wait_for_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lane import Lane
+
+MODELS = ROOT / "test" / "doubles" / "example_models.py"
+PATIENCE_S = 400.0
+
+
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a master with one worker, whose executors have nothing of ours on their path."""
+    folder = tmp_path_factory.mktemp("cluster")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"SPARK_HOME": str(spark_home()), "SPARK_LOCAL_IP": "127.0.0.1"}
+    port, masters_page, workers_page = free_ports(3)
+    url = f"spark://127.0.0.1:{port}"
+    here = ["--host", "127.0.0.1", "--webui-port"]
+    parts = {
+        "master.Master": (
+            "I have been elected leader",
+            [*here, str(masters_page), "-p", str(port)],
+        ),
+        "worker.Worker": (
+            "Successfully registered with master",
+            [*here, str(workers_page), "-c", "1", "-m", "2g", "-d", str(folder / "work"), url],
+        ),
+    }
+    with ExitStack() as running:
+        for name, (ready, arguments) in parts.items():
+            command = [str(spark_home() / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}"]
+            log = folder / f"{name}.log"
+            process = spawn([*command, *arguments], log, cwd=folder, env=environment)
+            running.callback(stop, process, 10)
+            wait_for_line(process, log, ready, name=name, timeout=PATIENCE_S)
+        yield url
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with the packages that Tidemill needs, and without Tidemill."""
+    script = tmp_path_factory.mktemp("python") / "python"
+    packages = sysconfig.get_path("purelib")  # on the path no .pth file counts
+    script.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{packages}${{PYTHONPATH:+:$PYTHONPATH}}" '
+        f'exec "{sys.executable}" -S "$@"\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Tidemill in a zip file, as README.md makes it."""
+    return shutil.make_archive(str(tmp_path_factory.mktemp("zip") / "tidemill"), "zip", ROOT, "app")
+
+
+class Submit:
+    """Submits the job, which answers what is there and ends."""
+
+    def __init__(self, lane: Lane, master: str, python: Path) -> None:
+        spark = '{"spark.ui.enabled": "false", "spark.executor.memory": "1g"}'
+        self.lane = lane
+        self.master = master
+        self.environment = lane.environment("Upper", SPARK=spark, STREAM__TRIGGER="available-now")
+        self.environment |= {
+            "PYSPARK_PYTHON": str(python),
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+
+    def __call__(self, *files: str) -> tuple[int, str]:
+        """Send files along; return the exit code and the output."""
+        launcher = [
+            str(Path(sys.executable).with_name("spark-submit")),
+            *("--master", self.master),
+            *("--conf", "spark.python.unix.domain.socket.enabled=true"),
+            *("--jars", ",".join(map(str, connector_jars()))),
+            *(("--py-files", ",".join(files)) if files else ()),
+        ]
+        script = str(ROOT / "app" / "run.py")
+        with Program(self.lane.folder, self.environment, script, launcher=launcher) as program:
+            return program.wait(PATIENCE_S), program.output
+
+
+@pytest.fixture
+def submit(lane: Lane, master: str, python: Path) -> Submit:
+    """What submits the job."""
+    return Submit(lane, master, python)
+
+
+@pytest.mark.timeout(900)  # on a busy machine each start of a Java takes its time
+class TestModules:
+    """Executors get the modules by --py-files; one that they lack is named."""
+
+    @pytest.mark.parametrize(
+        "missing", [pytest.param("app", marks=pytest.mark.slow), "example_models"]
+    )
+    def test_missing(self, missing: str, submit: Submit, archive: str) -> None:
+        """At the first attempt, as a wrong configuration, in one line among few."""
+        code, said = submit(*([archive] if missing == "example_models" else []))
+        assert code == 2, said
+        errors = [line for line in said.splitlines() if "[error" in line]
+        assert len(errors) == 1, said
+        assert f"the Python module {missing} is missing on Spark's executors (" in errors[0]
+        assert "TaskSetManager" not in said
+        assert said.count(" INFO ") <= 3, said  # which come before a level can be set
+
+    @pytest.mark.slow
+    def test_sent(self, lane: Lane, submit: Submit, archive: str) -> None:
+        """Every message is answered."""
+        lane.produce(*map(message, range(5)))
+        code, said = submit(archive, str(MODELS))
+        assert code == 0, said
+        assert len(lane.results()) == 5
