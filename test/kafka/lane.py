@@ -92,7 +92,7 @@ class Lane:
         job.check(spark, settings)
         query = job.start(spark, kafka, settings, specs, takeover.begin(kafka, settings))
         try:
-            assert query.awaitTermination(240), "the query did not end"
+            assert query.awaitTermination(480), "the query did not end"
         finally:
             query.stop()
         progress = query.lastProgress

@@ -179,10 +179,7 @@ class TestSpark:
     @scenario.EXACTLY_ONCE
     @pytest.mark.parametrize("by", [1, -1])
     def test_offset(self, prepared: Prepared, delivery: str, by: int) -> None:
-        """Another offset is found out, or made up for, by the group's.
-
-        At least once knows the offsets from its checkpoint alone: the file system must keep them.
-        """
+        """Another offset is found out, or made up for, by the group's: with exactly-once only."""
         folder = prepared.restore(sums=False)
         assert prepared.start() is None  # the group is where the checkpoint is
         newest = max((folder / "offsets").glob("[0-9]*"), key=lambda file: int(file.name))

@@ -18,7 +18,7 @@ class TestLagReader:
 
     def test_no_broker(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A broker that is away is named, and each try leaves nothing behind."""
-        monkeypatch.setitem(reach.PATIENCE, "bootstrap_timeout_ms", 100)
+        monkeypatch.setitem(reach.PATIENCE, "bootstrap_timeout_ms", 1000)
         reader = LagReader(NOWHERE, StreamSettings())
         before = set(threading.enumerate())
         for _ in range(2):
