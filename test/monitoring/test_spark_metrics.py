@@ -15,6 +15,7 @@ from servers import PATIENCE_S
 from spark_program import APP
 from structlog.testing import capture_logs
 
+from app.monitoring import spark_metrics
 from app.monitoring.pushgateway import PushgatewayExporter
 from app.monitoring.spark_metrics import SparkMetrics
 from app.settings import MonitoringSettings
@@ -50,6 +51,12 @@ def running(folder: Path, **conf: str) -> Iterator[str]:
         yield next(line for line in log.read_text().splitlines() if line.startswith("UI "))[3:]
     finally:
         stop(process, 10)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a page as long as it takes: Spark makes the first one in seconds."""
+    monkeypatch.setattr(spark_metrics, "TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
