@@ -52,7 +52,7 @@ test: tools ## Run every check and test, as CI does
 faults: venv ## Kill a running job hundreds of times, check all it wrote (KILLS=, MODE=, SHORT=1)
 	@$(FAULTS)campaign.py $(if $(KILLS),--kills $(KILLS)) $(if $(MODE),--mode $(MODE)) \
 		$(if $(SHORT),--short); status=$$?; $(FAULTS)report.py; exit $$status
-	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka/faults)
+	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka)
 
 soak: venv ## Watch memory and files of a job under half its load for half an hour (MINUTES=)
 	@$(FAULTS)soak.py $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report.py; \

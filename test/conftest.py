@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.inference.model import ModelSpec
+from deploy.local import ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +21,11 @@ DOUBLES = Path(__file__).parent / "doubles"
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(DOUBLES), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
+
+
+# Servers of two processes that test at once never want the same port.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    ports.CANDIDATES = ports.CANDIDATES[int(worker[2:]) % 2 :: 2]  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ class Broker:
         """The address for SSL with client certificates."""
         return f"{HOST}:{self._listeners.mtls}"
 
-    def start(self, timeout: float = 60.0) -> None:
+    def start(self, timeout: float = 180.0) -> None:
         """Start the broker, on its old data if there is any, and wait until it serves.
 
         Raises NotReady with the end of the log, BrokerNotFormatted and JavaMissing.
@@ -108,7 +108,7 @@ class Broker:
         java, *rest = java_command(self.libs, "kafka.Kafka", heap=self._heap, log="INFO")
         self._process = spawn([java, *self._jvm_options, *rest, str(self._config)], self.log)
 
-    def wait_until_ready(self, timeout: float = 60.0) -> None:
+    def wait_until_ready(self, timeout: float = 180.0) -> None:
         """Wait until a broker that was launched serves; where it does not, kill it.
 
         Raises NotReady with the end of the log.
@@ -151,7 +151,7 @@ class Broker:
         main_class: str,
         *args: str,
         input: str | None = None,  # noqa: A002 - named as in subprocess.run
-        timeout: float = 60.0,
+        timeout: float = 180.0,
     ) -> subprocess.CompletedProcess[str]:
         """Run one of Kafka's command-line classes and return what it printed.
 

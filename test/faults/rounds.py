@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 PARTITIONS = 4
 RATE = 40.0  # messages a second
-RECOVERED_WITHIN_S = 180.0
-DRAINED_WITHIN_S = 180.0
+RECOVERED_WITHIN_S = 300.0
+DRAINED_WITHIN_S = 300.0
 
 
 class NotRecovered(Exception):

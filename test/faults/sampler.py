@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from seen import Partition, Seen
 
 INTERVAL_S = 0.1
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)

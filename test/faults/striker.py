@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from strikes import Strike
     from target import Target
 
-TAKEN_WITHIN_S = 20.0
-CLAIMED_WITHIN_S = 120.0  # a start, on a busy machine
-ZOMBIE_ENDS_WITHIN_S = 60.0
+TAKEN_WITHIN_S = 60.0
+CLAIMED_WITHIN_S = 240.0  # a start, on a busy machine
+ZOMBIE_ENDS_WITHIN_S = 120.0
 MOST_PAUSE_S = 1.0
 
 

@@ -46,7 +46,7 @@ MODEL = {
     "sample": "a sample",
     "max_chars": 1000,
 }
-STOP_PATIENCE_S = 60
+STOP_PATIENCE_S = 180
 
 
 class Target:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USER, PASSWORD = "tidemill", "tide-and-mill"
+# How often the broker looks for transactions that have timed out; otherwise each ten seconds.
+GIVE_UP_SOON = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000"}
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +52,7 @@ def broker(
         fetch_kafka(),
         tls=tls,
         users={USER: PASSWORD},
-        properties=tokens.broker_properties(keys),
+        properties=tokens.broker_properties(keys) | GIVE_UP_SOON,
         jvm_options=[tokens.broker_jvm_option(keys)],
     ) as running:
         yield running

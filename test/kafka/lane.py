@@ -103,7 +103,7 @@ class Lane:
         try:
             with closing(TopicGuard(kafka, settings, begin.topics)) as topics:
                 topics.poll()  # which notes their ids
-            assert query.awaitTermination(240), "the query did not end"
+            assert query.awaitTermination(480), "the query did not end"
         finally:
             query.stop()
         progress = query.lastProgress

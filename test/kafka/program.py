@@ -46,7 +46,7 @@ class Program:
         """What it has said so far."""
         return self.log.read_text()
 
-    def wait_for(self, text: str, timeout: float = 120) -> None:
+    def wait_for(self, text: str, timeout: float = 300) -> None:
         """Wait until it says something."""
         deadline = time.monotonic() + timeout
         while text not in self.output:
@@ -58,7 +58,7 @@ class Program:
         """Fail where it has ended."""
         assert self.process.poll() is None, f"ended early:\n{self.output}"
 
-    def wait(self, timeout: float = 120) -> int:
+    def wait(self, timeout: float = 300) -> int:
         """Wait for its end; return the exit code."""
         return self.process.wait(timeout)
 

@@ -64,7 +64,7 @@ def produce(servers: str, topic: str, *sent: dict[str, Any], compression: str = 
     for record in sent:
         producer.produce(topic, on_delivery=delivered, **record)
         producer.poll(0)
-    producer.flush(30)
+    producer.flush(120)
     assert not failed, failed
 
 
@@ -80,12 +80,12 @@ def read(servers: str, topic: str) -> list[Record]:
         }
     )
     try:
-        open_partitions = set(consumer.list_topics(topic, 10).topics[topic].partitions)
+        open_partitions = set(consumer.list_topics(topic, 120).topics[topic].partitions)
         consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in open_partitions])
         found = []
         while open_partitions:
-            message = consumer.poll(30)
-            assert message is not None, f"{topic} did not end within 30 s"
+            message = consumer.poll(120)
+            assert message is not None, f"{topic} did not end within 120 s"
             if (error := message.error()) is None:
                 found.append(as_record(message))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name

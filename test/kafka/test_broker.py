@@ -59,8 +59,8 @@ class TestListeners:
         """A client with the right papers writes and reads over each listener."""
         topic = make_topic()
         with closing(KafkaProducer(**listeners[name])) as producer:
-            producer.send(topic, b"value", key=b"key").get(30)
-        reading = {"auto_offset_reset": "earliest", "consumer_timeout_ms": 30_000}
+            producer.send(topic, b"value", key=b"key").get(120)
+        reading = {"auto_offset_reset": "earliest", "consumer_timeout_ms": 120_000}
         with closing(KafkaConsumer(topic, **listeners[name], **reading)) as consumer:
             record = next(consumer)
         assert (record.key, record.value) == (b"key", b"value")
@@ -117,7 +117,7 @@ class TestRecords:
         read = broker.tool(
             "org.apache.kafka.tools.consumer.ConsoleConsumer",
             *(*server, "--topic", topic, "--from-beginning", "--max-messages", "2"),
-            *("--group", topic, "--timeout-ms", "30000"),
+            *("--group", topic, "--timeout-ms", "120000"),
         )
         assert read.stdout == "Zoë\ntyped\n", read.stderr
         assert committed_offsets(broker.bootstrap_servers, topic, topic) == {0: 2}

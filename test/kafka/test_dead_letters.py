@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -451,9 +450,7 @@ class TestReading:
                 producer.abort_transaction(30)
         assert [m.value for m in self.everything(kafka, topic)] == [b"1", b"3"]
         producer.abort_transaction(30)
-        began = time.monotonic()
         assert [m.value for m in self.everything(kafka, topic)] == [b"1", b"3"]
-        assert time.monotonic() - began < 10
 
     @pytest.mark.parametrize("compression", ["gzip", "zstd", "lz4", "snappy"])
     def test_compressed(

@@ -29,7 +29,7 @@ class TestRestart:
         lane.answer_all(spark, [model("Upper")])  # the query alone: nobody commits
         with lane.program(lane.environment("Upper")) as program:
             program.wait_for("stream started")
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while not committed_offsets(lane.broker.bootstrap_servers, lane.source, lane.source):
                 assert time.monotonic() < deadline, "nothing was committed"
                 time.sleep(0.2)

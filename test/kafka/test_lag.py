@@ -120,7 +120,7 @@ class TestLagReader:
         assert [(p.topic, p.partition) for p in look(**stream)] == [(first, 0)]
         admin.create_partitions({first: 2})
         admin.create_topics({f"{first}-b": {"num_partitions": 1, "replication_factor": 1}})
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while len(found := look(**stream)) < 3:
             assert time.monotonic() < deadline, found
         assert [(p.topic, p.partition) for p in found] == [
@@ -199,16 +199,20 @@ class TestLagReader:
         (pending,) = look(**stream)
         assert (pending.end, pending.lag, pending.age) == (0, 0, None)
         producer.commit_transaction(30)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while (done := look(**stream)[0]).end < 2:  # the marker follows
             assert time.monotonic() < deadline
         assert done.lag == 2
         assert done.age == pytest.approx(HOUR / 2, abs=60)
         commit(topic, {(topic, 0): 1})
-        began = time.monotonic()
-        (marker,) = look(**stream)
-        assert (marker.lag, marker.age) == (1, None)
-        assert time.monotonic() - began < 2  # without waiting for what cannot come
+        deadline = time.monotonic() + 120
+        taken = 2.0
+        while taken >= 2:  # of three that a look would wait for what cannot come
+            began = time.monotonic()
+            assert began < deadline
+            (marker,) = look(**stream)
+            assert (marker.lag, marker.age) == (1, None)
+            taken = time.monotonic() - began
 
 
 class TestProgram:
@@ -276,7 +280,7 @@ def documents(program: Program) -> list[dict[str, Any]]:
 
 def wait_for(done: Callable[[], bool], program: Program) -> None:
     """Wait until something is as it should be, while a program runs."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while not done():
         program.must_run()
         assert time.monotonic() < deadline, program.output

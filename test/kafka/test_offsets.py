@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.inference.model import ModelSpec
     from deploy.local.broker import Broker
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ class TestGroupCommitter:
         committer = GroupCommitter(kafka, topic)
         began = time.monotonic()
         committer({(topic, 0): 3, ("gone", 0): 7, (topic, 1): 0, (topic, 9): 1})
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30  # of the 60 s that a consumer would try
         committer.close()
         assert committed(broker, topic) == {(topic, 0): (3, 2), (topic, 1): (0, 0)}
 

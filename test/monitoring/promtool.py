@@ -15,6 +15,6 @@ def promtool(*arguments: object) -> None:
         "promtool is missing (Debian, Ubuntu: apt-get install prometheus)"
     )
     done = subprocess.run(
-        ["promtool", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60
+        ["promtool", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-START_S = 30.0
+START_S = 120.0
 STOP_S = 5.0
+PATIENCE_S = 60.0
 
 
 class Server:
@@ -88,12 +89,12 @@ class Pushgateway(Server):
 
     def groups(self) -> list[dict[str, Any]]:
         """Return the pushed groups: their labels, and their metrics by name."""
-        answer = requests.get(f"{self.url}/api/v1/metrics", timeout=5, **self._access)
+        answer = requests.get(f"{self.url}/api/v1/metrics", timeout=PATIENCE_S, **self._access)
         answer.raise_for_status()
         groups: list[dict[str, Any]] = answer.json()["data"]
         return groups
 
-    def wait_for_groups(self, count: int, timeout: float = 10) -> list[dict[str, Any]]:
+    def wait_for_groups(self, count: int, timeout: float = PATIENCE_S) -> list[dict[str, Any]]:
         """Return the pushed groups once there are so many."""
         deadline = time.monotonic() + timeout
         while len(found := self.groups()) != count:
@@ -117,12 +118,14 @@ class Prometheus(Server):
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return the labels and the value of each series that an expression gives now."""
         answer = requests.get(
-            f"{self.url}/api/v1/query", params={"query": expression}, timeout=5
+            f"{self.url}/api/v1/query", params={"query": expression}, timeout=PATIENCE_S
         ).json()
         assert answer["status"] == "success", answer
         return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
 
-    def wait_for(self, expression: str, timeout: float = 15) -> list[tuple[dict[str, str], float]]:
+    def wait_for(
+        self, expression: str, timeout: float = PATIENCE_S
+    ) -> list[tuple[dict[str, str], float]]:
         """Return what an expression gives once it gives anything."""
         deadline = time.monotonic() + timeout
         while not (found := self.query(expression)):

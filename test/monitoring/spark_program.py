@@ -17,4 +17,4 @@ if __name__ == "__main__":
     spark = builder.getOrCreate()
     spark.range(10).count()
     print("UI", spark.sparkContext.uiWebUrl, flush=True)  # noqa: T201 - to the test that started it
-    time.sleep(300)
+    time.sleep(3600)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from servers import Pushgateway
+from servers import PATIENCE_S, Pushgateway
 from structlog.testing import capture_logs
 
 from app.monitoring.pushgateway import PushgatewayExporter
@@ -50,7 +50,15 @@ def export(registry: CollectorRegistry) -> Iterator[Callable[..., PushgatewayExp
 
     yield start
     for exporter in started:
-        exporter.close()
+        exporter.close(PATIENCE_S)
+
+
+def wait_for_lines(logs: list[Any], count: int) -> None:
+    """Wait until so many lines are logged."""
+    deadline = time.monotonic() + PATIENCE_S
+    while len(logs) < count:
+        assert time.monotonic() < deadline, logs
+        time.sleep(0.05)
 
 
 class TestGroup:
@@ -68,7 +76,7 @@ class TestGroup:
             assert types["tidemill_messages_total"] == "COUNTER"
             assert types["tidemill_lag"] == "GAUGE"
             assert types["tidemill_latency_seconds"] == "HISTOGRAM"
-            exporter.close()
+            exporter.close(PATIENCE_S)
             assert gateway.groups() == []
         assert logs == []
 
@@ -97,7 +105,7 @@ class TestGroup:
         export(gateway.url)
         assert "tidemill_old" in gateway.wait_for_groups(1)[0]
         registry.unregister(lag)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while "tidemill_old" in gateway.groups()[0]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -108,7 +116,7 @@ class TestGroup:
         """The end of one leaves the other's alone."""
         first, _ = export(gateway.url), export(gateway.url, job="tidemill-other")
         gateway.wait_for_groups(2)
-        first.close()
+        first.close(PATIENCE_S)
         (left,) = gateway.groups()
         assert left["labels"]["job"] == "tidemill-other"
 
@@ -136,13 +144,10 @@ class TestOutage:
             export(gateway.url)
             gateway.wait_for_groups(1)
             gateway.kill()
-            time.sleep(0.5)
+            wait_for_lines(logs, 1)
             gateway.start()
             gateway.wait_for_groups(1)
-            deadline = time.monotonic() + 10
-            while len(logs) < 2:
-                assert time.monotonic() < deadline, logs
-                time.sleep(0.05)
+            wait_for_lines(logs, 2)
         assert [line["event"] for line in logs] == [
             f"cannot push metrics to {gateway.url}, trying again",
             f"can push metrics to {gateway.url} again",
@@ -156,9 +161,7 @@ class TestOutage:
             exporter = export(gateway.url)
             gateway.wait_for_groups(1)
             gateway.kill()
-            began = time.monotonic()
-            exporter.close()
-            assert time.monotonic() - began < 2
+            exporter.close(PATIENCE_S)
         assert logs[-1]["event"] == "the pushed metrics stay at the Pushgateway"
 
     def test_never_there(
@@ -167,7 +170,7 @@ class TestOutage:
         """Where nothing was ever pushed, nothing stays."""
         gateway.kill()
         with capture_logs() as logs:
-            export(gateway.url).close()
+            export(gateway.url).close(PATIENCE_S)
         assert [line["event"] for line in logs] == [
             f"cannot push metrics to {gateway.url}, trying again"
         ]
@@ -181,9 +184,9 @@ class TestOutage:
                 with connection:
                     began = time.monotonic()
                     exporter.close(timeout=0.5)
-                    assert 0.4 < time.monotonic() - began < 2
+                    assert 0.4 < time.monotonic() - began < 20  # of the 30 that a push may take
             assert logs == []
-            exporter.close()  # now that the connection is gone it ends
+            exporter.close(PATIENCE_S)  # now that the connection is gone it ends
 
     def test_refused(
         self,
@@ -199,7 +202,7 @@ class TestOutage:
         Gauge("tidemill_messages_total", "No counter.", registry=other)
         settings = MonitoringSettings(pushgateway_url=gateway.url, instance="there")
         with capture_logs() as logs:
-            PushgatewayExporter(settings, JOB, other).start().close()
+            PushgatewayExporter(settings, JOB, other).start().close(PATIENCE_S)
         (line,) = [line for line in logs if "cannot push" in line["event"]]
         assert "400 Bad Request" in line["error"]
         assert "tidemill_messages_total" in line["error"]
@@ -249,7 +252,7 @@ class TestSecured:
         """All of it together lets the push in, and the deletion."""
         exporter = export(secured.url, **access)
         secured.wait_for_groups(1)
-        exporter.close()
+        exporter.close(PATIENCE_S)
         assert secured.groups() == []
 
     @pytest.mark.parametrize(
@@ -274,7 +277,7 @@ class TestSecured:
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.delenv(name, raising=False)
         with capture_logs() as logs:
-            export(secured.url, **access | wrong).close()
+            export(secured.url, **access | wrong).close(PATIENCE_S)
         assert said in logs[0]["error"]
         assert not any(secret in str(logs) for secret in (PASSWORD, "guessed-by-me"))
         assert secured.groups() == []

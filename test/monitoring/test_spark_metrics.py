@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from servers import PATIENCE_S
 from spark_program import APP
 from structlog.testing import capture_logs
 
+from app.monitoring import spark_metrics
 from app.monitoring.pushgateway import PushgatewayExporter
 from app.monitoring.spark_metrics import SparkMetrics
 from app.settings import MonitoringSettings
@@ -45,10 +47,16 @@ def running(folder: Path, **conf: str) -> Iterator[str]:
     log = folder / "spark.log"
     process = spawn(command, log, cwd=folder, env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"})
     try:
-        wait_for_line(process, log, "UI http", name="Spark", timeout=120)
+        wait_for_line(process, log, "UI http", name="Spark", timeout=300)
         yield next(line for line in log.read_text().splitlines() if line.startswith("UI "))[3:]
     finally:
         stop(process, 10)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a page as long as it takes: Spark makes the first one in seconds."""
+    monkeypatch.setattr(spark_metrics, "TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +127,12 @@ class TestPushed:
                 exporter = PushgatewayExporter(settings, APP, metrics).start()
                 gateway.wait_for_groups(1)
                 scraper.wait_for("spark_info")
-                exporter.close()
+                exporter.close(PATIENCE_S)
                 assert gateway.groups() == []
         assert logs == []
-        found = scraper.query('count by (__name__) (last_over_time({__name__=~"spark_.*"}[1m]))')
+        found = scraper.query('count by (__name__) (last_over_time({__name__=~"spark_.*"}[10m]))')
         assert len(found) > 150
         assert {value for _, value in found} == {1}
-        ((labels, _),) = scraper.query("last_over_time(spark_executor_totalCores[1m])")
+        ((labels, _),) = scraper.query("last_over_time(spark_executor_totalCores[10m])")
         wanted = {"app": APP, "executor": "driver", "job": APP, "instance": "here"}
         assert labels.items() >= wanted.items()

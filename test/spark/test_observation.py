@@ -41,7 +41,7 @@ def report(spark: SparkSession, tmp_path: Path) -> Callable[[Rows], Progress]:
             .trigger(availableNow=True)
             .start()
         )
-        assert query.awaitTermination(60)
+        assert query.awaitTermination(240)
         last = query.lastProgress
         assert last is not None
         return progress.read(last.json)

@@ -92,7 +92,7 @@ class TestStop:
 
         thread = threading.Thread(target=job)
         thread.start()
-        result = runner.invoke(cli, ["stop", "--config", str(config), "--timeout", "5"])
+        result = runner.invoke(cli, ["stop", "--config", str(config), "--timeout", "60"])
         over.set()
         thread.join()
         assert (result.exit_code, result.output) == (0, "the job is stopping\n")

@@ -34,6 +34,8 @@ LIMIT = {"max.message.bytes": str(INPUT_LIMIT + ADDED_BYTES)}
 PATIENCE_S = 240.0
 # Of the scenarios that start jobs as programs, `make test` has the stronger promise only.
 BOTH = ["exactly-once", pytest.param("at-least-once", marks=pytest.mark.slow)]
+# Of tests whose fixtures know the delivery: what holds with exactly-once only.
+EXACTLY_ONCE = pytest.mark.parametrize("delivery", ["exactly-once"], indirect=True)
 
 
 def make_lane(

@@ -23,7 +23,7 @@ STRIKES = [*(Strike("worker", point) for point in POINTS), Strike("group", LAST)
 class TestExactlyOnce:
     """Whoever is killed, and whenever: each message has one outcome."""
 
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(1800)
     def test_killed_at_every_point(self, broker: Broker, tmp_path: Path) -> None:
         """Nothing is lost, repeated, reordered or altered; the group's offset is never ahead."""
         lane = make_lane(broker, tmp_path / uuid.uuid4().hex[:8])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
     from lane import Lane
 
-# Of the range for tests of networks (RFC 2544).
-HERE, THERE = "198.18.231.1", "198.18.231.2"
+# Of the range for tests of networks (RFC 2544); somebody else may run the same test.
+NETWORK = f"198.18.{random.SystemRandom().randrange(256)}"
+HERE, THERE = f"{NETWORK}.1", f"{NETWORK}.2"
 CUT_S = 20
 
 

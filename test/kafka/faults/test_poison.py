@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+import scenario
 from lane import QUICK_SPARK, message
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ ERRORS = {
 class TestPoison:
     """Messages that hang, crash and take all memory, among others."""
 
+    @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_dead_letters(self, lane: Lane, delivery: str) -> None:
         """Each of them is one dead letter that says so, and every other is answered."""
         lane.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))

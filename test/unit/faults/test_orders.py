@@ -48,9 +48,9 @@ class TestLaid:
 
         process = threading.Thread(target=take)
         process.start()
-        with orders.laid("before-send", "group", 10) as taken:
+        with orders.laid("before-send", "group", 60) as taken:
             assert taken == Taken(7, 1.5)
             assert not let_go.is_set()
-        process.join(10)
+        process.join(60)
         assert let_go.is_set()
         assert [path.name for path in orders.folder.iterdir()] == ["checkpoint"]

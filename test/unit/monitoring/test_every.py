@@ -11,7 +11,7 @@ from app.monitoring.every import Every, next_tick
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-PATIENCE = 5
+PATIENCE = 60
 
 
 class Clock:

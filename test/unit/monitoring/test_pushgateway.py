@@ -17,7 +17,7 @@ from app.settings import MonitoringSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PATIENCE = 5
+PATIENCE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def export(gateway: Gateway) -> Iterator[Callable[..., PushgatewayExporter]]:
 
     yield start
     for exporter in started:
-        exporter.close()
+        exporter.close(PATIENCE)
 
 
 class TestGroup:
@@ -110,7 +110,7 @@ class TestGroup:
         """PUT at once, DELETE of the same at the end; an instance may hold any character."""
         exporter = export()
         pushed = gateway.next()
-        exporter.close()
+        exporter.close(PATIENCE)
         deleted = gateway.next()
         instance = base64.urlsafe_b64encode(b"node/1").decode()
         assert pushed.path == f"/metrics/job/tidemill-g/instance@base64/{instance}"
@@ -130,7 +130,7 @@ class TestPassword:
     def test_sent(self, gateway: Gateway, export: Callable[..., PushgatewayExporter]) -> None:
         """In UTF-8, with the push and with the deletion."""
         exporter = export(username="tidemill", password="gehäim")
-        exporter.close()
+        exporter.close(PATIENCE)
         wanted = "Basic " + base64.b64encode("tidemill:gehäim".encode()).decode()
         assert [gateway.next().authorization for _ in range(2)] == [wanted] * 2
 
@@ -140,10 +140,10 @@ class TestPassword:
         """Not where it is refused, nor where the gateway is away."""
         gateway.status, gateway.text = 401, "Unauthorized"
         with capture_logs() as logs:
-            export(username="tidemill", password="gehäim").close()
+            export(username="tidemill", password="gehäim").close(PATIENCE)
             gateway.shutdown()
             gateway.server_close()
-            export(username="tidemill", password="gehäim").close()
+            export(username="tidemill", password="gehäim").close(PATIENCE)
         encoded = base64.b64encode("tidemill:gehäim".encode()).decode()
         assert len(logs) == 2
         assert not any(secret in str(logs) for secret in ("gehäim", encoded))
@@ -177,7 +177,7 @@ class TestRefusal:
 
         monitoring = MonitoringSettings(pushgateway_url=gateway.url)
         with capture_logs() as logs:
-            PushgatewayExporter(monitoring, "j", Broken()).start().close()  # type: ignore[arg-type]
+            PushgatewayExporter(monitoring, "j", Broken()).start().close(PATIENCE)  # type: ignore[arg-type]
         assert "broken" in logs[0]["error"]
         assert gateway.next().method == "DELETE"
 
@@ -189,6 +189,6 @@ class TestRefusal:
         gateway.next()
         gateway.status, gateway.text = 403, "no"
         with capture_logs() as logs:
-            exporter.close()
+            exporter.close(PATIENCE)
         assert [line["event"] for line in logs] == ["the pushed metrics stay at the Pushgateway"]
         assert "403" in logs[0]["error"]

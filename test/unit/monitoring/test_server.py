@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from app.monitoring.server import Handler, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+PATIENCE = 60
 
 
 @pytest.fixture
@@ -46,27 +49,27 @@ class TestProbes:
 
     def test_starting(self, url: str) -> None:
         """A job that starts is alive and not ready, and says why."""
-        assert requests.get(f"{url}/healthz", timeout=5).text == "ok\n"
-        answer = requests.get(f"{url}/readyz", timeout=5)
+        assert requests.get(f"{url}/healthz", timeout=PATIENCE).text == "ok\n"
+        answer = requests.get(f"{url}/readyz", timeout=PATIENCE)
         assert (answer.status_code, answer.text) == (503, "starting: Spark and the models load\n")
 
     def test_ready(self, url: str, health: Health) -> None:
         """One that works is ready."""
         health.beat()
         health.progressed()
-        answer = requests.get(f"{url}/readyz", timeout=5)
+        answer = requests.get(f"{url}/readyz", timeout=PATIENCE)
         assert (answer.status_code, answer.text) == (200, "ok\n")
         assert answer.headers[GROUP_HEADER] == "group"
 
     def test_ended(self, url: str, health: Health) -> None:
         """One that has ended is not alive."""
         health.ended()
-        answer = requests.get(f"{url}/healthz", timeout=5)
+        answer = requests.get(f"{url}/healthz", timeout=PATIENCE)
         assert (answer.status_code, answer.text) == (503, "the query has ended\n")
 
     def test_elsewhere(self, url: str) -> None:
         """Another path says what there is."""
-        answer = requests.get(f"{url}/", timeout=5)
+        answer = requests.get(f"{url}/", timeout=PATIENCE)
         assert answer.status_code == 404
         assert "/metrics" in answer.text
 
@@ -76,14 +79,14 @@ class TestMetrics:
 
     def test_text(self, url: str) -> None:
         """The text format, as its own parser reads it."""
-        answer = requests.get(f"{url}/metrics", timeout=5)
+        answer = requests.get(f"{url}/metrics", timeout=PATIENCE)
         families = {family.name for family in text_string_to_metric_families(answer.text)}
         assert {"tidemill_info", "tidemill_messages", "tidemill_ready"} <= families
 
     def test_open_metrics(self, url: str) -> None:
         """Who asks for OpenMetrics gets that."""
         wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
-        answer = requests.get(f"{url}/metrics", headers=wanted, timeout=5)
+        answer = requests.get(f"{url}/metrics", headers=wanted, timeout=PATIENCE)
         assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
         assert answer.text.endswith("# EOF\n")
 
@@ -118,7 +121,7 @@ class TestAddress:
     def test_again(self, registry: CollectorRegistry, health: Health) -> None:
         """A port that was closed is free at once."""
         with serving("127.0.0.1", 0, registry, health, "group") as (_, port):
-            requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+            requests.get(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE)
         with serving("127.0.0.1", port, registry, health, "group") as (_, again):
             assert again == port
 
@@ -126,7 +129,7 @@ class TestAddress:
         """Who connects and says nothing keeps nobody else waiting."""
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))):
-            assert requests.get(f"{url}/healthz", timeout=2).ok
+            assert requests.get(f"{url}/healthz", timeout=PATIENCE).ok
 
     def test_a_client_that_hangs_up(
         self, url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -134,6 +137,7 @@ class TestAddress:
         """Who hangs up, or stops in the midst, is told of at level DEBUG only."""
         monkeypatch.setattr(Handler, "timeout", 0.1)
         host, port = url.removeprefix("http://").split(":")
+        others = set(threading.enumerate())
         with capture_logs() as logs:
             for said in (b"", b"GET /met", b"GET /metrics HTTP/1.1\r\n"):
                 for reset in (1, 0):
@@ -142,6 +146,8 @@ class TestAddress:
                         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                         client.sendall(said)
                         time.sleep(0.15)
-            assert requests.get(f"{url}/healthz", timeout=2).ok
+            assert requests.get(f"{url}/healthz", timeout=PATIENCE).ok
+            for handler in set(threading.enumerate()) - others:
+                handler.join(PATIENCE)
         assert {line["log_level"] for line in logs} == {"debug"}
         assert capfd.readouterr() == ("", "")

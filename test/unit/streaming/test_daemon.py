@@ -5,6 +5,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -17,7 +18,7 @@ from app.streaming import daemon
 from app.streaming.options import NO_THREAD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,7 +56,7 @@ class Daemon:
     def worker(self) -> tuple[int, socket.socket]:
         """Ask for a worker; return its process id and the connection to it."""
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(30)
+        connection.settimeout(120)
         connection.connect(self._path)
         (worker,) = struct.unpack("!i", connection.recv(4))
         return worker, connection
@@ -71,7 +72,14 @@ class Daemon:
         # Its end, and the loader's, close what it prints to.
         assert self.process.stdout.read() == b""
         self.process.stdout.close()
-        self.process.wait(30)
+        self.process.wait(120)
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    """A folder for the daemon's socket, whose path may have 107 bytes: `tmp_path` is too long."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
@@ -101,61 +109,61 @@ def entries(tmp_path: Path) -> Callable[..., Path]:
 class TestPreload:
     """Workers are forked from a process that has the models, where a fork may have them."""
 
-    def test_shared(self, entries: Callable[..., Path], tmp_path: Path) -> None:
+    def test_shared(self, entries: Callable[..., Path], tmp_path: Path, sockets: Path) -> None:
         """What the models print while they load does not reach Java."""
         log = str(tmp_path / "log")
         models = entries(("Keeper", {"log": log, "what": "nothing"}), ("Witness", {"log": log}))
-        with Daemon(models, tmp_path) as running:
+        with Daemon(models, sockets) as running:
             loader, again = (running.parent_of_a_worker() for _ in range(2))
         assert loader == again != running.process.pid
         assert Path(log).read_text().split() == [str(loader)] * 2
 
     @pytest.mark.parametrize("what", ["thread", "socket"])
     def test_what_a_fork_must_not_copy(
-        self, entries: Callable[..., Path], tmp_path: Path, what: str
+        self, entries: Callable[..., Path], tmp_path: Path, sockets: Path, what: str
     ) -> None:
         """With a thread, or a socket, the workers come from a process without the models."""
         log = tmp_path / "log"
-        with Daemon(entries(("Keeper", {"log": str(log), "what": what})), tmp_path) as running:
+        with Daemon(entries(("Keeper", {"log": str(log), "what": what})), sockets) as running:
             assert running.parent_of_a_worker() == running.process.pid
         (loader,) = log.read_text().split()
         assert loader != str(running.process.pid)
 
-    def test_ended_by_a_model(self, entries: Callable[..., Path], tmp_path: Path) -> None:
+    def test_ended_by_a_model(self, entries: Callable[..., Path], sockets: Path) -> None:
         """A model that ends the process that loads it is left to the workers."""
-        with Daemon(entries(("EndsAtLoad", {})), tmp_path) as running:
+        with Daemon(entries(("EndsAtLoad", {})), sockets) as running:
             assert running.parent_of_a_worker() == running.process.pid
 
     @pytest.mark.parametrize("adapter", ["FailsAtLoad", "NoSuchModel"])
     def test_does_not_load(
-        self, entries: Callable[..., Path], tmp_path: Path, adapter: str
+        self, entries: Callable[..., Path], tmp_path: Path, sockets: Path, adapter: str
     ) -> None:
         """Why is said by the worker that needs the model; the others are shared all the same."""
         log = tmp_path / "log"
         models = entries((adapter, {}), ("Witness", {"log": str(log)}))
-        with Daemon(models, tmp_path) as running:
+        with Daemon(models, sockets) as running:
             loader = running.parent_of_a_worker()
         assert log.read_text().split() == [str(loader)]
 
-    def test_no_models(self, tmp_path: Path) -> None:
+    def test_no_models(self, tmp_path: Path, sockets: Path) -> None:
         """A file that is not there is not missed here."""
-        with Daemon(tmp_path / "none.yaml", tmp_path) as running:
+        with Daemon(tmp_path / "none.yaml", sockets) as running:
             assert running.parent_of_a_worker() != running.process.pid
 
 
-def test_terminated(tmp_path: Path) -> None:
+def test_terminated(tmp_path: Path, sockets: Path) -> None:
     """What Spark started ends with what it started itself, as Spark ends it by a signal."""
-    with Daemon(tmp_path / "none.yaml", tmp_path) as running:
+    with Daemon(tmp_path / "none.yaml", sockets) as running:
         loader = running.parent_of_a_worker()
         assert loader
         running.process.terminate()
-        running.process.wait(30)
+        running.process.wait(120)
         assert not victims.lives(loader)
 
 
-def test_cancelled(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_cancelled(tmp_path: Path, sockets: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A worker that Spark hangs up on says nothing of it, and ends."""
-    with Daemon(tmp_path / "none.yaml", tmp_path) as running:
+    with Daemon(tmp_path / "none.yaml", sockets) as running:
         worker, connection = running.worker()
         with connection:
             connection.sendall(struct.pack("!ii", 0, 3) + b"2.7")  # refused, but nobody reads that

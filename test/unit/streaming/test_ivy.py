@@ -162,7 +162,7 @@ class TestFailure:
 
     def test_interrupted(self, make_java: Callable[..., Path], into: Path) -> None:
         """Whoever interrupts does not wait for the downloads."""
-        make_java(script=f"{DOWNLOAD}\nexec sleep 60")
+        make_java(script=f"{DOWNLOAD}\nexec sleep 600")
 
         def interrupt(_: str) -> None:
             raise KeyboardInterrupt
@@ -250,7 +250,7 @@ class TestLocked:
             thread = threading.Thread(target=wait)
             thread.start()
             assert not inside.wait(0.1)
-        assert inside.wait(5)
+        assert inside.wait(60)
         thread.join()
 
     def test_freed_by_an_error(self, tmp_path: Path) -> None:

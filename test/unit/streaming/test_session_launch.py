@@ -211,7 +211,7 @@ class TestOutput:
             b"Current mem limits: -1 of max -1\n\nb\xff\nend"
         )
         session.create(Settings())
-        said, deadline = "", time.monotonic() + 5
+        said, deadline = "", time.monotonic() + 60
         while "end" not in said and time.monotonic() < deadline:
             said += capsys.readouterr().err
             time.sleep(0.01)
