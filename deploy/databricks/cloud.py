@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = {name: Path(__file__).with_name(f"{name}.json") for name in ("aws", "azure", "gcp")}
 CLOUD, HOST = "DATABRICKS_CLOUD", "DATABRICKS_HOST"
-# How the hosts of workspaces end, the longest first.
+# How the hosts of workspaces end.
 HOSTS = {
     ".gcp.databricks.com": "gcp",
     ".azuredatabricks.net": "azure",
@@ -32,7 +32,7 @@ REGISTRIES = {
     r"[^/]+\.azurecr\.(io|us|cn)/": "azure",
     r"([^/]+-docker\.pkg\.dev|([^/]+\.)?gcr\.io)/": "gcp",
 }
-OF_SCHEME = {"s3": "aws", "abfss": "azure", "gs": "gcp"}
+OF_SCHEME = {"s3": "aws", "s3a": "aws", "abfss": "azure", "gs": "gcp"}
 
 # Where an init script may lie, and where logs may go: how that begins, and the API's name for it.
 WORKSPACE = dict.fromkeys(("/Workspace/", "/Users/", "/Shared/"), "workspace")
@@ -131,7 +131,7 @@ def _place(name: str, cloud: str, values: Mapping[str, str]) -> dict[str, Any] |
     }
     for begin, kind in kinds.items():
         if values[given].startswith(begin):
-            region = {"region": values["AWS_REGION"]} if kind == "s3" else {}
-            return {kind: {"destination": values[given], **region}}
+            region = {"region": "${AWS_REGION}"} if kind == "s3" else {}
+            return {kind: {"destination": f"${{{given}}}", **region}}
     fitting = " or ".join(f"{begin}…" for begin in kinds)
     raise VariableWrong(given, f"{fitting or 'left out'} on {cloud}, not {values[given]!r}")

@@ -62,6 +62,7 @@ class TestWhich:
             ("LOG_DESTINATION", "/Volumes/a/b/c", None),
             ("INIT_SCRIPTS_DESTINATION", "abfss://c@a.dfs.core.windows.net/i.sh", "azure"),
             ("TIDEMILL__STREAM__CHECKPOINT_LOCATION", "gs://b/c", "gcp"),
+            ("TIDEMILL__STREAM__CHECKPOINT_LOCATION", "s3a://b/c", "aws"),
             ("AWS_REGION", "eu-west-1", None),  # CI that runs in AWS sets it too
         ],
     )
@@ -177,6 +178,12 @@ class TestPlaces:
         """Volumes and the workspace's files are there in every cloud."""
         more = {"DATABRICKS_CLOUD": cloud, "INIT_SCRIPTS_DESTINATION": place}
         assert cluster(PLAIN | more)["init_scripts"] == [{kind: {"destination": place}}]
+
+    def test_any_text(self) -> None:
+        """What looks like a variable in a place is none."""
+        place = "/Volumes/main/${CLUSTER_NAME}/${X}"
+        made = cluster(ON_AZURE | {"LOG_DESTINATION": place})
+        assert made["cluster_log_conf"] == {"volumes": {"destination": place}}
 
     @pytest.mark.parametrize(
         ("cloud", "name", "place"),
