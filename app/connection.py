@@ -63,7 +63,7 @@ def java_options(kafka: KafkaSettings) -> dict[str, str]:
 def python_options(kafka: KafkaSettings) -> dict[str, Any]:
     """Return the connection as keyword arguments of kafka-python's clients."""
     options: dict[str, Any] = {
-        "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
+        "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "security_protocol": kafka.security_protocol,
         "sasl_mechanism": kafka.sasl_mechanism,
         "sasl_plain_username": kafka.sasl_username,
