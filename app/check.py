@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import requests
 
-from app.errors import TidemillError, TopicsUnfit
+from app.background import in_background
+from app.errors import BrokerUnreachable, TidemillError, TopicsUnfit
 from app.inference.predictor import probe
 from app.models import catalogue
 from app.monitoring.pushgateway import greet
 from app.monitoring.reason import reason
+from app.reach import reaching, survey
 from app.streaming import preflight, takeover
 from app.streaming.group import Group
 from app.streaming.java import find_java
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from app.inference.model import ModelSpec
-    from app.settings import MonitoringSettings, Settings
+    from app.settings import KafkaSettings, MonitoringSettings, Settings
+
+
+# Seconds for all that is asked of Kafka, and as many for the Pushgateway at the same time.
+PATIENCE_S = 12.0
+NO_PUSH = "note: nothing can be pushed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +52,30 @@ def check(settings: Settings) -> Iterator[Finding]:
             yield _model(spec)
     except TidemillError as error:
         yield Finding("models", str(error), error)
-    topics = list(_topics(settings))
+    url = settings.monitoring.pushgateway_url
+    # At the same time as Kafka, so that both together take no longer.
+    pushing = in_background(partial(_pushgateway, settings.monitoring)) if url else None
+    deadline = time.monotonic() + PATIENCE_S
+    topics = _until(deadline, settings.kafka, lambda: list(_topics(settings)))
     yield from topics
     if not any(finding.error for finding in topics):
-        yield _offsets(settings)
-    if settings.monitoring.pushgateway_url:
-        yield _pushgateway(settings.monitoring)
+        yield from _until(deadline, settings.kafka, lambda: [_offsets(settings)])
+    if pushing:
+        try:
+            yield pushing.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            yield Finding(f"pushgateway {url}", f"{NO_PUSH}: no answer within {PATIENCE_S:g} s")
+
+
+def _until(
+    deadline: float, kafka: KafkaSettings, look: Callable[[], list[Finding]]
+) -> list[Finding]:
+    """Return what a look at Kafka finds, or by the deadline that Kafka does not answer."""
+    try:
+        return in_background(look).result(max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        error = BrokerUnreachable(kafka.bootstrap_servers, f"nothing within {PATIENCE_S:g} s")
+        return [Finding(f"kafka {kafka.bootstrap_servers}", str(error), error)]
 
 
 def _offsets(settings: Settings) -> Finding:
@@ -71,7 +97,7 @@ def _pushgateway(monitoring: MonitoringSettings) -> Finding:
     try:
         greet(monitoring)
     except requests.RequestException as error:  # the job runs without it
-        return Finding(subject, f"note: nothing can be pushed: {reason(error)}")
+        return Finding(subject, f"{NO_PUSH}: {reason(error)}")
     return Finding(subject, "answers")
 
 
@@ -92,6 +118,10 @@ def _topics(settings: Settings) -> Iterator[Finding]:
     subject = f"kafka {settings.kafka.bootstrap_servers}"
     try:
         topics = preflight.describe(settings.kafka, settings.stream)
+        with reaching(settings.kafka):
+            astray = survey(settings.kafka)
+        if astray:
+            raise astray
     except TidemillError as error:
         yield Finding(subject, str(error), error)
         return

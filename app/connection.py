@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from app.settings import KafkaSettings
 
+# Of the endpoint for tokens.
+TOKEN_PATIENCE_S = 5.0
 _JAVA_LOGIN = "org.apache.kafka.common.security"
 _LOGIN_MODULES = {
     "PLAIN": f"{_JAVA_LOGIN}.plain.PlainLoginModule",
@@ -142,7 +144,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc] # kafka-py
                 (self._kafka.oauth_client_id or "").encode(),
                 (_reveal(self._kafka.oauth_client_secret) or "").encode(),
             ),
-            timeout=10,
+            timeout=TOKEN_PATIENCE_S,
         )
         response.raise_for_status()
         answer = response.json()

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from confluent_kafka import KafkaException
 
-from app.errors import BrokerUnreachable, CheckpointUnsupported, GroupHasMembers, Superseded
+from app.errors import CheckpointUnsupported, GroupHasMembers, Superseded
 from app.monitoring.lag import LagReader
 from app.monitoring.offsets import GroupCommitter
-from app.reach import reaching
+from app.reach import reaching, unreachable
 from app.streaming import checkpoint, integrity
 from app.streaming.group import Group
 from app.streaming.origin import Found, where
@@ -95,7 +95,7 @@ def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> tuple
         if stream.delivery == "exactly-once" and (members := group.members()):
             raise GroupHasMembers(group.id, members)
     except KafkaException as error:
-        raise BrokerUnreachable(kafka.bootstrap_servers, error.args[0]) from error
+        raise unreachable(kafka, error.args[0]) from error
     return found, starts
 
 

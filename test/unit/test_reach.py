@@ -6,9 +6,10 @@ import threading
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import GroupAuthorizationFailedError, KafkaError, KafkaTimeoutError
+from pydantic import SecretStr
 
 from app import reach
-from app.errors import AccessRefused, BrokerUnreachable, ConfigurationError
+from app.errors import AccessRefused, BrokerUnreachable, ConfigurationError, TokenUnavailable
 from app.reach import connect, reaching
 from app.settings import KafkaSettings
 
@@ -29,6 +30,20 @@ class TestConnect:
             with pytest.raises(KafkaError):
                 connect(make, NOWHERE)
         assert threading.active_count() == before
+
+    def test_no_token(self) -> None:
+        """An OAuth endpoint that is away is named, rather than the broker that was not asked."""
+        kafka = KafkaSettings(
+            bootstrap_servers="127.0.0.1:1",
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism="OAUTHBEARER",
+            oauth_token_url="http://127.0.0.1:1/token",
+            oauth_client_id="u",
+            oauth_client_secret=SecretStr("canary"),
+        )
+        expected = "no OAuth token from http://127.0.0.1:1/token: .*Connection refused"
+        with pytest.raises(TokenUnavailable, match=expected), reaching(kafka):
+            connect(KafkaAdminClient, kafka)
 
 
 class TestReaching:
