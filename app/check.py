@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import requests
 
 from app.background import in_background
-from app.errors import BrokerUnreachable, TidemillError, TopicsUnfit
+from app.dead_letters.replay import group_of
+from app.errors import BrokerUnreachable, GroupInUse, TidemillError, TopicsUnfit
 from app.inference.predictor import probe
+from app.members import require_none
 from app.models import catalogue
 from app.monitoring.pushgateway import greet
 from app.monitoring.reason import reason
@@ -59,7 +61,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     topics = _until(deadline, settings.kafka, lambda: list(_topics(settings)))
     yield from topics
     if not any(finding.error for finding in topics):
-        yield from _until(deadline, settings.kafka, lambda: [_offsets(settings)])
+        yield from _until(deadline, settings.kafka, lambda: list(_groups(settings)))
     if pushing:
         try:
             yield pushing.result(max(0.0, deadline - time.monotonic()))
@@ -76,6 +78,19 @@ def _until(
     except TimeoutError:
         error = BrokerUnreachable(kafka.bootstrap_servers, f"nothing within {PATIENCE_S:g} s")
         return [Finding(f"kafka {kafka.bootstrap_servers}", str(error), error)]
+
+
+def _groups(settings: Settings) -> Iterator[Finding]:
+    yield _offsets(settings)
+    stream = settings.stream
+    groups = [group_of(stream)]
+    if stream.delivery == "at-least-once":  # with the other, members are an error that is found
+        groups.insert(0, stream.group_id)
+    for group in groups:
+        try:
+            require_none(settings.kafka, group)
+        except GroupInUse as error:  # the job runs, and nobody sees how far it is
+            yield Finding(f"group {group}", f"note: {error}")
 
 
 def _offsets(settings: Settings) -> Finding:

@@ -341,6 +341,17 @@ class TokenUnavailable(BrokerUnreachable):
         )
 
 
+class GroupInUse(TidemillError):
+    """Other consumers are members of a group that commits are for."""
+
+    def __init__(self, group: str, members: Iterable[str]) -> None:
+        named = ", ".join(members)
+        super().__init__(
+            f"the consumer group {group} has members{f' ({named})' if named else ''}, and Kafka "
+            "takes offsets for it from these only: stop them, or give them a group.id of their own"
+        )
+
+
 class DataLoss(TidemillError):
     """Kafka no longer has records that the checkpoint has not answered."""
 
