@@ -24,7 +24,7 @@ from app.monitoring.pushgateway import PushgatewayExporter
 from app.monitoring.server import serving
 from app.monitoring.spark_metrics import SparkMetrics
 from app.monitoring.summary import Summary
-from app.reach import reaching, survey
+from app.reach import survey
 from app.streaming import checkpoint, job, lifecycle, preflight, session, takeover, warmup
 from app.streaming.guard import Guard
 from app.streaming.marker import StopMarker
@@ -69,9 +69,7 @@ def stream(settings: Settings) -> None:
             log.info("metrics and probes served", address=address)
         for warning in preflight.check(settings.kafka, settings.stream):
             log.warning(warning)
-        with reaching(settings.kafka):
-            astray = survey(settings.kafka)
-        if astray:  # some of the brokers: the job may do without them
+        if astray := survey(settings.kafka):  # some of the brokers: the job may do without them
             log.warning(str(astray))
         log.info("starting Spark")
         spark = running.enter_context(session.running(settings))

@@ -17,7 +17,7 @@ from app.members import require_none
 from app.models import catalogue
 from app.monitoring.pushgateway import greet
 from app.monitoring.reason import reason
-from app.reach import reaching, survey
+from app.reach import survey
 from app.streaming import preflight, takeover
 from app.streaming.group import Group
 from app.streaming.java import find_java
@@ -133,9 +133,7 @@ def _topics(settings: Settings) -> Iterator[Finding]:
     subject = f"kafka {settings.kafka.bootstrap_servers}"
     try:
         topics = preflight.describe(settings.kafka, settings.stream)
-        with reaching(settings.kafka):
-            astray = survey(settings.kafka)
-        if astray:
+        if astray := survey(settings.kafka):
             raise astray
     except TidemillError as error:
         yield Finding(subject, str(error), error)

@@ -13,6 +13,7 @@ from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     KafkaError,
+    KafkaTimeoutError,
     NotCoordinatorError,
 )
 from kafka.net.compat import KafkaNetClient
@@ -37,6 +38,10 @@ Client = TypeVar("Client")
 Answer = TypeVar("Answer")
 
 PATIENCE = {"request_timeout_ms": 8_000, "bootstrap_timeout_ms": 8_000}
+# Of a bootstrap server, if there are others to ask.
+SHORTER = {"bootstrap_timeout_ms": 4_000}
+# Bootstrap servers that let connect and then said nothing: asked last from then on.
+_silent: set[str] = set()
 # Of one broker, which the clients' own options do not name.
 CONNECTING = {"socket_connection_setup_timeout_ms": 5_000}
 # Of a group's coordinator, in seconds.
@@ -54,7 +59,7 @@ def connect(make: Callable[..., Client], kafka: KafkaSettings, **options: Any) -
     outage of a day makes thousands.
 
     Raises:
-        KafkaError: No broker answers within 8 s.
+        KafkaError: No broker answers within 8 s, or 4 s for each but the last.
         requests.RequestException: The endpoint for tokens gives none.
         OSError: A certificate is not as it must be.
 
@@ -62,6 +67,20 @@ def connect(make: Callable[..., Client], kafka: KafkaSettings, **options: Any) -
     shared = python_options(kafka)
     if tokens := shared.get("sasl_oauth_token_provider"):
         tokens.token()  # kafka-python would ask at each connection, and tell nobody what failed
+    servers = shared.pop("bootstrap_servers")
+    # kafka-python waits for one server, chosen at random, until its time is up.
+    answering = sorted(advertised.answering(servers), key=_silent.__contains__)
+    for server in answering[:-1]:
+        try:
+            one = [server]
+            return _made(make, **shared, **PATIENCE | SHORTER, **options, bootstrap_servers=one)
+        except KafkaTimeoutError:
+            _silent.add(server)
+    last = answering[-1:] or servers
+    return _made(make, **shared, **PATIENCE, **options, bootstrap_servers=last)
+
+
+def _made(make: Callable[..., Client], **options: Any) -> Client:  # noqa: ANN401 - kafka-python's
     networks: list[KafkaNetClient] = []
 
     def network(**of_client: Any) -> KafkaNetClient:  # noqa: ANN401 - kafka-python's
@@ -69,7 +88,7 @@ def connect(make: Callable[..., Client], kafka: KafkaSettings, **options: Any) -
         return networks[-1]
 
     try:
-        return make(**shared, **PATIENCE, **options, kafka_client=network)
+        return make(**options, kafka_client=network)
     except BaseException:
         for opened in networks:
             opened.close()
@@ -128,21 +147,18 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
 
 def unreachable(kafka: KafkaSettings, cause: object) -> BrokerUnreachable:
     """Return the error of a call that Kafka did not answer; a wrong advertised address is named."""
-    try:
-        astray = survey(kafka)
-    except (KafkaError, OSError):
-        astray = None
-    return astray or BrokerUnreachable(kafka.bootstrap_servers, cause)
+    return survey(kafka) or BrokerUnreachable(kafka.bootstrap_servers, cause)
 
 
 def survey(kafka: KafkaSettings) -> AdvertisedUnreachable | None:
-    """Return an error that names each broker whose advertised address cannot be reached, if any.
+    """Return an error that names the brokers whose advertised address cannot be reached, if any.
 
-    Raises:
-        KafkaError, OSError: No bootstrap server answers.
-
+    None also if no bootstrap server answers.
     """
-    astray = advertised.unreachable(kafka)
+    try:
+        astray = advertised.unreachable(kafka)
+    except (KafkaError, OSError):
+        return None
     return AdvertisedUnreachable(kafka.bootstrap_servers, astray) if astray else None
 
 

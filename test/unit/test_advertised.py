@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app import advertised
-from app.advertised import unreachable
+from app.advertised import answering, unreachable
 from app.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -58,4 +58,31 @@ class TestUnreachable:
             "broker 1 advertises a:1 (no answer)",
             "broker 2 advertises b:2 (no answer)",
         ]
+        over.set()
+
+
+class TestAnswering:
+    """Of several bootstrap servers, those are asked that can be connected to."""
+
+    def test_some(self, listening: int, closed: int) -> None:
+        """One that is away is left out; of an IPv6 address the brackets are no part."""
+        servers = [f"127.0.0.1:{closed}", f"127.0.0.1:{listening}", f"[::1]:{closed}"]
+        assert answering(servers) == [f"127.0.0.1:{listening}"]
+
+    def test_none(self, closed: int) -> None:
+        """Perhaps none is there."""
+        assert answering([f"127.0.0.1:{closed}", f"{NOWHERE}:1"]) == []
+
+    def test_one(self, closed: int) -> None:
+        """A single one is not tried twice: the client does it."""
+        assert answering([f"127.0.0.1:{closed}"]) == [f"127.0.0.1:{closed}"]
+
+    def test_silence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that is silent is waited for no longer once another has answered."""
+        over = threading.Event()
+        monkeypatch.setattr(advertised, "PATIENCE_S", 120)
+        monkeypatch.setattr(
+            advertised, "_probe", lambda host, _: over.wait(60) and "late" if host == "a" else None
+        )
+        assert answering(["a:1", "b:1"]) == ["b:1"]
         over.set()
