@@ -25,6 +25,7 @@ from app.monitoring.pushgateway import PushgatewayExporter
 from app.monitoring.server import serving
 from app.monitoring.spark_metrics import SparkMetrics
 from app.monitoring.summary import Summary
+from app.reach import survey
 from app.streaming import job, lifecycle, preflight, session, takeover, warmup
 from app.streaming.failure import translate
 from app.streaming.guard import Guard, TopicGuard
@@ -71,6 +72,8 @@ def stream(settings: Settings) -> None:
         _, warnings = preflight.check(settings.kafka, settings.stream)
         for warning in warnings:
             log.warning(warning)
+        if astray := survey(settings.kafka):  # some of the brokers: the job may do without them
+            log.warning(str(astray))
         log.info("starting Spark")
         spark = running.enter_context(session.running(settings))
         _run(spark, settings, specs, health, metrics)

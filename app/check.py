@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import requests
 
-from app.errors import TidemillError, TopicsUnfit
+from app.background import in_background
+from app.dead_letters.replay import group_of
+from app.errors import BrokerUnreachable, GroupInUse, TidemillError, TopicsUnfit
 from app.inference.predictor import probe
+from app.members import require_none
 from app.models import catalogue
 from app.monitoring.pushgateway import greet
 from app.monitoring.reason import reason
+from app.reach import survey
 from app.streaming import preflight, takeover
 from app.streaming.group import Group
 from app.streaming.java import find_java
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from app.inference.model import ModelSpec
-    from app.settings import MonitoringSettings, Settings
+    from app.settings import KafkaSettings, MonitoringSettings, Settings
+
+
+# Seconds for all that is asked of Kafka, and as many for the Pushgateway at the same time.
+PATIENCE_S = 12.0
+NO_PUSH = "note: nothing can be pushed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +54,43 @@ def check(settings: Settings) -> Iterator[Finding]:
             yield _model(spec)
     except TidemillError as error:
         yield Finding("models", str(error), error)
-    topics = list(_topics(settings))
+    url = settings.monitoring.pushgateway_url
+    # At the same time as Kafka, so that both together take no longer.
+    pushing = in_background(partial(_pushgateway, settings.monitoring)) if url else None
+    deadline = time.monotonic() + PATIENCE_S
+    topics = _until(deadline, settings.kafka, lambda: list(_topics(settings)))
     yield from topics
     if not any(finding.error for finding in topics):
-        yield _offsets(settings)
-    if settings.monitoring.pushgateway_url:
-        yield _pushgateway(settings.monitoring)
+        yield from _until(deadline, settings.kafka, lambda: list(_groups(settings)))
+    if pushing:
+        try:
+            yield pushing.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            yield Finding(f"pushgateway {url}", f"{NO_PUSH}: no answer within {PATIENCE_S:g} s")
+
+
+def _until(
+    deadline: float, kafka: KafkaSettings, look: Callable[[], list[Finding]]
+) -> list[Finding]:
+    """Return what a look at Kafka finds, or by the deadline that Kafka does not answer."""
+    try:
+        return in_background(look).result(max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        error = BrokerUnreachable(kafka.bootstrap_servers, f"nothing within {PATIENCE_S:g} s")
+        return [Finding(f"kafka {kafka.bootstrap_servers}", str(error), error)]
+
+
+def _groups(settings: Settings) -> Iterator[Finding]:
+    yield _offsets(settings)
+    stream = settings.stream
+    groups = [group_of(stream)]
+    if stream.delivery == "at-least-once":  # with the other, members are an error that is found
+        groups.insert(0, stream.group_id)
+    for group in groups:
+        try:
+            require_none(settings.kafka, group)
+        except GroupInUse as error:  # the job runs, and nobody sees how far it is
+            yield Finding(f"group {group}", f"note: {error}")
 
 
 def _offsets(settings: Settings) -> Finding:
@@ -76,7 +117,7 @@ def _pushgateway(monitoring: MonitoringSettings) -> Finding:
     try:
         greet(monitoring)
     except requests.RequestException as error:  # the job runs without it
-        return Finding(subject, f"note: nothing can be pushed: {reason(error)}")
+        return Finding(subject, f"{NO_PUSH}: {reason(error)}")
     return Finding(subject, "answers")
 
 
@@ -97,6 +138,8 @@ def _topics(settings: Settings) -> Iterator[Finding]:
     subject = f"kafka {settings.kafka.bootstrap_servers}"
     try:
         topics = preflight.describe(settings.kafka, settings.stream)
+        if astray := survey(settings.kafka):
+            raise astray
     except TidemillError as error:
         yield Finding(subject, str(error), error)
         return

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from app.settings import KafkaSettings
 
+# Of the endpoint for tokens.
+TOKEN_PATIENCE_S = 5.0
 _JAVA_LOGIN = "org.apache.kafka.common.security"
 _LOGIN_MODULES = {
     "PLAIN": f"{_JAVA_LOGIN}.plain.PlainLoginModule",
@@ -63,7 +65,7 @@ def java_options(kafka: KafkaSettings) -> dict[str, str]:
 def python_options(kafka: KafkaSettings) -> dict[str, Any]:
     """Return the connection as keyword arguments of kafka-python's clients."""
     options: dict[str, Any] = {
-        "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
+        "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "security_protocol": kafka.security_protocol,
         "sasl_mechanism": kafka.sasl_mechanism,
         "sasl_plain_username": kafka.sasl_username,
@@ -142,7 +144,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc] # kafka-py
                 (self._kafka.oauth_client_id or "").encode(),
                 (_reveal(self._kafka.oauth_client_secret) or "").encode(),
             ),
-            timeout=10,
+            timeout=TOKEN_PATIENCE_S,
         )
         response.raise_for_status()
         answer = response.json()

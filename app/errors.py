@@ -370,6 +370,37 @@ class BrokerUnreachable(TidemillError):
         )
 
 
+class AdvertisedUnreachable(BrokerUnreachable):
+    """A bootstrap server answers, and an address that a broker advertises cannot be reached."""
+
+    def __init__(self, bootstrap_servers: str, brokers: Iterable[str]) -> None:
+        TidemillError.__init__(
+            self,
+            f"Kafka answers at {bootstrap_servers}, but {', '.join(brokers)}: correct "
+            "advertised.listeners of the broker, or make that address reachable from here",
+        )
+
+
+class TokenUnavailable(BrokerUnreachable):
+    """The OAuth endpoint gives no token to log in to Kafka with."""
+
+    def __init__(self, url: str | None, cause: object) -> None:
+        TidemillError.__init__(
+            self, f"no OAuth token from {url}: {cause}; check the kafka.oauth_… settings"
+        )
+
+
+class GroupInUse(TidemillError):
+    """Other consumers are members of a group that commits are for."""
+
+    def __init__(self, group: str, members: Iterable[str]) -> None:
+        named = ", ".join(members)
+        super().__init__(
+            f"the consumer group {group} has members{f' ({named})' if named else ''}, and Kafka "
+            "takes offsets for it from these only: stop them, or give them a group.id of their own"
+        )
+
+
 class DataLoss(TidemillError):
     """Kafka no longer has records that the checkpoint has not answered."""
 
@@ -607,6 +638,13 @@ def json_type(value: object) -> str:
     """Name the type of a decoded value as JSON does (RFC 8259, section 3)."""
     names = {type(None): "null", bool: "boolean", dict: "object", list: "array", str: "string"}
     return names.get(type(value), "number")
+
+
+def root(error: BaseException) -> BaseException:
+    """Return what an exception is about, without the layers around it."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def describe(cause: BaseException) -> str:

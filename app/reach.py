@@ -8,16 +8,26 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import requests
 from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     KafkaError,
+    KafkaTimeoutError,
     NotCoordinatorError,
 )
 from kafka.net.compat import KafkaNetClient
 
+from app import advertised
 from app.connection import python_options
-from app.errors import AccessRefused, BrokerUnreachable
+from app.errors import (
+    AccessRefused,
+    AdvertisedUnreachable,
+    BrokerUnreachable,
+    TokenUnavailable,
+    describe,
+    root,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +37,13 @@ if TYPE_CHECKING:
 Client = TypeVar("Client")
 Answer = TypeVar("Answer")
 
-PATIENCE = {"request_timeout_ms": 10_000, "bootstrap_timeout_ms": 10_000}
+PATIENCE = {"request_timeout_ms": 8_000, "bootstrap_timeout_ms": 8_000}
+# Of a bootstrap server, if there are others to ask.
+SHORTER = {"bootstrap_timeout_ms": 4_000}
+# Bootstrap servers that let connect and then said nothing: asked last from then on.
+_silent: set[str] = set()
+# Of one broker, which the clients' own options do not name.
+CONNECTING = {"socket_connection_setup_timeout_ms": 5_000}
 # Of a group's coordinator, in seconds.
 COORDINATOR_PATIENCE, COORDINATOR_PAUSE = 10.0, 0.2
 # The answer to a wrong password and the end of the connection come together, and kafka-python may
@@ -43,18 +59,36 @@ def connect(make: Callable[..., Client], kafka: KafkaSettings, **options: Any) -
     outage of a day makes thousands.
 
     Raises:
-        KafkaError: No broker answers within 10 s.
-        OSError: A certificate or the endpoint for tokens is not as it must be.
+        KafkaError: No broker answers within 8 s, or 4 s for each but the last.
+        requests.RequestException: The endpoint for tokens gives none.
+        OSError: A certificate is not as it must be.
 
     """
+    shared = python_options(kafka)
+    if tokens := shared.get("sasl_oauth_token_provider"):
+        tokens.token()  # kafka-python would ask at each connection, and tell nobody what failed
+    servers = shared.pop("bootstrap_servers")
+    # kafka-python waits for one server, chosen at random, until its time is up.
+    answering = sorted(advertised.answering(servers), key=_silent.__contains__)
+    for server in answering[:-1]:
+        try:
+            one = [server]
+            return _made(make, **shared, **PATIENCE | SHORTER, **options, bootstrap_servers=one)
+        except KafkaTimeoutError:
+            _silent.add(server)
+    last = answering[-1:] or servers
+    return _made(make, **shared, **PATIENCE, **options, bootstrap_servers=last)
+
+
+def _made(make: Callable[..., Client], **options: Any) -> Client:  # noqa: ANN401 - kafka-python's
     networks: list[KafkaNetClient] = []
 
     def network(**of_client: Any) -> KafkaNetClient:  # noqa: ANN401 - kafka-python's
-        networks.append(KafkaNetClient(**of_client))
+        networks.append(KafkaNetClient(**of_client, **CONNECTING))
         return networks[-1]
 
     try:
-        return make(**python_options(kafka), **PATIENCE, **options, kafka_client=network)
+        return make(**options, kafka_client=network)
     except BaseException:
         for opened in networks:
             opened.close()
@@ -90,12 +124,15 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
 
     Raises:
         AccessRefused: The broker refuses the credentials.
-        BrokerUnreachable: It does not answer.
+        BrokerUnreachable: It does not answer, or a broker advertises a wrong address, or there is
+            no token to log in with.
 
     """
     with _reasons() as reasons:
         try:
             yield
+        except requests.RequestException as error:
+            raise TokenUnavailable(kafka.oauth_token_url, describe(root(error))) from error
         except (KafkaError, OSError) as error:
             # Of why it gave up at a connection kafka-python tells its log only.
             if refusals := list(filter(REFUSED.search, [repr(error), *reasons])):
@@ -103,7 +140,26 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
             if kafka.sasl_mechanism and any(HUNG_UP in reason for reason in reasons):
                 raise AccessRefused(kafka.bootstrap_servers, "it hangs up at the login") from error
             said = reasons[-1] if reasons else error
-            raise BrokerUnreachable(kafka.bootstrap_servers, said) from error
+            if "Unable to bootstrap" in str(error):
+                raise BrokerUnreachable(kafka.bootstrap_servers, said) from error
+            raise unreachable(kafka, said) from error
+
+
+def unreachable(kafka: KafkaSettings, cause: object) -> BrokerUnreachable:
+    """Return the error of a call that Kafka did not answer; a wrong advertised address is named."""
+    return survey(kafka) or BrokerUnreachable(kafka.bootstrap_servers, cause)
+
+
+def survey(kafka: KafkaSettings) -> AdvertisedUnreachable | None:
+    """Return an error that names the brokers whose advertised address cannot be reached, if any.
+
+    None also if no bootstrap server answers.
+    """
+    try:
+        astray = advertised.unreachable(kafka)
+    except (KafkaError, OSError):
+        return None
+    return AdvertisedUnreachable(kafka.bootstrap_servers, astray) if astray else None
 
 
 @contextmanager

@@ -6,10 +6,12 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import CommitFailedError
 from kafka.structs import OffsetAndMetadata
 
 from app.dead_letters import position
 from app.errors import NoDeadLetter, NoDeadLetterTopic
+from app.members import MEMBERS_ONLY, in_use
 from app.reach import connect, reaching
 
 if TYPE_CHECKING:
@@ -93,15 +95,21 @@ def positions(
 
 
 def commit(kafka: KafkaSettings, group: str, topic: str, moved: Mapping[int, Position]) -> None:
-    """Commit positions to the group without being a member of it."""
+    """Commit positions to the group without being a member of it.
+
+    Raises:
+        GroupInUse: Other consumers are members of the group.
+
+    """
     with _asking(kafka, group_id=group) as consumer:
-        consumer.commit(
-            {
-                TopicPartition(topic, p): OffsetAndMetadata(at.offset, position.encode(at), -1)
-                for p, at in moved.items()
-            },
-            timeout_ms=10_000,
-        )
+        offsets = {
+            TopicPartition(topic, p): OffsetAndMetadata(at.offset, position.encode(at), -1)
+            for p, at in moved.items()
+        }
+        try:
+            consumer.commit(offsets, timeout_ms=10_000)
+        except (CommitFailedError, *MEMBERS_ONLY) as error:
+            raise in_use(kafka, group) from error
 
 
 @contextmanager

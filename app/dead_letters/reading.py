@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from app.connection import LIBRDKAFKA_LOGGER, librdkafka_options
-from app.errors import AccessRefused, BrokerUnreachable
+from app.errors import AccessRefused
 from app.inference.message import Message
+from app.reach import unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,8 +76,8 @@ def _next(consumer: Consumer, kafka: KafkaSettings) -> Record:
             return record
         if error.code() in REFUSALS:
             raise AccessRefused(kafka.bootstrap_servers, error.str())
-        raise BrokerUnreachable(kafka.bootstrap_servers, error.str())
-    raise BrokerUnreachable(kafka.bootstrap_servers, f"nothing came within {PATIENCE} s")
+        raise unreachable(kafka, error.str())
+    raise unreachable(kafka, f"nothing came within {PATIENCE} s")
 
 
 def _message(record: Record) -> Message:

@@ -31,6 +31,7 @@ from app.dead_letters import broker, letters
 from app.dead_letters.delivery import FULL, Delivery
 from app.dead_letters.hindrance import FOREIGN, PASSED_OVER, WAITS, hindrance
 from app.dead_letters.reading import records
+from app.members import require_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,11 +82,14 @@ def replay(
     Raises:
         AccessRefused: The broker refuses the credentials.
         BrokerUnreachable: It does not answer.
+        GroupInUse: Others are in the group, so that nobody could note what is sent.
         NoDeadLetter: A place that was named is not in the topic.
         NoDeadLetterTopic: There is no such topic.
 
     """
     topic, group = stream.dead_letter_topic, group_of(stream)
+    if send:
+        require_none(kafka, group)
     whole = broker.extent(kafka, topic)
     spans = broker.narrowed(kafka, topic, whole, selection)
     positions = broker.positions(kafka, group, topic, whole)

@@ -1,4 +1,4 @@
-"""How long the oldest messages of a lag have waited."""
+"""When single messages were sent: the oldest of a lag, the first that a transaction holds back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATIENCE_S = 3.0
 class AgeReader:
     """Fetch single records; a member of no group, nothing is committed."""
 
-    def __init__(self, kafka: KafkaSettings, group_id: str) -> None:
+    def __init__(self, kafka: KafkaSettings, group_id: str, isolation_level: str) -> None:
         """Connect in the background; a broker that is away is noticed by nobody."""
         self._consumer = Consumer(
             {
@@ -30,7 +30,7 @@ class AgeReader:
                 "group.id": group_id,  # asked for, and not used
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "isolation.level": kafka.isolation_level,
+                "isolation.level": isolation_level,
                 # The broker gives a whole batch of records even so, and mostly no more than one.
                 "fetch.message.max.bytes": 1024,
                 "queued.min.messages": 1,

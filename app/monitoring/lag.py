@@ -20,6 +20,8 @@ from app.reach import connect, coordinated, reaching
 if TYPE_CHECKING:
     from app.settings import KafkaSettings, StreamSettings
 
+UNCOMMITTED = "read_uncommitted"
+
 
 class LagReader:
     """Read the group's lag on a connection that is kept, and made anew after an error."""
@@ -29,13 +31,13 @@ class LagReader:
         self._kafka = kafka
         self._stream = stream
         self._admin: KafkaAdminClient | None = None
-        self._ages: AgeReader | None = None
+        self._ages: dict[str, AgeReader] = {}  # by their isolation level
 
     def look(self, now: float, *, ages: bool) -> Snapshot:
         """Return how far the group is in each partition that the input topics have by now.
 
         `now` is in seconds since the epoch. With `ages` a record is fetched of each partition
-        that lags, which takes 3 s at most.
+        that lags, and of each that a transaction holds back, which takes 3 s at most for either.
 
         Raises:
             AccessRefused: The broker refuses the credentials.
@@ -53,12 +55,11 @@ class LagReader:
 
     def close(self) -> None:
         """Close the connections."""
-        clients = self._admin, self._ages
-        self._admin = self._ages = None
+        clients = [*filter(None, [self._admin]), *self._ages.values()]
+        self._admin, self._ages = None, {}
         for client in clients:
-            if client is not None:
-                with suppress(KafkaError, OSError):
-                    client.close()
+            with suppress(KafkaError, OSError):
+                client.close()
 
     def _lags(self) -> list[PartitionLag]:
         if self._admin is None:
@@ -73,15 +74,21 @@ class LagReader:
         )
         if not partitions:
             raise NoInputTopic(self._stream.input_pattern or ", ".join(self._stream.input_topics))
-        # In this order, so that a running job is never seen beyond the end.
+        # In this order, so that a running job is never seen beyond the end, and a transaction that
+        # ends meanwhile is not taken for an open one.
         committed = self._committed(admin)
         begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-        ends = admin.list_partition_offsets(
-            dict.fromkeys(partitions, OffsetSpec.LATEST), self._kafka.isolation_level
-        )
+        latest = dict.fromkeys(partitions, OffsetSpec.LATEST)
+        log_ends = admin.list_partition_offsets(latest, UNCOMMITTED)
+        ends = admin.list_partition_offsets(latest, self._kafka.isolation_level)
         return [
             PartitionLag(
-                at.topic, at.partition, begins[at].offset, ends[at].offset, committed.get(at)
+                at.topic,
+                at.partition,
+                begins[at].offset,
+                ends[at].offset,
+                committed.get(at),
+                held_back=max(0, log_ends[at].offset - ends[at].offset),
             )
             for at in partitions
         ]
@@ -104,15 +111,27 @@ class LagReader:
         return {at: told.offset for at, told in offsets.items() if told.offset >= 0}
 
     def _aged(self, lags: list[PartitionLag], now: float) -> list[PartitionLag]:
-        oldest = {(p.topic, p.partition): p.oldest for p in lags if p.lag}
-        sent: dict[tuple[str, int], float] = {}
-        if oldest:
-            with suppress(KafkaException):  # a lag without its ages is better than none
-                self._ages = self._ages or AgeReader(self._kafka, self._stream.group_id)
-                sent = self._ages.timestamps(oldest)
+        waiting = {(p.topic, p.partition): p.oldest for p in lags if p.lag}
+        held = {(p.topic, p.partition): p.end for p in lags if p.held_back}
+        ages = self._since(waiting, self._kafka.isolation_level, now)
+        held_for = self._since(held, UNCOMMITTED, now)
         return [
-            replace(p, age=max(0.0, now - sent[at]))
-            if (at := (p.topic, p.partition)) in sent
-            else p
+            replace(p, age=ages.get(at), held_for=held_for.get(at))
             for p in lags
+            for at in [(p.topic, p.partition)]
         ]
+
+    def _since(
+        self, offsets: dict[tuple[str, int], int], isolation_level: str, now: float
+    ) -> dict[tuple[str, int], float]:
+        """Return for how many seconds the messages at these offsets have been there."""
+        if not offsets:
+            return {}
+        try:
+            if isolation_level not in self._ages:
+                reader = AgeReader(self._kafka, self._stream.group_id, isolation_level)
+                self._ages[isolation_level] = reader
+            sent = self._ages[isolation_level].timestamps(offsets)
+        except KafkaException:  # a lag without its ages is better than none
+            return {}
+        return {at: max(0.0, now - seconds) for at, seconds in sent.items()}

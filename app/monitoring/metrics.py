@@ -179,6 +179,15 @@ class JobMetrics(Collector):
                 for at in (self._lag.partitions if self._lag else ())
             ],
         )
+        yield gauge(
+            "tidemill_held_back_messages",
+            "Messages in a partition that open transactions of other producers hold back.",
+            ("topic", "partition"),
+            [
+                ((at.topic, str(at.partition)), at.held_back)
+                for at in (self._lag.partitions if self._lag else ())
+            ],
+        )
         if self._progressed_at is not None:
             yield gauge(
                 "tidemill_last_progress_timestamp_seconds",

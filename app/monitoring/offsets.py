@@ -12,6 +12,8 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError
 from kafka.structs import OffsetAndMetadata
 
+from app.errors import TidemillError
+from app.members import MEMBERS_ONLY, in_use
 from app.reach import connect, coordinated
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ class KafkaOffsetsReporter:
     """A thread that commits the newest finished offsets; nothing else waits for Kafka.
 
     The group is for those who watch: the query's own truth is its checkpoint. Where the broker is
-    away, commits are tried again with growing pauses, and an outage is logged once. Where nothing
+    away, or others are members of the group, commits are tried again with growing pauses, and that
+    is logged once as it begins and once as it ends. Where nothing
     new comes, the newest is committed again each hour, so that Kafka does not forget the group.
     """
 
@@ -103,7 +106,8 @@ class KafkaOffsetsReporter:
             self._commit(offsets)
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live
             if not delay:
-                log.warning("offsets not committed, trying again", error=repr(error))
+                said = str(error) if isinstance(error, TidemillError) else repr(error)
+                log.warning("offsets not committed, trying again", error=said)
             with self._news:
                 self._pending = True
             return min(2 * delay or FIRST_DELAY, LONGEST_DELAY)
@@ -128,6 +132,7 @@ class GroupCommitter:
         consumer's commit would try that one again until its time is up.
 
         Raises:
+            GroupInUse: Other consumers are members of the group.
             KafkaError: The broker is away or refuses.
 
         """
@@ -135,6 +140,9 @@ class GroupCommitter:
             if self._admin is None:
                 self._admin = connect(KafkaAdminClient, self._kafka)
             coordinated(partial(_commit, self._admin, self._group_id, offsets))
+        except MEMBERS_ONLY as error:
+            self.close()
+            raise in_use(self._kafka, self._group_id) from error
         except BaseException:
             self.close()
             raise

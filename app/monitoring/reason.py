@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.errors import describe
+from app.errors import describe, root
 
 if TYPE_CHECKING:
     import requests
@@ -12,7 +12,4 @@ if TYPE_CHECKING:
 
 def reason(error: requests.RequestException) -> str:
     """Return what an exception of requests is about, without the layers around it."""
-    cause: BaseException = error
-    while cause.__context__ is not None:
-        cause = cause.__context__
-    return describe(cause)
+    return describe(root(error))

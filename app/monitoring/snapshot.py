@@ -19,6 +19,8 @@ class PartitionLag:
         committed: The next to answer, as the group tells; None: it never told.
         age: Seconds that the oldest unanswered message has waited; None: not known, or there is
             none.
+        held_back: How many messages follow `end`, because of a producer's open transaction.
+        held_for: Seconds since the first of them was sent; None: not known, or there is none.
 
     """
 
@@ -28,6 +30,8 @@ class PartitionLag:
     end: int
     committed: int | None
     age: float | None = None
+    held_back: int = 0
+    held_for: float | None = None
 
     @property
     def lag(self) -> int:
@@ -61,6 +65,16 @@ class Snapshot:
     def age(self) -> float | None:
         """Seconds that the oldest unanswered message has waited; None: not known."""
         return max((p.age for p in self.partitions if p.age is not None), default=None)
+
+    @property
+    def held_back(self) -> int:
+        """How many messages open transactions hold back."""
+        return sum(p.held_back for p in self.partitions)
+
+    @property
+    def held_for(self) -> float | None:
+        """Seconds since the oldest of these messages was sent; None: not known."""
+        return max((p.held_for for p in self.partitions if p.held_for is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

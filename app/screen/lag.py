@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 # Columns that a narrow screen does without, the first one first; the caption says where it goes.
 GIVE_WAY = ("end", "committed", "rate /s", "catches up in")
+HELD_BACK = (
+    "they can be answered when their producer commits or aborts, or after its "
+    "transaction.timeout.ms; kafka-transactions.sh find-hanging and abort end one that hangs"
+)
 # Columns of the screen that a partition's name takes at most, and has at least where it needs them.
 LONGEST_NAME, SHORTEST_NAME = 40, 20
 
@@ -59,6 +63,11 @@ def lag_table(
         "rate /s": [Text(per_second(t.rate)) for t in (*(t for _, t in shown), together)],
         "catches up in": [Text(duration(t.catch_up)) for t in (*(t for _, t in shown), together)],
     }
+    if now.held_back:
+        columns["held back"] = [
+            *(Text(f"{p.held_back:,}", "yellow" if p.held_back else "") for p, _ in shown),
+            Text(f"{now.held_back:,}"),
+        ]
     said = Text("\n").join(Text(line, style) for line, style in lines)
     return Fitted(partial(_table, Text(f"lag of the group {group}"), columns, said), GIVE_WAY)
 
@@ -86,20 +95,25 @@ def caption(group: str, now: Snapshot, then: Snapshot | None) -> Iterator[tuple[
     if all(p.committed is None for p in now.partitions):
         yield f"nothing was committed by group {group} yet", "yellow"
     else:
-        yield _movement(total(trends(now, then)), now.time - then.time if then else 0.0)
+        seconds = now.time - then.time if then else 0.0
+        yield _movement(total(trends(now, then)), seconds, held_back=now.held_back)
     removed, beyond = Counter[str](), Counter[str]()
     for p in now.partitions:
         removed[p.topic] += p.passed_over
         beyond[p.topic] += p.beyond
     for topic, count in (+removed).items():
         yield f"{topic}: {count:,} messages were removed before they were answered", "red"
+    if now.held_back:
+        since = f", the first for {duration(now.held_for)}" if now.held_for is not None else ""
+        yield f"{now.held_back:,} messages are held back by open transactions{since}", "yellow"
+        yield HELD_BACK, "yellow"
     for topic in +beyond:
         yield f"{topic}: the group is beyond the end: was the topic made anew?", "red"
 
 
-def _movement(trend: Trend, seconds: float) -> tuple[str, str]:
+def _movement(trend: Trend, seconds: float, *, held_back: int) -> tuple[str, str]:
     if not trend.lag:
-        return "at the end", "green"
+        return "at the end" + (" of what may be read yet" if held_back else ""), "green"
     if trend.catch_up is not None:
         return f"catches up in {duration(trend.catch_up)}", "green"
     if trend.rate is None or trend.arriving is None:

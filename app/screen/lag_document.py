@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from app.monitoring.snapshot import Trend, total, trends
 
 if TYPE_CHECKING:
-    from app.monitoring.snapshot import Snapshot
+    from app.monitoring.snapshot import PartitionLag, Snapshot
 
 
 def lag_document(
@@ -27,19 +27,21 @@ def lag_document(
                 "end": p.end,
                 "committed": p.committed,
                 "passed_over": p.passed_over,
-                **_moving(trend, p.age),
+                **_moving(trend, p),
             }
             for p, trend in zip(now.partitions, each, strict=True)
         ],
-        "total": _moving(total(each), now.age),
+        "total": _moving(total(each), now),
         "trouble": trouble,
     }
 
 
-def _moving(trend: Trend, age: float | None) -> dict[str, float | None]:
+def _moving(trend: Trend, at: PartitionLag | Snapshot) -> dict[str, float | None]:
     return {
         "lag": trend.lag,
-        "age_seconds": age,
+        "age_seconds": at.age,
+        "held_back": at.held_back,
+        "held_back_seconds": at.held_for,
         "rate": trend.rate,
         "arriving": trend.arriving,
         "catch_up_seconds": trend.catch_up,

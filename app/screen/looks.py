@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Seconds that the rates of a watch are taken over.
 WINDOW_S = 60.0
 # Lines on a screen that are no partitions: title, head, total, borders, caption.
-FRAME = 12
+FRAME = 15
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,73 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, SecretStr, model_validator
 
 from app.settings.section import Section
+
+# What Java takes for a host; kafka-python and librdkafka take more.
+_HOST = re.compile(r"[0-9A-Za-z_.-]+")
+_LARGEST_PORT = 65_535
+
+
+def _servers(servers: str) -> str:
+    """Return the addresses without blanks, each once; all three Kafka clients read that alike.
+
+    Raises:
+        ValueError: An entry is no host:port.
+
+    """
+    entries = [entry.strip() for entry in servers.split(",")]
+    for number, entry in enumerate(entries, start=1):
+        if problem := _problem_of(entry):
+            # An address with a password in it stays out of messages and logs.
+            shown = f" {entry!r}" if entry and "@" not in entry else ""
+            raise ValueError(
+                f"entry {number}{shown} {problem}: write host:port, or [IPv6 address]:port, "
+                "with commas between several"
+            )
+    return ",".join(dict.fromkeys(entries))
+
+
+def _problem_of(entry: str) -> str | None:
+    host, colon, port = entry.rpartition(":")
+    ipv6 = host.startswith("[") and host.endswith("]")
+    port_is_number = port.isascii() and port.isdigit()
+    problems = (
+        (not entry, "is empty"),
+        ("@" in entry, "holds a user or password"),
+        (
+            "://" in entry,
+            f"begins with {entry.partition('://')[0]}:// (kafka.security_protocol is for that)",
+        ),
+        (not colon or entry.endswith("]"), "has no port"),
+        (not host, "has no host"),
+        (ipv6 and not _is_ipv6(host[1:-1]), "has no IPv6 address in its brackets"),
+        (not ipv6 and ":" in host, "has several colons"),
+        (not ipv6 and not _HOST.fullmatch(host), "has a character that no host name has"),
+        (not port_is_number or not 0 < int(port) <= _LARGEST_PORT, "has no port from 1 to 65535"),
+    )
+    return next((said for wrong, said in problems if wrong), None)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class KafkaSettings(Section):
     """How to reach Kafka; feeds Spark's connector and kafka-python alike.
 
     Attributes:
+        bootstrap_servers: Brokers to ask for the cluster's own, host:port with commas between.
         ssl_ca_file: PEM file with the authorities to trust; without it the system's.
         ssl_keystore_file: PEM file with the client's private key (PKCS#8) and its certificates.
         compression_type: How results and dead letters are compressed; gzip, which every client
@@ -21,7 +76,7 @@ class KafkaSettings(Section):
 
     """
 
-    bootstrap_servers: str = Field("localhost:9092", min_length=1)
+    bootstrap_servers: Annotated[str, AfterValidator(_servers)] = "localhost:9092"
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed"
     compression_type: Literal["gzip", "zstd", "lz4", "snappy", "none"] = "gzip"

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from confluent_kafka import KafkaException
 
-from app.errors import BrokerUnreachable, GroupAltered, GroupHasMembers, Superseded
+from app.errors import GroupAltered, GroupHasMembers, Superseded
 from app.monitoring.lag import LagReader
 from app.monitoring.offsets import GroupCommitter
 from app.monitoring.progress import Progress
-from app.reach import reaching
+from app.reach import reaching, unreachable
 from app.streaming import input_changes, integrity, offset_log, starting, topic_record
 from app.streaming.checkpoint import UNREADABLE
 from app.streaming.group import Group
@@ -128,7 +128,7 @@ def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> Plan:
         if stream.delivery == "exactly-once" and (members := group.members()):
             raise GroupHasMembers(group.id, members)
     except KafkaException as error:
-        raise BrokerUnreachable(kafka.bootstrap_servers, error.args[0]) from error
+        raise unreachable(kafka, error.args[0]) from error
     return Plan(found, starts, changes)
 
 

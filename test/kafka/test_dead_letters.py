@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import records
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 from hostile import corpus
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from lane import message
@@ -21,9 +23,11 @@ from app.connection import librdkafka_options
 from app.dead_letters import broker as asked
 from app.dead_letters import reading
 from app.dead_letters.letters import read
+from app.dead_letters.position import Position
 from app.dead_letters.sender import Sender
 from app.errors import (
     BrokerUnreachable,
+    GroupInUse,
     NoDeadLetter,
     NoDeadLetterTopic,
     NotDelivered,
@@ -274,6 +278,29 @@ class TestPosition:
         assert "delivered: 1" in tidemill("replay", "--send", **none)
         assert offsets(lane.inputs()) == [values[0], values[2], values[1]]
         assert "0 chosen" in tidemill("replay", "--send")
+
+    def test_somebody_in_the_group(
+        self, lane: Lane, broker: Broker, tidemill: Callable[..., str]
+    ) -> None:
+        """What could not be noted is not sent: others in the group are named, and that is all."""
+        records.produce(broker.bootstrap_servers, lane.dead, letter(lane.source))
+        kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+        group = f"{lane.source}-replay"
+        options = {"group.id": group, "client.id": "dashboard"}
+        with closing(Consumer({**librdkafka_options(kafka), **options})) as consumer:
+            consumer.subscribe([lane.dead])
+            deadline = time.monotonic() + 60
+            while not consumer.assignment():
+                consumer.poll(0.2)
+                assert time.monotonic() < deadline
+            assert "nothing was sent" in tidemill("replay")
+            with pytest.raises(GroupInUse, match=rf"{group} has members \(dashboard at 127"):
+                tidemill("replay", "--send")
+            with pytest.raises(GroupInUse, match="dashboard at 127"):  # who joins in the midst
+                asked.commit(kafka, group, lane.dead, {0: Position(0)})
+            assert lane.inputs() == []
+        tidemill("replay", "--send")
+        assert len(lane.inputs()) == 1
 
     def test_one_fails_for_ever(
         self,

@@ -196,15 +196,20 @@ class TestLagReader:
         producer.begin_transaction()
         producer.produce(topic, **old())
         producer.flush(30)
+        produce(broker.bootstrap_servers, topic, *({"value": b"behind it"},) * 50)
         (pending,) = look(**stream)
         assert (pending.end, pending.lag, pending.age) == (0, 0, None)
+        assert pending.held_back == 51
+        assert pending.held_for == pytest.approx(HOUR / 2, abs=60)
+        (unaged,) = look(**stream, ages=False)
+        assert (unaged.held_back, unaged.held_for) == (51, None)
         producer.commit_transaction(30)
         deadline = time.monotonic() + 120
-        while (done := look(**stream)[0]).end < 2:  # the marker follows
+        while (done := look(**stream)[0]).end < 52:  # the marker follows
             assert time.monotonic() < deadline
-        assert done.lag == 2
+        assert (done.lag, done.held_back, done.held_for) == (52, 0, None)
         assert done.age == pytest.approx(HOUR / 2, abs=60)
-        commit(topic, {(topic, 0): 1})
+        commit(topic, {(topic, 0): 51})
         deadline = time.monotonic() + 120
         taken = 2.0
         while taken >= 2:  # of three that a look would wait for what cannot come
@@ -243,8 +248,9 @@ class TestProgram:
             ]
             assert found["group"] == lane.source
             assert found["total"].pop("age_seconds") > 0
+            held = {"held_back": 0, "held_back_seconds": None}
             rest = {"lag": 30, "rate": 0, "arriving": 0, "catch_up_seconds": None}
-            assert found["total"] == rest
+            assert found["total"] == rest | held
             with lane.program(job, "lag") as table:
                 assert table.wait() == 0, table.output
             assert "nothing was answered in the last" in table.output

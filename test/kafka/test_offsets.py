@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import Consumer
 from kafka import KafkaAdminClient
 from lane import GROUP_TOOL, message
 from records import produce
 from structlog.testing import CapturingLogger
 
+from app.check import check
+from app.connection import librdkafka_options
 from app.monitoring import offsets
 from app.monitoring.listener import ProgressListener
 from app.monitoring.offsets import GroupCommitter, KafkaOffsetsReporter
 from app.monitoring.progress import Progress
-from app.settings import KafkaSettings, StreamSettings
+from app.settings import KafkaSettings, Settings, StreamSettings
 from app.streaming import job, preflight, takeover
 from app.streaming.sink import QUERY_NAME
+from deploy.local.ports import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,6 +64,16 @@ def committed(broker: Broker, group: str) -> dict[tuple[str, int], tuple[int, in
         (row["TOPIC"], int(row["PARTITION"])): (int(row["CURRENT-OFFSET"]), int(row["LAG"]))
         for row in described(broker, group)
     }
+
+
+@contextmanager
+def joined(kafka: KafkaSettings, group: str, topic: str, protocol: str) -> Iterator[None]:
+    """A consumer is a member of a group."""
+    options = {"group.id": group, "client.id": "dashboard", "group.protocol": protocol}
+    with closing(Consumer({**librdkafka_options(kafka), **options})) as consumer:
+        consumer.subscribe([topic])
+        wait_for(lambda: consumer.poll(0.2) is None and consumer.assignment() != [])
+        yield
 
 
 class TestGroupCommitter:
@@ -127,6 +142,57 @@ class TestOutage:
         reporter.close()
         assert [call.method_name for call in log.calls] == ["warning", "info"]
         assert committed(broker, topic) == {(topic, 0): (9, 0)}
+
+
+class TestMembers:
+    """Another consumer joins the group, be it for another topic, and leaves it."""
+
+    @pytest.mark.parametrize("protocol", ["classic", "consumer"])
+    def test_committed_afterwards(
+        self,
+        lane: Lane,
+        kafka: KafkaSettings,
+        make_topic: Callable[..., str],
+        monkeypatch: pytest.MonkeyPatch,
+        protocol: str,
+    ) -> None:
+        """One line names it, also in `check`; another tells that offsets are committed again."""
+        log = CapturingLogger()
+        monkeypatch.setattr(offsets, "log", log)
+        monkeypatch.setattr(offsets, "FIRST_DELAY", 0.1)
+        monkeypatch.setattr(offsets, "LONGEST_DELAY", 0.2)
+        stream = StreamSettings(
+            input_topics=(lane.source,),
+            output_topic=lane.output,
+            dead_letter_topic=lane.dead,
+            group_id=lane.source,
+            checkpoint_location=str(lane.folder / "checkpoint"),
+        )
+        settings = Settings(kafka=kafka, stream=stream, models=lane.folder / "none.yaml")
+        committer, tries = GroupCommitter(kafka, lane.source), []
+
+        def commit(newest: dict[tuple[str, int], int]) -> None:
+            tries.append(dict(newest))
+            committer(newest)
+
+        reporter = KafkaOffsetsReporter(commit, committer.close).start()
+        reporter.record(Progress(0, offsets={(lane.source, 0): 0}))
+        wait_for(lambda: committed(lane.broker, lane.source) != {})
+        before = list(check(settings))
+        with joined(kafka, lane.source, make_topic("other"), protocol):
+            reporter.record(Progress(1, offsets={(lane.source, 0): 1}))
+            wait_for(lambda: len(tries) >= 4)
+            found = list(check(settings))
+        wait_for(lambda: len(log.calls) == 2)
+        reporter.close()
+        assert committed(lane.broker, lane.source)[lane.source, 0][0] == 1
+
+        named = f"group {lane.source} has members (dashboard at {HOST})"
+        assert [call.method_name for call in log.calls] == ["warning", "info"]
+        assert named in log.calls[0].kwargs["error"]
+        assert [finding.said for finding in found[:-1]] == [finding.said for finding in before]
+        assert found[-1].said.startswith(f"note: the consumer {named}")
+        assert found[-1].error is None
 
 
 class TestRunningJob:

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from app import check as checking
+from app import reach
 from app.check import Finding, check
-from app.errors import InvalidModels, JavaMissing, ModelNotLoadable, ModelUnavailable
+from app.errors import (
+    BrokerUnreachable,
+    InvalidModels,
+    JavaMissing,
+    ModelNotLoadable,
+    ModelUnavailable,
+)
 from app.models import catalogue
+from app.monitoring import pushgateway
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -79,3 +89,25 @@ class TestFindings:
         """What is found is text, for any door to print."""
         for finding in findings:
             assert isinstance(finding.said, str)
+
+
+class TestSilence:
+    """What does not answer holds nobody up."""
+
+    def test_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Kafka and the Pushgateway are given up together, whatever their own time-outs are."""
+        monkeypatch.setattr(checking, "PATIENCE_S", 0.5)
+        monkeypatch.setitem(reach.PATIENCE, "bootstrap_timeout_ms", 120_000)
+        monkeypatch.setattr(pushgateway, "TIMEOUT_S", 120)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            at = f"127.0.0.1:{silent.getsockname()[1]}"
+            settings = Settings(
+                models=tmp_path / "none.yaml",
+                kafka={"bootstrap_servers": at},
+                monitoring={"pushgateway_url": f"http://{at}"},
+            )
+            *_, kafka, gateway = check(settings)
+        assert isinstance(kafka.error, BrokerUnreachable)
+        assert "nothing within 0.5 s" in kafka.said
+        assert gateway.said == "note: nothing can be pushed: no answer within 0.5 s"
+        assert gateway.error is None

@@ -49,7 +49,7 @@ class TestPlaintext:
     def test_java(self) -> None:
         """Java splits the list itself."""
         assert java_options(self.KAFKA) == {
-            "bootstrap.servers": "a:1, b:2",
+            "bootstrap.servers": "a:1,b:2",
             "security.protocol": "PLAINTEXT",
         }
 
@@ -63,7 +63,7 @@ class TestPlaintext:
     def test_librdkafka(self) -> None:
         """Librdkafka splits the list itself."""
         assert librdkafka_options(self.KAFKA) == {
-            "bootstrap.servers": "a:1, b:2",
+            "bootstrap.servers": "a:1,b:2",
             "security.protocol": "PLAINTEXT",
         }
 

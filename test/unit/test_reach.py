@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import GroupAuthorizationFailedError, KafkaError, KafkaTimeoutError
+from pydantic import SecretStr
 
 from app import reach
-from app.errors import AccessRefused, BrokerUnreachable, ConfigurationError
+from app.errors import AccessRefused, BrokerUnreachable, ConfigurationError, TokenUnavailable
 from app.reach import connect, reaching
 from app.settings import KafkaSettings
 
@@ -29,6 +31,53 @@ class TestConnect:
             with pytest.raises(KafkaError):
                 connect(make, NOWHERE)
         assert threading.active_count() == before
+
+    def test_one_of_several(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A bootstrap server that is silent, or away, leaves the client to another."""
+        monkeypatch.setattr(reach, "_silent", set())
+        asked: list[str] = []
+
+        def make(*, bootstrap_servers: list[str], **options: object) -> str:
+            asked.extend(bootstrap_servers)
+            if bootstrap_servers != [servers[2]]:
+                raise KafkaTimeoutError("Unable to bootstrap")
+            return "made"
+
+        with (
+            socket.create_server(("127.0.0.1", 0)) as silent,
+            socket.create_server(("127.0.0.1", 0)) as well,
+        ):
+            ports = [1, silent.getsockname()[1], well.getsockname()[1]]
+            servers = [f"127.0.0.1:{port}" for port in ports]
+            kafka = KafkaSettings(bootstrap_servers=",".join(servers))
+            assert connect(make, kafka) == connect(make, kafka) == "made"
+        assert asked == [*servers[1:], servers[2]]  # the silent one is not asked first again
+
+    def test_none_of_several(self) -> None:
+        """Where nobody listens they are tried once, together."""
+        asked: list[list[str]] = []
+
+        def make(*, bootstrap_servers: list[str], **options: object) -> None:
+            asked.append(bootstrap_servers)
+            raise KafkaTimeoutError("Unable to bootstrap")
+
+        with pytest.raises(KafkaTimeoutError):
+            connect(make, KafkaSettings(bootstrap_servers="127.0.0.1:1,127.0.0.1:2"))
+        assert asked == [["127.0.0.1:1", "127.0.0.1:2"]]
+
+    def test_no_token(self) -> None:
+        """An OAuth endpoint that is away is named, rather than the broker that was not asked."""
+        kafka = KafkaSettings(
+            bootstrap_servers="127.0.0.1:1",
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism="OAUTHBEARER",
+            oauth_token_url="http://127.0.0.1:1/token",
+            oauth_client_id="u",
+            oauth_client_secret=SecretStr("canary"),
+        )
+        expected = "no OAuth token from http://127.0.0.1:1/token: .*Connection refused"
+        with pytest.raises(TokenUnavailable, match=expected), reaching(kafka):
+            connect(KafkaAdminClient, kafka)
 
 
 class TestReaching:

@@ -120,10 +120,12 @@ class TestNow:
 
     def test_lag(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
         """Lag is as last seen; where it is not known there is none."""
-        lags = PartitionLag("in", 0, 0, 10, 3), PartitionLag("in", 10, 0, 5, 5)
+        lags = PartitionLag("in", 0, 0, 10, 3, held_back=51), PartitionLag("in", 10, 0, 5, 5)
         metrics.set_lag(Snapshot(0.0, lags))
         assert sample("tidemill_lag_messages", topic="in", partition="0") == 7
         assert sample("tidemill_lag_messages", topic="in", partition="10") == 0
+        assert sample("tidemill_held_back_messages", topic="in", partition="0") == 51
+        assert sample("tidemill_held_back_messages", topic="in", partition="10") == 0
         metrics.set_lag(None)
         assert sample("tidemill_lag_messages", topic="in", partition="0") is None
 

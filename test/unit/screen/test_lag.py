@@ -66,6 +66,17 @@ class TestWords:
         text = printed("g", snapshot(0, (0, 20, 500)))
         assert "ner-input: the group is beyond the end: was the topic made anew?" in text
 
+    def test_held_back(self) -> None:
+        """What open transactions hold back, for how long, and what to do."""
+        held = PartitionLag("ner-input", 0, 0, 7, 7, held_back=51, held_for=250.0)
+        text = printed("g", Snapshot(10, (held, *snapshot(0, (0, 5, 5)).partitions)), width=150)
+        (head,) = [line for line in text.splitlines() if "partition" in line]
+        assert "held back" in head
+        assert "at the end of what may be read yet" in text
+        assert "51 messages are held back by open transactions, the first for 4 min" in text
+        assert "when their producer commits or aborts" in text
+        assert "held" not in printed("g", snapshot(0, (0, 1, 1)))
+
     def test_trouble(self) -> None:
         """Of when the numbers are where the broker is away, and why."""
         text = printed("g", snapshot(0, (0, 1, 1)), trouble="no answer [from] Kafka")

@@ -33,6 +33,8 @@ class TestDocument:
                     "passed_over": 0,
                     "lag": 30,
                     "age_seconds": 7.5,
+                    "held_back": 0,
+                    "held_back_seconds": None,
                     "rate": 6.0,
                     "arriving": 1.0,
                     "catch_up_seconds": 6.0,
@@ -46,6 +48,8 @@ class TestDocument:
                     "passed_over": 0,
                     "lag": 10,
                     "age_seconds": 7.5,
+                    "held_back": 0,
+                    "held_back_seconds": None,
                     "rate": None,
                     "arriving": 0.0,
                     "catch_up_seconds": None,
@@ -54,9 +58,23 @@ class TestDocument:
             "total": {
                 "lag": 40,
                 "age_seconds": 7.5,
+                "held_back": 0,
+                "held_back_seconds": None,
                 "rate": 6.0,
                 "arriving": 1.0,
                 "catch_up_seconds": 8.0,
             },
             "trouble": "away",
         }
+
+    def test_held_back(self) -> None:
+        """What open transactions hold back, and for how long; in total the sum and the longest."""
+        held = PartitionLag("t", 0, 0, 5, 5, held_back=51, held_for=4.0)
+        more = PartitionLag("t", 1, 0, 5, 5, held_back=1, held_for=None)
+        document = lag_document("g", Snapshot(0, (held, more)))
+        found = [*document["partitions"], document["total"]]
+        assert [(at["held_back"], at["held_back_seconds"]) for at in found] == [
+            (51, 4.0),
+            (1, None),
+            (52, 4.0),
+        ]

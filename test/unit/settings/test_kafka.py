@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.connection import java_options, librdkafka_options, python_options
 from app.errors import InvalidSettings
 
 if TYPE_CHECKING:
@@ -40,3 +41,62 @@ class TestSecurity:
         """A mechanism that would silently not be used is refused."""
         with pytest.raises(InvalidSettings, match=f"security_protocol is {protocol}"):
             load(kafka={"security_protocol": protocol, "sasl_mechanism": "PLAIN"})
+
+
+class TestBootstrapServers:
+    """Addresses are such that Java, kafka-python and librdkafka read alike."""
+
+    @pytest.mark.parametrize(
+        ("written", "meant"),
+        [
+            ("k:1", "k:1"),
+            (" kafka-1.example.com:9092 , b_2:65535,127.0.0.1:1 ",
+             "kafka-1.example.com:9092,b_2:65535,127.0.0.1:1"),
+            ("[::1]:9092,[fe80::1%eth0]:9092", "[::1]:9092,[fe80::1%eth0]:9092"),
+            ("a:1,b:1,a:1", "a:1,b:1"),
+        ],
+    )  # fmt: skip
+    def test_accepted(self, load: Load, written: str, meant: str) -> None:
+        """Blanks around an address and repetitions go; host names and IP addresses stay."""
+        kafka = load(kafka={"bootstrap_servers": written}).kafka
+        assert kafka.bootstrap_servers == meant
+        assert python_options(kafka)["bootstrap_servers"] == meant.split(",")
+        assert java_options(kafka)["bootstrap.servers"] == meant
+        assert librdkafka_options(kafka)["bootstrap.servers"] == meant
+
+    @pytest.mark.parametrize(
+        ("written", "said"),
+        [
+            ("", "entry 1 is empty"),
+            ("a:1,", "entry 2 is empty"),
+            ("a:1,,b:1", "entry 2 is empty"),
+            ("a:1,b", "entry 2 'b' has no port"),
+            ("127.0.0.1", "'127.0.0.1' has no port"),
+            ("a:", "has no port from 1 to 65535"),
+            ("a:0", "has no port from 1 to 65535"),
+            ("a:65536", "has no port from 1 to 65535"),
+            ("a:٣", "has no port from 1 to 65535"),
+            ("a:1/x", "has no port from 1 to 65535"),
+            (":9092", "has no host"),
+            ("http://a:1", "begins with http://"),
+            ("PLAINTEXT://a:1", "begins with PLAINTEXT:// .*security_protocol"),
+            ("[::1]", "has no port"),
+            ("::1:9092", "several colons"),
+            ("a:1;b:1", "several colons"),
+            ("[a]:1", "no IPv6 address in its brackets"),
+            ("a b:1", "character that no host name has"),
+            ("bücher:1", "character that no host name has"),
+        ],
+    )
+    def test_refused(self, load: Load, written: str, said: str) -> None:
+        """The entry that is wrong is named, with what is wrong and what is expected."""
+        with pytest.raises(
+            InvalidSettings, match=f"kafka.bootstrap_servers: .*{said}.*write host:port"
+        ):
+            load(kafka={"bootstrap_servers": written})
+
+    def test_password(self, load: Load) -> None:
+        """A password in an address is not repeated."""
+        with pytest.raises(InvalidSettings, match="entry 1 holds a user or password") as refused:
+            load(kafka={"bootstrap_servers": "SASL_SSL://user:canary@a:1"})
+        assert "canary" not in str(refused.value)

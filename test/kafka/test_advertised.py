@@ -1,0 +1,90 @@
+"""A broker that answers, and advertises an address where it cannot be reached."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app import check, reach
+from app.dead_letters import broker as dead_letters
+from app.dead_letters import reading
+from app.errors import AdvertisedUnreachable
+from app.monitoring.lag import LagReader
+from app.monitoring.offsets import GroupCommitter
+from app.settings import KafkaSettings, Settings, StreamSettings
+from app.streaming import preflight
+from deploy.local.broker import Broker, free_listeners
+from deploy.local.distribution import fetch_kafka
+from deploy.local.ports import HOST, free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+UNRESOLVABLE = "kafka.nowhere.invalid:9092"
+
+
+@pytest.fixture(scope="module")
+def astray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, KafkaSettings]]:
+    """One broker with two listeners that are advertised wrongly, by what is wrong."""
+    listeners = free_listeners()
+    name, port, closed = free_ports(3)
+    plain = f"PLAINTEXT://{HOST}:{listeners.plain}"
+    controller = f"CONTROLLER://{HOST}:{listeners.controller}"
+    names = ("PLAINTEXT", "CONTROLLER", "NAME", "PORT")
+    properties = {
+        "listeners": f"{plain},{controller},NAME://{HOST}:{name},PORT://{HOST}:{port}",
+        "advertised.listeners": f"{plain},NAME://{UNRESOLVABLE},PORT://{HOST}:{closed}",
+        "listener.security.protocol.map": ",".join(f"{n}:PLAINTEXT" for n in names),
+    }
+    folder: Path = tmp_path_factory.mktemp("astray")
+    with Broker(folder, fetch_kafka(), listeners=listeners, properties=properties):
+        yield {
+            rf"{UNRESOLVABLE} \(the name does not resolve\)": KafkaSettings(
+                bootstrap_servers=f"{HOST}:{name}"
+            ),
+            rf"{HOST}:{closed} \(nothing listens there\)": KafkaSettings(
+                bootstrap_servers=f"{HOST}:{port}"
+            ),
+        }
+
+
+class TestNamed:
+    """Whoever asks Kafka hears which address is wrong, and which setting of the broker."""
+
+    def test_everywhere(
+        self, astray: dict[str, KafkaSettings], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A start, the lag, a commit, dead letters: by kafka-python and by librdkafka."""
+        monkeypatch.setattr(reading, "PATIENCE", 1)
+        stream = StreamSettings()
+        for wrong, kafka in astray.items():
+            expected = rf"answers at {HOST}:\d+, but broker 1 advertises {wrong}.*advertised.list"
+            with pytest.raises(AdvertisedUnreachable, match=expected):
+                preflight.check(kafka, stream)
+            with (
+                closing(LagReader(kafka, stream)) as reader,
+                pytest.raises(AdvertisedUnreachable, match=expected),
+            ):
+                reader.look(time.time(), ages=True)
+            with (
+                closing(GroupCommitter(kafka, "g")) as commit,
+                pytest.raises(AdvertisedUnreachable, match=expected),
+                reach.reaching(kafka),
+            ):
+                commit({("t", 0): 1})
+            with pytest.raises(AdvertisedUnreachable, match=expected):
+                dead_letters.extent(kafka, "t")
+            with pytest.raises(AdvertisedUnreachable, match=expected):
+                list(reading.records(kafka, "t", {0: range(1)}))
+
+    def test_check(self, astray: dict[str, KafkaSettings], tmp_path: Path) -> None:
+        """`check` names it, and asks no further."""
+        for wrong, kafka in astray.items():
+            settings = Settings(kafka=kafka, models=tmp_path / "none.yaml")
+            *_, last = check.check(settings)
+            assert isinstance(last.error, AdvertisedUnreachable)
+            assert wrong.partition(" ")[0] in last.said
