@@ -96,10 +96,9 @@ class TestWhileDown:
             assert error is None
         scenario.check(lane, delivery)
 
+    @scenario.EXACTLY_ONCE
     def test_offsets_deleted(self, lane: Lane, moved: Lane, start: Start, delivery: str) -> None:
         """Deleted offsets: exactly-once says how to set them, and goes on once they are."""
-        if delivery == "at-least-once":
-            pytest.skip("the checkpoint knows, and commits the offsets again")
         tool(lane, *DELETE)
         for _ in range(2):
             error = start(lane)
@@ -110,19 +109,17 @@ class TestWhileDown:
         assert start(moved) is None
         scenario.check(lane, delivery)
 
+    @scenario.EXACTLY_ONCE
     @pytest.mark.parametrize(("partition", "named"), [(0, GroupAltered), (None, OtherDelivery)])
     def test_offsets_reset(
         self,
         lane: Lane,
         moved: Lane,
         start: Start,
-        delivery: str,
         partition: int | None,
         named: type[TidemillError],
     ) -> None:
         """Reset offsets: exactly-once asks for a new checkpoint, and goes on from them."""
-        if delivery == "at-least-once":
-            pytest.skip("the checkpoint knows, and commits the offsets again")
         again = {at for at in scenario.outcomes(lane) if partition in {None, at[0]}}
         tool(lane, *TO_EARLIEST, partition=partition)
         for _ in range(2):

@@ -99,7 +99,7 @@ class TestSettings:
             ("TIDEMILL__SPARK", REFERENCE),
             ("TIDEMILL__SPARK", '{"spark.x": "a.TokenProvider"}'),
             ("TIDEMILL__KAFKA__SASL_USERNAME", REFERENCE),
-            ("TIDEMILL__KAFKA__MAX_REQUEST_SIZE", REFERENCE),
+            ("TIDEMILL__STREAM__STOP_TIMEOUT", REFERENCE),
             ("TIDEMILL__STREAM__INPUT_TOPICS", REFERENCE),
         ],
     )
@@ -181,7 +181,7 @@ class TestValues:
             ("TIDEMILL__STREAM__INPUT_TOPICS", '["a b"]'),
             ("TIDEMILL__STREAM__DELIVERY", "exactly_once"),
             ("TIDEMILL__LOG__LEVEL", "info"),
-            ("TIDEMILL__KAFKA__MAX_REQUEST_SIZE", "1"),
+            ("TIDEMILL__STREAM__STOP_TIMEOUT", "soon"),
             ("TIDEMILL__LOG", "json"),
         ],
     )
