@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from py4j.protocol import Py4JNetworkError
 
@@ -12,6 +13,7 @@ from app.errors import (
     CheckpointDamaged,
     CheckpointInUse,
     DataLoss,
+    InputUnreadable,
     JavaEnded,
     QueryFailed,
     TidemillError,
@@ -39,6 +41,8 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
         if isinstance(leaf, type) and issubclass(leaf, TidemillError):
             # Built on the worker; here only its words are left.
             return leaf.__new__(leaf, found[2])
+    if found := re.search(r"FAILED_READ_FILE\S* .*? file (\S+?)\.? ", said):
+        return InputUnreadable(unquote(found[1]), causes[-1])
     if named := _named(said, checkpoint_location):
         return named
     if found := DAMAGED.search("\n".join([*reversed(causes), str(error)])):
