@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from app.errors import TidemillError, TopicsUnfit
+from app.errors import MetricsPortTaken, TidemillError, TopicsUnfit
 from app.inference.predictor import probe
 from app.models import catalogue
+from app.monitoring.probe import ask
 from app.monitoring.pushgateway import greet
 from app.monitoring.reason import reason
+from app.monitoring.server import listen
 from app.streaming import preflight, takeover
 from app.streaming.group import Group
 from app.streaming.java import find_java
@@ -34,7 +36,7 @@ class Finding:
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Look at Java, the models and the topics; each problem is one finding."""
+    """Look at Java, the models, the metrics' port and the topics; each problem is one finding."""
     try:
         yield Finding("java", find_java())
     except TidemillError as error:
@@ -44,12 +46,30 @@ def check(settings: Settings) -> Iterator[Finding]:
             yield _model(spec)
     except TidemillError as error:
         yield Finding("models", str(error), error)
+    if settings.monitoring.metrics_port is not None:
+        yield _metrics(settings.monitoring, settings.stream.group_id)
     topics = list(_topics(settings))
     yield from topics
     if not any(finding.error for finding in topics):
         yield _offsets(settings)
     if settings.monitoring.pushgateway_url:
         yield _pushgateway(settings.monitoring)
+
+
+def _metrics(monitoring: MonitoringSettings, group_id: str) -> Finding:
+    host, port = monitoring.metrics_host, monitoring.metrics_port or 0
+    subject = f"metrics {host}:{port}"
+    try:
+        listen(host, port).server_close()
+    except MetricsPortTaken as error:
+        try:
+            ask(monitoring, group_id, "/healthz")
+        except TidemillError:
+            return Finding(subject, str(error), error)
+        return Finding(subject, f"note: the job of group {group_id} is running and serves them")
+    except TidemillError as error:
+        return Finding(subject, str(error), error)
+    return Finding(subject, "free")
 
 
 def _offsets(settings: Settings) -> Finding:

@@ -206,7 +206,7 @@ class TestParquet:
             "topic": ["t"],
             "partition": [3],
             "timestamp": [1_700_000_000_123],
-            "headers": pa.array([{"a": b"1"}.items()], pa.map_(pa.string(), pa.binary())),
+            "headers": pa.array([[("a", b"1")]], pa.map_(pa.string(), pa.binary())),
         }
         parquet.write_table(pa.table(columns), source)
         files.run(spark, [model("Upper")], source, target, LIMIT)
