@@ -25,4 +25,5 @@ def watch_tasks(context: SparkContext, show: Callable[..., None], step: str) -> 
             done = sum(stage.numCompletedTasks for stage in running)
             show(step, tasks=f"{done} of {sum(stage.numTasks for stage in running)}")
 
+    show(step)
     return Every(INTERVAL_S, look, what="watch Spark's tasks")
