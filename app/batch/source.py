@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ELSEWHERE = {"HADOOP_CONF_DIR", "YARN_CONF_DIR", "DATABRICKS_RUNTIME_VERSION"}
 # What Spark, Hadoop and Dask write beside the data; nobody misses it.
 MARKERS = re.compile(r"_SUCCESS|_(committed|started)_.*|_(common_)?metadata|\..*\.crc")
+MISSING = "there is no such file or folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ def find(given: str) -> Source:
     path = local(given)
     if path is None:
         return Source(given)
-    if not given or not os.path.lexists(path):
-        raise InputUnreadable(given or "''", "there is no such file or folder")
+    if not given:  # which would be the working folder
+        raise InputUnreadable("''", MISSING)
     hidden: list[str] = []
     names = [file.name for file in _files(path, hidden)]
     if not names:
@@ -145,8 +146,9 @@ def _files(
         is_folder = stat.S_ISDIR(status.st_mode)
         children = sorted(path.iterdir()) if is_folder else []
     except OSError as error:
-        dangling = isinstance(error, FileNotFoundError)  # Spark would skip it
-        reason = "it links to nothing that exists" if dangling else error.strerror
+        reason = error.strerror
+        if isinstance(error, FileNotFoundError):  # in a folder Spark would skip such a link
+            reason = "it links to nothing that exists" if path.is_symlink() else MISSING
         raise InputUnreadable(_shown(path), reason) from None
     identity = (status.st_dev, status.st_ino)
     if identity in above:  # Spark would read its files about 40 times
