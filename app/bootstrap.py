@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from pyspark.errors import StreamingQueryException
 
 from app.batch import files
-from app.errors import CheckpointUnsupported, OutputExists, TopicDeleted
+from app.batch.source import check_output, find
+from app.errors import CheckpointUnsupported, TopicDeleted
 from app.models import catalogue
 from app.monitoring import progress
 from app.monitoring.every import Every
@@ -236,15 +236,18 @@ def _marker(checkpoint_location: str) -> Callable[[], bool]:
     return marker.was_left
 
 
-def batch(settings: Settings, source: str, target: str) -> files.Counts:
-    """Answer every message of a file or folder.
+def batch(settings: Settings, source: str, target: str, show: Callable[..., None]) -> files.Counts:
+    """Answer every message of a file or folder; `show` shows each step.
 
     Raises:
         TidemillError: The input cannot be read, the output is there already, a model is broken.
 
     """
     specs = catalogue.read(settings.models)
-    if Path(target).exists():  # on other file systems Spark sees to it
-        raise OutputExists(target)
+    find(source)  # here too, as Spark takes long to start
+    check_output(source, target)
+    show("starting Spark")
     with session.running(settings) as spark:
-        return files.run(spark, specs, source, target)
+        show("loading the models")
+        warmup.load_models(spark, specs, catalogue.load)
+        return files.run(spark, specs, source, target, show=show)

@@ -11,12 +11,14 @@ import requests
 
 from app.background import in_background
 from app.dead_letters.replay import group_of
-from app.errors import BrokerUnreachable, GroupInUse, TidemillError, TopicsUnfit
+from app.errors import BrokerUnreachable, GroupInUse, MetricsPortTaken, TidemillError, TopicsUnfit
 from app.inference.predictor import probe
 from app.members import require_none
 from app.models import catalogue
+from app.monitoring.probe import ask
 from app.monitoring.pushgateway import greet
 from app.monitoring.reason import reason
+from app.monitoring.server import listen
 from app.reach import survey
 from app.streaming import preflight, takeover
 from app.streaming.group import Group
@@ -44,7 +46,7 @@ class Finding:
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Look at Java, the models and the topics; each problem is one finding."""
+    """Look at Java, the models, the metrics' port and the topics; each problem is one finding."""
     try:
         yield Finding("java", find_java())
     except TidemillError as error:
@@ -54,6 +56,8 @@ def check(settings: Settings) -> Iterator[Finding]:
             yield _model(spec)
     except TidemillError as error:
         yield Finding("models", str(error), error)
+    if settings.monitoring.metrics_port is not None:
+        yield _metrics(settings.monitoring, settings.stream.group_id)
     url = settings.monitoring.pushgateway_url
     # At the same time as Kafka, so that both together take no longer.
     pushing = in_background(partial(_pushgateway, settings.monitoring)) if url else None
@@ -91,6 +95,22 @@ def _groups(settings: Settings) -> Iterator[Finding]:
             require_none(settings.kafka, group)
         except GroupInUse as error:  # the job runs, and nobody sees how far it is
             yield Finding(f"group {group}", f"note: {error}")
+
+
+def _metrics(monitoring: MonitoringSettings, group_id: str) -> Finding:
+    host, port = monitoring.metrics_host, monitoring.metrics_port or 0
+    subject = f"metrics {host}:{port}"
+    try:
+        listen(host, port).server_close()
+    except MetricsPortTaken as error:
+        try:
+            ask(monitoring, group_id, "/healthz")
+        except TidemillError:
+            return Finding(subject, str(error), error)
+        return Finding(subject, f"note: the job of group {group_id} is running and serves them")
+    except TidemillError as error:
+        return Finding(subject, str(error), error)
+    return Finding(subject, "free")
 
 
 def _offsets(settings: Settings) -> Finding:

@@ -112,6 +112,18 @@ class NoValueColumn(ConfigurationError):
         )
 
 
+class WrongColumnType(ConfigurationError):
+    """A DataFrame's column has the name of a record's column, and another type."""
+
+    def __init__(self, columns: Iterable[tuple[str, str, str]]) -> None:
+        super().__init__(
+            "; ".join(
+                f"the column {name!r} is {found} and must be {needed}"
+                for name, found, needed in columns
+            )
+        )
+
+
 class JavaMissing(ConfigurationError):
     """No Java that Spark can run on."""
 
@@ -184,6 +196,13 @@ class OutputExists(ConfigurationError):
 
     def __init__(self, path: object) -> None:
         super().__init__(f"{path} exists already: name another output or remove it")
+
+
+class OutputUnusable(ConfigurationError):
+    """A batch's output cannot be written there."""
+
+    def __init__(self, path: object, reason: object) -> None:
+        super().__init__(f"cannot write to {path}: {reason}; name another output")
 
 
 class NoDeadLetterTopic(ConfigurationError):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pyspark.errors import AnalysisException, PySparkException
+import structlog
+from pyspark.errors import AnalysisException
 from pyspark.sql import Observation
 from pyspark.sql.functions import (
     base64,
     col,
+    concat,
     count,
     count_if,
+    element_at,
     is_valid_utf8,
     length,
     lit,
@@ -19,19 +23,24 @@ from pyspark.sql.functions import (
     struct,
     to_json,
     transform,
-    trim,
     when,
 )
+from pyspark.sql.functions import filter as only
 
-from app.errors import InputUnreadable, OutputExists
+from app.batch.progress import watch_tasks
+from app.batch.reading import FILE, LINE, ROW, read
+from app.batch.source import find, local, some
+from app.errors import OutputExists
 from app.streaming.udfs import predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
     from app.inference.model import ModelSpec
+
+log = structlog.get_logger(__name__)
 
 RESULTS, DEAD_LETTERS = "results", "dead-letters"
 
@@ -50,71 +59,61 @@ def run(
     specs: Sequence[ModelSpec],
     source: str,
     target: str,
+    *,
+    show: Callable[..., None] = lambda *_, **__: None,
 ) -> Counts:
     """Answer every message of `source`; write `target/outcome=results` and `…=dead-letters`.
 
-    Parquet where `source` holds Parquet, else JSON lines. A Parquet file with a binary column
-    `value` holds records as Kafka has them; of any other, each row is a message, its columns the
-    fields. Folders are read with all that is below them.
+    Parquet if the files of `source` are called so, else JSON lines. A Parquet file with a binary
+    column `value` holds records as Kafka has them; of any other, each row is a message, its columns
+    the fields. Folders are read with all that is below them, except for hidden files.
+
+    `show` shows each step as it begins, and how many of Spark's tasks are done.
 
     Raises:
-        InputUnreadable: There is nothing at `source`, or files of both kinds.
+        InputUnreadable: There is nothing at `source`, or what cannot be read.
         OutputExists: There is something at `target`.
 
     """
-    parquet = _is_parquet(spark, source)
-    try:
-        records = read_parquet(spark, source) if parquet else read_lines(spark, source)
-    except PySparkException as error:  # of what is read here, the schema
-        hint = "; write times in microseconds" if "NANOS" in str(error) else ""
-        raise InputUnreadable(source, str(error).splitlines()[0] + hint) from None
+    found = find(source)
+    if found.hidden:
+        log.warning(
+            "skipped hidden files and folders, whose names begin with _ or .",
+            count=len(found.hidden),
+            skipped=some(found.hidden),
+        )
     answer = predictions(specs, results=RESULTS, dead_letters=DEAD_LETTERS)
     counts = Observation()
-    outcomes = (
-        records.transform(answer)
-        .withColumnRenamed("topic", "outcome")
-        .observe(
-            counts,
-            count(lit(1)).alias("messages"),
-            count_if(col("outcome") == RESULTS).alias("results"),
-            count_if(col("outcome") == DEAD_LETTERS).alias("dead_letters"),
+    step = partial(watch_tasks, spark.sparkContext, show)
+    with found.readable() as path:
+        with step("reading the input"):
+            records, parquet = read(spark, found, path)
+        outcomes = (
+            records.transform(answer)
+            .withColumnRenamed("topic", "outcome")
+            .observe(
+                counts,
+                count(lit(1)).alias("messages"),
+                count_if(col("outcome") == RESULTS).alias("results"),
+                count_if(col("outcome") == DEAD_LETTERS).alias("dead_letters"),
+            )
         )
-    )
-    records = outcomes.select("outcome", "key", "value", "headers")
-    writer = (records if parquet else as_lines(records)).write.partitionBy("outcome")
-    try:
-        writer.format("parquet" if parquet else "text").save(target)
-    except AnalysisException as error:
-        if "PATH_ALREADY_EXISTS" in str(error):
-            raise OutputExists(target) from None
-        raise
-    except Exception:
-        _remove(spark, target)  # what is there is not whole, and would bar the next try
-        raise
+        written = as_rows(outcomes) if parquet else as_lines(outcomes)
+        with step("answering"):
+            _write(spark, written, target, "parquet" if parquet else "text")
     return Counts(**counts.get)
 
 
-def read_lines(spark: SparkSession, path: str) -> DataFrame:
-    """Return a message for each line, byte for byte; blank lines are none."""
-    lines = _reader(spark).text(path).where(length(trim(col("value"))) > 0)
-    return lines.select(
-        col("value").cast("binary").alias("value"), col("_metadata.file_path").alias("topic")
-    )
-
-
-def read_parquet(spark: SparkSession, path: str) -> DataFrame:
-    """Return the records, or a message for each row."""
-    rows = _reader(spark).parquet(path)
-    if dict(rows.dtypes).get("value") == "binary":
-        return rows
-    return rows.select(
-        to_json(struct("*"), {"ignoreNullFields": "false"}).cast("binary").alias("value"),
-        col("_metadata.file_path").alias("topic"),
-    )
+def as_rows(outcomes: DataFrame) -> DataFrame:
+    """Return the outcomes as records, with the file and row that each comes from."""
+    return outcomes.select("outcome", "key", "value", "headers", _source("row", ROW))
 
 
 def as_lines(outcomes: DataFrame) -> DataFrame:
-    """Return a line for each outcome: a result as it is, a dead letter as JSON with its headers."""
+    """Return a line for each outcome: a result as it is, a dead letter as JSON with its headers.
+
+    A result's last field says which file and line it comes from, as the headers of a dead letter.
+    """
     text = col("value").cast("string")
     dead_letter = struct(
         when(is_valid_utf8(text), text).alias("value"),
@@ -123,28 +122,39 @@ def as_lines(outcomes: DataFrame) -> DataFrame:
             transform("headers", lambda h: struct(h["key"].alias("key"), h["value"].cast("string")))
         ).alias("headers"),
     )
+    source = to_json(struct(_source("line", LINE).alias("tidemill.source")))
+    # Both are JSON objects with at least one field.
+    result = concat(
+        text.substr(lit(1), length(text) - 1), lit(","), source.substr(lit(2), length(source))
+    )
     return outcomes.select(
-        when(col("outcome") == RESULTS, text).otherwise(to_json(dead_letter)).alias("line"),
+        when(col("outcome") == RESULTS, result).otherwise(to_json(dead_letter)).alias("line"),
         "outcome",
     )
 
 
-def _reader(spark: SparkSession) -> DataFrameReader:
-    return spark.read.option("recursiveFileLookup", "true")
+def _source(unit: str, header: str) -> Column:
+    """Return the file, and the line or row, that an outcome's headers name."""
+
+    def last(name: str) -> Column:
+        named = only(col("headers"), lambda h: h["key"] == name)
+        return element_at(named, -1)["value"].cast("string")
+
+    return struct(last(FILE).alias("file"), last(header).cast("long").alias(unit)).alias("source")
 
 
-def _is_parquet(spark: SparkSession, path: str) -> bool:
-    """Tell by the names of the files."""
+def _write(spark: SparkSession, lines: DataFrame, target: str, kind: str) -> None:
+    path = local(target)
+    place = f"file:{path}" if path else target
     try:
-        files = _reader(spark).format("binaryFile").load(path).inputFiles()
+        lines.write.partitionBy("outcome").format(kind).save(place)
     except AnalysisException as error:
-        raise InputUnreadable(path, str(error).splitlines()[0]) from None
-    kinds = {file.lower().endswith(".parquet") for file in files}
-    if not kinds:
-        raise InputUnreadable(path, "there are no files")
-    if len(kinds) > 1:
-        raise InputUnreadable(path, "some files are Parquet and some are not: give one kind")
-    return kinds.pop()
+        if "PATH_ALREADY_EXISTS" in str(error):
+            raise OutputExists(target) from None
+        raise
+    except BaseException:
+        _remove(spark, place)  # what is there is not whole, and would bar the next try
+        raise
 
 
 def _remove(spark: SparkSession, path: str) -> None:

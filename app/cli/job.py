@@ -24,10 +24,14 @@ def batch(
     config: Config = None,
 ) -> None:
     """Answer the messages of files, as the stream would."""
-    from app import bootstrap
+    from app.screen.progress import progress
 
-    with screen.status("Answering …"):
-        counts = bootstrap.batch(load(config), source, target)
+    loaded = load(config)
+    with progress() as show:
+        show("loading Python's libraries")
+        from app import bootstrap
+
+        counts = bootstrap.batch(loaded, source, target, show)
     screen.print(
         f"messages: {counts.messages:,}, results: {counts.results:,}, "
         f"dead letters: {counts.dead_letters:,}, in {target}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +15,7 @@ from app.inference.model import Model, ModelSpec
 from app.inference.router import Router
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _loaded: dict[bytes, Model] = {}
@@ -37,22 +38,50 @@ def read(path: Path) -> tuple[ModelSpec, ...]:
         raise SettingsFileUnreadable(path, error) from None
     if not isinstance(document, dict) or list(document) != ["models"] or not document["models"]:
         raise InvalidModels(path, "needs a list of entries under the one key 'models'")
+    entries = document["models"]
+    if not isinstance(entries, list):
+        raise InvalidModels(path, "needs a list of entries under the one key 'models'")
+    if problems := [
+        said for place, entry in enumerate(entries, 1) for said in _wrong(place, entry)
+    ]:
+        raise InvalidModels(path, "; ".join(problems))
+    specs = msgspec.convert(entries, tuple[ModelSpec, ...])
     try:
-        specs = msgspec.convert(document["models"], tuple[ModelSpec, ...])
         _check(specs)
-    except (msgspec.ValidationError, InvalidModels) as error:
-        raise InvalidModels(path, _plain(error)) from None
+    except InvalidModels as error:
+        raise InvalidModels(path, error) from None
     return specs
 
 
+def _wrong(place: int, entry: object) -> Iterator[str]:
+    """Say in plain words everything that is wrong with one entry; msgspec stops at the first."""
+    if not isinstance(entry, dict):
+        yield f"entry {place}: must be a mapping, such as {{name: my-model, …}}"
+        return
+    named = f"entry {place} ({entry['name']})" if entry.get("name") else f"entry {place}"
+    fields = {field.name: field for field in msgspec.structs.fields(ModelSpec)}
+    for name in (name for name in entry if name not in fields):
+        near = get_close_matches(str(name), fields, n=1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        yield f"{named}: there is no field {name}{hint}"
+    if missing := [name for name, field in fields.items() if field.required and name not in entry]:
+        yield f"{named}: lacks {', '.join(missing)}"
+    for name, field in fields.items():
+        if name in entry:
+            try:
+                msgspec.convert(entry[name], field.type)
+            except msgspec.ValidationError as error:
+                yield f"{named}: {name}: {_plain(error)}"
+
+
 def _plain(error: Exception) -> str:
-    """Say in plain words what msgspec says of a place in the document."""
-    text = re.sub(r"`\$\[(\d+)\]", lambda found: f"`entry {int(found[1]) + 1}", str(error))
-    text = text.replace(r"matching regex '^[\\w.]+:\\w+$'", "of the form package.module:Class")
+    """Say in plain words what msgspec says of a field's value."""
+    said = str(error).partition(" - at ")[0]
+    said = said.replace(r"matching regex '^[\\w.]+:\\w+$'", "of the form package.module:Class")
     quote = (
-        ' (in quotes: "1")' if "`str`, got `int`" in text or "`str`, got `float`" in text else ""
+        ' (in quotes: "1")' if "`str`, got `int`" in said or "`str`, got `float`" in said else ""
     )
-    return text + quote
+    return said + quote
 
 
 def _check(specs: tuple[ModelSpec, ...]) -> None:

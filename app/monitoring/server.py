@@ -57,6 +57,25 @@ class Handler(WSGIRequestHandler):
         """Keep silent."""
 
 
+def listen(host: str, port: int) -> Server:
+    """Return a server that listens. Port 0: any that is free.
+
+    Raises:
+        MetricsPortTaken: Another program listens there, maybe not for long.
+        MetricsAddressUnusable: The host is not this machine, or the port not for this user.
+
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        server_class: Any = type("Server", (Server,), {"address_family": family})
+        server: Server = server_class(address, Handler)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise MetricsPortTaken(host, port) from None
+        raise MetricsAddressUnusable(host, port, error.strerror or error) from None
+    return server
+
+
 @contextmanager
 def serving(
     host: str, port: int, registry: CollectorRegistry, health: Health, group_id: str
@@ -68,19 +87,12 @@ def serving(
         MetricsAddressUnusable: The host is not this machine, or the port not for this user.
 
     """
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        server_class = type("Server", (Server,), {"address_family": family})
-        server = server_class(address, Handler)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise MetricsPortTaken(host, port) from None
-        raise MetricsAddressUnusable(host, port, error.strerror or error) from None
+    server = listen(host, port)
     server.set_app(application(registry, health, group_id))
     thread = threading.Thread(target=server.serve_forever, name="metrics-server", daemon=True)
     thread.start()
     try:
-        yield server.server_address[:2]
+        yield server.server_name, server.server_port
     finally:
         server.shutdown()
         server.server_close()

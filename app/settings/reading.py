@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 import yaml
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from app.errors import InvalidSettings, SettingsFileUnreadable
 from app.settings.root import PREFIX, Settings
 from app.settings.section import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # As Spark tells a secret by its name.
 SECRET = re.compile(r"(?i)secret|password|token|access[.]?key")
@@ -38,10 +43,10 @@ def load(path: Path | None = None) -> Settings:
         settings = Settings(**document)
     except ValidationError as error:
         raise InvalidSettings(source, (_problem(e) for e in error.errors())) from None
-    except ValueError as error:  # pydantic-settings: a variable that should be JSON and is not
-        hint = """lists and mappings are written as JSON, such as '["a", "b"]'"""
-        said = str(error) if str(error).startswith(PREFIX[:-1]) else f"{error}; {hint}"
-        raise InvalidSettings(source, [said]) from None
+    except SettingsError:
+        raise InvalidSettings(source, _no_json()) from None
+    except ValueError as error:
+        raise InvalidSettings(source, [str(error)]) from None
     base = path.parent if path else Path()
     return settings.model_copy(update={"models": base / settings.models})
 
@@ -102,6 +107,24 @@ def _refuse_unknown_variables() -> None:
             raise ValueError(f"{variable}: there is no section {section!r}")
         if not name.startswith(PREFIX) and name.startswith(f"{PREFIX[:-1]}{section.upper()}__"):
             raise ValueError(f"{variable}: after TIDEMILL come two underscores")
+
+
+def _no_json() -> Iterator[str]:
+    """Name each variable that must be JSON and is not; its value may hold a secret."""
+    for variable, value in os.environ.items():
+        section, _, name = variable.lower().removeprefix(PREFIX.lower()).partition("__")
+        if not variable.upper().startswith(PREFIX) or section == "models":
+            continue
+        kind = Settings.model_fields[section].annotation
+        if name:
+            field = getattr(kind, "model_fields", {}).get(name)
+            kind = field.annotation if field else None
+        example = """'["a", "b"]'""" if get_origin(kind) is tuple else """'{"name": "value"}'"""
+        if get_origin(kind) in {tuple, dict} or not name:
+            try:
+                json.loads(value)
+            except ValueError as error:
+                yield f"{variable} is not JSON ({error}): write it like {example}"
 
 
 def _names() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from py4j.protocol import Py4JNetworkError
 
@@ -13,6 +14,7 @@ from app.errors import (
     CheckpointDamaged,
     CheckpointInUse,
     DataLoss,
+    InputUnreadable,
     JavaEnded,
     MissingOnExecutors,
     QueryFailed,
@@ -53,9 +55,7 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
     if found := REFUSED.search(said):
         return RecordRefused(found[1] or found[2])
     raised = _last_of_traceback(said)
-    if on_worker := raised_on_worker(raised):
-        return on_worker
-    if named := _named(said, checkpoint_location):
+    if named := raised_on_worker(raised) or _named(said, causes, checkpoint_location):
         return named
     if found := DAMAGED.search("\n".join([*reversed(causes), str(error)])):
         return CheckpointDamaged(checkpoint_location, found[0].strip(": "))
@@ -89,8 +89,10 @@ def _is_here(module: str) -> bool:
         return False
 
 
-def _named(said: str, checkpoint_location: str) -> TidemillError | None:
+def _named(said: str, causes: list[str], checkpoint_location: str) -> TidemillError | None:
     """Return what Spark's words stand for, None where they have no better name here."""
+    if found := re.search(r"FAILED_READ_FILE\S* .*? file (\S+?)\.? ", said):
+        return InputUnreadable(unquote(found[1]), causes[-1])
     if re.search(r"Partitions Set\(.*\) have been deleted|UnknownTopicOrPartitionException", said):
         return TopicDeleted()
     if re.search(r"failOnDataLoss|KAFKA_DATA_LOSS|OffsetOutOfRange", said):

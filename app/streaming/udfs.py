@@ -8,16 +8,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
-from pyspark.sql.functions import lit
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from app.errors import NoValueColumn
 from app.inference.codec import encode_headers, encode_omission
 from app.inference.message import Failure, Header, Message, Outcome, Prediction
 from app.inference.predictor import Predictor
 from app.inference.router import Router
 from app.models import catalogue
 from app.streaming.attempt import Attempt
+from app.streaming.columns import record_columns
 from app.streaming.schemas import OUTCOME, RECORD, TOLD
 from app.streaming.sizes import ANY_RECORD
 from app.streaming.warmup import settle
@@ -25,7 +24,7 @@ from app.streaming.warmup import settle
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
     from app.inference.model import Load, ModelSpec
     from app.inference.predictor import Clock
@@ -62,6 +61,7 @@ def predictions(
     Raises:
         InvalidModels: Two entries answer the same messages.
         NoValueColumn: The frame has no column `value` (raised by the transform).
+        WrongColumnType: A column of the frame cannot be what its name says (likewise).
 
     """
     Router(specs)  # refuses here, on the driver, what each worker would refuse
@@ -87,7 +87,7 @@ def predictions(
             yield from attempt.paced(answers, hold=deliver is None)
         settle("predictions")
 
-    return lambda frame: frame.select(*_record_columns(frame)).mapInArrow(on_worker, schema)
+    return lambda frame: frame.select(*record_columns(frame)).mapInArrow(on_worker, schema)
 
 
 def answer(
@@ -168,22 +168,9 @@ def read_messages(batch: pa.RecordBatch) -> Iterator[Message]:
         yield Message(
             value=value,
             key=key,
-            headers=tuple((header["key"] or "", header["value"]) for header in headers or ()),
+            headers=tuple((h["key"] or "", h["value"]) for h in headers or () if h is not None),
             topic=topic,
             partition=partition,
             offset=offset,
             timestamp=None if timestamp is None else timestamp // 1000,
         )
-
-
-def _record_columns(frame: DataFrame) -> list[Column]:
-    """Return the columns of a record; names are as good in any case, as elsewhere in Spark."""
-    there = {name.lower(): name for name in frame.columns}
-    if "value" not in there:
-        raise NoValueColumn(frame.columns)
-    return [
-        (frame[there[field.name]] if field.name in there else lit(None))
-        .cast(field.dataType)
-        .alias(field.name)
-        for field in RECORD
-    ]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
-from typing import TYPE_CHECKING
+import random
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from py4j.protocol import Py4JError
+from pyarrow import parquet
 from pyspark.errors import PySparkException
 
 from app.batch import files
 from app.batch.files import Counts
 from app.errors import InputUnreadable, OutputExists
+from app.streaming.failure import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,35 +37,140 @@ def lines(folder: Path) -> list[bytes]:
     ]
 
 
+def answers(
+    spark: SparkSession, model: Callable[..., ModelSpec], source: Path, target: Path
+) -> list[tuple[str, int, str]]:
+    """Answer lines of text; return file, line and answer of each result, by file and line."""
+    spec = model("Upper", match={}, payload=None)
+    files.run(spark, [spec], str(source), str(target))
+    results = map(json.loads, lines(target / "outcome=results"))
+    return sorted(
+        (source["file"], source["line"], result["answer"])
+        for result in results
+        for source in [result["tidemill.source"]]
+    )
+
+
 class TestJsonLines:
     """Lines in, lines out."""
 
     def test_every_line_has_an_outcome(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Results and dead letters lie side by side; a blank line is no message."""
+        """Results and dead letters lie side by side, and say where they come from."""
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_bytes(
-            b"\n".join([json.dumps(GOOD).encode(), b"", b"junk", b"  ", b'{"text": "\xff"}', b""])
+            b"\n".join([b"", json.dumps(GOOD).encode(), b"junk", b"  ", b'{"text": "\xff"}', b""])
         )
         counts = files.run(spark, [model("Upper")], str(source), str(target))
         assert counts == Counts(messages=3, results=1, dead_letters=2)
-        (result,) = lines(target / "outcome=results")
-        assert json.loads(result)["answer"] == "HELLO"
+        (result,) = map(json.loads, lines(target / "outcome=results"))
+        assert result["answer"] == "HELLO"
+        assert result["tidemill.source"] == {"file": str(source), "line": 2}
         junk, binary = map(json.loads, lines(target / "outcome=dead-letters"))
         assert junk["value"] == "junk"
         assert junk["headers"]["tidemill.error.class"] == "InvalidJson"
-        assert junk["headers"]["tidemill.source.topic"].endswith("in.jsonl")
+        assert junk["headers"]["tidemill.source.file"] == str(source)
+        assert [letter["headers"]["tidemill.source.line"] for letter in (junk, binary)] == [
+            "3",
+            "5",
+        ]
         assert base64.b64decode(binary["value_base64"]) == b'{"text": "\xff"}'
 
-    def test_carriage_returns_and_no_final_newline(
+    def test_what_editors_write(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Files from elsewhere, with CRLF, are read line by line too."""
-        source = tmp_path / "in.jsonl"
-        source.write_bytes(b"\r\n".join([json.dumps(GOOD).encode()] * 2))
-        counts = files.run(spark, [model("Upper")], str(source), str(tmp_path / "out"))
-        assert counts == Counts(2, 2, 0)
+        """A byte order mark, CRLF, a NUL, no last line end; any white space is a blank line."""
+        folder = tmp_path / "in"
+        folder.mkdir()
+        odd = b"\xef\xbb\xbfone\r\n\t\r\n\x0b \x0c\r\n\xc2\xa0\xe3\x80\x80\r\ntwo\0\r\nthree"
+        (folder / "a.txt").write_bytes(odd)
+        (folder / "b.txt.gz").write_bytes(gzip.compress(odd))
+        assert answers(spark, model, folder, tmp_path / "out") == [
+            (str(folder / name), line, text)
+            for name in ("a.txt", "b.txt.gz")
+            for line, text in ((1, "ONE"), (5, "TWO\0"), (6, "THREE"))
+        ]
+
+    def test_split_files(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """Spark may read a file in many pieces: its lines are counted over all of them."""
+        folder = tmp_path / "in"
+        folder.mkdir()
+        chosen = random.Random(1)  # noqa: S311 - no secret
+        words = [b"", b"x", b"\t", b"word " * 5, b"word " * 30]
+        for name, end in (("a", b"\n"), ("b", b"\r\n")):
+            text = end.join(chosen.choice(words) for _ in range(30))
+            (folder / name).write_bytes(text)
+        key = "spark.sql.files.maxPartitionBytes"
+        before: Any = spark.conf.get(key)
+        spark.conf.set(key, "101b")  # most lines are shorter, and some are longer
+        try:
+            found = answers(spark, model, folder, tmp_path / "out")
+        finally:
+            spark.conf.set(key, before)
+        assert len(list((tmp_path / "out" / "outcome=results").glob("part-*"))) > 5
+        assert found == [
+            (str(folder / name), number, line.decode().upper())
+            for name in ("a", "b")
+            for number, line in enumerate((folder / name).read_bytes().splitlines(), 1)
+            if line.strip()
+        ]
+
+
+class TestNames:
+    """A name is a name, and no pattern."""
+
+    NAME = "a [b]{c,d}*?\\+%20#é\N{CJK UNIFIED IDEOGRAPH-65E5}"
+
+    def test_files_and_folders(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """Whatever it is made of, for a file and for a folder; what is hidden in one is skipped."""
+        folder = tmp_path / f"{self.NAME}:e"
+        file = folder / self.NAME
+        folder.mkdir()
+        file.write_text("one")
+        (folder / "_two").write_text("two")
+        (tmp_path / "a b").write_text("what a pattern would find")
+        assert answers(spark, model, file, tmp_path / "1") == [(str(file), 1, "ONE")]
+        assert answers(spark, model, folder, tmp_path / "2") == [(str(file), 1, "ONE")]
+
+    def test_hidden(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """A file that Spark would skip is read if it is named."""
+        file = tmp_path / "_2026-11-28T10:00"
+        file.write_text("one")
+        assert answers(spark, model, file, tmp_path / "out") == [(str(file), 1, "ONE")]
+
+
+class TestBroken:
+    """A file that is not what its name says is an unreadable input, and is named."""
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("a.jsonl.gz", gzip.compress(random.Random(1).randbytes(9999))[:5000]),  # noqa: S311
+            ("a.parquet", b"no Parquet at all"),
+        ],
+    )
+    def test_named(
+        self,
+        spark: SparkSession,
+        model: Callable[..., ModelSpec],
+        tmp_path: Path,
+        name: str,
+        content: bytes,
+    ) -> None:
+        """As a wrong input, which no restart mends."""
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises((PySparkException, Py4JError)) as caught:
+            files.run(spark, [model("Upper")], str(tmp_path / name), str(tmp_path / "out"))
+        error = translate(caught.value, "checkpoint")
+        assert isinstance(error, InputUnreadable)
+        assert str(tmp_path / name) in str(error)
 
 
 class TestParquet:
@@ -74,27 +184,53 @@ class TestParquet:
         frame = spark.createDataFrame(
             [("hi", "en", "1"), (None, "en", "2")], "text string, lang string, uuid string"
         )
-        frame.write.parquet(source)
+        frame.coalesce(1).write.parquet(source)
         counts = files.run(spark, [model("Upper")], source, target)
         assert counts == Counts(2, 1, 1)
-        out = spark.read.parquet(target)
-        assert {row.outcome for row in out.collect()} == {"results", "dead-letters"}
+        rows = {row.outcome: row for row in spark.read.parquet(target).collect()}
+        assert {outcome: row.source.row for outcome, row in rows.items()} == {
+            "results": 0,
+            "dead-letters": 1,
+        }
+        assert rows["results"].source.file.startswith(source)
 
     def test_records_as_kafka_has_them(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """With a column `value` the rows are records, their keys and bytes kept."""
+        """With a binary column `value` the rows are records, as pandas and pyarrow write them."""
         source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
-        spark.createDataFrame([(b"k", b"\xff\x00")], "key binary, value binary").write.parquet(
-            source
-        )
+        columns = {
+            "value": [b"\xff\x00"],
+            "key": [None],  # of no type that pyarrow could know
+            "topic": ["t"],
+            "partition": [3],
+            "timestamp": [1_700_000_000_123],
+            "headers": pa.array([[("a", b"1")]], pa.map_(pa.string(), pa.binary())),
+        }
+        parquet.write_table(pa.table(columns), source)
         files.run(spark, [model("Upper")], source, target)
         (row,) = spark.read.parquet(target).collect()
-        assert (bytes(row.key), bytes(row.value), row.outcome) == (
-            b"k",
-            b"\xff\x00",
-            "dead-letters",
+        assert (row.key, bytes(row.value), row.outcome) == (None, b"\xff\x00", "dead-letters")
+        assert (row.source.file, row.source.row) == (source, 0)
+        assert [(h.key, bytes(h.value).decode()) for h in row.headers[:6]] == [
+            ("a", "1"),
+            ("tidemill.source.file", source),
+            ("tidemill.source.row", "0"),
+            ("tidemill.source.topic", "t"),
+            ("tidemill.source.partition", "3"),
+            ("tidemill.source.timestamp", "1700000000123"),
+        ]
+
+    def test_impossible_columns(
+        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
+    ) -> None:
+        """A column that cannot be what its name says is refused by name, and so is the next."""
+        source = str(tmp_path / "in.parquet")
+        parquet.write_table(
+            pa.table({"value": [b"x"], "key": [1], "timestamp": ["1970-01-01"]}), source
         )
+        with pytest.raises(InputUnreadable, match=r"'key' is bigint.*'timestamp' is string"):
+            files.run(spark, [model("Upper")], source, str(tmp_path / "out"))
 
     def test_a_column_called_value(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
@@ -132,23 +268,6 @@ class TestFolders:
         counts = files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"))
         assert counts == Counts(1, 1, 0)
 
-    def test_empty(
-        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
-    ) -> None:
-        """A folder without files is no input."""
-        (tmp_path / "in").mkdir()
-        with pytest.raises(InputUnreadable, match="there are no files"):
-            files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"))
-
-    def test_two_kinds(
-        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
-    ) -> None:
-        """Parquet beside JSON lines is refused rather than guessed."""
-        spark.createDataFrame([(b"x",)], "value binary").write.parquet(str(tmp_path / "in" / "p"))
-        (tmp_path / "in" / "a.jsonl").write_text(json.dumps(GOOD))
-        with pytest.raises(InputUnreadable, match="give one kind"):
-            files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"))
-
 
 class TestFailure:
     """A batch that fails leaves nothing that bars the next try."""
@@ -167,13 +286,6 @@ class TestFailure:
 
 class TestRefusals:
     """What cannot be done is said in one line, and nothing is overwritten."""
-
-    def test_no_input(
-        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
-    ) -> None:
-        """A missing input is named."""
-        with pytest.raises(InputUnreadable, match="nowhere"):
-            files.run(spark, [model("Upper")], str(tmp_path / "nowhere"), str(tmp_path / "o"))
 
     def test_output_is_there(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import itertools
 import socket
+from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from app import check as checking
 from app import reach
@@ -13,14 +16,20 @@ from app.errors import (
     BrokerUnreachable,
     InvalidModels,
     JavaMissing,
+    MetricsAddressUnusable,
+    MetricsPortTaken,
     ModelNotLoadable,
     ModelUnavailable,
 )
 from app.models import catalogue
 from app.monitoring import pushgateway
+from app.monitoring.health import Health
+from app.monitoring.server import serving
 from app.settings import Settings
+from app.settings.monitoring import MonitoringSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MODULE = """
@@ -111,3 +120,66 @@ class TestSilence:
         assert "nothing within 0.5 s" in kafka.said
         assert gateway.said == "note: nothing can be pushed: no answer within 0.5 s"
         assert gateway.error is None
+
+
+class TestMetricsPort:
+    """The port for /metrics is free, or the job itself has it."""
+
+    @pytest.fixture
+    def metrics(self, tmp_path: Path) -> Callable[..., Finding]:
+        """Return the finding about the port, with no models: `metrics(metrics_port=1)`."""
+
+        def find(**monitoring: object) -> Finding:
+            settings = Settings(
+                models=tmp_path / "none.yaml",
+                monitoring=MonitoringSettings(**monitoring),  # type: ignore[arg-type]
+            )
+            return next(f for f in check(settings) if f.subject.startswith("metrics"))
+
+        return find
+
+    @pytest.fixture
+    def taken(self) -> Iterator[int]:
+        """A port where something listens that is no job."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(30)
+            Thread(target=self._hang_up, args=(server,), daemon=True).start()
+            yield server.getsockname()[1]
+
+    @staticmethod
+    def _hang_up(server: socket.socket) -> None:
+        with suppress(OSError):
+            server.accept()[0].close()
+
+    def test_free(self, metrics: Callable[..., Finding]) -> None:
+        """A free port stays free."""
+        for _ in range(2):
+            assert metrics(metrics_port=0).said == "free"
+
+    def test_taken(self, metrics: Callable[..., Finding], taken: int) -> None:
+        """Another program's port is the error that the start would raise."""
+        found = metrics(metrics_port=taken)
+        assert isinstance(found.error, MetricsPortTaken)
+        assert f"127.0.0.1:{taken} is in use" in found.said
+
+    @pytest.mark.parametrize(("group", "fault"), [("tidemill", False), ("other", True)])
+    def test_job(self, metrics: Callable[..., Finding], group: str, fault: bool) -> None:
+        """Beside the running job the port is rightly taken; another group's job is in the way."""
+        with serving("127.0.0.1", 0, CollectorRegistry(), Health(300), group) as (_, port):
+            found = metrics(metrics_port=port)
+        assert isinstance(found.error, MetricsPortTaken) is fault
+        assert ("the job of group tidemill is running" in found.said) is not fault
+
+    def test_unusable(self, metrics: Callable[..., Finding]) -> None:
+        """An address that is not this machine's can never be listened on."""
+        found = metrics(metrics_host="192.0.2.1", metrics_port=9095)
+        assert isinstance(found.error, MetricsAddressUnusable)
+
+    def test_none(self, tmp_path: Path) -> None:
+        """Without a port nothing is looked at."""
+        settings = Settings(
+            models=tmp_path / "none.yaml", monitoring=MonitoringSettings(metrics_port=None)
+        )
+        subjects = [finding.subject for finding in itertools.islice(check(settings), 3)]
+        assert subjects[:2] == ["java", "models"]
+        assert not subjects[2].startswith("metrics")

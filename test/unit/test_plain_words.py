@@ -47,7 +47,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("variable", "value", "said"),
         [
-            ("TIDEMILL__STREAM__INPUT_TOPICS", "a,b", 'written as JSON, such as \'["a", "b"]\''),
+            ("TIDEMILL__STREAM__INPUT_TOPICS", "a,b", 'write it like \'["a", "b"]\''),
             ("TIDEMILL_KAFKA__BOOTSTRAP_SERVERS", "x:1", "after TIDEMILL come two underscores"),
         ],
     )
@@ -81,7 +81,11 @@ class TestModels:
     @pytest.mark.parametrize(
         ("right", "wrong", "said"),
         [
-            ('version: "3.8.0"', "version: 3", '`entry 1.version` (in quotes: "1")'),
+            (
+                'version: "3.8.0"',
+                "version: 3",
+                'entry 1 (ner-en): version: Expected `str`, got `int` (in quotes: "1")',
+            ),
             ("spacy_ner:SpacyNer", "spacy_ner.SpacyNer", "of the form package.module:Class"),
         ],
     )

@@ -154,6 +154,29 @@ class TestWrongEntries:
         with pytest.raises(InvalidModels, match=rf"models\.yaml.*{named}"):
             read(entry)
 
+    def test_all_at_once(self, tmp_path: Path) -> None:
+        """Every problem of every entry is named, with the entry's number and name."""
+        document = """
+            models:
+              - {name: a, version: 1, adapter: x.Y, sample: s, reslt: r, max_chars: 0}
+              - {version: "1", adapter: "x:Y", match: {lang: no}}
+              - text
+              - {name: d, version: "1", adapter: "x:Y", sample: s, result: r}
+        """
+        (tmp_path / "m.yaml").write_text(document, "utf-8")
+        with pytest.raises(InvalidModels) as caught:
+            catalogue.read(tmp_path / "m.yaml")
+        assert str(caught.value).removeprefix(f"{tmp_path}/m.yaml: ").split("; ") == [
+            "entry 1 (a): there is no field reslt, did you mean result?",
+            "entry 1 (a): lacks result",
+            'entry 1 (a): version: Expected `str`, got `int` (in quotes: "1")',
+            "entry 1 (a): adapter: Expected `str` of the form package.module:Class",
+            "entry 1 (a): max_chars: Expected `int` >= 1",
+            "entry 2: lacks name, sample, result",
+            "entry 2: match: Expected `str`, got `bool`",
+            "entry 3: must be a mapping, such as {name: my-model, …}",
+        ]
+
     @pytest.mark.parametrize("name", ENVELOPE)
     def test_reserved(self, read: Callable[..., tuple[ModelSpec, ...]], name: str) -> None:
         """No entry may hide a field that every result has."""

@@ -223,8 +223,37 @@ class TestWrongValues:
         for name in ("stream.group_id", "stream.parallelism", "log.level", "more"):
             assert name in str(caught.value)
 
-    def test_variable_that_is_no_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A list that is not written as JSON is named."""
-        monkeypatch.setenv("TIDEMILL__STREAM__INPUT_TOPICS", "a,b")
-        with pytest.raises(InvalidSettings, match=r"(?i)stream"):
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("TIDEMILL__STREAM__INPUT_TOPICS", "a,secret"),
+            ("tidemill__stream__input_topics", "[a, secret]"),
+            ("TIDEMILL__SPARK", "spark.x=secret"),
+            ("TIDEMILL__KAFKA", '{"sasl_password": "secret"'),
+            ("TIDEMILL__MONITORING", ""),
+            ("TIDEMILL__LOG", "secret"),
+        ],
+    )
+    def test_variable_that_is_no_json(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+    ) -> None:
+        """The variable itself is named, and how to write it, but not its value."""
+        monkeypatch.setenv(variable, value)
+        monkeypatch.setenv("TIDEMILL__MODELS", "models.yaml")
+        monkeypatch.setenv("TIDEMILL__STREAM__GROUP_ID", "no JSON either")
+        with pytest.raises(InvalidSettings) as caught:
+            settings.load()
+        said = str(caught.value)
+        assert said.startswith(f"wrong settings (environment): {variable} is not JSON (")
+        assert "write it like" in said
+        assert "secret" not in said
+        assert ";" not in said
+
+    def test_all_variables_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every variable that is no JSON is named."""
+        for variable in ("TIDEMILL__SPARK", "TIDEMILL__STREAM__INPUT_TOPICS"):
+            monkeypatch.setenv(variable, "x")
+        with pytest.raises(
+            InvalidSettings, match=r"SPARK is .*; .*TOPICS is|TOPICS is .*; .*SPARK is"
+        ):
             settings.load()

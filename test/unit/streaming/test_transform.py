@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import NullType, StructField, StructType
 
 from app.errors import ConfigurationError, ModelUnavailable, NoValueColumn
 from app.models import supervised
 from app.streaming import attempt as attempts
-from app.streaming import udfs
+from app.streaming import columns
 from app.streaming.schemas import OUTCOME, RECORD
 from app.streaming.sizes import TopicLimits
 from app.streaming.udfs import predictions
@@ -51,6 +52,14 @@ class Frame:
     def __getitem__(self, name: str) -> Column:
         return Column(name)
 
+    @property
+    def schema(self) -> StructType:
+        """Return the types: those of a record."""
+        types = {field.name: field.dataType for field in RECORD}
+        return StructType(
+            [StructField(name, types.get(name.lower(), NullType())) for name in self.columns]
+        )
+
     def select(self, *columns: Column) -> Frame:
         """Select columns."""
         self.selected = [column.steps for column in columns]
@@ -66,7 +75,7 @@ class Frame:
 @pytest.fixture(autouse=True)
 def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make literal columns without Java."""
-    monkeypatch.setattr(udfs, "lit", Column)
+    monkeypatch.setattr(columns, "lit", Column)
 
 
 def transform(frame: Frame, *specs: ModelSpec, **options: Any) -> Frame:  # noqa: ANN401
