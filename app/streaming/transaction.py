@@ -149,8 +149,7 @@ class KafkaLedger:
         # delivered by then, or refused, makes the next call fail.
         self._producer.flush(TRANSACTION_S)
         try:
-            told = self._group.positions([self._at], VERIFY_S).get(self._at)
-            verify(self._at, told, self._left, self._run)
+            self._verify()
         except TidemillError:
             with suppress(KafkaException):  # else readers wait for it until it times out
                 self._producer.abort_transaction(VERIFY_S)
@@ -158,6 +157,14 @@ class KafkaLedger:
         membership = self._group.membership()
         self._producer.send_offsets_to_transaction([offset], membership, TRANSACTION_S)
         self._producer.commit_transaction(TRANSACTION_S)
+
+    def _verify(self) -> None:
+        """Check that the group still says what this ledger left there."""
+        committed = self._group.positions([self._at], VERIFY_S).get(self._at)
+        if committed is None and self._left:  # Kafka also forgets it together with its topic
+            topic_id = self._group.topics([self._at[0]]).get(self._at[0], NO_TOPIC).id
+            resume(self._at, None, self._run, topic_id, self.topic_id)
+        verify(self._at, committed, self._left, self._run)
 
     def _send(self, row: Row) -> None:
         headers = [(header["key"], header["value"]) for header in row["headers"]]

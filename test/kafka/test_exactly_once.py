@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from confluent_kafka import Consumer
 from lane import message
 
 from app.errors import (
+    GroupAltered,
     GroupHasMembers,
     OtherDelivery,
     SpeculationOn,
@@ -24,12 +24,12 @@ from app.errors import (
 )
 from app.monitoring.offsets import GroupCommitter
 from app.settings import KafkaSettings, StreamSettings
-from app.streaming import takeover, transaction
+from app.streaming import takeover
 from app.streaming.exactly_once import Owner
 from app.streaming.group import Group
 from app.streaming.guard import Guard
+from app.streaming.position import Position
 from app.streaming.transaction import KafkaLedger
-from deploy.local.ports import HOST, free_ports
 from deploy.local.topics import create_topic, delete_topic
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from app.inference.model import ModelSpec
-    from app.streaming.position import Position
+    from app.streaming.position import Partition
 
 ONCE: dict[str, Any] = {"delivery": "exactly-once"}
 
@@ -270,7 +270,7 @@ class TestATopicThatCame:
         stream: StreamSettings,
         make_topic: Callable[..., str],
     ) -> None:
-        """A ledger that was kept goes on with the old topic's id, which the guard sees."""
+        """A ledger that was kept writes nothing more: the new topic has another id."""
         deliver = takeover.begin(kafka, stream).deliver
         assert deliver is not None
         came = make_topic("came")
@@ -282,57 +282,63 @@ class TestATopicThatCame:
             guard.watch()
             delete_topic(kafka.bootstrap_servers, came)
             create_topic(kafka.bootstrap_servers, came)
-            ledger.commit((), 10)
-            ledger.close()
-            while came not in {topic for topic, _ in group.settled()}:
-                time.sleep(0.05)  # a commit is told of before it is to be seen
-            guard.look()
+            while group.positions([(came, 0)]):
+                time.sleep(0.05)  # Kafka forgets the old topic's offsets a little later
             with pytest.raises(TopicRecreated, match=came):
-                guard.watch()
+                ledger.commit((), 10)
+            ledger.close()
+            assert group.positions([(came, 0)]) == {}
+
+
+class TestOffsetsOfOthers:
+    """Somebody sets the group's offset while a worker holds the partition."""
+
+    @pytest.mark.parametrize("offset", [0, 1, 7])
+    def test_not_overwritten(
+        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings, offset: int
+    ) -> None:
+        """Before the next commit the worker stops; the offset stays, and nothing is written."""
+        deliver = takeover.begin(kafka, stream).deliver
+        assert deliver is not None
+        at = (lane.source, 0)
+        row = {"topic": lane.output, "key": None, "value": b"said", "headers": []}
+        with Group(kafka, lane.source) as group:
+            owner = Owner(partial(deliver._take, group))  # noqa: SLF001 - as a worker does
+            with closing(owner), closing(GroupCommitter(kafka, lane.source)) as somebody:
+                assert owner.deliver(at, [0], lambda _: [row]) == [row]
+
+                def answer(_: int) -> list[dict[str, Any]]:
+                    somebody({at: offset})  # while the model is at work
+                    return [row]
+
+                with pytest.raises(GroupAltered):
+                    owner.deliver(at, [1], answer)
+            assert group.positions([at]) == {at: Position(offset)}
+        assert len(lane.results()) == 1
 
 
 class TestTwoWorkers:
     """A partition's tasks come to one worker, then to another."""
 
-    def test_fenced(
-        self,
-        lane: Lane,
-        kafka: KafkaSettings,
-        stream: StreamSettings,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        """A look tells that a kept ledger is fenced: no commit of it is tried, or refused."""
+    def test_fenced(self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings) -> None:
+        """A kept ledger that another has fenced is given up; each message is written once."""
         deliver = takeover.begin(kafka, stream).deliver
         assert deliver is not None
         at = (lane.source, 0)
-        tried: list[KafkaLedger] = []
-        commit = KafkaLedger._commit  # noqa: SLF001
+        taken: list[object] = []
 
-        def noted(ledger: KafkaLedger, *what: Any) -> None:  # noqa: ANN401
-            tried.append(ledger)
-            commit(ledger, *what)
+        def take(group: Group, at: Partition) -> tuple[KafkaLedger, int]:
+            taken.append(group)
+            return deliver._take(group, at)  # noqa: SLF001 - as a worker does
 
-        monkeypatch.setattr(KafkaLedger, "_commit", noted)
         row = {"topic": lane.output, "key": None, "value": b"said", "headers": []}
         with Group(kafka, lane.source) as first, Group(kafka, lane.source) as second:
-            one, other = (
-                Owner(partial(deliver._take, group), partial(transaction._look, group))  # noqa: SLF001
-                for group in (first, second)
-            )
+            one, other = (Owner(partial(take, group)) for group in (first, second))
             with closing(one), closing(other):
                 for offset, owner in enumerate((one, other, one, one)):
                     assert owner.deliver(at, [offset], lambda _: [row]) == [row]
-                    while transaction._look(first, at) <= offset:  # noqa: SLF001
-                        time.sleep(0.01)  # a commit is told of before it is to be seen
-        assert len(tried) == 4, "one was refused, and tried again"
-        assert len(set(tried)) == 3, "the last one is kept"
-
-    def test_a_look_that_sees_nothing(self, lane: Lane, kafka: KafkaSettings) -> None:
-        """It decides nothing: neither where nothing is committed, nor where nobody answers."""
-        nowhere = KafkaSettings(bootstrap_servers=f"{HOST}:{free_ports(1)[0]}")
-        for settings in (kafka, nowhere):
-            with Group(settings, lane.source) as group:
-                assert transaction._look(group, (lane.source, 0)) == 0  # noqa: SLF001
+        assert taken == [first, second, first], "the last one is kept"
+        assert len(lane.results()) == 4
 
 
 class TestBesideARunningJob:
