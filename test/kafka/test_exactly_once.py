@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
