@@ -150,9 +150,10 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
                 raise AccessRefused(kafka.bootstrap_servers, refusals[-1]) from error
             if kafka.sasl_mechanism and any(HUNG_UP in reason for reason in reasons):
                 raise AccessRefused(kafka.bootstrap_servers, "it hangs up at the login") from error
-            said = _hint(reasons) or (reasons[-1] if reasons else error)
+            said = reasons[-1] if reasons else error
             if "Unable to bootstrap" in str(error):
-                raise BrokerUnreachable(kafka.bootstrap_servers, said) from error
+                hinted = _hint(reasons) or said
+                raise BrokerUnreachable(kafka.bootstrap_servers, hinted) from error
             raise unreachable(kafka, said) from error
 
 
