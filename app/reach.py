@@ -51,6 +51,17 @@ COORDINATOR_PATIENCE, COORDINATOR_PAUSE = 10.0, 0.2
 HUNG_UP = "socket disconnected"
 REFUSED = re.compile(r"Authenti|Authoriz|CERTIFICATE|certificate")
 
+# What the client says where the settings and the port do not agree about TLS, and what to do.
+PROTOCOL_HINTS = {
+    # A TLS alert (RFC 8446, section 6), of which the first four bytes are taken for a length.
+    r"Invalid frame length: 35251[89]\d{3}": (
+        "the port speaks TLS: set kafka.security_protocol to SSL or SASL_SSL"
+    ),
+    r"Handshake failed: \[SSL: (UNEXPECTED_EOF|WRONG_VERSION|RECORD_LAYER)": (
+        "the port seems not to speak TLS, which kafka.security_protocol asks for"
+    ),
+}
+
 
 def connect(make: Callable[..., Client], kafka: KafkaSettings, **options: Any) -> Client:  # noqa: ANN401 - kafka-python's
     """Make a client (`KafkaAdminClient`, `KafkaConsumer`); leave nothing behind where that fails.
@@ -141,8 +152,19 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
                 raise AccessRefused(kafka.bootstrap_servers, "it hangs up at the login") from error
             said = reasons[-1] if reasons else error
             if "Unable to bootstrap" in str(error):
-                raise BrokerUnreachable(kafka.bootstrap_servers, said) from error
+                hinted = _hint(reasons) or said
+                raise BrokerUnreachable(kafka.bootstrap_servers, hinted) from error
             raise unreachable(kafka, said) from error
+
+
+def _hint(reasons: list[str]) -> str | None:
+    said = "\n".join(reasons)
+    for sign, hint in PROTOCOL_HINTS.items():
+        if re.search(sign, said):
+            return hint
+    if reasons and HUNG_UP in reasons[-1]:
+        return "it hangs up, as if the port wanted TLS or a login (kafka.security_protocol)"
+    return None
 
 
 def unreachable(kafka: KafkaSettings, cause: object) -> BrokerUnreachable:

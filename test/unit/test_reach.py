@@ -110,6 +110,41 @@ class TestReaching:
         with pytest.raises(BrokerUnreachable, match="Connection refused"), reaching(KAFKA):
             connect()
 
+    @pytest.mark.parametrize(
+        ("reason", "hint"),
+        [
+            ("InvalidReceiveError: Invalid frame length: 352518912", "port speaks TLS"),
+            (
+                "KafkaConnectionError: Handshake failed: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF",
+                "not to speak TLS",
+            ),
+            (
+                "KafkaConnectionError: Handshake failed: [SSL: WRONG_VERSION_NUMBER] wrong version",
+                "not to speak TLS",
+            ),
+        ],
+    )
+    def test_protocol(self, reason: str, hint: str) -> None:
+        """TLS on one side only is named, whatever the last try ended with."""
+
+        def connect() -> None:
+            logging.getLogger("kafka.conn").warning("connect failed: %s", reason)
+            logging.getLogger("kafka.conn").warning("connect failed: socket disconnected")
+            raise KafkaTimeoutError("Unable to bootstrap")
+
+        with pytest.raises(BrokerUnreachable, match=hint), reaching(KAFKA):
+            connect()
+
+    def test_hung_up(self) -> None:
+        """A port that hangs up wants something else than what we speak."""
+
+        def connect() -> None:
+            logging.getLogger("kafka.conn").warning("connect failed: socket disconnected")
+            raise KafkaTimeoutError("Unable to bootstrap")
+
+        with pytest.raises(BrokerUnreachable, match="wanted TLS or a login"), reaching(KAFKA):
+            connect()
+
     def test_other_errors(self) -> None:
         """What is not about the connection passes."""
         with pytest.raises(ZeroDivisionError), reaching(KAFKA):
