@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import requests
+import structlog
 
 from app.errors import TidemillError, TopicsUnfit
 from app.inference.predictor import probe
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from app.inference.model import ModelSpec
     from app.settings import MonitoringSettings, Settings
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,10 @@ def _model(spec: ModelSpec) -> Finding:
         start = time.perf_counter()
         model = catalogue.load(spec)
         loaded = time.perf_counter()
-        output = probe(spec, model, time.time)
+        output = probe(spec, model)
         answered = time.perf_counter()
     except TidemillError as error:
+        log.debug("the model's traceback", model=spec.id, exc_info=error)
         return Finding(f"model {spec.id}", str(error), error)
     said = f"loaded in {loaded - start:.1f} s, sample in {1000 * (answered - loaded):.0f} ms"
     return Finding(f"model {spec.id}", f"{said}: {output}")

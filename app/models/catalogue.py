@@ -52,7 +52,12 @@ def _plain(error: Exception) -> str:
     quote = (
         ' (in quotes: "1")' if "`str`, got `int`" in text or "`str`, got `float`" in text else ""
     )
-    return text + quote
+    boolean = (
+        " (YAML reads no, off, yes and on as booleans: put the value in quotes)"
+        if ".match[" in text and "got `bool`" in text
+        else ""
+    )
+    return text + quote + boolean
 
 
 def _check(specs: tuple[ModelSpec, ...]) -> None:
@@ -61,11 +66,23 @@ def _check(specs: tuple[ModelSpec, ...]) -> None:
         if spec.id in seen:
             raise InvalidModels("models", f"{spec.id} stands there twice")
         seen.add(spec.id)
-        if spec.result in {*ENVELOPE, *spec.match}:
-            raise InvalidModels(spec.id, f"result may not be {spec.result!r}: results have it")
-        if taken := set(spec.match) & set(ENVELOPE):
-            raise InvalidModels(spec.id, f"match may not use {sorted(taken)}: results have them")
+        _check_names(spec)
     Router(specs)
+
+
+def _check_names(spec: ModelSpec) -> None:
+    """Refuse two fields of one name in a result: what it repeats, the output, what we add."""
+    if spec.result in ENVELOPE:
+        raise InvalidModels(spec.id, f"result may not be {spec.result!r}: results have it")
+    echo = (
+        () if spec.echo == "all" else spec.echo
+    )  # of all fields those of these names are left out
+    for key, names in ("id_field", (spec.id_field,)), ("match", spec.match), ("echo", echo):
+        if spec.result in names:
+            problem = f"result may not be {spec.result!r}: results repeat that field ({key})"
+            raise InvalidModels(spec.id, problem)
+        if taken := set(ENVELOPE).intersection(filter(None, names)):
+            raise InvalidModels(spec.id, f"{key} may not use {sorted(taken)}: results have them")
 
 
 def load(spec: ModelSpec) -> Model:

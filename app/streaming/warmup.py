@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import re
-import time
 from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: Load) -> 
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for spec in specs:
-            probe(spec, load(spec), time.time)
+            probe(spec, load(spec))
         yield from batches
         settle("warm-up")
 
