@@ -490,7 +490,9 @@ class NoModel(MessageError):
     """No model answers such a message."""
 
     def __init__(self, fields: dict[str, str]) -> None:
-        wanted = ", ".join(f"{name}={value[:200]}" for name, value in fields.items())
+        wanted = ", ".join(
+            f"{name}={' '.join(value[:200].split())}" for name, value in fields.items()
+        )
         super().__init__(f"no model answers messages with {wanted}")
 
 

@@ -215,20 +215,22 @@ def isolate(
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:  # noqa: BLE001 - a panic of Rust is no Exception, nor an exit
-        if len(inputs) > 1:
-            is_up()
-            middle = len(inputs) // 2
-            return [
-                answer
-                for half in (inputs[:middle], inputs[middle:])
-                for answer in isolate(model, half, clock, failed=failed)
-            ]
-        error = failure(cause)
-        failed(error)
-        error.__cause__ = error.__context__ = error.__traceback__ = None  # their frames hold much
-        return [Answer(error, (start, clock()))]
-    span = (start, clock())
-    return [Answer(output, span) for output in outputs]
+        if len(inputs) == 1:
+            error = failure(cause)
+            failed(error)
+            # The frames that they lead to hold what the model held.
+            error.__cause__ = error.__context__ = error.__traceback__ = None
+            return [Answer(error, (start, clock()))]
+        is_up()
+    else:
+        span = (start, clock())
+        return [Answer(output, span) for output in outputs]
+    middle = len(inputs) // 2
+    return [
+        answer
+        for half in (inputs[:middle], inputs[middle:])
+        for answer in isolate(model, half, clock, failed=failed)
+    ]
 
 
 def failure(cause: BaseException) -> MessageError:
