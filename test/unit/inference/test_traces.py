@@ -37,7 +37,8 @@ class Fussy:
 spec = ModelSpec(name="fussy", version="1", adapter="x:Y", sample="s", result="r")
 predictor = Predictor([spec], lambda _: Fussy(), clock=lambda: 0.0, max_result_bytes=9999)
 for _ in range(3):
-    print([type(o).__name__ for o in predictor.predict([Message(t) for t in (b"zero", b"a", b"key")])])
+    messages = [Message(text) for text in (b"zero", b"a", b"key")]
+    print([type(outcome).__name__ for outcome in predictor.predict(messages)])
 """
 
 
