@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import requests
+import structlog
 
 from app.background import in_background
 from app.dead_letters.replay import group_of
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 # Seconds for all that is asked of Kafka, and as many for the Pushgateway at the same time.
 PATIENCE_S = 12.0
 NO_PUSH = "note: nothing can be pushed"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +149,10 @@ def _model(spec: ModelSpec) -> Finding:
         start = time.perf_counter()
         model = catalogue.load(spec)
         loaded = time.perf_counter()
-        output = probe(spec, model, time.time)
+        output = probe(spec, model)
         answered = time.perf_counter()
     except TidemillError as error:
+        log.debug("the model's traceback", model=spec.id, exc_info=error)
         return Finding(f"model {spec.id}", str(error), error)
     said = f"loaded in {loaded - start:.1f} s, sample in {1000 * (answered - loaded):.0f} ms"
     return Finding(f"model {spec.id}", f"{said}: {output}")

@@ -6,22 +6,38 @@ what a restart cannot mend, `MessageError` what is wrong with one message and be
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+# What a traceback may take in the log, and on its way from another process.
+MAX_FRAMES, MAX_LINES, MAX_LINE = 30, 300, 1000
+
+
 class TidemillError(Exception):
     """Anything that Tidemill can name; a fault that a restart may mend unless a leaf says so."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        return in_words, (type(self), str(self))
+        cause = self.__cause__
+        return in_words, (type(self), str(self), None if cause is None else trace(cause))
 
 
-def in_words(leaf: type[TidemillError], words: str) -> TidemillError:
-    """Return an error that says this; a leaf's constructor takes what it builds its words from."""
-    return leaf.__new__(leaf, words)
+def in_words(leaf: type[TidemillError], words: str, cause: str | None = None) -> TidemillError:
+    """Return an error that says this; a leaf's constructor takes what it builds its words from.
+
+    `cause` is the traceback of what caused it in another process.
+    """
+    error = leaf.__new__(leaf, words)
+    if cause is not None:
+        error.__cause__ = RemoteTraceback(cause)
+    return error
+
+
+class RemoteTraceback(TidemillError):
+    """What was raised in another process: its traceback, as text."""
 
 
 # --- wrong configuration: exit code 2, a restart cannot help ------------------------------------
@@ -561,7 +577,10 @@ class InvalidUtf8(MessageError):
     """The value is not UTF-8."""
 
     def __init__(self, cause: UnicodeDecodeError) -> None:
-        super().__init__(f"the value is not UTF-8: {cause.reason} at byte {cause.start}")
+        begins = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip"}
+        looks = begins.get(cause.object[:2])
+        hint = f"; it looks like {looks}" if looks else ""
+        super().__init__(f"the value is not UTF-8: {cause.reason} at byte {cause.start}{hint}")
 
 
 class InvalidJson(MessageError):
@@ -579,9 +598,9 @@ class MissingField(MessageError):
 
 
 class WrongType(MessageError):
-    """A field has another type than text."""
+    """The field that is the model's input is not text."""
 
-    def __init__(self, field: str, value: object) -> None:
+    def __init__(self, field: str, value: str) -> None:
         super().__init__(f"the field {field!r} must be text, not {json_type(value)}")
 
 
@@ -589,7 +608,9 @@ class NoModel(MessageError):
     """No model answers such a message."""
 
     def __init__(self, fields: dict[str, str]) -> None:
-        wanted = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+        wanted = ", ".join(
+            f"{name}={' '.join(value[:200].split())}" for name, value in fields.items()
+        )
         super().__init__(f"no model answers messages with {wanted}")
 
 
@@ -605,6 +626,7 @@ class PredictionFailed(MessageError):
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(describe(cause))
+        self.__cause__ = cause
 
 
 class ModelCrashed(MessageError):
@@ -632,8 +654,9 @@ class WrongOutputCount(MessageError):
 class InvalidOutput(MessageError):
     """The model's output is not one JSON value."""
 
-    def __init__(self, reason: object) -> None:
-        super().__init__(f"the model's output is not a JSON value: {reason}")
+    def __init__(self, reason: object, output: str = "") -> None:
+        begin = f"; it begins with {output[:200]!r}" if output else ""
+        super().__init__(f"the model's output is not a JSON value: {reason}{begin}")
 
 
 class ResultTooLarge(MessageError):
@@ -653,10 +676,17 @@ class KeyRequired(MessageError):
         super().__init__("the message has no key, and the output topic is compacted: it needs one")
 
 
-def json_type(value: object) -> str:
-    """Name the type of a decoded value as JSON does (RFC 8259, section 3)."""
-    names = {type(None): "null", bool: "boolean", dict: "object", list: "array", str: "string"}
-    return names.get(type(value), "number")
+def json_type(text: str) -> str:
+    """Name the type of a JSON text as JSON does (RFC 8259, section 3), by its first character."""
+    names = {
+        "n": "null",
+        "t": "boolean",
+        "f": "boolean",
+        "{": "object",
+        "[": "array",
+        '"': "string",
+    }
+    return names.get(text.lstrip()[:1], "number")
 
 
 def root(error: BaseException) -> BaseException:
@@ -669,7 +699,22 @@ def root(error: BaseException) -> BaseException:
 def describe(cause: BaseException) -> str:
     """Name an exception in one line: its type and what it says."""
     try:
-        text = str(cause)
+        text = " ".join(str(cause).split())
     except Exception:  # noqa: BLE001 - a model's exception may fail to print itself
         text = "(it does not print)"
     return f"{type(cause).__name__}: {text}" if text else type(cause).__name__
+
+
+def trace(cause: BaseException) -> str:
+    """Return an exception's traceback, cut where it is long.
+
+    Release what its frames hold: a model may hold much.
+    """
+    if isinstance(cause, RemoteTraceback):
+        return str(cause)
+    traceback.clear_frames(cause.__traceback__)
+    try:
+        text = "".join(traceback.format_exception(cause, limit=-MAX_FRAMES))
+    except Exception as error:  # noqa: BLE001 - a model's exception may fail to print itself
+        text = f"{type(cause).__name__} has no traceback: {describe(error)}"
+    return "\n".join(line[:MAX_LINE] for line in text.splitlines()[:MAX_LINES])

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from app.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue, json_type
+from app.inference.malformed import TOO_DEEP, why_not_json
 from app.inference.message import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.inference.message import Header, Message, Outcome
+    from app.inference.model import ModelSpec
+
+# The fields of a JSON object by name, each value as it is written. What needs a value decodes it;
+# what copies one copies every digit. Of a name that is there twice the last value counts.
+Fields: TypeAlias = dict[str, msgspec.Raw]
 
 MAX_ERROR_BYTES = 1024
 # A record that its sender compressed may be larger here than any topic's limit, which counts bytes
 # as compressed. As a dead letter, and sent again, it shall pass: producers have this much room.
 MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
-# Fields of every result; the model's own field and those that its entry matches on join them.
-ENVELOPE = ("uuid", "model", "ts_start", "ts_end", "process_time", "error_message")
+# Fields of every result. The model's own field and those copied from the message join them.
+ENVELOPE = ("model", "ts_start", "ts_end", "process_time", "error_message")
+# A signature that some programs put before UTF-8; a JSON parser may ignore it (RFC 8259, 8.1).
+BYTE_ORDER_MARK = "\ufeff"
+_OBJECT = msgspec.json.Decoder(Fields)
+NULL = msgspec.Raw(b"null")
 
 
 def decode_text(value: bytes | None) -> str:
-    """Return the value as text.
+    """Return the value as text, without a byte order mark before it.
 
     Raises:
         NullValue: There is none.
@@ -33,35 +45,47 @@ def decode_text(value: bytes | None) -> str:
     if value is None:
         raise NullValue
     try:
-        return value.decode()
+        return value.decode().removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         raise InvalidUtf8(error) from None
 
 
-def decode_fields(text: str) -> dict[str, Any]:
+def find_fields(text: str) -> Fields | None:
+    """Return the fields of a JSON object, None if the text is anything else."""
+    try:
+        return _OBJECT.decode(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def not_an_object(text: str) -> InvalidJson:
+    """Return the error that says why a text has no fields."""
+    return InvalidJson(why_not_json(text) or f"it is of type {json_type(text)}")
+
+
+def decode_fields(text: str) -> Fields:
     """Return the fields of a JSON object.
 
     Raises:
         InvalidJson: The text is not JSON (RFC 8259), not an object, or nested too deeply.
 
     """
-    if not text:
-        raise InvalidJson("it is empty")
-    try:
-        fields = msgspec.json.decode(text)
-    except RecursionError:
-        raise InvalidJson("it is nested too deeply") from None
-    except ValueError as error:
-        raise InvalidJson(error) from None
-    if not isinstance(fields, dict):
-        raise InvalidJson(f"it is of type {json_type(fields)}")
+    fields = find_fields(text)
+    if fields is None:
+        raise not_an_object(text)
     return fields
 
 
 def encode_result(
-    echoed: dict[str, str | None], result: str, output: str, model: str, span: tuple[float, float]
+    copied: Mapping[str, msgspec.Raw],
+    result: str,
+    output: str,
+    model: str,
+    span: tuple[float, float],
 ) -> bytes:
-    """Return a result's JSON: echoed fields, the model's output under `result`, model and times.
+    """Return a result's JSON: copied fields, the model's output under `result`, model and times.
+
+    The last three win where a copied field has the same name.
 
     `span` is the start and end, in seconds since the epoch, of the call of `predict_all` that gave
     the output; `process_time` is their distance in seconds.
@@ -73,7 +97,7 @@ def encode_result(
     start, end = span
     return msgspec.json.encode(
         {
-            **echoed,
+            **copied,
             result: msgspec.Raw(compact(output).encode()),
             "model": model,
             "ts_start": _iso(start),
@@ -92,12 +116,43 @@ def compact(output: str) -> str:
 
     """
     if not isinstance(output, str):
-        raise InvalidOutput(f"it is {type(output).__name__}, not text")
+        raise InvalidOutput(f"it is {type(output).__name__}, not text; use json.dumps")
+    # A subclass may say what it likes of itself; this is the text that it holds.
+    text = str.__str__(output).removeprefix(BYTE_ORDER_MARK)
     try:
-        # As bytes: of a subclass of str msgspec would read the buffer, if it has one.
-        return msgspec.json.format(output.encode(), indent=-1).decode()
-    except (ValueError, RecursionError) as error:
-        raise InvalidOutput(error) from None
+        return one_line(text.encode()).decode()
+    except RecursionError:
+        raise InvalidOutput(TOO_DEEP, text) from None
+    except ValueError as error:
+        raise InvalidOutput(why_not_json(text) or error, text) from None
+
+
+def copied_fields(fields: Fields, spec: ModelSpec) -> dict[str, msgspec.Raw]:
+    """Return what a message's result repeats: its id, what the entry matches on, and `echo`.
+
+    Each value is as it is written, on a single line. An id that is absent is null; other fields
+    that are absent stay absent.
+
+    Raises:
+        InvalidJson: A value is nested too deeply.
+
+    """
+    echo = fields if spec.echo == "all" else spec.echo
+    named = () if spec.id_field is None else (spec.id_field,)
+    try:
+        values = {
+            name: msgspec.Raw(one_line(fields[name]))
+            for name in (*named, *spec.match, *echo)
+            if name in fields
+        }
+    except RecursionError:
+        raise InvalidJson(TOO_DEEP) from None
+    return dict.fromkeys(named, NULL) | values
+
+
+def one_line(value: bytes | msgspec.Raw) -> bytes:
+    """Return a JSON value without white space between its parts."""
+    return msgspec.json.format(value, indent=-1)
 
 
 def encode_headers(message: Message, outcome: Outcome) -> list[Header]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -33,9 +33,12 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         version: Its version, as text (quote it in YAML).
         adapter: `package.module:Class` of the model.
         options: Keyword arguments of the class's constructor.
-        match: Fields and the values that they must have in messages that this model answers;
-            empty: it answers every message.
+        match: Fields and the values, text or whole numbers, that they must have in messages that
+            this model answers; empty: it answers every message.
         payload: The field that holds the model's input; None: the whole value is the input.
+        id_field: The field that identifies a message. The result repeats it, whatever JSON value it
+            is, or has null if the message has none; None: the result has no such field.
+        echo: Further fields that the result repeats if the message has them; "all": every field.
         result: The field of the result that the output lands under.
         sample: An input that the model always answers, which tells an outage from bad input.
         max_chars: The longest input, in characters.
@@ -49,8 +52,10 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     sample: str
     result: str
     options: dict[str, Any] = {}
-    match: dict[str, str] = {}
+    match: dict[str, str | int] = {}
     payload: str | None = None
+    id_field: str | None = "uuid"
+    echo: tuple[str, ...] | Literal["all"] = ()
     max_chars: Positive = 1_000_000
     max_batch_size: Positive = 256
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from app.errors import (
@@ -14,28 +15,34 @@ from app.errors import (
 )
 from app.inference.codec import (
     compact,
-    decode_fields,
+    copied_fields,
     decode_text,
     encode_result,
+    find_fields,
+    not_an_object,
 )
 from app.inference.message import Failure, Message, Outcome, Prediction
 from app.inference.router import Router, text
+from app.inference.traces import log_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import msgspec
+
+    from app.inference.codec import Fields
     from app.inference.model import Load, Model, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message that a model can answer: its input, and the fields that the result repeats."""
+    """A message that a model can answer: its input, and what the result repeats."""
 
     index: int
     message: Message
     spec: ModelSpec
     input: str
-    echoed: dict[str, str | None]
+    copied: dict[str, msgspec.Raw]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +85,8 @@ class Predictor:
     ) -> None:
         """Take the entries, and what loads one (cached by the caller)."""
         self._router = Router(specs)
-        # Where no entry looks at fields, values need not be JSON.
-        self._json = any(spec.match or spec.payload for spec in specs)
+        # If no entry looks at fields, no value is parsed.
+        self._parse = any(s.match or s.payload or s.id_field or s.echo for s in specs)
         self._load = load
         self._clock = clock
 
@@ -109,15 +116,31 @@ class Predictor:
         spec = None
         try:
             value = decode_text(message.value)
-            fields = decode_fields(value) if self._json else {}
-            spec = self._router.route(fields)
+            spec, fields = self._route(value)
             payload = text(fields, spec.payload) if spec.payload else value
             if len(payload) > spec.max_chars:
                 raise InputTooLong(len(payload), spec.max_chars)
-            echoed = {"uuid": text(fields, "uuid") if self._json else None, **spec.match}
+            copied = copied_fields(fields, spec)
         except MessageError as error:
             return Failure(error, spec.id if spec else None)
-        return Request(index, message, spec, payload, echoed)
+        return Request(index, message, spec, payload, copied)
+
+    def _route(self, value: str) -> tuple[ModelSpec, Fields]:
+        """Choose the entry that answers a value; also return the value's fields.
+
+        Only an entry without `match` and without `payload` takes a value that is no JSON object.
+
+        Raises:
+            MessageError: No entry answers it.
+
+        """
+        fields = find_fields(value) if self._parse else {}
+        if fields is not None:
+            return self._router.route(fields), fields
+        spec = self._router.for_all
+        if spec is None or spec.payload:
+            raise not_an_object(value)
+        return spec, {}
 
     def _answer(self, batch: list[Request]) -> Iterator[tuple[int, Outcome]]:
         """Have one model answer one batch."""
@@ -125,9 +148,10 @@ class Predictor:
         model = self._load(spec)
 
         def is_up() -> None:
-            probe(spec, model, self._clock)
+            probe(spec, model)
 
-        answers = isolate(model, [request.input for request in batch], self._clock, is_up)
+        inputs = [request.input for request in batch]
+        answers = isolate(model, inputs, self._clock, is_up, partial(log_once, spec.id))
         outcomes = [self._encode(*pair) for pair in zip(batch, answers, strict=True)]
         if any(isinstance(outcome, Failure) for outcome in outcomes):
             is_up()  # it may have gone down since
@@ -138,34 +162,41 @@ class Predictor:
         model = request.spec.id
         try:
             value = encode_result(
-                request.echoed, request.spec.result, answer.output, model, answer.span
+                request.copied, request.spec.result, answer.output, model, answer.span
             )
         except MessageError as error:
             return Failure(error, model)
         return Prediction(value, model)
 
 
-def probe(spec: ModelSpec, model: Model, clock: Clock) -> str:
+def probe(spec: ModelSpec, model: Model) -> str:
     """Return the model's output for its own sample.
 
     Raises:
         ModelUnavailable: It raises, or gives no JSON value.
 
     """
-    (answer,) = isolate(model, [spec.sample], clock)
     try:
-        return compact(answer.output)
-    except MessageError as error:
-        raise ModelUnavailable(spec.id, error) from error
+        (output,) = call(model, [spec.sample])
+        return compact(output)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as cause:
+        raise ModelUnavailable(spec.id, failure(cause)) from cause
 
 
 def isolate(
-    model: Model, inputs: list[str], clock: Clock, is_up: Callable[[], None] = lambda: None
+    model: Model,
+    inputs: list[str],
+    clock: Clock,
+    is_up: Callable[[], None] = lambda: None,
+    failed: Callable[[MessageError], None] = lambda _: None,
 ) -> list[Answer]:
     """Return an answer for each input; halve a batch that fails until the failing inputs are alone.
 
     One input that fails in a batch of n costs about 2 log2(n) calls more. `is_up` is called at the
-    first failure of the whole, and raises where there is no use in going on.
+    first failure of the whole, and raises where there is no use in going on. `failed` gets the
+    error of each input that fails alone, while its cause is still there.
     """
     start = clock()
     try:
@@ -173,14 +204,27 @@ def isolate(
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:  # noqa: BLE001 - a panic of Rust is no Exception, nor an exit
-        if len(inputs) > 1:
-            is_up()
-            middle = len(inputs) // 2
-            return isolate(model, inputs[:middle], clock) + isolate(model, inputs[middle:], clock)
-        error = cause if isinstance(cause, MessageError) else PredictionFailed(cause)
-        return [Answer(error, (start, clock()))]
-    span = (start, clock())
-    return [Answer(output, span) for output in outputs]
+        if len(inputs) == 1:
+            error = failure(cause)
+            failed(error)
+            # The frames that they lead to hold what the model held.
+            error.__cause__ = error.__context__ = error.__traceback__ = None
+            return [Answer(error, (start, clock()))]
+        is_up()
+    else:
+        span = (start, clock())
+        return [Answer(output, span) for output in outputs]
+    middle = len(inputs) // 2
+    return [
+        answer
+        for half in (inputs[:middle], inputs[middle:])
+        for answer in isolate(model, half, clock, failed=failed)
+    ]
+
+
+def failure(cause: BaseException) -> MessageError:
+    """Return the error of a message on which its model raised this."""
+    return cause if isinstance(cause, MessageError) else PredictionFailed(cause)
 
 
 def call(model: Model, inputs: list[str]) -> list[str]:

@@ -71,17 +71,22 @@ def _wrong(place: int, entry: object) -> Iterator[str]:
             try:
                 msgspec.convert(entry[name], field.type)
             except msgspec.ValidationError as error:
-                yield f"{named}: {name}: {_plain(error)}"
+                yield f"{named}: {name}: {_plain(name, error)}"
 
 
-def _plain(error: Exception) -> str:
+def _plain(field: str, error: Exception) -> str:
     """Say in plain words what msgspec says of a field's value."""
     said = str(error).partition(" - at ")[0]
     said = said.replace(r"matching regex '^[\\w.]+:\\w+$'", "of the form package.module:Class")
     quote = (
         ' (in quotes: "1")' if "`str`, got `int`" in said or "`str`, got `float`" in said else ""
     )
-    return said + quote
+    boolean = (
+        " (YAML reads no, off, yes and on as booleans: put the value in quotes)"
+        if field == "match" and "got `bool`" in said
+        else ""
+    )
+    return said + quote + boolean
 
 
 def _check(specs: tuple[ModelSpec, ...]) -> None:
@@ -90,11 +95,23 @@ def _check(specs: tuple[ModelSpec, ...]) -> None:
         if spec.id in seen:
             raise InvalidModels("models", f"{spec.id} stands there twice")
         seen.add(spec.id)
-        if spec.result in {*ENVELOPE, *spec.match}:
-            raise InvalidModels(spec.id, f"result may not be {spec.result!r}: results have it")
-        if taken := set(spec.match) & set(ENVELOPE):
-            raise InvalidModels(spec.id, f"match may not use {sorted(taken)}: results have them")
+        _check_names(spec)
     Router(specs)
+
+
+def _check_names(spec: ModelSpec) -> None:
+    """Refuse two fields of one name in a result: what it repeats, the output, what we add."""
+    if spec.result in ENVELOPE:
+        raise InvalidModels(spec.id, f"result may not be {spec.result!r}: results have it")
+    echo = (
+        () if spec.echo == "all" else spec.echo
+    )  # of all fields those of these names are left out
+    for key, names in ("id_field", (spec.id_field,)), ("match", spec.match), ("echo", echo):
+        if spec.result in names:
+            problem = f"result may not be {spec.result!r}: results repeat that field ({key})"
+            raise InvalidModels(spec.id, problem)
+        if taken := set(ENVELOPE).intersection(filter(None, names)):
+            raise InvalidModels(spec.id, f"{key} may not use {sorted(taken)}: results have them")
 
 
 def load(spec: ModelSpec) -> Model:

@@ -119,8 +119,9 @@ def _java_causes(error: Exception) -> list[str]:
 
 def _last_of_traceback(text: str) -> str:
     """Return the line that names the exception of the last Python traceback in a text, or ""."""
-    _, found, trace = text.rpartition("Traceback (most recent call last):")
-    lines = trace.splitlines() if found else []
+    # A message, of one line, may quote another traceback: only what ends its line begins one.
+    _, *traces = re.split(r"(?m)Traceback \(most recent call last\):$", text)
+    lines = traces[-1].splitlines() if traces else []
     return next((line for line in lines if re.match(r"[A-Za-z_][\w.]*(: |$)", line)), "")
 
 

@@ -52,12 +52,14 @@ def with_own(options: dict[str, str], own: dict[str, str]) -> dict[str, str]:
 def runtime_options(settings: Settings) -> dict[str, str]:
     """Return what may be set on any session, running or not."""
     stream = settings.stream
+    simplified = settings.log.level != "DEBUG"  # without the cause, which is where a model failed
     return {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(stream.arrow_batch_size),
         "spark.sql.execution.arrow.maxBytesPerBatch": str(MAX_BYTES_PER_ARROW_BATCH),
         "spark.sql.execution.pyspark.udf.idleTimeoutSeconds": str(stream.udf_idle_timeout),
         "spark.sql.execution.pyspark.udf.killOnIdleTimeout": "true",
+        "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": str(simplified).lower(),
         "spark.sql.streaming.stopTimeout": "30s",
         "spark.sql.streaming.metricsEnabled": "true",
         "spark.sql.redaction.options.regex": REDACTED,

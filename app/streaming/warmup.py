@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import re
-import time
 import traceback
 from contextlib import nullcontext
 from functools import cache, partial
@@ -76,7 +75,7 @@ def _try_models(specs: Sequence[ModelSpec], load: Load) -> tuple[str, str]:
     """
     try:
         for spec in specs:
-            probe(spec, load(spec), time.time)
+            probe(spec, load(spec))
     except TidemillError as error:
         # A model may import a module as late as in `predict_all`.
         if not isinstance(error, ConfigurationError) and MISSING not in str(error):

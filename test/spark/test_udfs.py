@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from py4j.protocol import Py4JJavaError
@@ -46,6 +49,26 @@ class TestAnyFrame:
         assert json.loads(rows[0].value)["answer"] == "HELLO"
         assert {header.key for header in rows[0].headers} == {"tidemill.model"}
         assert bytes(rows[1].value) == b"junk"
+
+    def test_what_a_model_raised(
+        self,
+        spark: SparkSession,
+        model: Callable[..., ModelSpec],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Its traceback goes from the worker to the console, once and with the model's frames."""
+        frame = spark.createDataFrame([(value("raise"),)] * 9, "value binary").coalesce(1)
+        spec = model("Upper", name="raising", version=uuid4().hex)
+        rows = answered(frame, spec).collect()
+        assert {row.error for row in rows} == {"PredictionFailed"}
+        printed = ""
+        deadline = time.monotonic() + 60
+        while "ValueError: asked to raise" not in printed and time.monotonic() < deadline:
+            time.sleep(0.1)
+            printed += capsys.readouterr().err
+        assert f"model {spec.id} fails on an input" in printed
+        assert re.search(r"example_models\.py\", line \d+, in predict_all", printed)
+        assert printed.count("Traceback") == 1
 
     def test_schema(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
         """Outcomes have the schema that the Kafka sink takes."""

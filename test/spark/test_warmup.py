@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -18,13 +19,16 @@ from app.errors import (
     ConfigurationError,
     ExecutorsUnfit,
     MissingOnExecutors,
+    ModelLoadFailed,
     ModelNotLoadable,
     ModelUnavailable,
 )
-from app.models import catalogue
+from app.models import beside, catalogue
 from app.monitoring.every import Every
+from app.settings import LogSettings, Settings
 from app.streaming import warmup
 from app.streaming.failure import translate
+from app.streaming.options import runtime_options
 from app.streaming.udfs import predictions
 from app.streaming.warmup import keep_warm, load_models
 
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from app.inference.model import ModelSpec
+    from app.inference.model import Load, ModelSpec
 
 
 class TestLoadModels:
@@ -104,6 +108,33 @@ class TestLoadModels:
         monkeypatch.setattr(warmup, "dumps", gone)
         with pytest.raises(ExecutorsUnfit, match="No module named 'no'"):
             load_models(spark, [model("Upper")], catalogue.load)
+
+    @pytest.mark.parametrize("load", [catalogue.load, beside.load], ids=["here", "in a fork"])
+    @pytest.mark.parametrize(
+        ("adapter", "method", "error"),
+        [("Broken", "predict_all", ModelUnavailable), ("FailsAtLoad", "__init__", ModelLoadFailed)],
+    )
+    def test_frames_at_debug(
+        self,
+        spark: SparkSession,
+        model: Callable[..., ModelSpec],
+        load: Load,
+        adapter: str,
+        method: str,
+        error: type[Exception],
+    ) -> None:
+        """At level DEBUG Spark's error has the model's frames, wherever it failed."""
+        settings = Settings(log=LogSettings(level="DEBUG"))
+        name = "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled"
+        before: Any = spark.conf.get(name)
+        spark.conf.set(name, runtime_options(settings)[name])
+        try:
+            with pytest.raises(PySparkException) as caught:
+                load_models(spark, [model(adapter)], load)
+        finally:
+            spark.conf.set(name, before)
+        assert re.search(rf"example_models\.py\", line \d+, in {method}", str(caught.value))
+        assert type(translate(caught.value, "checkpoint")) is error
 
 
 class TestKeepWarm:

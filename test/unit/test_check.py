@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app import check as checking
-from app import reach
+from app import logs, reach
 from app.check import Finding, check
 from app.errors import (
     BrokerUnreachable,
@@ -86,6 +86,21 @@ class TestFindings:
         assert "away" in findings[2].said
         assert isinstance(findings[3].error, ModelNotLoadable)
         assert "None_" in findings[3].said
+
+    @pytest.mark.parametrize(("level", "shown"), [("DEBUG", True), ("INFO", False)])
+    def test_tracebacks(
+        self,
+        level: str,
+        shown: bool,
+        request: pytest.FixtureRequest,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """At level DEBUG the log shows where a sample or a constructor failed."""
+        logs.configure("console", level)
+        request.getfixturevalue("findings")
+        printed = capsys.readouterr().err
+        assert ("checked_models.py" in printed) == ("in predict_all" in printed) == shown
+        assert ("has no attribute 'None_'" in printed) == shown
 
     def test_broken_file(self, tmp_path: Path) -> None:
         """A models' file that cannot be read is one finding."""

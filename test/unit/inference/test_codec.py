@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 from typing import Any
 
@@ -28,8 +29,30 @@ HEADERS = st.lists(
 )
 
 
+ECHOED = decode_fields('{"uuid": null, "lang": "en"}')
+
+
 class TestDecodeText:
     """A value becomes text, or an error that says why not."""
+
+    @pytest.mark.parametrize("text", ["", "a", '{"a": 1}', "\ufeff"])
+    def test_byte_order_mark(self, text: str) -> None:
+        """One before the text is taken away; it is a signature, not a character of the text."""
+        assert decode_text(b"\xef\xbb\xbf" + text.encode()) == text
+
+    @pytest.mark.parametrize(
+        ("value", "hint"),
+        [
+            ("{}".encode("utf-16"), "; it looks like UTF-16"),
+            (gzip.compress(b"{}"), "; it looks like gzip"),
+            (b"\xef\xbb\xbf\xff", "at byte 3"),
+        ],
+    )
+    def test_other_encodings(self, value: bytes, hint: str) -> None:
+        """What is known by its first bytes is named."""
+        with pytest.raises(InvalidUtf8) as caught:
+            decode_text(value)
+        assert str(caught.value).endswith(hint)
 
     def test_utf8(self) -> None:
         """UTF-8 is decoded, characters beyond the basic plane too."""
@@ -56,7 +79,13 @@ class TestDecodeFields:
 
     def test_object(self) -> None:
         """An object's members are the fields."""
-        assert decode_fields(' {"a": 1, "b": null} ') == {"a": 1, "b": None}
+        fields = decode_fields(' {"a": 1.0 , "b": null} ')
+        assert {name: bytes(value) for name, value in fields.items()} == {"a": b"1.0", "b": b"null"}
+
+    @pytest.mark.parametrize("text", ['{"a": 1e999}', '{"a": 12345678901234567890123}'])
+    def test_numbers(self, text: str) -> None:
+        """A number that nothing here can hold is JSON all the same."""
+        assert list(decode_fields(text)) == ["a"]
 
     @pytest.mark.parametrize(
         ("text", "kind"),
@@ -83,7 +112,6 @@ class TestDecodeFields:
             "{'a': 1}",
             '{"a": 1,}',
             '{"a": "\x01"}',
-            '{"a": 1e999}',
             "\ufeff{}",
         ],
     )
@@ -145,6 +173,19 @@ class TestCompact:
         with pytest.raises(InvalidOutput, match=f"it is {type(output).__name__}, not text"):
             compact(output)
 
+    def test_shown(self) -> None:
+        """The error says what is wrong, and shows how the output begins, on one line."""
+        with pytest.raises(InvalidOutput) as caught:
+            compact("{'a': 1,\n" + "x" * 999)
+        assert str(caught.value) == (
+            "the model's output is not a JSON value: there are single quotes instead of double "
+            "quotes at line 1, column 2; it begins with " + repr("{'a': 1,\n" + "x" * 191)
+        )
+
+    def test_byte_order_mark(self) -> None:
+        """One before the output is taken away."""
+        assert compact("\ufeff[1, 2]") == "[1,2]"
+
     @pytest.mark.parametrize("kind", [Text, np.str_])
     def test_kinds_of_text(self, kind: type[str]) -> None:
         """What a library makes of text is text."""
@@ -167,7 +208,7 @@ class TestEncodeResult:
 
     def encode(self, start: float, end: float, output: str = "[1, 2]") -> bytes:
         """Encode with everything but times and output fixed."""
-        return encode_result({"uuid": None, "lang": "en"}, "ner", output, "m:1", (start, end))
+        return encode_result(ECHOED, "ner", output, "m:1", (start, end))
 
     def test_fields(self) -> None:
         """All fields are there, echoed ones first, in one order, without white space."""
@@ -246,8 +287,15 @@ class TestEncodeHeaders:
         *_, (_, value) = encode_headers(Message(None), Failure(PredictionFailed(ValueError(said))))
         assert value is not None
         assert len(value) <= MAX_ERROR_BYTES == 1024
+        said = " ".join(said.split())
         whole = f"ValueError: {said}" if said else "ValueError"
         assert whole.encode(errors="replace").decode().startswith(value.decode())
+
+    def test_one_line(self) -> None:
+        """An error of several lines is told on one."""
+        failure = Failure(PredictionFailed(ValueError("a\n  b\r\nc")))
+        *_, (_, value) = encode_headers(Message(None), failure)
+        assert value == b"ValueError: a b c"
 
     def test_clipped_as_late_as_possible(self) -> None:
         """As much of the message is kept as fits."""

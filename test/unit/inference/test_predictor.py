@@ -144,12 +144,11 @@ class TestFailure:
             (b"ham", InvalidJson, None),
             (b"[]", InvalidJson, None),
             (b'{"text":"a","uuid":"u"}', MissingField, None),
-            (b'{"text":"a","uuid":"u","lang":7}', WrongType, None),
+            (b'{"text":"a","uuid":"u","lang":7}', NoModel, None),
             (b'{"text":"a","uuid":"u","lang":"xx"}', NoModel, None),
             (b'{"uuid":"u","lang":"fr"}', MissingField, "fr:1"),
             (b'{"text":["a"],"uuid":"u","lang":"fr"}', WrongType, "fr:1"),
-            (b'{"text":"a","lang":"fr"}', MissingField, "fr:1"),
-            (b'{"text":"a","uuid":1,"lang":"fr"}', WrongType, "fr:1"),
+            (b'{"text":1e999,"uuid":"u","lang":"fr"}', WrongType, "fr:1"),
             (b'{"text":"eleven char","uuid":"u","lang":"fr"}', InputTooLong, "fr:1"),
         ],
     )
@@ -233,13 +232,33 @@ class TestWholeValue:
         """Make a predictor over some entries."""
         return Predictor(specs, lambda _: model, clock=Ticking())
 
-    @pytest.mark.parametrize("value", ["", "ham", "{", '{"uuid":"u"}', "a\nb\x00", "Zoë"])
+    @pytest.mark.parametrize(
+        "value", ["", "ham", "{", "[]", '"uuid"', '{"uuid":}', "a\nb\x00", "Zoë", "[" * 99_999]
+    )
     def test_any_text(self, make_spec: MakeSpec, model: Upper, value: str) -> None:
-        """Where it matches every message, values need not be JSON, and there is no uuid."""
+        """If it matches every message, values need not be JSON; one that is no object has no id."""
+        (outcome,) = self.predictor(model, make_spec(echo=("a",))).predict(
+            [Message(value.encode())]
+        )
+        assert model.calls == [[value]]
+        result = predicted(outcome)
+        assert result["out"] == value.upper()
+        assert result["uuid"] is None
+        assert "a" not in result
+
+    def test_id(self, make_spec: MakeSpec, model: Upper) -> None:
+        """The id of a JSON object is in the result, also if the model gets the whole value."""
+        value = '{"uuid": "u"}'
         (outcome,) = self.predictor(model, make_spec()).predict([Message(value.encode())])
         assert model.calls == [[value]]
-        assert predicted(outcome)["out"] == value.upper()
-        assert predicted(outcome)["uuid"] is None
+        assert predicted(outcome)["uuid"] == "u"
+
+    def test_byte_order_mark(self, make_spec: MakeSpec, model: Upper) -> None:
+        """A signature before the text is none of it."""
+        values = [b"\xef\xbb\xbfham", b'\xef\xbb\xbf{"uuid": 7}', "\ufeff\ufeffx".encode()]
+        outcomes = self.predictor(model, make_spec()).predict([Message(v) for v in values])
+        assert model.calls == [["ham", '{"uuid": 7}', "\ufeffx"]]
+        assert [predicted(outcome)["uuid"] for outcome in outcomes] == [None, 7, None]
 
     @pytest.mark.parametrize(("value", "error"), [(None, NullValue), (b"\xff", InvalidUtf8)])
     def test_text_still(
@@ -260,12 +279,101 @@ class TestWholeValue:
         assert predicted(outcome)["kind"] == "raw"
 
     def test_beside_others(self, make_spec: MakeSpec, model: Upper) -> None:
-        """Where another entry looks at a field, every value is JSON and has a uuid."""
-        specs = [make_spec(name="all"), make_spec(name="raw", match={"kind": "raw"})]
-        raw, other, broken, nameless = self.predictor(model, *specs).predict(
-            [Message(v) for v in (b'{"uuid":"u","kind":"raw"}', b'{"uuid":"v"}', b"ham", b"{}")]
+        """What another entry needs is nothing to a message that this one can answer."""
+        specs = [
+            make_spec(name="all"),
+            make_spec(name="raw", match={"kind": "raw"}, payload="text"),
+        ]
+        values = [
+            b'{"uuid":"u","kind":"raw","text":"a"}', b'{"uuid":"v"}', b"ham", b"{}",
+            b'{"kind":3}', b'{"kind":["raw"]}', b'{"kind":null}', b'{"kind":"raw"}',
+        ]  # fmt: skip
+        *answered, missing = self.predictor(model, *specs).predict([Message(v) for v in values])
+        assert [(predicted(o)["model"], predicted(o)["uuid"]) for o in answered] == [
+            ("raw:1", "u"), ("all:1", "v"), *[("all:1", None)] * 5,
+        ]  # fmt: skip
+        assert isinstance(failed(missing).error, MissingField)
+        assert failed(missing).model == "raw:1"
+
+    @pytest.mark.parametrize(
+        "fallback", [{"payload": "text"}, {"match": {"lang": "fr"}}], ids=["payload", "match"]
+    )
+    def test_not_json(self, make_spec: MakeSpec, model: Upper, fallback: dict[str, Any]) -> None:
+        """A value that is no JSON object is a dead letter if every entry looks at fields."""
+        specs = [make_spec(name="en", match={"lang": "en"}), make_spec(name="other", **fallback)]
+        (outcome,) = self.predictor(model, *specs).predict([Message(b'{"text": "a", }')])
+        assert isinstance(failed(outcome).error, InvalidJson)
+        assert str(failed(outcome).error).endswith(
+            "there is a comma too many before '}' at line 1, column 15"
         )
-        assert (predicted(raw)["model"], predicted(raw)["uuid"]) == ("raw:1", "u")
-        assert (predicted(other)["model"], predicted(other)["uuid"]) == ("all:1", "v")
-        assert isinstance(failed(broken).error, InvalidJson)
-        assert isinstance(failed(nameless).error, MissingField)
+
+
+class TestCopied:
+    """A result repeats fields of its message, exactly as they are written."""
+
+    EXACT = (
+        "1.0", "12345678901234567890123", "1e999", "-0", '"\\u0041"', "null", "true", '"Zoë"', "[]",
+        '{"$oid":"5f1"}',
+    )  # fmt: skip
+
+    def answer(self, spec: ModelSpec, value: str) -> str:
+        """Return the result of one message."""
+        predictor = Predictor([spec], lambda _: Upper(), clock=Ticking())
+        (outcome,) = predictor.predict([Message(value.encode())])
+        assert isinstance(outcome, Prediction), outcome
+        return outcome.value.decode()
+
+    @pytest.mark.parametrize("value", EXACT)
+    def test_exact(self, make_spec: MakeSpec, value: str) -> None:
+        """Whatever JSON value the id and the echoed fields are, not a digit changes."""
+        spec = make_spec(payload="text", id_field="order", echo=("at",))
+        result = self.answer(spec, f'{{"text": "a", "at": {value}, "order": {value}}}')
+        assert result.startswith(f'{{"order":{value},"at":{value},"out":"A","model":"m:1",')
+
+    def test_one_line(self, make_spec: MakeSpec) -> None:
+        """White space between parts goes: a result is one line."""
+        result = self.answer(make_spec(echo=("a",)), '{"a": {\n"b": [\r\n 1 ]}}')
+        assert '"a":{"b":[1]}' in result
+        assert "\n" not in result
+
+    def test_without_id(self, make_spec: MakeSpec) -> None:
+        """An id that is absent is null, unless the entry says that there is none."""
+        assert self.answer(make_spec(payload="text"), '{"text":"a"}').startswith('{"uuid":null,')
+        assert self.answer(make_spec(payload="text", id_field=None), '{"text":"a"}').startswith(
+            '{"out":"A",'
+        )
+
+    def test_absent(self, make_spec: MakeSpec) -> None:
+        """An echoed field that the message lacks is not in the result."""
+        assert "absent" not in self.answer(make_spec(echo=("absent",)), "{}")
+
+    def test_all(self, make_spec: MakeSpec) -> None:
+        """All fields: the id and what is matched on first, and the result's own win."""
+        spec = make_spec(match={"lang": "en"}, payload="text", echo="all")
+        value = '{"text":"a","n":1,"n":2,"model":"x","out":0,"lang":"en","uuid":"u"}'
+        result = self.answer(spec, value)
+        assert result.startswith('{"uuid":"u","lang":"en","text":"a","n":2,"model":"m:1","out":"A"')
+        assert result.count('"model"') == result.count('"out"') == 1
+
+    def test_matched(self, make_spec: MakeSpec) -> None:
+        """What an entry matches on is in the result as the message has it."""
+        result = self.answer(make_spec(match={"kind": 3}), '{"kind": 3.0}')
+        assert result.startswith('{"uuid":null,"kind":3.0,')
+
+    def test_nothing_to_parse(self, make_spec: MakeSpec) -> None:
+        """Without an id, an entry that takes the whole value repeats nothing."""
+        assert self.answer(make_spec(id_field=None), '{"a":1}').startswith('{"out":')
+
+    def test_nested_to_the_limit(self, make_spec: MakeSpec) -> None:
+        """However deep a value is, it is repeated or its message is a dead letter."""
+        spec = make_spec(match={"a": 1}, echo=("b",))
+        predictor = Predictor(
+            [spec, make_spec(name="n", payload="t", echo="all")],
+            lambda _: Upper(),
+            clock=Ticking(),
+        )
+        for depth in range(700, 1010):
+            deep = "[" * depth + "]" * depth
+            values = f'{{"a":1,"b":{deep}}}', f'{{"t":"","b":{deep}}}', f'{{"t":{deep}}}'
+            for outcome in predictor.predict([Message(value.encode()) for value in values]):
+                assert isinstance(outcome, Prediction | Failure)

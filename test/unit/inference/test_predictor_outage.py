@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.errors import InvalidOutput, ModelUnavailable, PredictionFailed, WrongOutputCount
+from app.errors import InvalidOutput, ModelUnavailable, WrongOutputCount
 from app.inference.message import Failure, Message, Prediction
 from app.inference.predictor import Predictor, probe
 
@@ -54,12 +54,12 @@ class TestOutage:
     """A model that fails on its own sample too is away: nothing is dead-lettered."""
 
     def test_batch(self, make_spec: MakeSpec, raises: bool) -> None:
-        """A whole batch raises, and the error names the model."""
+        """A whole batch raises; the error names the model, and the cause is what that raised."""
         with pytest.raises(
             ModelUnavailable, match="model m:1 is down, it fails on its own sample: "
         ) as caught:
             predict(Picky(set(), raises=raises), make_spec(), "a", "b", "c")
-        expected = PredictionFailed if raises else InvalidOutput
+        expected = ConnectionError if raises else InvalidOutput
         assert isinstance(caught.value.__cause__, expected)
 
     def test_one_message(self, make_spec: MakeSpec, raises: bool) -> None:
@@ -136,7 +136,7 @@ class TestProbe:
             def predict_all(self, inputs: list[str]) -> list[str]:
                 return ["[1,\n  2]" for _ in inputs]
 
-        assert probe(make_spec(), Spread(), zero) == "[1,2]"
+        assert probe(make_spec(), Spread()) == "[1,2]"
 
     @pytest.mark.parametrize(
         ("outputs", "cause"),
@@ -150,5 +150,5 @@ class TestProbe:
                 return outputs
 
         with pytest.raises(ModelUnavailable) as caught:
-            probe(make_spec(), Wrong(), zero)
+            probe(make_spec(), Wrong())
         assert type(caught.value.__cause__) is cause

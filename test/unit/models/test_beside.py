@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 HELPER_S = 30.0  # that Forking's lives
 BEGIN = """
-import json, os, signal, socket, sys, threading, time
+import json, os, signal, socket, sys, threading, time, traceback
 from app.errors import PredictionFailed, WrongOutputCount
 from app.inference.model import ModelSpec
 from app.inference.predictor import isolate
@@ -181,6 +182,24 @@ class TestEnd:
             """,
             os.EX_SOFTWARE,
         )
+
+    @pytest.mark.parametrize(
+        ("program", "method"),
+        [
+            ('beside.load(spec("Upper")).predict_all(["raise"])', "predict_all"),
+            ('beside.load(spec("FailsAtLoad"))', "__init__"),
+        ],
+    )
+    def test_traceback(self, program: str, method: str) -> None:
+        """What the model raised there comes here with its frames, not only in words."""
+        (printed,) = run(f"""
+            try:
+                {program}
+            except Exception:
+                say(traceback.format_exc())
+        """)
+        assert re.search(rf'example_models.py", line \d+, in {method}\n', printed)
+        assert "The above exception was the direct cause" in printed
 
     def test_beside_a_helper(self) -> None:
         """An end is seen at once where a process that the model forked holds the pipe open."""

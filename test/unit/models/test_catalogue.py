@@ -99,6 +99,15 @@ class TestRead:
         assert (one.id, one.match, one.payload) == ("m:1", {"lang": "en"}, "text")
         assert (two.id, two.match, two.payload, two.options) == ("n:1", {}, None, {})
 
+    def test_fields_of_a_result(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
+        """The id's field, further fields, and whole numbers to match on."""
+        one, two = read(
+            {"id_field": "id", "match": {"kind": 3}, "echo": ["id", "kind", "at"]},
+            {"name": "n", "id_field": None, "echo": "all"},
+        )
+        assert (one.id_field, one.match, one.echo) == ("id", {"kind": 3}, ("id", "kind", "at"))
+        assert (two.id_field, two.echo) == (None, "all")
+
     def test_shipped(self) -> None:
         """The shipped file is sound."""
         shipped = Path(catalogue.__file__).parents[2] / "models.yaml"
@@ -139,7 +148,15 @@ class TestWrongEntries:
             ({"adapter": "x.Y"}, "adapter"),
             ({"match": {"lang": False}}, "match"),
             ({"max_chars": 0}, "max_chars"),
-            ({"result": "uuid"}, "'uuid'"),
+            ({"match": {"lang": False}}, "put the value in quotes"),
+            ({"match": {"kind": 1.5}}, "match"),
+            ({"match": {"kind": None}}, "match"),
+            ({"result": "uuid"}, "'uuid'.*id_field"),
+            ({"id_field": "order", "result": "order"}, "'order'.*id_field"),
+            ({"id_field": 3}, "id_field"),
+            ({"echo": ["a", "out"]}, "'out'.*echo"),
+            ({"echo": ["a", 1]}, "echo"),
+            ({"echo": "text"}, "echo"),
             ({"match": {"model": "x"}}, "'model'"),
             ({"match": {"lang": "en"}, "result": "lang"}, "'lang'"),
         ],
@@ -173,7 +190,8 @@ class TestWrongEntries:
             "entry 1 (a): adapter: Expected `str` of the form package.module:Class",
             "entry 1 (a): max_chars: Expected `int` >= 1",
             "entry 2: lacks name, sample, result",
-            "entry 2: match: Expected `str`, got `bool`",
+            "entry 2: match: Expected `int | str`, got `bool`"
+            " (YAML reads no, off, yes and on as booleans: put the value in quotes)",
             "entry 3: must be a mapping, such as {name: my-model, …}",
         ]
 
@@ -184,6 +202,10 @@ class TestWrongEntries:
             read({"result": name})
         with pytest.raises(InvalidModels, match=name):
             read({"match": {name: "x"}})
+        with pytest.raises(InvalidModels, match=name):
+            read({"id_field": name})
+        with pytest.raises(InvalidModels, match=name):
+            read({"echo": [name]})
 
     @pytest.mark.parametrize("field", ["name", "version", "adapter", "sample", "result"])
     def test_incomplete(self, tmp_path: Path, field: str) -> None:

@@ -106,6 +106,12 @@ class TestDeadly:
         assert said(isolate(poison, ["a", text, "b", "c"], time.time)) == ["A", error, "B", "C"]
         assert poison.predict_all(["d"]) == ['"D"']
 
+    def test_traceback(self, poison: Model) -> None:
+        """What the model raised comes with its frames."""
+        with pytest.raises(PredictionFailed, match=r"^ValueError: asked to raise$") as caught:
+            poison.predict_all(["raise"])
+        assert 'example_models.py", line' in str(caught.value.__cause__)
+
     def test_alone(self, poison: Model) -> None:
         """One that is alone in its batch is no other."""
         assert said(isolate(poison, ["segfault"], time.time)) == [CRASHED]

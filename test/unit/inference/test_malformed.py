@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.inference.malformed import why_not_json
+
+# What JSON consists of, in any order.
+PIECES = st.lists(
+    st.sampled_from(
+        [*'{}[],:"\\ \n\t\0', "1", "-", ".", "e9", "true", "nul", "NaN", '"a"', "\\u00", "é"]
+    )
+    | st.characters(),
+    max_size=8,
+).map("".join)
+
+
+class TestReason:
+    """What is wrong is said in words, with its place."""
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("", "it is empty"),
+            (" \r\n\t", "it is empty"),
+            ("ham", "expected a value, found 'ham' at line 1, column 1"),
+            ("{'a': 1}", "there are single quotes instead of double quotes at line 1, column 2"),
+            ('{"a": 1,}', "there is a comma too many before '}' at line 1, column 9"),
+            ("[1 , ]", "there is a comma too many before ']' at line 1, column 6"),
+            ('{"a" 1}', "expected a colon, found '1' at line 1, column 6"),
+            ('{"a": 1\n "b": 2}', "expected a comma, found '\"' at line 2, column 2"),
+            ('{"a": True}', "expected a value, found 'True' at line 1, column 7"),
+            ("{a: 1}", "expected a field's name in double quotes, found 'a' at line 1, column 2"),
+            ('{"a": NaN}', "NaN is not JSON"),
+            ("-Infinity", "-Infinity is not JSON"),
+            ("{} {}", "there is text after the end, '{' at line 1, column 4"),
+            ('{"a": "b', "it ends in the middle of the string that begins at line 1, column 7"),
+            ('{"a": [1', "it ends in the middle, at line 1, column 9"),
+            ('{"a": "b\nc"}', "the control character U+000A is not escaped at line 1, column 9"),
+            ('"\\x"', "invalid \\escape at line 1, column 2"),
+            ('"\\ud83d"', "it holds half of a surrogate pair (such as \\ud83d alone), which is no"),
+            ("\0\0\0\0\x07{}", "it begins with a zero byte, as the serializers of a schema"),
+            ("\ufeff{}", "expected a value, found '\\ufeff' at line 1, column 1"),
+            ("[" * 100_000, "it is nested too deeply"),
+        ],
+    )
+    def test_words(self, text: str, said: str) -> None:
+        """The reason, the line and the column."""
+        assert (why_not_json(text) or "").startswith(said)
+
+    @pytest.mark.parametrize(
+        "text", ["{}", " 1 ", "1e999", "9" * 10_000, '"\\ud83d\\ude00"', "[[]]"]
+    )
+    def test_json(self, text: str) -> None:
+        """JSON has none."""
+        assert why_not_json(text) is None
+
+    @given(PIECES)
+    @example("1\x0b")
+    def test_never_silent(self, text: str) -> None:
+        """There is a reason, on one line, for just what is refused."""
+        said = why_not_json(text)
+        try:
+            msgspec.json.decode(text, type=msgspec.Raw)
+        except ValueError:
+            assert said
+            assert said.isprintable()
+        else:
+            assert said is None
