@@ -120,7 +120,7 @@ def compact(output: str) -> str:
     # A subclass may say what it likes of itself; this is the text that it holds.
     text = str.__str__(output).removeprefix(BYTE_ORDER_MARK)
     try:
-        return one_line(text.encode()).decode()
+        return msgspec.json.format(text.encode(), indent=-1).decode()
     except RecursionError:
         raise InvalidOutput(TOO_DEEP, text) from None
     except ValueError as error:
@@ -138,21 +138,22 @@ def copied_fields(fields: Fields, spec: ModelSpec) -> dict[str, msgspec.Raw]:
 
     """
     echo = fields if spec.echo == "all" else spec.echo
-    named = () if spec.id_field is None else (spec.id_field,)
+    found = {} if spec.id_field is None else {spec.id_field: fields.get(spec.id_field, NULL)}
+    for name in (*spec.match, *echo):
+        if name in fields:
+            found[name] = fields[name]
     try:
-        values = {
-            name: msgspec.Raw(one_line(fields[name]))
-            for name in (*named, *spec.match, *echo)
-            if name in fields
-        }
+        return {name: on_one_line(value) for name, value in found.items()}
     except RecursionError:
         raise InvalidJson(TOO_DEEP) from None
-    return dict.fromkeys(named, NULL) | values
 
 
-def one_line(value: bytes | msgspec.Raw) -> bytes:
+def on_one_line(value: msgspec.Raw) -> msgspec.Raw:
     """Return a JSON value without white space between its parts."""
-    return msgspec.json.format(value, indent=-1)
+    text = bytes(value)
+    if text[:1] not in b"{[":
+        return value
+    return msgspec.Raw(msgspec.json.format(text, indent=-1))
 
 
 def encode_headers(message: Message, outcome: Outcome) -> list[Header]:

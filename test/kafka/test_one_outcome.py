@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hostile import corpus
+from hostile import message as message_with
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 from lane import message
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     from app.inference.model import ModelSpec
 
 
+def exact(value: bytes | None) -> Any:  # noqa: ANN401 - any JSON value
+    """Decode JSON, but leave numbers as they are written."""
+    text = (value or b"").removeprefix(codecs.BOM_UTF8)
+    return json.loads(text, parse_int="int {}".format, parse_float="float {}".format)
+
+
 class TestHostileMessages:
     """Messages that want to stop a batch or get lost."""
 
@@ -36,8 +44,8 @@ class TestHostileMessages:
         """Each has one result or one dead letter, which has its key, value and headers."""
         lane.produce(*corpus(1200))
         specs = [
-            model("Capricious"),
-            model("Upper", name="french", match={"lang": "fr"}, max_chars=50),
+            model("Capricious", echo=["extra"]),
+            model("Upper", name="french", match={"lang": "fr"}, max_chars=50, id_field="extra"),
         ]
         lane.answer_all(spark, specs, delivery=delivery)
 
@@ -56,9 +64,11 @@ class TestHostileMessages:
                 assert outcome.value == record.value
                 assert len((outcome.header("tidemill.error.message") or "").encode()) <= 1024
             else:
-                said = json.loads(outcome.value or b"")
+                said, sent = exact(outcome.value), exact(record.value)
                 assert said["error_message"] is None
                 assert said["model"] == outcome.header("tidemill.model")
+                for name in {"uuid", "lang", "extra"} & set(said) & set(sent):
+                    assert said[name] == sent[name]
 
         # The corpus is hostile enough: every kind of failure is in it, and good messages too.
         classes = Counter(record.header("tidemill.error.class") for record in dead)
@@ -68,6 +78,8 @@ class TestHostileMessages:
             "ResultTooLarge",
         }  # fmt: skip
         assert len(results) > 100
+        marked = codecs.BOM_UTF8 + message_with("a byte order mark")
+        assert marked in {record.value for record in inputs} - {record.value for record in dead}
 
     @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
     def test_a_record_that_was_small_only_compressed(
