@@ -191,7 +191,7 @@ class TestWrongEntries:
             "entry 1 (a): max_chars: Expected `int` >= 1",
             "entry 2: lacks name, sample, result",
             "entry 2: match: Expected `int | str`, got `bool` "
-            + "(YAML reads no, off, yes and on as booleans: put the value in quotes)",
+            "(YAML reads no, off, yes and on as booleans: put the value in quotes)",
             "entry 3: must be a mapping, such as {name: my-model, …}",
         ]
 
