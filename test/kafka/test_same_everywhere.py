@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 TIMES = re.compile(rb'"ts_start":"[^"]*","ts_end":"[^"]*","process_time":[^,]*,')
 
 
+# A batch says which line a result belongs to; a stream has headers for that.
+PLACE = re.compile(rb',"tidemill.source":{"file":"[^"]*","line":(\d+)}(?=}$)')
+
+
 def timeless(values: Iterable[bytes | None]) -> list[bytes]:
     """Return results without their times, in an order of their own."""
     without = [TIMES.subn(b"", value or b"") for value in values]
@@ -37,7 +41,7 @@ class TestStreamAndBatch:
         lane: Lane,
         tmp_path: Path,
     ) -> None:
-        """The shipped models answer the demo's messages; only the times differ."""
+        """The shipped models answer the demo's messages; the times differ, and a batch adds lines."""
         specs = catalogue.read(ROOT / "models.yaml")
         lines = (ROOT / "deploy/local/input.json").read_bytes().splitlines()
         lines += [
@@ -62,7 +66,10 @@ class TestStreamAndBatch:
             for line in part.read_bytes().split(b"\n")[:-1]
         ]
         assert counts.results == len(streamed) == len(written) > 40
-        assert timeless(streamed) == timeless(written)
+        assert timeless(streamed) == timeless(PLACE.sub(b"", line) for line in written)
+        for line in written:
+            (number,) = PLACE.findall(line)
+            assert json.loads(lines[int(number) - 1])["uuid"] == json.loads(line)["uuid"]
         dead = [
             json.loads(line)["value"].encode()
             for part in (target / "outcome=dead-letters").glob("part-*")
