@@ -136,6 +136,9 @@ class TestRead:
             catalogue.read(tmp_path / "m.yaml")
 
 
+BOOLEANS = "YAML reads no, off, yes and on as booleans: put the value in quotes"
+
+
 class TestWrongEntries:
     """A wrong entry is an error that names what is wrong."""
 
@@ -190,8 +193,7 @@ class TestWrongEntries:
             "entry 1 (a): adapter: Expected `str` of the form package.module:Class",
             "entry 1 (a): max_chars: Expected `int` >= 1",
             "entry 2: lacks name, sample, result",
-            "entry 2: match: Expected `int | str`, got `bool` "
-            "(YAML reads no, off, yes and on as booleans: put the value in quotes)",
+            f"entry 2: match: Expected `int | str`, got `bool` ({BOOLEANS})",
             "entry 3: must be a mapping, such as {name: my-model, …}",
         ]
 
