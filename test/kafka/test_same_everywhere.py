@@ -41,7 +41,7 @@ class TestStreamAndBatch:
         lane: Lane,
         tmp_path: Path,
     ) -> None:
-        """The shipped models answer the demo's messages; only times differ, and a batch adds lines."""
+        """The shipped models answer the demo's messages alike, but for times and lines."""
         specs = catalogue.read(ROOT / "models.yaml")
         lines = (ROOT / "deploy/local/input.json").read_bytes().splitlines()
         lines += [
