@@ -97,11 +97,13 @@ def problems(
     partitions = sum(topics[name].partitions for name in sources)
     for name in [*(() if stream.input_pattern else stream.input_topics), *written.names(stream)]:
         if name not in topics:
-            room = f" --config max.message.bytes={_room(topics, sources)}"
+            own = name in written.names(stream)
+            room = f" --config max.message.bytes={_room(topics, sources)}" if own else ""
+            way = "" if own else "take it out of stream.input_topics, or create it: "
             yield (
-                f"there is no topic {name} (or no right to see it): kafka-topics.sh "
+                f"there is no topic {name} (or no right to see it): {way}kafka-topics.sh "
                 f"--bootstrap-server {kafka.bootstrap_servers} --create --topic {name} "
-                f"--partitions {partitions or 4}{room if name in written.names(stream) else ''}"
+                f"--partitions {partitions or 4}{room}"
             )
     if stream.input_pattern is not None and not sources:
         yield f"no topic matches stream.input_pattern {stream.input_pattern!r}"

@@ -96,7 +96,7 @@ def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
             group.positions(plan.starts)
     _apply(plan, stream.checkpoint_location)
     found = plan.found
-    ids = {topic: found.topic_ids.get(topic, "") for topic, _ in plan.starts}
+    ids = {at[0]: found.topic_ids[at[0]] for at in plan.starts if at[0] in found.topic_ids}
     topics = TopicRecord(ids, found.record.behind & ids.keys())
     finished = Progress(found.log.batch, offsets=plan.changes.start)
     offsets = offset_log.as_json(plan.starts)
@@ -104,7 +104,9 @@ def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
         if stream.starting_offsets in starting.WORDS and not found.runs:
             offsets = stream.starting_offsets  # also of partitions that come before Spark asks
         return Start(offsets, topics, finished)
-    deliver = ExactlyOnce(kafka, stream.group_id, run, {at: ids[at[0]] for at in plan.starts})
+    deliver = ExactlyOnce(
+        kafka, stream.group_id, run, {at: ids.get(at[0], "") for at in plan.starts}
+    )
     return Start(offsets, topics, finished, deliver)
 
 
