@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import structlog
+from confluent_kafka import KafkaException
 from prometheus_client import CollectorRegistry
-from pyspark.errors import StreamingQueryException
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException, StreamingQueryException
 
 from app.batch import files
 from app.batch.source import check_output, find
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pyspark.sql import SparkSession
+    from pyspark.sql.streaming import StreamingQuery
 
     from app.inference.model import ModelSpec
     from app.monitoring.progress import Progress
@@ -104,7 +107,8 @@ def _run(
         while not _answer(
             spark, settings, specs, health=health, metrics=metrics, summary=summary, asked=asked
         ):
-            pass
+            if asked():
+                break
     finally:
         health.ended()
 
@@ -146,6 +150,7 @@ def _answer(
         spark.streams.addListener(listener)
         watching.callback(spark.streams.removeListener, listener)
         query = job.start(spark, kafka, options, specs, begin, limits=limits)
+        watching.callback(_stop, query)
         watching.enter_context(
             Every(LOOK_INTERVAL_S, topics.poll, what="watch the input topics", last=topics.close)
         )
@@ -167,16 +172,28 @@ def _answer(
         try:
             was_asked = lifecycle.run(query, asked, options.stop_timeout, pulse)
         except StreamingQueryException as error:
+            with suppress(KafkaException):  # a topic may have come back since the last poll
+                topics.poll()
+            topics.watch()
             deleted = isinstance(translate(error, options.checkpoint_location), TopicDeleted)
             if not (deleted and query.lastProgress):
                 raise
             log.warning("a topic was deleted, starting the query anew")
+            topics.progressed(progress.read(query.lastProgress.json))
             return False
         if query.lastProgress:  # the listener may not have heard of it yet
-            commit(progress.read(query.lastProgress.json))
+            last = progress.read(query.lastProgress.json)
+            topics.progressed(last)
+            commit(last)
         summary.say()
         log.info("stream stopped", asked=was_asked)
     return True
+
+
+def _stop(query: StreamingQuery) -> None:
+    """Stop a query that is not to write any more; one that has ended stays as it is."""
+    with suppress(PySparkException, Py4JError, OSError):  # Java may be gone
+        query.stop()
 
 
 @contextmanager
@@ -230,7 +247,7 @@ def _marker(checkpoint_location: str) -> Callable[[], bool]:
     try:
         marker = StopMarker.beside(checkpoint_location)
     except CheckpointUnsupported as error:
-        log.warning(str(error))
+        log.warning("no stop marker can lie beside the checkpoint", error=str(error))
         return lambda: False
     marker.was_left()  # one from before this start asks for nothing any more
     return marker.was_left

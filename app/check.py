@@ -83,7 +83,9 @@ def _until(
     try:
         return in_background(look).result(max(0.0, deadline - time.monotonic()))
     except TimeoutError:
-        error = BrokerUnreachable(kafka.bootstrap_servers, f"nothing within {PATIENCE_S:g} s")
+        error = BrokerUnreachable(
+            kafka.bootstrap_servers, f"it did not finish within {PATIENCE_S:g} s"
+        )
         return [Finding(f"kafka {kafka.bootstrap_servers}", str(error), error)]
 
 

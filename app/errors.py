@@ -151,11 +151,11 @@ class JavaMissing(ConfigurationError):
 
 
 class CheckpointUnsupported(ConfigurationError):
-    """The stop marker cannot lie beside the checkpoint."""
+    """The checkpoint is on a file system that only Spark reaches."""
 
     def __init__(self, location: str, reason: object) -> None:
         first = str(reason).partition("\n")[0]
-        super().__init__(f"no stop marker can lie beside {location}: {first}")
+        super().__init__(f"pyarrow does not reach {location}: {first}")
 
 
 class CheckpointInUse(ConfigurationError):
@@ -293,9 +293,9 @@ class TopicRecreated(ConfigurationError):
     def __init__(self, topic: str) -> None:
         super().__init__(
             f"the topic {topic} was deleted and made anew: its offsets count other messages now. "
-            "To answer those from the first on, start the job once without the topic among its "
-            "inputs, then with it; or set a new stream.checkpoint_location. If the group still has "
-            "offsets of the old topic, delete them first: "
+            "To answer those from the first on, set a new stream.checkpoint_location; or, if there "
+            "are other inputs, start the job once without the topic, then with it. If the group "
+            "still has offsets of the old topic, delete them first: "
             f"kafka-consumer-groups.sh --delete-offsets --topic {topic}"
         )
 
@@ -307,7 +307,7 @@ class InputTopicRemoved(ConfigurationError):
         what, remedy = (
             ("is no longer an input", "put it back until all its messages are answered")
             if exists
-            else ("was deleted", "the messages are lost with it")
+            else ("was deleted", "what was left of them is lost with it")
         )
         super().__init__(
             f"the topic {at[0]} {what}, and its messages from offset {offset} of partition {at[1]} "

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaException
 
 from app.errors import ConfigurationError, GroupHasMembers, TopicRecreated
 from app.streaming import topic_record
+from app.streaming.checkpoint import UNREADABLE
 from app.streaming.group import Group
 from app.streaming.position import resume
 from app.streaming.takeover import claim
@@ -33,11 +37,14 @@ class TopicGuard:
     at the old one's offsets.
     """
 
-    def __init__(self, kafka: KafkaSettings, stream: StreamSettings, topics: TopicRecord) -> None:
-        """Connect in the background; `topics` are those of the start."""
+    def __init__(
+        self, kafka: KafkaSettings, stream: StreamSettings, topics: TopicRecord | None
+    ) -> None:
+        """Connect in the background; `topics` is what the start knew, None: nothing to be kept."""
         self._group = Group(kafka, stream.group_id)
         self._location = stream.checkpoint_location
-        self._topics = topics
+        self._keep = topics is not None
+        self._topics = topics or TopicRecord()
         self._written: TopicRecord | None = None
         self._progress: Progress | None = None
         self._found: TopicRecreated | None = None
@@ -54,15 +61,16 @@ class TopicGuard:
             CheckpointUnsupported, OSError, ArrowException: The checkpoint cannot be written.
 
         """
-        report = self._progress
-        read = {topic for topic, _ in report.offsets} if report else set(self._topics.ids)
-        ids = {name: i for name, i in self._topics.ids.items() if name in read}
+        report, topics = self._progress, self._topics
+        left = {name for name, _ in topics.left}
+        read = {name for name, _ in report.offsets} if report else topics.ids.keys() - left
+        ids = {name: i for name, i in topics.ids.items() if name in read | left}
         for name, topic in self._group.topics(sorted(read)).items():
             if ids.setdefault(name, topic.id) != topic.id:
                 self._found = TopicRecreated(name)
-        behind = report.behind & ids.keys() if report else self._topics.behind
-        self._topics = TopicRecord(ids, behind)
-        if self._topics != self._written:
+        behind = report.behind & ids.keys() if report else topics.behind
+        self._topics = TopicRecord(ids, behind, topics.left)
+        if self._keep and self._topics != self._written:
             topic_record.write(self._location, self._topics)
             self._written = self._topics
 
@@ -77,7 +85,9 @@ class TopicGuard:
             raise self._found
 
     def close(self) -> None:
-        """Close the connections."""
+        """Write down what has changed last, and close the connections."""
+        with suppress(KafkaException, *UNREADABLE):  # the start of the next run looks again
+            self.poll()
         self._group.close()
 
 

@@ -67,13 +67,19 @@ def compare(
     if given_up and not accept_loss:
         at = min(given_up)
         raise InputTopicRemoved(at, removed[at], exists=found.exists(at[0]))
-    kept = {at: p.begin for at, p in inputs.items() if at in log.start or p.begin == 0}
-    added = {at: p.begin for at, p in inputs.items() if log.is_used and at not in kept}
+    # Spark itself starts new partitions at offset 0.
+    firsts = {at: max(p.begin, _left(found, at)) for at, p in inputs.items() if at not in log.start}
+    added = {at: first for at, first in firsts.items() if log.is_used and first}
     start = {at: offset for at, offset in log.start.items() if at in inputs} | added
     planned = {at: offset for at, offset in log.planned.items() if at in inputs}
-    for at, begin in added.items():
-        planned[at] = max(planned.get(at, begin), begin)
+    for at, first in added.items():
+        planned[at] = max(planned.get(at, first), first)
     return InputChanges(start, planned, removed, frozenset(given_up))
+
+
+def _left(found: Found, at: Partition) -> int:
+    """Return up to which offset a partition was answered when it was last an input."""
+    return found.record.left.get(at, 0) if found.is_same(at[0]) else 0
 
 
 def _is_unanswered(

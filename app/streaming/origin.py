@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 class Found:
     """What there is before a start: partitions, and what the group and the checkpoint say of them.
 
-    `topic_ids` are those of the topics that exist now, `record` what the checkpoint's last run saw.
+    `topic_ids` are those of the topics that exist now; `shrunk` those that have fewer partitions
+    than the checkpoint, as only another topic of the name can have. `record` is what the
+    checkpoint's last run saw. A checkpoint that is not `readable` may be new, or not.
     """
 
     partitions: Sequence[PartitionLag]
@@ -38,6 +40,8 @@ class Found:
     topic_ids: dict[str, str]
     log: OffsetLog = field(default_factory=OffsetLog)
     record: TopicRecord = field(default_factory=TopicRecord)
+    shrunk: frozenset[str] = frozenset()
+    readable: bool = True
 
     @property
     def runs(self) -> list[Run]:
@@ -46,7 +50,8 @@ class Found:
 
     def is_same(self, topic: str) -> bool:
         """Return whether a topic may be the one whose messages the checkpoint has counted."""
-        return self.record.ids.get(topic) in {None, self.topic_ids.get(topic)}
+        known = self.record.ids.get(topic)
+        return topic not in self.shrunk and known in {None, self.topic_ids.get(topic)}
 
     def exists(self, topic: str) -> bool:
         """Return whether a topic of the checkpoint is still there."""
@@ -79,7 +84,7 @@ def where(
     positions = found.positions if exactly_once or found.runs else {}
     configured = {}
     if not used and not positions:
-        configured = starting.resolve(stream, found.partitions)
+        configured = starting.resolve(stream, found.partitions, strict=found.readable)
     starts = {}
     for p in found.partitions:
         at = p.topic, p.partition
@@ -89,7 +94,7 @@ def where(
             unread = position and not used and position.offset < p.begin
             if unread and stream.fail_on_data_loss:
                 raise DataLoss(stream.checkpoint_location)
-        elif found.log.start.get(at, 0) > p.end and p.topic not in found.record.ids:
+        elif found.log.start.get(at, 0) > p.end + p.held_back and p.topic not in found.record.ids:
             raise TopicRecreated(p.topic)
         starts[at] = position.offset if position else configured.get(at, p.begin)
         if used and not position:
@@ -107,12 +112,13 @@ def _compare(
     at = p.topic, p.partition
     read = found.log.start.get(at, 0)
     if position is None:
-        if read > p.end:
+        if read > p.end + p.held_back:
             raise TopicRecreated(p.topic)
         if p.begin < read and has_record(at, p.begin, read):
             raise GroupOffsetLost(at)
         return
-    if position.offset > p.end or position.topic_id not in {None, found.topic_ids.get(p.topic)}:
+    known = position.topic_id in {None, found.topic_ids.get(p.topic)}
+    if not known or position.offset > p.end + p.held_back:
         raise TopicRecreated(p.topic)
     if found.log.is_used and position.run is None:
         raise GroupAltered(at, position.offset)

@@ -21,6 +21,8 @@ LEVELS = {"gzip": 6, "zstd": 3}
 # In these Kafka compresses each block for itself, and finds no repetition beyond it.
 BLOCKS = {"lz4": 64 * 1024, "snappy": 32 * 1024}
 ALLOWANCE = 0.9
+# Java's Snappy does worse than this one on text of few different characters: 15% were seen.
+ALLOWANCES = {"snappy": 0.75}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def fits(
     step = BLOCKS.get(compression, len(whole))
     blocks = (whole[start : start + step] for start in range(0, len(whole), step))
     packed = sum(len(codec.compress(block, asbytes=True)) for block in blocks)
-    return packed <= ALLOWANCE * limit
+    return packed <= ALLOWANCES.get(compression, ALLOWANCE) * limit
 
 
 def compressed_at_most(size: int) -> int:

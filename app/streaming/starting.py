@@ -19,8 +19,13 @@ EARLIEST, LATEST = -2, -1
 WORDS = ("earliest", "latest")
 
 
-def resolve(stream: StreamSettings, partitions: Sequence[PartitionLag]) -> Offsets:
+def resolve(
+    stream: StreamSettings, partitions: Sequence[PartitionLag], *, strict: bool = True
+) -> Offsets:
     """Return the offset at which each partition starts; the earliest if the setting names none.
+
+    Spark does not look at the setting if there is a checkpoint. If nobody can tell, `strict` is
+    false, and no partition and no offset is refused.
 
     Raises:
         InvalidStartingOffsets: The setting names a partition that is no input, or an offset that
@@ -38,7 +43,7 @@ def resolve(stream: StreamSettings, partitions: Sequence[PartitionLag]) -> Offse
         for partition, offset in offsets.items()
     }
     inputs = {(p.topic, p.partition): p for p in partitions}
-    if unknown := sorted(named.keys() - inputs.keys()):
+    if (unknown := sorted(named.keys() - inputs.keys())) and strict:
         raise InvalidStartingOffsets(unknown[0], "is not a partition of an input topic")
     starts = {}
     for at, p in inputs.items():
@@ -46,7 +51,7 @@ def resolve(stream: StreamSettings, partitions: Sequence[PartitionLag]) -> Offse
         starts[at] = {EARLIEST: p.begin, LATEST: p.end}.get(offset, offset)
         if starts[at] < p.begin and not stream.fail_on_data_loss:
             starts[at] = p.begin
-        if not p.begin <= starts[at] <= p.end:
+        if strict and not p.begin <= starts[at] <= p.end:
             reason = f"holds offsets {p.begin} to {p.end}, not {offset}"
             raise InvalidStartingOffsets(at, reason)
     return starts

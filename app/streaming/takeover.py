@@ -46,12 +46,12 @@ Item = TypeVar("Item")
 class Start:
     """Where a query without a checkpoint starts, and what delivers in Spark's place.
 
-    `topics` are the input topics' ids, to be kept with the checkpoint once the query has started;
-    `finished` is what the checkpoint says is done.
+    `topics` is to be kept with the checkpoint once the query has started; None if the checkpoint
+    could not be read. `finished` is what the checkpoint says is done.
     """
 
     offsets: str
-    topics: TopicRecord
+    topics: TopicRecord | None
     finished: Progress
     deliver: ExactlyOnce | None = None
 
@@ -96,8 +96,8 @@ def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
             group.positions(plan.starts)
     _apply(plan, stream.checkpoint_location)
     found = plan.found
-    ids = {at[0]: found.topic_ids[at[0]] for at in plan.starts if at[0] in found.topic_ids}
-    topics = TopicRecord(ids, found.record.behind & ids.keys())
+    ids = found.topic_ids
+    topics = record(plan) if found.readable else None
     finished = Progress(found.log.batch, offsets=plan.changes.start)
     offsets = offset_log.as_json(plan.starts)
     if run is None:
@@ -136,32 +136,52 @@ def examine(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> Plan:
 
 def look(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> Found:
     """Ask Kafka, and read the checkpoint."""
+    entries, readable = offset_log.OffsetLog(), True
     try:
         entries = offset_log.read(stream.checkpoint_location)
-        record = topic_record.read(stream.checkpoint_location)
     except UNREADABLE:  # of which the integrity check has warned
-        entries, record = offset_log.OffsetLog(), TopicRecord()
+        readable = False
     # The ends after the positions, so that a running job is never seen beyond an end.
     positions = group.positions([(p.topic, p.partition) for p in _partitions(kafka, stream)])
     partitions = _partitions(kafka, stream)
     inputs = {(p.topic, p.partition) for p in partitions}
     left = (entries.start.keys() | entries.planned.keys()) - inputs
-    names = sorted({topic for topic, _ in inputs | left})
-    topic_ids = {name: topic.id for name, topic in group.topics(names).items()}
+    last = topic_record.read(stream.checkpoint_location)
+    names = sorted({topic for topic, _ in inputs | left | last.left.keys()})
+    topics = group.topics(names)
+    topic_ids = {name: topic.id for name, topic in topics.items()}
+    shrunk = {name for name, p in left if name in topics and p >= topics[name].partitions}
     if stream.delivery == "exactly-once":  # some of what the checkpoint had planned may be answered
         positions |= group.positions([at for at in left if at[0] in topic_ids])
-    return Found(partitions, positions, topic_ids, entries, record)
+    return Found(
+        partitions, positions, topic_ids, entries, last, frozenset(shrunk), readable=readable
+    )
+
+
+def record(plan: Plan) -> TopicRecord:
+    """Return what the run that begins knows of its topics, and of those that it no longer reads."""
+    found, inputs = plan.found, {at[0] for at in plan.starts}
+    left = {
+        at: offset
+        for at, offset in (found.record.left | plan.changes.removed).items()
+        if at not in plan.starts and found.exists(at[0])
+    }
+    read = {at: max(start, found.log.start.get(at, 0)) for at, start in plan.starts.items()}
+    behind = {p.topic for p in found.partitions if read[p.topic, p.partition] < p.end}
+    known = inputs | {at[0] for at in left}
+    ids = {name: topic_id for name, topic_id in found.topic_ids.items() if name in known}
+    return TopicRecord(ids, frozenset(behind), left)
 
 
 def _apply(plan: Plan, location: str) -> None:
     """Make the checkpoint fit the partitions that the job reads now."""
     for at, offset in plan.changes.removed.items():
         given_up = at in plan.changes.given_up
-        say = log.warning if given_up else log.info
-        state = "with unanswered messages" if given_up else "all its messages are answered"
-        say(
-            "no longer reading a partition", partition=f"{at[0]}/{at[1]}", up_to=offset, state=state
-        )
+        where_to = {"partition": f"{at[0]}/{at[1]}", "answered_up_to": offset}
+        if given_up:
+            log.warning("giving up the unanswered messages of a partition", **where_to)
+        else:
+            log.info("no longer reading a partition, it is answered", **where_to)
     if plan.found.log.is_used:
         offset_log.rewrite(location, plan.found.log, plan.changes.start, plan.changes.planned)
 

@@ -18,6 +18,8 @@ from app.streaming.checkpoint import UNREADABLE, locate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from app.monitoring.progress import Offsets
+
 log = structlog.get_logger(__name__)
 
 FILE = "tidemill-topics.json"
@@ -25,10 +27,18 @@ FILE = "tidemill-topics.json"
 
 @dataclass(frozen=True, slots=True)
 class TopicRecord:
-    """The ids of the input topics, and which topics had unanswered messages when last seen."""
+    """What a job knew of the topics that it reads, or has read.
+
+    Attributes:
+        ids: Their ids.
+        behind: Those that had unanswered messages when the job last looked.
+        left: The partitions that are no longer read, and the offset up to which they are answered.
+
+    """
 
     ids: Mapping[str, str] = field(default_factory=dict)
     behind: frozenset[str] = frozenset()
+    left: Offsets = field(default_factory=dict)
 
 
 def read(location: str) -> TopicRecord:
@@ -40,6 +50,11 @@ def read(location: str) -> TopicRecord:
         return TopicRecord(
             {name: str(topic["id"]) for name, topic in topics.items()},
             frozenset(name for name, topic in topics.items() if topic["behind"]),
+            {
+                (name, int(partition)): int(offset)
+                for name, topic in topics.items()
+                for partition, offset in topic.get("left", {}).items()
+            },
         )
     except (FileNotFoundError, CheckpointUnsupported):
         return TopicRecord()  # a new checkpoint; or one that the integrity check has warned of
@@ -59,7 +74,11 @@ def write(location: str, record: TopicRecord) -> None:
 
     """
     topics = {
-        name: {"id": topic_id, "behind": name in record.behind}
+        name: {
+            "id": topic_id,
+            "behind": name in record.behind,
+            "left": {str(p): offset for (topic, p), offset in record.left.items() if topic == name},
+        }
         for name, topic_id in sorted(record.ids.items())
     }
     filesystem, path = locate(location)

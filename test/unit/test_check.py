@@ -132,7 +132,7 @@ class TestSilence:
             )
             *_, kafka, gateway = check(settings)
         assert isinstance(kafka.error, BrokerUnreachable)
-        assert "nothing within 0.5 s" in kafka.said
+        assert "did not finish within 0.5 s" in kafka.said
         assert gateway.said == "note: nothing can be pushed: no answer within 0.5 s"
         assert gateway.error is None
 

@@ -80,7 +80,7 @@ class TestRemoved:
     )
     def test_deleted_unanswered(self, found: Found) -> None:
         """Of a topic that is gone, what Spark had planned and the last run had seen counts."""
-        with pytest.raises(InputTopicRemoved, match=r"topic b was deleted.* are lost with it"):
+        with pytest.raises(InputTopicRemoved, match=r"topic b was deleted.* is lost with it"):
             compare(found, accept_loss=False, has_record=empty)
 
     def test_deleted_after_spark_noticed(self) -> None:
@@ -103,6 +103,12 @@ class TestRecreated:
         for ids in ({"a": "new"}, {"a": "new", "b": "id-b"}):
             with pytest.raises(TopicRecreated, match="topic a "):
                 compare(replace(FOUND, topic_ids=ids), accept_loss=True, has_record=empty)
+
+    def test_fewer_partitions(self) -> None:
+        """A topic never loses partitions: with fewer it is another one, whatever else is known."""
+        found = replace(FOUND, shrunk=frozenset({"a"}), record=TopicRecord())
+        with pytest.raises(TopicRecreated, match="topic a "):
+            compare(found, accept_loss=True, has_record=empty)
 
     def test_no_input_any_more(self) -> None:
         """The old one was answered; the new one's messages are none of the job's."""
@@ -136,6 +142,21 @@ class TestAdded:
         log = OffsetLog(1, {A: 5}, {A: 9, B: 40}, *FILES)
         assert self.with_b(30, log).planned == {A: 9, B: 40}
         assert self.with_b(50, log).planned == {A: 9, B: 50}
+
+    @pytest.mark.parametrize(
+        ("topic_id", "first"), [("id-b", 7), ("new", 0)], ids=["the same", "another of its name"]
+    )
+    def test_that_comes_back(self, topic_id: str, first: int) -> None:
+        """A topic that left is not answered again; another one of its name is, from its start."""
+        found = replace(
+            FOUND,
+            partitions=[*FOUND.partitions, PartitionLag("b", 0, 0, 99, None)],
+            topic_ids=IDS | {"b": topic_id},
+            log=OffsetLog(1, {A: 5}, {A: 9}, *FILES),
+            record=TopicRecord(IDS, left={B: 7}),
+        )
+        changes = compare(found, accept_loss=False, has_record=full)
+        assert changes.start == {A: 5} | ({B: first} if first else {})
 
     def test_a_new_checkpoint(self) -> None:
         """It has nothing to be made to fit."""

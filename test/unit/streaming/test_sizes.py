@@ -121,11 +121,11 @@ class TestCompression:
         assert batch_size(*records[where], compression) <= LEAST
 
     def test_allowance(self, compression: str) -> None:
-        """A tenth is left for what another library compresses less well."""
-        limit = 200_000
-        packed = noise(int(0.88 * limit)) + bytes(30_000)
+        """A tenth is left for what another library compresses less well, a quarter of Snappy."""
+        limit, share = 200_000, 0.75 if compression == "snappy" else 0.9
+        packed = noise(int((share - 0.02) * limit)) + bytes(30_000)
         assert fits(None, packed, [], limit=limit, compression=compression)
-        packed = noise(int(0.91 * limit)) + bytes(30_000)
+        packed = noise(int((share + 0.01) * limit)) + bytes(30_000)
         assert not fits(None, packed, [], limit=limit, compression=compression)
 
     def test_more_than_the_producer_holds(
@@ -159,8 +159,9 @@ class TestRepeats:
         """It never fits below what Kafka's client needs, and does with some more room."""
         value = noise(period) * (2_000_000 // period)
         needed = min(kafka, compressed_at_most(record_size(None, value, [])))
+        room = 1.4 if compression == "snappy" else 1.2
         assert not fits(None, value, [], limit=needed - 1, compression=compression)
-        assert fits(None, value, [], limit=int(1.2 * kafka), compression=compression)
+        assert fits(None, value, [], limit=int(room * kafka), compression=compression)
 
 
 class TestRoom:

@@ -60,6 +60,11 @@ class TestResolve:
         with pytest.raises(InvalidStartingOffsets):
             starts({"in": {"0": 101}}, fail_on_data_loss=False)
 
+    def test_perhaps_unused(self) -> None:
+        """If there may be a checkpoint, which counts alone, nothing is refused."""
+        stream = StreamSettings(starting_offsets={"in": {"0": 9}, "gone": {"0": 1}})  # type: ignore[arg-type]
+        assert list(resolve(stream, PARTITIONS, strict=False).values()) == [9, 0]
+
     def test_a_restart_cannot_help(self) -> None:
         """The exit code says so."""
         assert issubclass(InvalidStartingOffsets, ConfigurationError)

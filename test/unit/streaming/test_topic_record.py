@@ -21,6 +21,7 @@ class TestRecord:
         for record in (
             TopicRecord({"a": "1"}, frozenset({"a"})),
             TopicRecord({"a": "1", "b": "2"}, frozenset({"b"})),
+            TopicRecord({"a": "1", "b": "2"}, frozenset(), {("b", 0): 7, ("b", 12): 2**40}),
             TopicRecord(),
         ):
             topic_record.write(str(tmp_path), record)
