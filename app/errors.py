@@ -432,7 +432,8 @@ class GroupInUse(TidemillError):
         named = ", ".join(members)
         super().__init__(
             f"the consumer group {group} has members{f' ({named})' if named else ''}, and Kafka "
-            "takes offsets for it from these only: stop them, or give them a group.id of their own"
+            "takes offsets for it from these only, so the group's lag stands still: stop them, or "
+            "give them a group.id of their own"
         )
 
 

@@ -27,7 +27,14 @@ MAX_ERROR_BYTES = 1024
 # as compressed. As a dead letter, and sent again, it shall pass: producers have this much room.
 MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
 # Fields of every result. The model's own field and those copied from the message join them.
-ENVELOPE = ("model", "ts_start", "ts_end", "process_time", "error_message")
+ENVELOPE = (
+    "model",
+    "ts_start",
+    "ts_end",
+    "process_time",
+    "error_message",
+    "tidemill.source",  # in a batch
+)
 # A signature that some programs put before UTF-8; a JSON parser may ignore it (RFC 8259, 8.1).
 BYTE_ORDER_MARK = "\ufeff"
 _OBJECT = msgspec.json.Decoder(Fields)
@@ -140,7 +147,7 @@ def copied_fields(fields: Fields, spec: ModelSpec) -> dict[str, msgspec.Raw]:
     echo = fields if spec.echo == "all" else spec.echo
     found = {} if spec.id_field is None else {spec.id_field: fields.get(spec.id_field, NULL)}
     for name in (*spec.match, *echo):
-        if name in fields:
+        if name in fields and name not in ENVELOPE:
             found[name] = fields[name]
     try:
         return {name: on_one_line(value) for name, value in found.items()}

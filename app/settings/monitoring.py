@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from app.settings.section import Section
 
@@ -21,6 +21,11 @@ def _url(url: str) -> str:
     if "/metrics" in parts.path:
         raise ValueError("names a group already: leave out /metrics and what follows")
     return url.rstrip("/")
+
+
+def _null(value: object) -> object:
+    """Read YAML's word for none, which an environment variable can only spell out."""
+    return None if value == "null" else value
 
 
 class MonitoringSettings(Section):
@@ -40,7 +45,7 @@ class MonitoringSettings(Section):
     """
 
     metrics_host: str = Field("127.0.0.1", min_length=1)
-    metrics_port: int | None = Field(9095, ge=0, le=65535)
+    metrics_port: Annotated[int | None, BeforeValidator(_null)] = Field(9095, ge=0, le=65535)
     progress_limit: float = Field(300, gt=0)
     instance: str = Field(default_factory=socket.gethostname, min_length=1)
     pushgateway_url: Annotated[str, AfterValidator(_url)] | None = None

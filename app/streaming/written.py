@@ -55,9 +55,10 @@ def warnings(
     read = {name: topic for name, topic in topics.items() if topic.settings}
     if small := [name for name, topic in read.items() if topic.max_bytes < needed]:
         yield (
-            f"{small} take less than the largest input and 64 KiB: a result that does not fit "
-            "becomes a dead letter, and a dead letter that does not fit has no body. For more "
-            f"room: {_alter(kafka, small[-1], f'max.message.bytes={needed}')}"
+            f"{' and '.join(small)} may be too small for results and dead letters of the largest "
+            "messages: a result that does not fit becomes a dead letter, and a dead letter that "
+            "does not fit has no body. For more room, for each of them: "
+            f"{_alter(kafka, small[-1], f'max.message.bytes={needed}')}"
         )
     if (output := topics.get(stream.output_topic)) and output.compacted:
         yield (

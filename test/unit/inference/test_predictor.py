@@ -351,9 +351,11 @@ class TestCopied:
         """All fields: the id and what is matched on first, and the result's own win."""
         spec = make_spec(match={"lang": "en"}, payload="text", echo="all")
         value = '{"text":"a","n":1,"n":2,"model":"x","out":0,"lang":"en","uuid":"u"}'
+        value = value.replace("}", ',"tidemill.source":1}')
         result = self.answer(spec, value)
-        assert result.startswith('{"uuid":"u","lang":"en","text":"a","n":2,"model":"m:1","out":"A"')
+        assert result.startswith('{"uuid":"u","lang":"en","text":"a","n":2,"out":"A","model":"m:1"')
         assert result.count('"model"') == result.count('"out"') == 1
+        assert "tidemill.source" not in result  # a batch adds its own
 
     def test_matched(self, make_spec: MakeSpec) -> None:
         """What an entry matches on is in the result as the message has it."""

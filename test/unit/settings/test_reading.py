@@ -31,6 +31,11 @@ class TestSources:
         (tmp_path / "config.yaml").write_text("stream: {group_id: from-file}", "utf-8")
         assert settings.load().stream.group_id == "from-file"
 
+    def test_null(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The environment has YAML's word for none."""
+        monkeypatch.setenv("TIDEMILL__MONITORING__METRICS_PORT", "null")
+        assert load().monitoring.metrics_port is None
+
     def test_environment_wins(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         """A variable replaces its own setting only."""
         monkeypatch.setenv("TIDEMILL__KAFKA__BOOTSTRAP_SERVERS", "b:1")

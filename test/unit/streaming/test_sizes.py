@@ -123,9 +123,9 @@ class TestCompression:
     def test_allowance(self, compression: str) -> None:
         """A tenth is left for what another library compresses less well, a quarter of Snappy."""
         limit, share = 200_000, 0.75 if compression == "snappy" else 0.9
-        packed = noise(int((share - 0.02) * limit)) + bytes(30_000)
+        packed = noise(int((share - 0.02) * limit)) + bytes(60_000)
         assert fits(None, packed, [], limit=limit, compression=compression)
-        packed = noise(int((share + 0.01) * limit)) + bytes(30_000)
+        packed = noise(int((share + 0.01) * limit)) + bytes(60_000)
         assert not fits(None, packed, [], limit=limit, compression=compression)
 
     def test_more_than_the_producer_holds(
