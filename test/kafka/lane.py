@@ -12,6 +12,7 @@ import records
 import yaml
 from program import Program
 
+from app.monitoring import progress
 from app.settings import KafkaSettings, StreamSettings
 from app.streaming import job, preflight, takeover
 from app.streaming.guard import TopicGuard
@@ -100,16 +101,17 @@ class Lane:
         limits = limits or preflight.check(kafka, settings)[0]
         begin = takeover.begin(kafka, settings)
         query = job.start(spark, kafka, settings, specs, begin, limits=limits)
-        try:
-            # As the job does, which goes on if its disk is full.
-            with closing(TopicGuard(kafka, settings, begin.topics)) as topics, suppress(OSError):
-                topics.poll()
-            assert query.awaitTermination(480), "the query did not end"
-        finally:
-            query.stop()
-        progress = query.lastProgress
-        assert progress is not None
-        return dict(progress)
+        with closing(TopicGuard(kafka, settings, begin.topics)) as topics:
+            try:
+                with suppress(OSError):  # as the job does, which goes on if its disk is full
+                    topics.poll()
+                assert query.awaitTermination(480), "the query did not end"
+            finally:
+                query.stop()
+            last = query.lastProgress
+            assert last is not None
+            topics.progressed(progress.read(last.json))
+        return dict(last)
 
     def environment(
         self, adapter: str, *, options: object = None, **settings: str

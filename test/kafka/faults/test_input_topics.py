@@ -59,7 +59,9 @@ class TestWhileDown:
         assert answered(lane) == 6 + 5 + 4 + 3
         send(lane, lane.source, 2)
         assert start(lane) is None
-        assert answered(lane) == 6 + 5 + 4 + 3 + 2
+        send(lane, other, 1)
+        assert start(lane, **both) is None
+        assert answered(lane) == 6 + 5 + 4 + 3 + 2 + 1, "what comes back goes on where it was"
 
     def test_deleted(self, lane: Lane, start: Start) -> None:
         """Of daily topics an answered one may be deleted, and a new one come."""
@@ -67,7 +69,7 @@ class TestWhileDown:
         servers = lane.broker.bootstrap_servers
         create_topic(servers, f"{lane.source}-1")
         send(lane, f"{lane.source}-1", 5)
-        assert start(lane, **daily) is None
+        assert start(lane, **daily, max_offsets_per_trigger=2) is None
         delete_topic(servers, f"{lane.source}-1")
         create_topic(servers, f"{lane.source}-2")
         send(lane, f"{lane.source}-2", 4)
