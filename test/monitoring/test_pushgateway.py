@@ -185,7 +185,7 @@ class TestOutage:
                     began = time.monotonic()
                     exporter.close(timeout=0.5)
                     assert 0.4 < time.monotonic() - began < 20  # of the 30 that a push may take
-            assert logs == []
+                    assert logs == []
             exporter.close(PATIENCE_S)  # now that the connection is gone it ends
 
     def test_refused(
