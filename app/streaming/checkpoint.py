@@ -9,6 +9,8 @@ from pyarrow import ArrowException, fs
 
 from app.errors import CheckpointUnsupported
 
+# Their rename is atomic. An object store has none, and shows a new object when it is complete.
+RENAMING = (fs.LocalFileSystem, fs.HadoopFileSystem)
 # No such file system, no connection to it, or no access.
 UNREADABLE = (CheckpointUnsupported, OSError, ArrowException)
 
@@ -36,3 +38,17 @@ def is_local(location: str) -> bool:
         return isinstance(locate(location)[0], fs.LocalFileSystem)
     except CheckpointUnsupported:
         return False
+
+
+def replace(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+    """Write a file so that others see the old content or the new one, and nothing in between.
+
+    Raises:
+        OSError, ArrowException: It cannot be written.
+
+    """
+    into = f"{path}.new" if isinstance(filesystem, RENAMING) else path
+    with filesystem.open_output_stream(into) as stream:
+        stream.write(content)
+    if into != path:
+        filesystem.move(into, path)

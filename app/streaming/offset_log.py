@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyarrow import fs
 
 from app.errors import CheckpointDamaged
-from app.streaming.checkpoint import locate
+from app.streaming.checkpoint import locate, replace
 from app.streaming.integrity import newest
 
 if TYPE_CHECKING:
@@ -118,15 +118,12 @@ def rewrite(location: str, log: OffsetLog, start: Offsets, planned: Offsets) -> 
 def _replace(filesystem: fs.FileSystem, file: str, offsets: Offsets) -> None:
     with filesystem.open_input_stream(file) as stream:
         head = stream.read().rpartition(b"\n")[0]
-    new = f"{file}.new"
-    with filesystem.open_output_stream(new) as stream:
-        stream.write(head + b"\n" + as_json(offsets).encode())
     folder, _, name = file.rpartition("/")
     # Hadoop's and Spark's checksums. A file without any is not checked.
     for sums in (f"{folder}/.{name}.crc", f"{file}.crc"):
         if filesystem.get_file_info(sums).type == fs.FileType.File:
             filesystem.delete_file(sums)
-    filesystem.move(new, file)
+    replace(filesystem, file, head + b"\n" + as_json(offsets).encode())
 
 
 def as_json(offsets: Offsets) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.errors import CheckpointUnsupported
-from app.streaming.checkpoint import UNREADABLE, locate
+from app.streaming.checkpoint import UNREADABLE, locate, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,4 @@ def write(location: str, record: TopicRecord) -> None:
         for name, topic_id in sorted(record.ids.items())
     }
     filesystem, path = locate(location)
-    new = f"{path}/{FILE}.new"
-    with filesystem.open_output_stream(new) as stream:
-        stream.write(json.dumps({"topics": topics}).encode())
-    filesystem.move(new, f"{path}/{FILE}")
+    replace(filesystem, f"{path}/{FILE}", json.dumps({"topics": topics}).encode())

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.errors import CheckpointUnsupported
-from app.streaming import integrity, offset_log, topic_record
+from app.streaming import checkpoint, integrity, offset_log, topic_record
 from app.streaming.topic_record import FILE, TopicRecord
 
 if TYPE_CHECKING:
@@ -52,3 +52,15 @@ class TestRecord:
         topic_record.write(str(tmp_path), TopicRecord({"a": "1"}))
         assert not offset_log.read(str(tmp_path)).is_used
         integrity.check(str(tmp_path))
+
+
+class TestObjectStore:
+    """A file system without a rename, as object stores are."""
+
+    def test_no_rename(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """There the file is written in its place: it is seen when it is complete."""
+        monkeypatch.setattr(checkpoint, "RENAMING", ())
+        record = TopicRecord({"a": "1"})
+        topic_record.write(str(tmp_path), record)
+        assert topic_record.read(str(tmp_path)) == record
+        assert [file.name for file in tmp_path.iterdir()] == [FILE]
