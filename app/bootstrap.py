@@ -150,10 +150,10 @@ def _answer(
         spark.streams.addListener(listener)
         watching.callback(spark.streams.removeListener, listener)
         query = job.start(spark, kafka, options, specs, begin, limits=limits)
-        watching.callback(_stop, query)
         watching.enter_context(
             Every(LOOK_INTERVAL_S, topics.poll, what="watch the input topics", last=topics.close)
         )
+        watching.callback(_stop, query)  # it ends before its watchers do
         log.info(
             "stream started",
             input=options.input_pattern or list(options.input_topics),
