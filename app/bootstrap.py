@@ -29,6 +29,7 @@ from app.monitoring.spark_metrics import SparkMetrics
 from app.monitoring.summary import Summary
 from app.reach import survey
 from app.streaming import job, lifecycle, preflight, session, takeover, warmup
+from app.streaming.checkpoint import UNREADABLE
 from app.streaming.failure import translate
 from app.streaming.guard import Guard, TopicGuard
 from app.streaming.marker import StopMarker
@@ -172,7 +173,8 @@ def _answer(
         try:
             was_asked = lifecycle.run(query, asked, options.stop_timeout, pulse)
         except StreamingQueryException as error:
-            with suppress(KafkaException):  # a topic may have come back since the last poll
+            # A topic may have come back since the last poll. What ended the query counts more.
+            with suppress(KafkaException, *UNREADABLE):
                 topics.poll()
             topics.watch()
             deleted = isinstance(translate(error, options.checkpoint_location), TopicDeleted)

@@ -1,4 +1,4 @@
-"""Look at the lag again and again, and show what was seen."""
+"""Read the lag repeatedly and show it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
     from app.monitoring.snapshot import Snapshot
 
-# Seconds that the rates of a watch are taken over.
+# Seconds over which a watch computes its rates.
 WINDOW_S = 60.0
-# Lines on a screen that are no partitions: title, head, total, borders, caption.
+# Lines of the screen that hold no partition: title, head, total, borders and captions.
 FRAME = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The newest snapshot, one to compare it with, and why there is no newer one."""
+    """The newest snapshot, an older one to compare it with, and the error of the last reading."""
 
     now: Snapshot
     then: Snapshot | None = None
@@ -40,7 +40,7 @@ class Look:
 def looks(
     look: Callable[[], Snapshot], every: float, pause: Callable[[float], None] = time.sleep
 ) -> Iterator[Look]:
-    """Yield what is seen every so many seconds, with the oldest snapshot of the last minute.
+    """Yield a reading every so many seconds, with the oldest snapshot of the last minute.
 
     Where the broker goes away the last snapshot is yielded again, with the reason.
 
@@ -71,7 +71,7 @@ def once(
     as_json: bool,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Look twice, so that there are rates, and show the second look."""
+    """Read the lag twice, to compute rates, and show the second reading."""
     with nullcontext() if as_json else console.status(f"Looking twice, {every:g} s apart …"):
         then = look()
         pause(every)
@@ -91,7 +91,7 @@ def watch(
     as_json: bool,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Show each look until Ctrl-C: as a table, in a terminal over the last, or a line of JSON."""
+    """Show each reading until Ctrl-C, as a table (redrawn in a terminal) or a line of JSON."""
     live = console.is_terminal and not as_json
     with (
         suppress(KeyboardInterrupt),  # that is how a watch ends

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from app.errors import ConfigurationError, GroupAltered, TransactionFailed
+from app.errors import GroupAltered, TidemillError, TransactionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class Ledger(Protocol[Given_contra]):
 
         Raises:
             TransactionFailed: It is fenced, or cannot tell what came of it.
-            ConfigurationError: The offset is not the one that this ledger left; nothing is written.
+            TidemillError: The offset is not the one that this ledger left; nothing is written.
 
         """
 
@@ -89,7 +89,7 @@ class Owner(Generic[Row]):
                 self.give_up(at)
                 if not tries_left:
                     raise  # Spark decides whether, and where, it is tried again
-            except ConfigurationError:
+            except TidemillError:
                 self.give_up(at)
                 raise
             else:

@@ -147,14 +147,21 @@ def look(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> Found:
     inputs = {(p.topic, p.partition) for p in partitions}
     left = (entries.start.keys() | entries.planned.keys()) - inputs
     last = topic_record.read(stream.checkpoint_location)
-    names = sorted({topic for topic, _ in inputs | left | last.left.keys()})
+    known = last or TopicRecord()
+    names = sorted({topic for topic, _ in inputs | left | known.left.keys()})
     topics = group.topics(names)
     topic_ids = {name: topic.id for name, topic in topics.items()}
     shrunk = {name for name, p in left if name in topics and p >= topics[name].partitions}
     if stream.delivery == "exactly-once":  # some of what the checkpoint had planned may be answered
         positions |= group.positions([at for at in left if at[0] in topic_ids])
     return Found(
-        partitions, positions, topic_ids, entries, last, frozenset(shrunk), readable=readable
+        partitions,
+        positions,
+        topic_ids,
+        entries,
+        known,
+        frozenset(shrunk),
+        readable=readable and last is not None,
     )
 
 

@@ -41,8 +41,11 @@ class TopicRecord:
     left: Offsets = field(default_factory=dict)
 
 
-def read(location: str) -> TopicRecord:
-    """Return the record of a checkpoint; an empty one, with a warning, if it cannot be read."""
+def read(location: str) -> TopicRecord | None:
+    """Return the record of a checkpoint: an empty one if there is none, or a torn one.
+
+    None, with a warning, means that there may be one that cannot be read now.
+    """
     try:
         filesystem, path = locate(location)
         with filesystem.open_input_stream(f"{path}/{FILE}") as stream:
@@ -58,8 +61,11 @@ def read(location: str) -> TopicRecord:
         )
     except (FileNotFoundError, CheckpointUnsupported):
         return TopicRecord()  # a new checkpoint; or one that the integrity check has warned of
-    except (*UNREADABLE, ValueError, TypeError, KeyError, AttributeError) as error:
+    except UNREADABLE as error:
         log.warning("cannot read a file of the checkpoint", file=FILE, error=str(error))
+        return None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        log.warning("a file of the checkpoint is torn", file=FILE, error=str(error))
         return TopicRecord()
 
 

@@ -191,7 +191,7 @@ class TestEnd:
         ],
     )
     def test_traceback(self, program: str, method: str) -> None:
-        """What the model raised there comes here with its frames, not only in words."""
+        """An error of the model in the fork arrives with the traceback of the model's own frames."""
         (printed,) = run(f"""
             try:
                 {program}

@@ -42,6 +42,13 @@ class TestRecord:
             assert topic_record.read(str(tmp_path)) == TopicRecord()
         assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", FILE)]
 
+    def test_unreadable(self, tmp_path: Path) -> None:
+        """One that the file system does not give is not taken for none: it shall be kept."""
+        (tmp_path / FILE).mkdir()
+        with capture_logs() as logs:
+            assert topic_record.read(str(tmp_path)) is None
+        assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", FILE)]
+
     def test_not_writable(self) -> None:
         """Who writes it hears that it was not."""
         with pytest.raises(CheckpointUnsupported):

@@ -35,12 +35,12 @@ deliver._take(transaction.Group(kafka, "group"), ("in", 0))
 
 
 def run(program: str) -> int:
-    """Return the exit code of a program, soon."""
+    """Run a program and return its exit code."""
     return subprocess.run([sys.executable, "-c", program], timeout=120, check=False).returncode
 
 
 class TestHang:
-    """librdkafka may wait for ever, where Python raises nothing."""
+    """librdkafka may wait for ever and raise nothing."""
 
     @pytest.mark.parametrize(
         ("context", "grace", "inside", "code"),
@@ -52,11 +52,11 @@ class TestHang:
         ids=["hangs", "in time", "the driver"],
     )
     def test_ends(self, context: str, grace: float, inside: float, code: int) -> None:
-        """A worker that hangs ends, one that came through does not, nor does the driver."""
+        """A worker that hangs exits; a worker that finishes does not, and the driver never does."""
         assert run(HANGS.format(context=context, grace=grace, inside=inside)) == code
 
     def test_connects(self) -> None:
-        """Whoever takes a partition may hang too: here of a broker that never says a word."""
+        """A worker also exits if it hangs while it connects, here to a broker that never answers."""
         with socket.create_server(("127.0.0.1", 0)) as silent:
             servers = f"127.0.0.1:{silent.getsockname()[1]}"
             assert run(TAKES.format(servers=servers)) == os.EX_UNAVAILABLE
