@@ -191,7 +191,7 @@ class TestEnd:
         ],
     )
     def test_traceback(self, program: str, method: str) -> None:
-        """An error of the model in the fork arrives with the traceback of the model's own frames."""
+        """An error of the model in the fork arrives with the traceback of its own frames."""
         (printed,) = run(f"""
             try:
                 {program}

@@ -56,7 +56,7 @@ class TestHang:
         assert run(HANGS.format(context=context, grace=grace, inside=inside)) == code
 
     def test_connects(self) -> None:
-        """A worker also exits if it hangs while it connects, here to a broker that never answers."""
+        """A worker also exits if it hangs while it connects, to a broker that never answers."""
         with socket.create_server(("127.0.0.1", 0)) as silent:
             servers = f"127.0.0.1:{silent.getsockname()[1]}"
             assert run(TAKES.format(servers=servers)) == os.EX_UNAVAILABLE
