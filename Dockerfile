@@ -3,7 +3,8 @@
 #   databricks  for Databricks Container Services, whose clusters bring Spark
 # docker build --build-arg BUILD_TARGET=databricks --tag tidemill:databricks .
 #
-# Both get the code from the stage that has linted and tested it: what fails there is not built.
+# Both take the code from the stage that lints and tests it: if that fails, no image is built.
+# Add your own model in an image of your own: COPY its module into /models.
 ARG BUILD_TARGET=local
 
 
@@ -20,9 +21,9 @@ WORKDIR /src
 # The packages first: a change in the code does not install them again.
 COPY requirements requirements
 COPY pyproject.toml ./
-COPY app/__init__.py app/
-COPY deploy/local/setup.sh deploy/local/
-RUN sh deploy/local/setup.sh
+COPY app/tidemill/__init__.py app/tidemill/
+COPY dev/setup.sh dev/
+RUN sh dev/setup.sh
 COPY . .
 RUN .venv/bin/tox run -e lint,unit
 
@@ -34,14 +35,15 @@ RUN python -m venv --without-pip /opt/tidemill \
     # The packages' own tests: a fifth of all files, and nothing imports them.
     && find /opt/tidemill -type d -name tests -prune -exec rm -rf {} +
 # Spark's Kafka connector goes to Spark's own jars, where nothing has to be fetched at a start.
-COPY app/__init__.py app/errors.py app/
-COPY app/streaming/__init__.py app/streaming/ivy.py app/streaming/java.py app/streaming/jars.py app/streaming/
-RUN export PATH=/opt/tidemill/bin:$PATH XDG_CACHE_HOME=/cache \
-    && python -c 'from app.streaming.jars import connector_jars; connector_jars(print)' \
-    && mv /cache/tidemill/jars/*/*.jar "$(python -c 'from app.streaming.java import spark_home; print(spark_home())')/jars"
-# `app` lies at the root: the first line lets every Python of this folder import it.
-RUN echo / >"$(/opt/tidemill/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tidemill.pth" \
-    && printf '#!/opt/tidemill/bin/python\nfrom app.cli import main\n\nmain()\n' >/opt/tidemill/bin/tidemill \
+COPY app/tidemill/__init__.py app/tidemill/
+COPY app/tidemill/errors app/tidemill/errors
+COPY app/tidemill/spark/__init__.py app/tidemill/spark/ivy.py app/tidemill/spark/java.py app/tidemill/spark/jars.py app/tidemill/spark/
+RUN export PATH=/opt/tidemill/bin:$PATH PYTHONPATH=app XDG_CACHE_HOME=/cache \
+    && python -c 'from tidemill.spark.jars import connector_jars; connector_jars(print)' \
+    && mv /cache/tidemill/jars/*/*.jar "$(python -c 'from tidemill.spark.java import spark_home; print(spark_home())')/jars"
+# Every Python of this environment imports the package from /app, and your own models from /models.
+RUN printf '/app\n/models\n' >"$(/opt/tidemill/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tidemill.pth" \
+    && printf '#!/opt/tidemill/bin/python\nfrom tidemill.cli import main\n\nmain()\n' >/opt/tidemill/bin/tidemill \
     && chmod +x /opt/tidemill/bin/tidemill
 
 
@@ -81,7 +83,7 @@ COPY requirements/databricks.txt ./
 RUN virtualenv --system-site-packages --no-download /databricks/python3 \
     && /databricks/python3/bin/pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r databricks.txt \
     && find /databricks/python3 -type d -name tests -prune -exec rm -rf {} +
-RUN echo / >"$(/databricks/python3/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tidemill.pth"
+RUN printf '/app\n/models\n' >"$(/databricks/python3/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tidemill.pth"
 
 
 FROM databricks-system AS databricks

@@ -6,7 +6,7 @@
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-FAULTS = PYTHONPATH=.:test/doubles:test/kafka:test/faults .venv/bin/python test/faults/
+FAULTS = .venv/bin/python -m faults.
 
 COMPOSE = @sh deploy/local/compose.sh
 
@@ -14,7 +14,7 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv ## Run the whole line here: broker, stream, results (KEEP=1 leaves it running)
-	@.venv/bin/python -m deploy.local.demo $(if $(filter 1,$(KEEP)),--keep)
+	@.venv/bin/python -m dev.demo $(if $(filter 1,$(KEEP)),--keep)
 
 up: ## Run Kafka and the job in containers, and wait until the job is ready
 	$(COMPOSE) up
@@ -50,20 +50,20 @@ test: tools ## Run every check and test, as CI does
 	@.venv/bin/tox
 
 faults: venv ## Kill a running job hundreds of times, check all it wrote (KILLS=, MODE=, SHORT=1)
-	@$(FAULTS)campaign.py $(if $(KILLS),--kills $(KILLS)) $(if $(MODE),--mode $(MODE)) \
-		$(if $(SHORT),--short); status=$$?; $(FAULTS)report.py; exit $$status
+	@$(FAULTS)campaign $(if $(KILLS),--kills $(KILLS)) $(if $(MODE),--mode $(MODE)) \
+		$(if $(SHORT),--short); status=$$?; $(FAULTS)report; exit $$status
 	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka)
 
 soak: venv ## Watch memory and files of a job under half its load for half an hour (MINUTES=)
-	@$(FAULTS)soak.py $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report.py; \
+	@$(FAULTS)soak $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report; \
 		exit $$status
 
 cost: venv ## Measure what exactly-once costs against at-least-once
-	@$(FAULTS)cost.py
-	@$(FAULTS)report.py
+	@$(FAULTS)cost
+	@$(FAULTS)report
 
 bench: venv ## Compare with the model alone and with others; plots (PARTS=, ROUNDS=, TEXTS=)
-	@PYTHONPATH=.:test/doubles:test/kafka:test/faults .venv/bin/python -m bench.run $(PARTS) \
+	@.venv/bin/python -m bench.run $(PARTS) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(TEXTS),--texts $(TEXTS))
 
 setup: venv ## Make .venv and install the locked packages (PYTHON=... picks the Python)
@@ -91,6 +91,6 @@ clean: ## Remove what was built and installed (.tidemill, which holds checkpoint
 
 .PHONY: venv tools
 venv:
-	@sh deploy/local/setup.sh
+	@sh dev/setup.sh
 tools:
-	@sh deploy/local/setup.sh --with-test-tools
+	@sh dev/setup.sh --with-test-tools

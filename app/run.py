@@ -1,65 +1,8 @@
-"""The streaming job as a program: settings in, an exit code out. spark-submit's entry.
+"""The entry point for spark-submit: `spark-submit app/run.py`."""
 
-Exit codes: 0, it was asked to stop, or everything there was is answered; 1, a fault that a restart
-may mend; 2, a wrong configuration, which a restart cannot; 130, interrupted in the midst of a stop.
-"""
-
-from __future__ import annotations
-
-import argparse
 import sys
-from pathlib import Path
 
-if __name__ == "__main__" and "__file__" in globals():
-    # As a script: the folder that holds `app`, not `app` itself, whose modules have common names.
-    # Databricks runs this file's text, which has no path then: there PYTHONPATH leads to `app`.
-    sys.path[0] = str(Path(__file__).parents[1])
-
-import structlog
-
-from app import logs, settings
-from app.errors import ConfigurationError, TidemillError
-
-FAULT, MISCONFIGURED, INTERRUPTED = 1, 2, 130
-
-log = structlog.get_logger(__name__)
-
-
-def stream(config: Path | None) -> int:
-    """Run the job; return its exit code. A failure is one line, its trace at level DEBUG."""
-    logs.configure("console", "INFO")
-    try:
-        loaded = settings.load(config)
-        logs.configure(loaded.log.format, loaded.log.level)
-        from app import bootstrap  # noqa: PLC0415 - Spark, which a wrong setting need not wait for
-
-        bootstrap.stream(loaded)
-    except KeyboardInterrupt:
-        log.warning("interrupted: the next run repeats the micro-batch that ran")
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the outermost place, where every error ends
-        return report(error)
-    return 0
-
-
-def report(error: Exception) -> int:
-    """Log an error as one line; return its exit code."""
-    said = str(error) if isinstance(error, TidemillError) else f"{type(error).__name__}: {error}"
-    log.error(" ".join(said.split()), kind=type(error).__name__, exc_info=error)
-    return exit_code(error)
-
-
-def exit_code(error: Exception) -> int:
-    """Tell a wrong configuration from a fault."""
-    return MISCONFIGURED if isinstance(error, ConfigurationError) else FAULT
-
-
-def main() -> int:
-    """Read the command line of spark-submit."""
-    parser = argparse.ArgumentParser(description="Run Tidemill's streaming job.")
-    parser.add_argument("--config", type=Path, help="settings, a YAML file")
-    return stream(parser.parse_args().config)
-
+from tidemill.run import main
 
 if __name__ == "__main__" and (code := main()):
-    sys.exit(code)  # Databricks takes any SystemExit for a failure, one with 0 too
+    sys.exit(code)  # Databricks takes any SystemExit for a failure, even one with code 0.

@@ -9,19 +9,20 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import records
 from confluent_kafka import Producer
-from figures import percentile
 
-from bench import place
-from bench.arrivals import Arrivals
+from bench import testbed
 from bench.corpus import messages
+from bench.open_loop import Arrivals
+from dev.pipeline import records
+from faults.figures import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lane import Lane
     from rich.console import Console
+
+    from dev.pipeline.pipeline import Lane
 
 DELIVERIES = ("at-least-once", "exactly-once")
 LOADS = (0.1, 0.5, 0.8)
@@ -75,9 +76,9 @@ def model_time(result: bytes) -> float:
 
 def measure(seconds: float, console: Console) -> dict[str, Any]:
     """Measure both ways of delivery at each load, for so long each."""
-    with place.broker() as (running, folder):
+    with testbed.broker() as (running, folder):
         return {
-            delivery: one(place.lane(running, folder), delivery, seconds, console)
+            delivery: one(testbed.lane(running, folder), delivery, seconds, console)
             for delivery in DELIVERIES
         }
 
@@ -86,7 +87,7 @@ def one(at: Lane, delivery: str, seconds: float, console: Console) -> dict[str, 
     """Measure one way of delivery at each load."""
     texts = itertools.cycle(list(messages(BACKLOG)))
     with (
-        at.program(place.shipped(at, delivery)) as job,
+        at.program(testbed.shipped(at, delivery)) as job,
         Arrivals(at.broker.bootstrap_servers, at.output) as arrivals,
     ):
         job.wait_for("stream started")

@@ -7,13 +7,12 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from figures import median_interval
-from report import table
-
 from bench import plots, results
 from bench.contenders.table import CONTENDERS
-from bench.floor import PHASES, STEPS
+from bench.latency_floor import PHASES, STEPS
 from bench.throughput import LIMIT, TIDEMILL
+from faults.figures import median_interval
+from faults.report import table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import ledger
+from faults import results_log
 
 FILE = Path(__file__).with_name("results.json")
 
@@ -33,7 +33,7 @@ def keep_round(found: dict[str, Any]) -> None:
 def _circumstances() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": ledger.machine(),
+        "machine": results_log.machine(),
         "load": round(os.getloadavg()[1], 1),
     }
 

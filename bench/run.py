@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bench import floor, latency, memory, report, results, scale, throughput
+from bench import latency, latency_floor, memory, report, results, scale, throughput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def main() -> int:
     console = Console()
     others: dict[str, Callable[[], object]] = {
         "latency": lambda: latency.measure(asked.seconds, console),
-        "floor": lambda: floor.measure(console),
+        "floor": lambda: latency_floor.measure(console),
         "scale": lambda: scale.measure(console),
         "memory": lambda: memory.measure(console),
     }

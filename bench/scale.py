@@ -8,20 +8,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import gauges
-import records
-from program import descendants
-
-from bench import place
+from bench import testbed
 from bench.corpus import messages
 from bench.throughput import slope, wait_for_all
-from deploy.local.topics import end_offsets
+from dev.kafka.topics import end_offsets
+from dev.pipeline import records
+from dev.pipeline.job_process import descendants
+from faults import gauges
 
 if TYPE_CHECKING:
-    from lane import Lane
     from rich.console import Console
 
-    from deploy.local.broker import Broker
+    from dev.kafka.broker import Broker
+    from dev.pipeline.pipeline import Lane
 
 WORKERS = (1, 2, 4)
 PARTITIONS = (1, 2, 4, 8, 16)
@@ -67,11 +66,11 @@ def by_workers(running: Broker, folder: Path) -> dict[int, float]:
     """Return messages a second, by executors, as a share of what the model's waiting allows."""
     found = {}
     for workers in WORKERS:
-        at = place.lane(running, folder, partitions=8)
+        at = testbed.lane(running, folder, partitions=8)
         sent = list(messages(TEXTS * workers // 2))
         records.produce(running.bootstrap_servers, at.source, *sent)
         size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(IN_A_MICRO_BATCH * workers)}
-        environment = place.waiting(at, {"seconds": WAIT_S}, SPARK=cluster(workers), **size)
+        environment = testbed.waiting(at, {"seconds": WAIT_S}, SPARK=cluster(workers), **size)
         found[workers] = round(steady(at, environment, len(sent)) * WAIT_S / workers, 3)
     return found
 
@@ -80,10 +79,10 @@ def by_partitions(running: Broker, folder: Path) -> dict[int, float]:
     """Return messages a second with the shipped models, by partitions of the input topic."""
     found = {}
     for partitions in PARTITIONS:
-        at = place.lane(running, folder, partitions=partitions)
+        at = testbed.lane(running, folder, partitions=partitions)
         records.produce(running.bootstrap_servers, at.source, *messages(TEXTS))
         size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(IN_A_MICRO_BATCH)}
-        found[partitions] = round(steady(at, place.shipped(at, **size), TEXTS), 1)
+        found[partitions] = round(steady(at, testbed.shipped(at, **size), TEXTS), 1)
     return found
 
 
@@ -95,10 +94,10 @@ def by_batch(running: Broker, folder: Path) -> dict[int, float]:
     found = {}
     count = 2 * max(BATCHES)
     for batch in BATCHES:
-        at = place.lane(running, folder, partitions=2)
+        at = testbed.lane(running, folder, partitions=2)
         records.produce(running.bootstrap_servers, at.source, *messages(count))
         size = {"STREAM__ARROW_BATCH_SIZE": str(batch)}
-        found[batch] = round(count / seconds(at, place.shipped(at, **size), count), 1)
+        found[batch] = round(count / seconds(at, testbed.shipped(at, **size), count), 1)
     return found
 
 
@@ -109,11 +108,11 @@ def skewed(running: Broker, folder: Path) -> dict[int, float]:
     """
     found = {}
     for parallelism in (1, 4, 16):
-        at = place.lane(running, folder, partitions=1)
+        at = testbed.lane(running, folder, partitions=1)
         sent = list(messages(TEXTS))
         records.produce(running.bootstrap_servers, at.source, *sent)
         settings = {"STREAM__PARALLELISM": str(parallelism)} if parallelism > 1 else {}
-        environment = place.waiting(
+        environment = testbed.waiting(
             at, {"a_character": WAIT_A_CHARACTER_S}, SPARK=cluster(4), **settings
         )
         text = sum(len(json.loads(one["value"])["text"]) for one in sent)
@@ -127,12 +126,12 @@ def backlog(running: Broker, folder: Path, delivery: str, count: int) -> list[li
 
     Return seconds, messages answered, CPU seconds used and MiB (PSS), of the whole job.
     """
-    at = place.lane(running, folder)
+    at = testbed.lane(running, folder)
     message = '{"uuid":"%d","text":"t","lang":"en"}'
     small = ({"value": (message % n).encode(), "key": b"%d" % n} for n in range(count))
     records.produce(running.bootstrap_servers, at.source, *small)
     looks = []
-    with at.program(place.waiting(at, {}, STREAM__DELIVERY=delivery)) as job:
+    with at.program(testbed.waiting(at, {}, STREAM__DELIVERY=delivery)) as job:
         job.wait_for("stream started")
         start, answered = time.monotonic(), 0
         while answered < count:
@@ -162,7 +161,7 @@ def measure(console: Console) -> dict[str, Any]:
     """Measure all of it."""
     found: dict[str, Any] = {}
     parts = {"workers": by_workers, "partitions": by_partitions, "batch": by_batch, "skew": skewed}
-    with place.broker() as (running, folder):
+    with testbed.broker() as (running, folder):
         for name, part in parts.items():
             found[name] = part(running, folder)
             console.print(f"{name}: {found[name]}", highlight=False)

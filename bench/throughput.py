@@ -12,19 +12,19 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-import records
-from program import ROOT
-
-from bench import place
+from bench import testbed
 from bench.contenders.table import CONTENDERS, Contender
 from bench.corpus import messages
-from deploy.local.topics import create_topic, end_offsets
+from dev import PYTHONPATH
+from dev.kafka.topics import create_topic, end_offsets
+from dev.pipeline import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lane import Lane
     from rich.console import Console
+
+    from dev.pipeline.pipeline import Lane
 
 
 LIMIT = "nlp.pipe alone"
@@ -71,7 +71,7 @@ def rate(times: Sequence[float], window: int = WINDOW_S) -> float:
 def bare(texts: int) -> float:
     """Return what the model alone does, with a process on each core."""
     command = [sys.executable, "-m", "bench.bare", str(texts)]
-    environment = {**os.environ, **place.THREADS, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **testbed.THREADS, "PYTHONPATH": PYTHONPATH}
     processes = [
         subprocess.Popen(
             [*command, str(part), str(CORES)],
@@ -97,7 +97,9 @@ def bare(texts: int) -> float:
 
 def tidemill(delivery: str, at: Lane) -> float:
     """Return what the shipped job does."""
-    environment = place.shipped(at, delivery, STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH))
+    environment = testbed.shipped(
+        at, delivery, STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH)
+    )
     with at.program(environment) as job:
         times = wait_until_measured(at, job.must_run)
         job.process.terminate()  # it ends its micro-batch
@@ -116,7 +118,7 @@ def contender(one: Contender, at: Lane) -> float:
         *("--max-offsets", str(IN_A_MICRO_BATCH)),
     ]
     command = [*one.command(), *arguments]
-    environment = {**os.environ, **place.THREADS, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **testbed.THREADS, "PYTHONPATH": PYTHONPATH}
     with (at.folder / "log").open("w") as log, ExitStack() as running:
         processes = [
             subprocess.Popen(
@@ -199,8 +201,8 @@ def measure(texts: int, only: Sequence[str], console: Console) -> Iterator[dict[
     Every contender meets what else the machine does; a round's rates are to be compared. One that
     ends early is not in its round.
     """
-    with place.broker() as (running, folder):
-        create_topic(running.bootstrap_servers, "texts", partitions=place.PARTITIONS)
+    with testbed.broker() as (running, folder):
+        create_topic(running.bootstrap_servers, "texts", partitions=testbed.PARTITIONS)
         records.produce(running.bootstrap_servers, "texts", *messages(texts))
         runs: dict[str, Callable[[Lane], float]] = {LIMIT: lambda _: bare(texts)}
         runs |= {name: partial(tidemill, mode) for name, mode in TIDEMILL.items()}
@@ -209,7 +211,7 @@ def measure(texts: int, only: Sequence[str], console: Console) -> Iterator[dict[
             found = {}
             for name in only or runs:
                 try:
-                    found[name] = round(runs[name](place.lane(running, folder, "texts")), 1)
+                    found[name] = round(runs[name](testbed.lane(running, folder, "texts")), 1)
                 except NotMeasured as error:  # the others' figures are as good
                     console.print(f"{name} is not in this round: {error}", markup=False)
                 else:

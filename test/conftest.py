@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.inference.model import ModelSpec
-from deploy.local import ports
+from dev.kafka import ports
+from tidemill.inference.model import ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,8 +31,8 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The session of all tests, made as the job makes its own."""
-    from app.settings import Settings  # noqa: PLC0415 - unit tests shall not pay for Spark
-    from app.streaming import session  # noqa: PLC0415
+    from tidemill.settings import Settings  # noqa: PLC0415 - unit tests shall not pay for Spark
+    from tidemill.spark import session  # noqa: PLC0415
 
     settings = Settings(
         spark={

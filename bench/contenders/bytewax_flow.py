@@ -18,7 +18,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main
 
 from bench.contenders import common
-from deploy.local.ports import HOST, free_ports
+from dev.kafka.ports import HOST, free_ports
 
 if TYPE_CHECKING:
     import argparse

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import spacy
 
-from app.models.spacy_ner import NOT_NEEDED
+from tidemill.models.adapters.spacy_ner import NOT_NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql.functions import col, from_json
 
-from app.settings import Settings
-from app.streaming import session
-from app.streaming.options import NO_THREAD
 from bench.contenders.common import stop_on_sigterm
+from tidemill.settings import Settings
+from tidemill.spark import session
+from tidemill.spark.conf import NO_THREAD
 
 if TYPE_CHECKING:
     import argparse

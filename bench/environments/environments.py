@@ -13,7 +13,7 @@ from typing import Final
 
 from uv import find_uv_bin
 
-from app.errors import TidemillError
+from tidemill.errors import TidemillError
 
 LISTS: Final = Path(__file__).parent
 ROOT: Final = LISTS.parents[1]
@@ -45,7 +45,7 @@ def python_of(name: str, lists: Path = LISTS, made: Path = MADE) -> Path:
         _uv(name, "pip", "install", "--python", str(python), "--requirements", str(wanted))
         # What is ours is found there as it is in our own environment.
         (site_packages,) = folder.glob("lib/python*/site-packages")
-        (site_packages / "tidemill.pth").write_text(f"{ROOT}\n", "utf-8")
+        (site_packages / "tidemill.pth").write_text(f"{ROOT / 'app'}\n{ROOT}\n", "utf-8")
         stamp.write_text(state, "utf-8")
     return python
 

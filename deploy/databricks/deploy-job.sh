@@ -19,5 +19,5 @@ command -v "$python" >/dev/null || {
     exit 1
 }
 # From whatever folder it is called, and whatever lies there.
-export PYTHONSAFEPATH=1 PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONSAFEPATH=1 PYTHONPATH="$root/app:$root${PYTHONPATH:+:$PYTHONPATH}"
 exec "$python" -m deploy.databricks.deploy_job "$@"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 PREFIX = "TIDEMILL__"
-SOURCE = Path(__file__).parents[2] / "app" / "settings"
+SOURCE = Path(__file__).parents[2] / "app" / "tidemill" / "settings"
 # The settings that are secrets; and how one of Spark's settings tells that it is.
 SECRETS = (
     "kafka.ssl_key_password",
@@ -120,7 +120,7 @@ def _impossible(settings: Mapping[str, str]) -> Iterator[str]:
         from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
         from pydantic_settings import EnvSettingsSource  # noqa: PLC0415
 
-        from app.settings import Settings  # noqa: PLC0415
+        from tidemill.settings import Settings  # noqa: PLC0415
     except ImportError:
         return
     source = EnvSettingsSource(Settings)

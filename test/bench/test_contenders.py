@@ -8,17 +8,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import records
-from lane import QUICK_SPARK
-from program import Program
 
-from app.models.spacy_ner import SpacyNer
 from bench.contenders.common import PACKAGE
 from bench.contenders.table import CONTENDERS
 from bench.corpus import messages, texts
-from deploy.local.broker import Broker
-from deploy.local.distribution import fetch_kafka
-from deploy.local.topics import committed_offsets, create_topic, end_offsets
+from dev.kafka.broker import Broker
+from dev.kafka.distribution import fetch_kafka
+from dev.kafka.topics import committed_offsets, create_topic, end_offsets
+from dev.pipeline import records
+from dev.pipeline.job_process import Program
+from dev.pipeline.pipeline import QUICK_SPARK
+from tidemill.models.adapters.spacy_ner import SpacyNer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

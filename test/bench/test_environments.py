@@ -33,7 +33,7 @@ class TestPythonOf:
         """An environment's Python finds what is in this repository."""
         (tmp_path / "bare.txt").touch()
         python = python_of("bare", lists=tmp_path, made=tmp_path / "made")
-        subprocess.run([python, "-c", "import app.errors, deploy.local.ports"], check=True)
+        subprocess.run([python, "-c", "import tidemill.errors, dev.kafka.ports"], check=True)
 
     def test_made_once(self, tmp_path: Path) -> None:
         """An environment is made again where its list has changed, and else left as it is."""

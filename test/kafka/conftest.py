@@ -6,16 +6,15 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-import records
-import tokens
-from lane import Lane
 
-from app.streaming.preflight import ADDED_BYTES
-from deploy.local.broker import Broker
-from deploy.local.certificates import Certificates, issue_certificates
-from deploy.local.distribution import fetch_kafka
-from deploy.local.properties import Tls
-from deploy.local.topics import create_topic
+from dev.kafka.broker import Broker
+from dev.kafka.certificates import Certificates, issue_certificates
+from dev.kafka.distribution import fetch_kafka
+from dev.kafka.properties import Tls
+from dev.kafka.topics import create_topic
+from dev.pipeline import oauth_server, records
+from dev.pipeline.pipeline import Lane
+from tidemill.streaming.preflight import ADDED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,14 +45,14 @@ def broker(
     tls = Tls(certificates.broker, certificates.ca)
     folder = tmp_path_factory.mktemp("broker")
     keys = folder / "keys.json"
-    tokens.write_keys(keys)
+    oauth_server.write_keys(keys)
     with Broker(
         folder,
         fetch_kafka(),
         tls=tls,
         users={USER: PASSWORD},
-        properties=tokens.broker_properties(keys) | GIVE_UP_SOON,
-        jvm_options=[tokens.broker_jvm_option(keys)],
+        properties=oauth_server.broker_properties(keys) | GIVE_UP_SOON,
+        jvm_options=[oauth_server.broker_jvm_option(keys)],
     ) as running:
         yield running
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import check, reach
-from app.dead_letters import broker as dead_letters
-from app.dead_letters import reading
-from app.errors import AdvertisedUnreachable
-from app.monitoring.lag import LagReader
-from app.monitoring.offsets import GroupCommitter
-from app.settings import KafkaSettings, Settings, StreamSettings
-from app.streaming import preflight
-from deploy.local.broker import Broker, free_listeners
-from deploy.local.distribution import fetch_kafka
-from deploy.local.ports import HOST, free_ports
+from dev.kafka.broker import Broker, free_listeners
+from dev.kafka.distribution import fetch_kafka
+from dev.kafka.ports import HOST, free_ports
+from tidemill import check
+from tidemill.dead_letters import group as dead_letters
+from tidemill.errors import AdvertisedUnreachable
+from tidemill.kafka import connect, reader
+from tidemill.kafka.lag_reader import LagReader
+from tidemill.settings import KafkaSettings, Settings, StreamSettings
+from tidemill.streaming import preflight
+from tidemill.streaming.offsets_reporter import GroupCommitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,27 +59,27 @@ class TestNamed:
         self, astray: dict[str, KafkaSettings], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A start, the lag, a commit, dead letters: by kafka-python and by librdkafka."""
-        monkeypatch.setattr(reading, "PATIENCE", 1)
+        monkeypatch.setattr(reader, "PATIENCE", 1)
         stream = StreamSettings()
         for wrong, kafka in astray.items():
             expected = rf"answers at {HOST}:\d+, but broker 1 advertises {wrong}.*advertised.list"
             with pytest.raises(AdvertisedUnreachable, match=expected):
                 preflight.check(kafka, stream)
             with (
-                closing(LagReader(kafka, stream)) as reader,
+                closing(LagReader(kafka, stream)) as lag,
                 pytest.raises(AdvertisedUnreachable, match=expected),
             ):
-                reader.look(time.time(), ages=True)
+                lag.look(time.time(), ages=True)
             with (
                 closing(GroupCommitter(kafka, "g")) as commit,
                 pytest.raises(AdvertisedUnreachable, match=expected),
-                reach.reaching(kafka),
+                connect.reaching(kafka),
             ):
                 commit({("t", 0): 1})
             with pytest.raises(AdvertisedUnreachable, match=expected):
                 dead_letters.extent(kafka, "t")
             with pytest.raises(AdvertisedUnreachable, match=expected):
-                list(reading.records(kafka, "t", {0: range(1)}))
+                list(reader.records(kafka, "t", {0: range(1)}))
 
     def test_check(self, astray: dict[str, KafkaSettings], tmp_path: Path) -> None:
         """`check` names it, and asks no further."""

@@ -9,17 +9,17 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
-from deploy.local.broker import Broker
-from deploy.local.certificates import issue_certificates
-from deploy.local.distribution import fetch_kafka
-from deploy.local.process import NotReady
-from deploy.local.topics import committed_offsets, create_topic, end_offsets
+from dev.kafka.broker import Broker
+from dev.kafka.certificates import issue_certificates
+from dev.kafka.distribution import fetch_kafka
+from dev.kafka.process import NotReady
+from dev.kafka.topics import committed_offsets, create_topic, end_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from deploy.local.certificates import Certificates
+    from dev.kafka.certificates import Certificates
 
 
 @pytest.fixture

@@ -10,22 +10,20 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import records
 from confluent_kafka import Consumer, Producer
-from hostile import corpus
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from lane import message
-from tokens import token_endpoint
 from typer.testing import CliRunner
 
-from app.cli import cli
-from app.connection import librdkafka_options
-from app.dead_letters import broker as asked
-from app.dead_letters import reading
-from app.dead_letters.letters import read
-from app.dead_letters.position import Position
-from app.dead_letters.sender import Sender
-from app.errors import (
+from dev.pipeline import records
+from dev.pipeline.malformed import corpus
+from dev.pipeline.oauth_server import token_endpoint
+from dev.pipeline.pipeline import message
+from tidemill.cli import cli
+from tidemill.dead_letters import group as asked
+from tidemill.dead_letters.letters import read
+from tidemill.dead_letters.position import Position
+from tidemill.dead_letters.sender import Sender
+from tidemill.errors import (
     BrokerUnreachable,
     GroupInUse,
     NoDeadLetter,
@@ -34,18 +32,20 @@ from app.errors import (
     TidemillError,
     WrongChoice,
 )
-from app.settings import KafkaSettings
+from tidemill.kafka import reader
+from tidemill.kafka.client_options import librdkafka_options
+from tidemill.settings import KafkaSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lane import Lane
     from pyspark.sql import SparkSession
 
-    from app.inference.message import Message
-    from app.inference.model import ModelSpec
-    from deploy.local.broker import Broker
-    from deploy.local.certificates import Certificates
+    from dev.kafka.broker import Broker
+    from dev.kafka.certificates import Certificates
+    from dev.pipeline.pipeline import Lane
+    from tidemill.inference.message import Message
+    from tidemill.inference.model import ModelSpec
 
 
 @pytest.fixture
@@ -366,7 +366,7 @@ class TestPosition:
             commit(*arguments)
 
         commit = asked.commit
-        monkeypatch.setattr("app.dead_letters.delivery.CHUNK", 2)
+        monkeypatch.setattr("tidemill.dead_letters.delivery.CHUNK", 2)
         monkeypatch.setattr(asked, "commit", crashing)
         with pytest.raises(NotDelivered):
             tidemill("replay", "--send")
@@ -457,7 +457,7 @@ class TestReading:
 
     def everything(self, kafka: KafkaSettings, topic: str) -> list[Message]:
         """Return what there is."""
-        return list(reading.records(kafka, topic, asked.extent(kafka, topic)))
+        return list(reader.records(kafka, topic, asked.extent(kafka, topic)))
 
     def test_ends(self, broker: Broker, make_topic: Callable[..., str]) -> None:
         """With nothing there, with markers, aborted records, and an open transaction at the end."""
@@ -544,12 +544,12 @@ class TestDoors:
             }[door]
             kafka = KafkaSettings(**section, ssl_ca_file=certificates.ca)
             dead = letter(topic)
-            found = read(reading.Message(dead["value"], None, tuple(dead["headers"])))
+            found = read(reader.Message(dead["value"], None, tuple(dead["headers"])))
             assert found is not None
             sender = Sender(kafka)
             sender.send(found)
             assert sender.settle() == {(0, 0): None}
-            (came,) = reading.records(kafka, topic, {0: range(1)})
+            (came,) = reader.records(kafka, topic, {0: range(1)})
             assert (came.value, came.headers) == (b"value 0", (("tidemill.tries", b"1"),))
             assert len(asked_by) == (2 if door == "oauth" else 0)
         assert Counter(came.headers)["tidemill.tries", b"1"] == 1

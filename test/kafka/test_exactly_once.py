@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import Consumer
-from lane import message
 
-from app.errors import (
+from dev.kafka.topics import create_topic, delete_topic
+from dev.pipeline.pipeline import message
+from tidemill.errors import (
     GroupAltered,
     GroupHasMembers,
     OtherDelivery,
@@ -23,25 +24,24 @@ from app.errors import (
     TopicRecreated,
     TransactionFailed,
 )
-from app.monitoring.offsets import GroupCommitter
-from app.settings import KafkaSettings, StreamSettings
-from app.streaming import takeover
-from app.streaming.exactly_once import Owner
-from app.streaming.group import Group
-from app.streaming.guard import Guard
-from app.streaming.position import Position
-from app.streaming.transaction import KafkaLedger
-from deploy.local.topics import create_topic, delete_topic
+from tidemill.settings import KafkaSettings, StreamSettings
+from tidemill.streaming import startup
+from tidemill.streaming.exactly_once.delivery import KafkaLedger
+from tidemill.streaming.exactly_once.group import Group
+from tidemill.streaming.exactly_once.owner import Owner
+from tidemill.streaming.exactly_once.position import Position
+from tidemill.streaming.offsets_reporter import GroupCommitter
+from tidemill.streaming.watchdog import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lane import Lane
-    from program import Program
     from pyspark.sql import SparkSession
 
-    from app.inference.model import ModelSpec
-    from app.streaming.position import Partition
+    from dev.pipeline.job_process import Program
+    from dev.pipeline.pipeline import Lane
+    from tidemill.inference.model import ModelSpec
+    from tidemill.streaming.exactly_once.position import Partition
 
 ONCE: dict[str, Any] = {"delivery": "exactly-once"}
 
@@ -195,7 +195,7 @@ class TestOwnership:
         self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """What it has sent is never seen; not even its open transaction."""
-        deliver = takeover.begin(kafka, stream).deliver
+        deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         at = (lane.source, 0)
         with Group(kafka, lane.source) as group:
@@ -214,7 +214,7 @@ class TestOwnership:
         self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """Takes its whole transaction along: nothing of it is seen, the offset stays."""
-        deliver = takeover.begin(kafka, stream).deliver
+        deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         at = (lane.source, 0)
         rows = [row(lane.output, b"good"), row(lane.output, os.urandom(2_000_000))]
@@ -228,12 +228,12 @@ class TestOwnership:
 
     def test_a_second_start(self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings) -> None:
         """Takes over; the first is told at its next look, and its workers at their next batch."""
-        first = takeover.begin(kafka, stream).deliver
+        first = startup.begin(kafka, stream).deliver
         assert first is not None
         with closing(Guard(kafka, first)) as guard:
             guard.look()
             guard.watch()
-            second = takeover.begin(kafka, stream).deliver
+            second = startup.begin(kafka, stream).deliver
             assert second is not None
             assert second.run > first.run
             guard.look()
@@ -256,7 +256,7 @@ class TestOwnership:
             while not consumer.assignment():
                 consumer.poll(0.1)
             with pytest.raises(GroupHasMembers, match="somebody"):
-                takeover.begin(kafka, stream)
+                startup.begin(kafka, stream)
         finally:
             consumer.close()
 
@@ -272,7 +272,7 @@ class TestATopicThatCame:
         make_topic: Callable[..., str],
     ) -> None:
         """A ledger that was kept writes nothing more: the new topic has another id."""
-        deliver = takeover.begin(kafka, stream).deliver
+        deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         came = make_topic("came")
         with closing(Guard(kafka, deliver)) as guard, Group(kafka, lane.source) as group:
@@ -299,7 +299,7 @@ class TestOffsetsOfOthers:
         self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings, offset: int
     ) -> None:
         """Before the next commit the worker stops; the offset stays, and nothing is written."""
-        deliver = takeover.begin(kafka, stream).deliver
+        deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         at = (lane.source, 0)
         row = {"topic": lane.output, "key": None, "value": b"said", "headers": []}
@@ -323,7 +323,7 @@ class TestTwoWorkers:
 
     def test_fenced(self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings) -> None:
         """A kept ledger that another has fenced is given up; each message is written once."""
-        deliver = takeover.begin(kafka, stream).deliver
+        deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         at = (lane.source, 0)
         taken: list[object] = []
@@ -349,7 +349,7 @@ class TestBesideARunningJob:
         self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """A job that answers each message at once is never seen beyond the end."""
-        deliver = takeover.begin(kafka, stream).deliver
+        deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         over = threading.Event()
         at = (lane.source, 0)
@@ -369,7 +369,7 @@ class TestBesideARunningJob:
         try:
             with Group(kafka, lane.source) as group:
                 for _ in range(20):
-                    takeover.examine(kafka, stream, group)
+                    startup.examine(kafka, stream, group)
         finally:
             over.set()
             job.join()
@@ -386,7 +386,7 @@ class TestCheck:
         with lane.program(environment, "check") as program:
             assert program.wait() == 0, program.output
             assert "exactly-once: starts at starting_offsets, earliest" in said(program)
-        deliver = takeover.begin(kafka, stream).deliver
+        deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         with lane.program(environment, "check") as program:
             assert program.wait() == 0, program.output
@@ -414,7 +414,7 @@ class TestOffsetsThatDoNotMove:
         self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """As long as the job lives; the owner of before finds itself fenced, nothing moves."""
-        deliver = takeover.begin(kafka, stream).deliver
+        deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         now = [0.0]
         at = (lane.source, 0)

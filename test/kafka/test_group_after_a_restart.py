@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from lane import message
-
-from deploy.local.topics import committed_offsets
+from dev.kafka.topics import committed_offsets
+from dev.pipeline.pipeline import message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lane import Lane
     from pyspark.sql import SparkSession
 
-    from app.inference.model import ModelSpec
+    from dev.pipeline.pipeline import Lane
+    from tidemill.inference.model import ModelSpec
 
 
 class TestRestart:

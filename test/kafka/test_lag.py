@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition
-from lane import message
-from records import produce
 
-from app.errors import NoInputTopic
-from app.monitoring.lag import LagReader
-from app.monitoring.offsets import GroupCommitter
-from app.settings import KafkaSettings, StreamSettings
+from dev.pipeline.pipeline import message
+from dev.pipeline.records import produce
+from tidemill.errors import NoInputTopic
+from tidemill.kafka.lag_reader import LagReader
+from tidemill.settings import KafkaSettings, StreamSettings
+from tidemill.streaming.offsets_reporter import GroupCommitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lane import Lane
-    from program import Program
-
-    from app.monitoring.snapshot import PartitionLag
-    from deploy.local.broker import Broker
+    from dev.kafka.broker import Broker
+    from dev.pipeline.job_process import Program
+    from dev.pipeline.pipeline import Lane
+    from tidemill.kafka.lag import PartitionLag
 
 HOUR = 3600
 

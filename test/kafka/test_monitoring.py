@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from dashboard import queries
-from lane import QUICK_SPARK, message
-from servers import Prometheus, Pushgateway
 
-from deploy.local.ports import free_ports
+from dev.kafka.ports import free_ports
+from dev.monitoring.dashboard import queries
+from dev.monitoring.servers import Prometheus, Pushgateway
+from dev.pipeline.pipeline import QUICK_SPARK, message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lane import Lane
-    from program import Program
+    from dev.pipeline.job_process import Program
+    from dev.pipeline.pipeline import Lane
 
 Series = set[tuple[tuple[str, str], ...]]
 

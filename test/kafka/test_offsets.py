@@ -9,29 +9,28 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Consumer
 from kafka import KafkaAdminClient
-from lane import GROUP_TOOL, message
-from records import produce
 from structlog.testing import CapturingLogger
 
-from app.check import check
-from app.connection import librdkafka_options
-from app.monitoring import offsets
-from app.monitoring.listener import ProgressListener
-from app.monitoring.offsets import GroupCommitter, KafkaOffsetsReporter
-from app.monitoring.progress import Progress
-from app.settings import KafkaSettings, Settings, StreamSettings
-from app.streaming import job, preflight, takeover
-from app.streaming.sink import QUERY_NAME
-from deploy.local.ports import HOST
+from dev.kafka.ports import HOST
+from dev.pipeline.pipeline import GROUP_TOOL, message
+from dev.pipeline.records import produce
+from tidemill.check import check
+from tidemill.kafka.client_options import librdkafka_options
+from tidemill.settings import KafkaSettings, Settings, StreamSettings
+from tidemill.streaming import job, offsets_reporter, preflight, startup
+from tidemill.streaming.listener import ProgressListener
+from tidemill.streaming.offsets_reporter import GroupCommitter, KafkaOffsetsReporter
+from tidemill.streaming.progress import Progress
+from tidemill.streaming.sink import QUERY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lane import Lane
     from pyspark.sql import SparkSession
 
-    from app.inference.model import ModelSpec
-    from deploy.local.broker import Broker
+    from dev.kafka.broker import Broker
+    from dev.pipeline.pipeline import Lane
+    from tidemill.inference.model import ModelSpec
 
 PATIENCE = 120
 
@@ -117,9 +116,9 @@ class TestOutage:
     ) -> None:
         """One warning, however many tries; what came last meanwhile is committed at the end."""
         log = CapturingLogger()
-        monkeypatch.setattr(offsets, "log", log)
-        monkeypatch.setattr(offsets, "FIRST_DELAY", 0.1)
-        monkeypatch.setattr(offsets, "LONGEST_DELAY", 0.2)
+        monkeypatch.setattr(offsets_reporter, "log", log)
+        monkeypatch.setattr(offsets_reporter, "FIRST_DELAY", 0.1)
+        monkeypatch.setattr(offsets_reporter, "LONGEST_DELAY", 0.2)
         topic = make_topic()
         produce(broker.bootstrap_servers, topic, *({"value": b"x"},) * 9)
         committer, tries = GroupCommitter(kafka, topic), []
@@ -158,9 +157,9 @@ class TestMembers:
     ) -> None:
         """One line names it, also in `check`; another tells that offsets are committed again."""
         log = CapturingLogger()
-        monkeypatch.setattr(offsets, "log", log)
-        monkeypatch.setattr(offsets, "FIRST_DELAY", 0.1)
-        monkeypatch.setattr(offsets, "LONGEST_DELAY", 0.2)
+        monkeypatch.setattr(offsets_reporter, "log", log)
+        monkeypatch.setattr(offsets_reporter, "FIRST_DELAY", 0.1)
+        monkeypatch.setattr(offsets_reporter, "LONGEST_DELAY", 0.2)
         stream = StreamSettings(
             input_topics=(lane.source,),
             output_topic=lane.output,
@@ -224,7 +223,7 @@ class TestRunningJob:
         reporter = KafkaOffsetsReporter(committer, committer.close).start()
         listener = ProgressListener(QUERY_NAME, reporter.record)
         spark.streams.addListener(listener)
-        begin = takeover.begin(kafka, stream)
+        begin = startup.begin(kafka, stream)
         query = job.start(
             spark, kafka, stream, [model("Upper")], begin, limits=preflight.check(kafka, stream)[0]
         )

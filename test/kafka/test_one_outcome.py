@@ -9,23 +9,23 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hostile import corpus
-from hostile import message as message_with
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
-from lane import message
 from pyspark.errors import StreamingQueryException
 
-from app.errors import DataLoss
-from app.streaming.failure import translate
+from dev.pipeline.malformed import corpus
+from dev.pipeline.malformed import message as message_with
+from dev.pipeline.pipeline import message
+from tidemill.errors import DataLoss
+from tidemill.spark.failures import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lane import Lane
     from pyspark.sql import SparkSession
 
-    from app.inference.model import ModelSpec
+    from dev.pipeline.pipeline import Lane
+    from tidemill.inference.model import ModelSpec
 
 
 def exact(value: bytes | None) -> Any:  # noqa: ANN401 - any JSON value

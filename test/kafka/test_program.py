@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from lane import message
-from program import ROOT, Program, descendants
 
-from app.streaming.jars import connector_jars
+from dev import ROOT
+from dev.pipeline.job_process import Program, descendants
+from dev.pipeline.pipeline import message
+from tidemill.spark.jars import connector_jars
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lane import Lane
+    from dev.pipeline.pipeline import Lane
 
 COUNT = 200  # micro-batches of 10 take a second each: none but the first few are done at the stop
 

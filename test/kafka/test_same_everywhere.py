@@ -6,17 +6,17 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from program import ROOT
-
-from app.batch import files
-from app.models import catalogue
+from dev import ROOT
+from tidemill.batch import files
+from tidemill.models import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from lane import Lane
     from pyspark.sql import SparkSession
+
+    from dev.pipeline.pipeline import Lane
 
 TIMES = re.compile(rb'"ts_start":"[^"]*","ts_end":"[^"]*","process_time":[^,]*,')
 

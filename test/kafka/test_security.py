@@ -6,17 +6,17 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from lane import message
-from tokens import token_endpoint
+
+from dev.pipeline.oauth_server import token_endpoint
+from dev.pipeline.pipeline import message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lane import Lane
-
-    from deploy.local.broker import Broker
-    from deploy.local.certificates import Certificates
+    from dev.kafka.broker import Broker
+    from dev.kafka.certificates import Certificates
+    from dev.pipeline.pipeline import Lane
 
 SECRET = "canary-of-oauth"
 PASSWORD = "tide-and-mill"  # of the broker's one user

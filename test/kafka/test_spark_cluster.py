@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from lane import message
-from program import ROOT, Program
 
-from app.streaming.jars import connector_jars
-from app.streaming.java import spark_home
-from deploy.local.ports import free_ports
-from deploy.local.process import spawn, stop, wait_for_line
+from dev import ROOT
+from dev.kafka.ports import free_ports
+from dev.kafka.process import spawn, stop, wait_for_line
+from dev.pipeline.job_process import Program
+from dev.pipeline.pipeline import message
+from tidemill.spark.jars import connector_jars
+from tidemill.spark.java import spark_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lane import Lane
+    from dev.pipeline.pipeline import Lane
 
 MODELS = ROOT / "test" / "doubles" / "example_models.py"
 PATIENCE_S = 400.0
@@ -73,7 +74,9 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Tidemill in a zip file, as README.md makes it."""
-    return shutil.make_archive(str(tmp_path_factory.mktemp("zip") / "tidemill"), "zip", ROOT, "app")
+    return shutil.make_archive(
+        str(tmp_path_factory.mktemp("zip") / "tidemill"), "zip", ROOT / "app", "tidemill"
+    )
 
 
 class Submit:
@@ -115,7 +118,7 @@ class TestModules:
     """Executors get the modules by --py-files; one that they lack is named."""
 
     @pytest.mark.parametrize(
-        "missing", [pytest.param("app", marks=pytest.mark.slow), "example_models"]
+        "missing", [pytest.param("tidemill", marks=pytest.mark.slow), "example_models"]
     )
     def test_missing(self, missing: str, submit: Submit, archive: str) -> None:
         """At the first attempt, as a wrong configuration, in one line among few."""

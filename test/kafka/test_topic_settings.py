@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from lane import Lane, message
 from pyspark.errors import StreamingQueryException
-from records import INPUT_LIMIT
 
-from app.errors import RecordRefused
-from app.streaming.failure import translate
-from app.streaming.topic import Topic
+from dev.pipeline.pipeline import Lane, message
+from dev.pipeline.records import INPUT_LIMIT
+from tidemill.errors import RecordRefused
+from tidemill.kafka.topics import Topic
+from tidemill.spark.failures import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyspark.sql import SparkSession
-    from records import Record
 
-    from app.inference.model import ModelSpec
-    from deploy.local.broker import Broker
+    from dev.kafka.broker import Broker
+    from dev.pipeline.records import Record
+    from tidemill.inference.model import ModelSpec
 
 DELIVERIES = ["at-least-once", "exactly-once"]
 # What a batch of one record adds to its value, without key and headers: 61 for the batch, and

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from servers import Prometheus, Pushgateway
+
+from dev.monitoring.servers import Prometheus, Pushgateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

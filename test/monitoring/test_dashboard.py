@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from dashboard import DASHBOARD, METRICS, SPARK_METRICS, metrics, panels, queries
-from promtool import promtool
+
+from dev.monitoring.dashboard import DASHBOARD, METRICS, SPARK_METRICS, metrics, panels, queries
+from dev.monitoring.promtool import promtool
 
 if TYPE_CHECKING:
     from pathlib import Path

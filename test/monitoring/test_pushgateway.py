@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from servers import PATIENCE_S, Pushgateway
 from structlog.testing import capture_logs
 
-from app.monitoring.pushgateway import PushgatewayExporter
-from app.settings import MonitoringSettings
-from deploy.local.certificates import issue_certificates
+from dev.kafka.certificates import issue_certificates
+from dev.monitoring.servers import PATIENCE_S, Pushgateway
+from tidemill.monitoring.pushgateway import PushgatewayExporter
+from tidemill.settings import MonitoringSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from servers import Prometheus
+    from dev.monitoring.servers import Prometheus
 
 USER, PASSWORD = "tidemill", "tide-and-mill"
 # bcrypt, with the least work that Pushgateway takes.

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from dashboard import METRICS, metrics
-from promtool import MONITORING, promtool
+
+from dev.monitoring.dashboard import METRICS, metrics
+from dev.monitoring.promtool import MONITORING, promtool
 
 if TYPE_CHECKING:
     from pathlib import Path

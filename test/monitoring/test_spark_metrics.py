@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from servers import PATIENCE_S
-from spark_program import APP
 from structlog.testing import capture_logs
 
-from app.monitoring import spark_metrics
-from app.monitoring.pushgateway import PushgatewayExporter
-from app.monitoring.spark_metrics import SparkMetrics
-from app.settings import MonitoringSettings
-from deploy.local.process import spawn, stop, wait_for_line
+from dev.kafka.process import spawn, stop, wait_for_line
+from dev.monitoring.servers import PATIENCE_S
+from dev.monitoring.spark_program import APP
+from tidemill.monitoring import spark_metrics
+from tidemill.monitoring.pushgateway import PushgatewayExporter
+from tidemill.monitoring.spark_metrics import SparkMetrics
+from tidemill.settings import MonitoringSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from servers import Prometheus, Pushgateway
+    from dev.monitoring.servers import Prometheus, Pushgateway
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "tidemill"

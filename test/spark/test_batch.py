@@ -14,10 +14,10 @@ from py4j.protocol import Py4JError
 from pyarrow import parquet
 from pyspark.errors import PySparkException
 
-from app.batch import files
-from app.batch.files import Counts
-from app.errors import InputUnreadable, OutputExists
-from app.streaming.failure import translate
+from tidemill.batch import files
+from tidemill.batch.files import Counts
+from tidemill.errors import InputUnreadable, OutputExists
+from tidemill.spark.failures import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from app.inference.model import ModelSpec
+    from tidemill.inference.model import ModelSpec
 
 GOOD = {"text": "hello", "lang": "en", "uuid": "1"}
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.errors import ConfigurationError, WrongColumnType
-from app.streaming.columns import record_columns
-from app.streaming.schemas import RECORD
+from tidemill.errors import ConfigurationError, WrongColumnType
+from tidemill.spark.columns import record_columns
+from tidemill.spark.schemas import RECORD
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

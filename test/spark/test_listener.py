@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from app.monitoring.listener import ProgressListener
+from tidemill.streaming.listener import ProgressListener
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import SparkSession
 
-    from app.monitoring.progress import Progress
+    from tidemill.streaming.progress import Progress
 
 
 class TestProgressListener:

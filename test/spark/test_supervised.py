@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.streaming.attempt import IDLE_TIMEOUT
-from app.streaming.udfs import predictions
+from tidemill.spark.retry import IDLE_TIMEOUT
+from tidemill.spark.udfs import predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pyspark.sql import SparkSession
 
-    from app.inference.model import ModelSpec
+    from tidemill.inference.model import ModelSpec
 
 
 @contextmanager

@@ -12,10 +12,10 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
-from app.errors import ModelUnavailable, NoValueColumn
-from app.streaming.failure import translate
-from app.streaming.schemas import OUTCOME, RECORD
-from app.streaming.udfs import predictions
+from tidemill.errors import ModelUnavailable, NoValueColumn
+from tidemill.spark.failures import translate
+from tidemill.spark.schemas import OUTCOME, RECORD
+from tidemill.spark.udfs import predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from app.inference.model import ModelSpec
+    from tidemill.inference.model import ModelSpec
 
 
 def value(text: object, lang: str = "en", uuid: str = "1") -> bytes:

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from pyspark.errors import PySparkException
 
-from app.errors import (
+from tidemill.errors import (
     ConfigurationError,
     ExecutorsUnfit,
     MissingOnExecutors,
@@ -23,21 +23,22 @@ from app.errors import (
     ModelNotLoadable,
     ModelUnavailable,
 )
-from app.models import beside, catalogue
-from app.monitoring.every import Every
-from app.settings import LogSettings, Settings
-from app.streaming import warmup
-from app.streaming.failure import translate
-from app.streaming.options import runtime_options
-from app.streaming.udfs import predictions
-from app.streaming.warmup import keep_warm, load_models
+from tidemill.models import catalogue
+from tidemill.models.isolation import fork
+from tidemill.periodic import Every
+from tidemill.settings import LogSettings, Settings
+from tidemill.spark import warmup
+from tidemill.spark.conf import runtime_options
+from tidemill.spark.failures import translate
+from tidemill.spark.udfs import predictions
+from tidemill.spark.warmup import keep_warm, load_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyspark.sql import SparkSession
 
-    from app.inference.model import Load, ModelSpec
+    from tidemill.inference.model import Load, ModelSpec
 
 
 class TestLoadModels:
@@ -109,7 +110,7 @@ class TestLoadModels:
         with pytest.raises(ExecutorsUnfit, match="No module named 'no'"):
             load_models(spark, [model("Upper")], catalogue.load)
 
-    @pytest.mark.parametrize("load", [catalogue.load, beside.load], ids=["here", "in a fork"])
+    @pytest.mark.parametrize("load", [catalogue.load, fork.load], ids=["here", "in a fork"])
     @pytest.mark.parametrize(
         ("adapter", "method", "error"),
         [("Broken", "predict_all", ModelUnavailable), ("FailsAtLoad", "__init__", ModelLoadFailed)],

@@ -10,8 +10,8 @@ import hypothesis
 import pytest
 import structlog
 
-from app.inference.model import ModelSpec
-from app.logs import QUIET
+from tidemill.inference.model import ModelSpec
+from tidemill.logs import QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app import check as checking
-from app import logs, reach
-from app.check import Finding, check
-from app.errors import (
+from tidemill import check as checking
+from tidemill import logs
+from tidemill.check import Finding, check
+from tidemill.errors import (
     BrokerUnreachable,
     InvalidModels,
     JavaMissing,
@@ -21,12 +21,13 @@ from app.errors import (
     ModelNotLoadable,
     ModelUnavailable,
 )
-from app.models import catalogue
-from app.monitoring import pushgateway
-from app.monitoring.health import Health
-from app.monitoring.server import serving
-from app.settings import Settings
-from app.settings.monitoring import MonitoringSettings
+from tidemill.kafka import connect
+from tidemill.models import catalogue
+from tidemill.monitoring import pushgateway
+from tidemill.monitoring.health import Health
+from tidemill.monitoring.server import serving
+from tidemill.settings import Settings
+from tidemill.settings.monitoring import MonitoringSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +122,7 @@ class TestSilence:
     def test_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Kafka and the Pushgateway are given up together, whatever their own time-outs are."""
         monkeypatch.setattr(checking, "PATIENCE_S", 0.5)
-        monkeypatch.setitem(reach.PATIENCE, "bootstrap_timeout_ms", 120_000)
+        monkeypatch.setitem(connect.PATIENCE, "bootstrap_timeout_ms", 120_000)
         monkeypatch.setattr(pushgateway, "TIMEOUT_S", 120)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             at = f"127.0.0.1:{silent.getsockname()[1]}"

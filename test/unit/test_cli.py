@@ -8,11 +8,11 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-import app
-from app import run
-from app.check import Finding
-from app.cli import cli, main
-from app.errors import (
+import tidemill
+from tidemill import run
+from tidemill.check import Finding
+from tidemill.cli import cli, main
+from tidemill.errors import (
     BrokerUnreachable,
     ConfigurationError,
     JavaMissing,
@@ -20,7 +20,7 @@ from app.errors import (
     StopNotAcknowledged,
     TopicsUnfit,
 )
-from app.streaming.marker import StopMarker
+from tidemill.streaming.checkpoint.stop_marker import StopMarker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ COMMANDS = ("stream", "batch", "check", "stop", "lag", "health", "dlq", "version
 @pytest.fixture(autouse=True)
 def _own_logger(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take a logger that no other test has used: one keeps the configuration it first had."""
-    monkeypatch.setattr(run, "log", structlog.get_logger("app.run"))
+    monkeypatch.setattr(run, "log", structlog.get_logger("tidemill.run"))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ class TestVersion:
     def test_printed(self) -> None:
         """And nothing else."""
         result = runner.invoke(cli, ["version"])
-        assert (result.exit_code, result.output) == (0, f"{app.__version__}\n")
+        assert (result.exit_code, result.output) == (0, f"{tidemill.__version__}\n")
 
 
 class TestHelp:
@@ -159,12 +159,12 @@ class TestCheck:
         self, config: Path, findings: list[Finding], code: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """2 with any wrong configuration, else 1 with a fault, else 0."""
-        monkeypatch.setattr("app.check.check", lambda _: iter(findings))
+        monkeypatch.setattr("tidemill.check.check", lambda _: iter(findings))
         assert runner.invoke(cli, ["check", "--config", str(config)]).exit_code == code
 
     def test_printed(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Every finding is a line with a sign, brackets and all."""
-        monkeypatch.setattr("app.check.check", lambda _: iter([self.WELL, self.TOPICS]))
+        monkeypatch.setattr("tidemill.check.check", lambda _: iter([self.WELL, self.TOPICS]))
         result = runner.invoke(cli, ["check", "--config", str(config)])
         assert result.output.splitlines() == [
             "✓ settings",

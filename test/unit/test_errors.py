@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.errors import describe
+from tidemill.errors import describe
 
 
 class Mute(Exception):

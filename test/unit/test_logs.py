@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app import logs
+from tidemill import logs
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app import settings
-from app.errors import (
+from tidemill import settings
+from tidemill.errors import (
     CheckpointInUse,
     ConfigurationError,
     InvalidJson,
@@ -15,11 +15,11 @@ from app.errors import (
     InvalidSettings,
     SettingsFileUnreadable,
 )
-from app.inference.codec import decode_fields
-from app.models import catalogue
-from app.settings import KafkaSettings, StreamSettings
-from app.streaming import preflight
-from app.streaming.failure import translate
+from tidemill.inference.codec import decode_fields
+from tidemill.models import catalogue
+from tidemill.settings import KafkaSettings, StreamSettings
+from tidemill.spark.failures import translate
+from tidemill.streaming import preflight
 
 MODELS = Path(__file__).parents[2] / "models.yaml"
 

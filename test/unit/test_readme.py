@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.inference.message import Message, Prediction
-from app.inference.predictor import Predictor
-from app.models import catalogue
+from tidemill.inference.message import Message, Prediction
+from tidemill.inference.predictor import Predictor
+from tidemill.models import catalogue
 
 if TYPE_CHECKING:
     import pytest

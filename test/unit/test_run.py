@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
-from app import bootstrap, errors, logs, run, settings
-from app.errors import (
+from dev import ROOT
+from tidemill import bootstrap, errors, logs, run, settings
+from tidemill.errors import (
     AccessRefused,
     BrokerUnreachable,
     ConfigurationError,
@@ -25,16 +25,17 @@ from app.errors import (
     TimestampUnreadable,
     TopicsUnfit,
 )
-from app.settings import Settings
+from tidemill.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
 def _own_logger(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take a logger that no other test has used: one keeps the configuration it first had."""
-    monkeypatch.setattr(run, "log", structlog.get_logger("app.run"))
+    monkeypatch.setattr(run, "log", structlog.get_logger("tidemill.run"))
 
 
 class TestExitCode:
@@ -197,7 +198,7 @@ class TestOnDatabricks:
         """What runs it so, with a job that ends at once."""
         monkeypatch.setattr(settings, "load", lambda _: Settings())
         monkeypatch.setattr(sys, "argv", ["run.py"])
-        text = compile(Path(run.__file__).read_text(), "run.py", "exec")
+        text = compile((ROOT / "app" / "run.py").read_text(), "run.py", "exec")
         return lambda: exec(text, {"__name__": "__main__"})  # noqa: S102 - as it does
 
     def test_end(self, perform: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import scenario
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
-from app.errors import TidemillError
-from app.streaming.failure import translate
+from faults import scenario
+from tidemill.errors import TidemillError
+from tidemill.spark.failures import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lane import Lane
     from pyspark.sql import SparkSession
+
+    from dev.pipeline.pipeline import Lane
 
 
 @pytest.fixture(scope="module", params=["exactly-once", "at-least-once"])

@@ -7,15 +7,16 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from campaign import make_lane
-from orders import LAST, POINTS
-from rounds import Round
-from strikes import Strike
+
+from faults.campaign import make_lane
+from faults.failpoints import LAST, POINTS
+from faults.kills import Strike
+from faults.rounds import Round
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deploy.local.broker import Broker
+    from dev.kafka.broker import Broker
 
 STRIKES = [*(Strike("worker", point) for point in POINTS), Strike("group", LAST)]
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import scenario
+
+from faults import scenario
 
 if TYPE_CHECKING:
-    from lane import Lane
-
-    from deploy.local.broker import Broker
+    from dev.kafka.broker import Broker
+    from dev.pipeline.pipeline import Lane
 
 SOURCE = Path(__file__).with_name("jumping_clock.c")
 DAY, HOUR = 86_400, 3_600

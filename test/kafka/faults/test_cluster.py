@@ -7,17 +7,17 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-import scenario
-from lane import QUICK_SPARK
 
-from deploy.local.cluster import COORDINATORS, Cluster
-from deploy.local.distribution import fetch_kafka
+from dev.kafka.cluster import COORDINATORS, Cluster
+from dev.kafka.distribution import fetch_kafka
+from dev.pipeline.pipeline import QUICK_SPARK
+from faults import scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lane import Lane
+    from dev.pipeline.pipeline import Lane
 
 
 GROUPS, TRANSACTIONS = COORDINATORS

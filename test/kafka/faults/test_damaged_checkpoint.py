@@ -9,18 +9,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import scenario
 
-from app.errors import CheckpointDamaged, GroupBehindCheckpoint
+from faults import scenario
+from tidemill.errors import CheckpointDamaged, GroupBehindCheckpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from lane import Lane
-
-    from app.errors import TidemillError
-    from deploy.local.broker import Broker
+    from dev.kafka.broker import Broker
+    from dev.pipeline.pipeline import Lane
+    from tidemill.errors import TidemillError
 
 
 def empty(file: Path) -> None:
@@ -99,7 +98,7 @@ SLOW = pytest.mark.slow
 class TestChecksums:
     """Where checksums lie beside the files, a start compares them.
 
-    `test/unit/streaming/test_checksums.py` damages every file in every way.
+    `test/unit/streaming/checkpoint/test_checksum_matrix.py` damages every file in every way.
     """
 
     @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-import scenario
+
+from faults import scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from lane import Lane
-
-    from app.errors import TidemillError
+    from dev.pipeline.pipeline import Lane
+    from tidemill.errors import TidemillError
 
     Start = Callable[..., TidemillError | None]
 

@@ -8,19 +8,18 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-import scenario
 from confluent_kafka import Consumer
-from lane import GROUP_TOOL
 
-from app.errors import GroupAltered, GroupHasMembers, GroupOffsetLost, OtherDelivery
+from dev.pipeline.pipeline import GROUP_TOOL
+from faults import scenario
+from tidemill.errors import GroupAltered, GroupHasMembers, GroupOffsetLost, OtherDelivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lane import Lane
-
-    from app.errors import TidemillError
+    from dev.pipeline.pipeline import Lane
+    from tidemill.errors import TidemillError
 
     Start = Callable[..., TidemillError | None]
 

@@ -6,19 +6,18 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-import records
-import scenario
 
-from app.errors import InputTopicRemoved, InvalidStartingOffsets
-from deploy.local.topics import create_topic, delete_records, delete_topic
+from dev.kafka.topics import create_topic, delete_records, delete_topic
+from dev.pipeline import records
+from faults import scenario
+from tidemill.errors import InputTopicRemoved, InvalidStartingOffsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lane import Lane
-    from program import Program
-
-    from app.errors import TidemillError
+    from dev.pipeline.job_process import Program
+    from dev.pipeline.pipeline import Lane
+    from tidemill.errors import TidemillError
 
     Start = Callable[..., TidemillError | None]
 

@@ -7,15 +7,16 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-import victims
-from lane import message
-from program import descendants, kill
+
+from dev.pipeline.job_process import descendants, kill
+from dev.pipeline.pipeline import message
+from faults import victims
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lane import Lane
-    from records import Record
+    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.records import Record
 
 COUNT = 60
 TEXTS = {str(i): "held" if i >= 20 else f"t{i}" for i in range(COUNT)}

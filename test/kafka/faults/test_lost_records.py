@@ -7,19 +7,18 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-import scenario
-from lane import message
 
-from app.errors import DataLoss
-from deploy.local.topics import delete_records, end_offsets
+from dev.kafka.topics import delete_records, end_offsets
+from dev.pipeline.pipeline import message
+from faults import scenario
+from tidemill.errors import DataLoss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lane import Lane
-
-    from app.errors import TidemillError
+    from dev.pipeline.pipeline import Lane
+    from tidemill.errors import TidemillError
 
     Start = Callable[..., TidemillError | None]
 

@@ -11,19 +11,19 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-import scenario
-from program import Program
-from slow_link import SlowLink
 
-from deploy.local.broker import Broker, free_listeners
-from deploy.local.distribution import fetch_kafka
-from deploy.local.ports import HOST, free_ports
+from dev.kafka.broker import Broker, free_listeners
+from dev.kafka.distribution import fetch_kafka
+from dev.kafka.ports import HOST, free_ports
+from dev.kafka.slow_link import SlowLink
+from dev.pipeline.job_process import Program
+from faults import scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lane import Lane
+    from dev.pipeline.pipeline import Lane
 
 # Of the range for tests of networks (RFC 2544); somebody else may run the same test.
 NETWORK = f"198.18.{random.SystemRandom().randrange(256)}"

@@ -6,12 +6,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-import scenario
 
-from deploy.local.topics import add_partitions
+from dev.kafka.topics import add_partitions
+from faults import scenario
 
 if TYPE_CHECKING:
-    from lane import Lane
+    from dev.pipeline.pipeline import Lane
 
 
 class TestNewPartitions:

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-import scenario
-from lane import QUICK_SPARK, message
+
+from dev.pipeline.pipeline import QUICK_SPARK, message
+from faults import scenario
 
 if TYPE_CHECKING:
-    from lane import Lane
+    from dev.pipeline.pipeline import Lane
 
 POISON = {7: "hang", 23: "segfault", 31: "exit", 44: "memory"}
 TEXTS = {str(i): POISON.get(i, f"t{i}") for i in range(64)}

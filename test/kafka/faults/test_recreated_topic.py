@@ -7,20 +7,19 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-import records
-import scenario
 
-from app.errors import TopicRecreated
-from app.streaming.topic_record import FILE
-from deploy.local.topics import create_topic, delete_topic
+from dev.kafka.topics import create_topic, delete_topic
+from dev.pipeline import records
+from faults import scenario
+from tidemill.errors import TopicRecreated
+from tidemill.streaming.checkpoint.topic_record import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lane import Lane
-
-    from app.errors import TidemillError
+    from dev.pipeline.pipeline import Lane
+    from tidemill.errors import TidemillError
 
     Start = Callable[..., TidemillError | None]
 

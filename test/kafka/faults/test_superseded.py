@@ -11,16 +11,18 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-import scenario
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from orders import HOOK, Orders
-from program import ROOT, descendants, kill
+
+from dev import PYTHONPATH
+from dev.pipeline.job_process import descendants, kill
+from faults import scenario
+from faults.failpoints import HOOK, Orders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from lane import Lane
+    from dev.pipeline.pipeline import Lane
 
 
 def send(pids: Iterable[int], signum: int) -> None:
@@ -35,7 +37,7 @@ def hooked(lane: Lane, orders: Orders) -> dict[str, str]:
     return {
         **lane.environment("Upper", STREAM__DELIVERY="exactly-once"),
         **orders.environment(lane.folder / "checkpoint"),
-        "PYTHONPATH": os.pathsep.join([str(HOOK), str(ROOT), os.environ["PYTHONPATH"]]),
+        "PYTHONPATH": f"{HOOK}:{PYTHONPATH}:{os.environ['PYTHONPATH']}",
         "PYSPARK_PYTHON": sys.executable,
     }
 

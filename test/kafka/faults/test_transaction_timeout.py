@@ -10,13 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import scenario
 from kafka import KafkaAdminClient
-from orders import Orders
-from program import ROOT
+
+from dev import PYTHONPATH
+from faults import scenario
+from faults.failpoints import Orders
 
 if TYPE_CHECKING:
-    from lane import Lane
+    from dev.pipeline.pipeline import Lane
 
 HOOK = Path(__file__).with_name("short_transactions")
 
@@ -38,7 +39,7 @@ class TestTransactionTimeout:
         job = {
             **lane.environment("Upper", STREAM__DELIVERY="exactly-once"),
             **orders.environment(lane.folder / "checkpoint"),
-            "PYTHONPATH": os.pathsep.join([str(HOOK), str(ROOT), os.environ["PYTHONPATH"]]),
+            "PYTHONPATH": f"{HOOK}:{PYTHONPATH}:{os.environ['PYTHONPATH']}",
             "PYSPARK_PYTHON": sys.executable,
         }
         with lane.program(job) as program:

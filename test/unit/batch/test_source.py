@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.batch.source import check_output, find, is_hidden, local
-from app.errors import InputUnreadable, OutputExists, OutputUnusable
+from tidemill.batch.source import check_output, find, is_hidden, local
+from tidemill.errors import InputUnreadable, OutputExists, OutputUnusable
 
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from app.dead_letters.delivery import after
-from app.dead_letters.position import Position
+from tidemill.dead_letters.delivery import after
+from tidemill.dead_letters.position import Position
 
 
 class TestAfter:

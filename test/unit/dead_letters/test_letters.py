@@ -6,10 +6,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.dead_letters.letters import AFTER, BEFORE, CLASS, TRIES, DeadLetter, read, replayed_headers
-from app.errors import MissingField, NullValue, PredictionFailed
-from app.inference.codec import encode_headers, encode_omission
-from app.inference.message import Failure, Header, Message
+from tidemill.dead_letters.letters import (
+    AFTER,
+    BEFORE,
+    CLASS,
+    TRIES,
+    DeadLetter,
+    read,
+    replayed_headers,
+)
+from tidemill.errors import MissingField, NullValue, PredictionFailed
+from tidemill.inference.codec import encode_headers, encode_omission
+from tidemill.inference.message import Failure, Header, Message
 
 NAMES = st.sampled_from([*BEFORE, CLASS, *AFTER, TRIES]) | st.text(
     st.characters(codec="utf-8"), max_size=6

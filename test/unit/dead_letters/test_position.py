@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.dead_letters.position import MAX_METADATA, Position, decode, encode, moved, room
+from tidemill.dead_letters.position import MAX_METADATA, Position, decode, encode, moved, room
 
 if TYPE_CHECKING:
     from random import Random

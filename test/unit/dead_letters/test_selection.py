@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dead_letters.letters import DeadLetter
-from app.dead_letters.selection import Selection, choose, read_place, read_time
-from app.errors import WrongChoice
+from tidemill.dead_letters.letters import DeadLetter
+from tidemill.dead_letters.selection import Selection, choose, read_place, read_time
+from tidemill.errors import WrongChoice
 
 LETTER = DeadLetter(
     partition=1,

@@ -49,7 +49,7 @@ class TestVersions:
 
     def test_kafka(self) -> None:
         """The broker has the version of the demo's."""
-        from deploy.local.distribution import VERSION  # noqa: PLC0415 - needs only this test
+        from dev.kafka.distribution import VERSION  # noqa: PLC0415 - needs only this test
 
         assert (
             SERVICES["kafka"]["image"] == SERVICES["topics"]["image"] == f"apache/kafka:{VERSION}"

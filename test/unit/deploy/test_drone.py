@@ -15,7 +15,7 @@ import pytest
 import yaml
 from jobs_api import TOKEN, Workspace, serving
 
-from app import settings
+from tidemill import settings
 
 ROOT = Path(__file__).parents[3]
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / ".drone.yml").read_text(encoding="utf-8"))

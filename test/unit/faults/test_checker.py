@@ -4,24 +4,24 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import feeder
 import pytest
-from checker import judge
-from offline import expected
-from outcomes import TIMES
-from records import Record
 
-from app.inference.model import ModelSpec
+from dev.pipeline.records import Record
+from faults import feeder
+from faults.checker import judge
+from faults.offline import expected
+from faults.outcomes import TIMES
+from tidemill.inference.model import ModelSpec
 
 if TYPE_CHECKING:
-    from outcomes import Outcome, Source
+    from faults.outcomes import Outcome, Source
 
 IN, OUT, DEAD = "in", "out", "dead"
 COUNT = 400
 SPEC = ModelSpec(
     name="cheap",
     version="1",
-    adapter="cheap_model:Cheap",
+    adapter="faults.cheap_model:Cheap",
     match={"lang": "en"},
     payload="text",
     result="answer",

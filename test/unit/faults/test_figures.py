@@ -3,7 +3,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from figures import median_interval, percentile, slope, upper_bound
+
+from faults.figures import median_interval, percentile, slope, upper_bound
 
 RNG = random.Random(3)  # noqa: S311 - the same at each run
 

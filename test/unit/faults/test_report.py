@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import ledger
 import pytest
-import report
-from checker import Verdict
-from findings import Findings, Kill
+
+from faults import report, results_log
+from faults.checker import Verdict
+from faults.findings import Findings, Kill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,12 +26,12 @@ def content(tmp_path: Path, verdict: Verdict) -> dict:
         ("exactly-once", verdict),
         ("at-least-once", Verdict(50, 53, duplicates=(("in", 0, 1),) * 3)),
     ):
-        ledger.add(
+        results_log.add(
             "rounds",
-            ledger.entry(Findings(mode, "local", "2026-01-02T03", kills * 50, verdict=found)),
+            results_log.entry(Findings(mode, "local", "2026-01-02T03", kills * 50, verdict=found)),
             file,
         )
-    ledger.add(
+    results_log.add(
         "costs",
         {"date": "2026-01-03", "pairs": [{"exactly-once": 95.0, "at-least-once": 100.0}] * 6},
         file,
@@ -39,8 +39,8 @@ def content(tmp_path: Path, verdict: Verdict) -> dict:
     gauge = {"level": 100.0, "an hour": 0.1, "give or take": 0.5}
     gauges = {"java MiB": {**gauge, "flat": True}, "threads": {**gauge, "flat": False}}
     soak = {"date": "2026-01-04", "minutes": 30, "capacity": 200, "messages": 9, "outcomes": 9}
-    ledger.add("soaks", {**soak, "ahead": 0, "samples": 7, "gauges": gauges}, file)
-    return ledger.read(file)
+    results_log.add("soaks", {**soak, "ahead": 0, "samples": 7, "gauges": gauges}, file)
+    return results_log.read(file)
 
 
 class TestPage:
@@ -69,6 +69,6 @@ class TestPage:
 
     def test_nothing_yet(self, tmp_path: Path) -> None:
         """Without figures it says how to get them."""
-        said = report.page(ledger.read(tmp_path / "none.json"), "")
+        said = report.page(results_log.read(tmp_path / "none.json"), "")
         assert "`make soak`" in said
         assert "Not measured yet: `make cost`" in said

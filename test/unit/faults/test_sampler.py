@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from records import Record
-from sampler import Judge, Sample
-from seen import Seen
+from dev.pipeline.records import Record
+from faults.observed import Seen
+from faults.sampler import Judge, Sample
 
 IN, OUT = ("in", 0), ("out", 0)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scenarios import scenarios
+from faults.scenarios import scenarios
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from soak import judge
+from faults.soak import judge
 
 RNG = random.Random(4)  # noqa: S311 - the same at each run
 

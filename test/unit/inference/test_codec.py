@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue, PredictionFailed
-from app.inference.codec import (
+from tidemill.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue, PredictionFailed
+from tidemill.inference.codec import (
     MAX_ERROR_BYTES,
     compact,
     decode_fields,
@@ -21,7 +21,7 @@ from app.inference.codec import (
     encode_result,
     record_size,
 )
-from app.inference.message import Failure, Message, Prediction
+from tidemill.inference.message import Failure, Message, Prediction
 
 HEADERS = st.lists(
     st.tuples(st.text(st.characters(codec="utf-8")), st.none() | st.binary(max_size=300)),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.errors import MessageError, PredictionFailed, WrongOutputCount
-from app.inference.predictor import Answer, isolate
+from tidemill.errors import MessageError, PredictionFailed, WrongOutputCount
+from tidemill.inference.predictor import Answer, isolate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.inference.malformed import why_not_json
+from tidemill.inference.malformed import why_not_json
 
 # What JSON consists of, in any order.
 PIECES = st.lists(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from app.inference.model import ModelSpec
+from tidemill.inference.model import ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

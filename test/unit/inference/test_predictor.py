@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.errors import (
+from tidemill.errors import (
     InputTooLong,
     InvalidJson,
     InvalidModels,
@@ -15,13 +15,13 @@ from app.errors import (
     NullValue,
     WrongType,
 )
-from app.inference.message import Failure, Message, Prediction
-from app.inference.predictor import Predictor
+from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.inference.model import ModelSpec
+    from tidemill.inference.model import ModelSpec
 
     MakeSpec = Callable[..., ModelSpec]
 

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import MessageError
-from app.inference.codec import ENVELOPE, encode_headers
-from app.inference.message import Failure, Message, Prediction
-from app.inference.predictor import Predictor
+from tidemill.errors import MessageError
+from tidemill.inference.codec import ENVELOPE, encode_headers
+from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.inference.model import ModelSpec
+    from tidemill.inference.model import ModelSpec
 
 # Lone surrogates too: JSON can write them, UTF-8 cannot.
 TEXT = st.text(max_size=30) | st.text("!?%*é🌊\ud800", max_size=3)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import ModelUnavailable
-from app.inference.message import Failure, Message, Prediction
-from app.inference.predictor import Predictor
+from tidemill.errors import ModelUnavailable
+from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.inference.model import ModelSpec
+    from tidemill.inference.model import ModelSpec
 
     MakeSpec = Callable[..., ModelSpec]
 

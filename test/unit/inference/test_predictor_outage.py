@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.errors import InvalidOutput, ModelUnavailable, WrongOutputCount
-from app.inference.message import Failure, Message, Prediction
-from app.inference.predictor import Predictor, probe
+from tidemill.errors import InvalidOutput, ModelUnavailable, WrongOutputCount
+from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.predictor import Predictor, probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.inference.model import ModelSpec
+    from tidemill.inference.model import ModelSpec
 
     MakeSpec = Callable[..., ModelSpec]
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.errors import InvalidModels, MissingField, NoModel, WrongType
-from app.inference.codec import Fields, decode_fields
-from app.inference.router import Router, text
+from tidemill.errors import InvalidModels, MissingField, NoModel, WrongType
+from tidemill.inference.codec import Fields, decode_fields
+from tidemill.inference.router import Router, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.inference.model import ModelSpec
+    from tidemill.inference.model import ModelSpec
 
     MakeSpec = Callable[..., ModelSpec]
 

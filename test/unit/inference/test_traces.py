@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.errors import ModelCrashed, PredictionFailed
-from app.inference import traces
-from app.inference.message import Message
-from app.inference.predictor import Predictor
+from tidemill.errors import ModelCrashed, PredictionFailed
+from tidemill.inference import traces
+from tidemill.inference.message import Message
+from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.inference.model import ModelSpec
+    from tidemill.inference.model import ModelSpec
 
 PROGRAM = """
-from app.inference.message import Message
-from app.inference.model import ModelSpec
-from app.inference.predictor import Predictor
+from tidemill.inference.message import Message
+from tidemill.inference.model import ModelSpec
+from tidemill.inference.predictor import Predictor
 
 class Fussy:
     def predict_all(self, inputs):

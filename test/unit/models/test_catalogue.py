@@ -1,26 +1,27 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from app.errors import (
+from dev import ROOT
+from tidemill.errors import (
     ConfigurationError,
     InvalidModels,
     ModelLoadFailed,
     ModelNotLoadable,
     SettingsFileUnreadable,
 )
-from app.inference.codec import ENVELOPE
-from app.models import catalogue
+from tidemill.inference.codec import ENVELOPE
+from tidemill.models import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from app.inference.model import ModelSpec
+    from tidemill.inference.model import ModelSpec
 
     MakeSpec = Callable[..., ModelSpec]
 
@@ -110,7 +111,7 @@ class TestRead:
 
     def test_shipped(self) -> None:
         """The shipped file is sound."""
-        shipped = Path(catalogue.__file__).parents[2] / "models.yaml"
+        shipped = ROOT / "models.yaml"
         assert [spec.match for spec in catalogue.read(shipped)] == [{"lang": "en"}, {"lang": "fr"}]
 
     def test_missing(self, tmp_path: Path) -> None:

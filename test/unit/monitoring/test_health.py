@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.monitoring.health import PULSE_LIMIT_S, Health
+from tidemill.monitoring.health import PULSE_LIMIT_S, Health
 
 
 class Clock:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.monitoring.histogram import Histogram
+from tidemill.monitoring.histogram import Histogram
 
 BOUNDS = (0.05, 0.1, 1.0, 30.0, 1200.0)
 

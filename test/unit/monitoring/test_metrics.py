@@ -6,10 +6,10 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.inference.model import ModelSpec
-from app.monitoring.metrics import BEFORE_A_MODEL, JobMetrics
-from app.monitoring.progress import LATENCY_BUCKETS, Latencies, Progress
-from app.monitoring.snapshot import PartitionLag, Snapshot
+from tidemill.inference.model import ModelSpec
+from tidemill.kafka.lag import PartitionLag, Snapshot
+from tidemill.monitoring.metrics import BEFORE_A_MODEL, JobMetrics
+from tidemill.streaming.progress import LATENCY_BUCKETS, Latencies, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable

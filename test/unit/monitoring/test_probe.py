@@ -5,12 +5,12 @@ import socket
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.errors import AnotherJobAnswers, NoFixedMetricsPort, ProbeUnanswered
-from app.monitoring import probe
-from app.monitoring.health import Health
-from app.monitoring.probe import ask
-from app.monitoring.server import serving
-from app.settings import MonitoringSettings
+from tidemill.errors import AnotherJobAnswers, NoFixedMetricsPort, ProbeUnanswered
+from tidemill.monitoring import probe
+from tidemill.monitoring.health import Health
+from tidemill.monitoring.probe import ask
+from tidemill.monitoring.server import serving
+from tidemill.settings import MonitoringSettings
 
 
 def has_ipv6() -> bool:

@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from structlog.testing import capture_logs
 
-from app.monitoring.pushgateway import PushgatewayExporter
-from app.settings import MonitoringSettings
+from tidemill.monitoring.pushgateway import PushgatewayExporter
+from tidemill.settings import MonitoringSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from app.monitoring.reason import reason
+from tidemill.monitoring.reason import reason
 
 
 class TestReason:

@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from app.errors import ConfigurationError, MetricsAddressUnusable, MetricsPortTaken
-from app.monitoring.health import GROUP_HEADER, Health
-from app.monitoring.metrics import JobMetrics
-from app.monitoring.server import Handler, serving
+from tidemill.errors import ConfigurationError, MetricsAddressUnusable, MetricsPortTaken
+from tidemill.monitoring.health import GROUP_HEADER, Health
+from tidemill.monitoring.metrics import JobMetrics
+from tidemill.monitoring.server import Handler, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

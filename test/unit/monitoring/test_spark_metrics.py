@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from app.monitoring.spark_metrics import MISSES, PAGES, SparkMetrics, families
+from tidemill.monitoring.spark_metrics import MISSES, PAGES, SparkMetrics, families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

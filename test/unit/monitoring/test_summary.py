@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from app.monitoring.progress import Latencies, Progress
-from app.monitoring.summary import Summary
+from tidemill.monitoring.summary import Summary
+from tidemill.streaming.progress import Latencies, Progress
 
 
 class Clock:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from app import settings
+from tidemill import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

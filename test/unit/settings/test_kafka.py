@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.connection import java_options, librdkafka_options, python_options
-from app.errors import InvalidSettings
+from tidemill.errors import InvalidSettings
+from tidemill.kafka.client_options import java_options, librdkafka_options, python_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.settings import Settings
+    from tidemill.settings import Settings
 
     Load = Callable[..., Settings]
 

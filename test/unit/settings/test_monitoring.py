@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.errors import InvalidSettings
+from tidemill.errors import InvalidSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from app.settings import Settings
+    from tidemill.settings import Settings
 
     Load = Callable[..., Settings]
 

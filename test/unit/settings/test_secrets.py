@@ -11,8 +11,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app import settings
-from app.errors import ConfigurationError, InvalidSettings
+from tidemill import settings
+from tidemill.errors import ConfigurationError, InvalidSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import settings
-from app.errors import InvalidSettings
+from tidemill import settings
+from tidemill.errors import InvalidSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

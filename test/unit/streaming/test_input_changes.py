@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import InputTopicRemoved, TopicRecreated
-from app.monitoring.snapshot import PartitionLag
-from app.streaming.input_changes import InputChanges, compare
-from app.streaming.offset_log import OffsetLog
-from app.streaming.origin import Found
-from app.streaming.position import Position, Run
-from app.streaming.topic_record import TopicRecord
+from tidemill.errors import InputTopicRemoved, TopicRecreated
+from tidemill.kafka.lag import PartitionLag
+from tidemill.streaming.checkpoint.offset_log import OffsetLog
+from tidemill.streaming.checkpoint.topic_record import TopicRecord
+from tidemill.streaming.exactly_once.position import Position, Run
+from tidemill.streaming.exactly_once.resume import Found
+from tidemill.streaming.input_changes import InputChanges, compare
 
 A, B = ("a", 0), ("b", 0)
 FILES = ("offsets/1", "offsets/2")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark.errors import StreamingQueryException
 
-from app.streaming import lifecycle
+from tidemill.streaming import lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from app.errors import ConfigurationError, PredictionFailed
-from app.inference.codec import encode_omission, record_size
-from app.inference.message import Failure, Message
-from app.settings import KafkaSettings, StreamSettings
-from app.streaming.preflight import ADDED_BYTES, LATEST_TIMESTAMP, inputs, problems, warnings
-from app.streaming.topic import AFTER, BEFORE, Topic
-from app.streaming.written import LEAST_BYTES
+from tidemill.errors import ConfigurationError, PredictionFailed
+from tidemill.inference.codec import encode_omission, record_size
+from tidemill.inference.message import Failure, Message
+from tidemill.kafka.topics import AFTER, BEFORE, Topic
+from tidemill.settings import KafkaSettings, StreamSettings
+from tidemill.streaming.output_topics import LEAST_BYTES
+from tidemill.streaming.preflight import ADDED_BYTES, LATEST_TIMESTAMP, inputs, problems, warnings
 
 INPUT = 1_048_588
 NEEDED = INPUT + 65_536

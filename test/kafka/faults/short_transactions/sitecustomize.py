@@ -1,6 +1,6 @@
 """Transactions that time out in seconds: Python imports this where its folder is on PYTHONPATH.
 
-The points of `test/faults/hook`, which would be the process's `sitecustomize`, are there too.
+The points of `faults/hook`, which would be the process's `sitecustomize`, are there too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import confluent_kafka
 
-runpy.run_path(str(Path(__file__).parents[3] / "faults" / "hook" / "sitecustomize.py"))
+runpy.run_path(str(Path(__file__).parents[4] / "faults" / "hook" / "sitecustomize.py"))
 TIMEOUT_MS = 2_000
 
 

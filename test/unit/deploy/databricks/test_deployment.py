@@ -19,7 +19,7 @@ from deploy.databricks.errors import (
 )
 from deploy.databricks.payload import fill_in
 from deploy.databricks.workspace import Patience, jobs_of
-from deploy.local.ports import free_ports
+from dev.kafka.ports import free_ports
 
 if TYPE_CHECKING:
     from databricks.sdk.service.jobs import Run

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jobs_api import VARIABLES
 
-from app.settings import Settings
 from deploy.databricks import passed_on
 from deploy.databricks.errors import SecretInTheOpen, SettingsWrong
 from deploy.databricks.payload import fill_in
+from tidemill.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def packages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     real = builtins.__import__
 
     def bare(name: str, *rest: Any) -> Any:  # noqa: ANN401 - as the import statement does
-        if name.partition(".")[0] in {"pydantic", "pydantic_settings", "app"}:
+        if name.partition(".")[0] in {"pydantic", "pydantic_settings", "tidemill"}:
             raise ImportError(name)
         return real(name, *rest)
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from jobs_api import ON_AZURE, ON_GCP, VARIABLES
 from jobs_shapes import JOB, check
 
-from app.settings import KafkaSettings, Settings, StreamSettings
-from app.streaming.options import context_options
 from deploy.databricks.errors import VariablesMissing, VariableWrong
 from deploy.databricks.payload import fill_in
+from tidemill.settings import KafkaSettings, Settings, StreamSettings
+from tidemill.spark.conf import context_options
 
 # Values of an environment variable: neither NUL nor blank as a whole.
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)
@@ -39,7 +39,7 @@ class TestJob:
         """A Python file of the image, with a path on which `app` is found."""
         task = task_of(fill_in(variables))
         assert task["spark_python_task"]["python_file"] == "file:/app/run.py"
-        assert task["new_cluster"]["spark_env_vars"]["PYTHONPATH"].split(":")[0] == "/"
+        assert task["new_cluster"]["spark_env_vars"]["PYTHONPATH"].split(":")[0] == "/app"
         assert "spark_submit_task" not in task
 
     def test_cluster(self, variables: dict[str, str]) -> None:

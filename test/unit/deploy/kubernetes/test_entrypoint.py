@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.streaming.java import spark_home
+from tidemill.spark.java import spark_home
 
 SCRIPT = Path(__file__).parents[4] / "deploy" / "kubernetes" / "entrypoint.sh"
 # Of the environment that Spark is installed in.

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from pod_security import unrestricted
 
-from app import settings
-from app.models import catalogue
+from tidemill import settings
+from tidemill.models import catalogue
 
 FOLDER = Path(__file__).parents[4] / "deploy" / "kubernetes"
 FOLDERS = ["base", "without-operator"]

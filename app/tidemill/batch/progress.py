@@ -1,0 +1,29 @@
+"""How many of its tasks Spark has done, while it works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.periodic import Every
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark import SparkContext
+
+INTERVAL_S = 1.0
+
+
+def watch_tasks(context: SparkContext, show: Callable[..., None], step: str) -> Every:
+    """Return a thread, to be entered, that shows a step with Spark's tasks, as `3 of 8`."""
+    tracker = context.statusTracker()
+
+    def look() -> None:
+        stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+        running = [stage for stage in stages if stage]
+        if running:
+            done = sum(stage.numCompletedTasks for stage in running)
+            show(step, tasks=f"{done} of {sum(stage.numTasks for stage in running)}")
+
+    show(step)
+    return Every(INTERVAL_S, look, what="watch Spark's tasks")

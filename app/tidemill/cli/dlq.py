@@ -1,0 +1,151 @@
+"""Dead letters."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from tidemill.cli.options import Config, load
+from tidemill.errors import NotDelivered
+
+dlq = typer.Typer(help="Look at dead letters, and send them again.", no_args_is_help=True)
+Errors = Annotated[
+    list[str] | None, typer.Option("--error", "-e", help="Of this error class. Repeatable.")
+]
+Source = Annotated[str | None, typer.Option(help="From this topic.")]
+Model = Annotated[str | None, typer.Option(help="Of this model, NAME:VERSION.")]
+Since = Annotated[str | None, typer.Option(help="Not before: ISO 8601, or an age: 15m, 2h, 3d.")]
+Until = Annotated[str | None, typer.Option(help="Not after; written as --since.")]
+
+
+@dlq.command("list")
+def list_letters(
+    *,
+    error: Errors = None,
+    source: Source = None,
+    model: Model = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="The newest. Default: 20; with --json all.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON line each.")] = False,
+    config: Config = None,
+) -> None:
+    """Count dead letters by error class, and show the newest."""
+    from tidemill.dead_letters import summary
+    from tidemill.dead_letters.selection import choose
+    from tidemill.terminal import dead_letters as view
+    from tidemill.terminal.console import console
+
+    loaded = load(config)
+    selection = choose(
+        now=time.time(), errors=error or (), source=source, model=model, since=since, until=until
+    )
+    found = summary.chosen(loaded.kafka, loaded.stream.dead_letter_topic, selection)
+    if as_json and limit is None:
+        for letter in filter(None, found):
+            typer.echo(view.json_line(letter))
+        return
+    listed = summary.listing(found, limit or 20)
+    if as_json:
+        for letter in listed.newest:
+            typer.echo(view.json_line(letter))
+        return
+    wide = console()
+    if listed.newest:
+        wide.print(view.classes_table(listed.classes))
+        wide.print(view.letters_table(listed.newest))
+    else:
+        wide.print(f"no such dead letters on {loaded.stream.dead_letter_topic}")
+    if listed.foreign:
+        wide.print(f"no dead letters of Tidemill, passed over: {listed.foreign:,}")
+
+
+@dlq.command("show")
+def show_letter(
+    place: Annotated[str, typer.Argument(metavar="PARTITION/OFFSET")], config: Config = None
+) -> None:
+    """Show one dead letter whole."""
+    from tidemill.dead_letters import summary
+    from tidemill.dead_letters.selection import read_place
+    from tidemill.terminal import dead_letters as view
+    from tidemill.terminal.console import console
+
+    loaded = load(config)
+    letter = summary.one(loaded.kafka, loaded.stream.dead_letter_topic, read_place(place))
+    wide = console()
+    for part in view.letter_view(letter):
+        wide.print(part, soft_wrap=not isinstance(part, Table))
+
+
+@dlq.command("replay")
+def replay_letters(
+    *,
+    places: Annotated[
+        list[str] | None, typer.Argument(metavar="[PARTITION/OFFSET]...", show_default=False)
+    ] = None,
+    error: Errors = None,
+    source: Source = None,
+    model: Model = None,
+    since: Since = None,
+    until: Until = None,
+    max_tries: Annotated[
+        int | None, typer.Option(min=1, help="Leave out what was replayed so often.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Take what was replayed or passed over earlier too.")
+    ] = False,
+    send: Annotated[
+        bool, typer.Option("--send", help="Send them; without, only show what would be sent.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Send dead letters to the topics that they came from, each once."""
+    from tidemill.dead_letters.replay import group_of, replay
+    from tidemill.dead_letters.selection import choose
+    from tidemill.terminal import replay as view
+    from tidemill.terminal.console import console
+    from tidemill.terminal.dead_letters import moment
+
+    loaded = load(config)
+    named = tuple(places or ())
+    selection = choose(
+        now=time.time(),
+        errors=error or (),
+        source=source,
+        model=model,
+        since=since,
+        until=until,
+        max_tries=max_tries,
+        places=named,
+    )
+    wide = console()
+    with view.progress(wide, "sending" if send else "looking") as looked:
+        report = replay(
+            loaded.kafka, loaded.stream, selection, again=again, send=send, looked=looked
+        )
+    for part in view.report_tables(report, sent=send):
+        wide.print(part)
+    if not send and report.chosen:
+        options = {
+            "error": error,
+            "source": source,
+            "model": model,
+            "since": moment(selection.since),  # an age would go on
+            "until": moment(selection.until),
+            "max-tries": max_tries,
+            "again": again,
+        }
+        command = view.sending_command(config, named, options)
+        wide.print("nothing was sent; this sends it:", Text(command), soft_wrap=True)
+    elif send and report.missing:
+        raise NotDelivered(report.missing, report.chosen.total() + report.held.total())
+    elif report.chosen:
+        wide.print(
+            f"delivered: {report.chosen.total():,}, noted in the group {group_of(loaded.stream)}"
+        )

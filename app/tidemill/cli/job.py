@@ -1,0 +1,72 @@
+"""Run the job, and what belongs to it."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from tidemill.cli.options import Config, load, screen
+
+
+def stream(config: Config = None) -> None:
+    """Answer the messages of Kafka topics until told to stop (SIGTERM, Ctrl-C, `stop`)."""
+    from tidemill import run
+
+    raise typer.Exit(run.stream(config))
+
+
+def batch(
+    source: Annotated[str, typer.Option("--input", "-i", help="JSON lines or Parquet.")],
+    target: Annotated[str, typer.Option("--output", "-o", help="A folder that is not there yet.")],
+    config: Config = None,
+) -> None:
+    """Answer the messages of files, as the stream would."""
+    from tidemill.terminal.progress import progress
+
+    loaded = load(config)
+    with progress() as show:
+        show("loading Python's libraries")
+        from tidemill import bootstrap
+
+        counts = bootstrap.batch(loaded, source, target, show)
+    screen.print(
+        f"messages: {counts.messages:,}, results: {counts.results:,}, "
+        f"dead letters: {counts.dead_letters:,}, in {target}"
+    )
+
+
+def check(config: Config = None) -> None:
+    """Validate a configuration: settings, Java, models, broker, topics."""
+    from tidemill import check as checking
+    from tidemill import run
+
+    loaded = load(config)
+    screen.print("[green]✓[/] settings")
+    codes = {0}
+    for finding in checking.check(loaded):
+        sign = "[red]✗[/]" if finding.error else "[green]✓[/]"
+        screen.print(f"{sign} {escape(finding.subject)}: {escape(finding.said)}", soft_wrap=True)
+        codes.add(run.exit_code(finding.error) if finding.error else 0)
+    raise typer.Exit(max(codes))
+
+
+def stop(
+    config: Config = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the job to see it.")] = 30,
+) -> None:
+    """Ask a running job to stop where no signal reaches it, as under spark-submit."""
+    from tidemill.errors import StopNotAcknowledged
+    from tidemill.streaming.checkpoint.stop_marker import StopMarker
+
+    marker = StopMarker.beside(load(config).stream.checkpoint_location)
+    marker.leave()
+    deadline = time.monotonic() + timeout
+    while marker.is_there():
+        if time.monotonic() > deadline:
+            marker.take()
+            raise StopNotAcknowledged(marker.path, timeout)
+        time.sleep(0.2)
+    screen.print("the job is stopping")

@@ -1,0 +1,49 @@
+"""Look at a running job from outside."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from tidemill.cli.options import Config, load, screen
+
+
+def lag(
+    config: Config = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a line a look.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2,
+) -> None:
+    """Show how many messages wait, for how long, and when the job will have caught up."""
+    from contextlib import closing
+
+    from tidemill.kafka.lag_reader import LagReader
+    from tidemill.terminal import lag_watch
+    from tidemill.terminal.console import console
+
+    loaded = load(config)
+    show = lag_watch.watch if watch else lag_watch.once
+    with closing(LagReader(loaded.kafka, loaded.stream)) as reader:
+        show(
+            console(),
+            loaded.stream.group_id,
+            lambda: reader.look(time.time(), ages=True),
+            every=every,
+            as_json=as_json,
+        )
+
+
+def health(
+    config: Config = None,
+    ready: Annotated[bool, typer.Option("--ready", help="/readyz instead of /healthz.")] = False,
+) -> None:
+    """Ask the running job whether it is alive, or ready: exit code 0 or 1, for exec probes."""
+    from tidemill.monitoring.probe import ask
+
+    loaded = load(config)
+    path = "/readyz" if ready else "/healthz"
+    well, said = ask(loaded.monitoring, loaded.stream.group_id, path)
+    screen.print(said, markup=False)
+    raise typer.Exit(0 if well else 1)

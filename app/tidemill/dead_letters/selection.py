@@ -1,0 +1,128 @@
+"""Which dead letters are meant: what a person may choose by, and how it is written; pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from tidemill.errors import MessageError, WrongChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tidemill.dead_letters.letters import DeadLetter
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A choice of letters; what is left out or empty admits all.
+
+    `since` and `until` are milliseconds since the epoch, both included, in the time of the dead
+    letter. `max_tries` leaves out what was replayed so often. `places` are partition and offset.
+    """
+
+    errors: frozenset[str] = frozenset()
+    source: str | None = None
+    model: str | None = None
+    since: int | None = None
+    until: int | None = None
+    max_tries: int | None = None
+    places: frozenset[tuple[int, int]] = frozenset()
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Tell whether a letter is chosen."""
+        return (
+            (not self.errors or letter.error in self.errors)
+            and self.source in {None, letter.source_topic}
+            and self.model in {None, letter.model}
+            and (self.since is None or letter.timestamp >= self.since)
+            and (self.until is None or letter.timestamp <= self.until)
+            and (self.max_tries is None or letter.tries < self.max_tries)
+            and (not self.places or (letter.partition, letter.offset) in self.places)
+        )
+
+
+def choose(
+    *,
+    now: float,
+    errors: Iterable[str] = (),
+    source: str | None = None,
+    model: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    max_tries: int | None = None,
+    places: Iterable[str] = (),
+) -> Selection:
+    """Return the choice that words of a command line make; `now` in seconds since the epoch.
+
+    Raises:
+        WrongChoice: A word is not written as it must be, or no letter could be meant.
+
+    """
+    if model is not None and ":" not in model:
+        raise WrongChoice(model, "a model: write NAME:VERSION, such as ner-en:3.8.0")
+    after = None if since is None else read_time(since, now)
+    before = None if until is None else read_time(until, now)
+    if after is not None and before is not None and after > before:
+        raise WrongChoice(f"{since} to {until}", "a span of time: it ends before it begins")
+    return Selection(
+        frozenset(map(read_error, errors)),
+        source,
+        model,
+        after,
+        before,
+        max_tries,
+        frozenset(map(read_place, places)),
+    )
+
+
+def read_error(text: str) -> str:
+    """Return an error class that dead letters have.
+
+    Raises:
+        WrongChoice: There is none of that name.
+
+    """
+    known = {error.__name__.lower(): error.__name__ for error in MessageError.__subclasses__()}
+    if text in known.values():
+        return text
+    near = get_close_matches(text.lower(), known, n=1)
+    hint = f"did you mean {known[near[0]]}?" if near else f"there are {', '.join(known.values())}"
+    raise WrongChoice(text, f"an error class: {hint}")
+
+
+def read_time(text: str, now: float) -> int:
+    """Return milliseconds since the epoch of an ISO 8601 time (UTC without a zone) or an age.
+
+    Raises:
+        WrongChoice: It is neither.
+
+    """
+    try:
+        if age := re.fullmatch(r"(\d+)([smhdw])", text, re.ASCII):
+            return max(0, int(1000 * (now - int(age[1]) * SECONDS[age[2]])))
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0, int(1000 * moment.timestamp()))
+    except (ValueError, OverflowError):
+        raise WrongChoice(
+            text, "a time: write 2026-11-24T05:49 (UTC), with a zone +01:00, or an age: 15m, 2h, 3d"
+        ) from None
+
+
+def read_place(text: str) -> tuple[int, int]:
+    """Return partition and offset of PARTITION/OFFSET.
+
+    Raises:
+        WrongChoice: It is not written like that.
+
+    """
+    found = re.fullmatch(r"(\d{1,10})/(\d{1,19})", text, re.ASCII)
+    if found is None:
+        raise WrongChoice(text, "a place: write PARTITION/OFFSET, such as 0/42")
+    return int(found[1]), int(found[2])

@@ -1,0 +1,1 @@
+"""Everything that asks Kafka: clients, topics, consumer groups, lag."""

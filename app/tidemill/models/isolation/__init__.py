@@ -1,0 +1,1 @@
+"""Run a model in a process of its own."""

@@ -1,0 +1,116 @@
+"""Spark's own metrics, read from the driver's UI and given names that stay the same."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import requests
+import structlog
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from tidemill.monitoring.reason import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from prometheus_client.samples import Sample
+
+log = structlog.get_logger(__name__)
+
+# What all executors report to the driver, and what the driver's own sink PrometheusServlet serves.
+PAGES = ("/metrics/executors/prometheus/", "/metrics/prometheus/")
+TIMEOUT_S = 5
+# Before a page that does not answer is told of: a driver that starts may be slow.
+MISSES = 3
+# Of a query without a name, which may share the session: another at each of its starts.
+UUID = re.compile("[0-9a-f]{8}(_[0-9a-f]{4}){3}_[0-9a-f]{12}")
+
+
+class SparkMetrics(Collector):
+    """What Spark measures, prefix `spark_`; each collection asks the driver's UI.
+
+    A page that is not there again and again is told of once, and the other one still read.
+    """
+
+    def __init__(self, ui_url: str | None, app: str, namespace: str) -> None:
+        """Take SparkContext's uiWebUrl (None: no UI), its name, and `spark.metrics.namespace`."""
+        self._ui_url = ui_url
+        self._app = app
+        self._namespace = namespace
+        self._misses: Counter[str] = Counter()
+
+    def collect(self) -> Iterator[Metric]:
+        """Return what the pages hold now."""
+        if self._ui_url is not None:
+            pages = [self._read(self._ui_url, page) for page in PAGES]
+            yield from families(pages, self._app, self._namespace)
+
+    def _read(self, ui_url: str, page: str) -> str:
+        try:
+            with requests.Session() as session:
+                session.trust_env = False  # the driver itself: no proxy stands between
+                response = session.get(ui_url.rstrip("/") + page, timeout=TIMEOUT_S)
+                response.raise_for_status()
+        except requests.RequestException as error:
+            self._misses[page] += 1
+            if self._misses[page] == MISSES:
+                log.warning("metrics of Spark are missing", page=page, error=reason(error))
+            return ""
+        self._misses[page] = 0
+        return response.text
+
+
+def families(pages: Iterable[str], app: str, namespace: str) -> list[Metric]:
+    """Return the metrics of pages, with the labels `app` and `executor`.
+
+    Their type is unknown, as Spark declares none: one that was guessed from a value or a name could
+    change. Lines that cannot be read or renamed are passed over, the second of two of a kind too.
+    """
+    found: dict[str, Metric] = {}
+    seen: set[tuple[str, frozenset[tuple[str, str]]]] = set()
+    for line in (line for page in pages for line in page.splitlines()):
+        for sample in _samples(line):
+            name = stable_name(sample, namespace)
+            labels = (
+                sample.labels
+                if name == "spark_info"
+                else {"app": app, "executor": sample.labels.get("executor_id", "driver")}
+            )
+            key = name, frozenset(labels.items())
+            if name and key not in seen:
+                seen.add(key)
+                family = found.setdefault(name, Metric(name, "As Spark measures it.", "unknown"))
+                family.add_sample(name, labels, sample.value)
+    return list(found.values())
+
+
+def stable_name(sample: Sample, namespace: str) -> str:
+    """Return a name without an application's or an executor's id; an empty one to pass it over.
+
+    Spark writes `metrics_executor_NAME` of what executors report, and of what the driver measures
+    `metrics_NAMESPACE_driver_NAME`. The namespace is the application's id where none is set, or
+    where the cluster ran before the job came.
+    """
+    if sample.name == "spark_info":
+        return sample.name
+    if "executor_id" in sample.labels:
+        _, found, rest = sample.name.partition("metrics_executor_")
+        return f"spark_executor_{rest}" if found else ""
+    known = re.sub("[^a-zA-Z0-9]", "_", namespace)
+    match = re.match(rf"metrics_(?:{known}_|\w*?_|)driver_(\w+)", sample.name)
+    # Every gauge stands there twice, as a Number and as a Value.
+    if match is None or match[1].endswith("_Number") or UUID.search(match[1]):
+        return ""
+    return f"spark_{match[1].removeprefix('spark_')}"
+
+
+def _samples(line: str) -> list[Sample]:
+    """Return the sample of a line, none where it cannot be read: a gauge may hold any object."""
+    try:
+        return [s for family in text_string_to_metric_families(line) for s in family.samples]
+    except (ValueError, IndexError):  # what the parser raises on what is none of its format
+        return []

@@ -1,0 +1,55 @@
+"""The streaming job as a program: settings in, an exit code out. spark-submit's entry.
+
+Exit codes: 0, it was asked to stop, or everything there was is answered; 1, a fault that a restart
+may mend; 2, a wrong configuration, which a restart cannot; 130, interrupted in the midst of a stop.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import structlog
+
+from tidemill import logs, settings
+from tidemill.errors import ConfigurationError, TidemillError
+
+FAULT, MISCONFIGURED, INTERRUPTED = 1, 2, 130
+
+log = structlog.get_logger(__name__)
+
+
+def stream(config: Path | None) -> int:
+    """Run the job; return its exit code. A failure is one line, its trace at level DEBUG."""
+    logs.configure("console", "INFO")
+    try:
+        loaded = settings.load(config)
+        logs.configure(loaded.log.format, loaded.log.level)
+        from tidemill import bootstrap  # noqa: PLC0415 - Spark, which a wrong setting need not wait for
+
+        bootstrap.stream(loaded)
+    except KeyboardInterrupt:
+        log.warning("interrupted: the next run repeats the micro-batch that ran")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the outermost place, where every error ends
+        return report(error)
+    return 0
+
+
+def report(error: Exception) -> int:
+    """Log an error as one line; return its exit code."""
+    said = str(error) if isinstance(error, TidemillError) else f"{type(error).__name__}: {error}"
+    log.error(" ".join(said.split()), kind=type(error).__name__, exc_info=error)
+    return exit_code(error)
+
+
+def exit_code(error: Exception) -> int:
+    """Tell a wrong configuration from a fault."""
+    return MISCONFIGURED if isinstance(error, ConfigurationError) else FAULT
+
+
+def main() -> int:
+    """Read the command line of spark-submit."""
+    parser = argparse.ArgumentParser(description="Run Tidemill's streaming job.")
+    parser.add_argument("--config", type=Path, help="settings, a YAML file")
+    return stream(parser.parse_args().config)

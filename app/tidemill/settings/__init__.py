@@ -1,0 +1,21 @@
+"""Every setting in one validated object: defaults, then a YAML file, then the environment.
+
+An environment variable is `TIDEMILL__SECTION__NAME`, lists and mappings as JSON. A key that no
+setting has is an error that names it. Secrets come from the environment or from files that a
+`*_file` setting names, never from the YAML file, and never appear in a message.
+"""
+
+from tidemill.settings.kafka import KafkaSettings
+from tidemill.settings.loader import load
+from tidemill.settings.monitoring import MonitoringSettings
+from tidemill.settings.root import LogSettings, Settings
+from tidemill.settings.stream import StreamSettings
+
+__all__ = [
+    "KafkaSettings",
+    "LogSettings",
+    "MonitoringSettings",
+    "Settings",
+    "StreamSettings",
+    "load",
+]

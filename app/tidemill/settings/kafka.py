@@ -1,0 +1,120 @@
+"""The section `kafka`."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, SecretStr, model_validator
+
+from tidemill.settings.base import Section
+
+# What Java takes for a host; kafka-python and librdkafka take more.
+_HOST = re.compile(r"[0-9A-Za-z_.-]+")
+_LARGEST_PORT = 65_535
+
+
+def _servers(servers: str) -> str:
+    """Return the addresses without blanks, each once; all three Kafka clients read that alike.
+
+    Raises:
+        ValueError: An entry is no host:port.
+
+    """
+    entries = [entry.strip() for entry in servers.split(",")]
+    for number, entry in enumerate(entries, start=1):
+        if problem := _problem_of(entry):
+            # An address with a password in it stays out of messages and logs.
+            shown = f" {entry!r}" if entry and "@" not in entry else ""
+            raise ValueError(
+                f"entry {number}{shown} {problem}: write host:port, or [IPv6 address]:port, "
+                "with commas between several"
+            )
+    return ",".join(dict.fromkeys(entries))
+
+
+def _problem_of(entry: str) -> str | None:
+    host, colon, port = entry.rpartition(":")
+    ipv6 = host.startswith("[") and host.endswith("]")
+    port_is_number = port.isascii() and port.isdigit()
+    problems = (
+        (not entry, "is empty"),
+        ("@" in entry, "holds a user or password"),
+        (
+            "://" in entry,
+            f"begins with {entry.partition('://')[0]}:// (kafka.security_protocol is for that)",
+        ),
+        (not colon or entry.endswith("]"), "has no port"),
+        (not host, "has no host"),
+        (ipv6 and not _is_ipv6(host[1:-1]), "has no IPv6 address in its brackets"),
+        (not ipv6 and ":" in host, "has several colons"),
+        (not ipv6 and not _HOST.fullmatch(host), "has a character that no host name has"),
+        (not port_is_number or not 0 < int(port) <= _LARGEST_PORT, "has no port from 1 to 65535"),
+    )
+    return next((said for wrong, said in problems if wrong), None)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+class KafkaSettings(Section):
+    """How to reach Kafka; feeds Spark's connector and kafka-python alike.
+
+    Attributes:
+        bootstrap_servers: Brokers to ask for the cluster's own, host:port with commas between.
+        ssl_ca_file: PEM file with the authorities to trust; without it the system's.
+        ssl_keystore_file: PEM file with the client's private key (PKCS#8) and its certificates.
+        compression_type: How results and dead letters are compressed; gzip, which every client
+            reads without a further package.
+
+    """
+
+    bootstrap_servers: Annotated[str, AfterValidator(_servers)] = "localhost:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed"
+    compression_type: Literal["gzip", "zstd", "lz4", "snappy", "none"] = "gzip"
+    ssl_ca_file: Path | None = None
+    ssl_keystore_file: Path | None = None
+    ssl_key_password: SecretStr | None = None
+    ssl_key_password_file: Path | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    sasl_password_file: Path | None = None
+    oauth_token_url: str | None = None
+    oauth_client_id: str | None = None
+    oauth_client_secret: SecretStr | None = None
+    oauth_client_secret_file: Path | None = None
+    oauth_scope: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needs: dict[str, object] = {}
+        if self.security_protocol.startswith("SASL"):
+            needs["sasl_mechanism"] = self.sasl_mechanism
+            if self.sasl_mechanism == "OAUTHBEARER":
+                needs["oauth_token_url"] = self.oauth_token_url
+                needs["oauth_client_id"] = self.oauth_client_id
+                needs["oauth_client_secret (or its _file)"] = self.oauth_client_secret
+            elif self.sasl_mechanism:
+                needs["sasl_username"] = self.sasl_username
+                needs["sasl_password (or its _file)"] = self.sasl_password
+        elif self.sasl_mechanism:
+            raise ValueError(
+                f"sasl_mechanism is set, yet security_protocol is {self.security_protocol}: "
+                "use SASL_SSL"
+            )
+        if missing := [name for name, value in needs.items() if not value]:
+            raise ValueError(f"security_protocol {self.security_protocol} needs {missing}")
+        for name in ("ssl_ca_file", "ssl_keystore_file"):
+            path = getattr(self, name)
+            if path and not path.is_file():
+                raise ValueError(f"{name}: there is no file {path}")
+        return self

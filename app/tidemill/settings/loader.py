@@ -1,0 +1,143 @@
+"""Read the settings' file and the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_origin
+
+import yaml
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from tidemill.errors import InvalidSettings, SettingsFileUnreadable
+from tidemill.settings.base import Section
+from tidemill.settings.root import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# As Spark tells a secret by its name.
+SECRET = re.compile(r"(?i)secret|password|token|access[.]?key")
+
+
+def load(path: Path | None = None) -> Settings:
+    """Return the settings of a YAML file and the environment.
+
+    Without a path, `config.yaml` of the working folder is read where there is one.
+
+    Raises:
+        SettingsFileUnreadable: The file is missing or no YAML mapping.
+        InvalidSettings: A key is unknown or a value wrong; the message names each.
+
+    """
+    if path is None and Path("config.yaml").is_file():
+        path = Path("config.yaml")
+    document = _document(path) if path else {}
+    source = f"{path} and environment" if path else "environment"
+    try:
+        _refuse_unknown_variables()
+        settings = Settings(**document)
+    except ValidationError as error:
+        raise InvalidSettings(source, (_problem(e) for e in error.errors())) from None
+    except SettingsError:
+        raise InvalidSettings(source, _no_json()) from None
+    except ValueError as error:
+        raise InvalidSettings(source, [str(error)]) from None
+    base = path.parent if path else Path()
+    return settings.model_copy(update={"models": base / settings.models})
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        # Without the lines that yaml would quote: one may hold a secret.
+        raise SettingsFileUnreadable(path, _place(error)) from None
+    except FileNotFoundError:
+        raise SettingsFileUnreadable(path.absolute(), "there is no such file") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SettingsFileUnreadable(path, error) from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SettingsFileUnreadable(path, "it must be a mapping of sections")
+    # What cannot be passed as a keyword, or would steer pydantic-settings itself.
+    if unknown := [key for key in document if not isinstance(key, str) or key.startswith("_")]:
+        raise InvalidSettings(str(path), [f"{key}: there is no such setting" for key in unknown])
+    _refuse_secrets(path, document)
+    return document
+
+
+def _refuse_secrets(path: Path, document: dict[str, Any]) -> None:
+    """Refuse what belongs into the environment or into a file of its own."""
+    for section, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            for name in field.annotation.secrets():
+                if name in _keys(document, section):
+                    variable = f"{PREFIX}{section.upper()}__{name.upper()}"
+                    said = f"is a secret: set {variable} or {section}.{name}_file"
+                    raise InvalidSettings(str(path), [f"{section}.{name} {said}"])
+    for name in _keys(document, "spark"):
+        if SECRET.search(str(name)):
+            raise InvalidSettings(
+                str(path), [f"spark.{name} is a secret: set {PREFIX}SPARK, a JSON object, with it"]
+            )
+
+
+def _keys(document: dict[str, Any], section: str) -> list[Any]:
+    return list(document[section]) if isinstance(document.get(section), dict) else []
+
+
+def _place(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark
+    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"{error.problem}{where}"
+
+
+def _refuse_unknown_variables() -> None:
+    """Name what pydantic-settings passes over: a variable whose section does not exist."""
+    for variable in os.environ:
+        name = variable.upper()
+        section = name.removeprefix(PREFIX[:-1]).removeprefix("_").split("__")[0].lower()
+        if name.startswith(PREFIX) and section not in Settings.model_fields:
+            raise ValueError(f"{variable}: there is no section {section!r}")
+        if not name.startswith(PREFIX) and name.startswith(f"{PREFIX[:-1]}{section.upper()}__"):
+            raise ValueError(f"{variable}: after TIDEMILL come two underscores")
+
+
+def _no_json() -> Iterator[str]:
+    """Name each variable that must be JSON and is not; its value may hold a secret."""
+    for variable, value in os.environ.items():
+        section, _, name = variable.lower().removeprefix(PREFIX.lower()).partition("__")
+        if not variable.upper().startswith(PREFIX) or section == "models":
+            continue
+        kind = Settings.model_fields[section].annotation
+        if name:
+            field = getattr(kind, "model_fields", {}).get(name)
+            kind = field.annotation if field else None
+        example = """'["a", "b"]'""" if get_origin(kind) is tuple else """'{"name": "value"}'"""
+        if get_origin(kind) in {tuple, dict} or not name:
+            try:
+                json.loads(value)
+            except ValueError as error:
+                yield f"{variable} is not JSON ({error}): write it like {example}"
+
+
+def _names() -> list[str]:
+    """Return the names of all sections and settings."""
+    sections = [Settings, *(field.annotation for field in Settings.model_fields.values())]
+    return [name for section in sections for name in getattr(section, "model_fields", ())]
+
+
+def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(str(error["loc"][-1]), _names(), n=1)
+        return f"{where}: there is no such setting" + (f", did you mean {near[0]}?" if near else "")
+    if error["type"] == "tuple_type":
+        return f"{where}: must be a list, such as [a, b]"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"

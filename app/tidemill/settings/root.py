@@ -1,0 +1,75 @@
+"""All sections in one object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tidemill.errors import SpeculationOn
+from tidemill.settings.base import Section
+from tidemill.settings.kafka import KafkaSettings
+from tidemill.settings.monitoring import MonitoringSettings
+from tidemill.settings.stream import StreamSettings
+
+PREFIX = "TIDEMILL__"
+
+
+class LogSettings(Section):
+    """How to log: for a person or for a machine."""
+
+    format: Literal["console", "json"] = "console"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+def _spark_value(value: Any) -> Any:  # noqa: ANN401 - what a document may hold
+    """Write numbers and truth values as Spark does."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+class Settings(BaseSettings):
+    """All settings.
+
+    Attributes:
+        models: The models' file; a relative path starts at the settings file's folder.
+        spark: Further Spark settings by their own names; they win over the job's own.
+
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    stream: StreamSettings = StreamSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    models: Path = Path("models.yaml")
+    log: LogSettings = LogSettings()
+    spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}
+
+    @model_validator(mode="after")
+    def _no_speculation(self) -> Self:
+        speculates = self.spark.get("spark.speculation", "").lower() == "true"
+        if speculates and self.stream.delivery == "exactly-once":
+            raise ValueError(str(SpeculationOn()))
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose content comes as keywords."""
+        return env_settings, init_settings

@@ -1,0 +1,1 @@
+"""Run a model on Spark: the session, its workers, and the transform."""

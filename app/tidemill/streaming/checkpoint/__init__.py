@@ -1,0 +1,1 @@
+"""A query's checkpoint: its files, their checksums, its offset log."""

@@ -1,0 +1,76 @@
+"""A file that asks the job to stop, where no signal reaches it (spark-submit)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+from pyarrow import ArrowException, fs
+
+from tidemill.spark.filesystem import locate
+
+if TYPE_CHECKING:
+    from typing import Self
+
+SECONDS_BETWEEN_LOOKS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class StopMarker:
+    """The file `<checkpoint location>.stop`, on any file system that pyarrow reaches."""
+
+    def __init__(self, filesystem: fs.FileSystem, path: str) -> None:
+        """Take a file system and a path in it."""
+        self._filesystem = filesystem
+        self.path = path
+        self._next_look = float("-inf")
+        self._failed = False
+
+    @classmethod
+    def beside(cls, checkpoint_location: str) -> Self:
+        """Return the marker of a checkpoint location: a path or a URI.
+
+        Raises:
+            CheckpointUnsupported: pyarrow knows no such file system.
+
+        """
+        filesystem, path = locate(checkpoint_location)
+        return cls(filesystem, f"{path}.stop")
+
+    def leave(self) -> None:
+        """Ask the job to stop."""
+        self._filesystem.create_dir(str(Path(self.path).parent), recursive=True)
+        with self._filesystem.open_output_stream(self.path):
+            pass
+
+    def is_there(self) -> bool:
+        """Tell whether somebody asks the job to stop."""
+        return bool(self._filesystem.get_file_info(self.path).type == fs.FileType.File)
+
+    def was_left(self) -> bool:
+        """Tell whether the marker was left, and take it; look at most once in two seconds.
+
+        A file system that does not answer is logged once, and asks for nothing.
+        """
+        if time.monotonic() < self._next_look:
+            return False
+        self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        try:
+            left = self.is_there()
+            if left:
+                self._filesystem.delete_file(self.path)
+        except (OSError, ArrowException) as error:
+            if not self._failed:
+                log.warning("cannot look for the stop marker", path=self.path, error=str(error))
+            self._failed = True
+            return False
+        self._failed = False
+        return left
+
+    def take(self) -> None:
+        """Remove the marker, which tells the one who left it that the job has seen it."""
+        if self.is_there():
+            self._filesystem.delete_file(self.path)

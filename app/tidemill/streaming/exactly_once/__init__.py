@@ -1,0 +1,1 @@
+"""Exactly-once delivery: partition ownership, transactions, committed offsets."""

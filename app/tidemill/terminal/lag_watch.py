@@ -1,0 +1,113 @@
+"""Read the lag repeatedly and show it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+
+from tidemill.errors import BrokerUnreachable
+from tidemill.terminal.lag_json import lag_document
+from tidemill.terminal.lag_table import lag_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from tidemill.kafka.lag import Snapshot
+
+# Seconds over which a watch computes its rates.
+WINDOW_S = 60.0
+# Lines of the screen that hold no partition: title, head, total, borders and captions.
+FRAME = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The newest snapshot, an older one to compare it with, and the error of the last reading."""
+
+    now: Snapshot
+    then: Snapshot | None = None
+    trouble: str | None = None
+
+
+def looks(
+    look: Callable[[], Snapshot], every: float, pause: Callable[[float], None] = time.sleep
+) -> Iterator[Look]:
+    """Yield a reading every so many seconds, with the oldest snapshot of the last minute.
+
+    Where the broker goes away the last snapshot is yielded again, with the reason.
+
+    Raises:
+        TidemillError: The first look failed, or the broker refuses.
+
+    """
+    seen = deque([look()])
+    yield Look(seen[0])
+    while True:
+        pause(every)
+        try:
+            seen.append(look())
+        except BrokerUnreachable as error:
+            yield Look(seen[-1], seen[0], str(error))
+            continue
+        while len(seen) > 2 and seen[-1].time - seen[0].time > WINDOW_S:  # noqa: PLR2004 - a pair
+            seen.popleft()
+        yield Look(seen[-1], seen[0])
+
+
+def once(
+    console: Console,
+    group: str,
+    look: Callable[[], Snapshot],
+    *,
+    every: float,
+    as_json: bool,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Read the lag twice, to compute rates, and show the second reading."""
+    with nullcontext() if as_json else console.status(f"Looking twice, {every:g} s apart …"):
+        then = look()
+        pause(every)
+        seen = Look(look(), then)
+    if as_json:
+        _print_json(console, group, seen)
+    else:
+        console.print(lag_table(group, seen.now, seen.then))
+
+
+def watch(
+    console: Console,
+    group: str,
+    look: Callable[[], Snapshot],
+    *,
+    every: float,
+    as_json: bool,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Show each reading until Ctrl-C, as a table (redrawn in a terminal) or a line of JSON."""
+    live = console.is_terminal and not as_json
+    with (
+        suppress(KeyboardInterrupt),  # that is how a watch ends
+        Live(console=console, auto_refresh=False) if live else nullcontext() as drawn,
+    ):
+        for seen in looks(look, every, pause):
+            if as_json:
+                _print_json(console, group, seen)
+                continue
+            most = max(1, console.height - FRAME) if live else None
+            table = lag_table(group, seen.now, seen.then, trouble=seen.trouble, most=most)
+            if drawn:
+                drawn.update(table, refresh=True)
+            else:
+                console.print(table)
+
+
+def _print_json(console: Console, group: str, seen: Look) -> None:
+    console.out(json.dumps(lag_document(group, seen.now, seen.then, trouble=seen.trouble)))

@@ -1,0 +1,1 @@
+"""The compose stack as the container tests drive it."""

@@ -1,0 +1,44 @@
+"""How far the job's consumer group has come: as Tidemill shows it, and as Kafka's own tool does."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from rich.live import Live
+
+from dev.demo.screen import kafkas_lag_table
+from tidemill.kafka.lag_reader import LagReader
+from tidemill.settings import KafkaSettings, StreamSettings
+from tidemill.terminal.lag_table import lag_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dev.kafka.broker import Broker
+
+CONSUMER_GROUPS: Final = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+COMMITS_S: Final = 20.0
+
+
+def lag_reader(broker: Broker) -> LagReader:
+    """Return what reads the lag of the shipped settings on the demo's broker."""
+    return LagReader(KafkaSettings(bootstrap_servers=broker.bootstrap_servers), StreamSettings())
+
+
+def show_lag(console: Console, broker: Broker) -> None:
+    """Show the lag as `tidemill lag` does until it is 0; then what Kafka's own tool says."""
+    group = StreamSettings().group_id
+    deadline = time.monotonic() + COMMITS_S
+    with closing(lag_reader(broker)) as reader:
+        first = now = reader.look(time.time(), ages=True)
+        with Live(lag_table(group, now), console=console) as live:
+            while any(at.lag for at in now.partitions) and time.monotonic() < deadline:
+                time.sleep(0.3)
+                now = reader.look(time.time(), ages=True)
+                live.update(lag_table(group, now, first))
+    if not console.is_terminal:
+        console.line()  # Live ends the line only in a terminal
+    arguments = ("--bootstrap-server", broker.bootstrap_servers, "--describe", "--group", group)
+    console.print(kafkas_lag_table(broker.tool(CONSUMER_GROUPS, *arguments).stdout))

@@ -1,0 +1,152 @@
+"""The demo's steps, one function each, in the order in which it takes them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from rich.live import Live
+
+from dev import ROOT
+from dev.demo import messages
+from dev.demo.console_tools import commands
+from dev.demo.lag import lag_reader
+from dev.demo.screen import answers_table, step
+from dev.kafka.broker import Broker
+from dev.kafka.distribution import VERSION, fetch_kafka
+from dev.kafka.ports import free_ports, is_free
+from dev.kafka.process import NotReady, spawn, stop, wait_for_line
+from dev.kafka.topics import create_topic
+from tidemill.spark.jars import connector_jars
+
+if TYPE_CHECKING:
+    import subprocess
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from dev.demo.messages import Answer, Source
+
+FOLDER: Final = ROOT / ".tidemill" / "demo"
+LOG: Final = FOLDER / "stream.log"
+INPUT: Final = ROOT / "deploy" / "local" / "input.json"
+TOPICS: Final = ("ner-input", "ner-output", "ner-output.dlq")
+PORT: Final = 9092
+METRICS_PORT: Final = 9095
+PARTITIONS: Final = 4
+# With these Spark compiles what it runs; the latencies of the rest are a stream's.
+FIRST_WAVE: Final = 6
+# Results and dead letters carry more than their messages: headers, an error, the envelope.
+ROOM: Final = 64 * 1024
+BROKERS_LIMIT: Final = 1_048_588  # max.message.bytes of a topic that sets none, like the input
+JOB_START_S: Final = 180.0
+ANSWERS_S: Final = 120.0
+JOB_STOP_S: Final = 60.0
+
+
+def fetch(console: Console) -> Path:
+    """Fetch Kafka and Spark's Kafka connector where they are not here yet; return Kafka's jars."""
+    with step(console, f"Kafka {VERSION}") as report:
+        libs = fetch_kafka(report=report)
+    with step(console, "Spark's Kafka connector") as report:
+        connector_jars(report)
+    return libs
+
+
+def start_broker(console: Console, running: ExitStack, libs: Path) -> Broker:
+    """Start the broker, on Kafka's usual port if nobody has it."""
+    port = PORT if is_free(PORT) else None
+    broker = Broker(FOLDER / "broker", libs, port=port)
+    where = broker.bootstrap_servers + ("" if port else f" (port {PORT} is taken)")
+    with step(console, f"Kafka broker at {where}"):
+        running.enter_context(broker)
+    return broker
+
+
+def make_topics(console: Console, broker: Broker) -> None:
+    """Make the topics, with room for answers that are larger than their messages."""
+    source, results, dead_letters = TOPICS
+    room = {"max.message.bytes": str(BROKERS_LIMIT + ROOM)}
+    with step(console, f"topics {', '.join(TOPICS)}"):
+        for topic, configs in ((source, {}), (results, room), (dead_letters, room)):
+            create_topic(broker.bootstrap_servers, topic, partitions=PARTITIONS, configs=configs)
+
+
+def start_job(
+    console: Console, running: ExitStack, broker: Broker
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the streaming job as a process of its own, and wait until its query runs.
+
+    Return it, and the URL of its metrics and probes.
+    """
+    port = METRICS_PORT if is_free(METRICS_PORT) else free_ports(1)[0]
+    # The shipped settings are shown, not what this shell may have set for another job.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMILL__")}
+    env |= {
+        "TIDEMILL__KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "TIDEMILL__STREAM__CHECKPOINT_LOCATION": str(FOLDER / "checkpoint"),
+        "TIDEMILL__MONITORING__METRICS_PORT": str(port),
+    }
+    command = [sys.executable, "-m", "app", "stream", "--config", "config.yaml"]
+    with step(console, f"streaming job, its log in {LOG.relative_to(ROOT)}"):
+        job = spawn(command, LOG, cwd=ROOT, env=env)
+        running.callback(stop_job, console, job)
+        wait_for_line(job, LOG, "stream started", name="the streaming job", timeout=JOB_START_S)
+    return job, f"http://127.0.0.1:{port}"
+
+
+def stop_job(console: Console, job: subprocess.Popen[bytes]) -> None:
+    """Stop the job between two micro-batches, by force if it does not come to that."""
+    with step(console, "stopping the job"):
+        stop(job, JOB_STOP_S)
+
+
+def send_and_show(
+    console: Console, broker: Broker, job: subprocess.Popen[bytes]
+) -> tuple[dict[Source, str], list[Answer]]:
+    """Send the input's lines and show the answers as they arrive; return both.
+
+    It ends a moment after the last message was answered and the consumer group has seen it, so that
+    a second answer to one is seen too.
+    Raises NotReady where the job ends before that.
+    """
+    lines = messages.read_lines(INPUT)
+    texts: dict[Source, str] = {}
+    answers: list[Answer] = []
+    lags: list[int] = []
+    consumer = messages.follow(broker.bootstrap_servers, *TOPICS[1:])
+    with (
+        closing(consumer),
+        closing(lag_reader(broker)) as reader,
+        Live(answers_table(texts, answers), console=console) as live,
+    ):
+        for wave in (lines[:FIRST_WAVE], lines[FIRST_WAVE:]):
+            texts |= messages.send(broker.bootstrap_servers, TOPICS[0], wave)
+            deadline = time.monotonic() + ANSWERS_S
+            while time.monotonic() < deadline:
+                arrived = messages.poll(consumer)
+                answers += arrived
+                lag = sum(at.lag for at in reader.look(time.time(), ages=False).partitions)
+                if [lag] != lags[-1:]:
+                    lags.append(lag)
+                live.update(answers_table(texts, answers, lags))
+                if not (arrived or lag or messages.flaws(texts, answers)):
+                    break
+                if (status := job.poll()) is not None:
+                    raise NotReady("the streaming job", f"ended with status {status}", LOG)
+    if not console.is_terminal:
+        console.line()  # Live ends the line only in a terminal
+    return texts, answers
+
+
+def keep_running(console: Console, broker: Broker, job: subprocess.Popen[bytes], url: str) -> None:
+    """Print what to do in a second terminal, and wait for Ctrl-C. Raises NotReady."""
+    for what, command in commands(broker, TOPICS, url).items():
+        console.print(f"\n[bold]{what}[/]")
+        console.print(command, markup=False, soft_wrap=True)
+    console.print("\nrunning until Ctrl-C")
+    raise NotReady("the streaming job", f"ended with status {job.wait()}", LOG)

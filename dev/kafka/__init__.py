@@ -1,0 +1,1 @@
+"""A real Kafka broker or cluster on this machine, without Docker."""

@@ -1,0 +1,1 @@
+"""Prometheus and a Pushgateway as child processes."""

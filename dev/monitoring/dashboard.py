@@ -1,0 +1,73 @@
+"""The dashboard's queries, as Grafana sends them; and the names that they may ask for."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dev.monitoring.promtool import MONITORING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DASHBOARD = MONITORING / "grafana-dashboard.json"
+# What the job exposes of itself, and how histograms call their parts.
+METRICS = {
+    "tidemill_info",
+    "tidemill_messages_total",
+    "tidemill_results_total",
+    "tidemill_dead_letters_total",
+    "tidemill_model_info",
+    "tidemill_batch_duration_seconds",
+    "tidemill_latency_seconds",
+    "tidemill_batch_latency_seconds",
+    "tidemill_input_rows_per_second",
+    "tidemill_processed_rows_per_second",
+    "tidemill_lag_messages",
+    "tidemill_last_progress_timestamp_seconds",
+    "tidemill_ready",
+}
+PARTS = re.compile(r"(?<=_seconds)_(?:bucket|count|sum)$")
+# What is pushed of Spark, where the dashboard shows it.
+SPARK_METRICS = {
+    "spark_executor_memoryUsed_bytes",
+    "spark_executor_maxMemory_bytes",
+    "spark_executor_completedTasks_total",
+    "spark_executor_totalGCTime_seconds_total",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query of a panel; `expression` is PromQL without variables."""
+
+    panel: str
+    expression: str
+
+
+def panels() -> list[dict[str, Any]]:
+    """Return the dashboard's panels, rows among them, as they stand in its file."""
+    found: list[dict[str, Any]] = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    return found
+
+
+def queries(job: str = ".+", instance: str = ".+", rate_interval: str = "1m") -> Iterator[Query]:
+    """Yield every query of every panel.
+
+    `job` and `instance` are what the variables of that name are set to, regular expressions;
+    `rate_interval` is what Grafana would compute: four times the scrape interval at least.
+    """
+    variables = {"job": job, "instance": instance, "__rate_interval": rate_interval}
+    for panel in panels():
+        for target in panel.get("targets", ()):
+            expression = re.sub(r"\$\{?(\w+)\}?", lambda found: variables[found[1]], target["expr"])
+            yield Query(panel["title"], expression)
+
+
+def metrics(expression: str) -> set[str]:
+    """Return the metrics that an expression names, a histogram by its own name."""
+    unquoted = re.sub(r'"[^"]*"', "", expression)
+    found = re.findall(r"(?<![\w:])(?:tidemill|spark|push|up)(?:_\w+)?(?![\w:(])", unquoted)
+    return {PARTS.sub("", name) for name in found}

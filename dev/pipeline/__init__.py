@@ -1,0 +1,1 @@
+"""A job between topics of its own, for tests and benchmarks."""

@@ -1,0 +1,98 @@
+"""A command of Tidemill as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from dev import PYTHONPATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+class Program:
+    """`python -m app COMMAND`, or what another launcher starts; its output goes to a file."""
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        *command: str,
+        launcher: Sequence[str] = (sys.executable, "-m", "app"),
+    ) -> None:
+        """Start it, in a process session of its own."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / f"{Path(command[0]).name}-{time.monotonic_ns()}.log"
+        path = f"{PYTHONPATH}:{os.environ['PYTHONPATH']}"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*launcher, *command],
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": path, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """What it has said so far."""
+        return self.log.read_text()
+
+    def wait_for(self, text: str, timeout: float = 300) -> None:
+        """Wait until it says something."""
+        deadline = time.monotonic() + timeout
+        while text not in self.output:
+            self.must_run()
+            assert time.monotonic() < deadline, f"never said {text!r}:\n{self.output}"
+            time.sleep(0.1)
+
+    def must_run(self) -> None:
+        """Fail where it has ended."""
+        assert self.process.poll() is None, f"ended early:\n{self.output}"
+
+    def wait(self, timeout: float = 300) -> int:
+        """Wait for its end; return the exit code."""
+        return self.process.wait(timeout)
+
+    def __enter__(self) -> Self:
+        """Return the running program."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill it where it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return the processes below a process, and their command lines (proc(5))."""
+    parents, commands = {}, {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                stat = (folder / "stat").read_text()
+                command = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue  # it has ended meanwhile
+            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+            commands[int(folder.name)] = command.replace(b"\0", b" ").decode()
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {child: commands[child] for child in found - {pid}}
+
+
+def kill(pids: Iterable[int]) -> None:
+    """End processes as an outage does; the end of one may already have ended another."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

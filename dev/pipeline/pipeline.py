@@ -1,0 +1,165 @@
+"""Topics of a test's own and the job between them: what comes in, runs, and comes out."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from dev.pipeline import records
+from dev.pipeline.job_process import Program
+from tidemill.settings import KafkaSettings, StreamSettings
+from tidemill.streaming import job, preflight, progress, startup
+from tidemill.streaming.watchdog import TopicGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+    from dev.kafka.broker import Broker
+    from dev.pipeline.records import Record
+    from tidemill.inference.model import ModelSpec
+    from tidemill.kafka.record_size import TopicLimits
+
+# Two cores for a short while: no optimising compiler, one collector thread.
+QUICK_SPARK = {
+    "spark.master": "local[2,2]",
+    "spark.ui.enabled": "false",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+GROUP_TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+
+
+def message(uuid: object, text: str = "t", lang: str = "en") -> dict[str, bytes]:
+    """Return a record with a good message."""
+    return {"value": json.dumps({"text": text, "lang": lang, "uuid": str(uuid)}).encode()}
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Three topics on a broker, and a folder for what the job keeps."""
+
+    broker: Broker
+    source: str
+    output: str
+    dead: str
+    folder: Path
+
+    def produce(self, *sent: dict[str, Any], compression: str = "none") -> None:
+        """Send records to the input topic."""
+        records.produce(self.broker.bootstrap_servers, self.source, *sent, compression=compression)
+
+    def inputs(self) -> list[Record]:
+        """Return what was sent."""
+        return records.read(self.broker.bootstrap_servers, self.source)
+
+    def results(self) -> list[Record]:
+        """Return the results so far."""
+        return records.read(self.broker.bootstrap_servers, self.output)
+
+    def dead_letters(self) -> list[Record]:
+        """Return the dead letters so far."""
+        return records.read(self.broker.bootstrap_servers, self.dead)
+
+    def wait_for_results(self, program: Program, count: int = 1) -> None:
+        """Wait until a running job has written results."""
+        while len(self.results()) < count:
+            program.must_run()
+            time.sleep(0.05)
+
+    def answer_all(
+        self,
+        spark: SparkSession,
+        specs: Sequence[ModelSpec],
+        limits: Mapping[str, TopicLimits] | None = None,
+        **stream: Any,  # noqa: ANN401 - settings
+    ) -> dict[str, Any]:
+        """Run the query in this process until all that was sent is answered; return progress.
+
+        Without `limits` what the topics take is asked of the broker, as a start does.
+        """
+        kafka = KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers)
+        settings = StreamSettings(
+            **{
+                "input_topics": (self.source,),
+                "output_topic": self.output,
+                "dead_letter_topic": self.dead,
+                "group_id": self.source,
+                "checkpoint_location": str(self.folder / "checkpoint"),
+                "trigger": "available-now",
+                **stream,
+            }
+        )
+        job.check(spark, settings)
+        limits = limits or preflight.check(kafka, settings)[0]
+        begin = startup.begin(kafka, settings)
+        query = job.start(spark, kafka, settings, specs, begin, limits=limits)
+        with closing(TopicGuard(kafka, settings, begin.topics)) as topics:
+            try:
+                with suppress(OSError):  # as the job does, which goes on if its disk is full
+                    topics.poll()
+                assert query.awaitTermination(480), "the query did not end"
+            finally:
+                query.stop()
+            last = query.lastProgress
+            assert last is not None
+            topics.progressed(progress.read(last.json))
+        return dict(last)
+
+    def environment(
+        self, adapter: str, *, options: object = None, **settings: str
+    ) -> dict[str, str]:
+        """Return a job's environment, with one model of the tests.
+
+        Further settings are named as in the environment: `STREAM__TRIGGER="available-now"`.
+        """
+        models = self.folder / "models.yaml"
+        entry = {
+            "name": "test",
+            "version": "1",
+            "adapter": f"example_models:{adapter}",
+            "options": options or {},
+            "match": {"lang": "en"},
+            "payload": "text",
+            "result": "answer",
+            "sample": "a sample",
+        }
+        models.write_text(yaml.safe_dump({"models": [entry]}))
+        named = {
+            "KAFKA__BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
+            "STREAM__INPUT_TOPICS": f'["{self.source}"]',
+            "STREAM__OUTPUT_TOPIC": self.output,
+            "STREAM__DEAD_LETTER_TOPIC": self.dead,
+            "STREAM__GROUP_ID": self.source,
+            "STREAM__CHECKPOINT_LOCATION": str(self.folder / "checkpoint"),
+            "MONITORING__METRICS_PORT": "0",
+            "MODELS": str(models),
+            "SPARK": json.dumps(QUICK_SPARK),
+            **settings,
+        }
+        return {f"TIDEMILL__{name}": value for name, value in named.items()}
+
+    def program(self, environment: dict[str, str], *command: str) -> Program:
+        """Start a command; without one the job."""
+        return Program(self.folder, environment, *(command or ("stream",)))
+
+    def committed(self) -> tuple[int, int]:
+        """Return the group's offsets and its lag, summed, as Kafka's own tool sees them."""
+        done = self.broker.tool(
+            GROUP_TOOL,
+            *("--bootstrap-server", self.broker.bootstrap_servers),
+            *("--describe", "--group", self.source),
+        )
+        head, *rows = [line.split() for line in done.stdout.splitlines() if line.strip()]
+        assert rows, done.stdout + done.stderr
+        columns = [dict(zip(head, row, strict=True)) for row in rows]
+        return (
+            sum(int(row["CURRENT-OFFSET"]) for row in columns),
+            sum(int(row["LAG"]) for row in columns),
+        )

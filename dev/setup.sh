@@ -1,0 +1,167 @@
+#!/bin/sh
+# Makes .venv hold what requirements/dev.txt locks. Checks Python and Java first and says in one
+# line what is missing; as root on Debian or Ubuntu it installs that itself.
+# PYTHON=/path/to/python picks the Python, JAVA_HOME the Java. With --with-test-tools it sees to the
+# servers that the tests start, too.
+set -eu
+cd "$(dirname "$0")/.."
+with_test_tools=${1:-}
+
+say() { printf '%s\n' "$1" >&2; }
+
+python_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+
+# Sets python, or python_problem and the packages of which one would help.
+check_python() {
+    python="" python_problem="" python_packages="python3.12-venv python3.11-venv" found=""
+    if [ -n "${PYTHON:-}" ]; then
+        set -- "$PYTHON"
+        python_packages=""
+    else
+        set -- .venv/bin/python python3.12 python3.11 python3
+    fi
+    for candidate in "$@"; do
+        # A pyenv shim may be on the path and still fail, so each one is run.
+        version=$(python_version "$candidate") || continue
+        case $version in
+            3.11 | 3.12) ;;
+            *)
+                found="${found:- ($candidate is $version)}"
+                continue
+                ;;
+        esac
+        if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+            python=$candidate python_problem=""
+            return
+        fi
+        python_packages="python$version-venv"
+        python_problem="Python $version has no venv module: install $python_packages."
+    done
+    [ -n "$python_problem" ] ||
+        python_problem="Tidemill needs Python 3.11 or 3.12${found:-${PYTHON:+ ($PYTHON does not run)}}: install one, or name one with PYTHON=/path/to/python."
+}
+
+# Sets java_version, or java_problem and the packages of which one would help.
+check_java() {
+    java_problem="" java_packages="openjdk-17-jre-headless openjdk-21-jre-headless"
+    java=java
+    if [ -n "${JAVA_HOME:-}" ]; then
+        java="$JAVA_HOME/bin/java"
+        java_packages=""
+    fi
+    java_version=$("$java" -version 2>&1 | sed -n 's/.* version "\([^"]*\)".*/\1/p') || true
+    case $java_version in
+        17 | 17[.-]* | 21 | 21[.-]*) return ;;
+    esac
+    if [ -n "${JAVA_HOME:-}" ]; then
+        java_problem="Spark needs Java 17 or 21, but JAVA_HOME=$JAVA_HOME holds ${java_version:-none}: point it at one of those, or unset it."
+    else
+        java_problem="Spark needs Java 17 or 21${java_version:+ (java is $java_version)}: install openjdk-17-jre-headless or openjdk-21-jre-headless, or set JAVA_HOME."
+    fi
+}
+
+# Sets tools_problem, and the packages that would help. Without a C compiler or ip (iproute2) a test
+# or two are left out, which is no problem.
+check_tools() {
+    tools_problem="" tools_packages="" missing=""
+    [ "$with_test_tools" = --with-test-tools ] || return 0
+    for tool in prometheus promtool prometheus-pushgateway; do
+        command -v "$tool" >/dev/null || missing="$missing $tool"
+    done
+    case " $missing " in *" prometheus "* | *" promtool "*) tools_packages=prometheus ;; esac
+    case " $missing " in *" prometheus-pushgateway "*) tools_packages="$tools_packages prometheus-pushgateway" ;; esac
+    command -v cc >/dev/null || tools_packages="$tools_packages gcc libc6-dev"
+    command -v ip >/dev/null || tools_packages="$tools_packages iproute2"
+    [ -z "$missing" ] ||
+        tools_problem="The tests need$missing on the path: install prometheus and prometheus-pushgateway (packages of Debian and Ubuntu)."
+}
+
+# Installs packages without their services: none starts now (Debian asks policy-rc.d), nor with the
+# machine.
+install_without_services() (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ] && [ ! -L $policy ]; then
+        trap 'rm -f $policy' EXIT
+        trap 'exit 1' HUP INT TERM
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 755 $policy
+    fi
+    apt_install "$@" || exit
+    for package in "$@"; do
+        systemctl disable "$package" >/dev/null 2>&1 || true
+        update-rc.d "$package" disable >/dev/null 2>&1 || true
+    done
+)
+
+apt_install() {
+    say "Installing $* (apt-get install)"
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+# Installs the first package that the lists know, for each problem, and the tests' tools.
+install_missing() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+    [ -n "${python_problem:+$python_packages}${java_problem:+$java_packages}$tools_packages" ] || return 0
+    say "Reading the package lists (apt-get update)"
+    apt-get update -qq >/dev/null || return 0
+    chosen=""
+    for packages in "${python_problem:+$python_packages}" "${java_problem:+$java_packages}"; do
+        for package in $packages; do
+            if apt-cache show "$package" >/dev/null 2>&1; then
+                chosen="$chosen $package"
+                break
+            fi
+        done
+    done
+    # shellcheck disable=SC2086  # lists of names
+    [ -z "$chosen" ] || apt_install $chosen || true
+    # shellcheck disable=SC2086
+    [ -z "$tools_packages" ] || install_without_services $tools_packages || true
+}
+
+# Runs uv, without its lines for each installed package.
+run_uv() {
+    rm -f .venv/failed
+    { .venv/bin/uv "$@" --python .venv/bin/python 2>&1 || touch .venv/failed; } |
+        while IFS= read -r line; do
+            case $line in
+                " + "* | " - "* | " ~ "* | " Downloaded "* | "Uninstalled "* | "Using Python"*) ;;
+                *) say "  $line" ;;
+            esac
+        done
+    [ ! -e .venv/failed ]
+}
+
+check_all() {
+    check_python
+    check_java
+    check_tools
+}
+
+check_all
+if [ -n "$python_problem$java_problem$tools_packages" ]; then
+    install_missing
+    check_all
+fi
+if [ -n "$python_problem$java_problem$tools_problem" ]; then
+    [ -z "$python_problem" ] || say "$python_problem"
+    [ -z "$java_problem" ] || say "$java_problem"
+    [ -z "$tools_problem" ] || say "$tools_problem"
+    exit 1
+fi
+
+stamp=.venv/installed
+wanted="$(python_version "$python") $(cat requirements/uv.txt requirements/dev.txt pyproject.toml | cksum)"
+[ "$(cat $stamp 2>/dev/null)" != "$wanted" ] || exit 0
+rm -f $stamp
+
+say "Python $(python_version "$python"), Java $java_version"
+if [ "$(python_version .venv/bin/python)" != "$(python_version "$python")" ]; then
+    say "Making .venv"
+    "$python" -m venv --clear .venv
+fi
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+say "Installing the locked packages (the first time downloads about 700 MB)"
+run_uv pip sync --require-hashes requirements/dev.txt
+run_uv pip install --quiet --no-deps --no-build-isolation --editable .
+printf '%s\n' "$wanted" >$stamp

@@ -1,0 +1,139 @@
+"""`make faults`: kill a running job in every way, hundreds of times, and count what went wrong.
+
+Each round that ends is added to docs/faults.json; Ctrl-C loses only the one that runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import secrets
+import shutil
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dev import ROOT
+from dev.kafka.broker import Broker
+from dev.kafka.distribution import fetch_kafka
+from dev.kafka.topics import create_topic
+from dev.pipeline.pipeline import Lane
+from dev.pipeline.records import INPUT_LIMIT
+from faults import results_log
+from faults.kills import plan
+from faults.rounds import PARTITIONS, Round
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+FOLDER = ROOT / ".tidemill" / "faults"
+KILLS_A_ROUND = 25
+# Of both modes together; and every so manyth round runs on executors of their own.
+EXACTLY_ONCE_SHARE = 0.75
+CLUSTER_EVERY = 5
+OUTPUT_LIMIT = {"max.message.bytes": str(INPUT_LIMIT + 65536)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A round to come."""
+
+    mode: str
+    engine: str
+    kills: int
+
+
+def stages(kills: int, mode: str) -> Iterator[Stage]:
+    """Yield the rounds that so many kills take."""
+    shares = {"exactly-once": EXACTLY_ONCE_SHARE, "at-least-once": 1 - EXACTLY_ONCE_SHARE}
+    if mode != "both":
+        shares = {mode: 1.0}
+    for name, share in shares.items():
+        left, number = round(kills * share), 0
+        while left > 0:
+            number += 1
+            engine = "local" if number % CLUSTER_EVERY else "cluster"
+            yield Stage(name, engine, min(left, KILLS_A_ROUND))
+            left -= KILLS_A_ROUND
+
+
+def make_lane(broker: Broker, folder: Path) -> Lane:
+    """Make topics that only one round uses."""
+    folder.mkdir(parents=True)
+    name = folder.name
+    servers = broker.bootstrap_servers
+    create_topic(servers, f"in-{name}", partitions=PARTITIONS)
+    create_topic(servers, f"out-{name}", partitions=PARTITIONS, configs=OUTPUT_LIMIT)
+    create_topic(servers, f"dead-{name}", partitions=2, configs=OUTPUT_LIMIT)
+    return Lane(broker, f"in-{name}", f"out-{name}", f"dead-{name}", folder)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=260)
+    parser.add_argument("--driver-share", type=float, default=0.2)
+    parser.add_argument("--mode", choices=["both", "exactly-once", "at-least-once"], default="both")
+    parser.add_argument("--engine", choices=["local", "cluster"], help="instead of both in turn")
+    parser.add_argument("--short", action="store_true", help="one round of ten kills, not kept")
+    parser.add_argument("--seed", type=int, help="the same plan, messages and pauses")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the campaign; return 1 where a promise was broken."""
+    asked = arguments()
+    # Whoever ends it, the job and the broker end with it.
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.default_int_handler)
+    seed = secrets.randbits(32) if asked.seed is None else asked.seed
+    rng = random.Random(seed)  # noqa: S311 - to be repeated, not to be unguessable
+    console = Console()
+    console.print(f"seed {seed}")
+    broken = 0
+    kills = 10 if asked.short else asked.kills
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("kills, {task.fields[broken]} violations, left:"),
+        TimeRemainingColumn(elapsed_when_finished=True, compact=True),
+    )
+    run = FOLDER / f"{time.time():.0f}"
+    with (
+        suppress(KeyboardInterrupt),
+        Broker(run / "broker", fetch_kafka()) as broker,
+        Progress(*columns, console=console) as progress,
+    ):
+        bar = progress.add_task("", total=kills, broken=0)
+        for number, stage in enumerate(stages(kills, asked.mode)):
+            engine = asked.engine or stage.engine
+            progress.update(bar, description=f"{stage.mode}, {engine}")
+            tried = results_log.tried(results_log.read(), stage.mode, engine)
+            strikes = plan(stage.mode, engine, stage.kills, asked.driver_share, tried, rng)
+            lane = make_lane(broker, run / f"{number}")
+            findings = Round(lane, stage.mode, engine, rng).run(
+                strikes, lambda: progress.advance(bar)
+            )
+            if not asked.short:
+                results_log.add("rounds", {**results_log.entry(findings), "seed": seed})
+            broken += not findings.holds
+            progress.update(bar, broken=broken)
+            progress.console.print(str(findings), highlight=False)
+            if findings.holds:
+                shutil.rmtree(lane.folder)
+    if not broken:  # else its topics and logs are evidence
+        shutil.rmtree(run, ignore_errors=True)
+    return int(broken > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""docs/faults.json: every round, soak and comparison so far; each is added whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import confluent_kafka
+import pyspark
+
+from dev import ROOT
+from dev.kafka.distribution import VERSION
+from faults.kills import Strike
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faults.findings import Findings
+
+FILE = ROOT / "docs" / "faults.json"
+
+
+def read(file: Path = FILE) -> dict[str, list[dict[str, Any]]]:
+    """Return what is there: rounds, soaks, costs."""
+    empty: dict[str, list[dict[str, Any]]] = {"rounds": [], "soaks": [], "costs": []}
+    return empty | (json.loads(file.read_text("utf-8")) if file.exists() else {})
+
+
+def add(kind: str, entry: Mapping[str, Any], file: Path = FILE) -> None:
+    """Add an entry; a crash leaves the old file or the new one."""
+    content = read(file)
+    content[kind].append({**entry, "machine": machine()})
+    lists = (
+        f' "{name}": [\n' + ",\n".join(f"  {json.dumps(one)}" for one in entries) + "\n ]"
+        for name, entries in content.items()
+    )
+    draft = file.with_suffix(".draft")
+    draft.write_text("{\n" + ",\n".join(lists) + "\n}\n", "utf-8")
+    draft.replace(file)
+
+
+def entry(findings: Findings) -> dict[str, Any]:
+    """Return a round as it is kept: counts, and of what was found the first few."""
+    verdict = findings.verdict
+    assert verdict is not None
+    return {
+        "date": findings.date,
+        "mode": findings.mode,
+        "engine": findings.engine,
+        "seconds": findings.seconds,
+        "load": round(os.getloadavg()[1], 1),
+        "messages": verdict.inputs,
+        "outcomes": verdict.outcomes,
+        "samples": findings.samples,
+        "faults": {kind: len(found) for kind, found in verdict.faults.items()}
+        | ({"ahead": len(findings.ahead)} if findings.ahead else {}),
+        "holds": findings.holds,
+        "evidence": [] if findings.holds else str(findings).splitlines(),
+        "ended": findings.ended,
+        "kills": [[kill.victim, kill.point, kill.first, kill.every] for kill in findings.kills],
+    }
+
+
+def tried(content: Mapping[str, list[dict[str, Any]]], mode: str, engine: str) -> Counter[Strike]:
+    """Return how often each strike was carried out."""
+    return Counter(
+        Strike(victim, point)
+        for one in content["rounds"]
+        if (one["mode"], one["engine"]) == (mode, engine)
+        for victim, point, *_ in one["kills"]
+    )
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on."""
+    cpu = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(":")[2].strip() for line in cpu.splitlines() if "model name" in line]
+    return {
+        "cores": os.cpu_count(),
+        "cpu": names[0] if names else platform.machine(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
+        "python": platform.python_version(),
+        "spark": pyspark.__version__,
+        "kafka": VERSION,
+        "librdkafka": confluent_kafka.libversion()[0],
+    }

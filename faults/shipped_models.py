@@ -1,0 +1,45 @@
+"""The shipped models, and texts for them: a job as it would really run."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from dev import PYTHONPATH, ROOT
+from dev.pipeline.pipeline import QUICK_SPARK
+
+if TYPE_CHECKING:
+    from dev.pipeline.pipeline import Lane
+
+TEXTS = ROOT / "bench" / "texts.jsonl.gz"
+
+
+def records(longest: int) -> list[dict[str, bytes]]:
+    """Return messages with English texts of at most so many characters, keyed by their uuid."""
+    with gzip.open(TEXTS) as lines:
+        messages = [(line.strip(), json.loads(line)) for line in lines]
+    return [
+        {"value": line, "key": fields["uuid"].encode()}
+        for line, fields in messages
+        if len(fields["text"]) <= longest
+    ]
+
+
+def environment(lane: Lane, mode: str, **settings: str) -> dict[str, str]:
+    """Return the environment of a job with the shipped models, on two cores."""
+    spark = QUICK_SPARK | {"spark.master": "local[2,4]", "spark.driver.memory": "512m"}
+    # With the optimising compiler: how fast it goes is asked.
+    del spark["spark.driver.extraJavaOptions"]
+    return {
+        **lane.environment(
+            "Upper",
+            MODELS=str(ROOT / "models.yaml"),
+            STREAM__DELIVERY=mode,
+            SPARK=json.dumps(spark),
+            **settings,
+        ),
+        "PYTHONPATH": PYTHONPATH,
+        "PYSPARK_PYTHON": sys.executable,
+    }

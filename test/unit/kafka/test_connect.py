@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.errors import GroupAuthorizationFailedError, KafkaError, KafkaTimeoutError
+from pydantic import SecretStr
+
+from tidemill.errors import AccessRefused, BrokerUnreachable, ConfigurationError, TokenUnavailable
+from tidemill.kafka import connect as connecting
+from tidemill.kafka.connect import connect, reaching
+from tidemill.settings import KafkaSettings
+
+KAFKA = KafkaSettings(bootstrap_servers="broker:1")
+# Nobody listens there.
+NOWHERE = KafkaSettings(bootstrap_servers="127.0.0.1:1")
+
+
+class TestConnect:
+    """A client of any kind is made, or nothing is left of it."""
+
+    @pytest.mark.parametrize("make", [KafkaAdminClient, KafkaConsumer])
+    def test_no_broker(self, make: type, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A broker that is away costs no thread."""
+        monkeypatch.setitem(connecting.PATIENCE, "bootstrap_timeout_ms", 1000)
+        before = threading.active_count()
+        for _ in range(2):
+            with pytest.raises(KafkaError):
+                connect(make, NOWHERE)
+        assert threading.active_count() == before
+
+    def test_one_of_several(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A bootstrap server that is silent, or away, leaves the client to another."""
+        monkeypatch.setattr(connecting, "_silent", set())
+        asked: list[str] = []
+
+        def make(*, bootstrap_servers: list[str], **options: object) -> str:
+            asked.extend(bootstrap_servers)
+            if bootstrap_servers != [servers[2]]:
+                raise KafkaTimeoutError("Unable to bootstrap")
+            return "made"
+
+        with (
+            socket.create_server(("127.0.0.1", 0)) as silent,
+            socket.create_server(("127.0.0.1", 0)) as well,
+        ):
+            ports = [1, silent.getsockname()[1], well.getsockname()[1]]
+            servers = [f"127.0.0.1:{port}" for port in ports]
+            kafka = KafkaSettings(bootstrap_servers=",".join(servers))
+            assert connect(make, kafka) == connect(make, kafka) == "made"
+        assert asked == [*servers[1:], servers[2]]  # the silent one is not asked first again
+
+    def test_none_of_several(self) -> None:
+        """Where nobody listens they are tried once, together."""
+        asked: list[list[str]] = []
+
+        def make(*, bootstrap_servers: list[str], **options: object) -> None:
+            asked.append(bootstrap_servers)
+            raise KafkaTimeoutError("Unable to bootstrap")
+
+        with pytest.raises(KafkaTimeoutError):
+            connect(make, KafkaSettings(bootstrap_servers="127.0.0.1:1,127.0.0.1:2"))
+        assert asked == [["127.0.0.1:1", "127.0.0.1:2"]]
+
+    def test_no_token(self) -> None:
+        """An OAuth endpoint that is away is named, rather than the broker that was not asked."""
+        kafka = KafkaSettings(
+            bootstrap_servers="127.0.0.1:1",
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism="OAUTHBEARER",
+            oauth_token_url="http://127.0.0.1:1/token",
+            oauth_client_id="u",
+            oauth_client_secret=SecretStr("canary"),
+        )
+        expected = "no OAuth token from http://127.0.0.1:1/token: .*Connection refused"
+        with pytest.raises(TokenUnavailable, match=expected), reaching(kafka):
+            connect(KafkaAdminClient, kafka)
+
+
+class TestReaching:
+    """What keeps us from Kafka has a name here, and says what to do."""
+
+    def test_not_allowed(self) -> None:
+        """A right that is missing is a wrong configuration, not an outage."""
+        with (
+            pytest.raises(AccessRefused, match=r"broker:1.*GroupAuthorizationFailed"),
+            reaching(KAFKA),
+        ):
+            raise GroupAuthorizationFailedError
+        assert issubclass(AccessRefused, ConfigurationError)
+
+    def test_away(self) -> None:
+        """Silence is an outage."""
+        with (
+            pytest.raises(BrokerUnreachable, match=r"broker:1.*bootstrap_servers"),
+            reaching(KAFKA),
+        ):
+            raise KafkaTimeoutError
+
+    def test_reason(self) -> None:
+        """The reason that the client told its log only is told."""
+
+        def connect() -> None:
+            logging.getLogger("kafka.conn").warning("connect failed: Connection refused")
+            raise KafkaTimeoutError
+
+        with pytest.raises(BrokerUnreachable, match="Connection refused"), reaching(KAFKA):
+            connect()
+
+    @pytest.mark.parametrize(
+        ("reason", "hint"),
+        [
+            ("InvalidReceiveError: Invalid frame length: 352518912", "port speaks TLS"),
+            (
+                "KafkaConnectionError: Handshake failed: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF",
+                "not to speak TLS",
+            ),
+            (
+                "KafkaConnectionError: Handshake failed: [SSL: WRONG_VERSION_NUMBER] wrong version",
+                "not to speak TLS",
+            ),
+        ],
+    )
+    def test_protocol(self, reason: str, hint: str) -> None:
+        """TLS on one side only is named, whatever the last try ended with."""
+
+        def connect() -> None:
+            logging.getLogger("kafka.conn").warning("connect failed: %s", reason)
+            logging.getLogger("kafka.conn").warning("connect failed: socket disconnected")
+            raise KafkaTimeoutError("Unable to bootstrap")
+
+        with pytest.raises(BrokerUnreachable, match=hint), reaching(KAFKA):
+            connect()
+
+    def test_hung_up(self) -> None:
+        """A port that hangs up wants something else than what we speak."""
+
+        def connect() -> None:
+            logging.getLogger("kafka.conn").warning("connect failed: socket disconnected")
+            raise KafkaTimeoutError("Unable to bootstrap")
+
+        with pytest.raises(BrokerUnreachable, match="wanted TLS or a login"), reaching(KAFKA):
+            connect()
+
+    def test_other_errors(self) -> None:
+        """What is not about the connection passes."""
+        with pytest.raises(ZeroDivisionError), reaching(KAFKA):
+            raise ZeroDivisionError

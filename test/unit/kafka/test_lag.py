@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.kafka.lag import PartitionLag, Snapshot, Trend, total, trends
+
+
+def partition(
+    begin: int, end: int, committed: int | None, *, number: int = 0, age: float | None = None
+) -> PartitionLag:
+    """Return a partition of a topic."""
+    return PartitionLag("t", number, begin, end, committed, age)
+
+
+class TestLag:
+    """How many messages wait."""
+
+    @pytest.mark.parametrize(
+        ("at", "lag", "passed_over", "beyond", "oldest"),
+        [
+            (partition(0, 10, 4), 6, 0, 0, 4),
+            (partition(0, 10, 10), 0, 0, 0, 10),
+            (partition(5, 10, 5), 5, 0, 0, 5),
+            (partition(5, 10, None), 5, 0, 0, 5),
+            (partition(0, 0, None), 0, 0, 0, 0),
+            (partition(7, 10, 4), 6, 3, 0, 7),
+            (partition(0, 10, 12), 0, 0, 2, 12),
+        ],
+    )
+    def test_offsets(
+        self, at: PartitionLag, lag: int, passed_over: int, beyond: int, oldest: int
+    ) -> None:
+        """From the committed offset, or the oldest there is, to the end."""
+        assert (at.lag, at.passed_over, at.beyond, at.oldest) == (lag, passed_over, beyond, oldest)
+
+    def test_age(self) -> None:
+        """The oldest message of all partitions; not known where it is known of none."""
+        known = [partition(0, 2, 1, age=age) for age in (3.0, None, 9.0)]
+        assert Snapshot(0, tuple(known)).age == 9
+        assert Snapshot(0, (known[1],)).age is None
+        assert Snapshot(0, ()).age is None
+
+
+class TestTrend:
+    """How a lag moves between two snapshots."""
+
+    def moved(self, then: PartitionLag, now: PartitionLag, seconds: float = 10) -> Trend:
+        """Return the trend of a partition."""
+        (trend,) = trends(Snapshot(100 + seconds, (now,)), Snapshot(100, (then,)))
+        return trend
+
+    def test_rates(self) -> None:
+        """Messages a second, those that come and those that are answered."""
+        trend = self.moved(partition(0, 100, 50), partition(0, 120, 100))
+        assert trend == Trend(20, rate=5, arriving=2)
+
+    @pytest.mark.parametrize(
+        ("then", "now", "rate", "arriving"),
+        [
+            (partition(0, 10, None), partition(0, 20, 5), None, 1),
+            (partition(0, 10, 5), partition(0, 20, None), None, 1),
+            (partition(0, 10, 5), partition(0, 20, 2), None, 1),
+            (partition(0, 90, 80), partition(0, 20, 85), 0.5, None),
+            (partition(0, 90, 80, number=1), partition(0, 20, 10), None, None),
+        ],
+        ids=["first commit", "forgotten", "set back", "made anew", "new partition"],
+    )
+    def test_unknown(
+        self, then: PartitionLag, now: PartitionLag, rate: float | None, arriving: float | None
+    ) -> None:
+        """What cannot be told is not told."""
+        trend = self.moved(then, now)
+        assert (trend.rate, trend.arriving) == (rate, arriving)
+
+    @pytest.mark.parametrize("seconds", [0, -5])
+    def test_no_time_between(self, seconds: float) -> None:
+        """Nor is it where no time has passed, or the clock was set back."""
+        assert self.moved(partition(0, 10, 5), partition(0, 20, 9), seconds) == Trend(11)
+
+    def test_one_snapshot(self) -> None:
+        """Nor with one snapshot."""
+        assert trends(Snapshot(0, (partition(0, 10, 5),)), None) == [Trend(5)]
+
+
+class TestCatchUp:
+    """When nothing will wait."""
+
+    @pytest.mark.parametrize(
+        ("trend", "seconds"),
+        [
+            (Trend(0), 0),
+            (Trend(0, rate=1, arriving=5), 0),
+            (Trend(120, rate=50, arriving=20), 4),
+            (Trend(120, rate=20, arriving=20), None),
+            (Trend(120, rate=20, arriving=21), None),
+            (Trend(120, rate=0, arriving=0), None),
+            (Trend(120, rate=None, arriving=0), None),
+            (Trend(120, rate=5, arriving=None), None),
+        ],
+    )
+    def test_seconds(self, trend: Trend, seconds: float | None) -> None:
+        """The lag by what is answered beyond what comes; never where that is nothing."""
+        assert trend.catch_up == seconds
+
+    @given(
+        st.integers(1, 10**12),
+        st.floats(0, 1e6, allow_nan=False),
+        st.floats(0, 1e6, allow_nan=False),
+    )
+    def test_never_negative(self, lag: int, rate: float, arriving: float) -> None:
+        """Where there is an answer it lies ahead."""
+        seconds = Trend(lag, rate, arriving).catch_up
+        assert (seconds is None) == (rate <= arriving)
+        assert seconds is None or seconds > 0
+
+
+class TestTotal:
+    """All partitions together."""
+
+    def test_sums(self) -> None:
+        """As far as it is known of each."""
+        assert total([Trend(5, 1, 2), Trend(7, None, 3), Trend(0, 4, None)]) == Trend(12, 5, 5)
+
+    def test_nothing_known(self) -> None:
+        """Unknown is not 0."""
+        assert total([Trend(5), Trend(7)]) == Trend(12)
+        assert total([]) == Trend(0)

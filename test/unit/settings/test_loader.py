@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tidemill import settings
+from tidemill.errors import ConfigurationError, InvalidSettings, SettingsFileUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Load = Callable[..., settings.Settings]
+
+
+class TestSources:
+    """Defaults, then the file, then the environment."""
+
+    def test_defaults(self) -> None:
+        """Without a file and variables the job runs on a local broker."""
+        loaded = settings.load()
+        assert loaded.kafka.bootstrap_servers == "localhost:9092"
+        assert loaded.stream.input_topics == ("ner-input",)
+        assert loaded.stream.dead_letter_topic == "ner-output.dlq"
+        assert loaded.stream.fail_on_data_loss is True
+
+    def test_file_of_the_folder(self, tmp_path: Path) -> None:
+        """A config.yaml in the working folder is read unasked."""
+        (tmp_path / "config.yaml").write_text("stream: {group_id: from-file}", "utf-8")
+        assert settings.load().stream.group_id == "from-file"
+
+    def test_null(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The environment has YAML's word for none."""
+        monkeypatch.setenv("TIDEMILL__MONITORING__METRICS_PORT", "null")
+        assert load().monitoring.metrics_port is None
+
+    def test_environment_wins(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A variable replaces its own setting only."""
+        monkeypatch.setenv("TIDEMILL__KAFKA__BOOTSTRAP_SERVERS", "b:1")
+        monkeypatch.setenv("tidemill__stream__max_offsets_per_trigger", "7")
+        loaded = load(
+            kafka={"bootstrap_servers": "a:1", "isolation_level": "read_uncommitted"},
+            stream={"max_offsets_per_trigger": 5, "group_id": "g"},
+        )
+        assert loaded.kafka.bootstrap_servers == "b:1"
+        assert loaded.kafka.isolation_level == "read_uncommitted"
+        assert loaded.stream.max_offsets_per_trigger == 7
+        assert loaded.stream.group_id == "g"
+
+    def test_lists_as_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Lists and mappings in variables are JSON."""
+        monkeypatch.setenv("TIDEMILL__STREAM__INPUT_TOPICS", '["a","b"]')
+        monkeypatch.setenv("TIDEMILL__SPARK", '{"spark.ui.enabled": "false"}')
+        assert settings.load().stream.input_topics == ("a", "b")
+        assert settings.load().spark == {"spark.ui.enabled": "false"}
+
+    def test_frozen(self) -> None:
+        """Settings do not change."""
+        with pytest.raises(ValueError, match="frozen"):
+            settings.load().stream.group_id = "other"  # type: ignore[misc]
+
+    @pytest.mark.parametrize("content", ["", "# nothing\n", "---\n"])
+    def test_empty_file(self, tmp_path: Path, content: str) -> None:
+        """An empty file leaves all defaults."""
+        (tmp_path / "config.yaml").write_text(content, "utf-8")
+        assert settings.load().stream == settings.StreamSettings()
+
+
+class TestSparkValues:
+    """Spark's settings are text; YAML need not quote them."""
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (True, "true"),
+            (False, "false"),
+            (2, "2"),
+            (0, "0"),
+            (0.75, "0.75"),
+            ("2g", "2g"),
+            ("True", "True"),
+            ("", ""),
+        ],
+    )
+    def test_written(self, load: Load, value: object, text: str) -> None:
+        """Numbers and truth values are written as Spark reads them; text stays as it is."""
+        assert load(spark={"spark.x": value}).spark == {"spark.x": text}
+
+    def test_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So they are in a variable."""
+        monkeypatch.setenv("TIDEMILL__SPARK", '{"spark.ui.enabled": false, "spark.n": 4}')
+        assert settings.load().spark == {"spark.ui.enabled": "false", "spark.n": "4"}
+
+    @pytest.mark.parametrize("value", [None, ["a"], {"b": 1}])
+    def test_refused(self, load: Load, value: object) -> None:
+        """Anything else is named."""
+        with pytest.raises(InvalidSettings, match=r"spark\.spark\.x"):
+            load(spark={"spark.x": value})
+
+
+class TestModelsPath:
+    """A relative path of the models' file starts at the settings file."""
+
+    def test_beside_the_file(self, tmp_path: Path) -> None:
+        """Whatever the working folder is."""
+        folder = tmp_path / "etc"
+        folder.mkdir()
+        (folder / "c.yaml").write_text("models: m.yaml", "utf-8")
+        assert settings.load(folder / "c.yaml").models == folder / "m.yaml"
+
+    def test_absolute(self, load: Load, tmp_path: Path) -> None:
+        """An absolute path stays as it is."""
+        assert load(models=str(tmp_path / "x" / "m.yaml")).models == tmp_path / "x" / "m.yaml"
+
+
+class TestUnreadableFile:
+    """A file that cannot be read is named."""
+
+    def test_missing(self, tmp_path: Path) -> None:
+        """One that was asked for must be there."""
+        with pytest.raises(SettingsFileUnreadable, match=r"none\.yaml"):
+            settings.load(tmp_path / "none.yaml")
+
+    @pytest.mark.parametrize("content", [b"a: [", b"a: b: c", b"\xff\xfe\xfa", b"- a", b"text"])
+    def test_no_mapping(self, tmp_path: Path, content: bytes) -> None:
+        """It must be YAML and a mapping."""
+        (tmp_path / "bad.yaml").write_bytes(content)
+        with pytest.raises(SettingsFileUnreadable, match=r"bad\.yaml"):
+            settings.load(tmp_path / "bad.yaml")
+
+
+class TestUnknownKeys:
+    """A key that no setting has is an error that names it."""
+
+    @pytest.mark.parametrize(
+        ("document", "named"),
+        [
+            ({"kafak": {}}, "kafak"),
+            ({"kafka": {"bootstrap_server": "a:1"}}, "kafka.bootstrap_server"),
+            ({"stream": {"Group_id": "g"}}, "stream.Group_id"),
+            ({"log": {"colour": True}}, "log.colour"),
+            ({"_env_prefix": "X_"}, "_env_prefix"),
+            ({"_cli_parse_args": True}, "_cli_parse_args"),
+            ({True: "on"}, "True"),
+            ({"kafka": {1: 2}}, "kafka"),
+        ],
+    )
+    def test_in_the_file(self, tmp_path: Path, document: dict[Any, Any], named: str) -> None:
+        """Wherever it stands, and whatever it is."""
+        path = tmp_path / "file.yaml"
+        path.write_text(yaml.safe_dump(document), "utf-8")
+        with pytest.raises(ConfigurationError, match=named):
+            settings.load(path)
+
+    @pytest.mark.parametrize(
+        ("variable", "named"),
+        [
+            ("TIDEMILL__KAFAK__BOOTSTRAP_SERVERS", "TIDEMILL__KAFAK__BOOTSTRAP_SERVERS"),
+            ("TIDEMILL__KAFKA__BOOTSTRAP_SERVER", "kafka.bootstrap_server"),
+            ("TIDEMILL__STREAM", "stream.surplus"),
+        ],
+    )
+    def test_in_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, named: str
+    ) -> None:
+        """A variable is named as it must be looked for."""
+        monkeypatch.setenv(variable, '{"surplus": 1}')
+        with pytest.raises(InvalidSettings, match=named):
+            settings.load()
+
+    def test_of_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Variables with another prefix are none of ours."""
+        monkeypatch.setenv("TIDEMILL_HOME", "x")
+        monkeypatch.setenv("KAFKA__NOPE", "x")
+        settings.load()
+
+
+class TestWrongValues:
+    """A wrong value is an error that names its setting."""
+
+    @pytest.mark.parametrize(
+        ("section", "name", "value"),
+        [
+            ("kafka", "bootstrap_servers", ""),
+            ("kafka", "security_protocol", "TLS"),
+            ("kafka", "compression_type", 1000),
+            ("kafka", "compression_type", "uncompressed"),
+            ("kafka", "ssl_ca_file", "none.pem"),
+            ("kafka", "sasl_password_file", 5),
+            ("stream", "input_topics", "ner-input"),
+            ("stream", "input_topics", []),
+            ("stream", "input_topics", ["a b"]),
+            ("stream", "input_topics", [""]),
+            ("stream", "output_topic", "x" * 250),
+            ("stream", "output_topic", ".."),
+            ("stream", "output_topic", "ë"),
+            ("stream", "dead_letter_topic", None),
+            ("stream", "input_pattern", "ner-(.*"),
+            ("stream", "input_pattern", ""),
+            ("stream", "group_id", ""),
+            ("stream", "delivery", "exactly-one"),
+            ("stream", "max_offsets_per_trigger", 0),
+            ("stream", "parallelism", 0),
+            ("stream", "fail_on_data_loss", "perhaps"),
+            ("stream", "stop_timeout", -1),
+            ("stream", "udf_idle_timeout", -1),
+            ("log", "format", "xml"),
+            ("log", "level", "info"),
+        ],
+    )
+    def test_named(self, load: Load, section: str, name: str, value: object) -> None:
+        """With its section, and the file that it is in."""
+        with pytest.raises(InvalidSettings, match=rf"file\.yaml.*{section}.*{name}"):
+            load(**{section: {name: value}})
+
+    @pytest.mark.parametrize("value", [5, True, "text", ["a"], None])
+    def test_section_of_another_type(self, load: Load, value: object) -> None:
+        """A section that is no mapping is named."""
+        with pytest.raises(InvalidSettings, match="kafka"):
+            load(kafka=value)
+
+    def test_all_at_once(self, load: Load) -> None:
+        """Every wrong setting is named, not only the first."""
+        with pytest.raises(InvalidSettings) as caught:
+            load(stream={"group_id": "", "parallelism": 0}, log={"level": "LOUD"}, more=1)
+        for name in ("stream.group_id", "stream.parallelism", "log.level", "more"):
+            assert name in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("TIDEMILL__STREAM__INPUT_TOPICS", "a,secret"),
+            ("tidemill__stream__input_topics", "[a, secret]"),
+            ("TIDEMILL__SPARK", "spark.x=secret"),
+            ("TIDEMILL__KAFKA", '{"sasl_password": "secret"'),
+            ("TIDEMILL__MONITORING", ""),
+            ("TIDEMILL__LOG", "secret"),
+        ],
+    )
+    def test_variable_that_is_no_json(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+    ) -> None:
+        """The variable itself is named, and how to write it, but not its value."""
+        monkeypatch.setenv(variable, value)
+        monkeypatch.setenv("TIDEMILL__MODELS", "models.yaml")
+        monkeypatch.setenv("TIDEMILL__STREAM__GROUP_ID", "no JSON either")
+        with pytest.raises(InvalidSettings) as caught:
+            settings.load()
+        said = str(caught.value)
+        assert said.startswith(f"wrong settings (environment): {variable} is not JSON (")
+        assert "write it like" in said
+        assert "secret" not in said
+        assert ";" not in said
+
+    def test_all_variables_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every variable that is no JSON is named."""
+        for variable in ("TIDEMILL__SPARK", "TIDEMILL__STREAM__INPUT_TOPICS"):
+            monkeypatch.setenv(variable, "x")
+        with pytest.raises(
+            InvalidSettings, match=r"SPARK is .*; .*TOPICS is|TOPICS is .*; .*SPARK is"
+        ):
+            settings.load()

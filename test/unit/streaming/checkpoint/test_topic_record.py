@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from tidemill.errors import CheckpointUnsupported
+from tidemill.spark import filesystem
+from tidemill.streaming.checkpoint import checksums, offset_log, topic_record
+from tidemill.streaming.checkpoint.topic_record import FILE, TopicRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class TestRecord:
+    """What a job knew of its input topics outlives it."""
+
+    def test_there_and_back(self, tmp_path: Path) -> None:
+        """What was written is read; the last one counts."""
+        for record in (
+            TopicRecord({"a": "1"}, frozenset({"a"})),
+            TopicRecord({"a": "1", "b": "2"}, frozenset({"b"})),
+            TopicRecord({"a": "1", "b": "2"}, frozenset(), {("b", 0): 7, ("b", 12): 2**40}),
+            TopicRecord(),
+        ):
+            topic_record.write(str(tmp_path), record)
+            assert topic_record.read(str(tmp_path)) == record
+
+    def test_none(self, tmp_path: Path) -> None:
+        """A new checkpoint has an empty one, and nothing to warn of."""
+        with capture_logs() as logs:
+            assert topic_record.read(str(tmp_path / "new")) == TopicRecord()
+            assert topic_record.read("dbfs:/c") == TopicRecord()
+        assert logs == []
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"topics": {"a": {}}}', b"\xff"])
+    def test_torn(self, tmp_path: Path, content: bytes) -> None:
+        """A torn one says nothing, and does not keep the job from its start."""
+        (tmp_path / FILE).write_bytes(content)
+        with capture_logs() as logs:
+            assert topic_record.read(str(tmp_path)) == TopicRecord()
+        assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", FILE)]
+
+    def test_unreadable(self, tmp_path: Path) -> None:
+        """One that the file system does not give is not taken for none: it shall be kept."""
+        (tmp_path / FILE).mkdir()
+        with capture_logs() as logs:
+            assert topic_record.read(str(tmp_path)) is None
+        assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", FILE)]
+
+    def test_not_writable(self) -> None:
+        """Who writes it hears that it was not."""
+        with pytest.raises(CheckpointUnsupported):
+            topic_record.write("dbfs:/c", TopicRecord())
+
+    def test_beside_spark(self, tmp_path: Path) -> None:
+        """It is no entry of Spark's logs."""
+        topic_record.write(str(tmp_path), TopicRecord({"a": "1"}))
+        assert not offset_log.read(str(tmp_path)).is_used
+        checksums.check(str(tmp_path))
+
+
+class TestObjectStore:
+    """A file system without a rename, as object stores are."""
+
+    def test_no_rename(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """There the file is written in its place: it is seen when it is complete."""
+        monkeypatch.setattr(filesystem, "RENAMING", ())
+        record = TopicRecord({"a": "1"})
+        topic_record.write(str(tmp_path), record)
+        assert topic_record.read(str(tmp_path)) == record
+        assert [file.name for file in tmp_path.iterdir()] == [FILE]

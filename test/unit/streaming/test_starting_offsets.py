@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from tidemill.errors import ConfigurationError, InvalidStartingOffsets
+from tidemill.kafka.lag import PartitionLag
+from tidemill.settings import StreamSettings
+from tidemill.streaming.starting_offsets import resolve
+
+PARTITIONS = [PartitionLag("in", 0, 10, 100, None), PartitionLag("in", 1, 0, 7, None)]
+
+
+def starts(offsets: object, *, fail_on_data_loss: bool = True) -> list[int]:
+    """Return where the two partitions start."""
+    stream = StreamSettings(
+        starting_offsets=offsets,  # type: ignore[arg-type] # also a mapping
+        fail_on_data_loss=fail_on_data_loss,
+    )
+    return list(resolve(stream, PARTITIONS).values())
+
+
+class TestResolve:
+    """Every partition gets an offset that it holds."""
+
+    @pytest.mark.parametrize(
+        ("offsets", "expected"),
+        [
+            ("earliest", [10, 0]),
+            ("latest", [100, 7]),
+            ({"in": {"0": 42, "1": 3}}, [42, 3]),
+            ({"in": {"0": -2, "1": -1}}, [10, 7]),
+            ({"in": {"0": 10, "1": 7}}, [10, 7]),
+        ],
+    )
+    def test_named(self, offsets: object, expected: list[int]) -> None:
+        """As the setting says, in words or numbers."""
+        assert starts(offsets) == expected
+
+    @pytest.mark.parametrize("offsets", [{"in": {"0": 42}}, {"in": {"1": 3}}, {"in": {}}, {}])
+    def test_not_named(self, offsets: dict[str, dict[str, int]]) -> None:
+        """A partition that the setting does not name starts at its earliest offset."""
+        named = offsets.get("in", {})
+        assert starts(offsets) == [named.get("0", 10), named.get("1", 0)]
+
+    @pytest.mark.parametrize("at", [("in", 2), ("other", 0)])
+    def test_no_input(self, at: tuple[str, int]) -> None:
+        """A partition that the job does not read is a mistake."""
+        with pytest.raises(InvalidStartingOffsets, match=f"{at[0]}/{at[1]} is not a partition"):
+            starts({at[0]: {str(at[1]): 0}})
+
+    @pytest.mark.parametrize("offset", [9, 101, 10**12])
+    def test_not_held(self, offset: int) -> None:
+        """So is an offset that retention has passed, or that is yet to come."""
+        with pytest.raises(InvalidStartingOffsets, match=f"holds offsets 10 to 100, not {offset}"):
+            starts({"in": {"0": offset}})
+
+    def test_accepted_loss(self) -> None:
+        """If losses are accepted, what is gone is passed over; what never was stays a mistake."""
+        assert starts({"in": {"0": 9}}, fail_on_data_loss=False) == [10, 0]
+        with pytest.raises(InvalidStartingOffsets):
+            starts({"in": {"0": 101}}, fail_on_data_loss=False)
+
+    def test_perhaps_unused(self) -> None:
+        """If there may be a checkpoint, which counts alone, nothing is refused."""
+        stream = StreamSettings(starting_offsets={"in": {"0": 9}, "gone": {"0": 1}})  # type: ignore[arg-type]
+        assert list(resolve(stream, PARTITIONS, strict=False).values()) == [9, 0]
+
+    def test_a_restart_cannot_help(self) -> None:
+        """The exit code says so."""
+        assert issubclass(InvalidStartingOffsets, ConfigurationError)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from tidemill.terminal.units import duration, per_second
+
+
+class TestDuration:
+    """Seconds, as a person says them."""
+
+    @pytest.mark.parametrize(
+        ("seconds", "said"),
+        [
+            (None, "-"),
+            (0, "0.0 s"),
+            (0.44, "0.4 s"),
+            (12.4, "12 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (245, "4 min"),
+            (3600, "1 h 0 min"),
+            (12_000, "3 h 20 min"),
+            (86_400 * 2 + 3600 * 5 + 59, "2 d 5 h"),
+            (86_400 * 1234, "1,234 d 0 h"),
+        ],
+    )
+    def test_written(self, seconds: float | None, said: str) -> None:
+        """Two units at most."""
+        assert duration(seconds) == said
+
+
+class TestRate:
+    """Messages a second."""
+
+    @pytest.mark.parametrize(
+        ("rate", "said"), [(None, "-"), (0, "0"), (0.25, "0.2"), (9.9, "9.9"), (12345.6, "12,346")]
+    )
+    def test_written(self, rate: float | None, said: str) -> None:
+        """A decimal where it says something."""
+        assert per_second(rate) == said

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from tidemill.periodic import Every, next_tick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+PATIENCE = 60
+
+
+class Clock:
+    """A clock that waiting moves on; so many waits, and the end is asked for."""
+
+    def __init__(self, waits: int) -> None:
+        self.now = 100.0
+        self._waits = waits
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        """Let time pass."""
+        self.now += seconds
+        self._waits -= 1
+        return self._waits <= 0
+
+
+def run(call: Callable[[], object], clock: Clock, last: Callable[[], object] = int) -> None:
+    """Make a call every 10 s until the clock asks for the end."""
+    every = Every(10, call, "ask", last=last, clock=clock, wait=clock.wait).start()
+    every._thread.join(PATIENCE)  # noqa: SLF001 - it ends by itself
+    assert every.close(PATIENCE)
+
+
+def outcomes(results: Iterable[Exception | None]) -> list[tuple[str, str]]:
+    """Return the level and the text of what is logged where calls end so."""
+    left = list(results)
+    clock = Clock(waits=len(left))
+
+    def call() -> None:
+        if (result := left.pop(0)) is not None:
+            raise result
+
+    with capture_logs() as logs:
+        run(call, clock)
+    return [(line["log_level"], line["event"]) for line in logs]
+
+
+class TestTicks:
+    """Calls come at a steady pace."""
+
+    def test_at_once(self) -> None:
+        """The first one at once, the others at their ticks, however long one takes."""
+        clock = Clock(waits=4)
+        times: list[float] = []
+
+        def call() -> None:
+            times.append(clock.now)
+            clock.now += 3
+
+        run(call, clock)
+        assert times == [100, 110, 120, 130]
+
+    def test_slow_call(self) -> None:
+        """The ticks that a slow call missed are not made up for."""
+        clock = Clock(waits=3)
+        times: list[float] = []
+
+        def call() -> None:
+            times.append(clock.now)
+            clock.now += 25
+
+        run(call, clock)
+        assert times == [100, 130, 160]
+
+    @pytest.mark.parametrize(
+        ("now", "tick"), [(0, 10), (9.9, 10), (10, 20), (25, 30), (-3, 10), (30, 40)]
+    )
+    def test_next_tick(self, now: float, tick: float) -> None:
+        """It lies after now, a whole number of pauses after the last."""
+        assert next_tick(0, 10, now) == tick
+
+    def test_fraction(self) -> None:
+        """A pause that binary numbers cannot tell exactly never gives a tick that has passed."""
+        for step in range(1000):
+            assert next_tick(0, 0.1, step * 0.1) > step * 0.1 - 0.1
+
+
+class TestOutage:
+    """A call that fails is made again at the next tick, and its outage told of once."""
+
+    def test_one_outage(self) -> None:
+        """One line as it begins, one as it ends."""
+        failed = OSError("away")
+        assert outcomes([None, failed, failed, failed, None, None]) == [
+            ("warning", "cannot ask, trying again"),
+            ("info", "can ask again"),
+        ]
+
+    def test_two_outages(self) -> None:
+        """Each has its lines."""
+        failed = OSError("away")
+        assert (
+            outcomes([failed, None, failed, None])
+            == [
+                ("warning", "cannot ask, trying again"),
+                ("info", "can ask again"),
+            ]
+            * 2
+        )
+
+    def test_no_outage(self) -> None:
+        """Where all goes well nothing is said."""
+        assert outcomes([None, None]) == []
+
+    def test_to_the_end(self) -> None:
+        """An outage that lasts is not said to have ended."""
+        assert len(outcomes([OSError("away")] * 3)) == 1
+
+    def test_one_line(self) -> None:
+        """The reason is one line of some length at most."""
+        left = [ValueError("a\nb" + "c" * 10_000)]
+
+        def call() -> None:
+            raise left[0]
+
+        with capture_logs() as logs:
+            run(call, Clock(waits=1))
+        assert logs[0]["error"].startswith("ValueError: a bccc")
+        assert len(logs[0]["error"]) == 1000
+
+
+class TestClose:
+    """The end comes soon, and in order."""
+
+    def test_last(self) -> None:
+        """The last call is followed by what ends it, once, on the same thread."""
+        order: list[tuple[str, str]] = []
+
+        def note(what: str) -> Callable[[], None]:
+            return lambda: order.append((what, threading.current_thread().name))
+
+        run(note("call"), Clock(waits=2), last=note("last"))
+        assert order == [("call", "ask"), ("call", "ask"), ("last", "ask")]
+
+    def test_in_a_pause(self) -> None:
+        """A pause is cut short."""
+        called = threading.Event()
+        every = Every(3600, called.set, "ask").start()
+        assert called.wait(PATIENCE)
+        assert every.close(PATIENCE)
+
+    def test_hanging_call(self) -> None:
+        """A call that hangs is waited for so long and no longer; its end is still in order."""
+        entered, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+        def call() -> None:
+            entered.set()
+            go_on.wait(PATIENCE)
+
+        every = Every(3600, call, "ask", last=ended.set).start()
+        assert entered.wait(PATIENCE)
+        assert not every.close(timeout=0.05)
+        assert not ended.is_set()
+        go_on.set()
+        assert every.close(PATIENCE)
+        assert ended.is_set()
+
+    def test_never_started(self) -> None:
+        """What never ran has ended."""
+        assert Every(1, int, "ask").close()
+
+    def test_daemon(self) -> None:
+        """A program that ends does not wait for it."""
+        assert Every(1, int, "ask")._thread.daemon  # noqa: SLF001 - what the interpreter looks at
