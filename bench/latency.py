@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 DELIVERIES = ("at-least-once", "exactly-once")
 LOADS = (0.1, 0.5, 0.8)
@@ -35,7 +35,7 @@ PATIENCE_S = 300
 SEED = 7
 
 
-def offer(at: Lane, rate: float, seconds: float, sent: Iterator[dict[str, Any]]) -> int:
+def offer(at: Pipeline, rate: float, seconds: float, sent: Iterator[dict[str, Any]]) -> int:
     """Send messages at random times, so many a second; return how many.
 
     Each bears the time when it was due, so that what holds up the sender counts too. Intervals are
@@ -54,7 +54,7 @@ def offer(at: Lane, rate: float, seconds: float, sent: Iterator[dict[str, Any]])
     return count
 
 
-def capacity(at: Lane, arrivals: Arrivals) -> float:
+def capacity(at: Pipeline, arrivals: Arrivals) -> float:
     """Return how many messages a second the job answers while more wait."""
     records.produce(at.broker.bootstrap_servers, at.source, *messages(BACKLOG))
     arrivals.wait(BACKLOG, PATIENCE_S)
@@ -78,12 +78,12 @@ def measure(seconds: float, console: Console) -> dict[str, Any]:
     """Measure both ways of delivery at each load, for so long each."""
     with testbed.broker() as (running, folder):
         return {
-            delivery: one(testbed.lane(running, folder), delivery, seconds, console)
+            delivery: one(testbed.pipeline(running, folder), delivery, seconds, console)
             for delivery in DELIVERIES
         }
 
 
-def one(at: Lane, delivery: str, seconds: float, console: Console) -> dict[str, Any]:
+def one(at: Pipeline, delivery: str, seconds: float, console: Console) -> dict[str, Any]:
     """Measure one way of delivery at each load."""
     texts = itertools.cycle(list(messages(BACKLOG)))
     with (

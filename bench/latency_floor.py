@@ -54,7 +54,7 @@ def one_by_one(
     spark: SparkSession, running: Broker, folder: Path, delivery: str, messages: int
 ) -> dict[str, float]:
     """Send messages one at a time; return milliseconds from sent to arrived, and by phase."""
-    at = testbed.lane(running, folder)
+    at = testbed.pipeline(running, folder)
     kafka = KafkaSettings(bootstrap_servers=running.bootstrap_servers)
     stream = StreamSettings(
         input_topics=(at.source,),

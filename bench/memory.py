@@ -18,7 +18,7 @@ from faults import gauges
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 
 WORKERS = (1, 2, 4)
@@ -48,7 +48,7 @@ def alone(*, loaded: bool) -> float:
         return gauges.pss(process.pid)
 
 
-def job(at: Lane, workers: int, daemon: str, *, models: bool) -> float:
+def job(at: Pipeline, workers: int, daemon: str, *, models: bool) -> float:
     """Return the PSS, in MiB, of a job's workers and their daemon, once they have worked."""
     spark = {"spark.master": f"local[{workers},4]", "spark.python.daemon.module": daemon}
     settings = {"SPARK": json.dumps(spark)}
@@ -69,7 +69,7 @@ def measure(console: Console) -> dict[str, Any]:
             found[name] = []
             for workers in WORKERS:
                 fixed, full = (
-                    job(testbed.lane(running, folder), workers, daemon, models=models)
+                    job(testbed.pipeline(running, folder), workers, daemon, models=models)
                     for models in (False, True)
                 )
                 found[name].append([workers, round(fixed, 1), round(full, 1)])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dev.kafka.broker import Broker
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 WORKERS = (1, 2, 4)
 PARTITIONS = (1, 2, 4, 8, 16)
@@ -34,7 +34,7 @@ BACKLOG = 1_000_000
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def run(at: Lane, environment: dict[str, str], count: int) -> tuple[float, list[float]]:
+def run(at: Pipeline, environment: dict[str, str], count: int) -> tuple[float, list[float]]:
     """Return when the job began, and when each message was answered, in order."""
     with at.program(environment) as job:
         job.wait_for("stream started")
@@ -45,13 +45,13 @@ def run(at: Lane, environment: dict[str, str], count: int) -> tuple[float, list[
     return began, times
 
 
-def steady(at: Lane, environment: dict[str, str], count: int) -> float:
+def steady(at: Pipeline, environment: dict[str, str], count: int) -> float:
     """Return results a second, over many micro-batches, without those that came first."""
     _, times = run(at, environment, count)
     return slope(times[int(count * WARM_UP_SHARE) :])
 
 
-def seconds(at: Lane, environment: dict[str, str], count: int) -> float:
+def seconds(at: Pipeline, environment: dict[str, str], count: int) -> float:
     """Return how long a micro-batch of all messages takes."""
     began, times = run(at, environment, count)
     return times[-1] - began
@@ -66,7 +66,7 @@ def by_workers(running: Broker, folder: Path) -> dict[int, float]:
     """Return messages a second, by executors, as a share of what the model's waiting allows."""
     found = {}
     for workers in WORKERS:
-        at = testbed.lane(running, folder, partitions=8)
+        at = testbed.pipeline(running, folder, partitions=8)
         sent = list(messages(TEXTS * workers // 2))
         records.produce(running.bootstrap_servers, at.source, *sent)
         size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(IN_A_MICRO_BATCH * workers)}
@@ -79,7 +79,7 @@ def by_partitions(running: Broker, folder: Path) -> dict[int, float]:
     """Return messages a second with the shipped models, by partitions of the input topic."""
     found = {}
     for partitions in PARTITIONS:
-        at = testbed.lane(running, folder, partitions=partitions)
+        at = testbed.pipeline(running, folder, partitions=partitions)
         records.produce(running.bootstrap_servers, at.source, *messages(TEXTS))
         size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(IN_A_MICRO_BATCH)}
         found[partitions] = round(steady(at, testbed.shipped(at, **size), TEXTS), 1)
@@ -94,7 +94,7 @@ def by_batch(running: Broker, folder: Path) -> dict[int, float]:
     found = {}
     count = 2 * max(BATCHES)
     for batch in BATCHES:
-        at = testbed.lane(running, folder, partitions=2)
+        at = testbed.pipeline(running, folder, partitions=2)
         records.produce(running.bootstrap_servers, at.source, *messages(count))
         size = {"STREAM__ARROW_BATCH_SIZE": str(batch)}
         found[batch] = round(count / seconds(at, testbed.shipped(at, **size), count), 1)
@@ -108,7 +108,7 @@ def skewed(running: Broker, folder: Path) -> dict[int, float]:
     """
     found = {}
     for parallelism in (1, 4, 16):
-        at = testbed.lane(running, folder, partitions=1)
+        at = testbed.pipeline(running, folder, partitions=1)
         sent = list(messages(TEXTS))
         records.produce(running.bootstrap_servers, at.source, *sent)
         settings = {"STREAM__PARALLELISM": str(parallelism)} if parallelism > 1 else {}
@@ -126,7 +126,7 @@ def backlog(running: Broker, folder: Path, delivery: str, count: int) -> list[li
 
     Return seconds, messages answered, CPU seconds used and MiB (PSS), of the whole job.
     """
-    at = testbed.lane(running, folder)
+    at = testbed.pipeline(running, folder)
     message = '{"uuid":"%d","text":"t","lang":"en"}'
     small = ({"value": (message % n).encode(), "key": b"%d" % n} for n in range(count))
     records.produce(running.bootstrap_servers, at.source, *small)

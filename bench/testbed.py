@@ -15,7 +15,7 @@ from dev import PYTHONPATH, ROOT
 from dev.kafka.broker import Broker
 from dev.kafka.distribution import fetch_kafka
 from dev.kafka.topics import create_topic
-from dev.pipeline.pipeline import Lane
+from dev.pipeline.pipeline import Pipeline
 from faults.campaign import OUTPUT_LIMIT
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def broker() -> Iterator[tuple[Broker, Path]]:
         yield running, Path(folder)
 
 
-def lane(
+def pipeline(
     running: Broker, folder: Path, source: str | None = None, partitions: int = PARTITIONS
-) -> Lane:
+) -> Pipeline:
     """Make topics for one run; the broker stamps what is written with its own clock.
 
     `source`: a topic that is there, instead of a new one.
@@ -56,10 +56,10 @@ def lane(
         create_topic(servers, f"{name}-{number}", partitions=partitions, configs=stamped)
     made = folder / f"run-{number}"
     made.mkdir()
-    return Lane(running, source, f"out-{number}", f"dead-{number}", made)
+    return Pipeline(running, source, f"out-{number}", f"dead-{number}", made)
 
 
-def shipped(at: Lane, delivery: str = "at-least-once", **settings: str) -> dict[str, str]:
+def shipped(at: Pipeline, delivery: str = "at-least-once", **settings: str) -> dict[str, str]:
     """Return the environment of the job as it is shipped, with the models of models.yaml."""
     named = {"MODELS": str(ROOT / "models.yaml"), "STREAM__DELIVERY": delivery, **settings}
     environment = at.environment("Upper", STREAM__GROUP_ID=at.output, **named)
@@ -68,7 +68,7 @@ def shipped(at: Lane, delivery: str = "at-least-once", **settings: str) -> dict[
     return {**environment, **THREADS, "PYTHONPATH": PYTHONPATH, "PYSPARK_PYTHON": sys.executable}
 
 
-def waiting(at: Lane, options: dict[str, float], **settings: str) -> dict[str, str]:
+def waiting(at: Pipeline, options: dict[str, float], **settings: str) -> dict[str, str]:
     """Return the environment of a job whose model waits."""
     environment = shipped(at, **settings)
     models = at.folder / "models.yaml"

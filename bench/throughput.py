@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 
 LIMIT = "nlp.pipe alone"
@@ -95,7 +95,7 @@ def bare(texts: int) -> float:
     return rate(sorted(outputs))
 
 
-def tidemill(delivery: str, at: Lane) -> float:
+def tidemill(delivery: str, at: Pipeline) -> float:
     """Return what the shipped job does."""
     environment = testbed.shipped(
         at, delivery, STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH)
@@ -107,7 +107,7 @@ def tidemill(delivery: str, at: Lane) -> float:
     return rate(times)
 
 
-def contender(one: Contender, at: Lane) -> float:
+def contender(one: Contender, at: Pipeline) -> float:
     """Return what one of the others does."""
     arguments = [
         *("--bootstrap-servers", at.broker.bootstrap_servers),
@@ -148,13 +148,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def times_of(at: Lane) -> list[float]:
+def times_of(at: Pipeline) -> list[float]:
     """Return when the results came, in order, in s, on the broker's clock."""
     return sorted(result.timestamp / 1000 for result in at.results())
 
 
 def wait_until_measured(
-    at: Lane, must_run: Callable[[], None], window: int = WINDOW_S
+    at: Pipeline, must_run: Callable[[], None], window: int = WINDOW_S
 ) -> list[float]:
     """Wait until results have come after warm-up and window; return the times of all."""
     wait_for_offsets(at, 1, must_run)
@@ -176,7 +176,7 @@ def sleep(seconds: float, must_run: Callable[[], None]) -> None:
         time.sleep(LOOK_S)
 
 
-def wait_for_all(at: Lane, texts: int, must_run: Callable[[], None]) -> list[float]:
+def wait_for_all(at: Pipeline, texts: int, must_run: Callable[[], None]) -> list[float]:
     """Wait until so many are answered; return the times."""
     while True:
         # A transaction's end takes an offset too, so that the count alone may come too early.
@@ -186,7 +186,7 @@ def wait_for_all(at: Lane, texts: int, must_run: Callable[[], None]) -> list[flo
         time.sleep(LOOK_S)
 
 
-def wait_for_offsets(at: Lane, offsets: int, must_run: Callable[[], None]) -> None:
+def wait_for_offsets(at: Pipeline, offsets: int, must_run: Callable[[], None]) -> None:
     """Wait until the output topic has so many offsets."""
     deadline = time.monotonic() + PATIENCE_S
     while sum(end_offsets(at.broker.bootstrap_servers, at.output).values()) < offsets:
@@ -204,14 +204,14 @@ def measure(texts: int, only: Sequence[str], console: Console) -> Iterator[dict[
     with testbed.broker() as (running, folder):
         create_topic(running.bootstrap_servers, "texts", partitions=testbed.PARTITIONS)
         records.produce(running.bootstrap_servers, "texts", *messages(texts))
-        runs: dict[str, Callable[[Lane], float]] = {LIMIT: lambda _: bare(texts)}
+        runs: dict[str, Callable[[Pipeline], float]] = {LIMIT: lambda _: bare(texts)}
         runs |= {name: partial(tidemill, mode) for name, mode in TIDEMILL.items()}
         runs |= {one.name: partial(contender, one) for one in CONTENDERS}
         while True:
             found = {}
             for name in only or runs:
                 try:
-                    found[name] = round(runs[name](testbed.lane(running, folder, "texts")), 1)
+                    found[name] = round(runs[name](testbed.pipeline(running, folder, "texts")), 1)
                 except NotMeasured as error:  # the others' figures are as good
                     console.print(f"{name} is not in this round: {error}", markup=False)
                 else:

@@ -23,7 +23,7 @@ from dev import ROOT
 from dev.kafka.broker import Broker
 from dev.kafka.distribution import fetch_kafka
 from dev.kafka.topics import create_topic
-from dev.pipeline.pipeline import Lane
+from dev.pipeline.pipeline import Pipeline
 from dev.pipeline.records import INPUT_LIMIT
 from faults import results_log
 from faults.kills import plan
@@ -65,7 +65,7 @@ def stages(kills: int, mode: str) -> Iterator[Stage]:
             left -= KILLS_A_ROUND
 
 
-def make_lane(broker: Broker, folder: Path) -> Lane:
+def make_pipeline(broker: Broker, folder: Path) -> Pipeline:
     """Make topics that only one round uses."""
     folder.mkdir(parents=True)
     name = folder.name
@@ -73,7 +73,7 @@ def make_lane(broker: Broker, folder: Path) -> Lane:
     create_topic(servers, f"in-{name}", partitions=PARTITIONS)
     create_topic(servers, f"out-{name}", partitions=PARTITIONS, configs=OUTPUT_LIMIT)
     create_topic(servers, f"dead-{name}", partitions=2, configs=OUTPUT_LIMIT)
-    return Lane(broker, f"in-{name}", f"out-{name}", f"dead-{name}", folder)
+    return Pipeline(broker, f"in-{name}", f"out-{name}", f"dead-{name}", folder)
 
 
 def arguments() -> argparse.Namespace:
@@ -119,8 +119,8 @@ def main() -> int:
             progress.update(bar, description=f"{stage.mode}, {engine}")
             tried = results_log.tried(results_log.read(), stage.mode, engine)
             strikes = plan(stage.mode, engine, stage.kills, asked.driver_share, tried, rng)
-            lane = make_lane(broker, run / f"{number}")
-            findings = Round(lane, stage.mode, engine, rng).run(
+            pipeline = make_pipeline(broker, run / f"{number}")
+            findings = Round(pipeline, stage.mode, engine, rng).run(
                 strikes, lambda: progress.advance(bar)
             )
             if not asked.short:
@@ -129,7 +129,7 @@ def main() -> int:
             progress.update(bar, broken=broken)
             progress.console.print(str(findings), highlight=False)
             if findings.holds:
-                shutil.rmtree(lane.folder)
+                shutil.rmtree(pipeline.folder)
     if not broken:  # else its topics and logs are evidence
         shutil.rmtree(run, ignore_errors=True)
     return int(broken > 0)

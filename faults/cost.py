@@ -20,13 +20,13 @@ from dev.kafka.broker import Broker
 from dev.kafka.distribution import fetch_kafka
 from dev.pipeline import records
 from faults import results_log, shipped_models
-from faults.campaign import make_lane
+from faults.campaign import make_pipeline
 from faults.figures import median_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 MODES = ("exactly-once", "at-least-once")
 LONGEST = 200  # characters of a text
@@ -34,17 +34,17 @@ IN_A_MICRO_BATCH = 1000
 PATIENCE_S = 300
 
 
-def throughput(lane: Lane, mode: str) -> float:
+def throughput(pipeline: Pipeline, mode: str) -> float:
     """Answer the whole backlog; return messages a second."""
     environment = shipped_models.environment(
-        lane,
+        pipeline,
         mode,
         STREAM__TRIGGER="available-now",
         STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH),
     )
-    with lane.program(environment) as job:
+    with pipeline.program(environment) as job:
         assert job.wait(PATIENCE_S) == 0, job.output
-    times = [record.timestamp for record in lane.results()]
+    times = [record.timestamp for record in pipeline.results()]
     return 1000 * len(times) / (max(times) - min(times))
 
 
@@ -55,9 +55,9 @@ def compare(broker: Broker, folder: Path, texts: int, repeats: int, console: Con
     for repeat in range(repeats):
         pair = {}
         for mode in MODES if repeat % 2 else reversed(MODES):
-            lane = make_lane(broker, folder / f"{repeat}-{mode}")
-            records.produce(broker.bootstrap_servers, lane.source, *backlog)
-            pair[mode] = round(throughput(lane, mode), 1)
+            pipeline = make_pipeline(broker, folder / f"{repeat}-{mode}")
+            records.produce(broker.bootstrap_servers, pipeline.source, *backlog)
+            pair[mode] = round(throughput(pipeline, mode), 1)
         found.append(pair)
         ratio = pair[MODES[0]] / pair[MODES[1]]
         console.print(f"{repeat + 1} of {repeats}: {pair}, ratio {ratio:.3f}", highlight=False)

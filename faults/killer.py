@@ -117,12 +117,14 @@ class Striker:
 
         Return whether that came before Spark's commit log has it.
         """
-        lane, log = self._target.lane, self._target.checkpoint
+        pipeline, log = self._target.pipeline, self._target.checkpoint
         newest = max((log / "offsets").glob("[0-9]*"), key=lambda entry: int(entry.name))
-        ends = json.loads(newest.read_text("utf-8").splitlines()[-1])[lane.source]
+        ends = json.loads(newest.read_text("utf-8").splitlines()[-1])[pipeline.source]
         deadline = time.monotonic() + TAKEN_WITHIN_S
         while time.monotonic() < deadline:
-            committed = committed_offsets(lane.broker.bootstrap_servers, lane.source, lane.source)
+            committed = committed_offsets(
+                pipeline.broker.bootstrap_servers, pipeline.source, pipeline.source
+            )
             if all(committed.get(int(number), 0) == end for number, end in ends.items()):
                 return not (log / "commits" / newest.name).exists()
         return False

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
     from faults.kills import Strike
 
 PARTITIONS = 4
@@ -33,26 +33,28 @@ class NotRecovered(Exception):
 
 
 class Round:
-    """A lane with a feeder, a sampler and the job, for as long as the strikes take."""
+    """A pipeline with a feeder, a sampler and the job, for as long as the strikes take."""
 
-    def __init__(self, lane: Lane, mode: str, engine: str, rng: random.Random) -> None:
-        """Take the lane, whose topics nobody else uses."""
+    def __init__(self, pipeline: Pipeline, mode: str, engine: str, rng: random.Random) -> None:
+        """Take the pipeline, whose topics nobody else uses."""
         self.findings = Findings(mode, engine, datetime.now(UTC).isoformat(timespec="seconds"))
-        self._lane = lane
+        self._pipeline = pipeline
         self._rng = rng
         self._seen = Seen()
-        self._target = Target(lane, mode, engine)
+        self._target = Target(pipeline, mode, engine)
 
     def run(self, strikes: Sequence[Strike], done: Callable[[], None] = lambda: None) -> Findings:
         """Strike, drain, check; `done` is called after each kill."""
-        lane, found, start = self._lane, self.findings, time.time()
-        servers = lane.broker.bootstrap_servers
-        outputs = (lane.output, lane.dead)
+        pipeline, found, start = self._pipeline, self.findings, time.time()
+        servers = pipeline.broker.bootstrap_servers
+        outputs = (pipeline.output, pipeline.dead)
         striker = Striker(self._target, self._rng, self._recovered)
         with ExitStack() as running:
-            feeder = running.enter_context(Feeder(servers, lane.source, RATE, stream(self._rng)))
+            feeder = running.enter_context(
+                Feeder(servers, pipeline.source, RATE, stream(self._rng))
+            )
             sampler = running.enter_context(
-                Sampler(servers, lane.source, [lane.source], outputs, self._seen)
+                Sampler(servers, pipeline.source, [pipeline.source], outputs, self._seen)
             )
             running.enter_context(self._target)
             try:
@@ -67,9 +69,9 @@ class Round:
                 found.stuck = str(error)
         found.verdict = checker.check(
             servers,
-            inputs=[lane.source],
-            output=lane.output,
-            dead_letters=lane.dead,
+            inputs=[pipeline.source],
+            output=pipeline.output,
+            dead_letters=pipeline.dead,
             specs=self._target.specs,
         )
         found.samples, found.ahead = sampler.verdict.samples, sampler.verdict.ahead

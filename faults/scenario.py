@@ -1,4 +1,4 @@
-"""A job on a lane, in this process or as its own, and what has come of its messages."""
+"""A job on a pipeline, in this process or as its own, and what has come of its messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from dev.kafka.topics import create_topic
-from dev.pipeline.pipeline import Lane
+from dev.pipeline.pipeline import Pipeline
 from dev.pipeline.records import INPUT_LIMIT, as_record
 from faults import checker
 from faults.feeder import Feeder, stream
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dev.kafka.broker import Broker
-    from dev.pipeline.job_process import Program
+    from dev.pipeline.job_process import JobProcess
     from tidemill.inference.model import ModelSpec
 
 LIMIT = {"max.message.bytes": str(INPUT_LIMIT + ADDED_BYTES)}
@@ -37,9 +37,9 @@ BOTH = ["exactly-once", pytest.param("at-least-once", marks=pytest.mark.slow)]
 EXACTLY_ONCE = pytest.mark.parametrize("delivery", ["exactly-once"], indirect=True)
 
 
-def make_lane(
+def make_pipeline(
     broker: Broker, folder: Path, *, replicas: int = 1, output: dict[str, str] | None = None
-) -> Lane:
+) -> Pipeline:
     """Make topics that nobody else uses; `output` configures those that the job writes."""
     folder.mkdir(parents=True, exist_ok=True)
     servers, name = broker.bootstrap_servers, uuid.uuid4().hex[:8]
@@ -47,7 +47,7 @@ def make_lane(
     create_topic(servers, f"in-{name}", partitions=3, replicas=replicas)
     create_topic(servers, f"out-{name}", partitions=3, replicas=replicas, configs=configs)
     create_topic(servers, f"dead-{name}", replicas=replicas, configs=configs)
-    return Lane(broker, f"in-{name}", f"out-{name}", f"dead-{name}", folder)
+    return Pipeline(broker, f"in-{name}", f"out-{name}", f"dead-{name}", folder)
 
 
 def messages() -> Iterator[dict[str, Any]]:
@@ -55,22 +55,22 @@ def messages() -> Iterator[dict[str, Any]]:
     return stream(random.Random(1))  # noqa: S311 - to be repeated, not to be unguessable
 
 
-def models(lane: Lane) -> list[ModelSpec]:
-    """Return the models of the lane's job: one that answers in capitals, unless a test has said."""
-    file = lane.folder / "models.yaml"
+def models(pipeline: Pipeline) -> list[ModelSpec]:
+    """Return the models of the job: one that answers in capitals, unless a test chose others."""
+    file = pipeline.folder / "models.yaml"
     if not file.exists():
-        lane.environment("Upper")
+        pipeline.environment("Upper")
     return list(catalogue.read(file))
 
 
-def outcomes(lane: Lane) -> Counter[tuple[int, int]]:
+def outcomes(pipeline: Pipeline) -> Counter[tuple[int, int]]:
     """Return how many results and dead letters each message has, by partition and offset."""
-    return Counter(record.source for record in [*lane.results(), *lane.dead_letters()])
+    return Counter(record.source for record in [*pipeline.results(), *pipeline.dead_letters()])
 
 
-def wait_for_all(lane: Lane, program: Program, timeout: float = PATIENCE_S) -> None:
+def wait_for_all(pipeline: Pipeline, program: JobProcess, timeout: float = PATIENCE_S) -> None:
     """Wait until a running job has answered all that stands in the input topic now."""
-    with closing(Reader(lane)) as reader:
+    with closing(Reader(pipeline)) as reader:
         due = reader.due()
 
         def answered() -> bool:
@@ -84,13 +84,13 @@ def wait_for_all(lane: Lane, program: Program, timeout: float = PATIENCE_S) -> N
 class Reader:
     """Which messages have an outcome, while more and more are written."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         """Read the results and dead letters from their start."""
         self.answered: set[tuple[int, int]] = set()
-        self._lane = lane
+        self._pipeline = pipeline
         self._consumer = Consumer(
             {
-                "bootstrap.servers": lane.broker.bootstrap_servers,
+                "bootstrap.servers": pipeline.broker.bootstrap_servers,
                 "group.id": "reads-without-committing",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
@@ -100,7 +100,7 @@ class Reader:
         self._consumer.assign(
             [
                 TopicPartition(topic, p, OFFSET_BEGINNING)
-                for topic in (lane.output, lane.dead)
+                for topic in (pipeline.output, pipeline.dead)
                 for p in self._partitions(topic)
             ]
         )
@@ -108,8 +108,8 @@ class Reader:
     def due(self) -> set[tuple[int, int]]:
         """Return the messages of the input topic, by partition and offset."""
         found = set()
-        for p in self._partitions(self._lane.source):
-            first, end = self._ends(TopicPartition(self._lane.source, p))
+        for p in self._partitions(self._pipeline.source):
+            first, end = self._ends(TopicPartition(self._pipeline.source, p))
             found |= {(p, offset) for offset in range(first, end)}
         return found
 
@@ -141,30 +141,32 @@ class Reader:
 class Flow:
     """A running job and messages for it, while things go wrong."""
 
-    def __init__(self, lane: Lane, delivery: str, program: Program, rate: float = 40) -> None:
+    def __init__(
+        self, pipeline: Pipeline, delivery: str, program: JobProcess, rate: float = 40
+    ) -> None:
         """Take the job, as it starts, and how many messages a second it gets."""
-        self._lane = lane
+        self._pipeline = pipeline
         self._delivery = delivery
         self.program = program
-        self._feeder = Feeder(lane.broker.bootstrap_servers, lane.source, rate, messages())
+        self._feeder = Feeder(pipeline.broker.bootstrap_servers, pipeline.source, rate, messages())
 
     def __enter__(self) -> Self:
         """Let messages flow, and wait until the job is at work."""
         self._feeder.__enter__()
-        self._lane.wait_for_results(self.program)
+        self._pipeline.wait_for_results(self.program)
         self.catch_up()
         return self
 
     def catch_up(self) -> None:
         """Wait until all that was sent up to now is answered."""
-        wait_for_all(self._lane, self.program)
+        wait_for_all(self._pipeline, self.program)
 
     def finish(self) -> None:
         """End the job in order, and hold all outcomes against the promise."""
         self._feeder.stop()
         self.catch_up()
         end(self.program)
-        check(self._lane, self._delivery)
+        check(self._pipeline, self._delivery)
 
     def __exit__(self, *exception: object) -> None:
         """Let nothing go on."""
@@ -172,7 +174,7 @@ class Flow:
         self._feeder.__exit__(*exception)
 
 
-def end(program: Program) -> None:
+def end(program: JobProcess) -> None:
     """Have a job end in order."""
     program.process.send_signal(signal.SIGTERM)
     assert program.wait() == 0, program.output
@@ -188,14 +190,14 @@ def wait_until(
         time.sleep(0.3)
 
 
-def check(lane: Lane, delivery: str) -> None:
-    """Fail where a message of a lane has not what its delivery promises."""
+def check(pipeline: Pipeline, delivery: str) -> None:
+    """Fail where a message of a pipeline has not what its delivery promises."""
     verdict = checker.check(
-        lane.broker.bootstrap_servers,
-        inputs=[lane.source],
-        output=lane.output,
-        dead_letters=lane.dead,
-        specs=models(lane),
+        pipeline.broker.bootstrap_servers,
+        inputs=[pipeline.source],
+        output=pipeline.output,
+        dead_letters=pipeline.dead,
+        specs=models(pipeline),
     )
     assert verdict.inputs
     assert verdict.holds(exactly_once=delivery == "exactly-once"), str(verdict)

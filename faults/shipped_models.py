@@ -11,7 +11,7 @@ from dev import PYTHONPATH, ROOT
 from dev.pipeline.pipeline import QUICK_SPARK
 
 if TYPE_CHECKING:
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 TEXTS = ROOT / "bench" / "texts.jsonl.gz"
 
@@ -27,13 +27,13 @@ def records(longest: int) -> list[dict[str, bytes]]:
     ]
 
 
-def environment(lane: Lane, mode: str, **settings: str) -> dict[str, str]:
+def environment(pipeline: Pipeline, mode: str, **settings: str) -> dict[str, str]:
     """Return the environment of a job with the shipped models, on two cores."""
     spark = QUICK_SPARK | {"spark.master": "local[2,4]", "spark.driver.memory": "512m"}
     # With the optimising compiler: how fast it goes is asked.
     del spark["spark.driver.extraJavaOptions"]
     return {
-        **lane.environment(
+        **pipeline.environment(
             "Upper",
             MODELS=str(ROOT / "models.yaml"),
             STREAM__DELIVERY=mode,

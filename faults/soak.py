@@ -22,7 +22,7 @@ from dev.kafka.broker import Broker
 from dev.kafka.distribution import fetch_kafka
 from dev.pipeline import records
 from faults import gauges, results_log, shipped_models
-from faults.campaign import make_lane
+from faults.campaign import make_pipeline
 from faults.feeder import Feeder
 from faults.figures import slope
 from faults.observed import Seen
@@ -31,8 +31,8 @@ from faults.sampler import Sampler
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dev.pipeline.job_process import Program
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.job_process import JobProcess
+    from dev.pipeline.pipeline import Pipeline
 
 INTERVAL_S = 5.0
 WARM_UP_SHARE = 0.25  # not judged: caches fill, Java compiles
@@ -48,10 +48,10 @@ FLAT_SHARE = 0.02
 PLOT = ROOT / "docs" / "soak.png"
 
 
-def capacity(lane: Lane, job: Program, seen: Seen) -> float:
+def capacity(pipeline: Pipeline, job: JobProcess, seen: Seen) -> float:
     """Return how many messages a second it answers while more wait; then none waits any more."""
-    servers = lane.broker.bootstrap_servers
-    records.produce(servers, lane.source, *itertools.islice(texts(), BACKLOG))
+    servers = pipeline.broker.bootstrap_servers
+    records.produce(servers, pipeline.source, *itertools.islice(texts(), BACKLOG))
     moments = []
     for answered in (*MEASURED, BACKLOG):
         wait_for(job, seen, answered)
@@ -60,7 +60,7 @@ def capacity(lane: Lane, job: Program, seen: Seen) -> float:
     return (many - few) / (end - start)
 
 
-def wait_for(job: Program, seen: Seen, count: int) -> None:
+def wait_for(job: JobProcess, seen: Seen, count: int) -> None:
     """Wait until so many messages are answered."""
     while len(seen) < count:
         job.must_run()
@@ -72,7 +72,7 @@ def texts() -> Iterator[dict[str, bytes]]:
     return itertools.cycle(shipped_models.records(LONGEST))
 
 
-def watch(job: Program, checkpoint: Path, minutes: float) -> list[dict[str, float]]:
+def watch(job: JobProcess, checkpoint: Path, minutes: float) -> list[dict[str, float]]:
     """Look every few seconds; return what there was, and the seconds since the start."""
     start, found = time.monotonic(), []
     for step in track(range(int(minutes * 60 / INTERVAL_S)), "soaking"):
@@ -120,19 +120,19 @@ def plot(looks: Sequence[dict[str, float]], file: Path) -> None:
     figure.savefig(file, dpi=110)
 
 
-def soak(lane: Lane, minutes: float, console: Console) -> dict[str, object]:
+def soak(pipeline: Pipeline, minutes: float, console: Console) -> dict[str, object]:
     """Run, feed, look and stop; return what is kept of it."""
-    servers, seen = lane.broker.bootstrap_servers, Seen()
-    outputs = (lane.output, lane.dead)
+    servers, seen = pipeline.broker.bootstrap_servers, Seen()
+    outputs = (pipeline.output, pipeline.dead)
     environment = shipped_models.environment(
-        lane, "exactly-once", STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH)
+        pipeline, "exactly-once", STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH)
     )
-    sampler = Sampler(servers, lane.source, [lane.source], outputs, seen)
-    with sampler, lane.program(environment) as job:
-        most = capacity(lane, job, seen)
+    sampler = Sampler(servers, pipeline.source, [pipeline.source], outputs, seen)
+    with sampler, pipeline.program(environment) as job:
+        most = capacity(pipeline, job, seen)
         console.print(f"capacity {most:.0f} messages a second")
-        with Feeder(servers, lane.source, most / 2, texts()) as feeder:
-            looks = watch(job, lane.folder / "checkpoint", minutes)
+        with Feeder(servers, pipeline.source, most / 2, texts()) as feeder:
+            looks = watch(job, pipeline.folder / "checkpoint", minutes)
             sent = BACKLOG + feeder.stop()
         wait_for(job, seen, sent)
         job.process.terminate()
@@ -161,7 +161,7 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         Broker(Path(folder, "broker"), fetch_kafka()) as broker,
     ):
-        found = soak(make_lane(broker, Path(folder, "soak")), asked.minutes, console)
+        found = soak(make_pipeline(broker, Path(folder, "soak")), asked.minutes, console)
     console.print(found, highlight=False)
     results_log.add("soaks", found)
     return int(not all(gauge["flat"] for gauge in found["gauges"].values()))

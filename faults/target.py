@@ -20,8 +20,8 @@ from faults.victims import find, marked
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:
-    from dev.pipeline.job_process import Program
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.job_process import JobProcess
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.model import ModelSpec
 
 MANY_ATTEMPTS = "12"  # a task that is struck again and again does not end the query
@@ -49,18 +49,18 @@ STOP_PATIENCE_S = 180
 
 
 class Target:
-    """The job on a lane, started anew as often as it is killed."""
+    """The job on a pipeline, started anew as often as it is killed."""
 
-    def __init__(self, lane: Lane, mode: str, engine: str) -> None:
+    def __init__(self, pipeline: Pipeline, mode: str, engine: str) -> None:
         """Write down its settings; `start` starts it."""
-        self.lane = lane
-        self.checkpoint = lane.folder / "checkpoint"
-        self.orders = Orders(lane.folder / "orders")
+        self.pipeline = pipeline
+        self.checkpoint = pipeline.folder / "checkpoint"
+        self.orders = Orders(pipeline.folder / "orders")
         self.ended: list[str] = []
-        models = lane.folder / "cheap.yaml"
+        models = pipeline.folder / "cheap.yaml"
         models.write_text(yaml.safe_dump({"models": [MODEL]}))
         self._environment = {
-            **lane.environment(
+            **pipeline.environment(
                 "Upper",
                 MODELS=str(models),
                 STREAM__DELIVERY=mode,
@@ -73,8 +73,8 @@ class Target:
             "PYSPARK_PYTHON": sys.executable,
         }
         if engine == "cluster":  # whose executors work in a folder of Spark's own
-            self._environment["SPARK_HOME"] = str(spark_home(lane.folder / "spark"))
-        self._program: Program | None = None
+            self._environment["SPARK_HOME"] = str(spark_home(pipeline.folder / "spark"))
+        self._program: JobProcess | None = None
 
     @property
     def specs(self) -> tuple[ModelSpec, ...]:
@@ -83,14 +83,14 @@ class Target:
         return tuple(msgspec.structs.replace(spec, options={}) for spec in read)
 
     @property
-    def program(self) -> Program:
+    def program(self) -> JobProcess:
         """The job as it runs, or ran last."""
         assert self._program is not None
         return self._program
 
     def start(self) -> None:
         """Start the job."""
-        self._program = self.lane.program(self._environment)
+        self._program = self.pipeline.program(self._environment)
 
     def pids(self, victim: str, worker: int | None = None) -> list[int]:
         """Return the processes that a kill of `victim` ends (`victims.find`)."""

@@ -21,10 +21,10 @@ from tidemill.models import catalogue
 from tidemill.monitoring.health import Health
 from tidemill.monitoring.metrics import JobMetrics
 from tidemill.monitoring.pushgateway import PushgatewayExporter
-from tidemill.monitoring.server import serving
+from tidemill.monitoring.server import metrics_server
 from tidemill.monitoring.spark_metrics import SparkMetrics
 from tidemill.monitoring.summary import Summary
-from tidemill.periodic import Every
+from tidemill.periodic import PeriodicTask
 from tidemill.spark import session, warmup
 from tidemill.spark.failures import translate
 from tidemill.spark.filesystem import UNREADABLE
@@ -70,7 +70,7 @@ def stream(settings: Settings) -> None:
         if monitoring.metrics_port is not None:  # from the start: what starts is alive
             where = monitoring.metrics_host, monitoring.metrics_port
             address = running.enter_context(
-                serving(*where, registry, health, settings.stream.group_id)
+                metrics_server(*where, registry, health, settings.stream.group_id)
             )
             log.info("metrics and probes served", address=address)
         _, warnings = preflight.check(settings.kafka, settings.stream)
@@ -152,7 +152,9 @@ def _answer(
         watching.callback(spark.streams.removeListener, listener)
         query = job.start(spark, kafka, options, specs, begin, limits=limits)
         watching.enter_context(
-            Every(LOOK_INTERVAL_S, topics.poll, what="watch the input topics", last=topics.close)
+            PeriodicTask(
+                LOOK_INTERVAL_S, topics.poll, what="watch the input topics", last=topics.close
+            )
         )
         watching.callback(_stop, query)  # it ends before its watchers do
         log.info(
@@ -208,7 +210,7 @@ def _offsets(
     """
     if begin.deliver:
         guard = Guard(kafka, begin.deliver)
-        with Every(LOOK_INTERVAL_S, guard.look, what="watch the group", last=guard.close):
+        with PeriodicTask(LOOK_INTERVAL_S, guard.look, what="watch the group", last=guard.close):
             yield lambda _: None, guard.watch
         return
     committer = GroupCommitter(kafka, stream.group_id)
@@ -223,7 +225,7 @@ def _offsets(
 
 def _watchers(
     spark: SparkSession, settings: Settings, metrics: JobMetrics
-) -> Iterator[Every | PushgatewayExporter]:
+) -> Iterator[PeriodicTask | PushgatewayExporter]:
     """Yield the threads that look at the lag, and push metrics; they are to be entered."""
     reader = LagReader(settings.kafka, settings.stream)
 
@@ -234,7 +236,7 @@ def _watchers(
         finally:
             metrics.set_lag(lag)
 
-    yield Every(LAG_INTERVAL_S, look, what="read the lag", last=reader.close)
+    yield PeriodicTask(LAG_INTERVAL_S, look, what="read the lag", last=reader.close)
     if settings.monitoring.pushgateway_url:
         context = spark.sparkContext
         namespace = context.getConf().get("spark.metrics.namespace", context.applicationId)

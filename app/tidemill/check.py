@@ -15,9 +15,9 @@ from tidemill.dead_letters.replay import group_of
 from tidemill.errors import (
     BrokerUnreachable,
     GroupInUse,
+    InvalidTopics,
     MetricsPortTaken,
     TidemillError,
-    TopicsUnfit,
 )
 from tidemill.inference.predictor import probe
 from tidemill.kafka.connect import survey
@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What was looked at, and what was found; `error` where the job could not run like this."""
 
     subject: str
@@ -54,17 +54,17 @@ class Finding:
     error: TidemillError | None = None
 
 
-def check(settings: Settings) -> Iterator[Finding]:
+def check(settings: Settings) -> Iterator[CheckResult]:
     """Look at Java, the models, the metrics' port and the topics; each problem is one finding."""
     try:
-        yield Finding("java", find_java())
+        yield CheckResult("java", find_java())
     except TidemillError as error:
-        yield Finding("java", str(error), error)
+        yield CheckResult("java", str(error), error)
     try:
         for spec in catalogue.read(settings.models):
             yield _model(spec)
     except TidemillError as error:
-        yield Finding("models", str(error), error)
+        yield CheckResult("models", str(error), error)
     if settings.monitoring.metrics_port is not None:
         yield _metrics(settings.monitoring, settings.stream.group_id)
     url = settings.monitoring.pushgateway_url
@@ -79,12 +79,12 @@ def check(settings: Settings) -> Iterator[Finding]:
         try:
             yield pushing.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
-            yield Finding(f"pushgateway {url}", f"{NO_PUSH}: no answer within {PATIENCE_S:g} s")
+            yield CheckResult(f"pushgateway {url}", f"{NO_PUSH}: no answer within {PATIENCE_S:g} s")
 
 
 def _until(
-    deadline: float, kafka: KafkaSettings, look: Callable[[], list[Finding]]
-) -> list[Finding]:
+    deadline: float, kafka: KafkaSettings, look: Callable[[], list[CheckResult]]
+) -> list[CheckResult]:
     """Return what a look at Kafka finds, or by the deadline that Kafka does not answer."""
     try:
         return in_background(look).result(max(0.0, deadline - time.monotonic()))
@@ -92,10 +92,10 @@ def _until(
         error = BrokerUnreachable(
             kafka.bootstrap_servers, f"it did not finish within {PATIENCE_S:g} s"
         )
-        return [Finding(f"kafka {kafka.bootstrap_servers}", str(error), error)]
+        return [CheckResult(f"kafka {kafka.bootstrap_servers}", str(error), error)]
 
 
-def _groups(settings: Settings) -> Iterator[Finding]:
+def _groups(settings: Settings) -> Iterator[CheckResult]:
     yield _offsets(settings)
     stream = settings.stream
     groups = [group_of(stream)]
@@ -105,10 +105,10 @@ def _groups(settings: Settings) -> Iterator[Finding]:
         try:
             require_none(settings.kafka, group)
         except GroupInUse as error:  # the job runs, and nobody sees how far it is
-            yield Finding(f"group {group}", f"note: {error}")
+            yield CheckResult(f"group {group}", f"note: {error}")
 
 
-def _metrics(monitoring: MonitoringSettings, group_id: str) -> Finding:
+def _metrics(monitoring: MonitoringSettings, group_id: str) -> CheckResult:
     host, port = monitoring.metrics_host, monitoring.metrics_port or 0
     subject = f"metrics {host}:{port}"
     try:
@@ -117,21 +117,21 @@ def _metrics(monitoring: MonitoringSettings, group_id: str) -> Finding:
         try:
             ask(monitoring, group_id, "/healthz")
         except TidemillError:
-            return Finding(subject, str(error), error)
-        return Finding(subject, f"note: the job of group {group_id} is running and serves them")
+            return CheckResult(subject, str(error), error)
+        return CheckResult(subject, f"note: the job of group {group_id} is running and serves them")
     except TidemillError as error:
-        return Finding(subject, str(error), error)
-    return Finding(subject, "free")
+        return CheckResult(subject, str(error), error)
+    return CheckResult(subject, "free")
 
 
-def _offsets(settings: Settings) -> Finding:
+def _offsets(settings: Settings) -> CheckResult:
     stream = settings.stream
     subject = f"group {stream.group_id}"
     try:
         with Group(settings.kafka, stream.group_id) as group:
             plan = startup.examine(settings.kafka, stream, group)
     except TidemillError as error:
-        return Finding(subject, str(error), error)
+        return CheckResult(subject, str(error), error)
     found = plan.found
     carried = found.runs or (stream.delivery == "exactly-once" and found.positions)
     at = "the group's offsets" if carried else f"starting_offsets, {stream.starting_offsets}"
@@ -140,19 +140,19 @@ def _offsets(settings: Settings) -> Finding:
     )
     left = sorted({topic for topic, _ in plan.changes.removed})
     without = f", without {', '.join(left)}, which it has answered" if left else ""
-    return Finding(subject, f"{stream.delivery}: {begins}{without}")
+    return CheckResult(subject, f"{stream.delivery}: {begins}{without}")
 
 
-def _pushgateway(monitoring: MonitoringSettings) -> Finding:
+def _pushgateway(monitoring: MonitoringSettings) -> CheckResult:
     subject = f"pushgateway {monitoring.pushgateway_url}"
     try:
         greet(monitoring)
     except requests.RequestException as error:  # the job runs without it
-        return Finding(subject, f"{NO_PUSH}: {reason(error)}")
-    return Finding(subject, "answers")
+        return CheckResult(subject, f"{NO_PUSH}: {reason(error)}")
+    return CheckResult(subject, "answers")
 
 
-def _model(spec: ModelSpec) -> Finding:
+def _model(spec: ModelSpec) -> CheckResult:
     try:
         start = time.perf_counter()
         model = catalogue.load(spec)
@@ -161,30 +161,30 @@ def _model(spec: ModelSpec) -> Finding:
         answered = time.perf_counter()
     except TidemillError as error:
         log.debug("the model's traceback", model=spec.id, exc_info=error)
-        return Finding(f"model {spec.id}", str(error), error)
+        return CheckResult(f"model {spec.id}", str(error), error)
     said = f"loaded in {loaded - start:.1f} s, sample in {1000 * (answered - loaded):.0f} ms"
-    return Finding(f"model {spec.id}", f"{said}: {output}")
+    return CheckResult(f"model {spec.id}", f"{said}: {output}")
 
 
-def _topics(settings: Settings) -> Iterator[Finding]:
+def _topics(settings: Settings) -> Iterator[CheckResult]:
     subject = f"kafka {settings.kafka.bootstrap_servers}"
     try:
         topics = preflight.describe(settings.kafka, settings.stream)
         if astray := survey(settings.kafka):
             raise astray
     except TidemillError as error:
-        yield Finding(subject, str(error), error)
+        yield CheckResult(subject, str(error), error)
         return
-    yield Finding(subject, "answers")
+    yield CheckResult(subject, "answers")
     found = list(preflight.problems(topics, settings.kafka, settings.stream))
     for problem in found:
-        yield Finding("topics", problem, TopicsUnfit([problem]))
+        yield CheckResult("topics", problem, InvalidTopics([problem]))
     for warning in preflight.warnings(topics, settings.kafka, settings.stream):
-        yield Finding("topics", f"note: {warning}")
+        yield CheckResult("topics", f"note: {warning}")
     if not found:
         sources = preflight.inputs(topics, settings.stream)
         count = sum(topics[name].partitions for name in sources)
-        yield Finding(
+        yield CheckResult(
             "topics",
             f"{', '.join(sources)} ({count} partitions) -> {settings.stream.output_topic}, "
             f"{settings.stream.dead_letter_topic}",

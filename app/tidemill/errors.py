@@ -68,7 +68,7 @@ class InvalidModels(ConfigurationError):
         super().__init__(f"{source}: {problem}")
 
 
-class ModelNotLoadable(ConfigurationError):
+class ModelMisconfigured(ConfigurationError):
     """A model's class cannot be imported or constructed."""
 
     def __init__(self, model: str, adapter: str, cause: BaseException) -> None:
@@ -101,14 +101,14 @@ class ExecutorsUnfit(ConfigurationError):
         )
 
 
-class TopicsUnfit(ConfigurationError):
+class InvalidTopics(ConfigurationError):
     """The topics cannot keep the promise of one outcome for every message."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         super().__init__("the topics do not fit: " + "; ".join(problems))
 
 
-class AccessRefused(ConfigurationError):
+class KafkaAuthFailed(ConfigurationError):
     """Kafka answers, and refuses the credentials or certificates."""
 
     def __init__(self, bootstrap_servers: str, reason: object) -> None:
@@ -140,7 +140,7 @@ class WrongColumnType(ConfigurationError):
         )
 
 
-class JavaMissing(ConfigurationError):
+class JavaNotFound(ConfigurationError):
     """No Java that Spark can run on."""
 
     def __init__(self, found: str) -> None:
@@ -190,7 +190,7 @@ class MetricsAddressUnusable(ConfigurationError):
         )
 
 
-class NoFixedMetricsPort(ConfigurationError):
+class MetricsPortUnset(ConfigurationError):
     """A probe cannot know where to ask."""
 
     def __init__(self, port: int | None) -> None:
@@ -250,14 +250,14 @@ class NoInputTopic(ConfigurationError):
         )
 
 
-class WrongChoice(ConfigurationError):
+class InvalidSelection(ConfigurationError):
     """A word on the command line that chooses dead letters is not written as it must be."""
 
     def __init__(self, text: str, hint: str) -> None:
         super().__init__(f"{text!r} is not {hint}")
 
 
-class SpeculationOn(ConfigurationError):
+class SpeculationEnabled(ConfigurationError):
     """Spark may run a task twice at a time, which then fence one another."""
 
     def __init__(self) -> None:
@@ -326,7 +326,7 @@ class InvalidStartingOffsets(ConfigurationError):
         )
 
 
-class GroupAltered(ConfigurationError):
+class GroupOffsetsChanged(ConfigurationError):
     """Something else has set the group's offset."""
 
     def __init__(self, at: tuple[str, int], offset: int) -> None:
@@ -364,7 +364,7 @@ class GroupBehindCheckpoint(ConfigurationError):
         )
 
 
-class OtherDelivery(ConfigurationError):
+class DeliveryModeChanged(ConfigurationError):
     """A checkpoint and a group are of different ways of delivery."""
 
     def __init__(self, checkpoint: str, now: str) -> None:
@@ -475,7 +475,7 @@ class RecordRefused(TidemillError):
         )
 
 
-class TimestampUnreadable(TidemillError):
+class TimestampOverflow(TidemillError):
     """A record's timestamp overflows Spark's."""
 
     def __init__(self) -> None:
@@ -486,7 +486,7 @@ class TimestampUnreadable(TidemillError):
         )
 
 
-class JavaEnded(TidemillError):
+class JvmExited(TidemillError):
     """The Java process that runs Spark is gone."""
 
     def __init__(self) -> None:
@@ -520,7 +520,7 @@ class MetricsPortTaken(TidemillError):
         )
 
 
-class AnotherJobAnswers(TidemillError):
+class UnexpectedJob(TidemillError):
     """A probe reached a job that is not meant."""
 
     def __init__(self, host: str, port: int, found: str, wanted: str) -> None:
@@ -530,7 +530,7 @@ class AnotherJobAnswers(TidemillError):
         )
 
 
-class ProbeUnanswered(TidemillError):
+class ProbeFailed(TidemillError):
     """No job answers a probe."""
 
     def __init__(self, host: str, port: int, reason: object) -> None:

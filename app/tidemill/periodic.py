@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 LONGEST_LINE = 1000
 
 
-class Every:
+class PeriodicTask:
     """A daemon thread that makes a call at once, and again every so many seconds.
 
     A slow call skips the ticks that it missed. No exception ends the thread: an outage is logged

@@ -96,7 +96,7 @@ class Broker:
     def start(self, timeout: float = 180.0) -> None:
         """Start the broker, on its old data if there is any, and wait until it serves.
 
-        Raises NotReady with the end of the log, BrokerNotFormatted and JavaMissing.
+        Raises NotReady with the end of the log, BrokerNotFormatted and JavaNotFound.
         """
         self.format()
         self.launch()
@@ -165,7 +165,7 @@ class Broker:
     def format(self) -> None:
         """Prepare the data folder, unless it is.
 
-        Raises BrokerNotFormatted and JavaMissing.
+        Raises BrokerNotFormatted and JavaNotFound.
         """
         if (self.folder / "data" / "meta.properties").exists():
             return

@@ -79,7 +79,7 @@ class Cluster:
     def start(self) -> None:
         """Start all nodes at once, for none is ready alone, and wait until they serve.
 
-        Raises NotReady with the end of a node's log, BrokerNotFormatted and JavaMissing.
+        Raises NotReady with the end of a node's log, BrokerNotFormatted and JavaNotFound.
         """
         nodes = self.nodes.values()
         with ThreadPoolExecutor(len(nodes)) as pool:

@@ -31,7 +31,7 @@ QUICK_JVM: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.h
 def fetch_kafka(libs: Path = LIBS, report: Callable[[str], None] | None = None) -> Path:
     """Fill a folder with Kafka's jars unless it holds them already, and return it.
 
-    Raises ArtifactsUnavailable and JavaMissing.
+    Raises ArtifactsUnavailable and JavaNotFound.
     """
     retrieve(COORDINATES, libs, without=UNUSED, report=report)
     return libs

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-class Program:
+class JobProcess:
     """`python -m app COMMAND`, or what another launcher starts; its output goes to a file."""
 
     def __init__(

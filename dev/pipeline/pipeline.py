@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from dev.pipeline import records
-from dev.pipeline.job_process import Program
+from dev.pipeline.job_process import JobProcess
 from tidemill.settings import KafkaSettings, StreamSettings
 from tidemill.streaming import job, preflight, progress, startup
 from tidemill.streaming.watchdog import TopicGuard
@@ -42,7 +42,7 @@ def message(uuid: object, text: str = "t", lang: str = "en") -> dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Pipeline:
     """Three topics on a broker, and a folder for what the job keeps."""
 
     broker: Broker
@@ -67,7 +67,7 @@ class Lane:
         """Return the dead letters so far."""
         return records.read(self.broker.bootstrap_servers, self.dead)
 
-    def wait_for_results(self, program: Program, count: int = 1) -> None:
+    def wait_for_results(self, program: JobProcess, count: int = 1) -> None:
         """Wait until a running job has written results."""
         while len(self.results()) < count:
             program.must_run()
@@ -145,9 +145,9 @@ class Lane:
         }
         return {f"TIDEMILL__{name}": value for name, value in named.items()}
 
-    def program(self, environment: dict[str, str], *command: str) -> Program:
+    def program(self, environment: dict[str, str], *command: str) -> JobProcess:
         """Start a command; without one the job."""
-        return Program(self.folder, environment, *(command or ("stream",)))
+        return JobProcess(self.folder, environment, *(command or ("stream",)))
 
     def committed(self) -> tuple[int, int]:
         """Return the group's offsets and its lag, summed, as Kafka's own tool sees them."""

@@ -16,7 +16,7 @@ from dev.kafka.broker import Broker
 from dev.kafka.distribution import fetch_kafka
 from dev.kafka.topics import committed_offsets, create_topic, end_offsets
 from dev.pipeline import records
-from dev.pipeline.job_process import Program
+from dev.pipeline.job_process import JobProcess
 from dev.pipeline.pipeline import QUICK_SPARK
 from tidemill.models.adapters.spacy_ner import SpacyNer
 
@@ -73,7 +73,7 @@ def answers(broker: Broker, tmp_path: Path) -> Callable[[Contender], dict[str, A
             *(f"--{name}={value}" for name, value in arguments.items()),
         ]
         environment = {"TIDEMILL__SPARK": json.dumps(QUICK_SPARK)}
-        with Program(tmp_path, environment, *command, launcher=()) as program:
+        with JobProcess(tmp_path, environment, *command, launcher=()) as program:
             while sum(end_offsets(broker.bootstrap_servers, target).values()) < COUNT:
                 program.must_run()
                 time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""One real Kafka broker for all broker tests, and a lane of topics on it for each test."""
+"""One real Kafka broker for all broker tests, and a pipeline of topics on it for each test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dev.kafka.distribution import fetch_kafka
 from dev.kafka.properties import Tls
 from dev.kafka.topics import create_topic
 from dev.pipeline import oauth_server, records
-from dev.pipeline.pipeline import Lane
+from dev.pipeline.pipeline import Pipeline
 from tidemill.streaming.preflight import ADDED_BYTES
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def read_topic(broker: Broker) -> Callable[[str], list[records.Record]]:
 
 
 @pytest.fixture
-def lane(broker: Broker, make_topic: Callable[..., str], tmp_path: Path) -> Lane:
+def pipeline(broker: Broker, make_topic: Callable[..., str], tmp_path: Path) -> Pipeline:
     """An input, an output and a dead-letter topic, and the job between them."""
     limit = {"max.message.bytes": str(records.INPUT_LIMIT + ADDED_BYTES)}
-    return Lane(
+    return Pipeline(
         broker,
         make_topic("in", partitions=3),
         make_topic("out", partitions=3, configs=limit),

@@ -73,7 +73,7 @@ class TestNamed:
             with (
                 closing(GroupCommitter(kafka, "g")) as commit,
                 pytest.raises(AdvertisedUnreachable, match=expected),
-                connect.reaching(kafka),
+                connect.kafka_errors(kafka),
             ):
                 commit({("t", 0): 1})
             with pytest.raises(AdvertisedUnreachable, match=expected):

@@ -26,11 +26,11 @@ from tidemill.dead_letters.sender import Sender
 from tidemill.errors import (
     BrokerUnreachable,
     GroupInUse,
+    InvalidSelection,
     NoDeadLetter,
     NoDeadLetterTopic,
     NotDelivered,
     TidemillError,
-    WrongChoice,
 )
 from tidemill.kafka import reader
 from tidemill.kafka.client_options import librdkafka_options
@@ -43,19 +43,19 @@ if TYPE_CHECKING:
 
     from dev.kafka.broker import Broker
     from dev.kafka.certificates import Certificates
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.message import Message
     from tidemill.inference.model import ModelSpec
 
 
 @pytest.fixture
-def tidemill(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Run `tidemill dlq …` with the lane's settings; return what it says, raise what it raises."""
-    monkeypatch.chdir(lane.folder)
+def tidemill(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run `tidemill dlq …` with the pipeline's settings; return its output, raise its error."""
+    monkeypatch.chdir(pipeline.folder)
 
     def run(*arguments: str, **settings: str) -> str:
         result = CliRunner().invoke(
-            cli, ["dlq", *arguments], env=lane.environment("Upper", **settings)
+            cli, ["dlq", *arguments], env=pipeline.environment("Upper", **settings)
         )
         if isinstance(result.exception, TidemillError):
             result.exception.add_note(result.output)
@@ -115,13 +115,13 @@ class TestReplay:
     def test_mended(
         self,
         spark: SparkSession,
-        lane: Lane,
+        pipeline: Pipeline,
         model: Callable[..., ModelSpec],
         tidemill: Callable[..., str],
     ) -> None:
         """By error class: looked at, tried dry, sent, answered; a second time nothing is sent."""
-        lane.produce(*self.SENT)
-        lane.answer_all(spark, [model("Capricious")])
+        pipeline.produce(*self.SENT)
+        pipeline.answer_all(spark, [model("Capricious")])
         choice = "--error", "PredictionFailed"
 
         output = tidemill("list")
@@ -132,16 +132,16 @@ class TestReplay:
         assert sorted(line["key"] or "" for line in lines) == ["", "", "k"]
         place = next("{partition}/{offset}".format(**line) for line in lines if line["key"] == "k")
         shown = tidemill("show", place)
-        for part in ("PredictionFailed", "capricious:1", f"{lane.source}/1/0", '  "uuid": "1"'):
+        for part in ("PredictionFailed", "capricious:1", f"{pipeline.source}/1/0", '  "uuid": "1"'):
             assert part in shown
 
         dry = tidemill("replay", *choice)
         assert "3 would be sent" in dry
         assert "tidemill dlq replay --error PredictionFailed --send" in dry
-        assert len(lane.inputs()) == len(self.SENT)
+        assert len(pipeline.inputs()) == len(self.SENT)
 
         assert "delivered: 3" in tidemill("replay", *choice, "--send")
-        again = [record for record in lane.inputs() if record.header("tidemill.tries")]
+        again = [record for record in pipeline.inputs() if record.header("tidemill.tries")]
         expected = [record for record in self.SENT if b"raise" in record["value"]]
         assert [(r.partition, r.value, r.key, r.headers) for r in again] == [
             (
@@ -153,28 +153,28 @@ class TestReplay:
             for record in expected
         ]
 
-        dead = len(lane.dead_letters())
-        lane.answer_all(spark, [model("Slow", options={"seconds": 0})])
-        assert len(lane.dead_letters()) == dead
-        answered = {json.loads(record.value or b"")["uuid"] for record in lane.results()}
+        dead = len(pipeline.dead_letters())
+        pipeline.answer_all(spark, [model("Slow", options={"seconds": 0})])
+        assert len(pipeline.dead_letters()) == dead
+        answered = {json.loads(record.value or b"")["uuid"] for record in pipeline.results()}
         assert answered == {"good", "1", "2", "4"}
 
         assert "0 chosen and sent" in tidemill("replay", *choice, "--send")
-        assert len(lane.inputs()) == len(self.SENT) + 3
+        assert len(pipeline.inputs()) == len(self.SENT) + 3
         assert "replayed or passed over earlier" in tidemill("replay", *choice)
         assert "3 would be sent" in tidemill("replay", *choice, "--again")
 
     def test_others_between(
         self,
         spark: SparkSession,
-        lane: Lane,
+        pipeline: Pipeline,
         model: Callable[..., ModelSpec],
         tidemill: Callable[..., str],
     ) -> None:
         """What a choice passes over, and what goes on waiting, is said before and after."""
         sent = [{"value": b"junk"}, message(1, "raise")] * 2 + [{"value": b"junk"}]
-        lane.produce(*({**record, "partition": 0} for record in sent))
-        lane.answer_all(spark, [model("Upper")])
+        pipeline.produce(*({**record, "partition": 0} for record in sent))
+        pipeline.answer_all(spark, [model("Upper")])
         choice = ("replay", "--error", "PredictionFailed")
         for said in (tidemill(*choice), tidemill(*choice, "--send")):
             assert re.search(r"before the last chosen one: .*│ +2 │", said), said
@@ -186,43 +186,43 @@ class TestReplay:
     def test_tries(
         self,
         spark: SparkSession,
-        lane: Lane,
+        pipeline: Pipeline,
         model: Callable[..., ModelSpec],
         tidemill: Callable[..., str],
     ) -> None:
         """Each replay counts one up, and `--max-tries` leaves out what was tried so often."""
-        lane.produce(message(1, "raise"))
+        pipeline.produce(message(1, "raise"))
         specs = [model("Upper")]
-        lane.answer_all(spark, specs)
+        pipeline.answer_all(spark, specs)
         for tries in (1, 2):
             assert "delivered: 1" in tidemill("replay", "--send", "--max-tries", "2")
-            lane.answer_all(spark, specs)
-            *_, last = lane.dead_letters()
+            pipeline.answer_all(spark, specs)
+            *_, last = pipeline.dead_letters()
             assert [value for name, value in last.headers if name == "tidemill.tries"] == [
                 str(tries).encode()
             ]
         output = tidemill("replay", "--send", "--max-tries", "2")
         assert "0 chosen and sent" in output
         assert "replayed 2 times or more" in output
-        assert len(lane.inputs()) == 3
+        assert len(pipeline.inputs()) == 3
 
     def test_hostile(
         self,
         spark: SparkSession,
-        lane: Lane,
+        pipeline: Pipeline,
         model: Callable[..., ModelSpec],
         tidemill: Callable[..., str],
     ) -> None:
         """Whatever a message is, it comes back as it was, in its partition, in its order."""
-        lane.produce(*corpus(300))
-        lane.answer_all(spark, [model("Capricious")])
-        before, dead = lane.inputs(), lane.dead_letters()
+        pipeline.produce(*corpus(300))
+        pipeline.answer_all(spark, [model("Capricious")])
+        before, dead = pipeline.inputs(), pipeline.dead_letters()
         assert len(dead) > 200
         assert f"{len(dead):,} dead letters" in tidemill("list")
         assert "\x1b" not in tidemill("list", "--limit", "1000")
         tidemill("replay", "--send")
         origin = {(record.partition, record.offset): record for record in before}
-        sent = lane.inputs()
+        sent = pipeline.inputs()
         for partition in range(3):
             came = [r for r in sent if r.partition == partition]
             new = came[sum(r.partition == partition for r in before) :]
@@ -237,58 +237,62 @@ class TestPosition:
     """How far letters are replayed is kept in a consumer group."""
 
     def test_named_first_and_then_the_rest(
-        self, lane: Lane, tidemill: Callable[..., str], produce: Callable[..., None]
+        self, pipeline: Pipeline, tidemill: Callable[..., str], produce: Callable[..., None]
     ) -> None:
         """A letter that was named is not sent a second time with the others."""
-        produce(lane.dead, *(letter(lane.source, i) for i in range(4)))
+        produce(pipeline.dead, *(letter(pipeline.source, i) for i in range(4)))
         tidemill("replay", "0/2", "--send")
         assert "0 chosen and sent" in tidemill("replay", "0/2", "--send")
         assert "3 would be sent" in tidemill("replay")
         tidemill("replay", "--send")
-        assert offsets(lane.inputs()) == [b"value 2", b"value 0", b"value 1", b"value 3"]
+        assert offsets(pipeline.inputs()) == [b"value 2", b"value 0", b"value 1", b"value 3"]
 
     def test_what_comes_later(
-        self, lane: Lane, tidemill: Callable[..., str], produce: Callable[..., None]
+        self, pipeline: Pipeline, tidemill: Callable[..., str], produce: Callable[..., None]
     ) -> None:
         """The next replay begins where the last one ended, and `again` at the start."""
-        produce(lane.dead, letter(lane.source, 0), letter(lane.source, 1, error="InvalidJson"))
+        produce(
+            pipeline.dead,
+            letter(pipeline.source, 0),
+            letter(pipeline.source, 1, error="InvalidJson"),
+        )
         tidemill("replay", "--error", "InvalidJson", "--send")
-        produce(lane.dead, letter(lane.source, 2))
+        produce(pipeline.dead, letter(pipeline.source, 2))
         tidemill("replay", "--send")
-        assert offsets(lane.inputs()) == [b"value 1", b"value 2"]
+        assert offsets(pipeline.inputs()) == [b"value 1", b"value 2"]
         tidemill("replay", "--error", "NoModel", "--again", "--send")
-        assert offsets(lane.inputs()) == [b"value 1", b"value 2", b"value 0", b"value 2"]
+        assert offsets(pipeline.inputs()) == [b"value 1", b"value 2", b"value 0", b"value 2"]
 
     def test_not_delivered(
         self,
-        lane: Lane,
+        pipeline: Pipeline,
         tidemill: Callable[..., str],
         produce: Callable[..., None],
         broker: Broker,
     ) -> None:
         """What the broker refuses is an error, holds the position, and goes the next time."""
         values = [b"small 1", b"large" * 2000, b"small 2"]
-        produce(lane.dead, *(letter(lane.source, i, value=v) for i, v in enumerate(values)))
+        produce(pipeline.dead, *(letter(pipeline.source, i, value=v) for i, v in enumerate(values)))
         none = {"KAFKA__COMPRESSION_TYPE": "none"}
-        limit(broker, lane.source, 5000)
+        limit(broker, pipeline.source, 5000)
         with pytest.raises(NotDelivered, match="1 of 3") as caught:
             tidemill("replay", "--send", **none)
         assert "Message size too large" in str(caught.value.__notes__)
-        limit(broker, lane.source, 1_048_588)
+        limit(broker, pipeline.source, 1_048_588)
         assert "delivered: 1" in tidemill("replay", "--send", **none)
-        assert offsets(lane.inputs()) == [values[0], values[2], values[1]]
+        assert offsets(pipeline.inputs()) == [values[0], values[2], values[1]]
         assert "0 chosen" in tidemill("replay", "--send")
 
     def test_somebody_in_the_group(
-        self, lane: Lane, broker: Broker, tidemill: Callable[..., str]
+        self, pipeline: Pipeline, broker: Broker, tidemill: Callable[..., str]
     ) -> None:
         """What could not be noted is not sent: others in the group are named, and that is all."""
-        records.produce(broker.bootstrap_servers, lane.dead, letter(lane.source))
+        records.produce(broker.bootstrap_servers, pipeline.dead, letter(pipeline.source))
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
-        group = f"{lane.source}-replay"
+        group = f"{pipeline.source}-replay"
         options = {"group.id": group, "client.id": "dashboard"}
         with closing(Consumer({**librdkafka_options(kafka), **options})) as consumer:
-            consumer.subscribe([lane.dead])
+            consumer.subscribe([pipeline.dead])
             deadline = time.monotonic() + 60
             while not consumer.assignment():
                 consumer.poll(0.2)
@@ -297,66 +301,68 @@ class TestPosition:
             with pytest.raises(GroupInUse, match=rf"{group} has members \(dashboard at 127"):
                 tidemill("replay", "--send")
             with pytest.raises(GroupInUse, match="dashboard at 127"):  # who joins in the midst
-                asked.commit(kafka, group, lane.dead, {0: Position(0)})
-            assert lane.inputs() == []
+                asked.commit(kafka, group, pipeline.dead, {0: Position(0)})
+            assert pipeline.inputs() == []
         tidemill("replay", "--send")
-        assert len(lane.inputs()) == 1
+        assert len(pipeline.inputs()) == 1
 
     def test_one_fails_for_ever(
         self,
-        lane: Lane,
+        pipeline: Pipeline,
         tidemill: Callable[..., str],
         produce: Callable[..., None],
         broker: Broker,
     ) -> None:
         """Whatever is delivered beyond it is sent once, every second letter of many too."""
         small = (
-            letter(lane.source, i, error="NoModel" if i % 2 else "WrongType")
+            letter(pipeline.source, i, error="NoModel" if i % 2 else "WrongType")
             for i in range(1, 3000)
         )
-        produce(lane.dead, letter(lane.source, value=b"large" * 2000, error="NoModel"), *small)
-        limit(broker, lane.source, 5000)
+        produce(
+            pipeline.dead, letter(pipeline.source, value=b"large" * 2000, error="NoModel"), *small
+        )
+        limit(broker, pipeline.source, 5000)
         none = {"KAFKA__COMPRESSION_TYPE": "none"}
         for total in (1501, 1):
             with pytest.raises(NotDelivered, match=f"1 of {total} "):
                 tidemill("replay", "--error", "NoModel", "--send", **none)
-        assert offsets(lane.inputs()) == [b"value %d" % i for i in range(1, 3000, 2)]
+        assert offsets(pipeline.inputs()) == [b"value %d" % i for i in range(1, 3000, 2)]
 
     def test_many_fail(
         self,
-        lane: Lane,
+        pipeline: Pipeline,
         tidemill: Callable[..., str],
         produce: Callable[..., None],
         broker: Broker,
     ) -> None:
         """Where there is no room to note more nothing is sent twice; a choice makes room."""
         large, small = {"value": b"large" * 2000, "error": "WrongType"}, {"error": "NoModel"}
-        every = (letter(lane.source, i, **(small if i % 2 else large)) for i in range(1000))
-        produce(lane.dead, *every)
-        limit(broker, lane.source, 5000)
+        every = (letter(pipeline.source, i, **(small if i % 2 else large)) for i in range(1000))
+        produce(pipeline.dead, *every)
+        limit(broker, pipeline.source, 5000)
         none = {"KAFKA__COMPRESSION_TYPE": "none"}
         sent = 0
         for _ in range(2):
             with pytest.raises(NotDelivered, match="dead letters were not delivered") as caught:
                 tidemill("replay", "--send", **none)
             assert "no room to note" in str(caught.value.__notes__)
-            came = offsets(lane.inputs())
+            came = offsets(pipeline.inputs())
             assert came == [b"value %d" % i for i in range(1, 2 * len(came), 2)]
             assert sent <= len(came)
             sent = len(came)
         assert 100 < sent < 500
         assert "delivered: " in tidemill("replay", "--error", "NoModel", "--send", **none)
-        assert offsets(lane.inputs()) == [b"value %d" % i for i in range(1, 1000, 2)]
+        assert offsets(pipeline.inputs()) == [b"value %d" % i for i in range(1, 1000, 2)]
 
     def test_crash(
         self,
-        lane: Lane,
+        pipeline: Pipeline,
         tidemill: Callable[..., str],
         produce: Callable[..., None],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """After a crash before a commit the letters of that chunk go again, and no other."""
-        produce(lane.dead, *(letter(lane.source, i) for i in range(5)))
+        produce(pipeline.dead, *(letter(pipeline.source, i) for i in range(5)))
         commits = []
 
         def crashing(*arguments: Any) -> None:  # noqa: ANN401 - those of `commit`
@@ -371,14 +377,14 @@ class TestPosition:
         with pytest.raises(NotDelivered):
             tidemill("replay", "--send")
         tidemill("replay", "--send")
-        assert offsets(lane.inputs()) == [b"value %d" % i for i in (0, 1, 2, 3, 2, 3, 4)]
+        assert offsets(pipeline.inputs()) == [b"value %d" % i for i in (0, 1, 2, 3, 2, 3, 4)]
 
-    def test_a_topic_made_anew(self, lane: Lane, broker: Broker) -> None:
+    def test_a_topic_made_anew(self, pipeline: Pipeline, broker: Broker) -> None:
         """A position beyond the end of the topic counts no more."""
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
-        asked.commit(kafka, "g-" + lane.dead, lane.dead, {0: asked.position.Position(7)})
-        extent = asked.extent(kafka, lane.dead)
-        found = asked.positions(kafka, "g-" + lane.dead, lane.dead, extent)
+        asked.commit(kafka, "g-" + pipeline.dead, pipeline.dead, {0: asked.position.Position(7)})
+        extent = asked.extent(kafka, pipeline.dead)
+        found = asked.positions(kafka, "g-" + pipeline.dead, pipeline.dead, extent)
         assert found == {0: asked.position.Position(0)}
 
 
@@ -386,41 +392,41 @@ class TestLeftOut:
     """What cannot be sent is told and counted, and nothing of it is sent."""
 
     def test_reasons(
-        self, lane: Lane, tidemill: Callable[..., str], produce: Callable[..., None]
+        self, pipeline: Pipeline, tidemill: Callable[..., str], produce: Callable[..., None]
     ) -> None:
         """Other topics, gone ones, gone partitions, omitted messages and strangers' records."""
-        omitted = letter(lane.source, 3)
+        omitted = letter(pipeline.source, 3)
         omitted["headers"].append(("tidemill.error.omitted", b"key, value and headers: 1 bytes"))
         produce(
-            lane.dead,
-            letter(lane.output, 0),
+            pipeline.dead,
+            letter(pipeline.output, 0),
             letter("gone", 1),
-            letter(lane.source, 2, partition=7, error="MissingField"),
+            letter(pipeline.source, 2, partition=7, error="MissingField"),
             omitted,
             {"value": b"a stranger's", "headers": [("a", b"1")]},
-            letter(lane.source, 4),
+            letter(pipeline.source, 4),
         )
-        sources = {"STREAM__INPUT_TOPICS": json.dumps([lane.source, "gone"])}
+        sources = {"STREAM__INPUT_TOPICS": json.dumps([pipeline.source, "gone"])}
         said = tidemill("replay", "--send", **sources)
         for part in (
             "delivered: 1",
-            f"came from {lane.output}, which is no input",
+            f"came from {pipeline.output}, which is no input",
             "the topic gone is gone",
-            f"partition 7 of {lane.source} is gone",
+            f"partition 7 of {pipeline.source} is gone",
             "hold no message",
             "no dead letters of Tidemill",
         ):
             assert part in said
-        assert offsets(lane.inputs()) == [b"value 4"]
-        assert offsets(records.read(lane.broker.bootstrap_servers, lane.output)) == []
+        assert offsets(pipeline.inputs()) == [b"value 4"]
+        assert offsets(records.read(pipeline.broker.bootstrap_servers, pipeline.output)) == []
         # The gone ones hold nothing, and go where what they came from is back.
         assert "0 chosen and sent" in tidemill("replay", "--send", **sources)
-        admin = KafkaAdminClient(bootstrap_servers=lane.broker.bootstrap_servers)
-        admin.create_partitions({lane.source: 8})
+        admin = KafkaAdminClient(bootstrap_servers=pipeline.broker.bootstrap_servers)
+        admin.create_partitions({pipeline.source: 8})
         admin.close()
         said = tidemill("replay", "--again", "--error", "MissingField", "--send", **sources)
         assert "delivered: 1" in said
-        assert offsets(lane.inputs()) == [b"value 4", b"value 2"]
+        assert offsets(pipeline.inputs()) == [b"value 4", b"value 2"]
         assert "no dead letters of Tidemill, passed over: 1" in tidemill("list")
 
     @pytest.mark.parametrize(
@@ -429,8 +435,8 @@ class TestLeftOut:
             (["show", "0/5"], NoDeadLetter),
             (["show", "3/0"], NoDeadLetter),
             (["replay", "0/5"], NoDeadLetter),
-            (["show", "5"], WrongChoice),
-            (["list", "--since", "yesterday"], WrongChoice),
+            (["show", "5"], InvalidSelection),
+            (["list", "--since", "yesterday"], InvalidSelection),
         ],
     )
     def test_wrong(
@@ -491,11 +497,13 @@ class TestReading:
         assert [m.value for m in self.everything(kafka, topic)] == [b"v" * 10_000]
 
     def test_by_time(
-        self, lane: Lane, tidemill: Callable[..., str], produce: Callable[..., None]
+        self, pipeline: Pipeline, tidemill: Callable[..., str], produce: Callable[..., None]
     ) -> None:
         """From a time and up to a time, both included."""
         times = (1_700_000_000_000, 1_700_000_060_000, 1_700_000_120_000)
-        produce(lane.dead, *(letter(lane.source, i, timestamp=t) for i, t in enumerate(times)))
+        produce(
+            pipeline.dead, *(letter(pipeline.source, i, timestamp=t) for i, t in enumerate(times))
+        )
         for arguments, expected in (
             (["--since", "2023-11-14T22:14:20"], [1, 2]),
             (["--until", "2023-11-14T23:14:20+01:00"], [0, 1]),

@@ -16,10 +16,10 @@ from confluent_kafka import Consumer
 from dev.kafka.topics import create_topic, delete_topic
 from dev.pipeline.pipeline import message
 from tidemill.errors import (
-    GroupAltered,
+    DeliveryModeChanged,
     GroupHasMembers,
-    OtherDelivery,
-    SpeculationOn,
+    GroupOffsetsChanged,
+    SpeculationEnabled,
     Superseded,
     TopicRecreated,
     TransactionFailed,
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from dev.pipeline.job_process import Program
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.job_process import JobProcess
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.model import ModelSpec
     from tidemill.streaming.exactly_once.position import Partition
 
@@ -47,20 +47,20 @@ ONCE: dict[str, Any] = {"delivery": "exactly-once"}
 
 
 @pytest.fixture
-def kafka(lane: Lane) -> KafkaSettings:
+def kafka(pipeline: Pipeline) -> KafkaSettings:
     """How to reach the broker."""
-    return KafkaSettings(bootstrap_servers=lane.broker.bootstrap_servers)
+    return KafkaSettings(bootstrap_servers=pipeline.broker.bootstrap_servers)
 
 
 @pytest.fixture
-def stream(lane: Lane) -> StreamSettings:
+def stream(pipeline: Pipeline) -> StreamSettings:
     """A job that has no checkpoint yet."""
     return StreamSettings(
-        input_topics=(lane.source,),
-        output_topic=lane.output,
-        dead_letter_topic=lane.dead,
-        group_id=lane.source,
-        checkpoint_location=str(lane.folder / "checkpoint"),
+        input_topics=(pipeline.source,),
+        output_topic=pipeline.output,
+        dead_letter_topic=pipeline.dead,
+        group_id=pipeline.source,
+        checkpoint_location=str(pipeline.folder / "checkpoint"),
         delivery="exactly-once",
     )
 
@@ -70,12 +70,12 @@ def row(topic: str, value: bytes) -> dict[str, Any]:
     return {"topic": topic, "key": b"k", "value": value, "headers": []}
 
 
-def uuids(lane: Lane) -> list[int]:
+def uuids(pipeline: Pipeline) -> list[int]:
     """Return which messages have results."""
-    return sorted(int(json.loads(record.value or b"")["uuid"]) for record in lane.results())
+    return sorted(int(json.loads(record.value or b"")["uuid"]) for record in pipeline.results())
 
 
-def said(program: Program) -> str:
+def said(program: JobProcess) -> str:
     """Return what a command has printed, whatever the width of the screen."""
     return " ".join(program.output.split())
 
@@ -84,33 +84,33 @@ class TestDelivery:
     """The query, in the mode."""
 
     def test_each_once_and_the_group_knows(
-        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
         """Results, dead letters and the group's offsets are there together, in the keys' order."""
-        lane.produce(
+        pipeline.produce(
             *({"key": b"key %d" % (i % 5), **message(i)} for i in range(300)), {"value": b"junk"}
         )
         specs = [model("Upper")]
-        progress = lane.answer_all(spark, specs, max_offsets_per_trigger=100, **ONCE)
+        progress = pipeline.answer_all(spark, specs, max_offsets_per_trigger=100, **ONCE)
         assert progress["batchId"] >= 3
-        assert uuids(lane) == [*range(300)]
-        assert [record.value for record in lane.dead_letters()] == [b"junk"]
-        assert lane.committed() == (301, 0)
+        assert uuids(pipeline) == [*range(300)]
+        assert [record.value for record in pipeline.dead_letters()] == [b"junk"]
+        assert pipeline.committed() == (301, 0)
         seen: dict[bytes | None, list[int]] = {}
-        for record in lane.results():
+        for record in pipeline.results():
             seen.setdefault(record.key, []).append(int(json.loads(record.value or b"")["uuid"]))
         assert all(numbers == sorted(numbers) for numbers in seen.values())
 
     def test_threads(
-        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
         """Models are in processes that Kafka's client has no thread in, and stay there."""
-        log = lane.folder / "loads"
-        lane.produce(*map(message, range(30)))
+        log = pipeline.folder / "loads"
+        pipeline.produce(*map(message, range(30)))
         specs = [model("Witness", options={"log": str(log)})]
-        progress = lane.answer_all(spark, specs, max_offsets_per_trigger=5, **ONCE)
+        progress = pipeline.answer_all(spark, specs, max_offsets_per_trigger=5, **ONCE)
         assert progress["batchId"] >= 5
-        answers = [json.loads(record.value or b"")["answer"] for record in lane.results()]
+        answers = [json.loads(record.value or b"")["answer"] for record in pipeline.results()]
         assert len(answers) == 30
         assert {answer["threads"] for answer in answers} == {1}
         loads = log.read_text().split()
@@ -118,40 +118,40 @@ class TestDelivery:
         assert len(loads) == len(set(loads)), "a process loaded the model twice"
 
     def test_a_lost_checkpoint(
-        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
         """A new one goes on at the group's offsets: nothing is answered again, nothing left out."""
-        lane.produce(*map(message, range(20)))
-        lane.answer_all(spark, [model("Upper")], **ONCE)
-        lane.produce(*map(message, range(20, 30)))
-        elsewhere = str(lane.folder / "elsewhere")
-        lane.answer_all(spark, [model("Upper")], checkpoint_location=elsewhere, **ONCE)
-        assert uuids(lane) == [*range(30)]
+        pipeline.produce(*map(message, range(20)))
+        pipeline.answer_all(spark, [model("Upper")], **ONCE)
+        pipeline.produce(*map(message, range(20, 30)))
+        elsewhere = str(pipeline.folder / "elsewhere")
+        pipeline.answer_all(spark, [model("Upper")], checkpoint_location=elsewhere, **ONCE)
+        assert uuids(pipeline) == [*range(30)]
 
     def test_an_old_checkpoint(
-        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
         """One that has forgotten micro-batches runs them again, and nothing is written twice."""
-        lane.produce(*map(message, range(20)))
-        lane.answer_all(spark, [model("Upper")], **ONCE)
-        checkpoint = lane.folder / "checkpoint"
+        pipeline.produce(*map(message, range(20)))
+        pipeline.answer_all(spark, [model("Upper")], **ONCE)
+        checkpoint = pipeline.folder / "checkpoint"
         for log in ("commits", "offsets"):
             for entry in (checkpoint / log).iterdir():
                 entry.unlink()
-        lane.produce(*map(message, range(20, 25)))
-        lane.answer_all(spark, [model("Upper")], **ONCE)
-        assert uuids(lane) == [*range(25)]
-        assert lane.committed() == (25, 0)
+        pipeline.produce(*map(message, range(20, 25)))
+        pipeline.answer_all(spark, [model("Upper")], **ONCE)
+        assert uuids(pipeline) == [*range(25)]
+        assert pipeline.committed() == (25, 0)
 
     def test_speculation(
-        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
         """Two attempts at a time are refused."""
         conf = spark.sparkContext._conf  # noqa: SLF001 - there is no other way to a running one's
         conf.set("spark.speculation", "true")
         try:
-            with pytest.raises(SpeculationOn):
-                lane.answer_all(spark, [model("Upper")], **ONCE)
+            with pytest.raises(SpeculationEnabled):
+                pipeline.answer_all(spark, [model("Upper")], **ONCE)
         finally:
             conf.set("spark.speculation", "false")
 
@@ -167,66 +167,68 @@ class TestSwitch:
         before: str,
         after: str,
         spark: SparkSession,
-        lane: Lane,
+        pipeline: Pipeline,
         model: Callable[..., ModelSpec],
         kafka: KafkaSettings,
     ) -> None:
         """The old checkpoint is refused by name; a new one goes on at the group's offsets."""
-        lane.produce(*map(message, range(20)))
-        progress = lane.answer_all(spark, [model("Upper")], delivery=before)
+        pipeline.produce(*map(message, range(20)))
+        progress = pipeline.answer_all(spark, [model("Upper")], delivery=before)
         if before == "at-least-once":
-            commit = GroupCommitter(kafka, lane.source)
+            commit = GroupCommitter(kafka, pipeline.source)
             (source,) = progress["sources"]
-            ends = json.loads(source["endOffset"])[lane.source]
-            commit({(lane.source, int(partition)): end for partition, end in ends.items()})
+            ends = json.loads(source["endOffset"])[pipeline.source]
+            commit({(pipeline.source, int(partition)): end for partition, end in ends.items()})
             commit.close()
-        lane.produce(*map(message, range(20, 30)))
-        with pytest.raises(OtherDelivery, match="checkpoint_location"):
-            lane.answer_all(spark, [model("Upper")], delivery=after)
-        elsewhere = str(lane.folder / "elsewhere")
-        lane.answer_all(spark, [model("Upper")], delivery=after, checkpoint_location=elsewhere)
-        assert uuids(lane) == [*range(30)]
+        pipeline.produce(*map(message, range(20, 30)))
+        with pytest.raises(DeliveryModeChanged, match="checkpoint_location"):
+            pipeline.answer_all(spark, [model("Upper")], delivery=after)
+        elsewhere = str(pipeline.folder / "elsewhere")
+        pipeline.answer_all(spark, [model("Upper")], delivery=after, checkpoint_location=elsewhere)
+        assert uuids(pipeline) == [*range(30)]
 
 
 class TestOwnership:
     """Of each partition there is one owner: the last."""
 
     def test_an_old_ledger_is_fenced(
-        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
+        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """What it has sent is never seen; not even its open transaction."""
         deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
-        at = (lane.source, 0)
-        with Group(kafka, lane.source) as group:
+        at = (pipeline.source, 0)
+        with Group(kafka, pipeline.source) as group:
             old = KafkaLedger(kafka, group, at, deliver.run)
-            old.commit([row(lane.output, b"seen")], 1)
+            old.commit([row(pipeline.output, b"seen")], 1)
             with closing(KafkaLedger(kafka, group, at, deliver.run)) as new:
                 assert new.position is not None
                 assert new.position.offset == 1
-                with pytest.raises(TransactionFailed, match=f"{lane.source}/0"):
-                    old.commit([row(lane.output, b"not seen")], 2)
-                new.commit([row(lane.output, b"seen too")], 2)
+                with pytest.raises(TransactionFailed, match=f"{pipeline.source}/0"):
+                    old.commit([row(pipeline.output, b"not seen")], 2)
+                new.commit([row(pipeline.output, b"seen too")], 2)
             old.close()
-        assert [record.value for record in lane.results()] == [b"seen", b"seen too"]
+        assert [record.value for record in pipeline.results()] == [b"seen", b"seen too"]
 
     def test_a_record_that_is_refused(
-        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
+        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """Takes its whole transaction along: nothing of it is seen, the offset stays."""
         deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
-        at = (lane.source, 0)
-        rows = [row(lane.output, b"good"), row(lane.output, os.urandom(2_000_000))]
-        with Group(kafka, lane.source) as group:
+        at = (pipeline.source, 0)
+        rows = [row(pipeline.output, b"good"), row(pipeline.output, os.urandom(2_000_000))]
+        with Group(kafka, pipeline.source) as group:
             ledger = KafkaLedger(kafka, group, at, deliver.run)
             with pytest.raises(TransactionFailed):
                 ledger.commit(rows, 2)
             ledger.close()
             assert group.positions([at])[at].offset == 0
-        assert lane.results() == []
+        assert pipeline.results() == []
 
-    def test_a_second_start(self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings) -> None:
+    def test_a_second_start(
+        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
+    ) -> None:
         """Takes over; the first is told at its next look, and its workers at their next batch."""
         first = startup.begin(kafka, stream).deliver
         assert first is not None
@@ -239,19 +241,21 @@ class TestOwnership:
             guard.look()
             with pytest.raises(Superseded):
                 guard.watch()
-        with Group(kafka, lane.source) as group, pytest.raises(Superseded):
-            first._take(group, (lane.source, 0))  # noqa: SLF001 - what a worker does at once
+        with Group(kafka, pipeline.source) as group, pytest.raises(Superseded):
+            first._take(group, (pipeline.source, 0))  # noqa: SLF001 - what a worker does at once
 
-    def test_a_member(self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings) -> None:
+    def test_a_member(
+        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
+    ) -> None:
         """A consumer that is in the group is named, and the start refused."""
         consumer = Consumer(
             {
-                "bootstrap.servers": lane.broker.bootstrap_servers,
-                "group.id": lane.source,
+                "bootstrap.servers": pipeline.broker.bootstrap_servers,
+                "group.id": pipeline.source,
                 "client.id": "somebody",
             }
         )
-        consumer.subscribe([lane.source])
+        consumer.subscribe([pipeline.source])
         try:
             while not consumer.assignment():
                 consumer.poll(0.1)
@@ -266,7 +270,7 @@ class TestATopicThatCame:
 
     def test_made_anew(
         self,
-        lane: Lane,
+        pipeline: Pipeline,
         kafka: KafkaSettings,
         stream: StreamSettings,
         make_topic: Callable[..., str],
@@ -275,7 +279,7 @@ class TestATopicThatCame:
         deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         came = make_topic("came")
-        with closing(Guard(kafka, deliver)) as guard, Group(kafka, lane.source) as group:
+        with closing(Guard(kafka, deliver)) as guard, Group(kafka, pipeline.source) as group:
             ledger, due = deliver._take(group, (came, 0))  # noqa: SLF001 - as a worker does
             assert due == 0
             ledger.commit((), 5)
@@ -296,70 +300,70 @@ class TestOffsetsOfOthers:
 
     @pytest.mark.parametrize("offset", [0, 1, 7])
     def test_not_overwritten(
-        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings, offset: int
+        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings, offset: int
     ) -> None:
         """Before the next commit the worker stops; the offset stays, and nothing is written."""
         deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
-        at = (lane.source, 0)
-        row = {"topic": lane.output, "key": None, "value": b"said", "headers": []}
-        with Group(kafka, lane.source) as group:
+        at = (pipeline.source, 0)
+        row = {"topic": pipeline.output, "key": None, "value": b"said", "headers": []}
+        with Group(kafka, pipeline.source) as group:
             owner = Owner(partial(deliver._take, group))  # noqa: SLF001 - as a worker does
-            with closing(owner), closing(GroupCommitter(kafka, lane.source)) as somebody:
+            with closing(owner), closing(GroupCommitter(kafka, pipeline.source)) as somebody:
                 assert owner.deliver(at, [0], lambda _: [row]) == [row]
 
                 def answer(_: int) -> list[dict[str, Any]]:
                     somebody({at: offset})  # while the model is at work
                     return [row]
 
-                with pytest.raises(GroupAltered):
+                with pytest.raises(GroupOffsetsChanged):
                     owner.deliver(at, [1], answer)
             assert group.positions([at]) == {at: Position(offset)}
-        assert len(lane.results()) == 1
+        assert len(pipeline.results()) == 1
 
 
 class TestTwoWorkers:
     """A partition's tasks come to one worker, then to another."""
 
-    def test_fenced(self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings) -> None:
+    def test_fenced(self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings) -> None:
         """A kept ledger that another has fenced is given up; each message is written once."""
         deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
-        at = (lane.source, 0)
+        at = (pipeline.source, 0)
         taken: list[object] = []
 
         def take(group: Group, at: Partition) -> tuple[KafkaLedger, int]:
             taken.append(group)
             return deliver._take(group, at)  # noqa: SLF001 - as a worker does
 
-        row = {"topic": lane.output, "key": None, "value": b"said", "headers": []}
-        with Group(kafka, lane.source) as first, Group(kafka, lane.source) as second:
+        row = {"topic": pipeline.output, "key": None, "value": b"said", "headers": []}
+        with Group(kafka, pipeline.source) as first, Group(kafka, pipeline.source) as second:
             one, other = (Owner(partial(take, group)) for group in (first, second))
             with closing(one), closing(other):
                 for offset, owner in enumerate((one, other, one, one)):
                     assert owner.deliver(at, [offset], lambda _: [row]) == [row]
         assert taken == [first, second, first], "the last one is kept"
-        assert len(lane.results()) == 4
+        assert len(pipeline.results()) == 4
 
 
 class TestBesideARunningJob:
     """A look changes nothing, and is not confused by what moves meanwhile."""
 
     def test_at_the_end_of_its_topic(
-        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
+        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """A job that answers each message at once is never seen beyond the end."""
         deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         over = threading.Event()
-        at = (lane.source, 0)
+        at = (pipeline.source, 0)
 
         def answer() -> None:
-            with Group(kafka, lane.source) as group:
+            with Group(kafka, pipeline.source) as group:
                 ledger = KafkaLedger(kafka, group, at, deliver.run)
                 following = 0
                 while not over.is_set():
-                    lane.produce({**message(following), "partition": 0})
+                    pipeline.produce({**message(following), "partition": 0})
                     following += 1
                     ledger.commit((), following)
                 ledger.close()
@@ -367,7 +371,7 @@ class TestBesideARunningJob:
         job = threading.Thread(target=answer)
         job.start()
         try:
-            with Group(kafka, lane.source) as group:
+            with Group(kafka, pipeline.source) as group:
                 for _ in range(20):
                     startup.examine(kafka, stream, group)
         finally:
@@ -379,51 +383,51 @@ class TestCheck:
     """`tidemill check` tells the same before anything runs, and changes nothing."""
 
     def test_where_it_would_start(
-        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
+        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """At the group's offsets, once there are any; a job that runs meanwhile keeps them."""
-        environment = lane.environment("Upper", STREAM__DELIVERY="exactly-once")
-        with lane.program(environment, "check") as program:
+        environment = pipeline.environment("Upper", STREAM__DELIVERY="exactly-once")
+        with pipeline.program(environment, "check") as program:
             assert program.wait() == 0, program.output
             assert "exactly-once: starts at starting_offsets, earliest" in said(program)
         deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
-        with lane.program(environment, "check") as program:
+        with pipeline.program(environment, "check") as program:
             assert program.wait() == 0, program.output
             assert "exactly-once: starts at the group's offsets" in said(program)
         with closing(Guard(kafka, deliver)) as guard:
             guard.look()
             guard.watch()
 
-    def test_what_would_be_refused(self, lane: Lane, kafka: KafkaSettings) -> None:
+    def test_what_would_be_refused(self, pipeline: Pipeline, kafka: KafkaSettings) -> None:
         """With the same words, and exit code 2."""
-        commit = GroupCommitter(kafka, lane.source)
-        commit({(lane.source, 0): 10})
+        commit = GroupCommitter(kafka, pipeline.source)
+        commit({(pipeline.source, 0): 10})
         commit.close()
-        with lane.program(
-            lane.environment("Upper", STREAM__DELIVERY="exactly-once"), "check"
+        with pipeline.program(
+            pipeline.environment("Upper", STREAM__DELIVERY="exactly-once"), "check"
         ) as program:
             assert program.wait() == 2, program.output
-            assert f"the topic {lane.source} was deleted" in said(program)
+            assert f"the topic {pipeline.source} was deleted" in said(program)
 
 
 class TestOffsetsThatDoNotMove:
     """Kafka forgets a group's offset some time after it was committed."""
 
     def test_they_are_committed_again(
-        self, lane: Lane, kafka: KafkaSettings, stream: StreamSettings
+        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """As long as the job lives; the owner of before finds itself fenced, nothing moves."""
         deliver = startup.begin(kafka, stream).deliver
         assert deliver is not None
         now = [0.0]
-        at = (lane.source, 0)
+        at = (pipeline.source, 0)
         with (
-            Group(kafka, lane.source) as group,
+            Group(kafka, pipeline.source) as group,
             closing(Guard(kafka, deliver, repeat_after=60, clock=lambda: now[0])) as guard,
         ):
             ledger = KafkaLedger(kafka, group, at, deliver.run)
-            ledger.commit([row(lane.output, b"seen")], 1)
+            ledger.commit([row(pipeline.output, b"seen")], 1)
             guard.look()
             forgotten: list[Position] = []
             for now[0] in (59.0, 61.0):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.model import ModelSpec
 
 
@@ -21,16 +21,18 @@ class TestRestart:
     """What an earlier run could not commit is not forgotten."""
 
     def test_nothing_comes(
-        self, lane: Lane, spark: SparkSession, model: Callable[..., ModelSpec]
+        self, pipeline: Pipeline, spark: SparkSession, model: Callable[..., ModelSpec]
     ) -> None:
         """A job that finds nothing to do commits what its checkpoint says is done."""
-        lane.produce(*(message(number) for number in range(30)))
-        lane.answer_all(spark, [model("Upper")])  # the query alone: nobody commits
-        with lane.program(lane.environment("Upper")) as program:
+        pipeline.produce(*(message(number) for number in range(30)))
+        pipeline.answer_all(spark, [model("Upper")])  # the query alone: nobody commits
+        with pipeline.program(pipeline.environment("Upper")) as program:
             program.wait_for("stream started")
             deadline = time.monotonic() + 120
-            while not committed_offsets(lane.broker.bootstrap_servers, lane.source, lane.source):
+            while not committed_offsets(
+                pipeline.broker.bootstrap_servers, pipeline.source, pipeline.source
+            ):
                 assert time.monotonic() < deadline, "nothing was committed"
                 time.sleep(0.2)
-            assert lane.committed() == (30, 0)
-        assert len(lane.results()) == 30
+            assert pipeline.committed() == (30, 0)
+        assert len(pipeline.results()) == 30

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dev.kafka.broker import Broker
-    from dev.pipeline.job_process import Program
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.job_process import JobProcess
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.kafka.lag import PartitionLag
 
 HOUR = 3600
@@ -222,51 +222,51 @@ class TestLagReader:
 class TestProgram:
     """The command, beside a job that is stopped in the midst of its work."""
 
-    def test_once_and_watch(self, lane: Lane, admin: KafkaAdminClient) -> None:
+    def test_once_and_watch(self, pipeline: Pipeline, admin: KafkaAdminClient) -> None:
         """It tells what Kafka's tool tells; at the end nothing waits; outages are only told."""
-        gate = lane.folder / "gate"
+        gate = pipeline.folder / "gate"
         for partition in range(3):
             texts = ["t" if n < 10 or partition else "held" for n in range(20)]
             sent = [message(f"{partition}-{n}", text) for n, text in enumerate(texts)]
-            lane.produce(*({**record, "partition": partition} for record in sent))
-        job = lane.environment(
+            pipeline.produce(*({**record, "partition": partition} for record in sent))
+        job = pipeline.environment(
             "Hanging",
             options={"until": str(gate), "on": "held"},
             STREAM__MAX_OFFSETS_PER_TRIGGER="15",
             STREAM__TRIGGER="available-now",
         )
-        with lane.program(job) as stream:
+        with pipeline.program(job) as stream:
             # Two micro-batches of 5 messages of each partition; the third is held.
-            wait_for(lambda: sum(committed(admin, lane.source)) == 30, stream)
-            assert lane.committed() == (30, 30)
-            with lane.program(job, "lag", "--json", "--every", "0.5") as lag:
+            wait_for(lambda: sum(committed(admin, pipeline.source)) == 30, stream)
+            assert pipeline.committed() == (30, 30)
+            with pipeline.program(job, "lag", "--json", "--every", "0.5") as lag:
                 assert lag.wait() == 0, lag.output
             (found,) = documents(lag)
             assert [(p["end"], p["committed"], p["lag"]) for p in found["partitions"]] == [
                 *[(20, 10, 10)] * 3
             ]
-            assert found["group"] == lane.source
+            assert found["group"] == pipeline.source
             assert found["total"].pop("age_seconds") > 0
             held = {"held_back": 0, "held_back_seconds": None}
             rest = {"lag": 30, "rate": 0, "arriving": 0, "catch_up_seconds": None}
             assert found["total"] == rest | held
-            with lane.program(job, "lag") as table:
+            with pipeline.program(job, "lag") as table:
                 assert table.wait() == 0, table.output
             assert "nothing was answered in the last" in table.output
 
-            with lane.program(job, "lag", "--watch", "--json", "--every", "0.5") as watch:
+            with pipeline.program(job, "lag", "--watch", "--json", "--every", "0.5") as watch:
                 wait_for(lambda: len(documents(watch)) >= 2, watch)
                 gate.touch()
                 assert stream.wait() == 0, stream.output
-                assert lane.committed() == (60, 0)
+                assert pipeline.committed() == (60, 0)
                 wait_for(lambda: documents(watch)[-1]["total"]["lag"] == 0, watch)
                 assert documents(watch)[-1]["total"]["rate"] > 0
 
-                lane.broker.kill()
+                pipeline.broker.kill()
                 try:
                     wait_for(lambda: documents(watch)[-1]["trouble"] is not None, watch)
                 finally:
-                    lane.broker.start()
+                    pipeline.broker.start()
                 wait_for(lambda: documents(watch)[-1]["trouble"] is None, watch)
                 watch.process.send_signal(signal.SIGINT)
                 assert watch.wait() == 0, watch.output
@@ -278,12 +278,12 @@ def committed(admin: KafkaAdminClient, group: str) -> list[int]:
     return [told.offset for told in admin.list_group_offsets(group)[group].values()]
 
 
-def documents(program: Program) -> list[dict[str, Any]]:
+def documents(program: JobProcess) -> list[dict[str, Any]]:
     """Return the whole lines of JSON that a program has printed."""
     return [json.loads(line) for line in program.output.split("\n")[:-1] if line.startswith("{")]
 
 
-def wait_for(done: Callable[[], bool], program: Program) -> None:
+def wait_for(done: Callable[[], bool], program: JobProcess) -> None:
     """Wait until something is as it should be, while a program runs."""
     deadline = time.monotonic() + 240
     while not done():

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dev.pipeline.job_process import Program
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.job_process import JobProcess
+    from dev.pipeline.pipeline import Pipeline
 
 Series = set[tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A lane whose job is scraped by a Prometheus, directly and through a Pushgateway."""
+    """A pipeline whose job is scraped by a Prometheus, directly and through a Pushgateway."""
 
-    lane: Lane
+    pipeline: Pipeline
     gateway: Pushgateway
     prometheus: Prometheus
     port: int
@@ -40,25 +40,27 @@ class Watched:
     @property
     def job(self) -> str:
         """The label `job` of what is pushed."""
-        return f"tidemill-{self.lane.source}"
+        return f"tidemill-{self.pipeline.source}"
 
     @contextmanager
-    def run(self) -> Iterator[Program]:
+    def run(self) -> Iterator[JobProcess]:
         """Run the job."""
         spark = {**QUICK_SPARK, "spark.ui.enabled": "true", "spark.ui.port": "0"}
-        environment = self.lane.environment(
+        environment = self.pipeline.environment(
             "Upper",
             SPARK=json.dumps(spark),
             MONITORING__METRICS_PORT=str(self.port),
             MONITORING__PUSHGATEWAY_URL=self.gateway.url,
             MONITORING__PUSHGATEWAY_INTERVAL="0.5",
         )
-        with self.lane.program(environment) as program:
+        with self.pipeline.program(environment) as program:
             yield program
 
     def send(self, good: int, bad: int) -> None:
         """Send messages to the job."""
-        self.lane.produce(*(message(number) for number in range(good)), *[{"value": b"junk"}] * bad)
+        self.pipeline.produce(
+            *(message(number) for number in range(good)), *[{"value": b"junk"}] * bad
+        )
 
     def series(self) -> Series:
         """Return the names and labels of all that is pushed, as Prometheus has them."""
@@ -67,8 +69,10 @@ class Watched:
 
 
 @pytest.fixture
-def watched(lane: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    """A lane, watched; no proxy stands between what runs on this machine."""
+def watched(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Watched]:
+    """A pipeline, watched; no proxy stands between what runs on this machine."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     (port,) = free_ports(1)
@@ -76,7 +80,7 @@ def watched(lane: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         Pushgateway(tmp_path / "gateway") as gateway,
         Prometheus(tmp_path / "prometheus", gateway.url, f"127.0.0.1:{port}") as prometheus,
     ):
-        yield Watched(lane, gateway, prometheus, port)
+        yield Watched(pipeline, gateway, prometheus, port)
 
 
 class TestMonitoring:
@@ -131,7 +135,7 @@ class TestMonitoring:
             assert (answer.status_code, answer.text) == (200, "ok\n")
         settings = {
             "TIDEMILL__MONITORING__METRICS_PORT": str(watched.port),
-            "TIDEMILL__STREAM__GROUP_ID": watched.lane.source,
+            "TIDEMILL__STREAM__GROUP_ID": watched.pipeline.source,
         }
-        with watched.lane.program(settings, "health", "--ready") as probe:
+        with watched.pipeline.program(settings, "health", "--ready") as probe:
             assert probe.wait() == 0, probe.output

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dev.kafka.broker import Broker
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.model import ModelSpec
 
 PATIENCE = 120
@@ -149,7 +149,7 @@ class TestMembers:
     @pytest.mark.parametrize("protocol", ["classic", "consumer"])
     def test_committed_afterwards(
         self,
-        lane: Lane,
+        pipeline: Pipeline,
         kafka: KafkaSettings,
         make_topic: Callable[..., str],
         monkeypatch: pytest.MonkeyPatch,
@@ -161,32 +161,32 @@ class TestMembers:
         monkeypatch.setattr(offsets_reporter, "FIRST_DELAY", 0.1)
         monkeypatch.setattr(offsets_reporter, "LONGEST_DELAY", 0.2)
         stream = StreamSettings(
-            input_topics=(lane.source,),
-            output_topic=lane.output,
-            dead_letter_topic=lane.dead,
-            group_id=lane.source,
-            checkpoint_location=str(lane.folder / "checkpoint"),
+            input_topics=(pipeline.source,),
+            output_topic=pipeline.output,
+            dead_letter_topic=pipeline.dead,
+            group_id=pipeline.source,
+            checkpoint_location=str(pipeline.folder / "checkpoint"),
         )
-        settings = Settings(kafka=kafka, stream=stream, models=lane.folder / "none.yaml")
-        committer, tries = GroupCommitter(kafka, lane.source), []
+        settings = Settings(kafka=kafka, stream=stream, models=pipeline.folder / "none.yaml")
+        committer, tries = GroupCommitter(kafka, pipeline.source), []
 
         def commit(newest: dict[tuple[str, int], int]) -> None:
             tries.append(dict(newest))
             committer(newest)
 
         reporter = KafkaOffsetsReporter(commit, committer.close).start()
-        reporter.record(Progress(0, offsets={(lane.source, 0): 0}))
-        wait_for(lambda: committed(lane.broker, lane.source) != {})
+        reporter.record(Progress(0, offsets={(pipeline.source, 0): 0}))
+        wait_for(lambda: committed(pipeline.broker, pipeline.source) != {})
         before = list(check(settings))
-        with joined(kafka, lane.source, make_topic("other"), protocol):
-            reporter.record(Progress(1, offsets={(lane.source, 0): 1}))
+        with joined(kafka, pipeline.source, make_topic("other"), protocol):
+            reporter.record(Progress(1, offsets={(pipeline.source, 0): 1}))
             wait_for(lambda: len(tries) >= 4)
             found = list(check(settings))
         wait_for(lambda: len(log.calls) == 2)
         reporter.close()
-        assert committed(lane.broker, lane.source)[lane.source, 0][0] == 1
+        assert committed(pipeline.broker, pipeline.source)[pipeline.source, 0][0] == 1
 
-        named = f"group {lane.source} has members (dashboard at {HOST})"
+        named = f"group {pipeline.source} has members (dashboard at {HOST})"
         assert [call.method_name for call in log.calls] == ["warning", "info"]
         assert named in log.calls[0].kwargs["error"]
         assert [finding.said for finding in found[:-1]] == [finding.said for finding in before]
@@ -199,7 +199,7 @@ class TestRunningJob:
 
     def test_topics_and_partitions(
         self,
-        lane: Lane,
+        pipeline: Pipeline,
         spark: SparkSession,
         model: Callable[..., ModelSpec],
         make_topic: Callable[..., str],
@@ -208,16 +208,18 @@ class TestRunningJob:
     ) -> None:
         """All partitions of all topics are committed, also those that are added meanwhile."""
         other = make_topic("in", partitions=1)
-        servers = lane.broker.bootstrap_servers
+        servers = pipeline.broker.bootstrap_servers
         stream = StreamSettings(
-            input_topics=(lane.source, other),
-            output_topic=lane.output,
-            dead_letter_topic=lane.dead,
-            group_id=lane.source,
-            checkpoint_location=str(lane.folder / "checkpoint"),
+            input_topics=(pipeline.source, other),
+            output_topic=pipeline.output,
+            dead_letter_topic=pipeline.dead,
+            group_id=pipeline.source,
+            checkpoint_location=str(pipeline.folder / "checkpoint"),
         )
         for number in range(3):
-            produce(servers, lane.source, *({**message(n), "partition": number} for n in range(4)))
+            produce(
+                servers, pipeline.source, *({**message(n), "partition": number} for n in range(4))
+            )
         produce(servers, other, *map(message, range(5)))
         committer = GroupCommitter(kafka, stream.group_id)
         reporter = KafkaOffsetsReporter(committer, committer.close).start()
@@ -228,9 +230,9 @@ class TestRunningJob:
             spark, kafka, stream, [model("Upper")], begin, limits=preflight.check(kafka, stream)[0]
         )
         try:
-            ends = {(lane.source, n): (4, 0) for n in range(3)} | {(other, 0): (5, 0)}
+            ends = {(pipeline.source, n): (4, 0) for n in range(3)} | {(other, 0): (5, 0)}
             wait_for(lambda: committed_by(admin, stream.group_id) == firsts(ends))
-            assert committed(lane.broker, stream.group_id) == ends
+            assert committed(pipeline.broker, stream.group_id) == ends
 
             admin.create_partitions({other: 3})
             wait_for(lambda: len(admin.describe_topics([other])[0]["partitions"]) == 3)
@@ -241,8 +243,8 @@ class TestRunningJob:
             query.stop()
             spark.streams.removeListener(listener)
             reporter.close()
-        assert committed(lane.broker, stream.group_id) == ends
-        assert len(lane.results()) == 4 * 3 + 5 + 7
+        assert committed(pipeline.broker, stream.group_id) == ends
+        assert len(pipeline.results()) == 4 * 3 + 5 + 7
 
 
 def wait_for(done: Callable[[], bool]) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.model import ModelSpec
 
 
@@ -39,17 +39,21 @@ class TestHostileMessages:
 
     @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
     def test_in_is_out_and_dead_letters(
-        self, delivery: str, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self,
+        delivery: str,
+        spark: SparkSession,
+        pipeline: Pipeline,
+        model: Callable[..., ModelSpec],
     ) -> None:
         """Each has one result or one dead letter, which has its key, value and headers."""
-        lane.produce(*corpus(1200))
+        pipeline.produce(*corpus(1200))
         specs = [
             model("Capricious", echo=["extra"]),
             model("Upper", name="french", match={"lang": "fr"}, max_chars=50, id_field="extra"),
         ]
-        lane.answer_all(spark, specs, delivery=delivery)
+        pipeline.answer_all(spark, specs, delivery=delivery)
 
-        inputs, results, dead = lane.inputs(), lane.results(), lane.dead_letters()
+        inputs, results, dead = pipeline.inputs(), pipeline.results(), pipeline.dead_letters()
         assert len(inputs) >= 1200
         assert len(inputs) == len(results) + len(dead)
         outcomes = {record.source: record for record in results + dead}
@@ -58,9 +62,9 @@ class TestHostileMessages:
             outcome = outcomes[record.partition, record.offset]
             assert outcome.key == record.key
             assert outcome.headers[: len(record.headers)] == record.headers
-            assert outcome.header("tidemill.source.topic") == lane.source
+            assert outcome.header("tidemill.source.topic") == pipeline.source
             assert outcome.header("tidemill.source.timestamp") == str(record.timestamp)
-            if outcome.topic == lane.dead:
+            if outcome.topic == pipeline.dead:
                 assert outcome.value == record.value
                 assert len((outcome.header("tidemill.error.message") or "").encode()) <= 1024
             else:
@@ -83,13 +87,17 @@ class TestHostileMessages:
 
     @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
     def test_a_record_that_was_small_only_compressed(
-        self, delivery: str, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self,
+        delivery: str,
+        spark: SparkSession,
+        pipeline: Pipeline,
+        model: Callable[..., ModelSpec],
     ) -> None:
         """A value of 6 MB that its sender compressed below the topic's limit is a dead letter."""
         value = b"not JSON " * 700_000
-        lane.produce({"value": value}, compression="zstd")
-        lane.answer_all(spark, [model("Upper")], delivery=delivery)
-        (dead,) = lane.dead_letters()
+        pipeline.produce({"value": value}, compression="zstd")
+        pipeline.answer_all(spark, [model("Upper")], delivery=delivery)
+        (dead,) = pipeline.dead_letters()
         assert dead.value == value
 
     @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
@@ -105,15 +113,15 @@ class TestHostileMessages:
         value: bytes,
         delivery: str,
         spark: SparkSession,
-        lane: Lane,
+        pipeline: Pipeline,
         model: Callable[..., ModelSpec],
     ) -> None:
         """What cannot be sent again as it came has a dead letter that says where it is."""
         records = message(1), {"value": value}, message(2)
-        lane.produce(*({**record, "partition": 1} for record in records), compression="zstd")
-        lane.answer_all(spark, [model("Upper")], delivery=delivery)
-        assert len(lane.results()) == 2
-        (dead,) = lane.dead_letters()
+        pipeline.produce(*({**record, "partition": 1} for record in records), compression="zstd")
+        pipeline.answer_all(spark, [model("Upper")], delivery=delivery)
+        assert len(pipeline.results()) == 2
+        (dead,) = pipeline.dead_letters()
         assert (dead.value, dead.source) == (None, (1, 1))
         assert dead.header("tidemill.error.class") in {"InvalidJson", "InvalidUtf8"}
         assert str(len(value))[:3] in (dead.header("tidemill.error.omitted") or "")
@@ -123,26 +131,26 @@ class TestOrder:
     """Order per key is kept."""
 
     def test_results_of_a_key_keep_their_order(
-        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
         """Over several micro-batches, too."""
-        lane.produce(*({"key": b"key %d" % (i % 10), **message(i)} for i in range(600)))
-        progress = lane.answer_all(spark, [model("Upper")], max_offsets_per_trigger=200)
+        pipeline.produce(*({"key": b"key %d" % (i % 10), **message(i)} for i in range(600)))
+        progress = pipeline.answer_all(spark, [model("Upper")], max_offsets_per_trigger=200)
         assert progress["batchId"] >= 2
         seen: dict[bytes | None, list[int]] = {}
-        for record in lane.results():
+        for record in pipeline.results():
             seen.setdefault(record.key, []).append(int(json.loads(record.value or b"")["uuid"]))
         assert sum(map(len, seen.values())) == 600
         assert all(numbers == sorted(numbers) for numbers in seen.values())
 
     def test_parallelism_beyond_the_partitions(
-        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
         """More tasks than partitions give up that order, and no message."""
-        lane.produce(*({"key": b"one key", **message(i)} for i in range(600)))
-        lane.answer_all(spark, [model("Upper")], parallelism=8)
+        pipeline.produce(*({"key": b"one key", **message(i)} for i in range(600)))
+        pipeline.answer_all(spark, [model("Upper")], parallelism=8)
         assert sorted(
-            int(json.loads(record.value or b"")["uuid"]) for record in lane.results()
+            int(json.loads(record.value or b"")["uuid"]) for record in pipeline.results()
         ) == [*range(600)]
 
 
@@ -150,19 +158,19 @@ class TestLostData:
     """What Kafka no longer has cannot be answered, and is not passed over in silence."""
 
     def test_the_query_stops(
-        self, spark: SparkSession, lane: Lane, model: Callable[..., ModelSpec]
+        self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
         """Records dropped before they were answered end the query, with what to do about it."""
-        lane.produce(*({**message(i), "partition": 0} for i in range(5)))
-        lane.answer_all(spark, [model("Upper")])
-        lane.produce(*({**message(i), "partition": 0} for i in range(5)))
-        admin = KafkaAdminClient(bootstrap_servers=lane.broker.bootstrap_servers)
-        admin.delete_records({TopicPartition(lane.source, 0): 8})
+        pipeline.produce(*({**message(i), "partition": 0} for i in range(5)))
+        pipeline.answer_all(spark, [model("Upper")])
+        pipeline.produce(*({**message(i), "partition": 0} for i in range(5)))
+        admin = KafkaAdminClient(bootstrap_servers=pipeline.broker.bootstrap_servers)
+        admin.delete_records({TopicPartition(pipeline.source, 0): 8})
         admin.close()
         with pytest.raises(StreamingQueryException) as caught:
-            lane.answer_all(spark, [model("Upper")])
+            pipeline.answer_all(spark, [model("Upper")])
         error = translate(caught.value, "the/checkpoint")
         assert isinstance(error, DataLoss)
         assert "the/checkpoint" in str(error)
-        lane.answer_all(spark, [model("Upper")], fail_on_data_loss=False)
-        assert len(lane.results()) == 7
+        pipeline.answer_all(spark, [model("Upper")], fail_on_data_loss=False)
+        assert len(pipeline.results()) == 7

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 TIMES = re.compile(rb'"ts_start":"[^"]*","ts_end":"[^"]*","process_time":[^,]*,')
 
@@ -38,7 +38,7 @@ class TestStreamAndBatch:
     def test_results_are_equal_to_the_byte(
         self,
         spark: SparkSession,
-        lane: Lane,
+        pipeline: Pipeline,
         tmp_path: Path,
     ) -> None:
         """The shipped models answer the demo's messages alike, but for times and lines."""
@@ -53,13 +53,13 @@ class TestStreamAndBatch:
             for number in range(20)
         ]
 
-        lane.produce(*({"value": line} for line in lines))
-        lane.answer_all(spark, specs)
+        pipeline.produce(*({"value": line} for line in lines))
+        pipeline.answer_all(spark, specs)
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_bytes(b"\n".join(lines))
         counts = files.run(spark, specs, str(source), str(target))
 
-        streamed = [record.value for record in lane.results()]
+        streamed = [record.value for record in pipeline.results()]
         written = [
             line
             for part in (target / "outcome=results").glob("part-*")
@@ -75,5 +75,5 @@ class TestStreamAndBatch:
             for part in (target / "outcome=dead-letters").glob("part-*")
             for line in part.read_bytes().split(b"\n")[:-1]
         ]
-        assert sorted(dead) == sorted(record.value or b"" for record in lane.dead_letters())
+        assert sorted(dead) == sorted(record.value or b"" for record in pipeline.dead_letters())
         assert len(dead) == counts.dead_letters > 0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dev.kafka.broker import Broker
     from dev.kafka.certificates import Certificates
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 SECRET = "canary-of-oauth"
 PASSWORD = "tide-and-mill"  # of the broker's one user
@@ -92,14 +92,14 @@ class TestProtectedBroker:
         delivery: str,
         doors: dict[str, dict[str, str]],
         oauth: tuple[str, list[str]],
-        lane: Lane,
+        pipeline: Pipeline,
     ) -> None:
         """Messages are answered, offsets committed; at level DEBUG too no secret shows.
 
         And every line, Spark's too, is a JSON object.
         """
-        lane.produce(*map(message, range(3)))
-        job = lane.environment(
+        pipeline.produce(*map(message, range(3)))
+        job = pipeline.environment(
             "Upper",
             STREAM__TRIGGER="available-now",
             STREAM__DELIVERY=delivery,
@@ -107,25 +107,25 @@ class TestProtectedBroker:
             LOG__FORMAT="json",
             **doors[door],
         )
-        with lane.program(job) as program:
+        with pipeline.program(job) as program:
             assert program.wait() == 0, program.output
             assert "stream stopped" in program.output
             assert PASSWORD not in program.output
             assert SECRET not in program.output
             for line in program.output.splitlines():
                 assert "event" in json.loads(line), line
-        answers = [json.loads(record.value or b"")["answer"] for record in lane.results()]
+        answers = [json.loads(record.value or b"")["answer"] for record in pipeline.results()]
         assert answers == ["T"] * 3
-        assert lane.committed() == (3, 0)
+        assert pipeline.committed() == (3, 0)
         if door == "oauth":
             assert any("Java" in agent for agent in oauth[1])
             assert any("python" in agent for agent in oauth[1])
 
-    def test_wrong_password(self, doors: dict[str, dict[str, str]], lane: Lane) -> None:
+    def test_wrong_password(self, doors: dict[str, dict[str, str]], pipeline: Pipeline) -> None:
         """Refused credentials are one line that does not repeat them."""
         wrong = {**doors["scram"], "KAFKA__SASL_PASSWORD": "canary-secret"}
         del wrong["KAFKA__SASL_PASSWORD_FILE"]
-        with lane.program(lane.environment("Upper", **wrong)) as program:
+        with pipeline.program(pipeline.environment("Upper", **wrong)) as program:
             assert program.wait() == 2, program.output
             assert "refuses the connection" in program.output
             assert "canary-secret" not in program.output

@@ -15,7 +15,7 @@ import pytest
 from dev import ROOT
 from dev.kafka.ports import free_ports
 from dev.kafka.process import spawn, stop, wait_for_line
-from dev.pipeline.job_process import Program
+from dev.pipeline.job_process import JobProcess
 from dev.pipeline.pipeline import message
 from tidemill.spark.jars import connector_jars
 from tidemill.spark.java import spark_home
@@ -23,7 +23,7 @@ from tidemill.spark.java import spark_home
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 MODELS = ROOT / "test" / "doubles" / "example_models.py"
 PATIENCE_S = 400.0
@@ -82,11 +82,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> str:
 class Submit:
     """Submits the job, which answers what is there and ends."""
 
-    def __init__(self, lane: Lane, master: str, python: Path) -> None:
+    def __init__(self, pipeline: Pipeline, master: str, python: Path) -> None:
         spark = '{"spark.ui.enabled": "false", "spark.executor.memory": "1g"}'
-        self.lane = lane
+        self.pipeline = pipeline
         self.master = master
-        self.environment = lane.environment("Upper", SPARK=spark, STREAM__TRIGGER="available-now")
+        self.environment = pipeline.environment(
+            "Upper", SPARK=spark, STREAM__TRIGGER="available-now"
+        )
         self.environment |= {
             "PYSPARK_PYTHON": str(python),
             "PYSPARK_DRIVER_PYTHON": sys.executable,
@@ -103,14 +105,16 @@ class Submit:
             *(("--py-files", ",".join(files)) if files else ()),
         ]
         script = str(ROOT / "app" / "run.py")
-        with Program(self.lane.folder, self.environment, script, launcher=launcher) as program:
+        with JobProcess(
+            self.pipeline.folder, self.environment, script, launcher=launcher
+        ) as program:
             return program.wait(PATIENCE_S), program.output
 
 
 @pytest.fixture
-def submit(lane: Lane, master: str, python: Path) -> Submit:
+def submit(pipeline: Pipeline, master: str, python: Path) -> Submit:
     """What submits the job."""
-    return Submit(lane, master, python)
+    return Submit(pipeline, master, python)
 
 
 @pytest.mark.timeout(900)  # on a busy machine each start of a Java takes its time
@@ -131,9 +135,9 @@ class TestModules:
         assert said.count(" INFO ") <= 3, said  # which come before a level can be set
 
     @pytest.mark.slow
-    def test_sent(self, lane: Lane, submit: Submit, archive: str) -> None:
+    def test_sent(self, pipeline: Pipeline, submit: Submit, archive: str) -> None:
         """Every message is answered."""
-        lane.produce(*map(message, range(5)))
+        pipeline.produce(*map(message, range(5)))
         code, said = submit(archive, str(MODELS))
         assert code == 0, said
-        assert len(lane.results()) == 5
+        assert len(pipeline.results()) == 5

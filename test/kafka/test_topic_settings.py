@@ -9,7 +9,7 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from pyspark.errors import StreamingQueryException
 
-from dev.pipeline.pipeline import Lane, message
+from dev.pipeline.pipeline import Pipeline, message
 from dev.pipeline.records import INPUT_LIMIT
 from tidemill.errors import RecordRefused
 from tidemill.kafka.topics import Topic
@@ -32,26 +32,26 @@ DELIVERIES = ["at-least-once", "exactly-once"]
 FRAME = 61 + 3 + 1 + 1 + 1 + 1 + 3 + 1
 NOISE = random.Random(5)  # noqa: S311 - no secret
 
-MakeLane = "Callable[..., Lane]"
+MakePipeline = "Callable[..., Pipeline]"
 
 
 @pytest.fixture
-def make_lane(broker: Broker, make_topic: Callable[..., str], tmp_path: Path) -> MakeLane:
-    """Make a lane of topics with settings, by default Kafka's own."""
+def make_pipeline(broker: Broker, make_topic: Callable[..., str], tmp_path: Path) -> MakePipeline:
+    """Make a pipeline of topics with settings, by default Kafka's own."""
 
-    def make(output: dict[str, str] | None = None, dead: dict[str, str] | None = None) -> Lane:
+    def make(output: dict[str, str] | None = None, dead: dict[str, str] | None = None) -> Pipeline:
         out, letters = make_topic("out", configs=output), make_topic("dead", configs=dead)
-        return Lane(broker, make_topic("in"), out, letters, tmp_path)
+        return Pipeline(broker, make_topic("in"), out, letters, tmp_path)
 
     return make
 
 
-def outcomes(lane: Lane) -> dict[int, Record]:
+def outcomes(pipeline: Pipeline) -> dict[int, Record]:
     """Return the outcome of each message by its offset; each has one."""
-    records = [*lane.results(), *lane.dead_letters()]
+    records = [*pipeline.results(), *pipeline.dead_letters()]
     found = {record.source[1]: record for record in records}
     assert sorted(found) == sorted(r.source[1] for r in records)
-    assert set(found) == {record.offset for record in lane.inputs()}
+    assert set(found) == {record.offset for record in pipeline.inputs()}
     return found
 
 
@@ -76,13 +76,13 @@ class TestDefaults:
         self,
         delivery: str,
         spark: SparkSession,
-        make_lane: MakeLane,
+        make_pipeline: MakePipeline,
         model: Callable[..., ModelSpec],
     ) -> None:
         """Inputs of just the size that the broker takes, compressed or not, have one outcome."""
-        lane = make_lane()
+        pipeline = make_pipeline()
         largest = INPUT_LIMIT - FRAME
-        lane.produce(
+        pipeline.produce(
             message(0),
             {"value": padded(largest)},
             {"value": padded(largest, "abcdefghijklmnop")},
@@ -90,14 +90,14 @@ class TestDefaults:
             {"value": b"\xff" * largest},
         )
         with pytest.raises(AssertionError, match="MSG_SIZE_TOO_LARGE"):
-            lane.produce({"value": b"\xff" * (largest + 1)})
+            pipeline.produce({"value": b"\xff" * (largest + 1)})
         # Gzip halves these digits; the second comes out of a zstd batch and must shrink by gzip.
         digits = "0123456789abcdef"
-        lane.produce({"value": padded(1_750_000, digits)}, compression="gzip")
-        lane.produce({"value": b"not JSON " * 200_000}, compression="zstd")
-        lane.produce({"value": padded(1_000_000, digits)}, message("end", "huge"))
-        lane.answer_all(spark, [model("Capricious", max_chars=2_000_000)], delivery=delivery)
-        assert errors(outcomes(lane)) == [
+        pipeline.produce({"value": padded(1_750_000, digits)}, compression="gzip")
+        pipeline.produce({"value": b"not JSON " * 200_000}, compression="zstd")
+        pipeline.produce({"value": padded(1_000_000, digits)}, message("end", "huge"))
+        pipeline.answer_all(spark, [model("Capricious", max_chars=2_000_000)], delivery=delivery)
+        assert errors(outcomes(pipeline)) == [
             (None, True),
             (None, True),
             (None, True),
@@ -118,11 +118,11 @@ class TestSettings:
         self,
         delivery: str,
         spark: SparkSession,
-        make_lane: MakeLane,
+        make_pipeline: MakePipeline,
         model: Callable[..., ModelSpec],
     ) -> None:
         """Key, codec and size: those that fit have results, each other one a dead letter."""
-        lane = make_lane(
+        pipeline = make_pipeline(
             output={
                 "cleanup.policy": "compact",
                 "max.message.bytes": "5000",
@@ -141,11 +141,11 @@ class TestSettings:
             {"key": b"k", **message(n, "".join(NOISE.choices(letters, k=300)))} for n in range(200)
         ]
         bad = {"key": b"k", "value": b"not JSON " * 200_000}
-        lane.produce(*small, message("no key"), {"key": b"", **message("empty key")})
-        lane.produce(bad, {**bad, "key": None}, {"key": b"k", **bad}, compression="gzip")
-        lane.produce({"key": b"k", "value": b"x" * (1_048_576 - FRAME)}, message("end"))
-        lane.answer_all(spark, [model("Upper")], delivery=delivery)
-        found = outcomes(lane)
+        pipeline.produce(*small, message("no key"), {"key": b"", **message("empty key")})
+        pipeline.produce(bad, {**bad, "key": None}, {"key": b"k", **bad}, compression="gzip")
+        pipeline.produce({"key": b"k", "value": b"x" * (1_048_576 - FRAME)}, message("end"))
+        pipeline.answer_all(spark, [model("Upper")], delivery=delivery)
+        found = outcomes(pipeline)
         assert errors(found) == [
             *[(None, True)] * 200,
             ("KeyRequired", True),
@@ -165,22 +165,24 @@ class TestAlteredMeanwhile:
         self,
         delivery: str,
         spark: SparkSession,
-        make_lane: MakeLane,
+        make_pipeline: MakePipeline,
         model: Callable[..., ModelSpec],
     ) -> None:
         """The error names what happened, and the next start goes by the new settings."""
-        lane = make_lane()
-        before = {name: Topic(1).limits("gzip") for name in (lane.output, lane.dead)}
-        alter(lane.broker, lane.dead, {"compression.type": "uncompressed"})
-        alter(lane.broker, lane.output, {"cleanup.policy": "compact"})
-        lane.produce(message("no key"), {"key": b"k", **message("key")})
-        lane.produce({"value": b"not JSON " * 200_000}, compression="gzip")
+        pipeline = make_pipeline()
+        before = {name: Topic(1).limits("gzip") for name in (pipeline.output, pipeline.dead)}
+        alter(pipeline.broker, pipeline.dead, {"compression.type": "uncompressed"})
+        alter(pipeline.broker, pipeline.output, {"cleanup.policy": "compact"})
+        pipeline.produce(message("no key"), {"key": b"k", **message("key")})
+        pipeline.produce({"value": b"not JSON " * 200_000}, compression="gzip")
         with pytest.raises(StreamingQueryException) as caught:
-            lane.answer_all(spark, [model("Upper")], delivery=delivery, limits=before)
+            pipeline.answer_all(spark, [model("Upper")], delivery=delivery, limits=before)
         error = translate(caught.value, "")
         assert isinstance(error, RecordRefused), error
-        lane.answer_all(spark, [model("Upper")], delivery=delivery)
-        found = {record.source[1]: record for record in lane.results() + lane.dead_letters()}
+        pipeline.answer_all(spark, [model("Upper")], delivery=delivery)
+        found = {
+            record.source[1]: record for record in pipeline.results() + pipeline.dead_letters()
+        }
         assert errors(found) == [("KeyRequired", True), (None, True), ("InvalidJson", False)]
 
 

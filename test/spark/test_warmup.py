@@ -20,12 +20,12 @@ from tidemill.errors import (
     ExecutorsUnfit,
     MissingOnExecutors,
     ModelLoadFailed,
-    ModelNotLoadable,
+    ModelMisconfigured,
     ModelUnavailable,
 )
 from tidemill.models import catalogue
 from tidemill.models.isolation import fork
-from tidemill.periodic import Every
+from tidemill.periodic import PeriodicTask
 from tidemill.settings import LogSettings, Settings
 from tidemill.spark import warmup
 from tidemill.spark.conf import runtime_options
@@ -70,8 +70,8 @@ class TestLoadModels:
     @pytest.mark.parametrize(
         ("adapter", "error", "said"),
         [
-            ("example_models:NoSuchModel", ModelNotLoadable, "has no attribute 'NoSuchModel'"),
-            ("no_such_module:Model", ModelNotLoadable, "No module named 'no_such_module'"),
+            ("example_models:NoSuchModel", ModelMisconfigured, "has no attribute 'NoSuchModel'"),
+            ("no_such_module:Model", ModelMisconfigured, "No module named 'no_such_module'"),
             ("on_the_driver:Upper", MissingOnExecutors, "module on_the_driver is missing on"),
             ("example_models:ImportsLate", MissingOnExecutors, "module on_the_driver is missing"),
         ],
@@ -171,4 +171,4 @@ class TestKeepWarm:
         session: Any = SimpleNamespace(
             sparkContext=SimpleNamespace(master=master), range=lambda _: frame
         )
-        assert isinstance(keep_warm(session), Every) == works
+        assert isinstance(keep_warm(session), PeriodicTask) == works

@@ -11,21 +11,21 @@ from prometheus_client import CollectorRegistry
 
 from tidemill import check as checking
 from tidemill import logs
-from tidemill.check import Finding, check
+from tidemill.check import CheckResult, check
 from tidemill.errors import (
     BrokerUnreachable,
     InvalidModels,
-    JavaMissing,
+    JavaNotFound,
     MetricsAddressUnusable,
     MetricsPortTaken,
-    ModelNotLoadable,
+    ModelMisconfigured,
     ModelUnavailable,
 )
 from tidemill.kafka import connect
 from tidemill.models import catalogue
 from tidemill.monitoring import pushgateway
 from tidemill.monitoring.health import Health
-from tidemill.monitoring.server import serving
+from tidemill.monitoring.server import metrics_server
 from tidemill.settings import Settings
 from tidemill.settings.monitoring import MonitoringSettings
 
@@ -56,7 +56,7 @@ MODELS = "models:" + "".join(
 
 
 @pytest.fixture
-def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
+def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CheckResult]:
     """Return what is found before the broker is asked: Java is not there, one model works."""
     (tmp_path / "checked_models.py").write_text(MODULE, "utf-8")
     (tmp_path / "models.yaml").write_text(MODELS, "utf-8")
@@ -69,23 +69,23 @@ def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
 class TestFindings:
     """Every part is looked at, also after one that is wrong."""
 
-    def test_java(self, findings: list[Finding]) -> None:
+    def test_java(self, findings: list[CheckResult]) -> None:
         """A missing Java is told with what to install."""
         assert findings[0].subject == "java"
-        assert isinstance(findings[0].error, JavaMissing)
+        assert isinstance(findings[0].error, JavaNotFound)
         assert "install" in findings[0].said
 
-    def test_working_model(self, findings: list[Finding]) -> None:
+    def test_working_model(self, findings: list[CheckResult]) -> None:
         """A model that works shows its answer to the sample, on one line."""
         assert findings[1].subject == "model works:1"
         assert findings[1].error is None
         assert findings[1].said.endswith('{"said":"hi"}')
 
-    def test_broken_models(self, findings: list[Finding]) -> None:
+    def test_broken_models(self, findings: list[CheckResult]) -> None:
         """One that fails on its sample and one that does not load are told apart."""
         assert isinstance(findings[2].error, ModelUnavailable)
         assert "away" in findings[2].said
-        assert isinstance(findings[3].error, ModelNotLoadable)
+        assert isinstance(findings[3].error, ModelMisconfigured)
         assert "None_" in findings[3].said
 
     @pytest.mark.parametrize(("level", "shown"), [("DEBUG", True), ("INFO", False)])
@@ -110,7 +110,7 @@ class TestFindings:
         assert finding.subject == "models"
         assert isinstance(finding.error, InvalidModels)
 
-    def test_said_in_words(self, findings: list[Finding]) -> None:
+    def test_said_in_words(self, findings: list[CheckResult]) -> None:
         """What is found is text, for any door to print."""
         for finding in findings:
             assert isinstance(finding.said, str)
@@ -142,10 +142,10 @@ class TestMetricsPort:
     """The port for /metrics is free, or the job itself has it."""
 
     @pytest.fixture
-    def metrics(self, tmp_path: Path) -> Callable[..., Finding]:
+    def metrics(self, tmp_path: Path) -> Callable[..., CheckResult]:
         """Return the finding about the port, with no models: `metrics(metrics_port=1)`."""
 
-        def find(**monitoring: object) -> Finding:
+        def find(**monitoring: object) -> CheckResult:
             settings = Settings(
                 models=tmp_path / "none.yaml",
                 monitoring=MonitoringSettings(**monitoring),  # type: ignore[arg-type]
@@ -167,26 +167,26 @@ class TestMetricsPort:
         with suppress(OSError):
             server.accept()[0].close()
 
-    def test_free(self, metrics: Callable[..., Finding]) -> None:
+    def test_free(self, metrics: Callable[..., CheckResult]) -> None:
         """A free port stays free."""
         for _ in range(2):
             assert metrics(metrics_port=0).said == "free"
 
-    def test_taken(self, metrics: Callable[..., Finding], taken: int) -> None:
+    def test_taken(self, metrics: Callable[..., CheckResult], taken: int) -> None:
         """Another program's port is the error that the start would raise."""
         found = metrics(metrics_port=taken)
         assert isinstance(found.error, MetricsPortTaken)
         assert f"127.0.0.1:{taken} is in use" in found.said
 
     @pytest.mark.parametrize(("group", "fault"), [("tidemill", False), ("other", True)])
-    def test_job(self, metrics: Callable[..., Finding], group: str, fault: bool) -> None:
+    def test_job(self, metrics: Callable[..., CheckResult], group: str, fault: bool) -> None:
         """Beside the running job the port is rightly taken; another group's job is in the way."""
-        with serving("127.0.0.1", 0, CollectorRegistry(), Health(300), group) as (_, port):
+        with metrics_server("127.0.0.1", 0, CollectorRegistry(), Health(300), group) as (_, port):
             found = metrics(metrics_port=port)
         assert isinstance(found.error, MetricsPortTaken) is fault
         assert ("the job of group tidemill is running" in found.said) is not fault
 
-    def test_unusable(self, metrics: Callable[..., Finding]) -> None:
+    def test_unusable(self, metrics: Callable[..., CheckResult]) -> None:
         """An address that is not this machine's can never be listened on."""
         found = metrics(metrics_host="192.0.2.1", metrics_port=9095)
         assert isinstance(found.error, MetricsAddressUnusable)

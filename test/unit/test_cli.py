@@ -10,15 +10,15 @@ from typer.testing import CliRunner
 
 import tidemill
 from tidemill import run
-from tidemill.check import Finding
+from tidemill.check import CheckResult
 from tidemill.cli import cli, main
 from tidemill.errors import (
     BrokerUnreachable,
     ConfigurationError,
-    JavaMissing,
+    InvalidTopics,
+    JavaNotFound,
     ModelLoadFailed,
     StopNotAcknowledged,
-    TopicsUnfit,
 )
 from tidemill.streaming.checkpoint.stop_marker import StopMarker
 
@@ -137,11 +137,11 @@ class TestBrokenConfig:
 class TestCheck:
     """`check` tells what is wrong, and its exit code what kind of wrong."""
 
-    FAULT = Finding("kafka k:1", "no answer", BrokerUnreachable("k:1", "x"))
-    LOAD = Finding("model m:1", "no memory", ModelLoadFailed("m:1", MemoryError()))
-    TOPICS = Finding("topics", "[too] small", TopicsUnfit(["x"]))
-    JAVA = Finding("java", "none", JavaMissing("none"))
-    WELL = Finding("java", "/usr/bin/java")
+    FAULT = CheckResult("kafka k:1", "no answer", BrokerUnreachable("k:1", "x"))
+    LOAD = CheckResult("model m:1", "no memory", ModelLoadFailed("m:1", MemoryError()))
+    TOPICS = CheckResult("topics", "[too] small", InvalidTopics(["x"]))
+    JAVA = CheckResult("java", "none", JavaNotFound("none"))
+    WELL = CheckResult("java", "/usr/bin/java")
 
     @pytest.mark.parametrize(
         ("findings", "code"),
@@ -156,7 +156,7 @@ class TestCheck:
         ],
     )
     def test_exit_code(
-        self, config: Path, findings: list[Finding], code: int, monkeypatch: pytest.MonkeyPatch
+        self, config: Path, findings: list[CheckResult], code: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """2 with any wrong configuration, else 1 with a fault, else 0."""
         monkeypatch.setattr("tidemill.check.check", lambda _: iter(findings))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from tidemill.periodic import Every, next_tick
+from tidemill.periodic import PeriodicTask, next_tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,7 +34,7 @@ class Clock:
 
 def run(call: Callable[[], object], clock: Clock, last: Callable[[], object] = int) -> None:
     """Make a call every 10 s until the clock asks for the end."""
-    every = Every(10, call, "ask", last=last, clock=clock, wait=clock.wait).start()
+    every = PeriodicTask(10, call, "ask", last=last, clock=clock, wait=clock.wait).start()
     every._thread.join(PATIENCE)  # noqa: SLF001 - it ends by itself
     assert every.close(PATIENCE)
 
@@ -153,7 +153,7 @@ class TestClose:
     def test_in_a_pause(self) -> None:
         """A pause is cut short."""
         called = threading.Event()
-        every = Every(3600, called.set, "ask").start()
+        every = PeriodicTask(3600, called.set, "ask").start()
         assert called.wait(PATIENCE)
         assert every.close(PATIENCE)
 
@@ -165,7 +165,7 @@ class TestClose:
             entered.set()
             go_on.wait(PATIENCE)
 
-        every = Every(3600, call, "ask", last=ended.set).start()
+        every = PeriodicTask(3600, call, "ask", last=ended.set).start()
         assert entered.wait(PATIENCE)
         assert not every.close(timeout=0.05)
         assert not ended.is_set()
@@ -175,8 +175,8 @@ class TestClose:
 
     def test_never_started(self) -> None:
         """What never ran has ended."""
-        assert Every(1, int, "ask").close()
+        assert PeriodicTask(1, int, "ask").close()
 
     def test_daemon(self) -> None:
         """A program that ends does not wait for it."""
-        assert Every(1, int, "ask")._thread.daemon  # noqa: SLF001 - what the interpreter looks at
+        assert PeriodicTask(1, int, "ask")._thread.daemon  # noqa: SLF001 - what the interpreter looks at

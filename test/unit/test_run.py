@@ -10,20 +10,20 @@ import structlog
 from dev import ROOT
 from tidemill import bootstrap, errors, logs, run, settings
 from tidemill.errors import (
-    AccessRefused,
     BrokerUnreachable,
     ConfigurationError,
     DataLoss,
     InvalidModels,
-    JavaEnded,
-    JavaMissing,
+    InvalidTopics,
+    JavaNotFound,
+    JvmExited,
+    KafkaAuthFailed,
     ModelLoadFailed,
     ModelUnavailable,
     NoValueColumn,
     QueryFailed,
     TidemillError,
-    TimestampUnreadable,
-    TopicsUnfit,
+    TimestampOverflow,
 )
 from tidemill.settings import Settings
 
@@ -44,10 +44,10 @@ class TestExitCode:
     @pytest.mark.parametrize(
         "error",
         [
-            TopicsUnfit(["x"]),
-            JavaMissing("none"),
+            InvalidTopics(["x"]),
+            JavaNotFound("none"),
             InvalidModels("m.yaml", "x"),
-            AccessRefused("k:1", "x"),
+            KafkaAuthFailed("k:1", "x"),
             NoValueColumn([]),
             ConfigurationError(),
         ],
@@ -60,8 +60,8 @@ class TestExitCode:
         "error",
         [
             BrokerUnreachable("k:1", "x"), DataLoss("c"), QueryFailed("x"),
-            ModelUnavailable("m", "x"), ModelLoadFailed("m", OSError()), JavaEnded(),
-            TimestampUnreadable(), TidemillError("x"), OSError("disk full"), KeyError("x"),
+            ModelUnavailable("m", "x"), ModelLoadFailed("m", OSError()), JvmExited(),
+            TimestampOverflow(), TidemillError("x"), OSError("disk full"), KeyError("x"),
         ],
     )  # fmt: skip
     def test_fault(self, error: Exception) -> None:
@@ -212,7 +212,7 @@ class TestOnDatabricks:
         """One that fails does."""
 
         def fail(_: object) -> None:
-            raise JavaEnded
+            raise JvmExited
 
         monkeypatch.setattr(bootstrap, "stream", fail)
         with pytest.raises(SystemExit) as caught:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.periodic import Every
+from tidemill.periodic import PeriodicTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 INTERVAL_S = 1.0
 
 
-def watch_tasks(context: SparkContext, show: Callable[..., None], step: str) -> Every:
+def watch_tasks(context: SparkContext, show: Callable[..., None], step: str) -> PeriodicTask:
     """Return a thread, to be entered, that shows a step with Spark's tasks, as `3 of 8`."""
     tracker = context.statusTracker()
 
@@ -26,4 +26,4 @@ def watch_tasks(context: SparkContext, show: Callable[..., None], step: str) -> 
             show(step, tasks=f"{done} of {sum(stage.numTasks for stage in running)}")
 
     show(step)
-    return Every(INTERVAL_S, look, what="watch Spark's tasks")
+    return PeriodicTask(INTERVAL_S, look, what="watch Spark's tasks")

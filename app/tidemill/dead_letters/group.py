@@ -11,7 +11,7 @@ from kafka.structs import OffsetAndMetadata
 
 from tidemill.dead_letters import position
 from tidemill.errors import NoDeadLetter, NoDeadLetterTopic
-from tidemill.kafka.connect import connect, reaching
+from tidemill.kafka.connect import connect, kafka_errors
 from tidemill.kafka.members import MEMBERS_ONLY, in_use
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def extent(kafka: KafkaSettings, topic: str) -> dict[int, range]:
     """Return the offsets of each partition, up to the last one that is committed by now.
 
     Raises:
-        AccessRefused: The broker refuses the credentials.
+        KafkaAuthFailed: The broker refuses the credentials.
         BrokerUnreachable: It does not answer.
         NoDeadLetterTopic: There is no such topic.
 
@@ -115,7 +115,7 @@ def commit(kafka: KafkaSettings, group: str, topic: str, moved: Mapping[int, Pos
 @contextmanager
 def _asking(kafka: KafkaSettings, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401
     with (
-        reaching(kafka),
+        kafka_errors(kafka),
         closing(
             connect(
                 KafkaConsumer,

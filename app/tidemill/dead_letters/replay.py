@@ -80,7 +80,7 @@ def replay(
     more; what was not looked at waits.
 
     Raises:
-        AccessRefused: The broker refuses the credentials.
+        KafkaAuthFailed: The broker refuses the credentials.
         BrokerUnreachable: It does not answer.
         GroupInUse: Others are in the group, so that nobody could note what is sent.
         NoDeadLetter: A place that was named is not in the topic.

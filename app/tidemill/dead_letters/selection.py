@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from tidemill.errors import MessageError, WrongChoice
+from tidemill.errors import InvalidSelection, MessageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,15 +61,15 @@ def choose(
     """Return the choice that words of a command line make; `now` in seconds since the epoch.
 
     Raises:
-        WrongChoice: A word is not written as it must be, or no letter could be meant.
+        InvalidSelection: A word is not written as it must be, or no letter could be meant.
 
     """
     if model is not None and ":" not in model:
-        raise WrongChoice(model, "a model: write NAME:VERSION, such as ner-en:3.8.0")
+        raise InvalidSelection(model, "a model: write NAME:VERSION, such as ner-en:3.8.0")
     after = None if since is None else read_time(since, now)
     before = None if until is None else read_time(until, now)
     if after is not None and before is not None and after > before:
-        raise WrongChoice(f"{since} to {until}", "a span of time: it ends before it begins")
+        raise InvalidSelection(f"{since} to {until}", "a span of time: it ends before it begins")
     return Selection(
         frozenset(map(read_error, errors)),
         source,
@@ -85,7 +85,7 @@ def read_error(text: str) -> str:
     """Return an error class that dead letters have.
 
     Raises:
-        WrongChoice: There is none of that name.
+        InvalidSelection: There is none of that name.
 
     """
     known = {error.__name__.lower(): error.__name__ for error in MessageError.__subclasses__()}
@@ -93,14 +93,14 @@ def read_error(text: str) -> str:
         return text
     near = get_close_matches(text.lower(), known, n=1)
     hint = f"did you mean {known[near[0]]}?" if near else f"there are {', '.join(known.values())}"
-    raise WrongChoice(text, f"an error class: {hint}")
+    raise InvalidSelection(text, f"an error class: {hint}")
 
 
 def read_time(text: str, now: float) -> int:
     """Return milliseconds since the epoch of an ISO 8601 time (UTC without a zone) or an age.
 
     Raises:
-        WrongChoice: It is neither.
+        InvalidSelection: It is neither.
 
     """
     try:
@@ -110,7 +110,7 @@ def read_time(text: str, now: float) -> int:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return max(0, int(1000 * moment.timestamp()))
     except (ValueError, OverflowError):
-        raise WrongChoice(
+        raise InvalidSelection(
             text, "a time: write 2026-11-24T05:49 (UTC), with a zone +01:00, or an age: 15m, 2h, 3d"
         ) from None
 
@@ -119,10 +119,10 @@ def read_place(text: str) -> tuple[int, int]:
     """Return partition and offset of PARTITION/OFFSET.
 
     Raises:
-        WrongChoice: It is not written like that.
+        InvalidSelection: It is not written like that.
 
     """
     found = re.fullmatch(r"(\d{1,10})/(\d{1,19})", text, re.ASCII)
     if found is None:
-        raise WrongChoice(text, "a place: write PARTITION/OFFSET, such as 0/42")
+        raise InvalidSelection(text, "a place: write PARTITION/OFFSET, such as 0/42")
     return int(found[1]), int(found[2])

@@ -41,7 +41,7 @@ def chosen(kafka: KafkaSettings, topic: str, selection: Selection) -> Iterator[D
     """Yield the chosen letters of the topic, one at a time, and None for what is no dead letter.
 
     Raises:
-        AccessRefused: The broker refuses the credentials.
+        KafkaAuthFailed: The broker refuses the credentials.
         BrokerUnreachable: It does not answer.
         NoDeadLetterTopic: There is no such topic.
 

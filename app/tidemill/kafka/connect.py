@@ -19,9 +19,9 @@ from kafka.errors import (
 from kafka.net.compat import KafkaNetClient
 
 from tidemill.errors import (
-    AccessRefused,
     AdvertisedUnreachable,
     BrokerUnreachable,
+    KafkaAuthFailed,
     TokenUnavailable,
     describe,
     root,
@@ -48,7 +48,7 @@ CONNECTING = {"socket_connection_setup_timeout_ms": 5_000}
 COORDINATOR_PATIENCE, COORDINATOR_PAUSE = 10.0, 0.2
 # The answer to a wrong password and the end of the connection come together, and kafka-python may
 # see the second only. A broker that is away would not have let it connect.
-HUNG_UP = "socket disconnected"
+DISCONNECTED = "socket disconnected"
 REFUSED = re.compile(r"Authenti|Authoriz|CERTIFICATE|certificate")
 
 # What the client says where the settings and the port do not agree about TLS, and what to do.
@@ -106,7 +106,7 @@ def _made(make: Callable[..., Client], **options: Any) -> Client:  # noqa: ANN40
         raise
 
 
-def coordinated(call: Callable[[], Answer]) -> Answer:
+def with_coordinator(call: Callable[[], Answer]) -> Answer:
     """Make a call to a group's coordinator; wait for it where Kafka has none yet.
 
     So it is for a moment in a cluster that has just started, or never had a group.
@@ -130,11 +130,11 @@ def coordinated(call: Callable[[], Answer]) -> Answer:
 
 
 @contextmanager
-def reaching(kafka: KafkaSettings) -> Iterator[None]:
+def kafka_errors(kafka: KafkaSettings) -> Iterator[None]:
     """Turn what kafka-python raises within into an error that says what to do.
 
     Raises:
-        AccessRefused: The broker refuses the credentials.
+        KafkaAuthFailed: The broker refuses the credentials.
         BrokerUnreachable: It does not answer, or a broker advertises a wrong address, or there is
             no token to log in with.
 
@@ -147,9 +147,11 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
         except (KafkaError, OSError) as error:
             # Of why it gave up at a connection kafka-python tells its log only.
             if refusals := list(filter(REFUSED.search, [repr(error), *reasons])):
-                raise AccessRefused(kafka.bootstrap_servers, refusals[-1]) from error
-            if kafka.sasl_mechanism and any(HUNG_UP in reason for reason in reasons):
-                raise AccessRefused(kafka.bootstrap_servers, "it hangs up at the login") from error
+                raise KafkaAuthFailed(kafka.bootstrap_servers, refusals[-1]) from error
+            if kafka.sasl_mechanism and any(DISCONNECTED in reason for reason in reasons):
+                raise KafkaAuthFailed(
+                    kafka.bootstrap_servers, "it hangs up at the login"
+                ) from error
             said = reasons[-1] if reasons else error
             if "Unable to bootstrap" in str(error):
                 hinted = _hint(reasons) or said
@@ -162,7 +164,7 @@ def _hint(reasons: list[str]) -> str | None:
     for sign, hint in PROTOCOL_HINTS.items():
         if re.search(sign, said):
             return hint
-    if reasons and HUNG_UP in reasons[-1]:
+    if reasons and DISCONNECTED in reasons[-1]:
         return "it hangs up, as if the port wanted TLS or a login (kafka.security_protocol)"
     return None
 

@@ -55,7 +55,7 @@ class PartitionLag:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class LagSnapshot:
     """All partitions at a moment, in seconds since the epoch."""
 
     time: float
@@ -78,7 +78,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Trend:
+class LagTrend:
     """A lag in messages, and how it moves in messages a second (None: not known)."""
 
     lag: int
@@ -95,7 +95,7 @@ class Trend:
         return self.lag / (self.rate - self.arriving)
 
 
-def trends(now: Snapshot, then: Snapshot | None) -> list[Trend]:
+def trends(now: LagSnapshot, then: LagSnapshot | None) -> list[LagTrend]:
     """Return how each partition moved since an earlier snapshot, in the order of the newer.
 
     What cannot be told is None: of a partition that is new or made anew, or an offset set back.
@@ -109,15 +109,15 @@ def trends(now: Snapshot, then: Snapshot | None) -> list[Trend]:
         if before is not None:
             rate = _per_second(before.committed, p.committed, seconds)
             arriving = _per_second(before.end, p.end, seconds)
-        found.append(Trend(p.lag, rate, arriving))
+        found.append(LagTrend(p.lag, rate, arriving))
     return found
 
 
-def total(each: Collection[Trend]) -> Trend:
+def total(each: Collection[LagTrend]) -> LagTrend:
     """Return how all partitions move together, as far as it is known of each."""
     rates = [trend.rate for trend in each if trend.rate is not None]
     arriving = [trend.arriving for trend in each if trend.arriving is not None]
-    return Trend(
+    return LagTrend(
         sum(trend.lag for trend in each),
         sum(rates) if rates else None,
         sum(arriving) if arriving else None,

@@ -13,9 +13,9 @@ from kafka.admin import OffsetSpec
 from kafka.errors import GroupIdNotFoundError, KafkaError
 
 from tidemill.errors import NoInputTopic
-from tidemill.kafka.connect import connect, coordinated, reaching
-from tidemill.kafka.lag import PartitionLag, Snapshot
-from tidemill.kafka.timestamps import AgeReader
+from tidemill.kafka.connect import connect, kafka_errors, with_coordinator
+from tidemill.kafka.lag import LagSnapshot, PartitionLag
+from tidemill.kafka.timestamps import TimestampReader
 
 if TYPE_CHECKING:
     from tidemill.settings import KafkaSettings, StreamSettings
@@ -31,24 +31,24 @@ class LagReader:
         self._kafka = kafka
         self._stream = stream
         self._admin: KafkaAdminClient | None = None
-        self._ages: dict[str, AgeReader] = {}  # by their isolation level
+        self._ages: dict[str, TimestampReader] = {}  # by their isolation level
 
-    def look(self, now: float, *, ages: bool) -> Snapshot:
+    def look(self, now: float, *, ages: bool) -> LagSnapshot:
         """Return how far the group is in each partition that the input topics have by now.
 
         `now` is in seconds since the epoch. With `ages` a record is fetched of each partition
         that lags, and of each that a transaction holds back, which takes 3 s at most for either.
 
         Raises:
-            AccessRefused: The broker refuses the credentials.
+            KafkaAuthFailed: The broker refuses the credentials.
             BrokerUnreachable: It does not answer.
             NoInputTopic: None of the topics is there.
 
         """
         try:
-            with reaching(self._kafka):
+            with kafka_errors(self._kafka):
                 lags = self._lags()
-                return Snapshot(now, tuple(self._aged(lags, now) if ages else lags))
+                return LagSnapshot(now, tuple(self._aged(lags, now) if ages else lags))
         except BaseException:
             self.close()
             raise
@@ -105,7 +105,7 @@ class LagReader:
     def _committed(self, admin: KafkaAdminClient) -> dict[TopicPartition, int]:
         group = self._stream.group_id
         try:
-            offsets = coordinated(lambda: admin.list_group_offsets(group)[group])
+            offsets = with_coordinator(lambda: admin.list_group_offsets(group)[group])
         except GroupIdNotFoundError:
             return {}
         return {at: told.offset for at, told in offsets.items() if told.offset >= 0}
@@ -129,7 +129,7 @@ class LagReader:
             return {}
         try:
             if isolation_level not in self._ages:
-                reader = AgeReader(self._kafka, self._stream.group_id, isolation_level)
+                reader = TimestampReader(self._kafka, self._stream.group_id, isolation_level)
                 self._ages[isolation_level] = reader
             sent = self._ages[isolation_level].timestamps(offsets)
         except KafkaException:  # a lag without its ages is better than none

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from tidemill.errors import AccessRefused
+from tidemill.errors import KafkaAuthFailed
 from tidemill.inference.message import Message
 from tidemill.kafka.client_options import LIBRDKAFKA_LOGGER, librdkafka_options
 from tidemill.kafka.connect import unreachable
@@ -38,7 +38,7 @@ def records(kafka: KafkaSettings, topic: str, spans: Mapping[int, range]) -> Ite
     end of a span too. A header's name ends at a NUL character: librdkafka knows no other end.
 
     Raises:
-        AccessRefused: The broker refuses to let the topic be read.
+        KafkaAuthFailed: The broker refuses to let the topic be read.
         BrokerUnreachable: It does not answer.
 
     """
@@ -75,7 +75,7 @@ def _next(consumer: Consumer, kafka: KafkaSettings) -> Record:
         if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
             return record
         if error.code() in REFUSALS:
-            raise AccessRefused(kafka.bootstrap_servers, error.str())
+            raise KafkaAuthFailed(kafka.bootstrap_servers, error.str())
         raise unreachable(kafka, error.str())
     raise unreachable(kafka, f"nothing came within {PATIENCE} s")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 3.0
 
 
-class AgeReader:
+class TimestampReader:
     """Fetch single records; a member of no group, nothing is committed."""
 
     def __init__(self, kafka: KafkaSettings, group_id: str, isolation_level: str) -> None:

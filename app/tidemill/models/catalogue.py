@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import yaml
 
-from tidemill.errors import InvalidModels, ModelLoadFailed, ModelNotLoadable, SettingsFileUnreadable
+from tidemill.errors import (
+    InvalidModels,
+    ModelLoadFailed,
+    ModelMisconfigured,
+    SettingsFileUnreadable,
+)
 from tidemill.inference.codec import ENVELOPE
 from tidemill.inference.model import Model, ModelSpec
 from tidemill.inference.router import Router
@@ -118,7 +123,7 @@ def load(spec: ModelSpec) -> Model:
     """Return the entry's model, loaded once in this process and kept.
 
     Raises:
-        ModelNotLoadable: Its class cannot be imported, takes other options, or lacks `predict_all`.
+        ModelMisconfigured: Its class cannot be imported or built, or has no `predict_all`.
         ModelLoadFailed: Its constructor raised anything else, which another time may go well.
 
     """
@@ -135,7 +140,7 @@ def _construct(spec: ModelSpec) -> Model:
         if not callable(getattr(model, "predict_all", None)):
             raise TypeError(f"{name} has no method predict_all")  # noqa: TRY301
     except (ImportError, SyntaxError, AttributeError, TypeError) as cause:
-        raise ModelNotLoadable(spec.id, spec.adapter, cause) from cause
+        raise ModelMisconfigured(spec.id, spec.adapter, cause) from cause
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from tidemill.inference.model import ModelSpec
-    from tidemill.kafka.lag import Snapshot
+    from tidemill.kafka.lag import LagSnapshot
     from tidemill.streaming.progress import Progress
 
 # What can be wrong with a message before a model is chosen for it.
@@ -59,7 +59,7 @@ class JobMetrics(Collector):
         self._quantiles: tuple[float, ...] = ()
         self._uncounted = 0
         self._rates = (0.0, 0.0)
-        self._lag: Snapshot | None = None
+        self._lag: LagSnapshot | None = None
         self._progressed_at: float | None = None
 
     def record(self, progress: Progress) -> None:
@@ -83,7 +83,7 @@ class JobMetrics(Collector):
             self._rates = (0.0, 0.0)
             self._progressed_at = self._clock()
 
-    def set_lag(self, lag: Snapshot | None) -> None:
+    def set_lag(self, lag: LagSnapshot | None) -> None:
         """Take the lag of the consumer group, None where it is not known."""
         with self._lock:
             self._lag = lag

@@ -7,7 +7,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from tidemill.errors import AnotherJobAnswers, NoFixedMetricsPort, ProbeUnanswered
+from tidemill.errors import MetricsPortUnset, ProbeFailed, UnexpectedJob
 from tidemill.monitoring.health import GROUP_HEADER
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ def ask(monitoring: MonitoringSettings, group_id: str, path: str) -> tuple[bool,
     """Return whether `/healthz` or `/readyz` is content, and what it said.
 
     Raises:
-        AnotherJobAnswers: The one that answers there has another consumer group.
-        NoFixedMetricsPort: The settings give the job no port that others could know.
-        ProbeUnanswered: Nothing answers there within five seconds.
+        UnexpectedJob: The one that answers there has another consumer group.
+        MetricsPortUnset: The settings give the job no port that others could know.
+        ProbeFailed: Nothing answers there within five seconds.
 
     """
     if not monitoring.metrics_port:
-        raise NoFixedMetricsPort(monitoring.metrics_port)
+        raise MetricsPortUnset(monitoring.metrics_port)
     host = EVERYWHERE.get(monitoring.metrics_host, monitoring.metrics_host)
     connection = HTTPConnection(host, monitoring.metrics_port, timeout=TIMEOUT_S)
     with closing(connection):
@@ -38,7 +38,7 @@ def ask(monitoring: MonitoringSettings, group_id: str, path: str) -> tuple[bool,
             said = response.read(4096).decode(errors="replace").strip()
             group = unquote(response.getheader(GROUP_HEADER, ""))
         except (OSError, HTTPException) as error:
-            raise ProbeUnanswered(host, monitoring.metrics_port, error) from None
+            raise ProbeFailed(host, monitoring.metrics_port, error) from None
     if group != group_id:
-        raise AnotherJobAnswers(host, monitoring.metrics_port, group, group_id)
+        raise UnexpectedJob(host, monitoring.metrics_port, group, group_id)
     return response.status == 200, said  # noqa: PLR2004 - HTTP's own number

@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry, delete_from_gateway, push_to_gateway
 
 from tidemill.monitoring.reason import reason
-from tidemill.periodic import Every
+from tidemill.periodic import PeriodicTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ class PushgatewayExporter:
         self._clean = True
         self._pushed = False
         what = f"push metrics to {monitoring.pushgateway_url}"
-        self._every = Every(
+        self._every = PeriodicTask(
             monitoring.pushgateway_interval, self._push, what=what, last=self._delete
         )
 

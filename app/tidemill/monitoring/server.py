@@ -77,7 +77,7 @@ def listen(host: str, port: int) -> Server:
 
 
 @contextmanager
-def serving(
+def metrics_server(
     host: str, port: int, registry: CollectorRegistry, health: Health, group_id: str
 ) -> Iterator[tuple[str, int]]:
     """Serve while the context lasts; yield the address. Port 0: any that is free.

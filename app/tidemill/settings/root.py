@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tidemill.errors import SpeculationOn
+from tidemill.errors import SpeculationEnabled
 from tidemill.settings.base import Section
 from tidemill.settings.kafka import KafkaSettings
 from tidemill.settings.monitoring import MonitoringSettings
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     def _no_speculation(self) -> Self:
         speculates = self.spark.get("spark.speculation", "").lower() == "true"
         if speculates and self.stream.delivery == "exactly-once":
-            raise ValueError(str(SpeculationOn()))
+            raise ValueError(str(SpeculationEnabled()))
         return self
 
     @classmethod

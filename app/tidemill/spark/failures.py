@@ -15,12 +15,12 @@ from tidemill.errors import (
     CheckpointInUse,
     DataLoss,
     InputUnreadable,
-    JavaEnded,
+    JvmExited,
     MissingOnExecutors,
     QueryFailed,
     RecordRefused,
     TidemillError,
-    TimestampUnreadable,
+    TimestampOverflow,
     TopicDeleted,
     in_words,
 )
@@ -49,7 +49,7 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
     if isinstance(error, Py4JNetworkError | ConnectionError) or "does not exist in the JVM" in str(
         error
     ):
-        return JavaEnded()
+        return JvmExited()
     causes = _java_causes(error)
     said = "\n".join([str(error), *causes])
     if found := REFUSED.search(said):
@@ -102,7 +102,7 @@ def _named(said: str, causes: list[str], checkpoint_location: str) -> TidemillEr
     ):
         return CheckpointInUse(checkpoint_location)
     if "ArithmeticException: long overflow" in said:
-        return TimestampUnreadable()
+        return TimestampOverflow()
     return None
 
 

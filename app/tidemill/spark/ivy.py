@@ -51,7 +51,7 @@ def retrieve(
     """Fetch `group:module:version` artifacts and what they need into a folder of their own.
 
     A complete folder is left as it is, an incomplete one is made anew. Modules named in `without`
-    are left out; `report` is told each step. Raises ArtifactsUnavailable and JavaMissing.
+    are left out; `report` is told each step. Raises ArtifactsUnavailable and JavaNotFound.
     """
     if not is_complete(into, coordinates):
         into.parent.mkdir(parents=True, exist_ok=True)

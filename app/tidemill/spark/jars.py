@@ -27,7 +27,7 @@ def connector_jars(report: Callable[[str], None] | None = None) -> list[Path]:
     """Return the connector's jars that Spark lacks; fetch them the first time.
 
     The list is empty where Spark's own jars hold the connector, as in an image. `report` is told
-    each step of a download. Raises ArtifactsUnavailable and JavaMissing.
+    each step of a download. Raises ArtifactsUnavailable and JavaNotFound.
     """
     spark_jars = spark_home() / "jars"
     if any(spark_jars.glob("spark-sql-kafka-*.jar")):

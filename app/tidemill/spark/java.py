@@ -12,7 +12,7 @@ from typing import Final
 
 import pyspark
 
-from tidemill.errors import JavaMissing
+from tidemill.errors import JavaNotFound
 
 VERSIONS: Final = ("17", "21")
 
@@ -20,15 +20,15 @@ VERSIONS: Final = ("17", "21")
 def find_java() -> str:
     """Return the path of the java command: from JAVA_HOME, else from PATH, as Spark looks for it.
 
-    Raises JavaMissing where there is none or where it has another version than 17 or 21.
+    Raises JavaNotFound where there is none or where it has another version than 17 or 21.
     """
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(str(Path(home) / "bin" / "java") if home else "java")
     if java is None:
-        raise JavaMissing(f"none was found in JAVA_HOME={home}" if home else "none was found")
+        raise JavaNotFound(f"none was found in JAVA_HOME={home}" if home else "none was found")
     version = java_version(java)
     if version not in VERSIONS:
-        raise JavaMissing(f"{java} has version {version}")
+        raise JavaNotFound(f"{java} has version {version}")
     return java
 
 

@@ -70,7 +70,7 @@ def create(settings: Settings) -> SparkSession:
     """Return a new session, or the one that runs already, as in a notebook or on Databricks.
 
     Raises:
-        JavaMissing: This process must start Java and finds none that fits.
+        JavaNotFound: This process must start Java and finds none that fits.
         ArtifactsUnavailable: Spark's Kafka connector cannot be fetched.
 
     """

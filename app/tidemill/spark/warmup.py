@@ -13,7 +13,7 @@ from pyspark.cloudpickle import dumps
 
 from tidemill.errors import ConfigurationError, ExecutorsUnfit, TidemillError
 from tidemill.inference.predictor import probe
-from tidemill.periodic import Every
+from tidemill.periodic import PeriodicTask
 from tidemill.spark.failures import MISSING, raised_on_worker
 
 if TYPE_CHECKING:
@@ -116,4 +116,4 @@ def keep_warm(spark: SparkSession, interval: float = INTERVAL_S) -> AbstractCont
     if not re.fullmatch(r"local(\[.*])?", spark.sparkContext.master or ""):
         return nullcontext()
     frame = spark.range(1).coalesce(1).mapInArrow(lambda batches: batches, "id long")
-    return Every(interval, frame.collect, what="keep the workers warm")
+    return PeriodicTask(interval, frame.collect, what="keep the workers warm")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tidemill.errors import SpeculationOn
+from tidemill.errors import SpeculationEnabled
 from tidemill.kafka.record_size import batch_bytes
 from tidemill.models import catalogue
 from tidemill.models.isolation import fork
@@ -30,12 +30,12 @@ def check(spark: SparkSession, stream: StreamSettings) -> None:
     """Look whether Spark is as the job needs it, before anything is taken over.
 
     Raises:
-        SpeculationOn: Spark would run tasks twice at a time, and delivery is exactly-once.
+        SpeculationEnabled: Spark would run tasks twice at a time, and delivery is exactly-once.
 
     """
     speculates = str(spark.sparkContext.getConf().get("spark.speculation")).lower() == "true"
     if stream.delivery == "exactly-once" and speculates:
-        raise SpeculationOn
+        raise SpeculationEnabled
 
 
 def loader(stream: StreamSettings) -> Load:

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError
 from kafka.structs import OffsetAndMetadata
 
 from tidemill.errors import TidemillError
-from tidemill.kafka.connect import connect, coordinated
+from tidemill.kafka.connect import connect, with_coordinator
 from tidemill.kafka.members import MEMBERS_ONLY, in_use
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class GroupCommitter:
         try:
             if self._admin is None:
                 self._admin = connect(KafkaAdminClient, self._kafka)
-            coordinated(partial(_commit, self._admin, self._group_id, offsets))
+            with_coordinator(partial(_commit, self._admin, self._group_id, offsets))
         except MEMBERS_ONLY as error:
             self.close()
             raise in_use(self._kafka, self._group_id) from error

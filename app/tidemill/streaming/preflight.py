@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from tidemill.errors import TopicsUnfit
-from tidemill.kafka.connect import connect, reaching
+from tidemill.errors import InvalidTopics
+from tidemill.kafka.connect import connect, kafka_errors
 from tidemill.kafka.topics import AFTER, DEFAULTS, Topic
 from tidemill.streaming import output_topics
 
@@ -29,14 +29,14 @@ def check(kafka: KafkaSettings, stream: StreamSettings) -> tuple[dict[str, Topic
     """Ask the broker; return what the topics that the job writes take, and warnings.
 
     Raises:
-        AccessRefused: The broker refuses the credentials.
+        KafkaAuthFailed: The broker refuses the credentials.
         BrokerUnreachable: It does not answer.
-        TopicsUnfit: A topic is missing, or can never take what the job must write.
+        InvalidTopics: A topic is missing, or can never take what the job must write.
 
     """
     topics = describe(kafka, stream)
     if found := list(problems(topics, kafka, stream)):
-        raise TopicsUnfit(found)
+        raise InvalidTopics(found)
     limits = {
         name: topic.limits(kafka.compression_type)
         for name, topic in _written(topics, stream).items()
@@ -48,11 +48,11 @@ def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
     """Return the topics of the stream that these credentials may see.
 
     Raises:
-        AccessRefused: The broker refuses the credentials.
+        KafkaAuthFailed: The broker refuses the credentials.
         BrokerUnreachable: It does not answer.
 
     """
-    with reaching(kafka), closing(connect(KafkaAdminClient, kafka)) as admin:
+    with kafka_errors(kafka), closing(connect(KafkaAdminClient, kafka)) as admin:
         return _describe(admin, stream)
 
 

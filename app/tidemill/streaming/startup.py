@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from confluent_kafka import KafkaException
 
-from tidemill.errors import GroupAltered, GroupHasMembers, Superseded
-from tidemill.kafka.connect import reaching, unreachable
+from tidemill.errors import GroupHasMembers, GroupOffsetsChanged, Superseded
+from tidemill.kafka.connect import kafka_errors, unreachable
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.spark.filesystem import UNREADABLE
 from tidemill.streaming import input_changes, starting_offsets
@@ -79,7 +79,7 @@ def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
             plan = examine(kafka, stream, group)
             if plan.found.runs:
                 # The end of exactly-once: a crash in the first micro-batch leaves no marks of it.
-                with closing(GroupCommitter(kafka, stream.group_id)) as commit, reaching(kafka):
+                with closing(GroupCommitter(kafka, stream.group_id)) as commit, kafka_errors(kafka):
                     commit(plan.starts)
             run = None
         else:
@@ -206,7 +206,7 @@ def claim(kafka: KafkaSettings, group: Group, run: Run, at: Partition, expected:
 
     Raises:
         Superseded: A later run has done so meanwhile.
-        GroupAltered: Something else than a run has set the offset meanwhile.
+        GroupOffsetsChanged: Something else than a run has set the offset meanwhile.
         TransactionFailed: The broker does not answer, or refuses.
 
     """
@@ -215,7 +215,7 @@ def claim(kafka: KafkaSettings, group: Group, run: Run, at: Partition, expected:
         if position.run and position.run > run:
             raise Superseded
         if position.run is None and position != expected:
-            raise GroupAltered(at, position.offset)
+            raise GroupOffsetsChanged(at, position.offset)
         ledger.commit((), position.offset)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tidemill.kafka.lag import Trend, total, trends
+from tidemill.kafka.lag import LagTrend, total, trends
 
 if TYPE_CHECKING:
-    from tidemill.kafka.lag import PartitionLag, Snapshot
+    from tidemill.kafka.lag import LagSnapshot, PartitionLag
 
 
 def lag_document(
-    group: str, now: Snapshot, then: Snapshot | None = None, *, trouble: str | None = None
+    group: str, now: LagSnapshot, then: LagSnapshot | None = None, *, trouble: str | None = None
 ) -> dict[str, Any]:
     """Return what the table shows, and more, as JSON holds it; null is what is not known."""
     each = trends(now, then)
@@ -36,7 +36,7 @@ def lag_document(
     }
 
 
-def _moving(trend: Trend, at: PartitionLag | Snapshot) -> dict[str, float | None]:
+def _moving(trend: LagTrend, at: PartitionLag | LagSnapshot) -> dict[str, float | None]:
     return {
         "lag": trend.lag,
         "age_seconds": at.age,

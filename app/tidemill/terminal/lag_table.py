@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from tidemill.kafka.lag import Trend, total, trends
-from tidemill.terminal.responsive_table import Fitted
+from tidemill.kafka.lag import LagTrend, total, trends
+from tidemill.terminal.responsive_table import ResponsiveTable
 from tidemill.terminal.units import duration, per_second
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
-    from tidemill.kafka.lag import PartitionLag, Snapshot
+    from tidemill.kafka.lag import LagSnapshot, PartitionLag
 
 
 # Columns that a narrow screen does without, the first one first; the caption says where it goes.
@@ -32,12 +32,12 @@ LONGEST_NAME, SHORTEST_NAME = 40, 20
 
 def lag_table(
     group: str,
-    now: Snapshot,
-    then: Snapshot | None = None,
+    now: LagSnapshot,
+    then: LagSnapshot | None = None,
     *,
     trouble: str | None = None,
     most: int | None = None,
-) -> Fitted:
+) -> ResponsiveTable:
     """Lay out the partitions, with what moved since an earlier snapshot, and what that means.
 
     Where there are more than `most` of them, those with the largest lag are shown.
@@ -69,7 +69,9 @@ def lag_table(
             Text(f"{now.held_back:,}"),
         ]
     said = Text("\n").join(Text(line, style) for line, style in lines)
-    return Fitted(partial(_table, Text(f"lag of the group {group}"), columns, said), GIVE_WAY)
+    return ResponsiveTable(
+        partial(_table, Text(f"lag of the group {group}"), columns, said), GIVE_WAY
+    )
 
 
 def _table(
@@ -90,7 +92,7 @@ def _table(
     return table
 
 
-def caption(group: str, now: Snapshot, then: Snapshot | None) -> Iterator[tuple[str, str]]:
+def caption(group: str, now: LagSnapshot, then: LagSnapshot | None) -> Iterator[tuple[str, str]]:
     """Say in plain words what the numbers mean: lines, each with its colour."""
     if all(p.committed is None for p in now.partitions):
         yield f"nothing was committed by group {group} yet", "yellow"
@@ -111,7 +113,7 @@ def caption(group: str, now: Snapshot, then: Snapshot | None) -> Iterator[tuple[
         yield f"{topic}: the group is beyond the end: was the topic made anew?", "red"
 
 
-def _movement(trend: Trend, seconds: float, *, held_back: int) -> tuple[str, str]:
+def _movement(trend: LagTrend, seconds: float, *, held_back: int) -> tuple[str, str]:
     if not trend.lag:
         return "at the end" + (" of what may be read yet" if held_back else ""), "green"
     if trend.catch_up is not None:
@@ -127,8 +129,8 @@ def _movement(trend: Trend, seconds: float, *, held_back: int) -> tuple[str, str
 
 
 def _with_most_lag(
-    rows: Sequence[tuple[PartitionLag, Trend]], most: int | None
-) -> list[tuple[PartitionLag, Trend]]:
+    rows: Sequence[tuple[PartitionLag, LagTrend]], most: int | None
+) -> list[tuple[PartitionLag, LagTrend]]:
     if most is None:
         return list(rows)
     kept = sorted(range(len(rows)), key=lambda row: -rows[row][0].lag)[:most]
@@ -141,7 +143,7 @@ def _committed(partition: PartitionLag) -> Text:
     return Text(f"{partition.committed:,}")
 
 
-def _colour(partition: PartitionLag, trend: Trend) -> str:
+def _colour(partition: PartitionLag, trend: LagTrend) -> str:
     if partition.passed_over or partition.beyond:
         return "bold red"
     if not partition.lag:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tidemill.kafka.lag import Snapshot
+    from tidemill.kafka.lag import LagSnapshot
 
 # Seconds over which a watch computes its rates.
 WINDOW_S = 60.0
@@ -29,17 +29,17 @@ FRAME = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LagSample:
     """The newest snapshot, an older one to compare it with, and the error of the last reading."""
 
-    now: Snapshot
-    then: Snapshot | None = None
+    now: LagSnapshot
+    then: LagSnapshot | None = None
     trouble: str | None = None
 
 
 def looks(
-    look: Callable[[], Snapshot], every: float, pause: Callable[[float], None] = time.sleep
-) -> Iterator[Look]:
+    look: Callable[[], LagSnapshot], every: float, pause: Callable[[float], None] = time.sleep
+) -> Iterator[LagSample]:
     """Yield a reading every so many seconds, with the oldest snapshot of the last minute.
 
     Where the broker goes away the last snapshot is yielded again, with the reason.
@@ -49,23 +49,23 @@ def looks(
 
     """
     seen = deque([look()])
-    yield Look(seen[0])
+    yield LagSample(seen[0])
     while True:
         pause(every)
         try:
             seen.append(look())
         except BrokerUnreachable as error:
-            yield Look(seen[-1], seen[0], str(error))
+            yield LagSample(seen[-1], seen[0], str(error))
             continue
         while len(seen) > 2 and seen[-1].time - seen[0].time > WINDOW_S:  # noqa: PLR2004 - a pair
             seen.popleft()
-        yield Look(seen[-1], seen[0])
+        yield LagSample(seen[-1], seen[0])
 
 
 def once(
     console: Console,
     group: str,
-    look: Callable[[], Snapshot],
+    look: Callable[[], LagSnapshot],
     *,
     every: float,
     as_json: bool,
@@ -75,7 +75,7 @@ def once(
     with nullcontext() if as_json else console.status(f"Looking twice, {every:g} s apart …"):
         then = look()
         pause(every)
-        seen = Look(look(), then)
+        seen = LagSample(look(), then)
     if as_json:
         _print_json(console, group, seen)
     else:
@@ -85,7 +85,7 @@ def once(
 def watch(
     console: Console,
     group: str,
-    look: Callable[[], Snapshot],
+    look: Callable[[], LagSnapshot],
     *,
     every: float,
     as_json: bool,
@@ -109,5 +109,5 @@ def watch(
                 console.print(table)
 
 
-def _print_json(console: Console, group: str, seen: Look) -> None:
+def _print_json(console: Console, group: str, seen: LagSample) -> None:
     console.out(json.dumps(lag_document(group, seen.now, seen.then, trouble=seen.trouble)))

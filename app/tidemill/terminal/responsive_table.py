@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class ResponsiveTable:
     """A table of which some columns give way, the first one first, until the screen holds it.
 
     `draw` returns it without the columns that are named.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 
 @pytest.fixture(scope="module", params=["exactly-once", "at-least-once"])
@@ -28,15 +28,17 @@ def delivery(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def start(spark: SparkSession, delivery: str) -> Callable[..., TidemillError | None]:
-    """Answer all that waits, in this process; return what ended the job: `start(lane)`."""
+    """Answer all that waits, in this process; return what ended the job: `start(pipeline)`."""
 
-    def answer(lane: Lane, **settings: object) -> TidemillError | None:
+    def answer(pipeline: Pipeline, **settings: object) -> TidemillError | None:
         try:
-            lane.answer_all(spark, scenario.models(lane), **{"delivery": delivery, **settings})
+            pipeline.answer_all(
+                spark, scenario.models(pipeline), **{"delivery": delivery, **settings}
+            )
         except TidemillError as error:
             return error
         except (PySparkException, Py4JError) as error:
-            return translate(error, str(lane.folder / "checkpoint"))
+            return translate(error, str(pipeline.folder / "checkpoint"))
         return None
 
     return answer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.campaign import make_lane
+from faults.campaign import make_pipeline
 from faults.failpoints import LAST, POINTS
 from faults.kills import Strike
 from faults.rounds import Round
@@ -27,9 +27,9 @@ class TestExactlyOnce:
     @pytest.mark.timeout(1800)
     def test_killed_at_every_point(self, broker: Broker, tmp_path: Path) -> None:
         """Nothing is lost, repeated, reordered or altered; the group's offset is never ahead."""
-        lane = make_lane(broker, tmp_path / uuid.uuid4().hex[:8])
+        pipeline = make_pipeline(broker, tmp_path / uuid.uuid4().hex[:8])
         rng = random.Random(5)  # noqa: S311 - the same messages at each run
-        found = Round(lane, "exactly-once", "local", rng).run(STRIKES)
+        found = Round(pipeline, "exactly-once", "local", rng).run(STRIKES)
         assert [(kill.victim, kill.point) for kill in found.kills] == [
             (strike.victim, strike.point) for strike in STRIKES
         ]

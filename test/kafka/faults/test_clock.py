@@ -17,7 +17,7 @@ from faults import scenario
 
 if TYPE_CHECKING:
     from dev.kafka.broker import Broker
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 SOURCE = Path(__file__).with_name("jumping_clock.c")
 DAY, HOUR = 86_400, 3_600
@@ -49,10 +49,10 @@ def jump(clock: Path, seconds: int) -> None:
         file.write(struct.pack("q", seconds))
 
 
-def job(lane: Lane, delivery: str, library: Path, clock: Path) -> dict[str, str]:
+def job(pipeline: Pipeline, delivery: str, library: Path, clock: Path) -> dict[str, str]:
     """Return the environment of a job whose clock jumps."""
     return {
-        **lane.environment("Upper", STREAM__DELIVERY=delivery, LOG__LEVEL="DEBUG"),
+        **pipeline.environment("Upper", STREAM__DELIVERY=delivery, LOG__LEVEL="DEBUG"),
         "LD_PRELOAD": str(library),
         "JUMPING_CLOCK": str(clock),
     }
@@ -82,9 +82,9 @@ class TestJumps:
         jumps: list[int],
     ) -> None:
         """Where the topics take records of any time, all is answered, and nothing is done twice."""
-        lane = scenario.make_lane(broker, tmp_path, output={TIMES_AHEAD: str(2**63 - 1)})
-        program = lane.program(job(lane, delivery, library, clock))
-        with scenario.Flow(lane, delivery, program) as flow:
+        pipeline = scenario.make_pipeline(broker, tmp_path, output={TIMES_AHEAD: str(2**63 - 1)})
+        program = pipeline.program(job(pipeline, delivery, library, clock))
+        with scenario.Flow(pipeline, delivery, program) as flow:
             for seconds in jumps:
                 jump(clock, seconds)
                 time.sleep(3)
@@ -96,17 +96,19 @@ class TestJumps:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
-    def test_refused(self, lane: Lane, library: Path, clock: Path, delivery: str) -> None:
+    def test_refused(self, pipeline: Pipeline, library: Path, clock: Path, delivery: str) -> None:
         """Elsewhere the broker refuses them: the job ends by name, and a later one answers all."""
-        settings = job(lane, delivery, library, clock)
-        lane.produce(*islice(scenario.messages(), 20))
-        with lane.program(settings) as program:
-            scenario.wait_for_all(lane, program)
+        settings = job(pipeline, delivery, library, clock)
+        pipeline.produce(*islice(scenario.messages(), 20))
+        with pipeline.program(settings) as program:
+            scenario.wait_for_all(pipeline, program)
             jump(clock, DAY)
-            lane.produce(*islice(scenario.messages(), 20))
+            pipeline.produce(*islice(scenario.messages(), 20))
             assert program.wait() == 1, program.output
         assert re.search("(?i)invalid.?timestamp", program.output)
         jump(clock, 0)
-        with lane.program({**settings, "TIDEMILL__STREAM__TRIGGER": "available-now"}) as program:
+        with pipeline.program(
+            {**settings, "TIDEMILL__STREAM__TRIGGER": "available-now"}
+        ) as program:
             assert program.wait() == 0, program.output
-        scenario.check(lane, delivery)
+        scenario.check(pipeline, delivery)

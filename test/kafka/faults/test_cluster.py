@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 
 GROUPS, TRANSACTIONS = COORDINATORS
@@ -32,26 +32,26 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def lane(cluster: Cluster, tmp_path: Path) -> Lane:
+def pipeline(cluster: Cluster, tmp_path: Path) -> Pipeline:
     """Topics of which each node has a copy, and leads a part."""
-    return scenario.make_lane(cluster, tmp_path, replicas=3)
+    return scenario.make_pipeline(cluster, tmp_path, replicas=3)
 
 
 class Replicated(scenario.Flow):
     """A job on topics of a cluster, whose nodes fail."""
 
-    def __init__(self, cluster: Cluster, lane: Lane, delivery: str) -> None:
+    def __init__(self, cluster: Cluster, pipeline: Pipeline, delivery: str) -> None:
         """Start the job."""
-        job = lane.environment(
+        job = pipeline.environment(
             "Upper",
             STREAM__DELIVERY=delivery,
             STREAM__ARROW_BATCH_SIZE="10",
             # As many attempts as where nothing is set: one may go with each fault.
             SPARK=json.dumps({**QUICK_SPARK, "spark.master": "local[2,4]"}),
         )
-        super().__init__(lane, delivery, lane.program(job))
+        super().__init__(pipeline, delivery, pipeline.program(job))
         own = (TRANSACTIONS,) if delivery == "exactly-once" else ()
-        self._topics = (lane.source, lane.output, lane.dead, GROUPS, *own)
+        self._topics = (pipeline.source, pipeline.output, pipeline.dead, GROUPS, *own)
         self._cluster = cluster
 
     def kill(self, node: int) -> None:
@@ -96,9 +96,9 @@ class TestCluster:
     """Replicated three times, two of them needed: one node at a time may fail."""
 
     @pytest.mark.parametrize("delivery", SLOW)
-    def test_leaders(self, cluster: Cluster, lane: Lane, delivery: str) -> None:
+    def test_leaders(self, cluster: Cluster, pipeline: Pipeline, delivery: str) -> None:
         """Killed, halted and moved leaders of the topics cost nothing but time."""
-        with Replicated(cluster, lane, delivery) as flow:
+        with Replicated(cluster, pipeline, delivery) as flow:
             killed, paused, *_ = cluster.nodes.keys() - cluster.leaders(GROUPS)
             flow.kill(killed)
             flow.move_leaders()
@@ -106,9 +106,9 @@ class TestCluster:
             flow.finish()
 
     @pytest.mark.parametrize("delivery", SLOW)
-    def test_coordinators(self, cluster: Cluster, lane: Lane, delivery: str) -> None:
+    def test_coordinators(self, cluster: Cluster, pipeline: Pipeline, delivery: str) -> None:
         """Killed coordinators, of the group and of transactions, and controllers cost time only."""
-        with Replicated(cluster, lane, delivery) as flow:
+        with Replicated(cluster, pipeline, delivery) as flow:
             for _ in range(2):
                 flow.kill(cluster.leader(GROUPS))
                 flow.kill(cluster.controller())
@@ -118,9 +118,9 @@ class TestCluster:
             flow.finish()
 
     @pytest.mark.parametrize("delivery", SLOW)
-    def test_long_pauses(self, cluster: Cluster, lane: Lane, delivery: str) -> None:
+    def test_long_pauses(self, cluster: Cluster, pipeline: Pipeline, delivery: str) -> None:
         """A broker that halts for longer than any client waits costs nothing but time."""
-        with Replicated(cluster, lane, delivery) as flow:
-            flow.pause(cluster.leader(lane.output), 75)
+        with Replicated(cluster, pipeline, delivery) as flow:
+            flow.pause(cluster.leader(pipeline.output), 75)
             flow.pause(cluster.leader(GROUPS), 75)
             flow.finish()

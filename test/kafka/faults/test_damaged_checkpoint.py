@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dev.kafka.broker import Broker
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.errors import TidemillError
 
 
@@ -54,7 +54,7 @@ def missing(file: Path) -> None:
 class Prepared:
     """A job that has ended after two micro-batches, and a copy of its checkpoint."""
 
-    lane: Lane
+    pipeline: Pipeline
     copy: Path
     messages: Iterator[dict[str, Any]]
     answer: Callable[..., TidemillError | None]
@@ -62,7 +62,7 @@ class Prepared:
     @property
     def checkpoint(self) -> Path:
         """Where a start looks for the checkpoint."""
-        return self.lane.folder / "checkpoint"
+        return self.pipeline.folder / "checkpoint"
 
     def restore(self, *, sums: bool = True) -> Path:
         """Put the copy in the checkpoint's place, with Hadoop's checksums or without."""
@@ -73,8 +73,8 @@ class Prepared:
 
     def start(self) -> TidemillError | None:
         """Send messages and start; return what a start was refused with."""
-        self.lane.produce(*islice(self.messages, 10))
-        return self.answer(self.lane)
+        self.pipeline.produce(*islice(self.messages, 10))
+        return self.answer(self.pipeline)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,9 @@ def prepared(
 ) -> Prepared:
     """A job after two micro-batches; each test goes on from the copy of its checkpoint."""
     folder = tmp_path_factory.mktemp("damaged")
-    job = Prepared(scenario.make_lane(broker, folder), folder / "copy", scenario.messages(), start)
+    job = Prepared(
+        scenario.make_pipeline(broker, folder), folder / "copy", scenario.messages(), start
+    )
     for _ in range(2):
         assert job.start() is None
     shutil.copytree(job.checkpoint, job.copy)
@@ -127,7 +129,7 @@ class TestChecksums:
         for sums in prepared.restore().rglob("*.crc"):
             damage(sums)
         assert prepared.start() is None
-        scenario.check(prepared.lane, delivery)
+        scenario.check(prepared.pipeline, delivery)
 
 
 class TestSpark:
@@ -167,13 +169,13 @@ class TestSpark:
         for name in ("commits/0", "sources/0/0"):
             damage(folder / name)
         assert prepared.start() is None
-        scenario.check(prepared.lane, delivery)
+        scenario.check(prepared.pipeline, delivery)
 
     def test_last_commit(self, prepared: Prepared, delivery: str) -> None:
         """A micro-batch whose commit is gone is done again: with exactly-once nobody sees it."""
         missing(prepared.restore(sums=False) / "commits" / "1")
         assert prepared.start() is None
-        scenario.check(prepared.lane, delivery)
+        scenario.check(prepared.pipeline, delivery)
 
     @scenario.EXACTLY_ONCE
     @pytest.mark.parametrize("by", [1, -1])
@@ -193,7 +195,7 @@ class TestSpark:
         assert type(error) is (GroupBehindCheckpoint if by > 0 else type(None)), error
         prepared.restore()
         assert prepared.start() is None
-        scenario.check(prepared.lane, delivery)
+        scenario.check(prepared.pipeline, delivery)
 
 
 class TestAdvice:
@@ -203,10 +205,10 @@ class TestAdvice:
         """A whole copy goes on, if an old one."""
         prepared.restore()
         assert prepared.start() is None
-        scenario.check(prepared.lane, delivery)
+        scenario.check(prepared.pipeline, delivery)
 
     def test_new_checkpoint(self, prepared: Prepared, delivery: str, tmp_path: Path) -> None:
         """A new checkpoint goes on too: at the group's offsets, or from the start."""
-        moved = replace(prepared, lane=replace(prepared.lane, folder=tmp_path))
+        moved = replace(prepared, pipeline=replace(prepared.pipeline, folder=tmp_path))
         assert moved.start() is None
-        scenario.check(moved.lane, delivery)
+        scenario.check(moved.pipeline, delivery)

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.errors import TidemillError
 
     Start = Callable[..., TidemillError | None]
 
 
 @pytest.fixture
-def disk(lane: Lane) -> Iterator[Path]:
-    """A file system of one megabyte, where the lane's checkpoint lies."""
+def disk(pipeline: Pipeline) -> Iterator[Path]:
+    """A file system of one megabyte, where the pipeline's checkpoint lies."""
     if os.geteuid():
         pytest.skip("only root may mount a file system")
-    folder = lane.folder / "checkpoint"
+    folder = pipeline.folder / "checkpoint"
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False
@@ -50,32 +50,34 @@ def fill(disk: Path) -> None:
 class TestFullDisk:
     """Nothing can be noted in the checkpoint."""
 
-    def test_before_a_start(self, lane: Lane, disk: Path, delivery: str, start: Start) -> None:
+    def test_before_a_start(
+        self, pipeline: Pipeline, disk: Path, delivery: str, start: Start
+    ) -> None:
         """A start ends with an error that names it, again and again, until there is space."""
-        lane.produce(*islice(scenario.messages(), 20))
-        assert start(lane) is None
-        lane.produce(*islice(scenario.messages(), 20))
+        pipeline.produce(*islice(scenario.messages(), 20))
+        assert start(pipeline) is None
+        pipeline.produce(*islice(scenario.messages(), 20))
         fill(disk)
         for _ in range(2):
-            error = start(lane)
+            error = start(pipeline)
             assert error is not None
             assert "No space left on device" in str(error)
         (disk / "filler").unlink()
-        assert start(lane) is None
-        scenario.check(lane, delivery)
+        assert start(pipeline) is None
+        scenario.check(pipeline, delivery)
 
     @pytest.mark.parametrize("delivery", scenario.BOTH)
-    def test_while_it_runs(self, lane: Lane, disk: Path, delivery: str) -> None:
+    def test_while_it_runs(self, pipeline: Pipeline, disk: Path, delivery: str) -> None:
         """The job ends with exit code 1 and says so; a new one goes on where it was."""
-        lane.produce(*islice(scenario.messages(), 20))
-        job = lane.environment("Upper", STREAM__DELIVERY=delivery)
-        with lane.program(job) as program:
-            scenario.wait_for_all(lane, program)
+        pipeline.produce(*islice(scenario.messages(), 20))
+        job = pipeline.environment("Upper", STREAM__DELIVERY=delivery)
+        with pipeline.program(job) as program:
+            scenario.wait_for_all(pipeline, program)
             fill(disk)
-            lane.produce(*islice(scenario.messages(), 20))
+            pipeline.produce(*islice(scenario.messages(), 20))
             assert program.wait() == 1, program.output
         assert "No space left on device" in program.output.splitlines()[-1]
         (disk / "filler").unlink()
-        with lane.program({**job, "TIDEMILL__STREAM__TRIGGER": "available-now"}) as program:
+        with pipeline.program({**job, "TIDEMILL__STREAM__TRIGGER": "available-now"}) as program:
             assert program.wait() == 0, program.output
-        scenario.check(lane, delivery)
+        scenario.check(pipeline, delivery)

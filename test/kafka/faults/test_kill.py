@@ -15,7 +15,7 @@ from faults import victims
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
     from dev.pipeline.records import Record
 
 COUNT = 60
@@ -23,16 +23,16 @@ TEXTS = {str(i): "held" if i >= 20 else f"t{i}" for i in range(COUNT)}
 
 
 @pytest.fixture
-def gate(lane: Lane) -> Path:
+def gate(pipeline: Pipeline) -> Path:
     """A file: without it the job stays in its second micro-batch or its third."""
-    return lane.folder / "gate"
+    return pipeline.folder / "gate"
 
 
 @pytest.fixture
-def job(lane: Lane, gate: Path) -> dict[str, str]:
+def job(pipeline: Pipeline, gate: Path) -> dict[str, str]:
     """A job that stops in the midst of the messages that wait for it, until the gate opens."""
-    lane.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))
-    return lane.environment(
+    pipeline.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))
+    return pipeline.environment(
         "Hanging",
         options={"until": str(gate), "on": "held"},
         STREAM__MAX_OFFSETS_PER_TRIGGER="15",
@@ -55,42 +55,42 @@ EXPECTED = {uuid: {text} for uuid, text in TEXTS.items()}
 class TestKill:
     """SIGKILL, in the midst of the work."""
 
-    def test_the_job(self, lane: Lane, job: dict[str, str], gate: Path) -> None:
+    def test_the_job(self, pipeline: Pipeline, job: dict[str, str], gate: Path) -> None:
         """A job that is killed with its Java and started again answers everything, alike."""
-        with lane.program(job) as program:
-            lane.wait_for_results(program)
+        with pipeline.program(job) as program:
+            pipeline.wait_for_results(program)
             kill([program.process.pid, *descendants(program.process.pid)])
             program.wait()
-        assert len(lane.results()) < COUNT
+        assert len(pipeline.results()) < COUNT
         gate.touch()
-        with lane.program(job) as program:
+        with pipeline.program(job) as program:
             assert program.wait() == 0, program.output
-        assert answers(lane.results()) == EXPECTED
-        assert lane.dead_letters() == []
-        assert lane.committed() == (COUNT, 0)
+        assert answers(pipeline.results()) == EXPECTED
+        assert pipeline.dead_letters() == []
+        assert pipeline.committed() == (COUNT, 0)
 
-    def test_a_worker(self, lane: Lane, job: dict[str, str], gate: Path) -> None:
+    def test_a_worker(self, pipeline: Pipeline, job: dict[str, str], gate: Path) -> None:
         """A Python worker that is killed costs its task a second attempt, and nothing else."""
-        with lane.program(job) as program:
-            lane.wait_for_results(program)
+        with pipeline.program(job) as program:
+            pipeline.wait_for_results(program)
             workers = victims.find(program.process.pid, "worker")
             assert workers
             kill(workers)
             gate.touch()
             assert program.wait() == 0, program.output
-        assert answers(lane.results()) == EXPECTED
-        assert lane.dead_letters() == []
+        assert answers(pipeline.results()) == EXPECTED
+        assert pipeline.dead_letters() == []
 
-    def test_the_broker(self, lane: Lane, job: dict[str, str], gate: Path) -> None:
+    def test_the_broker(self, pipeline: Pipeline, job: dict[str, str], gate: Path) -> None:
         """A broker that is killed and comes back delays the answers; the job does not end."""
-        with lane.program(job) as program:
-            lane.wait_for_results(program)
-            lane.broker.kill()
+        with pipeline.program(job) as program:
+            pipeline.wait_for_results(program)
+            pipeline.broker.kill()
             gate.touch()
             time.sleep(3)
-            lane.broker.start()
+            pipeline.broker.start()
             assert program.wait() == 0, program.output
-        assert answers(lane.results()) == EXPECTED
-        assert lane.dead_letters() == []
-        assert lane.committed() == (COUNT, 0)
+        assert answers(pipeline.results()) == EXPECTED
+        assert pipeline.dead_letters() == []
+        assert pipeline.committed() == (COUNT, 0)
         assert program.output.count("offsets not committed") <= 1

@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.errors import TidemillError
 
     Start = Callable[..., TidemillError | None]
 
 
-def pass_over(lane: Lane) -> None:
+def pass_over(pipeline: Pipeline) -> None:
     """Delete all records that are there, as retention would; send a few more."""
-    servers = lane.broker.bootstrap_servers
-    delete_records(servers, lane.source, end_offsets(servers, lane.source))
-    lane.produce(*islice(scenario.messages(), 6))
+    servers = pipeline.broker.bootstrap_servers
+    delete_records(servers, pipeline.source, end_offsets(servers, pipeline.source))
+    pipeline.produce(*islice(scenario.messages(), 6))
 
 
-def due(lane: Lane) -> set[tuple[int, int]]:
+def due(pipeline: Pipeline) -> set[tuple[int, int]]:
     """Return the messages that are still there, by partition and offset."""
-    return {(record.partition, record.offset) for record in lane.inputs()}
+    return {(record.partition, record.offset) for record in pipeline.inputs()}
 
 
 class TestWhileDown:
     """Retention passes over what was not answered while no job runs."""
 
     @pytest.fixture
-    def answered(self, lane: Lane, start: Start) -> set[tuple[int, int]]:
+    def answered(self, pipeline: Pipeline, start: Start) -> set[tuple[int, int]]:
         """The messages that were answered before others were lost."""
-        lane.produce(*islice(scenario.messages(), 12))
-        assert start(lane) is None
-        first = due(lane)
-        lane.produce(*islice(scenario.messages(), 12))
-        pass_over(lane)
+        pipeline.produce(*islice(scenario.messages(), 12))
+        assert start(pipeline) is None
+        first = due(pipeline)
+        pipeline.produce(*islice(scenario.messages(), 12))
+        pass_over(pipeline)
         return first
 
     @pytest.fixture
@@ -53,34 +53,41 @@ class TestWhileDown:
         """Whether nothing may be answered twice."""
         return delivery == "exactly-once"
 
-    def test_refused(self, lane: Lane, start: Start, answered: set[tuple[int, int]]) -> None:
+    def test_refused(
+        self, pipeline: Pipeline, start: Start, answered: set[tuple[int, int]]
+    ) -> None:
         """Each start is refused, and answers nothing, until somebody accepts the loss."""
         for _ in range(2):
-            error = start(lane)
+            error = start(pipeline)
             assert type(error) is DataLoss, error
             assert "stream.fail_on_data_loss" in str(error)
-        assert scenario.outcomes(lane).keys() == answered
+        assert scenario.outcomes(pipeline).keys() == answered
 
     def test_accepted(
-        self, lane: Lane, start: Start, answered: set[tuple[int, int]], once: bool
+        self, pipeline: Pipeline, start: Start, answered: set[tuple[int, int]], once: bool
     ) -> None:
         """With `fail_on_data_loss: false` all that is left is answered."""
-        assert start(lane, fail_on_data_loss=False) is None
-        found = scenario.outcomes(lane)
-        assert found.keys() == answered | due(lane)
+        assert start(pipeline, fail_on_data_loss=False) is None
+        found = scenario.outcomes(pipeline)
+        assert found.keys() == answered | due(pipeline)
         assert not once or set(found.values()) == {1}
 
     def test_new_checkpoint(
-        self, lane: Lane, start: Start, answered: set[tuple[int, int]], once: bool, tmp_path: Path
+        self,
+        pipeline: Pipeline,
+        start: Start,
+        answered: set[tuple[int, int]],
+        once: bool,
+        tmp_path: Path,
     ) -> None:
         """A new checkpoint starts over; with exactly-once at the group's offsets, once accepted."""
-        moved = replace(lane, folder=tmp_path / "new")
+        moved = replace(pipeline, folder=tmp_path / "new")
         moved.folder.mkdir()
         if once:
             assert type(start(moved)) is DataLoss
         assert start(moved, fail_on_data_loss=not once) is None
-        found = scenario.outcomes(lane)
-        assert found.keys() == answered | due(lane)
+        found = scenario.outcomes(pipeline)
+        assert found.keys() == answered | due(pipeline)
         assert not once or set(found.values()) == {1}
 
 
@@ -88,21 +95,21 @@ class TestWhileRunning:
     """Retention is faster than the job."""
 
     @pytest.mark.parametrize("delivery", scenario.BOTH)
-    def test_named(self, lane: Lane, delivery: str) -> None:
+    def test_named(self, pipeline: Pipeline, delivery: str) -> None:
         """A running job ends with exit code 1, and says what was lost and what to do."""
-        gate = lane.folder / "gate"
-        lane.produce(*(message(i, "held" if i >= 20 else f"t{i}") for i in range(40)))
-        job = lane.environment(
+        gate = pipeline.folder / "gate"
+        pipeline.produce(*(message(i, "held" if i >= 20 else f"t{i}") for i in range(40)))
+        job = pipeline.environment(
             "Hanging",
             options={"until": str(gate), "on": "held"},
             STREAM__MAX_OFFSETS_PER_TRIGGER="15",
             STREAM__DELIVERY=delivery,
         )
-        with lane.program(job) as program:
-            lane.wait_for_results(program)
+        with pipeline.program(job) as program:
+            pipeline.wait_for_results(program)
             # Spark has not fetched these in advance.
-            lane.produce(*islice(scenario.messages(), 12))
-            pass_over(lane)
+            pipeline.produce(*islice(scenario.messages(), 12))
+            pass_over(pipeline)
             gate.touch()
             assert program.wait() == 1, program.output
         assert "DataLoss" in program.output

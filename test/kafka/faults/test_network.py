@@ -16,14 +16,14 @@ from dev.kafka.broker import Broker, free_listeners
 from dev.kafka.distribution import fetch_kafka
 from dev.kafka.ports import HOST, free_ports
 from dev.kafka.slow_link import SlowLink
-from dev.pipeline.job_process import Program
+from dev.pipeline.job_process import JobProcess
 from faults import scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 # Of the range for tests of networks (RFC 2544); somebody else may run the same test.
 NETWORK = f"198.18.{random.SystemRandom().randrange(256)}"
@@ -48,9 +48,11 @@ def broker_for(job: str, folder: Path, *, advertised: str | None = None) -> Brok
     )
 
 
-def job(lane: Lane, delivery: str, servers: str) -> dict[str, str]:
+def job(pipeline: Pipeline, delivery: str, servers: str) -> dict[str, str]:
     """Return the environment of a job that reaches the broker in a way of its own."""
-    return lane.environment("Upper", STREAM__DELIVERY=delivery, KAFKA__BOOTSTRAP_SERVERS=servers)
+    return pipeline.environment(
+        "Upper", STREAM__DELIVERY=delivery, KAFKA__BOOTSTRAP_SERVERS=servers
+    )
 
 
 class TestSlow:
@@ -66,8 +68,10 @@ class TestSlow:
             SlowLink(port, target) as link,
             broker_for(behind, tmp_path / "broker", advertised=at) as broker,
         ):
-            lane = scenario.make_lane(broker, tmp_path / "lane")
-            with scenario.Flow(lane, delivery, lane.program(job(lane, delivery, at))) as flow:
+            pipeline = scenario.make_pipeline(broker, tmp_path / "pipeline")
+            with scenario.Flow(
+                pipeline, delivery, pipeline.program(job(pipeline, delivery, at))
+            ) as flow:
                 link.delay = 0.2
                 time.sleep(10)
                 flow.catch_up()
@@ -107,11 +111,11 @@ class TestCut:
         (port,) = free_ports(1)
         servers = f"{HERE}:{port}"
         with broker_for(servers, tmp_path / "broker") as broker:
-            lane = scenario.make_lane(broker, tmp_path / "lane")
+            pipeline = scenario.make_pipeline(broker, tmp_path / "pipeline")
             launcher = ("ip", "netns", "exec", namespace, sys.executable, "-m", "app")
-            environment = {**job(lane, delivery, servers), "PYSPARK_PYTHON": sys.executable}
-            program = Program(lane.folder, environment, "stream", launcher=launcher)
-            with scenario.Flow(lane, delivery, program) as flow:
+            environment = {**job(pipeline, delivery, servers), "PYSPARK_PYTHON": sys.executable}
+            program = JobProcess(pipeline.folder, environment, "stream", launcher=launcher)
+            with scenario.Flow(pipeline, delivery, program) as flow:
                 subprocess.run(["ip", "link", "set", namespace, "down"], check=True)
                 time.sleep(CUT_S)
                 subprocess.run(["ip", "link", "set", namespace, "up"], check=True)

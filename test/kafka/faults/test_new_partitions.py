@@ -11,26 +11,26 @@ from dev.kafka.topics import add_partitions
 from faults import scenario
 
 if TYPE_CHECKING:
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 
 class TestNewPartitions:
     """Nobody restarts the job for them."""
 
     @pytest.mark.parametrize("delivery", scenario.BOTH)
-    def test_messages_at_once(self, lane: Lane, delivery: str) -> None:
+    def test_messages_at_once(self, pipeline: Pipeline, delivery: str) -> None:
         """What is sent to new partitions before the job knows of them is answered."""
-        lane.produce(*islice(scenario.messages(), 20))
-        with lane.program(lane.environment("Upper", STREAM__DELIVERY=delivery)) as program:
-            scenario.wait_for_all(lane, program)
-            add_partitions(lane.broker.bootstrap_servers, lane.source, 5)
-            lane.produce(
+        pipeline.produce(*islice(scenario.messages(), 20))
+        with pipeline.program(pipeline.environment("Upper", STREAM__DELIVERY=delivery)) as program:
+            scenario.wait_for_all(pipeline, program)
+            add_partitions(pipeline.broker.bootstrap_servers, pipeline.source, 5)
+            pipeline.produce(
                 *(
                     {**record, "partition": number % 5}
                     for number, record in enumerate(islice(scenario.messages(), 20))
                 )
             )
-            scenario.wait_for_all(lane, program)
+            scenario.wait_for_all(pipeline, program)
             scenario.end(program)
-        scenario.check(lane, delivery)
-        assert lane.committed()[1] <= 5  # exactly-once: markers
+        scenario.check(pipeline, delivery)
+        assert pipeline.committed()[1] <= 5  # exactly-once: markers

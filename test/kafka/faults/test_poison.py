@@ -11,7 +11,7 @@ from dev.pipeline.pipeline import QUICK_SPARK, message
 from faults import scenario
 
 if TYPE_CHECKING:
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 POISON = {7: "hang", 23: "segfault", 31: "exit", 44: "memory"}
 TEXTS = {str(i): POISON.get(i, f"t{i}") for i in range(64)}
@@ -27,29 +27,29 @@ class TestPoison:
     """Messages that hang, crash and take all memory, among others."""
 
     @pytest.mark.parametrize("delivery", scenario.BOTH)
-    def test_dead_letters(self, lane: Lane, delivery: str) -> None:
+    def test_dead_letters(self, pipeline: Pipeline, delivery: str) -> None:
         """Each of them is one dead letter that says so, and every other is answered."""
-        lane.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))
-        environment = lane.environment(
+        pipeline.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))
+        environment = pipeline.environment(
             "Poison",
             STREAM__DELIVERY=delivery,
             STREAM__TRIGGER="available-now",
             STREAM__UDF_IDLE_TIMEOUT="20",
             SPARK=json.dumps({**QUICK_SPARK, "spark.executor.pyspark.memory": "4g"}),
         )
-        with lane.program(environment) as program:
+        with pipeline.program(environment) as program:
             assert program.wait() == 0, program.output
         letters = {
             json.loads(letter.value or b"")["uuid"]: (
                 letter.header("tidemill.error.class"),
                 letter.header("tidemill.error.message"),
             )
-            for letter in lane.dead_letters()
+            for letter in pipeline.dead_letters()
         }
         assert letters == ERRORS
-        answered = [json.loads(record.value or b"") for record in lane.results()]
+        answered = [json.loads(record.value or b"") for record in pipeline.results()]
         answers = {result["uuid"]: result["answer"] for result in answered}
         assert answers == {u: t.upper() for u, t in TEXTS.items() if u not in ERRORS}
         if delivery == "exactly-once":
-            assert (len(answered), len(lane.dead_letters())) == (len(answers), len(letters))
-        assert lane.committed() == (len(TEXTS), 0)
+            assert (len(answered), len(pipeline.dead_letters())) == (len(answers), len(letters))
+        assert pipeline.committed() == (len(TEXTS), 0)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
     from tidemill.errors import TidemillError
 
     Start = Callable[..., TidemillError | None]
@@ -27,80 +27,80 @@ if TYPE_CHECKING:
 KEYED = [{**record, "key": b"k"} for record in islice(scenario.messages(), 30)]
 
 
-def recreate(lane: Lane) -> None:
+def recreate(pipeline: Pipeline) -> None:
     """Delete the input topic, and make one of its name."""
-    delete_topic(lane.broker.bootstrap_servers, lane.source)
-    create_topic(lane.broker.bootstrap_servers, lane.source, partitions=3)
+    delete_topic(pipeline.broker.bootstrap_servers, pipeline.source)
+    create_topic(pipeline.broker.bootstrap_servers, pipeline.source, partitions=3)
 
 
 class TestWhileDown:
     """No job runs while the topic is made anew."""
 
     @pytest.mark.parametrize("count", [5, 30])
-    def test_refused(self, lane: Lane, start: Start, count: int) -> None:
+    def test_refused(self, pipeline: Pipeline, start: Start, count: int) -> None:
         """However many messages the new topic has, none is taken for one of the old."""
-        lane.produce(*KEYED[:10])
-        assert start(lane) is None
-        recreate(lane)
-        lane.produce(*KEYED[:count])
+        pipeline.produce(*KEYED[:10])
+        assert start(pipeline) is None
+        recreate(pipeline)
+        pipeline.produce(*KEYED[:count])
         for _ in range(2):
-            error = start(lane)
+            error = start(pipeline)
             assert type(error) is TopicRecreated, error
             assert "made anew" in str(error)
-        assert sum(scenario.outcomes(lane).values()) == 10
+        assert sum(scenario.outcomes(pipeline).values()) == 10
 
-    def test_unknown_id(self, lane: Lane, start: Start) -> None:
+    def test_unknown_id(self, pipeline: Pipeline, start: Start) -> None:
         """A checkpoint of before ids were kept shows it by an offset beyond the topic's end."""
-        lane.produce(*KEYED[:10])
-        assert start(lane) is None
-        (lane.folder / "checkpoint" / FILE).unlink()
-        recreate(lane)
-        lane.produce(*KEYED[:5])
-        assert type(start(lane)) is TopicRecreated
+        pipeline.produce(*KEYED[:10])
+        assert start(pipeline) is None
+        (pipeline.folder / "checkpoint" / FILE).unlink()
+        recreate(pipeline)
+        pipeline.produce(*KEYED[:5])
+        assert type(start(pipeline)) is TopicRecreated
 
-    def test_new_checkpoint(self, lane: Lane, start: Start, tmp_path: Path) -> None:
+    def test_new_checkpoint(self, pipeline: Pipeline, start: Start, tmp_path: Path) -> None:
         """With a new checkpoint, as the error says, all messages of the new topic are answered."""
-        lane.produce(*KEYED[:10])
-        assert start(lane) is None
-        recreate(lane)
-        lane.produce(*KEYED[:15])
-        assert "set a new stream.checkpoint_location" in str(start(lane))
-        moved = replace(lane, folder=tmp_path / "new")
+        pipeline.produce(*KEYED[:10])
+        assert start(pipeline) is None
+        recreate(pipeline)
+        pipeline.produce(*KEYED[:15])
+        assert "set a new stream.checkpoint_location" in str(start(pipeline))
+        moved = replace(pipeline, folder=tmp_path / "new")
         moved.folder.mkdir()
         assert start(moved) is None
-        assert sum(scenario.outcomes(lane).values()) == 10 + 15
+        assert sum(scenario.outcomes(pipeline).values()) == 10 + 15
 
     def test_other_inputs(
-        self, lane: Lane, start: Start, delivery: str, make_topic: Callable[..., str]
+        self, pipeline: Pipeline, start: Start, delivery: str, make_topic: Callable[..., str]
     ) -> None:
         """A start without the topic, and one with it, answer its new messages and no old one."""
         other = make_topic("other")
-        both = {"input_topics": (lane.source, other)}
-        lane.produce(*KEYED[:10])
-        records.produce(lane.broker.bootstrap_servers, other, *KEYED[:7])
-        assert start(lane, **both) is None
-        recreate(lane)
-        lane.produce(*KEYED[:12])
-        assert "start the job once without the topic" in str(start(lane, **both))
-        assert start(lane, input_topics=(other,)) is None
-        assert start(lane, **both) is None
-        assert len(lane.results()) + len(lane.dead_letters()) == 10 + 7 + 12, delivery
+        both = {"input_topics": (pipeline.source, other)}
+        pipeline.produce(*KEYED[:10])
+        records.produce(pipeline.broker.bootstrap_servers, other, *KEYED[:7])
+        assert start(pipeline, **both) is None
+        recreate(pipeline)
+        pipeline.produce(*KEYED[:12])
+        assert "start the job once without the topic" in str(start(pipeline, **both))
+        assert start(pipeline, input_topics=(other,)) is None
+        assert start(pipeline, **both) is None
+        assert len(pipeline.results()) + len(pipeline.dead_letters()) == 10 + 7 + 12, delivery
 
 
 class TestWhileRunning:
     """The job sees it."""
 
     @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
-    def test_named(self, lane: Lane, delivery: str) -> None:
+    def test_named(self, pipeline: Pipeline, delivery: str) -> None:
         """A running job ends by name within seconds, and so does each later start."""
-        lane.produce(*KEYED[:10])
-        settings = lane.environment("Upper", STREAM__DELIVERY=delivery)
-        with lane.program(settings) as program:
-            scenario.wait_for_all(lane, program)
-            recreate(lane)
-            lane.produce(*KEYED[:13])
+        pipeline.produce(*KEYED[:10])
+        settings = pipeline.environment("Upper", STREAM__DELIVERY=delivery)
+        with pipeline.program(settings) as program:
+            scenario.wait_for_all(pipeline, program)
+            recreate(pipeline)
+            pipeline.produce(*KEYED[:13])
             code = program.wait()
         assert (code, "TopicRecreated" in program.output) == (2, True), program.output
-        with lane.program(settings, "check") as program:
+        with pipeline.program(settings, "check") as program:
             assert program.wait() == 2
         assert "was deleted and made anew" in program.output

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 
 def send(pids: Iterable[int], signum: int) -> None:
@@ -32,21 +32,21 @@ def send(pids: Iterable[int], signum: int) -> None:
             os.kill(pid, signum)
 
 
-def hooked(lane: Lane, orders: Orders) -> dict[str, str]:
+def hooked(pipeline: Pipeline, orders: Orders) -> dict[str, str]:
     """Return the environment of an exactly-once job that orders can hold in a transaction."""
     return {
-        **lane.environment("Upper", STREAM__DELIVERY="exactly-once"),
-        **orders.environment(lane.folder / "checkpoint"),
+        **pipeline.environment("Upper", STREAM__DELIVERY="exactly-once"),
+        **orders.environment(pipeline.folder / "checkpoint"),
         "PYTHONPATH": f"{HOOK}:{PYTHONPATH}:{os.environ['PYTHONPATH']}",
         "PYSPARK_PYTHON": sys.executable,
     }
 
 
-def written(lane: Lane) -> list[tuple[str, int, int]]:
+def written(pipeline: Pipeline) -> list[tuple[str, int, int]]:
     """Return what stands on the output topics, transactions that did not commit included."""
     consumer = Consumer(
         {
-            "bootstrap.servers": lane.broker.bootstrap_servers,
+            "bootstrap.servers": pipeline.broker.bootstrap_servers,
             "group.id": "reads-without-committing",
             "enable.auto.commit": False,
             "isolation.level": "read_uncommitted",
@@ -54,7 +54,7 @@ def written(lane: Lane) -> list[tuple[str, int, int]]:
     )
     found = []
     try:
-        for topic in (lane.output, lane.dead):
+        for topic in (pipeline.output, pipeline.dead):
             for p in consumer.list_topics(topic, 30).topics[topic].partitions:
                 _, end = consumer.get_watermark_offsets(TopicPartition(topic, p), 30)
                 consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING)])
@@ -80,12 +80,14 @@ class TestSuperseded:
     """A job halts in the midst of a transaction; another one goes on; the first comes back."""
 
     @pytest.mark.parametrize("checkpoint", [copied, pytest.param(none, marks=pytest.mark.slow)])
-    def test_writes_nothing(self, lane: Lane, checkpoint: Callable[[Path, Path], None]) -> None:
+    def test_writes_nothing(
+        self, pipeline: Pipeline, checkpoint: Callable[[Path, Path], None]
+    ) -> None:
         """The first one's transaction is dropped, and it ends with an error that says why."""
-        orders = Orders(lane.folder / "orders")
-        old, new = lane.folder / "checkpoint", lane.folder / "new-checkpoint"
-        lane.produce(*islice(scenario.messages(), 60))
-        with lane.program(hooked(lane, orders)) as first:
+        orders = Orders(pipeline.folder / "orders")
+        old, new = pipeline.folder / "checkpoint", pipeline.folder / "new-checkpoint"
+        pipeline.produce(*islice(scenario.messages(), 60))
+        with pipeline.program(hooked(pipeline, orders)) as first:
             halted: list[int] = []
             try:
                 with orders.laid("before-commit", "nobody", scenario.PATIENCE_S) as taken:
@@ -93,21 +95,21 @@ class TestSuperseded:
                     halted = [first.process.pid, *descendants(first.process.pid)]
                     send(halted, signal.SIGSTOP)
                 checkpoint(old, new)
-                job = lane.environment(
+                job = pipeline.environment(
                     "Upper",
                     STREAM__DELIVERY="exactly-once",
                     STREAM__CHECKPOINT_LOCATION=str(new),
                 )
-                with lane.program(job) as second:
-                    scenario.wait_for_all(lane, second)
-                    before = written(lane)
+                with pipeline.program(job) as second:
+                    scenario.wait_for_all(pipeline, second)
+                    before = written(pipeline)
                     send(halted, signal.SIGCONT)
                     assert first.wait() == 2, first.output
                     assert "Superseded" in first.output
-                    assert written(lane) == before
-                    lane.produce(*islice(scenario.messages(), 20))
-                    scenario.wait_for_all(lane, second)
+                    assert written(pipeline) == before
+                    pipeline.produce(*islice(scenario.messages(), 20))
+                    scenario.wait_for_all(pipeline, second)
                     scenario.end(second)
             finally:
                 kill(halted)
-        scenario.check(lane, "exactly-once")
+        scenario.check(pipeline, "exactly-once")

@@ -17,37 +17,37 @@ from faults import scenario
 from faults.failpoints import Orders
 
 if TYPE_CHECKING:
-    from dev.pipeline.pipeline import Lane
+    from dev.pipeline.pipeline import Pipeline
 
 HOOK = Path(__file__).with_name("short_transactions")
 
 
-def states(lane: Lane) -> set[str]:
-    """Return what the broker says of the transactions of the lane's job."""
-    names = [f"{lane.source}/{lane.source}/{p}" for p in range(3)]
-    with closing(KafkaAdminClient(bootstrap_servers=lane.broker.bootstrap_servers)) as admin:
+def states(pipeline: Pipeline) -> set[str]:
+    """Return what the broker says of the transactions of the pipeline's job."""
+    names = [f"{pipeline.source}/{pipeline.source}/{p}" for p in range(3)]
+    with closing(KafkaAdminClient(bootstrap_servers=pipeline.broker.bootstrap_servers)) as admin:
         return {told.state.name for told in admin.describe_transactions(names).values()}
 
 
 class TestTransactionTimeout:
     """A worker halts before its commit, for longer than a transaction may last."""
 
-    def test_answered_once(self, lane: Lane) -> None:
+    def test_answered_once(self, pipeline: Pipeline) -> None:
         """What it sent is dropped; it comes back, fails to commit, and sends it again."""
-        orders = Orders(lane.folder / "orders")
-        lane.produce(*islice(scenario.messages(), 60))
+        orders = Orders(pipeline.folder / "orders")
+        pipeline.produce(*islice(scenario.messages(), 60))
         job = {
-            **lane.environment("Upper", STREAM__DELIVERY="exactly-once"),
-            **orders.environment(lane.folder / "checkpoint"),
+            **pipeline.environment("Upper", STREAM__DELIVERY="exactly-once"),
+            **orders.environment(pipeline.folder / "checkpoint"),
             "PYTHONPATH": f"{HOOK}:{PYTHONPATH}:{os.environ['PYTHONPATH']}",
             "PYSPARK_PYTHON": sys.executable,
         }
-        with lane.program(job) as program:
+        with pipeline.program(job) as program:
             with orders.laid("before-commit", "nobody", scenario.PATIENCE_S) as taken:
                 assert taken, program.output
                 os.kill(taken.pid, signal.SIGSTOP)
-                scenario.wait_until(lambda: "COMPLETE_ABORT" in states(lane))
+                scenario.wait_until(lambda: "COMPLETE_ABORT" in states(pipeline))
                 os.kill(taken.pid, signal.SIGCONT)
-            scenario.wait_for_all(lane, program)
+            scenario.wait_for_all(pipeline, program)
             scenario.end(program)
-        scenario.check(lane, "exactly-once")
+        scenario.check(pipeline, "exactly-once")

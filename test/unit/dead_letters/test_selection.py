@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tidemill.dead_letters.letters import DeadLetter
 from tidemill.dead_letters.selection import Selection, choose, read_place, read_time
-from tidemill.errors import WrongChoice
+from tidemill.errors import InvalidSelection
 
 LETTER = DeadLetter(
     partition=1,
@@ -92,13 +92,13 @@ class TestTime:
     )
     def test_wrong(self, text: str) -> None:
         """Anything else is an error that says how times are written."""
-        with pytest.raises(WrongChoice, match="is not a time: write 2026"):
+        with pytest.raises(InvalidSelection, match="is not a time: write 2026"):
             read_time(text, NOW)
 
     @given(st.text() | st.from_regex(r"\d+[smhdw]", fullmatch=True))
     def test_any(self, text: str) -> None:
         """Whatever is written is a time not before the epoch, or that error."""
-        with contextlib.suppress(WrongChoice):
+        with contextlib.suppress(InvalidSelection):
             assert read_time(text, NOW) >= 0
 
 
@@ -112,7 +112,7 @@ class TestPlace:
     @pytest.mark.parametrize("text", ["", "3", "3/", "/3", "-1/3", "3/4/5", "a/b", "1/" + "9" * 20])
     def test_wrong(self, text: str) -> None:
         """Anything else is an error that says how places are written."""
-        with pytest.raises(WrongChoice, match="PARTITION/OFFSET"):
+        with pytest.raises(InvalidSelection, match="PARTITION/OFFSET"):
             read_place(text)
 
 
@@ -152,7 +152,7 @@ class TestChoose:
     )
     def test_nothing_could_match(self, words: dict[str, Any], said: str) -> None:
         """A choice that no letter could meet is a slip, and said to be one."""
-        with pytest.raises(WrongChoice, match=re.escape(said)):
+        with pytest.raises(InvalidSelection, match=re.escape(said)):
             choose(now=NOW, **words)
 
     def test_none(self) -> None:

@@ -9,9 +9,9 @@ from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import GroupAuthorizationFailedError, KafkaError, KafkaTimeoutError
 from pydantic import SecretStr
 
-from tidemill.errors import AccessRefused, BrokerUnreachable, ConfigurationError, TokenUnavailable
+from tidemill.errors import BrokerUnreachable, ConfigurationError, KafkaAuthFailed, TokenUnavailable
 from tidemill.kafka import connect as connecting
-from tidemill.kafka.connect import connect, reaching
+from tidemill.kafka.connect import connect, kafka_errors
 from tidemill.settings import KafkaSettings
 
 KAFKA = KafkaSettings(bootstrap_servers="broker:1")
@@ -76,7 +76,7 @@ class TestConnect:
             oauth_client_secret=SecretStr("canary"),
         )
         expected = "no OAuth token from http://127.0.0.1:1/token: .*Connection refused"
-        with pytest.raises(TokenUnavailable, match=expected), reaching(kafka):
+        with pytest.raises(TokenUnavailable, match=expected), kafka_errors(kafka):
             connect(KafkaAdminClient, kafka)
 
 
@@ -86,17 +86,17 @@ class TestReaching:
     def test_not_allowed(self) -> None:
         """A right that is missing is a wrong configuration, not an outage."""
         with (
-            pytest.raises(AccessRefused, match=r"broker:1.*GroupAuthorizationFailed"),
-            reaching(KAFKA),
+            pytest.raises(KafkaAuthFailed, match=r"broker:1.*GroupAuthorizationFailed"),
+            kafka_errors(KAFKA),
         ):
             raise GroupAuthorizationFailedError
-        assert issubclass(AccessRefused, ConfigurationError)
+        assert issubclass(KafkaAuthFailed, ConfigurationError)
 
     def test_away(self) -> None:
         """Silence is an outage."""
         with (
             pytest.raises(BrokerUnreachable, match=r"broker:1.*bootstrap_servers"),
-            reaching(KAFKA),
+            kafka_errors(KAFKA),
         ):
             raise KafkaTimeoutError
 
@@ -107,7 +107,7 @@ class TestReaching:
             logging.getLogger("kafka.conn").warning("connect failed: Connection refused")
             raise KafkaTimeoutError
 
-        with pytest.raises(BrokerUnreachable, match="Connection refused"), reaching(KAFKA):
+        with pytest.raises(BrokerUnreachable, match="Connection refused"), kafka_errors(KAFKA):
             connect()
 
     @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ class TestReaching:
             logging.getLogger("kafka.conn").warning("connect failed: socket disconnected")
             raise KafkaTimeoutError("Unable to bootstrap")
 
-        with pytest.raises(BrokerUnreachable, match=hint), reaching(KAFKA):
+        with pytest.raises(BrokerUnreachable, match=hint), kafka_errors(KAFKA):
             connect()
 
     def test_hung_up(self) -> None:
@@ -142,10 +142,10 @@ class TestReaching:
             logging.getLogger("kafka.conn").warning("connect failed: socket disconnected")
             raise KafkaTimeoutError("Unable to bootstrap")
 
-        with pytest.raises(BrokerUnreachable, match="wanted TLS or a login"), reaching(KAFKA):
+        with pytest.raises(BrokerUnreachable, match="wanted TLS or a login"), kafka_errors(KAFKA):
             connect()
 
     def test_other_errors(self) -> None:
         """What is not about the connection passes."""
-        with pytest.raises(ZeroDivisionError), reaching(KAFKA):
+        with pytest.raises(ZeroDivisionError), kafka_errors(KAFKA):
             raise ZeroDivisionError

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.kafka.lag import PartitionLag, Snapshot, Trend, total, trends
+from tidemill.kafka.lag import LagSnapshot, LagTrend, PartitionLag, total, trends
 
 
 def partition(
@@ -38,23 +38,23 @@ class TestLag:
     def test_age(self) -> None:
         """The oldest message of all partitions; not known where it is known of none."""
         known = [partition(0, 2, 1, age=age) for age in (3.0, None, 9.0)]
-        assert Snapshot(0, tuple(known)).age == 9
-        assert Snapshot(0, (known[1],)).age is None
-        assert Snapshot(0, ()).age is None
+        assert LagSnapshot(0, tuple(known)).age == 9
+        assert LagSnapshot(0, (known[1],)).age is None
+        assert LagSnapshot(0, ()).age is None
 
 
 class TestTrend:
     """How a lag moves between two snapshots."""
 
-    def moved(self, then: PartitionLag, now: PartitionLag, seconds: float = 10) -> Trend:
+    def moved(self, then: PartitionLag, now: PartitionLag, seconds: float = 10) -> LagTrend:
         """Return the trend of a partition."""
-        (trend,) = trends(Snapshot(100 + seconds, (now,)), Snapshot(100, (then,)))
+        (trend,) = trends(LagSnapshot(100 + seconds, (now,)), LagSnapshot(100, (then,)))
         return trend
 
     def test_rates(self) -> None:
         """Messages a second, those that come and those that are answered."""
         trend = self.moved(partition(0, 100, 50), partition(0, 120, 100))
-        assert trend == Trend(20, rate=5, arriving=2)
+        assert trend == LagTrend(20, rate=5, arriving=2)
 
     @pytest.mark.parametrize(
         ("then", "now", "rate", "arriving"),
@@ -77,11 +77,11 @@ class TestTrend:
     @pytest.mark.parametrize("seconds", [0, -5])
     def test_no_time_between(self, seconds: float) -> None:
         """Nor is it where no time has passed, or the clock was set back."""
-        assert self.moved(partition(0, 10, 5), partition(0, 20, 9), seconds) == Trend(11)
+        assert self.moved(partition(0, 10, 5), partition(0, 20, 9), seconds) == LagTrend(11)
 
     def test_one_snapshot(self) -> None:
         """Nor with one snapshot."""
-        assert trends(Snapshot(0, (partition(0, 10, 5),)), None) == [Trend(5)]
+        assert trends(LagSnapshot(0, (partition(0, 10, 5),)), None) == [LagTrend(5)]
 
 
 class TestCatchUp:
@@ -90,17 +90,17 @@ class TestCatchUp:
     @pytest.mark.parametrize(
         ("trend", "seconds"),
         [
-            (Trend(0), 0),
-            (Trend(0, rate=1, arriving=5), 0),
-            (Trend(120, rate=50, arriving=20), 4),
-            (Trend(120, rate=20, arriving=20), None),
-            (Trend(120, rate=20, arriving=21), None),
-            (Trend(120, rate=0, arriving=0), None),
-            (Trend(120, rate=None, arriving=0), None),
-            (Trend(120, rate=5, arriving=None), None),
+            (LagTrend(0), 0),
+            (LagTrend(0, rate=1, arriving=5), 0),
+            (LagTrend(120, rate=50, arriving=20), 4),
+            (LagTrend(120, rate=20, arriving=20), None),
+            (LagTrend(120, rate=20, arriving=21), None),
+            (LagTrend(120, rate=0, arriving=0), None),
+            (LagTrend(120, rate=None, arriving=0), None),
+            (LagTrend(120, rate=5, arriving=None), None),
         ],
     )
-    def test_seconds(self, trend: Trend, seconds: float | None) -> None:
+    def test_seconds(self, trend: LagTrend, seconds: float | None) -> None:
         """The lag by what is answered beyond what comes; never where that is nothing."""
         assert trend.catch_up == seconds
 
@@ -111,7 +111,7 @@ class TestCatchUp:
     )
     def test_never_negative(self, lag: int, rate: float, arriving: float) -> None:
         """Where there is an answer it lies ahead."""
-        seconds = Trend(lag, rate, arriving).catch_up
+        seconds = LagTrend(lag, rate, arriving).catch_up
         assert (seconds is None) == (rate <= arriving)
         assert seconds is None or seconds > 0
 
@@ -121,9 +121,11 @@ class TestTotal:
 
     def test_sums(self) -> None:
         """As far as it is known of each."""
-        assert total([Trend(5, 1, 2), Trend(7, None, 3), Trend(0, 4, None)]) == Trend(12, 5, 5)
+        assert total([LagTrend(5, 1, 2), LagTrend(7, None, 3), LagTrend(0, 4, None)]) == LagTrend(
+            12, 5, 5
+        )
 
     def test_nothing_known(self) -> None:
         """Unknown is not 0."""
-        assert total([Trend(5), Trend(7)]) == Trend(12)
-        assert total([]) == Trend(0)
+        assert total([LagTrend(5), LagTrend(7)]) == LagTrend(12)
+        assert total([]) == LagTrend(0)

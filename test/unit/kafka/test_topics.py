@@ -11,7 +11,7 @@ from kafka.errors import (
     SaslAuthenticationFailedError,
 )
 
-from tidemill.errors import AccessRefused, BrokerUnreachable, TopicsUnfit
+from tidemill.errors import BrokerUnreachable, InvalidTopics, KafkaAuthFailed
 from tidemill.kafka.record_size import TopicLimits
 from tidemill.kafka.topics import AFTER, Topic
 from tidemill.settings import KafkaSettings, StreamSettings
@@ -137,7 +137,7 @@ class TestCheck:
     def test_refused(self, admin: Admin) -> None:
         """Nothing starts where the promise cannot be kept."""
         admin.settings = {"out.dlq": {"cleanup.policy": "compact"}}
-        with pytest.raises(TopicsUnfit, match=r"out\.dlq is compacted"):
+        with pytest.raises(InvalidTopics, match=r"out\.dlq is compacted"):
             preflight.check(KAFKA, STREAM)
 
 
@@ -183,7 +183,7 @@ class TestNoAnswer:
             sasl_username="u",
             sasl_password="p",
         )
-        with pytest.raises(AccessRefused, match="hangs up at the login"):
+        with pytest.raises(KafkaAuthFailed, match="hangs up at the login"):
             describe(login, STREAM)
         with pytest.raises(
             BrokerUnreachable, match="it hangs up, as if the port wanted TLS or a login"
@@ -207,7 +207,7 @@ class TestNoAnswer:
     def test_refused(self, fail: Callable[..., None], error: KafkaError) -> None:
         """Refused credentials are a wrong configuration, told with the broker's words."""
         fail("KafkaConnectionError: 111 ECONNREFUSED", str(error), error=error)
-        with pytest.raises(AccessRefused) as caught:
+        with pytest.raises(KafkaAuthFailed) as caught:
             describe(KAFKA, STREAM)
         assert f"Kafka at k:1 refuses the connection: {error}; check" in str(caught.value)
 
@@ -221,7 +221,7 @@ class TestNoAnswer:
     def test_refused_certificate(self, fail: Callable[..., None], reason: str) -> None:
         """So are refused certificates, with what is wrong with them."""
         fail(reason)
-        with pytest.raises(AccessRefused) as caught:
+        with pytest.raises(KafkaAuthFailed) as caught:
             describe(KAFKA, STREAM)
         assert "Kafka at k:1 refuses the connection" in str(caught.value)
         assert reason in str(caught.value)

@@ -11,7 +11,7 @@ from tidemill.errors import (
     ConfigurationError,
     InvalidModels,
     ModelLoadFailed,
-    ModelNotLoadable,
+    ModelMisconfigured,
     SettingsFileUnreadable,
 )
 from tidemill.inference.codec import ENVELOPE
@@ -310,7 +310,7 @@ class TestWrongAdapter:
     )
     def test_reason(self, module: Any, make_spec: MakeSpec, adapter: str, reason: str) -> None:  # noqa: ANN401
         """The model, its adapter and the cause are in the message."""
-        with pytest.raises(ModelNotLoadable) as caught:
+        with pytest.raises(ModelMisconfigured) as caught:
             catalogue.load(make_spec(adapter=adapter))
         assert f"model m:1 ({adapter}) does not load" in str(caught.value)
         assert reason in str(caught.value)
@@ -319,10 +319,10 @@ class TestWrongAdapter:
 
     def test_wrong_options(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
         """An option that the class does not take is the same kind of error."""
-        with pytest.raises(ModelNotLoadable, match=r"TypeError.*surplus"):
+        with pytest.raises(ModelMisconfigured, match=r"TypeError.*surplus"):
             catalogue.load(make_spec(adapter="own_models:Flaky", options={"surplus": 1}))
 
     def test_standard_library(self, make_spec: MakeSpec) -> None:
         """A class that is no model is refused when loaded, not when first used."""
-        with pytest.raises(ModelNotLoadable, match="predict_all"):
+        with pytest.raises(ModelMisconfigured, match="predict_all"):
             catalogue.load(make_spec(adapter="json:JSONDecoder"))

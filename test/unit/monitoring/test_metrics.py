@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tidemill.inference.model import ModelSpec
-from tidemill.kafka.lag import PartitionLag, Snapshot
+from tidemill.kafka.lag import LagSnapshot, PartitionLag
 from tidemill.monitoring.metrics import BEFORE_A_MODEL, JobMetrics
 from tidemill.streaming.progress import LATENCY_BUCKETS, Latencies, Progress
 
@@ -121,7 +121,7 @@ class TestNow:
     def test_lag(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
         """Lag is as last seen; where it is not known there is none."""
         lags = PartitionLag("in", 0, 0, 10, 3, held_back=51), PartitionLag("in", 10, 0, 5, 5)
-        metrics.set_lag(Snapshot(0.0, lags))
+        metrics.set_lag(LagSnapshot(0.0, lags))
         assert sample("tidemill_lag_messages", topic="in", partition="0") == 7
         assert sample("tidemill_lag_messages", topic="in", partition="10") == 0
         assert sample("tidemill_held_back_messages", topic="in", partition="0") == 51

@@ -5,11 +5,11 @@ import socket
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tidemill.errors import AnotherJobAnswers, NoFixedMetricsPort, ProbeUnanswered
+from tidemill.errors import MetricsPortUnset, ProbeFailed, UnexpectedJob
 from tidemill.monitoring import probe
 from tidemill.monitoring.health import Health
 from tidemill.monitoring.probe import ask
-from tidemill.monitoring.server import serving
+from tidemill.monitoring.server import metrics_server
 from tidemill.settings import MonitoringSettings
 
 
@@ -36,7 +36,7 @@ class TestAsk:
     def test_answers(self, host: str) -> None:
         """Wherever that listens."""
         health = Health(300)
-        with serving(host, 0, CollectorRegistry(), health, "grüppe") as (_, port):
+        with metrics_server(host, 0, CollectorRegistry(), health, "grüppe") as (_, port):
             settings = MonitoringSettings(metrics_host=host, metrics_port=port)
             assert ask(settings, "grüppe", "/healthz") == (True, "ok")
             assert ask(settings, "grüppe", "/readyz") == (
@@ -46,9 +46,12 @@ class TestAsk:
 
     def test_another_job(self) -> None:
         """A job of another group is not taken for the one that is meant."""
-        with serving("127.0.0.1", 0, CollectorRegistry(), Health(300), "theirs") as (_, port):
+        with metrics_server("127.0.0.1", 0, CollectorRegistry(), Health(300), "theirs") as (
+            _,
+            port,
+        ):
             settings = MonitoringSettings(metrics_port=port)
-            with pytest.raises(AnotherJobAnswers, match="of group 'theirs', not that of 'ours'"):
+            with pytest.raises(UnexpectedJob, match="of group 'theirs', not that of 'ours'"):
                 ask(settings, "ours", "/healthz")
 
     def test_nothing_there(self) -> None:
@@ -56,7 +59,7 @@ class TestAsk:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-            with pytest.raises(ProbeUnanswered, match=f"{port}.*refused"):
+            with pytest.raises(ProbeFailed, match=f"{port}.*refused"):
                 ask(MonitoringSettings(metrics_port=port), "g", "/healthz")
 
     def test_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,11 +68,11 @@ class TestAsk:
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
             silent.listen()
-            with pytest.raises(ProbeUnanswered, match="timed out"):
+            with pytest.raises(ProbeFailed, match="timed out"):
                 ask(MonitoringSettings(metrics_port=silent.getsockname()[1]), "g", "/healthz")
 
     @pytest.mark.parametrize("port", [None, 0])
     def test_no_port(self, port: int | None) -> None:
         """Without a fixed port there is nothing to ask."""
-        with pytest.raises(NoFixedMetricsPort, match=r"monitoring\.metrics_port"):
+        with pytest.raises(MetricsPortUnset, match=r"monitoring\.metrics_port"):
             ask(MonitoringSettings(metrics_port=port), "g", "/healthz")

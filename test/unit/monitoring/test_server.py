@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from tidemill.errors import ConfigurationError, MetricsAddressUnusable, MetricsPortTaken
 from tidemill.monitoring.health import GROUP_HEADER, Health
 from tidemill.monitoring.metrics import JobMetrics
-from tidemill.monitoring.server import Handler, serving
+from tidemill.monitoring.server import Handler, metrics_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def registry(health: Health) -> CollectorRegistry:
 @pytest.fixture
 def url(registry: CollectorRegistry, health: Health) -> Iterator[str]:
     """A server on any free port."""
-    with serving("127.0.0.1", 0, registry, health, "group") as (host, port):
+    with metrics_server("127.0.0.1", 0, registry, health, "group") as (host, port):
         yield f"http://{host}:{port}"
 
 
@@ -104,7 +104,7 @@ class TestAddress:
                 pytest.raises(
                     MetricsPortTaken, match=rf"127\.0\.0\.1:{port}.*in use.*metrics_port"
                 ),
-                serving("127.0.0.1", port, registry, health, "group"),
+                metrics_server("127.0.0.1", port, registry, health, "group"),
             ):
                 pass
         assert not issubclass(MetricsPortTaken, ConfigurationError)
@@ -113,16 +113,16 @@ class TestAddress:
         """A host that is not this machine is a wrong configuration."""
         with (
             pytest.raises(MetricsAddressUnusable, match=r"nowhere\.invalid"),
-            serving("nowhere.invalid", 0, registry, health, "group"),
+            metrics_server("nowhere.invalid", 0, registry, health, "group"),
         ):
             pass
         assert issubclass(MetricsAddressUnusable, ConfigurationError)
 
     def test_again(self, registry: CollectorRegistry, health: Health) -> None:
         """A port that was closed is free at once."""
-        with serving("127.0.0.1", 0, registry, health, "group") as (_, port):
+        with metrics_server("127.0.0.1", 0, registry, health, "group") as (_, port):
             requests.get(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE)
-        with serving("127.0.0.1", port, registry, health, "group") as (_, again):
+        with metrics_server("127.0.0.1", port, registry, health, "group") as (_, again):
             assert again == port
 
     def test_a_silent_client(self, url: str) -> None:

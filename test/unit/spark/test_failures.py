@@ -11,14 +11,14 @@ from tidemill.errors import (
     CheckpointDamaged,
     ConfigurationError,
     DataLoss,
-    JavaEnded,
+    JvmExited,
     MissingOnExecutors,
-    ModelNotLoadable,
+    ModelMisconfigured,
     ModelUnavailable,
     QueryFailed,
     RecordRefused,
     TidemillError,
-    TimestampUnreadable,
+    TimestampOverflow,
 )
 from tidemill.spark.failures import translate
 
@@ -76,8 +76,8 @@ class TestTranslate:
     def test_wrong_configuration(self) -> None:
         """It keeps its kind, so that the exit code is right."""
         words = "model m:1 (x:Y) does not load: ImportError: z; check"
-        error = self.translate(WORKER.format(raised=f"ModelNotLoadable: {words}"))
-        assert type(error) is ModelNotLoadable
+        error = self.translate(WORKER.format(raised=f"ModelMisconfigured: {words}"))
+        assert type(error) is ModelMisconfigured
         assert str(error) == words
         assert isinstance(error, ConfigurationError)
 
@@ -86,7 +86,7 @@ class TestTranslate:
         [
             "ModuleNotFoundError: No module named 'json.decoder'",
             (
-                "tidemill.errors.ModelNotLoadable: m:1: ModuleNotFoundError: "
+                "tidemill.errors.ModelMisconfigured: m:1: ModuleNotFoundError: "
                 "No module named 'json.decoder'"
             ),
         ],
@@ -102,8 +102,8 @@ class TestTranslate:
     @pytest.mark.parametrize("module", ["no_such_module", "json.no_such", "pytest.x.y"])
     def test_nowhere(self, module: str) -> None:
         """A module that the driver lacks too is not said to be there."""
-        raised = f"ModelNotLoadable: ModuleNotFoundError: No module named '{module}'"
-        assert type(self.translate(WORKER.format(raised=raised))) is ModelNotLoadable
+        raised = f"ModelMisconfigured: ModuleNotFoundError: No module named '{module}'"
+        assert type(self.translate(WORKER.format(raised=raised))) is ModelMisconfigured
 
     def test_every_leaf(self) -> None:
         """Every error can come back, whatever its constructor takes."""
@@ -238,7 +238,7 @@ class TestJavaEnded:
     def test_gone(self, error: Exception) -> None:
         """Whatever shape the silence has, it is a fault with a name."""
         translated = translate(error, CHECKPOINT)
-        assert type(translated) is JavaEnded
+        assert type(translated) is JvmExited
         assert not isinstance(translated, ConfigurationError)
 
 
@@ -283,7 +283,7 @@ class TestTimestamp:
         """It says which setting of the topics keeps such records out."""
         said = "[STREAM_FAILED] x\nCaused by: java.lang.ArithmeticException: long overflow\n\tat y"
         error = translate(StreamingQueryException(said), CHECKPOINT)
-        assert type(error) is TimestampUnreadable
+        assert type(error) is TimestampOverflow
         assert "message.timestamp.after.max.ms" in str(error)
 
     def test_other_arithmetic(self) -> None:

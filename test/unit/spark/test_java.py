@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyspark
 import pytest
 
-from tidemill.errors import ConfigurationError, JavaMissing
+from tidemill.errors import ConfigurationError, JavaNotFound
 from tidemill.spark.java import find_java, java_version, spark_home
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ class TestFindJava:
     def test_wrong_version(self, make_java: Callable[..., Path], version: str, said: str) -> None:
         """Another version is refused, with what to install."""
         java = make_java(version)
-        with pytest.raises(JavaMissing, match=f"17 or 21, {java} has version {said}: install"):
+        with pytest.raises(JavaNotFound, match=f"17 or 21, {java} has version {said}: install"):
             find_java()
 
     def test_wrong_home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A JAVA_HOME without Java is named, even where the path has one."""
         monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-        with pytest.raises(JavaMissing, match=f"JAVA_HOME={tmp_path}"):
+        with pytest.raises(JavaNotFound, match=f"JAVA_HOME={tmp_path}"):
             find_java()
 
     def test_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import StreamingQueryException
 
-from tidemill.errors import DataLoss, JavaEnded, QueryFailed
+from tidemill.errors import DataLoss, JvmExited, QueryFailed
 from tidemill.settings import KafkaSettings, LogSettings, Settings, StreamSettings
 from tidemill.spark import session
 
@@ -258,8 +258,8 @@ class TestRunning:
             (StreamingQueryException("x"), QueryFailed),
             (StreamingQueryException("failOnDataLoss"), DataLoss),
             (Py4JError("x"), QueryFailed),
-            (Py4JNetworkError("x"), JavaEnded),
-            (ConnectionRefusedError("x"), JavaEnded),
+            (Py4JNetworkError("x"), JvmExited),
+            (ConnectionRefusedError("x"), JvmExited),
         ],
     )
     def test_named(self, made: Session, error: Exception, named: type) -> None:

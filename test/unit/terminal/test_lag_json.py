@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 
-from tidemill.kafka.lag import PartitionLag, Snapshot
+from tidemill.kafka.lag import LagSnapshot, PartitionLag
 from tidemill.terminal.lag_json import lag_document
 
 
-def snapshot(time: float, *rows: tuple[int, int, int | None], age: float | None = None) -> Snapshot:
+def snapshot(
+    time: float, *rows: tuple[int, int, int | None], age: float | None = None
+) -> LagSnapshot:
     """Return a snapshot of a topic: begin, end, committed for each partition."""
-    return Snapshot(
+    return LagSnapshot(
         time, tuple(PartitionLag("ner-input", n, *row, age) for n, row in enumerate(rows))
     )
 
@@ -71,7 +73,7 @@ class TestDocument:
         """What open transactions hold back, and for how long; in total the sum and the longest."""
         held = PartitionLag("t", 0, 0, 5, 5, held_back=51, held_for=4.0)
         more = PartitionLag("t", 1, 0, 5, 5, held_back=1, held_for=None)
-        document = lag_document("g", Snapshot(0, (held, more)))
+        document = lag_document("g", LagSnapshot(0, (held, more)))
         found = [*document["partitions"], document["total"]]
         assert [(at["held_back"], at["held_back_seconds"]) for at in found] == [
             (51, 4.0),

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tidemill.kafka.lag import PartitionLag, Snapshot
+from tidemill.kafka.lag import LagSnapshot, PartitionLag
 from tidemill.terminal.lag_table import lag_table
 
 
-def snapshot(time: float, *rows: tuple[int, int, int | None], age: float | None = None) -> Snapshot:
+def snapshot(
+    time: float, *rows: tuple[int, int, int | None], age: float | None = None
+) -> LagSnapshot:
     """Return a snapshot of a topic: begin, end, committed for each partition."""
-    return Snapshot(
+    return LagSnapshot(
         time, tuple(PartitionLag("ner-input", n, *row, age) for n, row in enumerate(rows))
     )
 
@@ -69,7 +71,7 @@ class TestWords:
     def test_held_back(self) -> None:
         """What open transactions hold back, for how long, and what to do."""
         held = PartitionLag("ner-input", 0, 0, 7, 7, held_back=51, held_for=250.0)
-        text = printed("g", Snapshot(10, (held, *snapshot(0, (0, 5, 5)).partitions)), width=150)
+        text = printed("g", LagSnapshot(10, (held, *snapshot(0, (0, 5, 5)).partitions)), width=150)
         (head,) = [line for line in text.splitlines() if "partition" in line]
         assert "held back" in head
         assert "at the end of what may be read yet" in text
@@ -106,7 +108,9 @@ class TestTable:
 
     def test_long_name(self) -> None:
         """No number is cut, and no name, whatever the topic is called."""
-        long = Snapshot(10, (PartitionLag("t" * 200, 0, 0, 1_234_567_890, 1_233_000_000, 90_000),))
+        long = LagSnapshot(
+            10, (PartitionLag("t" * 200, 0, 0, 1_234_567_890, 1_233_000_000, 90_000),)
+        )
         text = printed("g", long, width=160)
         for number in ("1,234,567,890", "1,233,000,000", "1,567,890", "1 d 1 h"):
             assert number in text
@@ -125,7 +129,7 @@ class TestTable:
     def test_narrow(self, width: int, topic: str, end: int, head: str) -> None:
         """Names stay whole, on one line; other columns give way, and no number is cut."""
         then, now = (
-            Snapshot(t, tuple(PartitionLag(topic, n, 0, end, end - left, 90.0) for n in (0, 11)))
+            LagSnapshot(t, tuple(PartitionLag(topic, n, 0, end, end - left, 90.0) for n in (0, 11)))
             for t, left in ((0, end // 500), (10, end // 1000))
         )
         lines = printed("g", now, then, width=width).splitlines()
@@ -138,7 +142,7 @@ class TestTable:
 
     def test_very_narrow(self) -> None:
         """Where nothing helps a name is wrapped, no shorter than can be read."""
-        now = Snapshot(0, (PartitionLag("reviews-of-all-products", 0, 0, 10**10, 0, 90.0),))
+        now = LagSnapshot(0, (PartitionLag("reviews-of-all-products", 0, 0, 10**10, 0, 90.0),))
         assert "reviews-of-all-produ" in printed("g", now, width=40)
 
     def test_never_committed(self) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from tidemill.errors import AccessRefused, BrokerUnreachable
-from tidemill.kafka.lag import PartitionLag, Snapshot
+from tidemill.errors import BrokerUnreachable, KafkaAuthFailed
+from tidemill.kafka.lag import LagSnapshot, PartitionLag
 from tidemill.terminal.lag_watch import looks, once, watch
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ class World:
         self._error = error
         self._ends_after = ends_after
 
-    def look(self) -> Snapshot:
+    def look(self) -> LagSnapshot:
         """Look, as a lag reader does."""
         self.looked += 1
         if self.looked in self._fails:
             raise self._error
         seconds = int(self.time)
-        return Snapshot(self.time, (PartitionLag("t", 0, 0, seconds, seconds // 2),))
+        return LagSnapshot(self.time, (PartitionLag("t", 0, 0, seconds, seconds // 2),))
 
     def pause(self, seconds: float) -> None:
         """Let time pass, and Ctrl-C come in the end."""
@@ -84,8 +84,8 @@ class TestLooks:
 
     def test_refused(self) -> None:
         """So is a refusal, at any time."""
-        world = World(2, error=AccessRefused("b:1", "no"))
-        with pytest.raises(AccessRefused):
+        world = World(2, error=KafkaAuthFailed("b:1", "no"))
+        with pytest.raises(KafkaAuthFailed):
             list(islice(looks(world.look, 2, world.pause), 3))
 
 

@@ -29,7 +29,7 @@ PR_SET_PDEATHSIG = 1
 LOOK_S = 0.2
 
 
-class Child:
+class ChildProcess:
     """A process of our own that loads and calls models; it ends with this one.
 
     It is started anew, not forked: threads of this process, as librdkafka's, may hold locks.
@@ -84,7 +84,7 @@ def main() -> None:
     """Answer what this process was started for."""
     pipe, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
     os.set_inheritable(pipe.fileno(), False)  # noqa: FBT003 - the standard library's
-    end_with(parent)
+    die_with_parent(parent)
     serve(pipe)
 
 
@@ -111,7 +111,7 @@ def reply(spec: ModelSpec, inputs: list[str]) -> Reply:
         return PredictionFailed(cause), not isinstance(cause, MemoryError)
 
 
-def end_with(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Have the kernel end this process with the thread that started it (Linux, prctl(2))."""
     with suppress(AttributeError):  # elsewhere it ends when it next looks at the pipe
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tidemill.models import catalogue
 from tidemill.models.isolation import procfs
-from tidemill.models.isolation.child_process import LOOK_S, end_with, serve
+from tidemill.models.isolation.child_process import LOOK_S, die_with_parent, serve
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -31,17 +31,17 @@ def load(spec: ModelSpec) -> Model:
     Without a fork the model is one of this process.
 
     Raises:
-        ModelNotLoadable, ModelLoadFailed: As `catalogue.load`.
+        ModelMisconfigured, ModelLoadFailed: As `catalogue.load`.
 
     """
     there = fork()
-    return Beside(spec, there) if there else catalogue.load(spec)
+    return ForkedModel(spec, there) if there else catalogue.load(spec)
 
 
-class Beside:
+class ForkedModel:
     """An entry's model in the fork."""
 
-    def __init__(self, spec: ModelSpec, there: Fork) -> None:
+    def __init__(self, spec: ModelSpec, there: ModelFork) -> None:
         """Have it loaded, if it is not yet."""
         self._spec = spec
         self._fork = there
@@ -57,7 +57,7 @@ class Beside:
         return self._fork.ask(self._spec, inputs)
 
 
-class Fork:
+class ModelFork:
     """A fork of this process that loads and calls models.
 
     It ends with this process. Where it ends by itself, as by an input, this process ends at its
@@ -93,13 +93,13 @@ class Fork:
         return said
 
 
-def fork() -> Fork | None:
+def fork() -> ModelFork | None:
     """Return the fork; it is made at the first call, if this process has no threads by then."""
     return _fork_of(os.getpid())
 
 
 @cache
-def _fork_of(pid: int) -> Fork | None:
+def _fork_of(pid: int) -> ModelFork | None:
     """Fork this process, which has that number."""
     if procfs.has_threads():
         sys.stderr.write("models share a process with other threads, which makes some slower\n")
@@ -111,13 +111,13 @@ def _fork_of(pid: int) -> Fork | None:
     if not child:
         _answer(theirs, pid)
     theirs.close()
-    return Fork(child, ours)
+    return ModelFork(child, ours)
 
 
 def _answer(pipe: Connection, parent: int) -> NoReturn:
     """Be the fork."""
     try:
-        end_with(parent)
+        die_with_parent(parent)
         for socket in procfs.sockets():  # at other ends the end of our parent is awaited
             if socket != pipe.fileno():
                 os.close(socket)

@@ -12,7 +12,7 @@ from tidemill.errors import (
     ModelTimedOut,
     TidemillError,
 )
-from tidemill.models.isolation.child_process import Child
+from tidemill.models.isolation.child_process import ChildProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +29,12 @@ def models(limit: float | None) -> Iterator[Load]:
     raises as `catalogue.load` does.
     """
     process = Process(limit)
-    loaded: dict[str, Supervised] = {}
+    loaded: dict[str, SupervisedModel] = {}
 
     def load(spec: ModelSpec) -> Model:
         if spec.id not in loaded:
             process.load(spec)
-            loaded[spec.id] = Supervised(spec, process)
+            loaded[spec.id] = SupervisedModel(spec, process)
         return loaded[spec.id]
 
     try:
@@ -49,7 +49,7 @@ class Process:
     def __init__(self, limit: float | None) -> None:
         """Take the seconds that a call may take; a load may take longer."""
         self._limit = limit
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
         self._loaded: set[str] = set()
 
     @property
@@ -57,16 +57,16 @@ class Process:
         """Whether the last call left it alive."""
         return self._child is not None
 
-    def load(self, spec: ModelSpec) -> Child:
+    def load(self, spec: ModelSpec) -> ChildProcess:
         """Have an entry's model loaded.
 
         Raises:
-            ModelNotLoadable, ModelLoadFailed: As `catalogue.load`, or the process ended.
+            ModelMisconfigured, ModelLoadFailed: As `catalogue.load`, or the process ended.
 
         """
         if self._child is not None and not self._child.runs:
             self.end()  # after its last answer, which is no fault of the next input
-        child = self._child = self._child or Child()
+        child = self._child = self._child or ChildProcess()
         if spec.id not in self._loaded:
             try:
                 self._ask(child, spec, [], None)
@@ -80,7 +80,7 @@ class Process:
 
         Raises:
             MessageError: There are none; after some, `runs` is false.
-            ModelNotLoadable, ModelLoadFailed: It did not load again.
+            ModelMisconfigured, ModelLoadFailed: It did not load again.
 
         """
         return self._ask(self.load(spec), spec, inputs, self._limit)
@@ -93,7 +93,7 @@ class Process:
         self._loaded.clear()
 
     def _ask(
-        self, child: Child, spec: ModelSpec, inputs: list[str], limit: float | None
+        self, child: ChildProcess, spec: ModelSpec, inputs: list[str], limit: float | None
     ) -> list[str]:
         try:
             said, goes_on = child.ask(spec, inputs, limit)
@@ -107,7 +107,7 @@ class Process:
         return said
 
 
-class Supervised:
+class SupervisedModel:
     """An entry's model in the child process.
 
     After a call with several inputs that ended the process, each of them is called alone, once,
@@ -126,7 +126,7 @@ class Supervised:
 
         Raises:
             MessageError: The model raised, ended its process, or gave no answer in time.
-            ModelNotLoadable, ModelLoadFailed: It did not load again.
+            ModelMisconfigured, ModelLoadFailed: It did not load again.
 
         """
         for text in inputs:

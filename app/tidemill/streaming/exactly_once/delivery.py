@@ -123,7 +123,7 @@ class KafkaLedger:
 
         Raises:
             TransactionFailed: It may be committed all the same; or a later owner has fenced this.
-            GroupAltered, GroupOffsetLost, Superseded: Something else has set the offset.
+            GroupOffsetsChanged, GroupOffsetLost, Superseded: Something else has set the offset.
 
         """
         after = Position(following, self._run, self.topic_id)
@@ -202,7 +202,7 @@ class ExactlyOnce:
 
         Raises:
             TransactionFailed: It is to be tried again.
-            Superseded, TopicRecreated, GroupAltered, GroupOffsetLost: It must not be.
+            Superseded, TopicRecreated, GroupOffsetsChanged, GroupOffsetLost: It must not be.
 
         """
         owner = self._owner()

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from tidemill.errors import GroupAltered, TidemillError, TransactionFailed
+from tidemill.errors import GroupOffsetsChanged, TidemillError, TransactionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +67,7 @@ class Owner(Generic[Row]):
 
         Raises:
             TransactionFailed: It failed twice, the second time with a ledger taken for this.
-            GroupAltered, GroupOffsetLost, Superseded: Something else has set the partition's
+            GroupOffsetsChanged, GroupOffsetLost, Superseded: Something else has set the partition's
                 offset.
 
         """
@@ -79,7 +79,7 @@ class Owner(Generic[Row]):
                 first = bisect_left(offsets, due)
                 answered = answer(first) if first < len(offsets) else []
             elif first and due <= offsets[first - 1]:
-                raise GroupAltered(at, due)
+                raise GroupOffsetsChanged(at, due)
             rows = answered[bisect_left(offsets, due) - first :]
             if not rows:
                 break

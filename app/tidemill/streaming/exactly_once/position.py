@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from tidemill.errors import (
-    GroupAltered,
     GroupOffsetLost,
+    GroupOffsetsChanged,
     Superseded,
     TopicDeleted,
     TopicRecreated,
@@ -64,7 +64,7 @@ def resume(
     Raises:
         Superseded: A later run owns the partition.
         TopicRecreated: The offset is of another topic of the same name.
-        GroupAltered: Something else than this job set the offset.
+        GroupOffsetsChanged: Something else than this job set the offset.
         GroupOffsetLost: It is gone.
         TopicDeleted: The topic is gone.
 
@@ -78,7 +78,7 @@ def resume(
             raise GroupOffsetLost(at)
         return 0
     if position.run is None:
-        raise GroupAltered(at, position.offset)
+        raise GroupOffsetsChanged(at, position.offset)
     if position.run > run:
         raise Superseded
     if position.topic_id != topic_id:
@@ -93,7 +93,7 @@ def verify(at: Partition, position: Position | None, left: Position | None, run:
     since.
 
     Raises:
-        GroupAltered: Something else than this job set the offset.
+        GroupOffsetsChanged: Something else than this job set the offset.
         GroupOffsetLost: It is gone.
         Superseded: A later run owns the partition.
         TransactionFailed: Another owner of this run has gone on.
@@ -104,7 +104,7 @@ def verify(at: Partition, position: Position | None, left: Position | None, run:
     if position is None:
         raise GroupOffsetLost(at)
     if position.run is None:
-        raise GroupAltered(at, position.offset)
+        raise GroupOffsetsChanged(at, position.offset)
     if position.run > run:
         raise Superseded
     raise TransactionFailed(at, f"another worker has gone on to offset {position.offset}")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from tidemill.errors import (
     DataLoss,
-    GroupAltered,
+    DeliveryModeChanged,
     GroupBehindCheckpoint,
     GroupOffsetLost,
-    OtherDelivery,
+    GroupOffsetsChanged,
     TopicRecreated,
 )
 from tidemill.streaming import starting_offsets
@@ -79,7 +79,7 @@ def where(
     exactly_once = stream.delivery == "exactly-once"
     used = found.log.is_used
     if used and found.positions and exactly_once != bool(found.runs):
-        raise OtherDelivery(stream.checkpoint_location, stream.delivery)
+        raise DeliveryModeChanged(stream.checkpoint_location, stream.delivery)
     # With at-least-once the group only tells, unless an exactly-once run has left it.
     positions = found.positions if exactly_once or found.runs else {}
     configured = {}
@@ -121,7 +121,7 @@ def _compare(
     if not known or position.offset > p.end + p.held_back:
         raise TopicRecreated(p.topic)
     if found.log.is_used and position.run is None:
-        raise GroupAltered(at, position.offset)
+        raise GroupOffsetsChanged(at, position.offset)
     first = max(p.begin, position.offset)
     if first < read and has_record(at, first, read):
         raise GroupBehindCheckpoint(at, position.offset, read)

@@ -19,7 +19,7 @@ from tidemill.errors import (
     MessageError,
     ModelCrashed,
     ModelLoadFailed,
-    ModelNotLoadable,
+    ModelMisconfigured,
     ModelTimedOut,
     ModelUnavailable,
     PredictionFailed,
@@ -239,7 +239,7 @@ class TestModels:
     @pytest.mark.parametrize(
         ("adapter", "error", "text"),
         [
-            ("NoSuchModel", ModelNotLoadable, "has no attribute 'NoSuchModel'"),
+            ("NoSuchModel", ModelMisconfigured, "has no attribute 'NoSuchModel'"),
             ("EndsAtLoad", ModelLoadFailed, "the model's process ended with exit code 4"),
             ("FailsAtLoad", ModelLoadFailed, "OSError: no disk"),
         ],

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tidemill.errors import GroupAltered, GroupOffsetLost, Superseded, TransactionFailed
+from tidemill.errors import GroupOffsetLost, GroupOffsetsChanged, Superseded, TransactionFailed
 from tidemill.streaming.exactly_once.owner import Owner
 from tidemill.streaming.exactly_once.position import Position, Run, resume, verify
 
@@ -224,7 +224,7 @@ class Machine(RuleBasedStateMachine):
             self.kafka.positions[at] = Position(to)
         changed = self.kafka.positions.get(at)
         if due:
-            with pytest.raises((GroupAltered, GroupOffsetLost)):
+            with pytest.raises((GroupOffsetsChanged, GroupOffsetLost)):
                 self.job.workers[who].deliver(at, due, lambda start: due[start:])
         assert self.kafka.positions.get(at) == changed
         assert self.kafka.outcomes[at] == outcomes
@@ -347,7 +347,7 @@ class TestOwner:
         at = PARTITIONS[0]
         owner.deliver(at, [0, 1, 2], lambda start: [0, 1, 2][start:])
         kafka.positions[at] = Position(to)
-        with pytest.raises(GroupAltered, match="in/0"):
+        with pytest.raises(GroupOffsetsChanged, match="in/0"):
             owner.deliver(at, [3, 4], lambda start: [3, 4][start:])
         assert kafka.positions[at] == Position(to)
         assert [offset for offset, _ in kafka.outcomes[at]] == [0, 1, 2]
@@ -363,7 +363,7 @@ class TestOwner:
             kafka.positions[at] = Position(0)
             return [1, 2][start:]
 
-        with pytest.raises(GroupAltered, match="in/0"):
+        with pytest.raises(GroupOffsetsChanged, match="in/0"):
             owner.deliver(at, [1, 2], answer)
         assert [offset for offset, _ in kafka.outcomes[at]] == [0]
 
@@ -373,6 +373,6 @@ class TestOwner:
         owner = self.owner(kafka)
         owner.deliver(PARTITIONS[0], [0, 1, 2], lambda start: [0, 1, 2][start:])
         kafka.positions[PARTITIONS[0]] = Position(1, Run(1, "id"), TOPIC_ID)
-        with pytest.raises(GroupAltered, match="in/0"):
+        with pytest.raises(GroupOffsetsChanged, match="in/0"):
             owner.deliver(PARTITIONS[0], [2, 3, 4], lambda start: [2, 3, 4][start:])
         assert [offset for offset, _ in kafka.outcomes[PARTITIONS[0]]] == [0, 1, 2]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import (
-    GroupAltered,
     GroupOffsetLost,
+    GroupOffsetsChanged,
     Superseded,
     TopicDeleted,
     TopicRecreated,
@@ -68,7 +68,7 @@ class TestResume:
 
     def test_set_by_something_else(self) -> None:
         """An offset without a run is not this job's."""
-        with pytest.raises(GroupAltered, match=r"in/3 \(42\)"):
+        with pytest.raises(GroupOffsetsChanged, match=r"in/3 \(42\)"):
             resume(AT, Position(42), RUN, TOPIC, None)
 
     def test_none(self) -> None:
@@ -91,9 +91,9 @@ class TestVerify:
     @pytest.mark.parametrize("offset", [0, 42, 50])
     def test_set_by_something_else(self, offset: int) -> None:
         """Further, back, or to the same: it carries no run."""
-        with pytest.raises(GroupAltered, match=rf"in/3 \({offset}\)"):
+        with pytest.raises(GroupOffsetsChanged, match=rf"in/3 \({offset}\)"):
             verify(AT, Position(offset), self.LEFT, RUN)
-        with pytest.raises(GroupAltered):
+        with pytest.raises(GroupOffsetsChanged):
             verify(AT, Position(offset), None, RUN)
 
     def test_deleted(self) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from tidemill.errors import (
     DataLoss,
-    GroupAltered,
+    DeliveryModeChanged,
     GroupBehindCheckpoint,
     GroupOffsetLost,
-    OtherDelivery,
+    GroupOffsetsChanged,
     TopicRecreated,
 )
 from tidemill.kafka.lag import PartitionLag
@@ -111,9 +111,9 @@ class TestACheckpoint:
 
     def test_the_other_delivery(self) -> None:
         """Of a job that ran in the other mode, whichever that is."""
-        with pytest.raises(OtherDelivery, match="exactly-once"):
+        with pytest.raises(DeliveryModeChanged, match="exactly-once"):
             where(replace(USED, positions={AT: Position(50)}), ONCE, full)
-        with pytest.raises(OtherDelivery, match="at-least-once"):
+        with pytest.raises(DeliveryModeChanged, match="at-least-once"):
             where(USED, AT_LEAST, full)
 
     def test_an_offset_set_by_hand(self) -> None:
@@ -123,7 +123,7 @@ class TestACheckpoint:
             partitions=[*USED.partitions, PartitionLag("in", 1, 0, 9, None)],
             positions={AT: OURS, ("in", 1): Position(3)},
         )
-        with pytest.raises(GroupAltered, match=r"in/1 \(3\)"):
+        with pytest.raises(GroupOffsetsChanged, match=r"in/1 \(3\)"):
             where(two, ONCE, full)
 
     def test_an_offset_that_is_gone(self) -> None:
