@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults soak cost bench setup lint format lock clean
+.PHONY: help demo broker test test-quick faults soak cost bench setup lint format lock clean
 .PHONY: up down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -13,8 +13,12 @@ COMPOSE = @sh deploy/local/compose.sh
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: venv ## Run the whole line here: broker, stream, results (KEEP=1 leaves it running)
+demo: venv ## Run a broker, the job and a few messages here (KEEP=1 leaves them running)
 	@.venv/bin/python -m dev.demo $(if $(filter 1,$(KEEP)),--keep)
+
+broker: venv ## Run the demo's broker alone, without Docker, until Ctrl-C (WIPE=1: with no data)
+	@$(if $(filter 1,$(WIPE)),rm -rf .tidemill/broker)
+	@.venv/bin/python -m dev.demo.broker
 
 up: ## Run Kafka and the job in containers, and wait until the job is ready
 	$(COMPOSE) up
@@ -22,13 +26,13 @@ up: ## Run Kafka and the job in containers, and wait until the job is ready
 down: ## Remove the containers and their network (WIPE=1: messages and checkpoint too)
 	$(COMPOSE) down
 
-network: ## Make the network of the containers
+network: ## Create the network of the containers
 	$(COMPOSE) network
 
 kafka: ## Run a broker with its topics in a container
 	$(COMPOSE) kafka
 
-app: ## Run the job beside it, or start it anew with the code as it is now
+app: ## Run the job beside it, or restart it with the current code
 	$(COMPOSE) app
 
 produce-input: ## Send deploy/local/input.json to the broker
@@ -43,18 +47,21 @@ consume-dead-letters: ## Print the dead letters, with their headers (FOLLOW=1: u
 logs: ## Follow the job's log until Ctrl-C
 	$(COMPOSE) logs
 
-image: ## Build the image anew (BUILD_TARGET=databricks: the one for Databricks)
+image: ## Rebuild the image (BUILD_TARGET=databricks: the one for Databricks)
 	$(COMPOSE) image
 
 test: tools ## Run every check and test, as CI does
 	@.venv/bin/tox
 
-faults: venv ## Kill a running job hundreds of times, check all it wrote (KILLS=, MODE=, SHORT=1)
+test-quick: venv ## Run what needs neither Spark nor a broker: style, types, layers, unit tests
+	@.venv/bin/tox -p 2 -e lint,types,layers,unit
+
+faults: venv ## Kill a running job hundreds of times and check its output (KILLS=, MODE=, SHORT=1)
 	@$(FAULTS)campaign $(if $(KILLS),--kills $(KILLS)) $(if $(MODE),--mode $(MODE)) \
 		$(if $(SHORT),--short); status=$$?; $(FAULTS)report; exit $$status
 	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka)
 
-soak: venv ## Watch memory and files of a job under half its load for half an hour (MINUTES=)
+soak: venv ## Watch a job's memory and files at half its load for half an hour (MINUTES=)
 	@$(FAULTS)soak $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report; \
 		exit $$status
 
@@ -62,11 +69,11 @@ cost: venv ## Measure what exactly-once costs against at-least-once
 	@$(FAULTS)cost
 	@$(FAULTS)report
 
-bench: venv ## Compare with the model alone and with others; plots (PARTS=, ROUNDS=, TEXTS=)
+bench: venv ## Compare with the bare model and with peers; draw plots (PARTS=, ROUNDS=, TEXTS=)
 	@.venv/bin/python -m bench.run $(PARTS) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(TEXTS),--texts $(TEXTS))
 
-setup: venv ## Make .venv and install the locked packages (PYTHON=... picks the Python)
+setup: venv ## Create .venv with the locked packages (PYTHON=... chooses the Python)
 	@echo "Ready: .venv"
 
 lint: venv ## Check style, types and layers
@@ -76,7 +83,7 @@ format: venv ## Format the code and fix what can be fixed
 	@.venv/bin/ruff check --fix-only --quiet
 	@.venv/bin/ruff format
 
-lock: venv ## Take the newest versions that fit into requirements/
+lock: venv ## Upgrade the locked versions in requirements/
 	@$(COMPILE) --upgrade --all-extras --group dev pyproject.toml --output-file requirements/dev.txt
 	@echo uv | $(COMPILE) --constraint requirements/dev.txt - --output-file requirements/uv.txt
 	@$(COMPILE) --extra spacy --constraint requirements/dev.txt pyproject.toml \
@@ -84,7 +91,7 @@ lock: venv ## Take the newest versions that fit into requirements/
 	@$(COMPILE) --extra spacy --group databricks --constraint requirements/dev.txt pyproject.toml \
 		--no-emit-package pyspark --no-emit-package py4j --output-file requirements/databricks.txt
 
-clean: ## Remove what was built and installed (.tidemill, which holds checkpoints, stays)
+clean: ## Remove everything built or installed (.tidemill, with its checkpoints, stays)
 	@rm -rf .venv .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis \
 		dist artifacts spark-warehouse metastore_db derby.log
 	@find . -name __pycache__ -prune -exec rm -rf {} +

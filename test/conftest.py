@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dev import PYTHONPATH
 from dev.kafka import ports
 from tidemill.inference.model import ModelSpec
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DOUBLES = Path(__file__).parent / "doubles"
-# What the workers, and jobs started as processes, need to import the models of the tests.
+# Spark's workers and child processes import the tests' models, and this tree's package, from here.
 os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(DOUBLES), *filter(None, [os.environ.get("PYTHONPATH")])]
+    [str(DOUBLES), PYTHONPATH, *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
 

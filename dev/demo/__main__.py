@@ -82,7 +82,7 @@ def run(console: Console, running: ExitStack, *, keep: bool) -> None:
     """Go through the demo's steps; what they start is stopped when `running` is left."""
     fresh_folder(running)
     libs = steps.fetch(console)
-    broker = steps.start_broker(console, running, libs)
+    broker = steps.start_broker(console, running, steps.FOLDER / "broker", libs)
     steps.make_topics(console, broker)
     job, url = steps.start_job(console, running, broker)
     texts, answers = steps.send_and_show(console, broker, job)

@@ -1,35 +1,57 @@
-"""Commands for a second terminal: Kafka's own console tools, Tidemill's, and curl."""
+"""Commands for a second terminal: Kafka's own tools, Tidemill's, and curl."""
 
 from __future__ import annotations
 
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from dev import ROOT
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rich.console import Console
+
     from dev.kafka.broker import Broker
 
 EXAMPLE: Final = '{"text": "Grace Hopper taught at Yale.", "lang": "en", "uuid": "my-1"}'
 
 
-def commands(broker: Broker, topics: tuple[str, str, str], url: str) -> dict[str, str]:
-    """Return copy-paste commands by what they do; `url` is where the metrics are."""
+def show(console: Console, commands: Mapping[str, str]) -> None:
+    """Print commands under their purposes, each on a line of its own that can be copied."""
+    for purpose, command in commands.items():
+        console.print(f"\n[bold]{purpose}[/]")
+        console.print(command, markup=False, soft_wrap=True)
+
+
+def broker_commands(broker: Broker, topics: tuple[str, str, str], tools: Path) -> dict[str, str]:
+    """Return commands that need only the broker, by purpose; `tools` holds Kafka's scripts."""
     source, results, _ = topics
-    tools = f"java -cp {shlex.quote(f'{broker.libs}/*')} org.apache.kafka.tools"
-    server = f"--bootstrap-server {broker.bootstrap_servers}"
-    consume = f"{tools}.consumer.ConsoleConsumer {server} --from-beginning"
-    committed = "--isolation-level read_committed"
-    tidemill = f"TIDEMILL__KAFKA__BOOTSTRAP_SERVERS={broker.bootstrap_servers} .venv/bin/tidemill"
+    servers = broker.bootstrap_servers
+    server = f"--bootstrap-server {servers}"
     return {
+        "reach the broker": f"export TIDEMILL__KAFKA__BOOTSTRAP_SERVERS={servers}",
+        "use Kafka's tools": f'export PATH="{tools}:{ROOT / ".venv" / "bin"}:$PATH"',
+        "make a topic": f"kafka-topics.sh {server} --create --topic my-topic --partitions 4",
         "send a message": (
-            f"echo {shlex.quote(EXAMPLE)} | {tools}.ConsoleProducer {server} --topic {source}"
+            f"echo {shlex.quote(EXAMPLE)} | kafka-console-producer.sh {server} --topic {source}"
         ),
-        "read the results": f"{consume} {committed} --topic {results}",
-        "read the dead letters": f"{tidemill} dlq list",
-        "see the lag": f"{tidemill} lag --watch",
-        "the same, by Kafka's own tool": (
-            f"{tools}.consumer.group.ConsumerGroupCommand {server} --describe --all-groups"
+        "read the results": (
+            f"kafka-console-consumer.sh {server} --from-beginning "
+            f"--isolation-level read_committed --topic {results}"
         ),
+        "read the dead letters": "tidemill dlq list",
+        "see the lag": "tidemill lag --watch",
+        "see the lag with Kafka's own tool": (
+            f"kafka-consumer-groups.sh {server} --describe --all-groups"
+        ),
+    }
+
+
+def job_commands(url: str) -> dict[str, str]:
+    """Return commands that need a running job, by purpose; `url` is where its metrics are."""
+    return {
         "see whether the job is ready": f"curl {url}/readyz",
         "see the metrics": f"curl {url}/metrics",
-        "make a topic": f"{tools}.TopicCommand {server} --create --topic my-topic --partitions 4",
     }

@@ -12,14 +12,15 @@ from rich.live import Live
 
 from dev import ROOT
 from dev.demo import messages
-from dev.demo.console_tools import commands
+from dev.demo.console_tools import broker_commands, job_commands, show
 from dev.demo.lag import lag_reader
 from dev.demo.screen import answers_table, step
 from dev.kafka.broker import Broker
 from dev.kafka.distribution import VERSION, fetch_kafka
 from dev.kafka.ports import free_ports, is_free
 from dev.kafka.process import NotReady, spawn, stop, wait_for_line
-from dev.kafka.topics import create_topic
+from dev.kafka.tools import write_tools
+from dev.kafka.topics import create_topic, topic_names
 from tidemill.spark.jars import connector_jars
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ JOB_STOP_S: Final = 60.0
 
 
 def fetch(console: Console) -> Path:
-    """Fetch Kafka and Spark's Kafka connector where they are not here yet; return Kafka's jars."""
+    """Fetch Kafka and Spark's Kafka connector unless they are here; return Kafka's jars."""
     with step(console, f"Kafka {VERSION}") as report:
         libs = fetch_kafka(report=report)
     with step(console, "Spark's Kafka connector") as report:
@@ -57,23 +58,27 @@ def fetch(console: Console) -> Path:
     return libs
 
 
-def start_broker(console: Console, running: ExitStack, libs: Path) -> Broker:
-    """Start the broker, on Kafka's usual port if nobody has it."""
+def start_broker(console: Console, running: ExitStack, folder: Path, libs: Path) -> Broker:
+    """Start a broker with its data in `folder`, on Kafka's usual port if it is free."""
     port = PORT if is_free(PORT) else None
-    broker = Broker(FOLDER / "broker", libs, port=port)
-    where = broker.bootstrap_servers + ("" if port else f" (port {PORT} is taken)")
-    with step(console, f"Kafka broker at {where}"):
+    broker = Broker(folder, libs, port=port)
+    address = broker.bootstrap_servers + ("" if port else f" (port {PORT} is taken)")
+    with step(console, f"Kafka broker at {address}"):
         running.enter_context(broker)
     return broker
 
 
 def make_topics(console: Console, broker: Broker) -> None:
-    """Make the topics, with room for answers that are larger than their messages."""
+    """Make the missing topics, with room for answers that are larger than their messages."""
     source, results, dead_letters = TOPICS
+    existing = topic_names(broker.bootstrap_servers)
     room = {"max.message.bytes": str(BROKERS_LIMIT + ROOM)}
     with step(console, f"topics {', '.join(TOPICS)}"):
         for topic, configs in ((source, {}), (results, room), (dead_letters, room)):
-            create_topic(broker.bootstrap_servers, topic, partitions=PARTITIONS, configs=configs)
+            if topic not in existing:
+                create_topic(
+                    broker.bootstrap_servers, topic, partitions=PARTITIONS, configs=configs
+                )
 
 
 def start_job(
@@ -144,9 +149,7 @@ def send_and_show(
 
 
 def keep_running(console: Console, broker: Broker, job: subprocess.Popen[bytes], url: str) -> None:
-    """Print what to do in a second terminal, and wait for Ctrl-C. Raises NotReady."""
-    for what, command in commands(broker, TOPICS, url).items():
-        console.print(f"\n[bold]{what}[/]")
-        console.print(command, markup=False, soft_wrap=True)
+    """Print commands for a second terminal, and wait for Ctrl-C. Raises NotReady."""
+    show(console, broker_commands(broker, TOPICS, write_tools(broker.libs)) | job_commands(url))
     console.print("\nrunning until Ctrl-C")
     raise NotReady("the streaming job", f"ended with status {job.wait()}", LOG)

@@ -31,6 +31,12 @@ def create_topic(
         admin.create_topics({name: topic}, wait_for_metadata=True)
 
 
+def topic_names(bootstrap_servers: str) -> set[str]:
+    """Return the names of all topics."""
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
+        return set(admin.list_topics())
+
+
 def delete_topic(bootstrap_servers: str, name: str) -> None:
     """Delete a topic and wait until no broker tells of it."""
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
