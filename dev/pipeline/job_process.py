@@ -30,7 +30,7 @@ class JobProcess:
         """Start it, in a process session of its own."""
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / f"{Path(command[0]).name}-{time.monotonic_ns()}.log"
-        path = f"{PYTHONPATH}:{os.environ['PYTHONPATH']}"
+        path = os.pathsep.join(filter(None, [PYTHONPATH, os.environ.get("PYTHONPATH")]))
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [*launcher, *command],
