@@ -24,9 +24,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 
-# Servers of two processes that test at once never want the same port.
+# Test processes that run at once never want the same port.
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    ports.CANDIDATES = ports.CANDIDATES[int(worker[2:]) % 2 :: 2]  # type: ignore[misc]
+    processes = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    ports.CANDIDATES = ports.CANDIDATES[int(worker[2:]) :: processes]  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")

@@ -214,6 +214,22 @@ class OutputExists(ConfigurationError):
         super().__init__(f"{path} exists already: name another output or remove it")
 
 
+class InvalidProjectName(ConfigurationError):
+    """A new model's folder has a name that cannot be a Python module's."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"{name!r} cannot be a model's name: {reason}; choose words such as my-model"
+        )
+
+
+class FolderExists(ConfigurationError):
+    """The folder of a new model is there already."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path} exists already: choose another name or remove it")
+
+
 class OutputUnusable(ConfigurationError):
     """A batch's output cannot be written there."""
 

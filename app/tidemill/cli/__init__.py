@@ -11,6 +11,7 @@ import tidemill
 from tidemill import logs, run
 from tidemill.cli import job, watch
 from tidemill.cli.dlq import dlq
+from tidemill.cli.init import init
 from tidemill.cli.options import screen
 
 cli = typer.Typer(
@@ -19,7 +20,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (job.stream, job.batch, job.check, job.stop, watch.lag, watch.health):
+for command in (init, job.stream, job.batch, job.check, job.stop, watch.lag, watch.health):
     cli.command()(command)
 cli.add_typer(dlq, name="dlq")
 

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from dev import PYTHONPATH
+from tidemill import scaffold
+from tidemill.cli import cli
+from tidemill.errors import ConfigurationError, FolderExists, InvalidProjectName
+from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.predictor import Predictor
+from tidemill.models import catalogue
+from tidemill.settings import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class TestCreate:
+    """A new folder holds a model that works."""
+
+    @pytest.mark.parametrize("name", ["sentiment", "two-words", "with_line", "x1"])
+    def test_works_as_it_is(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """The entry answers two of the three messages, and refuses the third by name."""
+        folder = tmp_path / name
+        scaffold.create(folder)
+        monkeypatch.syspath_prepend(str(folder))
+        settings = load(folder / "config.yaml")
+        assert settings.stream.dead_letter_topic == f"{name}-output.dlq"
+        predictor = Predictor(catalogue.read(settings.models), catalogue.load, clock=time.time)
+        lines = (folder / "messages.jsonl").read_bytes().splitlines()
+        good, bad, third = predictor.predict([Message(line) for line in lines])
+        assert isinstance(good, Prediction)
+        assert isinstance(bad, Prediction)
+        assert json.loads(good.value)["prediction"] == {"positive": True}
+        assert json.loads(bad.value)["prediction"] == {"positive": False}
+        assert isinstance(third, Failure)
+        assert type(third.error).__name__ == "MissingField"
+
+    def test_its_own_test_passes(self, tmp_path: Path) -> None:
+        """With Python alone; and it fails if the model drops an output."""
+        folder = tmp_path / "mine"
+        scaffold.create(folder)
+
+        def run() -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [sys.executable, "-B", "-m", "unittest"],
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": PYTHONPATH},
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+
+        done = run()
+        assert done.returncode == 0, done.stderr
+        assert "Ran 2 tests" in done.stderr
+        module = folder / "mine.py"
+        module.write_text(
+            module.read_text().replace("for text in inputs", "for text in inputs[1:]")
+        )
+        assert run().returncode == 1
+
+    def test_dockerfile(self, tmp_path: Path) -> None:
+        """It copies what the folder holds, to where the image looks for models."""
+        folder = tmp_path / "mine"
+        scaffold.create(folder)
+        lines = (folder / "Dockerfile").read_text().splitlines()
+        copied = [line.split()[1:-1] for line in lines if line.startswith("COPY")]
+        assert all((folder / name).exists() for names in copied for name in names)
+        assert "COPY mine.py /models/" in lines
+        assert "FROM tidemill:local" in lines
+
+    def test_no_placeholder_is_left(self, tmp_path: Path) -> None:
+        """Each template is filled in, and YAML stays YAML."""
+        folder = tmp_path / "a-b"
+        scaffold.create(folder)
+        files = list(folder.iterdir())
+        assert len(files) == 7
+        assert not [file for file in files if "$" in file.read_text() or "template" in file.name]
+        assert (
+            yaml.safe_load((folder / "models.yaml").read_text())["models"][0]["adapter"] == "a_b:AB"
+        )
+
+
+class TestRefused:
+    """Nothing is overwritten, and nothing gets a name that Python cannot import."""
+
+    @pytest.mark.parametrize(
+        "name",
+        ["json", "class", "tidemill", "pyspark", "Foo", "1a", "a.b", "a b", "-a", "a--b", "é"],
+    )
+    def test_names(self, tmp_path: Path, name: str) -> None:
+        """Reserved, installed or unusable names make no folder."""
+        with pytest.raises(InvalidProjectName, match="model's name"):
+            scaffold.create(tmp_path / name)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("what", ["folder", "file"])
+    def test_existing(self, tmp_path: Path, what: str) -> None:
+        """An existing folder or file stays as it is."""
+        path = tmp_path / "mine"
+        path.mkdir() if what == "folder" else path.write_text("mine")
+        with pytest.raises(FolderExists) as caught:
+            scaffold.create(path)
+        assert isinstance(caught.value, ConfigurationError)
+        assert path.is_dir() or path.read_text() == "mine"
+
+
+class TestCommand:
+    """`tidemill init` says what to do next."""
+
+    def test_three_commands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They test the model, answer a file, and start the stream."""
+        monkeypatch.chdir(tmp_path)
+        done = CliRunner().invoke(cli, ["init", "mine"])
+        assert done.exit_code == 0
+        commands = [line.strip() for line in done.output.splitlines() if line.startswith("  ")]
+        test, batch, stream = commands
+        assert test.startswith("cd mine && ")
+        assert test.endswith("-m unittest")
+        assert batch.endswith("tidemill batch --input messages.jsonl --output answers")
+        assert stream.endswith("tidemill stream")
