@@ -1,0 +1,136 @@
+"""A job goes on from what an older version left behind, whether that was stopped or killed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+import scenario
+import states
+from lane import Lane
+
+from deploy.local.broker import Broker
+from deploy.local.distribution import fetch_kafka
+from deploy.local.topics import committed_offsets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from records import Record
+    from states import Message
+
+# A killed job left a transaction open. The new job has to end it, since the broker does not.
+NEVER_ABORT = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": str(2**31 - 1)}
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked states: a broker's data folder, and a checkpoint for each state."""
+    folder = tmp_path_factory.mktemp("old")
+    with tarfile.open(states.ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def old_broker(old: Path) -> Iterator[Broker]:
+    """A broker with the topics, groups and transactions of the old jobs."""
+    with Broker(old, fetch_kafka(), properties=states.KEEP_ALL | NEVER_ABORT) as running:
+        yield running
+
+
+@pytest.fixture(params=states.DELIVERIES)
+def delivery(request: pytest.FixtureRequest) -> str:
+    """The delivery of the old job, and of the new one."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make_lane(
+    old: Path, old_broker: Broker, delivery: str, tmp_path: Path
+) -> Callable[[str], Lane]:
+    """Return the topics of an old job, and a copy of its checkpoint: `make_lane("killed")`."""
+
+    def make(end: str) -> Lane:
+        state = f"{delivery}-{end}"
+        shutil.copytree(old / state, tmp_path / "checkpoint")
+        return Lane(old_broker, f"in-{state}", f"out-{state}", f"dead-{state}", tmp_path)
+
+    return make
+
+
+class TestUpgrade:
+    """Nothing is lost; with exactly-once nothing is doubled."""
+
+    def test_stopped(self, make_lane: Callable[[str], Lane], delivery: str) -> None:
+        """A job that was stopped goes on with what has come since."""
+        lane = make_lane("stopped")
+        assert outcomes(lane) == expected(states.BEFORE + states.DURING)
+        run(lane, delivery)
+        check(lane, states.BEFORE + states.DURING + states.AFTER, delivery)
+
+    def test_killed(self, make_lane: Callable[[str], Lane], delivery: str) -> None:
+        """A job that was killed finishes its micro-batch, goes on, and can be started again."""
+        lane = make_lane("killed")
+        written = outcomes(lane)
+        assert expected(states.BEFORE) < written < expected(states.BEFORE + states.DURING)
+        assert not (lane.folder / "checkpoint/commits/1").exists()
+        run(lane, delivery)
+        check(lane, states.BEFORE + states.DURING + states.AFTER, delivery)
+        lane.produce(*(message.record for message in states.NEW))
+        run(lane, delivery)
+        check(lane, states.BEFORE + states.DURING + states.AFTER + states.NEW, delivery)
+
+
+def run(lane: Lane, delivery: str) -> None:
+    """Run the job with the old one's settings until its group has no lag, and stop it."""
+    gate = lane.folder / "gate"
+    gate.touch()  # the model waits for nothing now
+    settings = lane.environment(
+        "Hanging",
+        options={"until": str(gate), "on": states.HELD},
+        STREAM__DELIVERY=delivery,
+        STREAM__ARROW_BATCH_SIZE="2",
+    )
+    servers, total = lane.broker.bootstrap_servers, len(lane.inputs())
+    with lane.program(settings) as program:
+
+        def has_no_lag() -> bool:
+            program.must_run()
+            return sum(committed_offsets(servers, lane.source, lane.source).values()) == total
+
+        scenario.wait_until(has_no_lag, tell=lambda: f":\n{program.output}")
+        scenario.end(program)
+
+
+def expected(messages: Sequence[Message]) -> Counter[tuple[str, str]]:
+    """Return the outcome that each message must have."""
+    return Counter((message.uuid, message.outcome) for message in messages)
+
+
+def outcomes(lane: Lane) -> Counter[tuple[str, str]]:
+    """Return the outcomes that are in the topics now."""
+    return Counter(map(outcome, [*lane.results(), *lane.dead_letters()]))
+
+
+def outcome(record: Record) -> tuple[str, str]:
+    """Return a record's uuid, and its answer or error class."""
+    uuid = (record.key or b"").decode()
+    if error := record.header("tidemill.error.class"):
+        return uuid, error
+    result = json.loads(record.value or b"")
+    assert result["uuid"] == uuid
+    return uuid, result["answer"]
+
+
+def check(lane: Lane, messages: Sequence[Message], delivery: str) -> None:
+    """Fail if an outcome is missing or wrong, or if one is doubled although that must not be."""
+    found, due = outcomes(lane), expected(messages)
+    assert found.keys() == due.keys()
+    if delivery == "exactly-once":
+        assert found == due
