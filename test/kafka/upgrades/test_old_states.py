@@ -65,14 +65,14 @@ def make_lane(
 
 
 class TestUpgrade:
-    """Nothing is lost; with exactly-once nothing is doubled."""
+    """Nothing is lost, and nothing is doubled but what at-least-once repeats after a kill."""
 
     def test_stopped(self, make_lane: Callable[[str], Lane], delivery: str) -> None:
         """A job that was stopped goes on with what has come since."""
         lane = make_lane("stopped")
         assert outcomes(lane) == expected(states.BEFORE + states.DURING)
         run(lane, delivery)
-        check(lane, states.BEFORE + states.DURING + states.AFTER, delivery)
+        check(lane, states.BEFORE + states.DURING + states.AFTER)
 
     def test_killed(self, make_lane: Callable[[str], Lane], delivery: str) -> None:
         """A job that was killed finishes its micro-batch, goes on, and can be started again."""
@@ -80,11 +80,12 @@ class TestUpgrade:
         written = outcomes(lane)
         assert expected(states.BEFORE) < written < expected(states.BEFORE + states.DURING)
         assert not (lane.folder / "checkpoint/commits/1").exists()
+        repeated = states.DURING if delivery == "at-least-once" else ()
         run(lane, delivery)
-        check(lane, states.BEFORE + states.DURING + states.AFTER, delivery)
+        check(lane, states.BEFORE + states.DURING + states.AFTER, repeated)
         lane.produce(*(message.record for message in states.NEW))
         run(lane, delivery)
-        check(lane, states.BEFORE + states.DURING + states.AFTER + states.NEW, delivery)
+        check(lane, states.BEFORE + states.DURING + states.AFTER + states.NEW, repeated)
 
 
 def run(lane: Lane, delivery: str) -> None:
@@ -128,9 +129,8 @@ def outcome(record: Record) -> tuple[str, str]:
     return uuid, result["answer"]
 
 
-def check(lane: Lane, messages: Sequence[Message], delivery: str) -> None:
-    """Fail if an outcome is missing or wrong, or if one is doubled although that must not be."""
+def check(lane: Lane, messages: Sequence[Message], repeated: Sequence[Message] = ()) -> None:
+    """Fail if an outcome is missing or wrong, or doubled for a message that is not `repeated`."""
     found, due = outcomes(lane), expected(messages)
-    assert found.keys() == due.keys()
-    if delivery == "exactly-once":
-        assert found == due
+    assert not due - found
+    assert (found - due).keys() <= expected(repeated).keys()
