@@ -1,0 +1,1 @@
+"""What older versions left behind: checkpoints, and the topics and groups of a broker."""
