@@ -19,9 +19,10 @@ QUIET = ("py4j", "kafka", "urllib3")
 
 
 def configure(log_format: str, level: str) -> None:
-    """Send structlog's and the standard library's records through one renderer.
+    """Send the records of structlog and of the standard library through one renderer.
 
-    A trace is printed at level DEBUG only; above it, a failure is the one line that names it.
+    Tracebacks are printed at level DEBUG only. Otherwise an error is its message and its hint: two
+    lines on the console, two fields in JSON.
     """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -35,7 +36,7 @@ def configure(log_format: str, level: str) -> None:
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else _Console(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -54,6 +55,18 @@ def configure(log_format: str, level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         cache_logger_on_first_use=True,
     )
+
+
+class _Console:
+    """Render a record as one line, and its hint as a second one."""
+
+    def __init__(self, render: structlog.dev.ConsoleRenderer) -> None:
+        self._render = render
+
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:  # noqa: ANN401 - structlog's signature
+        hint = event.pop("hint", None)
+        line = self._render(logger, method, event)
+        return f"{line}\n  hint: {hint}" if hint else line
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

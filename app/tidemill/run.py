@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from tidemill import logs, settings
-from tidemill.errors import ConfigurationError, TidemillError
+from tidemill.errors import ConfigurationError, TidemillError, describe
 
 FAULT, MISCONFIGURED, INTERRUPTED = 1, 2, 130
 
@@ -37,9 +37,13 @@ def stream(config: Path | None) -> int:
 
 
 def report(error: Exception) -> int:
-    """Log an error as one line; return its exit code."""
-    said = str(error) if isinstance(error, TidemillError) else f"{type(error).__name__}: {error}"
-    log.error(" ".join(said.split()), kind=type(error).__name__, exc_info=error)
+    """Log an error's message and hint; return its exit code."""
+    if isinstance(error, TidemillError):
+        message, hint = error.message, error.hint
+    else:
+        message, hint = describe(error), ""
+    fields = {"hint": hint} if hint else {}
+    log.error(message, **fields, kind=type(error).__name__, exc_info=error)
     return exit_code(error)
 
 

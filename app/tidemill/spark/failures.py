@@ -22,7 +22,7 @@ from tidemill.errors import (
     TidemillError,
     TimestampOverflow,
     TopicDeleted,
-    in_words,
+    rebuild,
 )
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def raised_on_worker(line: str, hosts: Sequence[str] = ()) -> TidemillError | No
     found = re.search(rf"{MISSING} '([\w.]+)'", line)
     if found and _is_here(found[1]):
         return MissingOnExecutors(found[1], hosts)
-    if found := re.fullmatch(r"tidemill\.errors\.(\w+): (.+)", line):
+    if found := re.fullmatch(r"tidemill\.errors\.(?:\w+\.)?(\w+): (.+)", line):
         leaf = getattr(errors, found[1], None)
         if isinstance(leaf, type) and issubclass(leaf, TidemillError):
-            return in_words(leaf, found[2])
+            return rebuild(leaf, found[2], [])
     return None
 
 

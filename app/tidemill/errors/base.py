@@ -1,0 +1,108 @@
+"""The root of all errors, its two main branches, and the text of exceptions."""
+
+from __future__ import annotations
+
+import traceback
+
+MAX_MESSAGE = 160  # characters of `message`
+HINT = "hint: "
+
+# The most of a traceback that goes into the log or to another process.
+MAX_FRAMES, MAX_LINES, MAX_LINE = 30, 300, 1000
+
+
+class TidemillError(Exception):
+    """An error that Tidemill raises on purpose.
+
+    It is a fault that a restart may mend, unless a subclass says otherwise. `str()` gives the whole
+    text of what is wrong. The hint is a note (PEP 678), so that tracebacks show it too.
+    """
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        if hint:
+            self.add_note(HINT + hint)
+
+    @property
+    def message(self) -> str:
+        """What is wrong: one line of at most 160 characters."""
+        text = one_line(str(self))
+        return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1].rstrip() + "…"
+
+    @property
+    def hint(self) -> str:
+        """What to do about it, in one line; it repeats a text that the message had to cut."""
+        notes = [note for note in getattr(self, "__notes__", []) if note.startswith(HINT)]
+        hint = one_line(" ".join(note.removeprefix(HINT) for note in notes))
+        text = one_line(str(self))
+        return hint if len(text) <= MAX_MESSAGE else f"{hint} In full: {text}".strip()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        cause = None if self.__cause__ is None else trace(self.__cause__)
+        return rebuild, (type(self), str(self), getattr(self, "__notes__", []), cause)
+
+
+class ConfigurationError(TidemillError):
+    """The settings, a file or the topics are wrong. A restart cannot help; the exit code is 2."""
+
+
+class MessageError(TidemillError):
+    """One message cannot be answered. It becomes a dead letter; the others are untouched.
+
+    The name of the class and the text go into the dead letter's headers.
+    """
+
+
+class RemoteTraceback(TidemillError):
+    """The traceback of an exception in another process, as text."""
+
+
+def rebuild(
+    leaf: type[TidemillError], text: str, notes: list[str], cause: str | None = None
+) -> TidemillError:
+    """Return an error with a finished text, of a class whose constructor composes its text.
+
+    `cause` is the traceback of the exception that caused it in another process.
+    """
+    error = leaf.__new__(leaf, text)
+    for note in notes:
+        error.add_note(note)
+    if cause is not None:
+        error.__cause__ = RemoteTraceback(cause)
+    return error
+
+
+def one_line(text: str) -> str:
+    """Return a text with each run of white space as one blank."""
+    return " ".join(text.split())
+
+
+def root(error: BaseException) -> BaseException:
+    """Return the innermost exception, without the ones that were raised while it was handled."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def describe(cause: BaseException) -> str:
+    """Return an exception as one line: its type and its text."""
+    try:
+        text = one_line(str(cause))
+    except Exception:  # noqa: BLE001 - a model's exception may fail to print itself
+        text = "(it does not print)"
+    return f"{type(cause).__name__}: {text}" if text else type(cause).__name__
+
+
+def trace(cause: BaseException) -> str:
+    """Return an exception's traceback, cut if it is long.
+
+    Release the objects that its frames hold: a model may hold much memory.
+    """
+    if isinstance(cause, RemoteTraceback):
+        return str(cause)
+    traceback.clear_frames(cause.__traceback__)
+    try:
+        text = "".join(traceback.format_exception(cause, limit=-MAX_FRAMES))
+    except Exception as error:  # noqa: BLE001 - a model's exception may fail to print itself
+        text = f"{type(cause).__name__} has no traceback: {describe(error)}"
+    return "\n".join(line[:MAX_LINE] for line in text.splitlines()[:MAX_LINES])

@@ -1,0 +1,120 @@
+"""Wrong settings, files and command lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.errors.base import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class InvalidSettings(ConfigurationError):
+    """A setting is unknown, or its value is wrong."""
+
+    def __init__(self, source: str, problems: Iterable[str]) -> None:
+        problems = list(problems)
+        if len(problems) == 1:
+            super().__init__(f"invalid setting ({source}): {problems[0]}", SETTINGS)
+        else:
+            super().__init__(
+                f"{len(problems)} invalid settings ({source})", f"{'; '.join(problems)}. {SETTINGS}"
+            )
+
+
+SETTINGS = "Correct the settings file or the TIDEMILL__ variable, and run `tidemill check`."
+
+
+class SettingsFileUnreadable(ConfigurationError):
+    """A YAML file is missing, or is not a YAML mapping."""
+
+    def __init__(self, path: object, reason: object) -> None:
+        super().__init__(
+            f"cannot read {path}: {reason}",
+            "Name a readable YAML file. Its top level must be a mapping (key: value).",
+        )
+
+
+class InputUnreadable(ConfigurationError):
+    """The input of a batch is missing, or has an unknown format."""
+
+    def __init__(self, path: object, reason: object) -> None:
+        super().__init__(
+            f"cannot read {path}: {reason}",
+            "A batch reads files or folders of JSON lines or Parquet.",
+        )
+
+
+class OutputExists(ConfigurationError):
+    """The output folder of a batch exists already."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path} exists already", "Name another output folder, or remove it.")
+
+
+class OutputUnusable(ConfigurationError):
+    """The output of a batch cannot be written there."""
+
+    def __init__(self, path: object, reason: object) -> None:
+        super().__init__(f"cannot write to {path}: {reason}", "Name another output folder.")
+
+
+class NoValueColumn(ConfigurationError):
+    """A DataFrame has no column with messages."""
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        super().__init__(
+            f"the DataFrame has no column 'value' (it has {', '.join(columns) or 'none'})",
+            "Give it a column 'value' of type binary or string that holds the messages.",
+        )
+
+
+class WrongColumnType(ConfigurationError):
+    """A column of a DataFrame has a record column's name, but another type."""
+
+    def __init__(self, columns: Iterable[tuple[str, str, str]]) -> None:
+        super().__init__(
+            "; ".join(
+                f"the column {name!r} is {actual} and must be {needed}"
+                for name, actual, needed in columns
+            ),
+            "Cast the column, or rename it if it is not part of the record.",
+        )
+
+
+class InvalidProjectName(ConfigurationError):
+    """A new model's name cannot name a Python module."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"{name!r} cannot be a model's name: {reason}",
+            "Choose lower-case words, such as my-model.",
+        )
+
+
+class FolderExists(ConfigurationError):
+    """The folder for a new model exists already."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path} exists already", "Choose another name, or remove the folder.")
+
+
+class MetricsAddressUnusable(ConfigurationError):
+    """No server can ever listen on the address for /metrics and the probes."""
+
+    def __init__(self, host: str, port: int, reason: object) -> None:
+        super().__init__(
+            f"cannot serve /metrics and the probes on {host}:{port}: {reason}",
+            "Set monitoring.metrics_host to 127.0.0.1, 0.0.0.0 or an address of this machine.",
+        )
+
+
+class MetricsPortUnset(ConfigurationError):
+    """A probe needs a fixed port."""
+
+    def __init__(self, port: int | None) -> None:
+        super().__init__(
+            f"monitoring.metrics_port is {'null' if port is None else port}",
+            "Set it to a fixed port number, the same for the job and the probe.",
+        )
