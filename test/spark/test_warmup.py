@@ -28,7 +28,7 @@ from tidemill.models.isolation import fork
 from tidemill.periodic import PeriodicTask
 from tidemill.settings import LogSettings, Settings
 from tidemill.spark import warmup
-from tidemill.spark.conf import runtime_options
+from tidemill.spark.conf import session_conf
 from tidemill.spark.failures import translate
 from tidemill.spark.udfs import predictions
 from tidemill.spark.warmup import keep_warm, load_models
@@ -128,7 +128,7 @@ class TestLoadModels:
         settings = Settings(log=LogSettings(level="DEBUG"))
         name = "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled"
         before: Any = spark.conf.get(name)
-        spark.conf.set(name, runtime_options(settings)[name])
+        spark.conf.set(name, session_conf(settings)[name])
         try:
             with pytest.raises(PySparkException) as caught:
                 load_models(spark, [model(adapter)], load)

@@ -29,7 +29,7 @@ from pyspark.sql.functions import filter as only
 
 from tidemill.batch.progress import watch_tasks
 from tidemill.batch.reading import FILE, LINE, ROW, read
-from tidemill.batch.source import find, local, some
+from tidemill.batch.source import find_source, local, some
 from tidemill.errors import OutputExists
 from tidemill.spark.udfs import predictions
 
@@ -75,7 +75,7 @@ def run(
         OutputExists: There is something at `target`.
 
     """
-    found = find(source)
+    found = find_source(source)
     if found.hidden:
         log.warning(
             "skipped hidden files and folders, whose names begin with _ or .",

@@ -51,7 +51,7 @@ class Source:
                 yield f"file:{link}"
 
 
-def find(given: str) -> Source:
+def find_source(given: str) -> Source:
     """Return the input; look at it if it is on this machine.
 
     Raises:

@@ -24,7 +24,7 @@ MAX_BYTES_PER_ARROW_BATCH = 16 * 1024 * 1024
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Arrow's allocator would start a thread. With one alone, C++ counts references without atomic
 # operations, which take a sixth of spaCy's time; and a fork may have what was loaded before it.
-NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+SINGLE_THREADED_ARROW = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
 # Bytes of a path: a socket's may have 107 (103 on macOS), of which 61 are our folder's and its own.
@@ -40,16 +40,18 @@ METRICS_NAMESPACE = "tidemill"
 LOG_FILE = "log4j2.configurationFile"  # log4j's own property
 SERVLET = "spark.metrics.conf.*.sink.prometheusServlet"
 # Spark's default, and what holds a password here; it replaces the default when set.
-REDACTED = r"(?i)secret|password|token|access[.]?key|sasl[.]jaas[.]config|ssl[.]keystore[.]key"
+REDACTION_REGEX = (
+    r"(?i)secret|password|token|access[.]?key|sasl[.]jaas[.]config|ssl[.]keystore[.]key"
+)
 
 
-def with_own(options: dict[str, str], own: dict[str, str]) -> dict[str, str]:
+def merge_user_conf(options: dict[str, str], own: dict[str, str]) -> dict[str, str]:
     """Let the user's own settings win; of Java's options both hold."""
     both = options.keys() & own.keys() & set(JAVA_OPTIONS)
     return options | own | {name: f"{options[name]} {own[name]}" for name in both}
 
 
-def runtime_options(settings: Settings) -> dict[str, str]:
+def session_conf(settings: Settings) -> dict[str, str]:
     """Return what may be set on any session, running or not."""
     stream = settings.stream
     simplified = settings.log.level != "DEBUG"  # without the cause, which is where a model failed
@@ -62,15 +64,15 @@ def runtime_options(settings: Settings) -> dict[str, str]:
         "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": str(simplified).lower(),
         "spark.sql.streaming.stopTimeout": "30s",
         "spark.sql.streaming.metricsEnabled": "true",
-        "spark.sql.redaction.options.regex": REDACTED,
+        "spark.sql.redaction.options.regex": REDACTION_REGEX,
     }
 
 
-def context_options(settings: Settings) -> dict[str, str]:
+def context_conf(settings: Settings) -> dict[str, str]:
     """Return what must be known before the SparkContext is made."""
     options = {
         "spark.app.name": f"tidemill-{settings.stream.group_id}",
-        "spark.redaction.regex": REDACTED,
+        "spark.redaction.regex": REDACTION_REGEX,
         "spark.metrics.namespace": METRICS_NAMESPACE,
         "spark.ui.prometheus.enabled": "true",
         f"{SERVLET}.class": "org.apache.spark.metrics.sink.PrometheusServlet",
@@ -82,7 +84,7 @@ def context_options(settings: Settings) -> dict[str, str]:
     return options
 
 
-def launch_options(settings: Settings) -> dict[str, str]:
+def launch_conf(settings: Settings) -> dict[str, str]:
     """Return what must be known before Java starts; spark-submit takes it on its command line."""
     find_java()
     # Spark prints pages for what comes back to us as one error.
@@ -146,4 +148,4 @@ def _sockets() -> dict[str, str]:
 def _of_workers(settings: Settings) -> dict[str, str]:
     """Return what the workers' environment says of threads."""
     threads = dict.fromkeys(THREAD_VARIABLES, str(settings.stream.worker_threads))
-    return threads | NO_THREAD
+    return threads | SINGLE_THREADED_ARROW

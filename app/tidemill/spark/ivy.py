@@ -45,19 +45,19 @@ def retrieve(
     coordinates: Sequence[str],
     into: Path,
     *,
-    without: Collection[str] = (),
+    exclude: Collection[str] = (),
     report: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Fetch `group:module:version` artifacts and what they need into a folder of their own.
 
-    A complete folder is left as it is, an incomplete one is made anew. Modules named in `without`
+    A complete folder is left as it is, an incomplete one is made anew. Modules named in `exclude`
     are left out; `report` is told each step. Raises ArtifactsUnavailable and JavaNotFound.
     """
     if not is_complete(into, coordinates):
         into.parent.mkdir(parents=True, exist_ok=True)
         with locked(into.with_name(f".{into.name}.lock")):
             if not is_complete(into, coordinates):  # another process may have been faster
-                fetch(coordinates, into, without, report or (lambda _: None))
+                fetch(coordinates, into, exclude, report or (lambda _: None))
     return sorted(into.glob("*.jar"))
 
 
@@ -73,7 +73,7 @@ def is_complete(folder: Path, coordinates: Sequence[str]) -> bool:
 def fetch(
     coordinates: Sequence[str],
     into: Path,
-    without: Collection[str],
+    exclude: Collection[str],
     report: Callable[[str], None],
 ) -> None:
     """Let Ivy fill a folder beside `into`, then put it in place with one rename."""
@@ -83,7 +83,7 @@ def fetch(
     shutil.rmtree(jars, ignore_errors=True)
     jars.mkdir(parents=True)
     (staging / "ivysettings.xml").write_text(IVY_SETTINGS, "utf-8")
-    (staging / "ivy.xml").write_text(ivy_module(coordinates, without), "utf-8")
+    (staging / "ivy.xml").write_text(ivy_module(coordinates, exclude), "utf-8")
     for attempt in range(1, ATTEMPTS + 1):
         status, output = run_ivy(staging, report)
         if status == 0:
@@ -97,7 +97,7 @@ def fetch(
     shutil.rmtree(staging)
 
 
-def ivy_module(coordinates: Sequence[str], without: Collection[str]) -> str:
+def ivy_module(coordinates: Sequence[str], exclude: Collection[str]) -> str:
     """Write the Ivy module that depends on the coordinates."""
     wanted = "".join(
         '<dependency org="{}" name="{}" rev="{}" conf="default->runtime,master"/>'.format(
@@ -105,7 +105,7 @@ def ivy_module(coordinates: Sequence[str], without: Collection[str]) -> str:
         )
         for coordinate in coordinates
     )
-    unwanted = "".join(f'<exclude module="{name}"/>' for name in without)
+    unwanted = "".join(f'<exclude module="{name}"/>' for name in exclude)
     return (
         '<ivy-module version="2.0"><info organisation="tidemill" module="jars"/>'
         '<configurations><conf name="default"/></configurations>'

@@ -34,7 +34,7 @@ def connector_jars(report: Callable[[str], None] | None = None) -> list[Path]:
         return []
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     into = caches / "tidemill" / "jars" / CONNECTOR.split(":", 1)[1].replace(":", "-")
-    return retrieve([CONNECTOR], into, without=modules(spark_jars), report=report)
+    return retrieve([CONNECTOR], into, exclude=modules(spark_jars), report=report)
 
 
 def modules(folder: Path) -> list[str]:

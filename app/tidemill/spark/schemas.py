@@ -45,8 +45,8 @@ OUTCOME = StructType(
         StructField("latency", DoubleType()),
     ]
 )
-WRITTEN = ("topic", "key", "value", "headers")
-TOLD = StructType([field for field in OUTCOME if field.name not in WRITTEN])
+SINK_COLUMNS = ("topic", "key", "value", "headers")
+OUTCOME_METADATA = StructType([field for field in OUTCOME if field.name not in SINK_COLUMNS])
 
 # The JSON of a result of the shipped models, for those who read it with `from_json`.
 NER_RESULT = StructType(

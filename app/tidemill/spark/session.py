@@ -17,11 +17,11 @@ from pyspark.sql import SparkSession
 
 from tidemill.spark.conf import (
     LOG_FILE,
-    context_options,
-    launch_options,
+    context_conf,
+    launch_conf,
     logging,
-    runtime_options,
-    with_own,
+    merge_user_conf,
+    session_conf,
 )
 from tidemill.spark.failures import translate
 
@@ -77,17 +77,17 @@ def create(settings: Settings) -> SparkSession:
     if settings.log.level != "DEBUG":
         for name in NOISY:
             PySparkLogger.getLogger(name).setLevel("CRITICAL")
-    options = runtime_options(settings)
+    options = session_conf(settings)
     runs = _runs()
     java_runs = runs or "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started it
     if not runs:
-        options |= context_options(settings)
+        options |= context_conf(settings)
     if not java_runs:
-        options |= launch_options(settings)
+        options |= launch_conf(settings)
     submitted = java_runs and not runs
     if submitted:
         options["spark.log.level"] = "INFO" if settings.log.level == "DEBUG" else "ERROR"
-    options = with_own(options, settings.spark)
+    options = merge_user_conf(options, settings.spark)
     if not java_runs and SparkContext._gateway is None:  # noqa: SLF001 - of an earlier session
         _launch(options)
     builder = SparkSession.builder

@@ -18,7 +18,7 @@ from tidemill.kafka.record_size import ANY_RECORD
 from tidemill.models import catalogue
 from tidemill.spark.columns import record_columns
 from tidemill.spark.retry import Attempt
-from tidemill.spark.schemas import OUTCOME, RECORD, TOLD
+from tidemill.spark.schemas import OUTCOME, OUTCOME_METADATA, RECORD
 from tidemill.spark.warmup import settle
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def predictions(
     there takes any record. A result that its topic refuses becomes a dead letter; a dead letter
     that does not fit has only the headers that say where its message is, and why.
     `load` loads a model in a worker, and keeps it. With `deliver` the workers write the outcomes
-    themselves; the rows only tell of them (`schemas.TOLD`).
+    themselves; the rows only tell of them (`schemas.OUTCOME_METADATA`).
 
     Raises:
         InvalidModels: Two entries answer the same messages.
@@ -65,7 +65,7 @@ def predictions(
 
     """
     Router(specs)  # refuses here, on the driver, what each worker would refuse
-    schema = TOLD if deliver else OUTCOME
+    schema = OUTCOME_METADATA if deliver else OUTCOME
     arrow_schema = to_arrow_schema(schema)
     asked = dict(limits)  # a copy that can be pickled
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.batch.source import check_output, find, is_hidden, local
+from tidemill.batch.source import check_output, find_source, is_hidden, local
 from tidemill.errors import InputUnreadable, OutputExists, OutputUnusable
 
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
@@ -51,7 +51,7 @@ class TestLocal:
     def test_elsewhere(self, given: str) -> None:
         """Other file systems are left to Spark."""
         assert local(given) is None
-        assert find(given).path is None
+        assert find_source(given).path is None
 
     def test_other_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """With Hadoop's configuration a plain path may lie anywhere."""
@@ -67,22 +67,22 @@ class TestRefusals:
     def test_missing(self, given: str) -> None:
         """It is not there."""
         with pytest.raises(InputUnreadable, match="no such file or folder"):
-            find(given)
+            find_source(given)
 
     def test_no_files(self) -> None:
         """A folder has folders only, or hidden files."""
         Path("in/a").mkdir(parents=True)
         with pytest.raises(InputUnreadable, match=r"there are no files$"):
-            find("in")
+            find_source("in")
         make("in/a/_b.jsonl", "in/_SUCCESS")
         with pytest.raises(InputUnreadable, match=r"no files but hidden ones \(.*_b.jsonl\)"):
-            find("in")
+            find_source("in")
 
     def test_two_kinds(self) -> None:
         """Parquet lies beside lines."""
         make("in/a.parquet", "in/b/c.jsonl")
         with pytest.raises(InputUnreadable, match="give one kind"):
-            find("in")
+            find_source("in")
 
     @pytest.mark.parametrize("given", ["link", "in"])
     def test_dangling_link(self, given: str) -> None:
@@ -91,7 +91,7 @@ class TestRefusals:
         for link in ("link", "in/link"):
             Path(link).symlink_to("nowhere")
         with pytest.raises(InputUnreadable, match="link: it links to nothing that exists"):
-            find(given)
+            find_source(given)
 
     @pytest.mark.parametrize("target", [".", "../in", "b"])
     def test_endless_links(self, target: str) -> None:
@@ -99,7 +99,7 @@ class TestRefusals:
         make("in/b/a.jsonl")
         Path("in/b/link").symlink_to(Path("in", target).resolve())
         with pytest.raises(InputUnreadable, match="link: it links to a folder that contains it"):
-            find("in")
+            find_source("in")
 
     def test_pipe(self) -> None:
         """Spark cannot read what is no file, wherever it is."""
@@ -107,14 +107,14 @@ class TestRefusals:
         os.mkfifo("in/pipe")
         for given in ("in", "in/pipe", "/dev/null"):
             with pytest.raises(InputUnreadable, match="neither a file nor a folder"):
-                find(given)
+                find_source(given)
 
     def test_name_with_colon(self) -> None:
         """Hadoop cannot read it in a folder; by its own name it is read through a link."""
         make("in/2026-11-28T10:00.jsonl")
         with pytest.raises(InputUnreadable, match=r"10:00.jsonl: Hadoop reads no file with ':'"):
-            find("in")
-        assert find("in/2026-11-28T10:00.jsonl").path
+            find_source("in")
+        assert find_source("in/2026-11-28T10:00.jsonl").path
 
     def test_name_not_utf8(self) -> None:
         """Java cannot open it."""
@@ -122,7 +122,7 @@ class TestRefusals:
         with open(b"in/\xff.jsonl", "wb"):  # noqa: PTH123 - a path in bytes
             pass
         with pytest.raises(InputUnreadable, match=r"\ufffd.jsonl: .* not UTF-8"):
-            find("in")
+            find_source("in")
 
     @not_as_root
     @pytest.mark.parametrize("closed", ["in/b/a.jsonl", "in/b", "in"])
@@ -132,7 +132,7 @@ class TestRefusals:
         Path(closed).chmod(0)
         try:
             with pytest.raises(InputUnreadable, match=r"(?i)permission denied"):
-                find("in")
+                find_source("in")
         finally:
             Path(closed).chmod(0o700)
 
@@ -152,7 +152,7 @@ class TestHidden:
         """Markers of Spark and Hadoop, which hold no data, are not counted."""
         make("in/a.jsonl", "in/_b.jsonl", "in/.git/config", "in/c/.d", "in/_k=v/a.jsonl")
         make("in/_SUCCESS", "in/.a.jsonl.crc", "in/_committed_1", "in/_metadata", "in/_SUCCESS.crc")
-        skipped = {Path(name).name for name in find("in").hidden}
+        skipped = {Path(name).name for name in find_source("in").hidden}
         assert skipped == {"_b.jsonl", ".git", ".d", "_SUCCESS.crc"}
 
     @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ class TestHidden:
     def test_named(self, name: str, seen: str) -> None:
         """Spark gets a link whose name it reads, with the same ending, and the link goes again."""
         make(name)
-        with find(name).readable() as path:
+        with find_source(name).readable() as path:
             link = Path(path.removeprefix("file:"))
             assert link.name == seen
             assert link.read_text() == "a line\n"
@@ -178,7 +178,7 @@ class TestHidden:
     def test_as_it_is(self, name: str, tmp_path: Path) -> None:
         """Any other file or folder needs none."""
         make("a[b].jsonl", "in/a.jsonl")
-        with find(name).readable() as path:
+        with find_source(name).readable() as path:
             assert path == f"file:{tmp_path / name}"
 
 

@@ -13,12 +13,12 @@ import pytest
 
 from tidemill.settings import KafkaSettings, LogSettings, Settings, StreamSettings
 from tidemill.spark.conf import (
-    NO_THREAD,
-    REDACTED,
-    context_options,
-    launch_options,
-    runtime_options,
-    with_own,
+    REDACTION_REGEX,
+    SINGLE_THREADED_ARROW,
+    context_conf,
+    launch_conf,
+    merge_user_conf,
+    session_conf,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class TestRuntimeOptions:
     def test_from_settings(self) -> None:
         """Batch size and time-out of a worker come from the settings; times are UTC."""
         stream = StreamSettings(arrow_batch_size=32, udf_idle_timeout=45)
-        options = runtime_options(Settings(stream=stream))
+        options = session_conf(Settings(stream=stream))
         assert options["spark.sql.execution.arrow.maxRecordsPerBatch"] == "32"
         assert options["spark.sql.execution.pyspark.udf.idleTimeoutSeconds"] == "45"
         assert options["spark.sql.execution.pyspark.udf.killOnIdleTimeout"] == "true"
@@ -52,17 +52,17 @@ class TestContextOptions:
 
     def test_threads(self) -> None:
         """The threads of numeric libraries, on every executor."""
-        options = context_options(Settings(stream=StreamSettings(worker_threads=3)))
+        options = context_conf(Settings(stream=StreamSettings(worker_threads=3)))
         assert options["spark.executorEnv.OMP_NUM_THREADS"] == "3"
 
     def test_no_thread_of_arrow(self) -> None:
         """Arrow, as it is installed here, obeys what executors are told, and starts no thread."""
         told = {
             name.removeprefix("spark.executorEnv."): value
-            for name, value in context_options(Settings()).items()
+            for name, value in context_conf(Settings()).items()
         }
         count = "import os, pyarrow; print(len(os.listdir('/proc/self/task')))"
-        for without, threads in ((), 1), (NO_THREAD, 2):
+        for without, threads in ((), 1), (SINGLE_THREADED_ARROW, 2):
             environment = {name: told[name] for name in told.keys() - without} | {"PATH": ""}
             printed = subprocess.check_output([sys.executable, "-c", count], env=environment)
             assert int(printed) == threads
@@ -70,14 +70,14 @@ class TestContextOptions:
     def test_token_endpoint(self) -> None:
         """The token endpoint is allowed on executors too."""
         kafka = KafkaSettings(oauth_token_url="https://id/token")
-        options = context_options(Settings(kafka=kafka))
+        options = context_conf(Settings(kafka=kafka))
         assert options["spark.executor.extraJavaOptions"] == (
             "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=https://id/token"
         )
 
     def test_no_token_endpoint(self) -> None:
         """Where there is none, executors have no options of ours."""
-        assert "spark.executor.extraJavaOptions" not in context_options(Settings())
+        assert "spark.executor.extraJavaOptions" not in context_conf(Settings())
 
 
 class TestLaunchOptions:
@@ -85,7 +85,7 @@ class TestLaunchOptions:
 
     def test_local(self) -> None:
         """By default it runs here, tries a failed task again, and listens here only."""
-        options = launch_options(Settings())
+        options = launch_conf(Settings())
         assert re.fullmatch(r"local\[\*,[2-9]\]", options["spark.master"])
         assert options["spark.driver.host"] == options["spark.driver.bindAddress"] == "127.0.0.1"
 
@@ -94,7 +94,7 @@ class TestLaunchOptions:
 
         Both are for whoever runs the cluster to say.
         """
-        options = launch_options(Settings(spark={"spark.master": "k8s://https://c"}))
+        options = launch_conf(Settings(spark={"spark.master": "k8s://https://c"}))
         assert "spark.driver.host" not in options
         assert "spark.executor.pyspark.memory" not in options
         assert "spark.python.daemon.module" not in options
@@ -116,18 +116,18 @@ class TestLaunchOptions:
         On a cluster a path may be of any file system.
         """
         stream = StreamSettings(checkpoint_location=location)
-        options = launch_options(Settings(spark={"spark.master": master}, stream=stream))
+        options = launch_conf(Settings(spark={"spark.master": master}, stream=stream))
         assert ("spark.sql.streaming.checkpointFileManagerClass" in options) == ours
 
     def test_models(self) -> None:
         """Workers here are forked from a process that has the models of the settings' file."""
-        options = launch_options(Settings(models=Path("some.yaml")))
+        options = launch_conf(Settings(models=Path("some.yaml")))
         assert options["spark.python.daemon.module"] == "tidemill.spark.daemon"
         assert Path(options["spark.executorEnv.TIDEMILL_PRELOAD"]) == Path("some.yaml").absolute()
 
     def test_sockets(self) -> None:
         """A task's few rows do not wait for TCP on their way to a worker; nobody else sees them."""
-        options = launch_options(Settings())
+        options = launch_conf(Settings())
         assert options["spark.python.unix.domain.socket.enabled"] == "true"
         folder = Path(options["spark.python.unix.domain.socket.dir"])
         assert folder.stat().st_mode & 0o777 == 0o700
@@ -135,12 +135,12 @@ class TestLaunchOptions:
     def test_no_room_for_sockets(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A socket's path has a hundred bytes; where they do not do, TCP does."""
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 60)))
-        assert "spark.python.unix.domain.socket.enabled" not in launch_options(Settings())
+        assert "spark.python.unix.domain.socket.enabled" not in launch_conf(Settings())
 
     def test_worker_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A worker here has a limit, and few of glibc's arenas, which would count."""
         monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
-        options = launch_options(Settings())
+        options = launch_conf(Settings())
         assert int(options["spark.executor.pyspark.memory"].removesuffix("m")) >= 4096
         assert int(os.environ["MALLOC_ARENA_MAX"]) < 8
 
@@ -148,7 +148,7 @@ class TestLaunchOptions:
     def test_log_layout(self, log_format: str) -> None:
         """Java's log follows the format, by a file that is there."""
         settings = Settings(log=LogSettings(format=log_format))
-        java = launch_options(settings)["spark.driver.extraJavaOptions"]
+        java = launch_conf(settings)["spark.driver.extraJavaOptions"]
         found = re.search(r"-Dlog4j2\.configurationFile=file://(\S+)", java)
         assert found
         assert Path(found[1]).is_file()
@@ -158,19 +158,19 @@ class TestLaunchOptions:
     def test_log_level(self, level: str, noise: str) -> None:
         """Spark's own lines come at level DEBUG only."""
         settings = Settings(log=LogSettings(level=level))
-        java = launch_options(settings)["spark.driver.extraJavaOptions"]
+        java = launch_conf(settings)["spark.driver.extraJavaOptions"]
         assert f"-Dtidemill.spark.level={noise}" in java
 
     def test_token_endpoint(self) -> None:
         """The token endpoint is allowed, and no other: Kafka's client refuses all by default."""
         kafka = KafkaSettings(oauth_token_url="https://id/token")
-        java = launch_options(Settings(kafka=kafka))["spark.driver.extraJavaOptions"]
+        java = launch_conf(Settings(kafka=kafka))["spark.driver.extraJavaOptions"]
         assert java.endswith("allowed.urls=https://id/token")
 
     @pytest.mark.parametrize("name", ["spark.jars", "spark.jars.packages"])
     def test_own_jars(self, name: str) -> None:
         """Whoever names the connector's jars is left alone."""
-        assert launch_options(Settings(spark={name: "x"})).get("spark.jars", "x") == "x"
+        assert launch_conf(Settings(spark={name: "x"})).get("spark.jars", "x") == "x"
 
 
 class TestOwn:
@@ -178,7 +178,9 @@ class TestOwn:
 
     def test_wins(self) -> None:
         """A setting of one's own replaces the job's."""
-        assert with_own({"spark.master": "local", "a": "1"}, {"spark.master": "k8s://c"}) == {
+        assert merge_user_conf(
+            {"spark.master": "local", "a": "1"}, {"spark.master": "k8s://c"}
+        ) == {
             "spark.master": "k8s://c",
             "a": "1",
         }
@@ -187,8 +189,10 @@ class TestOwn:
     def test_java_options(self, process: str) -> None:
         """Options for Java come after the job's, and replace none."""
         name = f"spark.{process}.extraJavaOptions"
-        assert with_own({name: "-Da=1"}, {name: "-Xss4m -Db=2"}) == {name: "-Da=1 -Xss4m -Db=2"}
-        assert with_own({}, {name: "-Xss4m"}) == {name: "-Xss4m"}
+        assert merge_user_conf({name: "-Da=1"}, {name: "-Xss4m -Db=2"}) == {
+            name: "-Da=1 -Xss4m -Db=2"
+        }
+        assert merge_user_conf({}, {name: "-Xss4m"}) == {name: "-Xss4m"}
 
 
 class TestRedacted:
@@ -208,9 +212,9 @@ class TestRedacted:
     )
     def test_hidden(self, key: str) -> None:
         """Every setting that holds one is known."""
-        assert re.search(REDACTED, key)
+        assert re.search(REDACTION_REGEX, key)
 
     @pytest.mark.parametrize("key", ["kafka.bootstrap.servers", "spark.master"])
     def test_shown(self, key: str) -> None:
         """Other settings are shown."""
-        assert not re.search(REDACTED, key)
+        assert not re.search(REDACTION_REGEX, key)

@@ -16,7 +16,7 @@ import yaml
 from dev import PYTHONPATH, ROOT
 from faults import victims
 from tidemill.spark import daemon
-from tidemill.spark.conf import NO_THREAD
+from tidemill.spark.conf import SINGLE_THREADED_ARROW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ class Daemon:
                 **os.environ,
                 "PYTHONPATH": f"{PYTHONPATH}:{ROOT / 'test' / 'doubles'}",
                 "OPENBLAS_NUM_THREADS": "1",
-                **NO_THREAD,
+                **SINGLE_THREADED_ARROW,
                 "PYTHON_UNIX_DOMAIN_ENABLED": "true",
                 "PYTHON_WORKER_FACTORY_SOCK_DIR": str(sockets),
                 "PYTHON_DAEMON_KILL_WORKER_ON_FLUSH_FAILURE": "1",
