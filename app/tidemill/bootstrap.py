@@ -13,7 +13,8 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException, StreamingQueryException
 
 from tidemill.batch import files
-from tidemill.batch.source import check_output, find_source
+from tidemill.batch.output import check_output
+from tidemill.batch.source import find_source
 from tidemill.errors import CheckpointUnsupported, TopicDeleted
 from tidemill.kafka.connect import survey
 from tidemill.kafka.lag_reader import LagReader
