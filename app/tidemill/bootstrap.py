@@ -13,7 +13,8 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException, StreamingQueryException
 
 from tidemill.batch import files
-from tidemill.batch.source import check_output, find
+from tidemill.batch.output import check_output
+from tidemill.batch.source import find_source
 from tidemill.errors import CheckpointUnsupported, TopicDeleted
 from tidemill.kafka.connect import survey
 from tidemill.kafka.lag_reader import LagReader
@@ -265,7 +266,7 @@ def batch(settings: Settings, source: str, target: str, show: Callable[..., None
 
     """
     specs = catalogue.read(settings.models)
-    find(source)  # here too, as Spark takes long to start
+    find_source(source)  # here too, as Spark takes long to start
     check_output(source, target)
     show("starting Spark")
     with session.running(settings) as spark:

@@ -12,7 +12,7 @@ from pyspark.sql.functions import col, from_json
 from bench.contenders.common import stop_on_sigterm
 from tidemill.settings import Settings
 from tidemill.spark import session
-from tidemill.spark.conf import NO_THREAD
+from tidemill.spark.conf import SINGLE_THREADED_ARROW
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +38,7 @@ def running(asked: argparse.Namespace) -> Iterator[SparkSession]:
         spark={"spark.python.daemon.module": "pyspark.daemon"},
     )
     with session.running(settings) as spark:
-        for name in NO_THREAD:  # nor are workers told what ours are
+        for name in SINGLE_THREADED_ARROW:  # nor are workers told what ours are
             del spark.sparkContext.environment[name]
         yield spark
 

@@ -33,7 +33,7 @@ def fetch_kafka(libs: Path = LIBS, report: Callable[[str], None] | None = None) 
 
     Raises ArtifactsUnavailable and JavaNotFound.
     """
-    retrieve(COORDINATES, libs, without=UNUSED, report=report)
+    retrieve(COORDINATES, libs, exclude=UNUSED, report=report)
     return libs
 
 

@@ -1,4 +1,4 @@
-"""`tidemill batch` on real files."""
+"""Run a batch on real files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def lines(folder: Path) -> list[bytes]:
 def answers(
     spark: SparkSession, model: Callable[..., ModelSpec], source: Path, target: Path
 ) -> list[tuple[str, int, str]]:
-    """Answer lines of text; return file, line and answer of each result, by file and line."""
+    """Process lines of text; return the file, line and answer of each result, sorted."""
     spec = model("Upper", match={}, payload=None)
     files.run(spark, [spec], str(source), str(target))
     results = map(json.loads, lines(target / "outcome=results"))
@@ -52,12 +52,12 @@ def answers(
 
 
 class TestJsonLines:
-    """Lines in, lines out."""
+    """JSON lines become JSON lines."""
 
     def test_every_line_has_an_outcome(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Results and dead letters lie side by side, and say where they come from."""
+        """Every line becomes a result or a dead letter that names its file and line."""
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_bytes(
             b"\n".join([b"", json.dumps(GOOD).encode(), b"junk", b"  ", b'{"text": "\xff"}', b""])
@@ -77,10 +77,10 @@ class TestJsonLines:
         ]
         assert base64.b64decode(binary["value_base64"]) == b'{"text": "\xff"}'
 
-    def test_what_editors_write(
+    def test_line_endings(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """A byte order mark, CRLF, a NUL, no last line end; any white space is a blank line."""
+        """A byte order mark, CRLF, NUL or no final newline is accepted; blank lines are skipped."""
         folder = tmp_path / "in"
         folder.mkdir()
         odd = b"\xef\xbb\xbfone\r\n\t\r\n\x0b \x0c\r\n\xc2\xa0\xe3\x80\x80\r\ntwo\0\r\nthree"
@@ -95,7 +95,7 @@ class TestJsonLines:
     def test_split_files(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Spark may read a file in many pieces: its lines are counted over all of them."""
+        """Line numbers are right even if Spark reads a file in many splits."""
         folder = tmp_path / "in"
         folder.mkdir()
         chosen = random.Random(1)  # noqa: S311 - no secret
@@ -107,11 +107,11 @@ class TestJsonLines:
         before: Any = spark.conf.get(key)
         spark.conf.set(key, "101b")  # most lines are shorter, and some are longer
         try:
-            found = answers(spark, model, folder, tmp_path / "out")
+            results = answers(spark, model, folder, tmp_path / "out")
         finally:
             spark.conf.set(key, before)
         assert len(list((tmp_path / "out" / "outcome=results").glob("part-*"))) > 5
-        assert found == [
+        assert results == [
             (str(folder / name), number, line.decode().upper())
             for name in ("a", "b")
             for number, line in enumerate((folder / name).read_bytes().splitlines(), 1)
@@ -120,39 +120,39 @@ class TestJsonLines:
 
 
 class TestNames:
-    """A name is a name, and no pattern."""
+    """A path is taken literally, not as a pattern."""
 
     NAME = "a [b]{c,d}*?\\+%20#é\N{CJK UNIFIED IDEOGRAPH-65E5}"
 
     def test_files_and_folders(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Whatever it is made of, for a file and for a folder; what is hidden in one is skipped."""
+        """Special characters have no meaning in a name; hidden files in a folder are skipped."""
         folder = tmp_path / f"{self.NAME}:e"
         file = folder / self.NAME
         folder.mkdir()
         file.write_text("one")
         (folder / "_two").write_text("two")
-        (tmp_path / "a b").write_text("what a pattern would find")
+        (tmp_path / "a b").write_text("a file that a pattern would match")
         assert answers(spark, model, file, tmp_path / "1") == [(str(file), 1, "ONE")]
         assert answers(spark, model, folder, tmp_path / "2") == [(str(file), 1, "ONE")]
 
     def test_hidden(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """A file that Spark would skip is read if it is named."""
+        """A hidden file is read if it is the input itself."""
         file = tmp_path / "_2026-11-28T10:00"
         file.write_text("one")
         assert answers(spark, model, file, tmp_path / "out") == [(str(file), 1, "ONE")]
 
 
 class TestBroken:
-    """A file that is not what its name says is an unreadable input, and is named."""
+    """A file whose content does not fit its name is reported."""
 
     @pytest.mark.parametrize(
         ("name", "content"),
         [
-            ("a.jsonl.gz", gzip.compress(random.Random(1).randbytes(9999))[:5000]),  # noqa: S311
+            ("a.jsonl.gz", gzip.compress(random.Random(1).randbytes(9999), mtime=0)[:5000]),  # noqa: S311
             ("a.parquet", b"no Parquet at all"),
         ],
     )
@@ -164,7 +164,7 @@ class TestBroken:
         name: str,
         content: bytes,
     ) -> None:
-        """As a wrong input, which no restart mends."""
+        """The error is InputUnreadable, and names the file."""
         (tmp_path / name).write_bytes(content)
         with pytest.raises((PySparkException, Py4JError)) as caught:
             files.run(spark, [model("Upper")], str(tmp_path / name), str(tmp_path / "out"))
@@ -174,12 +174,12 @@ class TestBroken:
 
 
 class TestParquet:
-    """Parquet in, Parquet out."""
+    """Parquet becomes Parquet."""
 
     def test_rows_are_messages(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """A row's columns are the fields of its message; a null column is a missing field."""
+        """The columns of a row are the fields of its message; a null column is a missing field."""
         source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
         frame = spark.createDataFrame(
             [("hi", "en", "1"), (None, "en", "2")], "text string, lang string, uuid string"
@@ -194,14 +194,14 @@ class TestParquet:
         }
         assert rows["results"].source.file.startswith(source)
 
-    def test_records_as_kafka_has_them(
+    def test_rows_are_records(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """With a binary column `value` the rows are records, as pandas and pyarrow write them."""
+        """With a binary column `value`, rows are records, as pandas and pyarrow write them."""
         source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
         columns = {
             "value": [b"\xff\x00"],
-            "key": [None],  # of no type that pyarrow could know
+            "key": [None],  # pyarrow cannot infer a type
             "topic": ["t"],
             "partition": [3],
             "timestamp": [1_700_000_000_123],
@@ -221,10 +221,10 @@ class TestParquet:
             ("tidemill.source.timestamp", "1700000000123"),
         ]
 
-    def test_impossible_columns(
+    def test_wrong_column_types(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """A column that cannot be what its name says is refused by name, and so is the next."""
+        """Columns with unsuitable types are refused, and the error names all of them."""
         source = str(tmp_path / "in.parquet")
         parquet.write_table(
             pa.table({"value": [b"x"], "key": [1], "timestamp": ["1970-01-01"]}), source
@@ -235,7 +235,7 @@ class TestParquet:
     def test_a_column_called_value(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """A column `value` of another type is a field of the message like any other."""
+        """A column `value` that is not binary is a field of the message."""
         source, target = str(tmp_path / "in.PARQUET"), str(tmp_path / "out")
         frame = spark.createDataFrame(
             [("hi", "en", "1", 1.5)], "text string, lang string, uuid string, value double"
@@ -246,7 +246,7 @@ class TestParquet:
     def test_dead_letters_of_any_size(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """A file takes a dead letter that no topic would."""
+        """A dead letter in a file may be larger than any topic allows."""
         source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
         large = b"\xff" * (2_000_000)
         spark.createDataFrame([(large,)], "value binary").write.parquet(source)
@@ -256,12 +256,12 @@ class TestParquet:
 
 
 class TestFolders:
-    """A folder is read with all that is below it."""
+    """A folder is read with its subfolders."""
 
     def test_nested(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Files by year and month are found."""
+        """Files in nested folders are read."""
         folder = tmp_path / "in" / "2024" / "01"
         folder.mkdir(parents=True)
         (folder / "a.jsonl").write_text(json.dumps(GOOD))
@@ -270,12 +270,12 @@ class TestFolders:
 
 
 class TestFailure:
-    """A batch that fails leaves nothing that bars the next try."""
+    """A failed batch does not make the next run fail."""
 
     def test_output_is_removed(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """With the model up again the same command succeeds."""
+        """The output is removed, and the same command succeeds once the model works."""
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_text(json.dumps(GOOD))
         with pytest.raises((PySparkException, Py4JError)):
@@ -285,12 +285,12 @@ class TestFailure:
 
 
 class TestRefusals:
-    """What cannot be done is said in one line, and nothing is overwritten."""
+    """Nothing is overwritten."""
 
-    def test_output_is_there(
+    def test_output_exists(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """An output that exists is left alone."""
+        """An existing output is an error."""
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_text(json.dumps(GOOD))
         target.mkdir()

@@ -1,4 +1,4 @@
-"""Any DataFrame's columns as those of a record."""
+"""Convert the columns of a real DataFrame to those of a record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MILLIS = 1_700_000_000_123
 
 
 class TestAccepted:
-    """What says the same in another type is taken for it."""
+    """A column of a compatible type is converted."""
 
     @pytest.mark.parametrize(
         ("column", "record"),
@@ -39,22 +39,22 @@ class TestAccepted:
         ],
     )
     def test_value(self, spark: SparkSession, column: str, record: dict[str, object]) -> None:
-        """An integer time is in milliseconds, as Kafka's; what does not fit is null."""
+        """An integer timestamp is in milliseconds, as in Kafka; a number that overflows is null."""
         frame = spark.sql(f"SELECT 'v' value, {column}")
-        taken = frame.select(*record_columns(frame))
-        assert taken.schema.simpleString() == RECORD.simpleString()
-        (row,) = taken.selectExpr(
+        records = frame.select(*record_columns(frame))
+        assert records.schema.simpleString() == RECORD.simpleString()
+        (row,) = records.selectExpr(
             "* except (timestamp)", "unix_millis(timestamp) timestamp"
         ).collect()
-        found = row.asDict()
-        if found["headers"]:
-            found["headers"] = [h and (h.key, bytes(h.value)) for h in found["headers"]]
+        actual = row.asDict()
+        if actual["headers"]:
+            actual["headers"] = [h and (h.key, bytes(h.value)) for h in actual["headers"]]
         empty = dict.fromkeys(RECORD.names)
-        assert found == {**empty, "value": bytearray(b"v"), **record}
+        assert actual == {**empty, "value": bytearray(b"v"), **record}
 
 
 class TestRefused:
-    """What cannot be meant is named, with what is needed."""
+    """A column of an incompatible type is refused; the error says which types are accepted."""
 
     @pytest.mark.parametrize(
         "column",
@@ -73,7 +73,7 @@ class TestRefused:
         ],
     )
     def test_named(self, spark: SparkSession, column: str) -> None:
-        """On the driver, as a wrong configuration."""
+        """The driver raises a configuration error that names the column."""
         frame = spark.sql(f"SELECT 'v' value, {column}")
         with pytest.raises(
             WrongColumnType, match=f"'{column.rsplit(maxsplit=1)[-1]}' is .* must be"
@@ -82,6 +82,6 @@ class TestRefused:
         assert isinstance(caught.value, ConfigurationError)
 
     def test_value(self, spark: SparkSession) -> None:
-        """Of a wrong value too; all wrong columns at once."""
+        """The error names all such columns at once, the value too."""
         with pytest.raises(WrongColumnType, match=r"'VALUE' is int.*'key' is int"):
             record_columns(spark.sql("SELECT 1 VALUE, 1 key"))

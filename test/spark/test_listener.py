@@ -1,4 +1,4 @@
-"""What Spark tells of a query."""
+"""Listen to the progress of a real query."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class TestProgressListener:
-    """Reports come from Spark, and only those of the query."""
+    """The listener receives the progress of its own query only."""
 
     def test_beside_another_query(self, spark: SparkSession, tmp_path: Path) -> None:
-        """Another query of the session, with batches of its own, is not heard."""
-        heard: list[Progress] = []
-        listener = ProgressListener("ours", heard.append)
+        """The progress of another query of the session is ignored."""
+        reports: list[Progress] = []
+        listener = ProgressListener("ours", reports.append)
         rate = spark.readStream.format("rate").option("rowsPerSecond", 50).load()
         (tmp_path / "in").mkdir()
         (tmp_path / "in" / "a.txt").write_text("one\ntwo\n")
@@ -37,11 +37,11 @@ class TestProgressListener:
         ]
         try:
             deadline = time.monotonic() + 240
-            while not heard or (queries[0].lastProgress or {"batchId": 0})["batchId"] < 2:
-                assert time.monotonic() < deadline, "nothing was heard"
+            while not reports or (queries[0].lastProgress or {"batchId": 0})["batchId"] < 2:
+                assert time.monotonic() < deadline, "no progress was reported"
                 time.sleep(0.1)
         finally:
             for query in queries:
                 query.stop()
             spark.streams.removeListener(listener)
-        assert [(report.batch, report.messages) for report in heard] == [(0, 2)]
+        assert [(report.batch, report.messages) for report in reports] == [(0, 2)]

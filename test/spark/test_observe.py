@@ -1,4 +1,4 @@
-"""What Spark counts of a micro-batch is what went through it."""
+"""Compare the counts in a query's progress with the rows of its micro-batch."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Rows = list[dict[str, Any]]
 
 @pytest.fixture
 def report(spark: SparkSession, tmp_path: Path) -> Callable[[Rows], Progress]:
-    """Return what the progress of one micro-batch of outcomes says."""
+    """Return a function that runs one micro-batch of outcomes and returns its progress."""
 
     def run(rows: Rows) -> Progress:
         folder = tmp_path / "outcomes"
         folder.mkdir()
-        for part in range(3):  # three tasks, whose counts are put together
+        for part in range(3):  # three tasks, whose counts are merged
             lines = "\n".join(json.dumps(row) for row in rows[part::3])
             (folder / f"{part}.json").write_text(lines)
         frame = spark.readStream.schema("model string, error string, latency double").json(
@@ -50,29 +50,29 @@ def report(spark: SparkSession, tmp_path: Path) -> Callable[[Rows], Progress]:
 
 
 class TestObserved:
-    """Counted by Spark, read from its report."""
+    """Spark counts the outcomes, and its progress reports the counts."""
 
     def test_kinds(self, report: Callable[[Rows], Progress]) -> None:
-        """Thousands of models and errors are counted exactly, the absent ones too."""
+        """Thousands of models and errors are counted exactly, null ones too."""
         rows: Rows = [
             {"model": f"model-{number % 1500}:1", "error": "NoModel" if number % 7 == 0 else None}
             for number in range(6000)
         ]
         rows += [{"error": "InvalidJson"}, {"model": 'quoted":1'}]
-        said = report(rows)
-        assert said.outcomes == Counter((row.get("model"), row.get("error")) for row in rows)
-        assert said.messages == said.results + said.dead_letters == len(rows)
+        counted = report(rows)
+        assert counted.outcomes == Counter((row.get("model"), row.get("error")) for row in rows)
+        assert counted.messages == counted.results + counted.dead_letters == len(rows)
 
     def test_latencies(self, report: Callable[[Rows], Progress]) -> None:
-        """Latencies are counted by bucket; quantiles are close; no timestamp, no latency."""
+        """Latencies are counted by bucket, and quantiles are close; a null latency is ignored."""
         seconds = [number / 100 for number in range(1, 1001)]
-        said = report([*({"latency": s} for s in seconds), {"model": "m:1"}]).latencies
-        assert said.count == 1000
-        assert said.sum == pytest.approx(sum(seconds))
-        assert said.buckets == tuple(sum(s <= b for s in seconds) for b in LATENCY_BUCKETS)
-        assert said.quantiles == pytest.approx((5.0, 9.5, 9.9), abs=0.05)
+        latencies = report([*({"latency": s} for s in seconds), {"model": "m:1"}]).latencies
+        assert latencies.count == 1000
+        assert latencies.sum == pytest.approx(sum(seconds))
+        assert latencies.buckets == tuple(sum(s <= b for s in seconds) for b in LATENCY_BUCKETS)
+        assert latencies.quantiles == pytest.approx((5.0, 9.5, 9.9), abs=0.05)
 
     def test_no_latencies(self, report: Callable[[Rows], Progress]) -> None:
-        """Where no message has a timestamp there is no latency."""
-        said = report([{"model": "m:1"}]).latencies
-        assert (said.count, said.sum, said.buckets, said.quantiles) == (0, 0, NO_COUNTS, ())
+        """If no message has a timestamp, there are no latencies."""
+        none = report([{"model": "m:1"}]).latencies
+        assert (none.count, none.sum, none.buckets, none.quantiles) == (0, 0, NO_COUNTS, ())

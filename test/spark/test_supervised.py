@@ -1,4 +1,4 @@
-"""What ends a worker costs its task an attempt, and nobody else an answer."""
+"""An input that kills its worker costs a retry, and no other input its result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def idle_timeout(spark: SparkSession, seconds: int) -> Iterator[None]:
-    """Have Spark end a worker that gives nothing back for so long."""
+    """Set the idle time-out after which Spark kills a worker."""
     before: Any = spark.conf.get(IDLE_TIMEOUT)
     spark.conf.set(IDLE_TIMEOUT, seconds)
     try:
@@ -32,7 +32,7 @@ def idle_timeout(spark: SparkSession, seconds: int) -> Iterator[None]:
 
 
 def answers(spark: SparkSession, spec: ModelSpec, texts: list[str]) -> list[str | None]:
-    """Return what each text comes to, in one task: the answer, or the error's class."""
+    """Process texts in one task; return the answer or the error class of each."""
     rows = [(json.dumps({"text": t, "lang": "en", "uuid": "1"}).encode(),) for t in texts]
     outcomes = (
         spark.createDataFrame(rows, "value binary")
@@ -43,11 +43,11 @@ def answers(spark: SparkSession, spec: ModelSpec, texts: list[str]) -> list[str 
 
 
 class TestSecondAttempt:
-    """From a task's second attempt on, a model cannot end its worker."""
+    """On a retry, a model cannot kill its worker."""
 
     @pytest.mark.parametrize("word", ["exit", "segfault"])
     def test_crash(self, spark: SparkSession, model: Callable[..., ModelSpec], word: str) -> None:
-        """Who ends the process has its error, the others have their answers, in their order."""
+        """An input that ends the process gets an error; the others keep their order and answers."""
         texts = ["a", word, *"bcdefghijklmnopqrst", "raise", word, "u"]
         expected = [
             {"raise": "PredictionFailed", word: "ModelCrashed"}.get(t, t.upper()) for t in texts
@@ -55,7 +55,7 @@ class TestSecondAttempt:
         assert answers(spark, model("Poison"), texts) == expected
 
     def test_hang(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
-        """Who hangs is ended first by Spark, with its worker, then by the worker."""
+        """A hanging input is ended first by Spark, with its worker, then by the worker alone."""
         with idle_timeout(spark, 20):
             assert answers(spark, model("Poison"), ["a", "hang", "b"]) == [
                 "A",
@@ -64,7 +64,7 @@ class TestSecondAttempt:
             ]
 
     def test_slow(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
-        """An attempt that works for longer than the idle time-out, giving no rows, goes on."""
+        """A retry may work for longer than the idle time-out before it yields rows."""
         texts = ["exit", *map(str, range(600))]
         spec = model("Poison", options={"seconds": 0.03})
         with idle_timeout(spark, 15):
@@ -73,7 +73,7 @@ class TestSecondAttempt:
     def test_nothing_left(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """The process ends with the attempt."""
+        """The child process ends with the attempt."""
         log = tmp_path / "processes"
         spec = model("NotedPoison", options={"log": str(log)})
         assert answers(spark, spec, ["exit", "a"]) == ["ModelCrashed", "A"]

@@ -1,4 +1,4 @@
-"""The transform on a real Spark session."""
+"""Run the transform on a real Spark session."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ def value(text: object, lang: str = "en", uuid: str = "1") -> bytes:
     return json.dumps({"text": text, "lang": lang, "uuid": uuid}).encode()
 
 
-def answered(frame: DataFrame, *specs: ModelSpec) -> DataFrame:
+def outcomes_of(frame: DataFrame, *specs: ModelSpec) -> DataFrame:
     """Apply the transform."""
     return frame.transform(predictions(specs, results="good", dead_letters="bad"))
 
 
 class TestAnyFrame:
-    """The transform is for any DataFrame."""
+    """The transform accepts any DataFrame."""
 
     def test_only_value_is_needed(
         self, spark: SparkSession, model: Callable[..., ModelSpec]
     ) -> None:
-        """A frame with nothing but values gets outcomes, with no header about a source."""
+        """A frame with only values gets outcomes, without headers about their source."""
         frame = spark.createDataFrame([(value("hello"),), (b"junk",)], "value binary")
-        rows = answered(frame, model("Upper")).collect()
+        rows = outcomes_of(frame, model("Upper")).collect()
         assert [row.topic for row in rows] == ["good", "bad"]
         assert json.loads(rows[0].value)["answer"] == "HELLO"
         assert {header.key for header in rows[0].headers} == {"tidemill.model"}
         assert bytes(rows[1].value) == b"junk"
 
-    def test_what_a_model_raised(
+    def test_model_traceback(
         self,
         spark: SparkSession,
         model: Callable[..., ModelSpec],
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """Its traceback goes from the worker to the console, once and with the model's frames."""
+        """A model's traceback, with the model's frames, is printed once on the console."""
         frame = spark.createDataFrame([(value("raise"),)] * 9, "value binary").coalesce(1)
         spec = model("Upper", name="raising", version=uuid4().hex)
-        rows = answered(frame, spec).collect()
+        rows = outcomes_of(frame, spec).collect()
         assert {row.error for row in rows} == {"PredictionFailed"}
         printed = ""
         deadline = time.monotonic() + 60
@@ -71,19 +71,19 @@ class TestAnyFrame:
         assert printed.count("Traceback") == 1
 
     def test_schema(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
-        """Outcomes have the schema that the Kafka sink takes."""
+        """Outcomes have the documented schema."""
         frame = spark.createDataFrame([], RECORD)
-        assert answered(frame, model("Upper")).schema == OUTCOME
+        assert outcomes_of(frame, model("Upper")).schema == OUTCOME
 
-    def test_source_travels(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
-        """Key and headers pass through; where the record came from joins them, after them."""
+    def test_source_headers(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
+        """Key and headers are kept, followed by headers about the record's source."""
         frame = spark.sql(
             """SELECT binary('k') key, binary('junk') value, 't' topic, 3 partition, 42L offset,
             timestamp_millis(1700000000123) timestamp,
             array(named_struct('key', 'a', 'value', binary('1')),
                   named_struct('key', 'n', 'value', CAST(NULL AS BINARY))) headers"""
         )
-        (row,) = answered(frame, model("Upper")).collect()
+        (row,) = outcomes_of(frame, model("Upper")).collect()
         assert bytes(row.key) == b"k"
         headers = [(h.key, h.value and bytes(h.value).decode()) for h in row.headers]
         assert headers[:2] == [("a", "1"), ("n", None)]
@@ -98,12 +98,12 @@ class TestAnyFrame:
     def test_order_within_a_partition(
         self, spark: SparkSession, model: Callable[..., ModelSpec]
     ) -> None:
-        """Rows leave in the order they came, over several Arrow batches, models and failures."""
+        """Rows keep their order, across Arrow batches, models and failures."""
         texts = ["raise" if i % 7 == 0 else f"text {i}" for i in range(1000)]
         rows = [(value(t, "en" if i % 3 else "fr", str(i)),) for i, t in enumerate(texts)]
         frame = spark.createDataFrame(rows, "value binary").coalesce(1)
         specs = [model("Upper"), model("Upper", name="other", match={"lang": "fr"})]
-        out = answered(frame, *specs).collect()
+        out = outcomes_of(frame, *specs).collect()
         assert [json.loads(bytes(row.value))["uuid"] for row in out] == [
             str(i) for i in range(1000)
         ]
@@ -111,12 +111,12 @@ class TestAnyFrame:
     def test_no_value(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
         """A frame without `value` is refused on the driver, before a task runs."""
         with pytest.raises(NoValueColumn, match="it has text"):
-            answered(spark.createDataFrame([("x",)], "text string"), model("Upper"))
+            outcomes_of(spark.createDataFrame([("x",)], "text string"), model("Upper"))
 
     def test_names_in_any_case(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
-        """As elsewhere in Spark, a column's name is as good in capitals."""
+        """Column names are case-insensitive, as elsewhere in Spark."""
         frame = spark.createDataFrame([(value("hello"), b"k")], "VALUE binary, Key binary")
-        (row,) = answered(frame, model("Upper")).collect()
+        (row,) = outcomes_of(frame, model("Upper")).collect()
         assert (row.topic, bytes(row.key)) == ("good", b"k")
 
 
@@ -126,13 +126,13 @@ class TestWorkers:
     def test_once_over_micro_batches(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Micro-batches come and go; each worker process loads the model once, and keeps it."""
+        """Each worker process loads the model once for all micro-batches."""
         log, source = tmp_path / "loads", tmp_path / "in"
         source.mkdir()
         spec = model("Witness", options={"log": str(log)})
         frame = spark.readStream.text(str(source)).selectExpr("CAST(value AS BINARY) value")
         query = (
-            answered(frame, spec)
+            outcomes_of(frame, spec)
             .writeStream.format("memory")
             .queryName("witness")
             .option("checkpointLocation", str(tmp_path / "checkpoint"))
@@ -145,44 +145,44 @@ class TestWorkers:
             batches = query.lastProgress["batchId"] + 1
         finally:
             query.stop()
-        said = [
+        answers = [
             json.loads(bytes(row.value))["answer"]
             for row in spark.sql("SELECT value FROM witness").collect()
         ]
         loads = log.read_text().split()
-        assert (len(said), batches) == (5, 5)
+        assert (len(answers), batches) == (5, 5)
         assert len(loads) == len(set(loads)), "a process loaded the model twice"
-        assert {str(answer["pid"]) for answer in said} == set(loads)
+        assert {str(answer["pid"]) for answer in answers} == set(loads)
         assert len(loads) < batches
 
     def test_threads(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Numeric libraries are held to what the settings give; nothing else has a thread."""
+        """A worker has one thread, and numeric libraries are limited by the settings."""
         frame = spark.createDataFrame([(value("hello"),)], "value binary")
         spec = model("Witness", options={"log": str(tmp_path / "loads")})
-        (row,) = answered(frame, spec).collect()
+        (row,) = outcomes_of(frame, spec).collect()
         answer = json.loads(bytes(row.value))["answer"]
         assert (answer["may"], answer["threads"]) == ("1", 1)
 
 
 class TestOutage:
-    """An outage of the model is not bad input."""
+    """A model that is down makes no dead letters."""
 
     def test_task_fails(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
-        """A model that fails on its sample too fails the task, by its name here."""
+        """A model that fails on its sample too fails the task with ModelUnavailable."""
         frame = spark.createDataFrame([(value("hello"),)], "value binary")
         with pytest.raises(PySparkException) as caught:
-            answered(frame, model("Broken")).collect()
+            outcomes_of(frame, model("Broken")).collect()
         error = translate(caught.value, "checkpoint")
         assert isinstance(error, ModelUnavailable)
         assert "broken:1 is down" in str(error)
         assert "\n" not in str(error)
 
-    def test_a_model_that_hangs_on_everything(
+    def test_model_hangs_on_everything(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Its worker is ended after the idle time-out; the second attempt finds an outage."""
+        """Spark kills the worker after the idle time-out; the retry reports ModelUnavailable."""
         key = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
         before: Any = spark.conf.get(key)
         spark.conf.set(key, "15")
@@ -190,7 +190,7 @@ class TestOutage:
             frame = spark.createDataFrame([(value("hello"),)], "value binary")
             spec = model("Hanging", options={"until": str(tmp_path / "never")})
             with pytest.raises((Py4JJavaError, PySparkException)) as caught:
-                answered(frame, spec).collect()
+                outcomes_of(frame, spec).collect()
         finally:
             spark.conf.set(key, before)
         error = translate(caught.value, "checkpoint")

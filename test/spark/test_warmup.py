@@ -1,4 +1,4 @@
-"""Models are loaded before the first message."""
+"""Load the models in real workers, and keep the workers alive."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tidemill.models.isolation import fork
 from tidemill.periodic import PeriodicTask
 from tidemill.settings import LogSettings, Settings
 from tidemill.spark import warmup
-from tidemill.spark.conf import runtime_options
+from tidemill.spark.conf import session_conf
 from tidemill.spark.failures import translate
 from tidemill.spark.udfs import predictions
 from tidemill.spark.warmup import keep_warm, load_models
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 
 
 class TestLoadModels:
-    """Every worker has its models."""
+    """Every worker loads its models before the first message."""
 
     def test_kept(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """What was loaded then answers the messages: nothing is loaded again."""
+        """The loaded models process the messages, and none is loaded again."""
         log = tmp_path / "loaded"
         spec = model("Witness", options={"log": str(log)})
         load_models(spark, [spec], catalogue.load)
@@ -60,15 +60,15 @@ class TestLoadModels:
         assert log.read_text().split() == loaded
 
     def test_outage(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
-        """A model that does not answer its sample is named, after Spark's own attempts."""
+        """A model that fails on its sample is named after Spark's retries."""
         with pytest.raises(PySparkException) as caught:
             load_models(spark, [model("Upper"), model("Broken")], catalogue.load)
-        said = translate(caught.value, "checkpoint")
-        assert type(said) is ModelUnavailable
-        assert "broken:1" in str(said)
+        error = translate(caught.value, "checkpoint")
+        assert type(error) is ModelUnavailable
+        assert "broken:1" in str(error)
 
     @pytest.mark.parametrize(
-        ("adapter", "error", "said"),
+        ("adapter", "error", "message"),
         [
             ("example_models:NoSuchModel", ModelMisconfigured, "has no attribute 'NoSuchModel'"),
             ("no_such_module:Model", ModelMisconfigured, "No module named 'no_such_module'"),
@@ -76,21 +76,21 @@ class TestLoadModels:
             ("example_models:ImportsLate", MissingOnExecutors, "module on_the_driver is missing"),
         ],
     )
-    def test_no_other_attempt(
+    def test_no_retry(
         self,
         adapter: str,
         error: type[ConfigurationError],
-        said: str,
+        message: str,
         spark: SparkSession,
         model: Callable[..., ModelSpec],
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """What no other attempt can change is named at once, with the worker's own traceback."""
+        """A problem that no retry can solve is raised at once, with the worker's traceback."""
         (tmp_path / "on_the_driver.py").touch()
         monkeypatch.syspath_prepend(tmp_path)  # of this process, not of the workers
         wrong = msgspec.structs.replace(model("Wrong"), adapter=adapter)
-        with pytest.raises(error, match=said) as caught:
+        with pytest.raises(error, match=message) as caught:
             load_models(spark, [model("Upper"), wrong], catalogue.load)
         assert type(caught.value) is error
         assert "on_worker" not in str(caught.value)
@@ -101,12 +101,12 @@ class TestLoadModels:
     def test_without_tidemill(
         self, spark: SparkSession, model: Callable[..., ModelSpec], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Executors that cannot import Tidemill itself say so in the same way."""
+        """Executors without Tidemill are reported in the same way."""
 
-        def gone(*_: object) -> bytes:
-            return b"cno.such.tidemill\nload\n."  # a pickle that imports this
+        def pickle_of_missing(*_: object) -> bytes:
+            return b"cno.such.tidemill\nload\n."  # imports a missing module
 
-        monkeypatch.setattr(warmup, "dumps", gone)
+        monkeypatch.setattr(warmup, "dumps", pickle_of_missing)
         with pytest.raises(ExecutorsUnfit, match="No module named 'no'"):
             load_models(spark, [model("Upper")], catalogue.load)
 
@@ -124,11 +124,11 @@ class TestLoadModels:
         method: str,
         error: type[Exception],
     ) -> None:
-        """At level DEBUG Spark's error has the model's frames, wherever it failed."""
+        """At level DEBUG, Spark's error has the frames of the model."""
         settings = Settings(log=LogSettings(level="DEBUG"))
         name = "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled"
         before: Any = spark.conf.get(name)
-        spark.conf.set(name, runtime_options(settings)[name])
+        spark.conf.set(name, session_conf(settings)[name])
         try:
             with pytest.raises(PySparkException) as caught:
                 load_models(spark, [model(adapter)], load)
@@ -139,12 +139,12 @@ class TestLoadModels:
 
 
 class TestKeepWarm:
-    """Idle workers keep their models."""
+    """Idle workers stay alive, and keep their models."""
 
-    def test_longer_than_spark(
+    def test_beyond_a_minute(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """For longer than the minute after which Spark ends them, which it looks for each 10 s."""
+        """Workers outlive the minute after which Spark, which checks every 10 s, ends idle ones."""
         log = tmp_path / "loaded"
         load_models(spark, [model("Witness", options={"log": str(log)})], catalogue.load)
         workers = [Path("/proc", pid) for pid in log.read_text().split()]
@@ -165,7 +165,7 @@ class TestKeepWarm:
         ],
     )
     def test_cluster(self, master: str, works: bool) -> None:
-        """On a cluster there is no thread: idle executors may be there to be given back."""
+        """On a cluster there is no background task, so that idle executors can be released."""
         frame = SimpleNamespace(collect=list)
         frame.coalesce = frame.mapInArrow = lambda *_: frame
         session: Any = SimpleNamespace(

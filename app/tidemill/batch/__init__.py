@@ -1,1 +1,1 @@
-"""The same transform over what lies still."""
+"""Apply the transform to files."""

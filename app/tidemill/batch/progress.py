@@ -1,4 +1,4 @@
-"""How many of its tasks Spark has done, while it works."""
+"""Show how many of its tasks Spark has done."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ INTERVAL_S = 1.0
 
 
 def watch_tasks(context: SparkContext, show: Callable[..., None], step: str) -> PeriodicTask:
-    """Return a thread, to be entered, that shows a step with Spark's tasks, as `3 of 8`."""
+    """Return a background task, to be entered, that shows a step with its progress: `3 of 8`."""
     tracker = context.statusTracker()
 
-    def look() -> None:
+    def show_tasks() -> None:
         stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
         running = [stage for stage in stages if stage]
         if running:
@@ -26,4 +26,4 @@ def watch_tasks(context: SparkContext, show: Callable[..., None], step: str) -> 
             show(step, tasks=f"{done} of {sum(stage.numTasks for stage in running)}")
 
     show(step)
-    return PeriodicTask(INTERVAL_S, look, what="watch Spark's tasks")
+    return PeriodicTask(INTERVAL_S, show_tasks, what="watch Spark's tasks")

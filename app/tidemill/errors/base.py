@@ -21,7 +21,7 @@ class TidemillError(Exception):
     def __init__(self, text: str, hint: str = "") -> None:
         super().__init__(text)
         if hint:
-            self.add_note(HINT + hint)
+            self.add_note(HINT + one_line(hint))
 
     @property
     def message(self) -> str:
@@ -33,7 +33,7 @@ class TidemillError(Exception):
     def hint(self) -> str:
         """What to do about it, in one line; it repeats a text that the message had to cut."""
         notes = [note for note in getattr(self, "__notes__", []) if note.startswith(HINT)]
-        hint = one_line(" ".join(note.removeprefix(HINT) for note in notes))
+        hint = " ".join(note.removeprefix(HINT) for note in notes)
         text = one_line(str(self))
         return hint if len(text) <= MAX_MESSAGE else f"{hint} In full: {text}".strip()
 

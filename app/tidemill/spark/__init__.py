@@ -1,1 +1,1 @@
-"""Run a model on Spark: the session, its workers, and the transform."""
+"""Run models on Spark: the session, its Python workers and the transform."""

@@ -1,4 +1,4 @@
-"""Take the columns of a record (`schemas.RECORD`) from any DataFrame, whatever types they have."""
+"""Convert the columns of any DataFrame to those of a record (`schemas.RECORD`)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tidemill.spark.schemas import HEADERS, RECORD
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# Beyond it a timestamp in milliseconds does not fit into Spark's, which counts microseconds.
-MOST_MILLIS = (2**63 - 1) // 1000
-NEEDED = {
+# Spark counts a timestamp in microseconds; more milliseconds would overflow its 64 bits.
+MAX_MILLIS = (2**63 - 1) // 1000
+ACCEPTED_TYPES = {
     "key": "binary or string",
     "value": "binary or string",
     "topic": "string",
@@ -39,25 +39,26 @@ NEEDED = {
 
 
 def record_columns(frame: DataFrame) -> list[Column]:
-    """Return the columns of a record; a name may be in any case, as elsewhere in Spark.
+    """Select the columns of a record from a frame; their names are case-insensitive, as in Spark.
 
-    A column that the frame lacks is null. So is a number that its column cannot hold.
+    A column that the frame lacks is null, and so is a number that overflows its column.
 
     Raises:
-        NoValueColumn: There is no column `value`.
-        WrongColumnType: A column has a type that says nothing of this kind.
+        NoValueColumn: The frame has no column `value`.
+        WrongColumnType: The type of a column cannot be converted to the record's type.
 
     """
     names = {name.lower(): name for name in frame.columns}
     if "value" not in names:
         raise NoValueColumn(frame.columns)
-    wrong = misfits(frame.schema)
-    if wrong:
-        raise WrongColumnType((name, found, NEEDED[name.lower()]) for name, found in wrong.items())
+    if mismatched := mismatched_columns(frame.schema):
+        raise WrongColumnType(
+            (name, actual, ACCEPTED_TYPES[name.lower()]) for name, actual in mismatched.items()
+        )
     types = {field.name: field.dataType for field in frame.schema}
     return [
         (
-            _converted(frame[names[field.name]], types[names[field.name]], field.dataType)
+            _convert(frame[names[field.name]], types[names[field.name]], field.dataType)
             if field.name in names
             else lit(None).cast(field.dataType)
         ).alias(field.name)
@@ -65,48 +66,48 @@ def record_columns(frame: DataFrame) -> list[Column]:
     ]
 
 
-def misfits(schema: StructType) -> dict[str, str]:
-    """Return the names and types of columns whose name is a record's and whose type is not."""
+def mismatched_columns(schema: StructType) -> dict[str, str]:
+    """Return the columns, with their types, that cannot be converted to the record's type."""
     return {
         field.name: field.dataType.simpleString()
         for field in schema
-        if (name := field.name.lower()) in NEEDED and not _fits(name, field.dataType)
+        if (name := field.name.lower()) in ACCEPTED_TYPES and not _is_accepted(name, field.dataType)
     }
 
 
-def _fits(name: str, kind: DataType) -> bool:
-    if isinstance(kind, NullType):
+def _is_accepted(name: str, actual: DataType) -> bool:
+    if isinstance(actual, NullType):
         return True
     if name == "headers":
-        return _are_headers(kind)
+        return _are_headers(actual)
     if name == "timestamp":
-        return isinstance(kind, TimestampType | TimestampNTZType | IntegralType)
+        return isinstance(actual, TimestampType | TimestampNTZType | IntegralType)
     if name in {"partition", "offset"}:
-        return isinstance(kind, IntegralType)
-    return isinstance(kind, StringType) or (name != "topic" and isinstance(kind, BinaryType))
+        return isinstance(actual, IntegralType)
+    return isinstance(actual, StringType) or (name != "topic" and isinstance(actual, BinaryType))
 
 
-def _are_headers(kind: DataType) -> bool:
-    if isinstance(kind, MapType):
-        pair = {"key": kind.keyType, "value": kind.valueType}
-    elif isinstance(kind, ArrayType) and isinstance(kind.elementType, StructType):
-        pair = {field.name.lower(): field.dataType for field in kind.elementType}
+def _are_headers(actual: DataType) -> bool:
+    if isinstance(actual, MapType):
+        pair = {"key": actual.keyType, "value": actual.valueType}
+    elif isinstance(actual, ArrayType) and isinstance(actual.elementType, StructType):
+        pair = {field.name.lower(): field.dataType for field in actual.elementType}
     else:
         return False
     text = StringType | BinaryType | NullType
     return pair.keys() == {"key", "value"} and all(isinstance(t, text) for t in pair.values())
 
 
-def _converted(column: Column, kind: DataType, wanted: DataType) -> Column:
-    if kind == wanted or isinstance(kind, NullType):
-        return column.cast(wanted)
-    if isinstance(wanted, TimestampType) and isinstance(kind, IntegralType):
+def _convert(column: Column, actual: DataType, target: DataType) -> Column:
+    if actual == target or isinstance(actual, NullType):
+        return column.cast(target)
+    if isinstance(target, TimestampType) and isinstance(actual, IntegralType):
         millis = column.cast("long")
-        # A cast would take them for seconds.
-        return when(millis.between(-MOST_MILLIS, MOST_MILLIS), timestamp_millis(millis))
-    if wanted == HEADERS:
-        pairs = map_entries(column) if isinstance(kind, MapType) else column
-        # By name: a cast would go by the order of the fields.
+        # A cast would read the integer as seconds.
+        return when(millis.between(-MAX_MILLIS, MAX_MILLIS), timestamp_millis(millis))
+    if target == HEADERS:
+        pairs = map_entries(column) if isinstance(actual, MapType) else column
+        # Match the fields by name; a cast would match them by position.
         by_name = transform(pairs, lambda h: when(h.isNotNull(), struct(h["key"], h["value"])))
-        return by_name.cast(wanted)
-    return column.try_cast(wanted) if isinstance(wanted, IntegerType) else column.cast(wanted)
+        return by_name.cast(target)
+    return column.try_cast(target) if isinstance(target, IntegerType) else column.cast(target)

@@ -1,4 +1,4 @@
-"""What Spark is told before it starts, and while it runs."""
+"""Spark's settings, by the moment when each takes effect: launch, context or session."""
 
 from __future__ import annotations
 
@@ -18,41 +18,45 @@ from tidemill.spark.worker_memory import worker_memory
 if TYPE_CHECKING:
     from tidemill.settings import Settings
 
-# More than one attempt at a task, which plain `local[*]` does not give.
+# Retries a failed task up to three times; plain `local[*]` never does.
 LOCAL_MASTER = "local[*,4]"
 MAX_BYTES_PER_ARROW_BATCH = 16 * 1024 * 1024
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# Arrow's allocator would start a thread. With one alone, C++ counts references without atomic
-# operations, which take a sixth of spaCy's time; and a fork may have what was loaded before it.
-NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+# Keep Arrow's allocator from starting a thread. In a single-threaded process C++ counts references
+# without atomic operations, which take a sixth of spaCy's time; and only such a process forks
+# safely, so that workers can share the models that it loaded.
+SINGLE_THREADED_ARROW = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
-# Bytes of a path: a socket's may have 107 (103 on macOS), of which 61 are our folder's and its own.
-MOST_TEMPORARY = 40
-# Spark's default asks the local file system through processes that it starts, 100 ms a micro-batch.
-# This one writes and renames as that does, with the same checksums. Elsewhere, as on HDFS, only the
-# default's rename is atomic.
-CHECKPOINT_FILES = (
+# In bytes. A socket's path may have 107 (103 on macOS); our folder and the socket's name take 61.
+MAX_SOCKET_DIR = 40
+# Spark's default manager starts processes to access local files, which takes 100 ms a micro-batch.
+# This one writes, renames and checksums in the same way. On other file systems, such as HDFS, only
+# the default manager's rename is atomic.
+CHECKPOINT_FILE_MANAGER = (
     "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 )
-# Stands in the names of Spark's metrics where the application's id would, which changes.
+# Replaces the application's id, which changes at each start, in the names of Spark's metrics.
 METRICS_NAMESPACE = "tidemill"
-LOG_FILE = "log4j2.configurationFile"  # log4j's own property
-SERVLET = "spark.metrics.conf.*.sink.prometheusServlet"
-# Spark's default, and what holds a password here; it replaces the default when set.
-REDACTED = r"(?i)secret|password|token|access[.]?key|sasl[.]jaas[.]config|ssl[.]keystore[.]key"
+LOG4J_FILE = "log4j2.configurationFile"  # log4j's own property
+PROMETHEUS_SERVLET = "spark.metrics.conf.*.sink.prometheusServlet"
+# Setting it replaces Spark's default, which is repeated here before Kafka's settings with secrets.
+REDACTION_REGEX = (
+    r"(?i)secret|password|token|access[.]?key|sasl[.]jaas[.]config|ssl[.]keystore[.]key"
+)
 
 
-def with_own(options: dict[str, str], own: dict[str, str]) -> dict[str, str]:
-    """Let the user's own settings win; of Java's options both hold."""
-    both = options.keys() & own.keys() & set(JAVA_OPTIONS)
-    return options | own | {name: f"{options[name]} {own[name]}" for name in both}
+def merge_user_conf(conf: dict[str, str], user_conf: dict[str, str]) -> dict[str, str]:
+    """Override settings with the user's, but append the user's Java options to ours."""
+    both = conf.keys() & user_conf.keys() & set(JAVA_OPTIONS)
+    return conf | user_conf | {name: f"{conf[name]} {user_conf[name]}" for name in both}
 
 
-def runtime_options(settings: Settings) -> dict[str, str]:
-    """Return what may be set on any session, running or not."""
+def session_conf(settings: Settings) -> dict[str, str]:
+    """Return the settings that any session takes, even one that is already running."""
     stream = settings.stream
-    simplified = settings.log.level != "DEBUG"  # without the cause, which is where a model failed
+    # A simplified traceback drops the cause, and with it the frames of a model that failed.
+    simplified = settings.log.level != "DEBUG"
     return {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(stream.arrow_batch_size),
@@ -62,88 +66,85 @@ def runtime_options(settings: Settings) -> dict[str, str]:
         "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": str(simplified).lower(),
         "spark.sql.streaming.stopTimeout": "30s",
         "spark.sql.streaming.metricsEnabled": "true",
-        "spark.sql.redaction.options.regex": REDACTED,
+        "spark.sql.redaction.options.regex": REDACTION_REGEX,
     }
 
 
-def context_options(settings: Settings) -> dict[str, str]:
-    """Return what must be known before the SparkContext is made."""
-    options = {
+def context_conf(settings: Settings) -> dict[str, str]:
+    """Return the settings that must precede the SparkContext."""
+    threads = dict.fromkeys(THREAD_VARIABLES, str(settings.stream.worker_threads))
+    worker_env = threads | SINGLE_THREADED_ARROW
+    conf = {
         "spark.app.name": f"tidemill-{settings.stream.group_id}",
-        "spark.redaction.regex": REDACTED,
+        "spark.redaction.regex": REDACTION_REGEX,
         "spark.metrics.namespace": METRICS_NAMESPACE,
         "spark.ui.prometheus.enabled": "true",
-        f"{SERVLET}.class": "org.apache.spark.metrics.sink.PrometheusServlet",
-        f"{SERVLET}.path": "/metrics/prometheus",
-        **{f"spark.executorEnv.{name}": value for name, value in _of_workers(settings).items()},
+        f"{PROMETHEUS_SERVLET}.class": "org.apache.spark.metrics.sink.PrometheusServlet",
+        f"{PROMETHEUS_SERVLET}.path": "/metrics/prometheus",
+        **{f"spark.executorEnv.{name}": value for name, value in worker_env.items()},
     }
-    if allowed := _allowed_urls(settings):
-        options["spark.executor.extraJavaOptions"] = allowed
-    return options
+    if allow_token_url := _allow_token_url(settings):
+        conf["spark.executor.extraJavaOptions"] = allow_token_url
+    return conf
 
 
-def launch_options(settings: Settings) -> dict[str, str]:
-    """Return what must be known before Java starts; spark-submit takes it on its command line."""
+def launch_conf(settings: Settings) -> dict[str, str]:
+    """Return the settings that must precede the JVM; spark-submit takes them as arguments."""
     find_java()
-    # Spark prints pages for what comes back to us as one error.
-    java = [f"-D{name}={value}" for name, value in logging(settings, quiet="off").items()]
-    if allowed := _allowed_urls(settings):
-        java.append(allowed)
-    options = {
+    # Spark logs pages about a failure that also reaches us as one exception.
+    properties = log_properties(settings, level="off")
+    java = [f"-D{name}={value}" for name, value in properties.items()]
+    if allow_token_url := _allow_token_url(settings):
+        java.append(allow_token_url)
+    conf = {
         "spark.master": LOCAL_MASTER,
         "spark.driver.extraJavaOptions": " ".join(java),
         "spark.ui.showConsoleProgress": "false",
     }
     if not {"spark.jars", "spark.jars.packages"} & set(settings.spark):
-        options["spark.jars"] = ",".join(str(jar) for jar in connector_jars())
+        conf["spark.jars"] = ",".join(str(jar) for jar in connector_jars())
     if settings.spark.get("spark.master", LOCAL_MASTER).startswith("local"):
-        options |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
-        options |= worker_memory(settings.spark) | _sockets()
-        options |= {
+        conf |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
+        conf |= worker_memory(settings.spark) | _unix_sockets()
+        conf |= {
             "spark.python.daemon.module": daemon.__name__,
-            f"spark.executorEnv.{daemon.MODELS}": str(settings.models.absolute()),
+            f"spark.executorEnv.{daemon.MODELS_VARIABLE}": str(settings.models.absolute()),
         }
         if is_local(settings.stream.checkpoint_location):
-            options["spark.sql.streaming.checkpointFileManagerClass"] = CHECKPOINT_FILES
-        os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)  # the UI's address
-        # Of glibc: each arena takes 64 MiB of addresses, and every thread would have one.
+            conf["spark.sql.streaming.checkpointFileManagerClass"] = CHECKPOINT_FILE_MANAGER
+        os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)  # the address of Spark's UI
+        # glibc gives every thread an arena, which reserves 64 MiB of addresses.
         os.environ.setdefault("MALLOC_ARENA_MAX", "4")
-    return options
+    return conf
 
 
-def logging(settings: Settings, quiet: str) -> dict[str, str]:
-    """Return the properties by which Java logs like the job: at level `quiet`, unless at DEBUG."""
+def log_properties(settings: Settings, level: str) -> dict[str, str]:
+    """Return the JVM properties that make Spark log in the job's format, at `level` or DEBUG."""
     debug = settings.log.level == "DEBUG"
     return {
-        LOG_FILE: Path(__file__).with_name(f"log4j2-{settings.log.format}.properties").as_uri(),
-        "tidemill.spark.level": "info" if debug else quiet,
+        LOG4J_FILE: Path(__file__).with_name(f"log4j2-{settings.log.format}.properties").as_uri(),
+        "tidemill.spark.level": "info" if debug else level,
         "tidemill.spark.trace": "full" if debug else "0",
     }
 
 
-def _allowed_urls(settings: Settings) -> str | None:
-    """Return the option without which Kafka's client fetches no token."""
+def _allow_token_url(settings: Settings) -> str | None:
+    """Return the Java option without which Kafka's client refuses to fetch OAuth tokens."""
     url = settings.kafka.oauth_token_url
     return f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}" if url else None
 
 
-def _sockets() -> dict[str, str]:
-    """Return what makes Java and its workers talk through Unix sockets, that only this user sees.
+def _unix_sockets() -> dict[str, str]:
+    """Connect the JVM and its Python workers by Unix sockets in a folder that only this user reads.
 
-    Over TCP the second of two short writes, as a task and its few rows are, waits 40 ms for the
-    first to be acknowledged. None where the temporary folder's path leaves a socket's no room.
+    Over TCP, a task's few rows wait 40 ms until the peer acknowledges the write before them. Keep
+    TCP if the path of the temporary folder is too long for a socket.
     """
-    if len(os.fsencode(tempfile.gettempdir())) > MOST_TEMPORARY:
+    if len(os.fsencode(tempfile.gettempdir())) > MAX_SOCKET_DIR:
         return {}
-    folder = tempfile.mkdtemp(prefix="tidemill-")  # whoever reaches a socket may give orders
+    folder = tempfile.mkdtemp(prefix="tidemill-")  # private: a peer of a socket can run code
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return {
         "spark.python.unix.domain.socket.enabled": "true",
         "spark.python.unix.domain.socket.dir": folder,
     }
-
-
-def _of_workers(settings: Settings) -> dict[str, str]:
-    """Return what the workers' environment says of threads."""
-    threads = dict.fromkeys(THREAD_VARIABLES, str(settings.stream.worker_threads))
-    return threads | NO_THREAD

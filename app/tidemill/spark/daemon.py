@@ -1,7 +1,7 @@
-"""Spark's Python daemon with the models loaded, so that the workers that it forks share them.
+"""Preload the models into Spark's Python daemon, so that all workers share one copy of each.
 
-Spark starts it in the place of `pyspark.daemon` (`spark.python.daemon.module`). A model is loaded
-once, and not once a worker; a new worker has it at once.
+Spark starts this module instead of `pyspark.daemon` (`spark.python.daemon.module`), and the daemon
+forks the workers. A new worker has its models at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyspark import daemon as sparks
+from pyspark import daemon as spark_daemon
 
 from tidemill.errors import TidemillError
 from tidemill.models import catalogue
@@ -25,57 +25,57 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import ModelSpec
 
-# The models' file; Spark gives it to the daemon.
-MODELS = "TIDEMILL_PRELOAD"
-sparks_worker = sparks.worker
+# Names the models' file in the daemon's environment.
+MODELS_VARIABLE = "TIDEMILL_PRELOAD"
+spark_worker = spark_daemon.worker
 
 
 def main() -> None:
-    """Load the models in a process of its own, which then is Spark's daemon.
+    """Load the models in a child process and run Spark's daemon there.
 
-    Spark started this one, and watches it: it waits for the other. Where loading ends that, or
-    leaves it with what a fork must not copy, this one is the daemon instead, without models.
+    This process, which Spark watches, waits for the child. If loading the models ends the child or
+    makes it unsafe to fork, run the daemon in this process instead, without models.
     """
-    os.setpgid(0, 0)  # as Spark's does: a terminal's Ctrl-C is not for it
-    sparks.worker = worker
-    loaded, done = os.pipe()
+    os.setpgid(0, 0)  # like Spark's daemon: ignore Ctrl-C in the terminal
+    spark_daemon.worker = worker
+    ready, signal_ready = os.pipe()
     loader = os.fork()
     if not loader:
-        os.close(loaded)
-        preload(Path(os.environ[MODELS]))
-        if not may_fork():
+        os.close(ready)
+        preload(Path(os.environ[MODELS_VARIABLE]))
+        if not is_fork_safe():
             os._exit(os.EX_SOFTWARE)
-        os.write(done, b"1")
-        os.close(done)
-        sparks.manager()
-    os.close(done)
-    has_models = os.read(loaded, 1)
-    os.close(loaded)
-    if has_models:
+        os.write(signal_ready, b"1")
+        os.close(signal_ready)
+        spark_daemon.manager()
+    os.close(signal_ready)
+    is_ready = os.read(ready, 1)
+    os.close(ready)
+    if is_ready:
         signal.signal(signal.SIGTERM, lambda *_: os.kill(loader, signal.SIGTERM))
     _, status = os.waitpid(loader, 0)
-    if not has_models:
-        sparks.manager()
+    if not is_ready:
+        spark_daemon.manager()
     sys.exit(os.waitstatus_to_exitcode(status) % 256)
 
 
 def worker(sock: socket.socket, authenticated: bool) -> int:  # noqa: FBT001 - Spark's
-    """Do a task as Spark's worker does, but without a trace where Spark has cancelled it."""
+    """Run Spark's worker, but end without a traceback if Spark has cancelled the task."""
     try:
-        return sparks_worker(sock, authenticated)
-    except BrokenPipeError:  # nobody listens
+        return spark_worker(sock, authenticated)
+    except BrokenPipeError:  # Spark has closed the connection
         return os.EX_IOERR
 
 
 def preload(models: Path) -> None:
-    """Load every model that loads; why another does not is said by the worker that needs it.
+    """Load the models, and also pandas and pyarrow, which every worker imports.
 
-    And pandas with Arrow, which every worker of ours needs.
+    Skip a model that fails to load; the worker that needs it reports the error.
     """
-    out, err = sys.stdout.fileno(), sys.stderr.fileno()
-    spark = os.dup(out)
-    os.dup2(err, out)  # Spark reads what the daemon prints, and models may print
-    import pandas as pd  # noqa: F401, PLC0415 - here, not in the process that waits
+    stdout, stderr = sys.stdout.fileno(), sys.stderr.fileno()
+    spark = os.dup(stdout)
+    os.dup2(stderr, stdout)  # Spark parses the daemon's standard output, and a model may print
+    import pandas as pd  # noqa: F401, PLC0415 - the parent process does not need it
     import pyarrow as pa  # noqa: F401, PLC0415
 
     specs: tuple[ModelSpec, ...] = ()
@@ -85,17 +85,17 @@ def preload(models: Path) -> None:
         with suppress(TidemillError):
             catalogue.load(spec)
     sys.stdout.flush()
-    os.dup2(spark, out)
+    os.dup2(spark, stdout)
     os.close(spark)
-    # The collector would write into every object, and so copy the memory that is shared.
+    # The garbage collector writes to every object, which would copy the shared memory.
     gc.collect()
     gc.freeze()
 
 
-def may_fork() -> bool:
-    """Tell whether a fork gets all of this process, and nothing that only one may use.
+def is_fork_safe() -> bool:
+    """Tell whether this process has neither other threads nor sockets.
 
-    Two that send through one socket get one another's answers.
+    A fork copies no other thread; two processes that share a socket get each other's responses.
     """
     return not procfs.has_threads() and not procfs.sockets()
 

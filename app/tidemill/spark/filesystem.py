@@ -1,4 +1,4 @@
-"""Where Spark's checkpoint is, on any file system that pyarrow reaches."""
+"""Access Spark's checkpoint on any file system that pyarrow supports."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pyarrow import ArrowException, fs
 
 from tidemill.errors import CheckpointUnsupported
 
-# Their rename is atomic. An object store has none, and shows a new object when it is complete.
-RENAMING = (fs.LocalFileSystem, fs.HadoopFileSystem)
-# No such file system, no connection to it, or no access.
+# These rename atomically. An object store has no rename, but shows an object only when complete.
+ATOMIC_RENAME = (fs.LocalFileSystem, fs.HadoopFileSystem)
+# Raised if a file system is unknown, unreachable or denies access.
 UNREADABLE = (CheckpointUnsupported, OSError, ArrowException)
 
 
@@ -19,11 +19,11 @@ def locate(location: str) -> tuple[fs.FileSystem, str]:
     """Return the file system of a checkpoint location, a path or a URI, and the path in it.
 
     Raises:
-        CheckpointUnsupported: pyarrow knows no such file system.
+        CheckpointUnsupported: pyarrow does not support such a file system.
 
     """
     uri = location.rstrip("/").replace("s3a://", "s3://", 1)
-    uri = re.sub(r"^file:/(?!/)", "file:///", uri)  # Java's way to write it
+    uri = re.sub(r"^file:/(?!/)", "file:///", uri)  # Java's spelling
     is_uri = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", uri)
     try:
         filesystem, path = fs.FileSystem.from_uri(uri if is_uri else str(Path(uri).absolute()))
@@ -41,14 +41,14 @@ def is_local(location: str) -> bool:
 
 
 def replace(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
-    """Write a file so that others see the old content or the new one, and nothing in between.
+    """Write a file atomically: a reader sees the old content or the new, never a part of it.
 
     Raises:
-        OSError, ArrowException: It cannot be written.
+        OSError, ArrowException: The file cannot be written.
 
     """
-    into = f"{path}.new" if isinstance(filesystem, RENAMING) else path
-    with filesystem.open_output_stream(into) as stream:
+    target = f"{path}.new" if isinstance(filesystem, ATOMIC_RENAME) else path
+    with filesystem.open_output_stream(target) as stream:
         stream.write(content)
-    if into != path:
-        filesystem.move(into, path)
+    if target != path:
+        filesystem.move(target, path)

@@ -1,4 +1,4 @@
-"""Find what Spark runs on: a Java that fits, and Spark's own folder."""
+"""Find a Java that Spark supports, and Spark's own folder."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ VERSIONS: Final = ("17", "21")
 
 
 def find_java() -> str:
-    """Return the path of the java command: from JAVA_HOME, else from PATH, as Spark looks for it.
+    """Return the path of the java command that Spark will run: from JAVA_HOME, else from PATH.
 
-    Raises JavaNotFound where there is none or where it has another version than 17 or 21.
+    Raises JavaNotFound if there is none, or if its version is neither 17 nor 21.
     """
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(str(Path(home) / "bin" / "java") if home else "java")
@@ -34,13 +34,12 @@ def find_java() -> str:
 
 @cache
 def java_version(java: str) -> str:
-    """Return a java command's major version, "17" say, or "unknown"."""
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    # Java 8 called itself 1.8.
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
-    return found[1] if found else "unknown"
+    """Return a java command's major version, such as "17", or "unknown"."""
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    match = re.search(r'version "(?:1\.)?(\d+)', output)  # Java 8 reports 1.8
+    return match[1] if match else "unknown"
 
 
 def spark_home() -> Path:
-    """Return the folder whose `jars` Spark runs on: SPARK_HOME, else pyspark's own."""
+    """Return the folder that holds Spark's `jars`: SPARK_HOME, else pyspark's own."""
     return Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent)

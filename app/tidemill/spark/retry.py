@@ -1,4 +1,4 @@
-"""How a task is tried again: what ended its last attempt shall not end this one."""
+"""Retry a task so that an input which killed or hung its last worker cannot do so again."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from tidemill.inference.model import Load
 
 IDLE_TIMEOUT = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
-# Of the idle time-out, what one call of a model may take: then any slice of four messages is done
-# in time, whatever they do, where a load takes no longer than a call. Four that hang, each for a
-# model of its own, take 8 calls and 8 loads (the message, then the sample); for one model, 7 and 6.
-SHARE = 20
-SLICES = (16, 4, 1)
+# A call of a model may take one part of the idle time-out in so many. Then any four messages are
+# done in time, provided that a load takes no longer than a call: if each hangs a model of its own,
+# they take 8 calls and 8 loads (the message, then the sample); if all hang one model, 7 and 6.
+CALLS_PER_IDLE_TIMEOUT = 20
+RETRY_BATCH_SIZES = (16, 4, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at a task: 0 is the first.
+    """One attempt at a task, counted from 0.
 
-    `idle_timeout` is Spark's: the seconds without a byte after which it ends a worker; 0: never.
+    `idle_timeout` is Spark's: it kills a worker that sends nothing for so many seconds (0: never).
     """
 
     number: int = 0
@@ -39,7 +39,7 @@ class Attempt:
 
     @classmethod
     def current(cls) -> Attempt:
-        """Return the attempt that this process makes."""
+        """Return the attempt that this process is making."""
         context = TaskContext.get()
         if context is None:
             return cls()
@@ -47,59 +47,62 @@ class Attempt:
         return cls(context.attemptNumber() or 0, int(seconds) if seconds.isdecimal() else 0)
 
     @property
-    def limit(self) -> float | None:
-        """Return the seconds that a call of a model may take, None where there is no limit."""
-        return self.idle_timeout / SHARE or None
+    def call_timeout(self) -> float | None:
+        """Return the seconds that a call of a model may take; None means no limit."""
+        return self.idle_timeout / CALLS_PER_IDLE_TIMEOUT or None
 
     @contextmanager
-    def models(self, first: Load) -> Iterator[Load]:
-        """Yield what loads a model: `first` at first, then in a process that it may end."""
+    def models(self, load: Load) -> Iterator[Load]:
+        """Yield `load` on the first attempt, later a loader that runs models in a child process."""
         if not self.number:
-            yield first
-            return
-        with supervised.models(self.limit) as load:
             yield load
+            return
+        with supervised.models(self.call_timeout) as supervised_load:
+            yield supervised_load
 
     def slices(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Cut batches, so that each is done within the idle time-out, whatever its messages do."""
+        """Cut the batches of a retry so small that each is done within the idle time-out."""
         if not self.number:
             yield from batches
             return
-        size = SLICES[min(self.number, len(SLICES)) - 1]
+        size = RETRY_BATCH_SIZES[min(self.number, len(RETRY_BATCH_SIZES)) - 1]
         for batch in batches:
             for start in range(0, batch.num_rows, size):
                 yield batch.slice(start, size)
 
-    def paced(
+    def with_keepalive(
         self,
-        answers: Iterator[pa.RecordBatch],
+        batches: Iterator[pa.RecordBatch],
         *,
-        hold: bool,
+        buffer_all: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> Iterator[pa.RecordBatch]:
-        """Give back what is answered, with signs of life; with `hold` only when all is answered."""
+        """Yield the batches; on a retry, yield empty ones too, so that Spark keeps the worker.
+
+        With `buffer_all` a retry yields no rows before it has computed all of them.
+        """
         if not self.number:
-            yield from answers
+            yield from batches
             return
-        held = []
-        told = clock()
-        for answer in answers:
-            if hold:
-                held.append(answer)
+        buffered = []
+        last_sent = clock()
+        for batch in batches:
+            if buffer_all:
+                buffered.append(batch)
             else:
-                yield answer
-            if self.limit and clock() - told > self.limit:
-                yield from signs_of_life(answer)
-                told = clock()
-        yield from held
+                yield batch
+            if self.call_timeout and clock() - last_sent > self.call_timeout:
+                yield from keepalive_batches(batch)
+                last_sent = clock()
+        yield from buffered
 
 
-def signs_of_life(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield batches like this one, but without rows, until some of them reach Spark.
+def keepalive_batches(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield empty batches of the same schema, enough of them to overflow Python's output buffer.
 
-    It counts bytes, of which Python holds back what its buffer takes.
+    Spark's idle timer restarts only when bytes arrive.
     """
     empty = batch.slice(0, 0)
-    buffered = int(os.environ.get("SPARK_BUFFER_SIZE", "65536"))
-    for _ in range(buffered // empty.serialize().size + 1):
+    buffer_size = int(os.environ.get("SPARK_BUFFER_SIZE", "65536"))
+    for _ in range(buffer_size // empty.serialize().size + 1):
         yield empty

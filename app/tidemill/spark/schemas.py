@@ -1,4 +1,4 @@
-"""The rows that go in and out, as Spark knows them."""
+"""Define the Spark schemas of records, outcomes and the shipped models' results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEADERS = ArrayType(
     StructType([StructField("key", StringType()), StructField("value", BinaryType())])
 )
 
-# A record as Spark's Kafka source gives it; the transform fills what a frame lacks with nulls.
+# A record of Spark's Kafka source; in other frames, the transform sets missing columns to null.
 RECORD = StructType(
     [
         StructField("key", BinaryType()),
@@ -31,9 +31,9 @@ RECORD = StructType(
     ]
 )
 
-# A result or a dead letter. The first four columns are what Spark's Kafka sink takes, `topic` says
-# which it is; the others tell of it: the model that was chosen (`name:version`), the error class of
-# a dead letter, and the seconds from the message's timestamp to its outcome.
+# A result or a dead letter, depending on `topic`. Spark's Kafka sink writes the first four columns.
+# The others are metadata: the model that was chosen (`name:version`), the error class of a dead
+# letter, and the seconds from the message's timestamp to its outcome.
 OUTCOME = StructType(
     [
         StructField("topic", StringType(), nullable=False),
@@ -45,10 +45,10 @@ OUTCOME = StructType(
         StructField("latency", DoubleType()),
     ]
 )
-WRITTEN = ("topic", "key", "value", "headers")
-TOLD = StructType([field for field in OUTCOME if field.name not in WRITTEN])
+SINK_COLUMNS = ("topic", "key", "value", "headers")
+OUTCOME_METADATA = StructType([field for field in OUTCOME if field.name not in SINK_COLUMNS])
 
-# The JSON of a result of the shipped models, for those who read it with `from_json`.
+# The JSON of the shipped models' results, for use with `from_json`.
 NER_RESULT = StructType(
     [
         StructField("uuid", StringType()),

@@ -1,4 +1,4 @@
-"""The Spark session, as the job needs it."""
+"""Create the Spark session, or join a running one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from tidemill.spark.conf import (
-    LOG_FILE,
-    context_options,
-    launch_options,
-    logging,
-    runtime_options,
-    with_own,
+    LOG4J_FILE,
+    context_conf,
+    launch_conf,
+    log_properties,
+    merge_user_conf,
+    session_conf,
 )
 from tidemill.spark.failures import translate
 
@@ -30,121 +30,121 @@ if TYPE_CHECKING:
 
     from tidemill.settings import Settings
 
-# What spark-submit must know before there is a SparkContext.
-AT_LAUNCH = ("spark.driver.", "spark.jars", "spark.master", "spark.submit.")
-# Said by every Java that Spark 4 starts, by the sketch that counts outcomes, and by every task of a
-# worker with limited memory; no option turns them off.
-NOISE = (
+# Prefixes of the settings that the JVM must have before there is a SparkContext.
+LAUNCH_PREFIXES = ("spark.driver.", "spark.jars", "spark.master", "spark.submit.")
+# Lines that no option turns off, from Java's start, from the sketch that counts outcomes, and from
+# each task of a worker with limited memory.
+IGNORED_LINES = (
     b"WARNING: Using incubator modules",
     b"Warning: Java versions > Java 11 can only operate",
     b"Current mem limits: ",
     b"Setting mem limits to ",
 )
-# What pyspark prints in JSON of an exception that it also raises.
-NOISY = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
+# Loggers of pyspark that print an exception as JSON and also raise it.
+REDUNDANT_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
 
 @contextmanager
 def running(settings: Settings) -> Iterator[SparkSession]:
-    """Yield a session; what Spark raises comes out under its name here.
+    """Yield a session, and translate Spark's exceptions into Tidemill errors.
 
-    A session that ran before is left running: Databricks asks for that.
+    Stop the session at the end, unless it ran before: Databricks requires that.
 
     Raises:
-        TidemillError: The session cannot be made, or Spark failed while it ran.
+        TidemillError: The session cannot be created, or Spark failed while it ran.
 
     """
-    ours = not _runs()
+    owned = not _session_exists()
     spark = create(settings)
     try:
         yield spark
     except (PySparkException, Py4JError, ConnectionError) as error:
         raise translate(error, settings.stream.checkpoint_location) from error
     finally:
-        if ours:
-            with suppress(PySparkException, Py4JError, OSError):  # Java may be gone
+        if owned:
+            with suppress(PySparkException, Py4JError, OSError):  # the JVM may have exited
                 spark.stop()
 
 
 def create(settings: Settings) -> SparkSession:
-    """Return a new session, or the one that runs already, as in a notebook or on Databricks.
+    """Return a new session, or the running one, as in a notebook or on Databricks.
 
     Raises:
-        JavaNotFound: This process must start Java and finds none that fits.
+        JavaNotFound: This process must start Java and finds no suitable version.
         ArtifactsUnavailable: Spark's Kafka connector cannot be fetched.
 
     """
     if settings.log.level != "DEBUG":
-        for name in NOISY:
+        for name in REDUNDANT_LOGGERS:
             PySparkLogger.getLogger(name).setLevel("CRITICAL")
-    options = runtime_options(settings)
-    runs = _runs()
-    java_runs = runs or "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started it
-    if not runs:
-        options |= context_options(settings)
-    if not java_runs:
-        options |= launch_options(settings)
-    submitted = java_runs and not runs
+    session_exists = _session_exists()
+    gateway_exists = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started the JVM
+    submitted = gateway_exists and not session_exists
+    needs_jvm = not (gateway_exists or session_exists)
+    conf = session_conf(settings)
+    if not session_exists:
+        conf |= context_conf(settings)
+    if needs_jvm:
+        conf |= launch_conf(settings)
     if submitted:
-        options["spark.log.level"] = "INFO" if settings.log.level == "DEBUG" else "ERROR"
-    options = with_own(options, settings.spark)
-    if not java_runs and SparkContext._gateway is None:  # noqa: SLF001 - of an earlier session
-        _launch(options)
+        conf["spark.log.level"] = "INFO" if settings.log.level == "DEBUG" else "ERROR"
+    conf = merge_user_conf(conf, settings.spark)
+    if needs_jvm and SparkContext._gateway is None:  # noqa: SLF001 - an earlier session may leave it
+        _launch(conf)
     builder = SparkSession.builder
-    for name, value in options.items():
+    for name, value in conf.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     if submitted:
-        _log_as_the_job(spark, settings, options["spark.log.level"])
-    elif "PYSPARK_GATEWAY_PORT" in os.environ and settings.log.level != "DEBUG":
-        spark.sparkContext.setLogLevel("ERROR")  # that Java logs in its own way
+        _configure_log4j(spark, settings, conf["spark.log.level"])
+    elif gateway_exists and settings.log.level != "DEBUG":
+        spark.sparkContext.setLogLevel("ERROR")  # this JVM keeps a log format of its own
     return spark
 
 
-def _runs() -> bool:
-    """Tell whether a session runs already."""
+def _session_exists() -> bool:
     return SparkSession.getActiveSession() is not None
 
 
-def _log_as_the_job(spark: SparkSession, settings: Settings, level: str) -> None:
-    """Give the Java of spark-submit the job's log format.
+def _configure_log4j(spark: SparkSession, settings: Settings, level: str) -> None:
+    """Make the JVM of spark-submit log in the job's format.
 
-    Not before the SparkContext is made, as that loads Spark's default configuration again. A
-    configuration that the command line of Java names stays.
+    Do so after the SparkContext is created, which loads Spark's default configuration again. Keep a
+    configuration that Java's command line names.
     """
-    java: Any = spark.sparkContext._jvm  # noqa: SLF001 - the one way to log4j
-    if java.System.getProperty(LOG_FILE):
+    java: Any = spark.sparkContext._jvm  # noqa: SLF001 - the only access to log4j
+    if java.System.getProperty(LOG4J_FILE):
         return
-    properties = logging(settings, quiet=level)
+    properties = log_properties(settings, level)
     for name, value in properties.items():
         java.System.setProperty(name, value)
-    with suppress(Py4JError, TypeError):  # a Spark that logs by another library
-        where = java.java.net.URI(properties[LOG_FILE])
-        java.org.apache.logging.log4j.core.config.Configurator.reconfigure(where)
+    with suppress(Py4JError, TypeError):  # this Spark may log through another library
+        uri = java.java.net.URI(properties[LOG4J_FILE])
+        java.org.apache.logging.log4j.core.config.Configurator.reconfigure(uri)
 
 
-def _launch(options: dict[str, str]) -> None:
-    """Start Java and the SparkContext, with what Java prints freed from noise."""
+def _launch(conf: dict[str, str]) -> None:
+    """Start the JVM and the SparkContext; forward the JVM's standard error without its noise."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     reader, writer = os.pipe()
-    # Read from before Java starts: what it prints early could fill the pipe.
-    threading.Thread(target=_forward, args=(reader,), daemon=True).start()
+    # Read before the JVM starts, as its first lines could fill the pipe.
+    threading.Thread(target=_forward_lines, args=(reader,), daemon=True).start()
     try:
         gateway = launch_gateway(
-            # Java's command line can be seen by everybody: the rest, secrets among it, comes later.
-            SparkConf().setAll([(k, v) for k, v in options.items() if k.startswith(AT_LAUNCH)]),
-            # A session of its own: signals for the job's group are not for Java, which ends anyway
-            # when its standard input closes.
+            # Any user can read Java's command line, so everything else, secrets too, comes later.
+            SparkConf().setAll([(k, v) for k, v in conf.items() if k.startswith(LAUNCH_PREFIXES)]),
+            # In a process session of its own the JVM misses the signals to the job's group. It
+            # exits when its standard input closes.
             popen_kwargs={"stderr": writer, "start_new_session": True},
         )
     finally:
         os.close(writer)
-    SparkContext(conf=SparkConf().setAll(list(options.items())), gateway=gateway)
+    SparkContext(conf=SparkConf().setAll(list(conf.items())), gateway=gateway)
 
 
-def _forward(reader: int) -> None:
+def _forward_lines(reader: int) -> None:
     with os.fdopen(reader, "rb") as lines:
         for line in lines:
-            if line.strip() and not line.startswith(NOISE):
+            if line.strip() and not line.startswith(IGNORED_LINES):
                 sys.stderr.write(line.decode(errors="replace"))
                 sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Load the models before the first message needs them, and keep them."""
+"""Load the models before the first message arrives, and keep idle workers alive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyspark.cloudpickle import dumps
 from tidemill.errors import ConfigurationError, ExecutorsUnfit, TidemillError
 from tidemill.inference.predictor import probe
 from tidemill.periodic import PeriodicTask
-from tidemill.spark.failures import MISSING, raised_on_worker
+from tidemill.spark.failures import MODULE_NOT_FOUND, parse_worker_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import Load, ModelSpec
 
-# Spark ends all workers, with their models, where none has run for a minute.
+# Spark ends all workers, with their models, after a minute without a task.
 INTERVAL_S = 30.0
 
 
 def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: Load) -> None:
-    """Have each worker that runs now load every model, and try it on its sample.
+    """Load every model in each worker, and run it on its sample.
 
-    A worker keeps what it has loaded, so that the first messages do not wait for their models, and
-    a model that does not load ends the job before it has read anything. What another attempt cannot
-    change comes back as a row, so that Spark does not repeat the task.
+    The workers keep the models, so that the first messages do not wait for them. A model that fails
+    ends the job before it reads anything. If a retry cannot help, the worker returns the problem as
+    a row, so that Spark does not retry the task.
 
     Raises:
         ConfigurationError: A model does not load, or executors lack a module.
-        PythonException: A model does not answer its sample (`failure.translate` names it).
+        PythonException: A model fails on its sample; see `failures.translate`.
 
     """
-    packed = dumps(partial(_try_models, tuple(specs), load))
+    pickled = dumps(partial(_try_models, tuple(specs), load))
 
-    # Spark sends this function by value and it imports nothing of Tidemill by itself, so that it
-    # runs where Tidemill is missing too.
+    # Spark pickles this function by value, and it imports Tidemill only when it unpickles the rest:
+    # so it can report an executor that lacks Tidemill.
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pickle  # noqa: PLC0415
         import socket  # noqa: PLC0415
@@ -55,63 +55,62 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: Load) -> 
         for _ in batches:
             pass
         try:
-            problem, trace = pickle.loads(packed)()  # noqa: S301 - ours
-        except (ImportError, AttributeError) as error:  # of Tidemill, or of what it imports
+            problem, trace = pickle.loads(pickled)()  # noqa: S301 - the driver made it
+        except (ImportError, AttributeError) as error:  # Tidemill or a dependency is missing or old
             problem, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
         row = {"host": [socket.gethostname()], "problem": [problem], "trace": [trace]}
         yield pyarrow.RecordBatch.from_pydict(row)
 
     workers = spark.sparkContext.defaultParallelism
     tasks = spark.range(0, workers, 1, workers)
-    tried = tasks.mapInArrow(on_worker, "host string, problem string, trace string").collect()
-    if failed := [row for row in tried if row.problem]:
-        raise _told(failed)
+    rows = tasks.mapInArrow(on_worker, "host string, problem string, trace string").collect()
+    if failed := [row for row in rows if row.problem]:
+        raise _first_problem(failed)
 
 
 def _try_models(specs: Sequence[ModelSpec], load: Load) -> tuple[str, str]:
-    """Load and try every model in this worker.
+    """Load every model in this worker and run it on its sample.
 
-    Return what no other attempt can change, and its traceback; two times "" if there is no such.
+    Return a problem that no retry can solve, with its traceback, or two empty strings.
     """
     try:
         for spec in specs:
             probe(spec, load(spec))
     except TidemillError as error:
-        # A model may import a module as late as in `predict_all`.
-        if not isinstance(error, ConfigurationError) and MISSING not in str(error):
+        # A model may import a module only when `predict_all` is called.
+        if not isinstance(error, ConfigurationError) and MODULE_NOT_FOUND not in str(error):
             raise
-        return f"{type(error).__module__}.{type(error).__name__}: {error}", traceback.format_exc()
-    settle("warm-up")
+        exception = "".join(traceback.format_exception_only(error)).strip()
+        return exception, traceback.format_exc()
+    freeze_gc("warm-up")
     return "", ""
 
 
-def _told(failed: Sequence[Row]) -> TidemillError:
-    """Return the first problem of some workers, with that worker's own traceback."""
+def _first_problem(failed: Sequence[Row]) -> TidemillError:
+    """Return the first problem, with its worker's traceback and all hosts that have it."""
     first = failed[0]
     hosts = sorted({row.host for row in failed if row.problem == first.problem})
-    said = " ".join(first.problem.split())
-    error = raised_on_worker(said, hosts) or ExecutorsUnfit(said, hosts)
-    error.add_note(first.trace)  # shown at level DEBUG
+    error = parse_worker_error(first.problem, hosts) or ExecutorsUnfit(first.problem, hosts)
+    error.add_note(first.trace)  # logged at level DEBUG
     return error
 
 
 @cache
-def settle(after: str) -> None:  # noqa: ARG001 - the cache's key
-    """Keep what this process has loaded by now out of the garbage collector's rounds.
+def freeze_gc(task: str) -> None:  # noqa: ARG001 - the cache's key
+    """Exempt all objects that exist now from garbage collection, once after each kind of task.
 
-    Once after the first task of each kind, as each imports what the others do not. A worker
-    collects after each task, which takes 40 ms with all that pandas and pyarrow consist of, and the
-    next task waits for it.
+    Spark's worker collects garbage after each task, while the next one waits. With the modules of
+    pandas and pyarrow that takes 40 ms. Each kind of task imports modules that others do not.
     """
     gc.collect()
     gc.freeze()
 
 
 def keep_warm(spark: SparkSession, interval: float = INTERVAL_S) -> AbstractContextManager[object]:
-    """Return a thread, to be entered, that keeps idle workers, with their models, from being ended.
+    """Return a background task, to be entered, that keeps Spark from ending idle workers.
 
-    A task with one row on any of them is enough. On a cluster it does nothing: a task would reach
-    one executor of many, and an idle one may be there to be given back.
+    It runs a task with one row, which is enough for all workers of a machine. On a cluster there is
+    no such task: it would reach one executor of many, and an idle executor may be meant to end.
     """
     if not re.fullmatch(r"local(\[.*])?", spark.sparkContext.master or ""):
         return nullcontext()

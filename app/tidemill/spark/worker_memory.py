@@ -1,4 +1,4 @@
-"""How much memory a Python worker may take."""
+"""Limit the memory of a Python worker."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-# Addresses count, whether used or not: spaCy with two pipelines takes 1.8 GiB of them, and 32
-# transactional producers another one.
-LEAST = 4 * 1024**3
-CGROUP = Path("/sys/fs/cgroup/memory.max")
-# Their drivers take more addresses than there is memory.
-GPUS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
+# The limit covers the address space, used or not: two spaCy pipelines take 1.8 GiB of it, and 32
+# transactional producers another GiB.
+MIN_BYTES = 4 * 1024**3
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+# Their drivers reserve more addresses than the machine has memory.
+GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
 
 
-def worker_memory(own: dict[str, str]) -> dict[str, str]:
-    """Return Spark's limit for a worker: half of the machine's memory, or of the container's.
+def worker_memory(user_conf: dict[str, str]) -> dict[str, str]:
+    """Return Spark's setting for it: half of the machine's memory, or of the container's.
 
-    A message for which a model takes all there is then fails, or ends its worker at the worst. Next
-    to a GPU there is no limit. `own` are the user's settings of Spark.
+    Then a message that makes a model take too much memory only fails, or at worst ends its worker.
+    On a machine with a GPU there is no limit.
     """
-    if any(gpu.exists() for gpu in GPUS):
+    if any(device.exists() for device in GPU_DEVICES):
         return {}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(OSError, ValueError):  # there is none, or "max"
-        memory = min(memory, int(CGROUP.read_text("ascii")))
-    # Spark divides it by an executor's cores: by one here, unless the user says otherwise.
-    cores = int(own.get("spark.executor.cores", "1"))
-    return {"spark.executor.pyspark.memory": f"{max(memory // 2, LEAST) // 1024**2 * cores}m"}
+    with suppress(OSError, ValueError):  # no such file, or "max": no limit
+        memory = min(memory, int(CGROUP_LIMIT.read_text("ascii")))
+    # Spark divides the setting by an executor's cores, which are 1 here unless the user sets them.
+    cores = int(user_conf.get("spark.executor.cores", "1"))
+    return {"spark.executor.pyspark.memory": f"{max(memory // 2, MIN_BYTES) // 1024**2 * cores}m"}

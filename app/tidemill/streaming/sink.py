@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tidemill.inference.codec import MAX_UNCOMPRESSED_BYTES
 from tidemill.kafka.client_options import java_options
 from tidemill.kafka.record_size import batch_bytes
-from tidemill.spark.schemas import WRITTEN
+from tidemill.spark.schemas import SINK_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ def write(
     stream: StreamSettings,
     limits: Mapping[str, TopicLimits],
 ) -> StreamingQuery:
-    """Start the query that writes outcomes (`schemas.WRITTEN`), each to the topic that it names."""
+    """Start the query that writes outcomes (`SINK_COLUMNS`), each to the topic that it names."""
     options = {f"kafka.{name}": value for name, value in java_options(kafka).items()}
     options |= {
         "kafka.max.request.size": str(MAX_UNCOMPRESSED_BYTES),
@@ -37,7 +37,9 @@ def write(
         "kafka.batch.size": str(batch_bytes(limits.values(), BATCH_BYTES)),
         "kafka.compression.type": kafka.compression_type,
     }
-    return _start(outcomes.select(*WRITTEN).writeStream.format("kafka").options(**options), stream)
+    return _start(
+        outcomes.select(*SINK_COLUMNS).writeStream.format("kafka").options(**options), stream
+    )
 
 
 def discard(told: DataFrame, stream: StreamSettings) -> StreamingQuery:

@@ -1,4 +1,4 @@
-"""A Java and a Spark folder that cost nothing."""
+"""A fake Java, and an empty Spark folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ echo run >> "$here/runs"
 
 @pytest.fixture
 def make_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Put a java command into JAVA_HOME: `make_java("17.0.1", script="exit 1")`."""
+    """Create a java command in JAVA_HOME: `make_java("17.0.1", script="exit 1")`."""
 
     def make(version: str = "17.0.14", script: str = "exit 0") -> Path:
         java = tmp_path / "jdk" / "bin" / "java"
@@ -38,7 +38,7 @@ def make_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Callable[[], int]:
-    """Tell how often the java command of `make_java` was run for its own sake."""
+    """Count the runs of the java command of `make_java`, except for `-version`."""
 
     def count() -> int:
         path = tmp_path / "jdk" / "bin" / "runs"
@@ -49,7 +49,7 @@ def runs(tmp_path: Path) -> Callable[[], int]:
 
 @pytest.fixture
 def spark_jars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the empty folder of jars of a SPARK_HOME."""
+    """Return the empty folder `jars` of a SPARK_HOME."""
     jars = tmp_path / "spark" / "jars"
     jars.mkdir(parents=True)
     monkeypatch.setenv("SPARK_HOME", str(tmp_path / "spark"))

@@ -16,14 +16,14 @@ import yaml
 from dev import PYTHONPATH, ROOT
 from faults import victims
 from tidemill.spark import daemon
-from tidemill.spark.conf import NO_THREAD
+from tidemill.spark.conf import SINGLE_THREADED_ARROW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
 class Daemon:
-    """The daemon as Java starts it, and asks it for workers."""
+    """The daemon, started and asked for workers as Spark's JVM does it."""
 
     def __init__(self, models: Path, sockets: Path) -> None:
         self.process = subprocess.Popen(
@@ -32,28 +32,28 @@ class Daemon:
                 **os.environ,
                 "PYTHONPATH": f"{PYTHONPATH}:{ROOT / 'test' / 'doubles'}",
                 "OPENBLAS_NUM_THREADS": "1",
-                **NO_THREAD,
+                **SINGLE_THREADED_ARROW,
                 "PYTHON_UNIX_DOMAIN_ENABLED": "true",
                 "PYTHON_WORKER_FACTORY_SOCK_DIR": str(sockets),
                 "PYTHON_DAEMON_KILL_WORKER_ON_FLUSH_FAILURE": "1",
-                daemon.MODELS: str(models),
+                daemon.MODELS_VARIABLE: str(models),
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         assert self.process.stdout is not None
-        # Java takes what comes first for the path's length, whatever it is.
+        # The JVM reads the first bytes as the length of the socket's path, whatever they are.
         (size,) = struct.unpack("!i", self.process.stdout.read(4))
         self._path = self.process.stdout.read(size)
 
     def parent_of_a_worker(self) -> int | None:
-        """Ask for a worker; return the process that forked it."""
+        """Request a worker; return the id of the process that forked it."""
         worker, connection = self.worker()
         with connection:
             return victims.parent(worker)
 
     def worker(self) -> tuple[int, socket.socket]:
-        """Ask for a worker; return its process id and the connection to it."""
+        """Request a worker; return its process id and the connection to it."""
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(120)
         connection.connect(self._path)
@@ -64,11 +64,11 @@ class Daemon:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close its standard input, as Java's end does."""
+        """Close the daemon's standard input, as the JVM's exit does."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        # Its end, and the loader's, close what it prints to.
+        # Reading ends when both the daemon and its loader have exited.
         assert self.process.stdout.read() == b""
         self.process.stdout.close()
         self.process.wait(120)
@@ -76,14 +76,14 @@ class Daemon:
 
 @pytest.fixture
 def sockets() -> Iterator[Path]:
-    """A folder for the daemon's socket, whose path may have 107 bytes: `tmp_path` is too long."""
+    """A folder for the daemon's socket; `tmp_path` is too long for a socket's path."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
 
 
 @pytest.fixture
 def entries(tmp_path: Path) -> Callable[..., Path]:
-    """Write a models.yaml with these models; the first argument of an entry is its class."""
+    """Write a models.yaml with these models, each a class name and its options."""
 
     def write(*models: tuple[str, dict[str, str]]) -> Path:
         file = tmp_path / "models.yaml"
@@ -106,30 +106,30 @@ def entries(tmp_path: Path) -> Callable[..., Path]:
 
 
 class TestPreload:
-    """Workers are forked from a process that has the models, where a fork may have them."""
+    """Workers are forked from a process that has the models, if it is safe to fork."""
 
     def test_shared(self, entries: Callable[..., Path], tmp_path: Path, sockets: Path) -> None:
-        """What the models print while they load does not reach Java."""
+        """Workers share the loaded models, and a model's output does not reach the JVM."""
         log = str(tmp_path / "log")
         models = entries(("Keeper", {"log": log, "what": "nothing"}), ("Witness", {"log": log}))
         with Daemon(models, sockets) as running:
-            loader, again = (running.parent_of_a_worker() for _ in range(2))
-        assert loader == again != running.process.pid
+            loader, second = (running.parent_of_a_worker() for _ in range(2))
+        assert loader == second != running.process.pid
         assert Path(log).read_text().split() == [str(loader)] * 2
 
     @pytest.mark.parametrize("what", ["thread", "socket"])
-    def test_what_a_fork_must_not_copy(
+    def test_unsafe_to_fork(
         self, entries: Callable[..., Path], tmp_path: Path, sockets: Path, what: str
     ) -> None:
-        """With a thread, or a socket, the workers come from a process without the models."""
+        """If a model has a thread or a socket, workers are forked from a process without models."""
         log = tmp_path / "log"
         with Daemon(entries(("Keeper", {"log": str(log), "what": what})), sockets) as running:
             assert running.parent_of_a_worker() == running.process.pid
         (loader,) = log.read_text().split()
         assert loader != str(running.process.pid)
 
-    def test_ended_by_a_model(self, entries: Callable[..., Path], sockets: Path) -> None:
-        """A model that ends the process that loads it is left to the workers."""
+    def test_model_exits(self, entries: Callable[..., Path], sockets: Path) -> None:
+        """If a model exits while it loads, workers are forked from a process without models."""
         with Daemon(entries(("EndsAtLoad", {})), sockets) as running:
             assert running.parent_of_a_worker() == running.process.pid
 
@@ -137,7 +137,7 @@ class TestPreload:
     def test_does_not_load(
         self, entries: Callable[..., Path], tmp_path: Path, sockets: Path, adapter: str
     ) -> None:
-        """Why is said by the worker that needs the model; the others are shared all the same."""
+        """A model that fails to load is skipped, and the others are shared."""
         log = tmp_path / "log"
         models = entries((adapter, {}), ("Witness", {"log": str(log)}))
         with Daemon(models, sockets) as running:
@@ -145,13 +145,13 @@ class TestPreload:
         assert log.read_text().split() == [str(loader)]
 
     def test_no_models(self, tmp_path: Path, sockets: Path) -> None:
-        """A file that is not there is not missed here."""
+        """A missing models.yaml is ignored."""
         with Daemon(tmp_path / "none.yaml", sockets) as running:
             assert running.parent_of_a_worker() != running.process.pid
 
 
 def test_terminated(tmp_path: Path, sockets: Path) -> None:
-    """What Spark started ends with what it started itself, as Spark ends it by a signal."""
+    """SIGTERM ends the daemon together with its loader."""
     with Daemon(tmp_path / "none.yaml", sockets) as running:
         loader = running.parent_of_a_worker()
         assert loader
@@ -161,11 +161,13 @@ def test_terminated(tmp_path: Path, sockets: Path) -> None:
 
 
 def test_cancelled(tmp_path: Path, sockets: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A worker that Spark hangs up on says nothing of it, and ends."""
+    """A worker exits without a traceback when Spark closes its connection."""
     with Daemon(tmp_path / "none.yaml", sockets) as running:
         worker, connection = running.worker()
         with connection:
-            connection.sendall(struct.pack("!ii", 0, 3) + b"2.7")  # refused, but nobody reads that
+            connection.sendall(
+                struct.pack("!ii", 0, 3) + b"2.7"
+            )  # refused, but nobody reads the answer
         while Path(f"/proc/{worker}").exists():
             time.sleep(0.05)
     assert "Traceback" not in capfd.readouterr().err

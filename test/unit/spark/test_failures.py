@@ -59,14 +59,14 @@ Caused by: org.apache.kafka.common.errors.TopicAuthorizationException: Not autho
 
 
 class TestTranslate:
-    """Spark's page becomes the one line that says what is wrong."""
+    """A page of Spark's output becomes one line that says what is wrong."""
 
-    def translate(self, said: str) -> TidemillError:
-        """Translate what Spark says."""
-        return translate(StreamingQueryException(said), CHECKPOINT)
+    def translate(self, text: str) -> TidemillError:
+        """Translate an exception with this text."""
+        return translate(StreamingQueryException(text), CHECKPOINT)
 
     def test_outage(self) -> None:
-        """What a worker raised comes back by its name and its words."""
+        """An error that a worker raised keeps its class and its message."""
         words = "model m:1 is down, it fails on its own sample: refused"
         error = self.translate(WORKER.format(raised=f"ModelUnavailable: {words}"))
         assert type(error) is ModelUnavailable
@@ -74,7 +74,7 @@ class TestTranslate:
         assert not isinstance(error, ConfigurationError)
 
     def test_wrong_configuration(self) -> None:
-        """It keeps its kind, so that the exit code is right."""
+        """A configuration error stays one, so that the exit code is right."""
         words = "model m:1 (x:Y) does not load: ImportError: z; check"
         error = self.translate(WORKER.format(raised=f"ModelMisconfigured: {words}"))
         assert type(error) is ModelMisconfigured
@@ -91,8 +91,8 @@ class TestTranslate:
             ),
         ],
     )
-    def test_only_here(self, raised: str) -> None:
-        """A module that the driver has and a worker lacks is a wrong configuration, named."""
+    def test_missing_on_workers(self, raised: str) -> None:
+        """A module that only the driver has is reported as missing on the executors."""
         error = self.translate(WORKER.replace("tidemill.errors.{raised}", raised))
         assert type(error) is MissingOnExecutors
         assert isinstance(error, ConfigurationError)
@@ -100,120 +100,122 @@ class TestTranslate:
         assert "--py-files" in str(error)
 
     @pytest.mark.parametrize("module", ["no_such_module", "json.no_such", "pytest.x.y"])
-    def test_nowhere(self, module: str) -> None:
-        """A module that the driver lacks too is not said to be there."""
+    def test_missing_everywhere(self, module: str) -> None:
+        """For a module that the driver lacks too, the model's error is kept."""
         raised = f"ModelMisconfigured: ModuleNotFoundError: No module named '{module}'"
         assert type(self.translate(WORKER.format(raised=raised))) is ModelMisconfigured
 
     def test_every_leaf(self) -> None:
-        """Every error can come back, whatever its constructor takes."""
+        """Every error class can be translated, whatever its constructor takes."""
         for name, leaf in vars(errors).items():
             if isinstance(leaf, type) and issubclass(leaf, TidemillError):
-                error = self.translate(WORKER.format(raised=f"{name}: said so"))
+                error = self.translate(WORKER.format(raised=f"{name}: the words"))
                 assert type(error) is leaf
-                assert str(error) == "said so"
+                assert str(error) == "the words"
 
     @pytest.mark.parametrize(
-        "said", [LOST, "[KAFKA_DATA_LOSS.X] gone", "OffsetOutOfRangeException"]
+        "text", [LOST, "[KAFKA_DATA_LOSS.X] gone", "OffsetOutOfRangeException"]
     )
-    def test_lost_data(self, said: str) -> None:
-        """Lost data says what may be done, with the checkpoint's place."""
-        error = self.translate(said)
+    def test_lost_data(self, text: str) -> None:
+        """A loss of data names the checkpoint."""
+        error = self.translate(text)
         assert type(error) is DataLoss
         assert CHECKPOINT in str(error)
 
     def test_cause(self) -> None:
-        """Of anything else the innermost cause is told."""
+        """Of any other failure, the innermost cause is quoted."""
         error = self.translate(REFUSED)
         assert type(error) is QueryFailed
         assert str(error).endswith("TopicAuthorizationException: Not authorized: [out]")
 
     @pytest.mark.parametrize(
-        "said", ["\nonly a line\nand more", "only a line", "\n  \nonly a line\n"]
+        "text", ["\nonly a line\nand more", "only a line", "\n  \nonly a line\n"]
     )
-    def test_first_line(self, said: str) -> None:
-        """Without a known cause the first line is told."""
-        error = self.translate(said)
+    def test_first_line(self, text: str) -> None:
+        """Without a known cause, the first line is quoted."""
+        error = self.translate(text)
         assert type(error) is QueryFailed
         assert str(error) == "Spark could not go on: only a line"
 
-    @pytest.mark.parametrize("said", ["tidemill.errors.os: x", "tidemill.errors.DataLoss: x"])
-    def test_no_traceback(self, said: str) -> None:
-        """What only looks like an error of ours, outside a traceback, is none."""
-        assert type(self.translate(said)) is QueryFailed
+    @pytest.mark.parametrize("text", ["tidemill.errors.os: x", "tidemill.errors.DataLoss: x"])
+    def test_no_traceback(self, text: str) -> None:
+        """The name of a Tidemill error outside a traceback is ignored."""
+        assert type(self.translate(text)) is QueryFailed
 
-    def test_silence(self) -> None:
-        """An error without words is told by its type."""
+    def test_no_text(self) -> None:
+        """Of an exception without text, the type is quoted."""
         assert "StreamingQueryException" in str(self.translate(""))
 
 
 class TestTraceback:
-    """What Python raised on a worker is told before anything that Java says of it."""
+    """An exception of a Python worker takes precedence over Java's."""
 
     @pytest.mark.parametrize(
-        ("raised", "told"),
+        ("raised", "quoted"),
         [
             ("Unheard: of", "tidemill.errors.Unheard: of"),
             ("os: x", "tidemill.errors.os: x"),
             ("ModelUnavailable", "tidemill.errors.ModelUnavailable"),
         ],
     )
-    def test_last_exception(self, raised: str, told: str) -> None:
-        """Of several tracebacks the last one's exception counts, be it ours or not."""
+    def test_last_exception(self, raised: str, quoted: str) -> None:
+        """Of several tracebacks, the exception of the last one is quoted."""
         error = translate(StreamingQueryException(WORKER.format(raised=raised)), CHECKPOINT)
         assert type(error) is QueryFailed
-        assert str(error) == f"Spark could not go on: {told}"
+        assert str(error) == f"Spark could not go on: {quoted}"
 
     def test_before_java(self) -> None:
-        """It wins over Java's causes that are printed after it."""
-        said = WORKER.format(raised="Unheard: of") + "\nCaused by: java.io.EOFException: end"
-        assert str(translate(StreamingQueryException(said), CHECKPOINT)).endswith("Unheard: of")
+        """It takes precedence over Java's causes, which are printed after it."""
+        text = WORKER.format(raised="Unheard: of") + "\nCaused by: java.io.EOFException: end"
+        assert str(translate(StreamingQueryException(text), CHECKPOINT)).endswith("Unheard: of")
 
     def test_before_lost_data(self) -> None:
-        """A model's words on lost data are a model's words."""
-        said = WORKER.format(raised="ModelUnavailable: failOnDataLoss; long overflow")
-        assert type(translate(StreamingQueryException(said), CHECKPOINT)) is ModelUnavailable
+        """A model's message about lost data does not mean a loss of data."""
+        text = WORKER.format(raised="ModelUnavailable: failOnDataLoss; long overflow")
+        assert type(translate(StreamingQueryException(text), CHECKPOINT)) is ModelUnavailable
 
     def test_frames(self) -> None:
-        """Lines of code, and Java's after the trace, are no exceptions."""
-        said = (
+        """Lines of code, and Java's lines after the traceback, are not taken for exceptions."""
+        text = (
             "Traceback (most recent call last):\n"
             '  File "m.py", line 1, in predict_all\n'
             "    error: int = fail()\n"
             "                ^^^^^^\n"
             "own.models.Busy\n\nDriver stacktrace:\n"
         )
-        error = translate(StreamingQueryException(said), CHECKPOINT)
+        error = translate(StreamingQueryException(text), CHECKPOINT)
         assert str(error) == "Spark could not go on: own.models.Busy"
 
 
 class Java:
-    """An exception of Java as py4j shows it."""
+    """A Java exception, as py4j represents it."""
 
-    def __init__(self, said: str, cause: Java | None = None) -> None:
-        self.said, self.cause = said, cause
+    def __init__(self, text: str, cause: Java | None = None) -> None:
+        self.text, self.cause = text, cause
 
     def toString(self) -> str:  # noqa: N802 - Java's name
-        """Return its class and what it says."""
-        return self.said
+        """Return its class and message."""
+        return self.text
 
     def getCause(self) -> Java | None:  # noqa: N802 - Java's name
-        """Return what is behind it."""
+        """Return its cause."""
         return self.cause
 
 
 class TestJavaCauses:
-    """What Java keeps behind its exception counts as if it were printed."""
+    """The causes of a Java exception count as if they were printed."""
 
-    @pytest.mark.parametrize("where", ["_origin", "java_exception"])
-    def test_root(self, where: str) -> None:
-        """The root is told, wherever Python keeps it."""
+    @pytest.mark.parametrize("attribute", ["_origin", "java_exception"])
+    def test_root(self, attribute: str) -> None:
+        """The root cause is quoted, whichever attribute has it."""
         error: Any = StreamingQueryException("[STREAM_FAILED] Job aborted.")
-        setattr(error, where, Java("a.B: outer", Java("c.D: inner\n\tat x", Java("e.F: root\nx"))))
+        setattr(
+            error, attribute, Java("a.B: outer", Java("c.D: inner\n\tat x", Java("e.F: root\nx")))
+        )
         assert str(translate(error, CHECKPOINT)) == "Spark could not go on: e.F: root"
 
     def test_traceback(self) -> None:
-        """A worker's traceback is found there."""
+        """A worker's traceback is found in a cause."""
         error: Any = StreamingQueryException("[STREAM_FAILED] Job aborted.")
         words = "model m:1 is down, it fails on its own sample: refused"
         error.java_exception = Java(
@@ -223,8 +225,8 @@ class TestJavaCauses:
         assert str(translate(error, CHECKPOINT)) == words
 
 
-class TestJavaEnded:
-    """Without Java there is nobody to ask."""
+class TestJvmExited:
+    """An exit of the JVM is recognised."""
 
     @pytest.mark.parametrize(
         "error",
@@ -235,18 +237,18 @@ class TestJavaEnded:
             Py4JError("org.apache.spark.sql.X does not exist in the JVM"),
         ],
     )
-    def test_gone(self, error: Exception) -> None:
-        """Whatever shape the silence has, it is a fault with a name."""
+    def test_translated(self, error: Exception) -> None:
+        """Whatever py4j raises, it is a fault and not a configuration error."""
         translated = translate(error, CHECKPOINT)
         assert type(translated) is JvmExited
         assert not isinstance(translated, ConfigurationError)
 
 
 class TestRecordRefused:
-    """A topic that refuses a record is named, whichever client says so."""
+    """A refused record is recognised, whichever client reports it."""
 
     @pytest.mark.parametrize(
-        ("said", "reason"),
+        ("text", "reason"),
         [
             (
                 REFUSED.replace("TopicAuthorization", "RecordTooLarge"),
@@ -262,41 +264,41 @@ class TestRecordRefused:
             ),
         ],
     )
-    def test_named(self, said: str, reason: str) -> None:
-        """With the broker's reason, and what to do; a restart may help."""
-        error = translate(StreamingQueryException(said), CHECKPOINT)
+    def test_named(self, text: str, reason: str) -> None:
+        """The error has the broker's reason, and a restart may help."""
+        error = translate(StreamingQueryException(text), CHECKPOINT)
         assert isinstance(error, RecordRefused)
         assert not isinstance(error, ConfigurationError)
         assert str(error).startswith(f"a topic refuses a record: {reason}. ")
 
     @pytest.mark.parametrize("code", ["_TIMED_OUT", "INVALID_PRODUCER_EPOCH"])
     def test_others(self, code: str) -> None:
-        """A transaction that fails for another reason is none."""
-        said = WORKER.format(raised=f"TransactionFailed: in/0: KafkaError{{code={code},}}")
-        assert not isinstance(translate(StreamingQueryException(said), CHECKPOINT), RecordRefused)
+        """A transaction that fails for another reason is not a refused record."""
+        text = WORKER.format(raised=f"TransactionFailed: in/0: KafkaError{{code={code},}}")
+        assert not isinstance(translate(StreamingQueryException(text), CHECKPOINT), RecordRefused)
 
 
 class TestTimestamp:
-    """A timestamp that Spark cannot hold has an error of its own."""
+    """A timestamp that overflows Spark's has an error of its own."""
 
     def test_overflow(self) -> None:
-        """It says which setting of the topics keeps such records out."""
-        said = "[STREAM_FAILED] x\nCaused by: java.lang.ArithmeticException: long overflow\n\tat y"
-        error = translate(StreamingQueryException(said), CHECKPOINT)
+        """The error names the setting of topics that keeps such records out."""
+        text = "[STREAM_FAILED] x\nCaused by: java.lang.ArithmeticException: long overflow\n\tat y"
+        error = translate(StreamingQueryException(text), CHECKPOINT)
         assert type(error) is TimestampOverflow
         assert "message.timestamp.after.max.ms" in str(error)
 
     def test_other_arithmetic(self) -> None:
-        """Another error of arithmetic is none of a timestamp."""
-        said = "Caused by: java.lang.ArithmeticException: / by zero"
-        assert type(translate(StreamingQueryException(said), CHECKPOINT)) is QueryFailed
+        """Another ArithmeticException is not about a timestamp."""
+        text = "Caused by: java.lang.ArithmeticException: / by zero"
+        assert type(translate(StreamingQueryException(text), CHECKPOINT)) is QueryFailed
 
 
 class TestDamagedCheckpoint:
-    """An entry of the checkpoint that Spark cannot read, or misses, has an error of its own."""
+    """A damaged or missing entry of the checkpoint has an error of its own."""
 
     @pytest.mark.parametrize(
-        "said",
+        "text",
         [
             "[STREAM_FAILED] terminated with exception: Failed to read log file file:/a/commits/1.",
             "Caused by: a.SparkIllegalStateException: [MALFORMED_LOG_FILE] Log file was malformed",
@@ -306,15 +308,15 @@ class TestDamagedCheckpoint:
             "calling o1.start.\n: com.fasterxml.jackson.databind.exc.MismatchedInputException: No",
         ],
     )
-    def test_words(self, said: str) -> None:
-        """Whatever words Spark has for it; where it lies is told, and a restart is of no use."""
-        error = translate(StreamingQueryException(said), CHECKPOINT)
+    def test_words(self, text: str) -> None:
+        """Whatever Spark's words, it is a configuration error that names the checkpoint."""
+        error = translate(StreamingQueryException(text), CHECKPOINT)
         assert type(error) is CheckpointDamaged
         assert CHECKPOINT in str(error)
         assert isinstance(error, ConfigurationError)
 
     def test_root(self) -> None:
-        """Java's innermost words are told, which name what is wrong."""
+        """The message of Java's root cause is quoted."""
         error: Any = StreamingQueryException("[STREAM_FAILED] Unexpected end-of-input")
         error.java_exception = Java(
             "a.B: x", Java("com.fasterxml.jackson.core.X: end\n at [Source")
@@ -324,6 +326,6 @@ class TestDamagedCheckpoint:
         assert "com.fasterxml.jackson.core.X: end." in str(translated)
 
     def test_other_words(self) -> None:
-        """A model's trouble with JSON is a model's."""
-        said = WORKER.format(raised="ModelUnavailable: com.fasterxml.jackson.core.X: end")
-        assert type(translate(StreamingQueryException(said), CHECKPOINT)) is ModelUnavailable
+        """A model's message about JSON does not mean a damaged checkpoint."""
+        text = WORKER.format(raised="ModelUnavailable: com.fasterxml.jackson.core.X: end")
+        assert type(translate(StreamingQueryException(text), CHECKPOINT)) is ModelUnavailable

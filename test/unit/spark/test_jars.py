@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tidemill.spark.ivy import MARKER
-from tidemill.spark.jars import CONNECTOR, connector_jars, modules
+from tidemill.spark.jars import CONNECTOR, connector_jars, maven_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,13 +16,13 @@ class TestConnectorJars:
     """The connector's jars come from Spark's own folder or from the user's cache."""
 
     def test_spark_has_it(self, spark_jars: Path) -> None:
-        """Where Spark holds the connector nothing more is needed, not even Java."""
+        """If Spark's own folder has the connector, nothing else is needed, not even Java."""
         (spark_jars / "spark-sql-kafka-0-10_2.13-4.2.0.jar").touch()
         assert connector_jars() == []
 
     @pytest.mark.usefixtures("spark_jars")
     def test_cached(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A complete cache is used as it is."""
+        """A complete cache is used without a download."""
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         folder = tmp_path / "tidemill" / "jars" / CONNECTOR.split(":", 1)[1].replace(":", "-")
         folder.mkdir(parents=True)
@@ -37,7 +37,7 @@ class TestConnectorJars:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """What Spark has already is not fetched a second time."""
+        """Modules that Spark already has are excluded from the download."""
         for name in ("ivy-2.5.3.jar", "lz4-java-1.11.0.jar"):
             (spark_jars / name).touch()
         make_java(script='touch jars/a.jar; cp ivy.xml "$here/ivy.xml"')
@@ -45,13 +45,13 @@ class TestConnectorJars:
         monkeypatch.setenv("HOME", str(tmp_path / "home"))
         (jar,) = connector_jars()
         assert (tmp_path / "home" / ".cache" / "tidemill") in jar.parents
-        asked = (tmp_path / "jdk" / "bin" / "ivy.xml").read_text("utf-8")
-        assert '<exclude module="lz4-java"/>' in asked
-        assert 'name="spark-sql-kafka-0-10_2.13"' in asked
+        module = (tmp_path / "jdk" / "bin" / "ivy.xml").read_text("utf-8")
+        assert '<exclude module="lz4-java"/>' in module
+        assert 'name="spark-sql-kafka-0-10_2.13"' in module
 
 
-class TestModules:
-    """A jar is named after its module and version."""
+class TestMavenModules:
+    """The name of a jar is its module and version."""
 
     @pytest.mark.parametrize(
         ("jar", "module"),
@@ -68,12 +68,12 @@ class TestModules:
         ],
     )  # fmt: skip
     def test_name(self, tmp_path: Path, jar: str, module: str) -> None:
-        """The version may hold dashes, the module digits."""
+        """A version may contain dashes, and a module digits."""
         (tmp_path / jar).touch()
-        assert modules(tmp_path) == [module]
+        assert maven_modules(tmp_path) == [module]
 
     def test_other_files(self, tmp_path: Path) -> None:
-        """What has no version has no name here."""
+        """Files that are not versioned jars are ignored."""
         for name in ("README", "a.jar", "b-1.0.txt"):
             (tmp_path / name).touch()
-        assert modules(tmp_path) == []
+        assert maven_modules(tmp_path) == []

@@ -15,38 +15,38 @@ if TYPE_CHECKING:
 
 
 class TestFindJava:
-    """Spark runs on the Java that is found here."""
+    """Find the Java that Spark will run."""
 
     @pytest.mark.parametrize("version", ["17", "17.0.14", "21.0.6", "21-ea"])
     def test_java_home(self, make_java: Callable[..., Path], version: str) -> None:
-        """JAVA_HOME comes first."""
+        """JAVA_HOME takes precedence."""
         java = make_java(version)
         assert find_java() == str(java)
 
     def test_path(self, make_java: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-        """Without it the path is searched."""
+        """Without JAVA_HOME, PATH is searched."""
         java = make_java()
         monkeypatch.delenv("JAVA_HOME")
         monkeypatch.setenv("PATH", str(java.parent), prepend=os.pathsep)
         assert find_java() == str(java)
 
     @pytest.mark.parametrize(
-        ("version", "said"), [("1.8.0_442", "8"), ("11.0.2", "11"), ("25", "25"), ("?", "unknown")]
+        ("version", "major"), [("1.8.0_442", "8"), ("11.0.2", "11"), ("25", "25"), ("?", "unknown")]
     )
-    def test_wrong_version(self, make_java: Callable[..., Path], version: str, said: str) -> None:
-        """Another version is refused, with what to install."""
+    def test_wrong_version(self, make_java: Callable[..., Path], version: str, major: str) -> None:
+        """An unsupported version is refused, and the error says what to install."""
         java = make_java(version)
-        with pytest.raises(JavaNotFound, match=f"17 or 21, {java} has version {said}: install"):
+        with pytest.raises(JavaNotFound, match=f"17 or 21, {java} has version {major}: install"):
             find_java()
 
     def test_wrong_home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A JAVA_HOME without Java is named, even where the path has one."""
+        """A JAVA_HOME without Java is an error, even if PATH has a Java."""
         monkeypatch.setenv("JAVA_HOME", str(tmp_path))
         with pytest.raises(JavaNotFound, match=f"JAVA_HOME={tmp_path}"):
             find_java()
 
     def test_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """None anywhere is a wrong configuration: a restart finds none either."""
+        """A missing Java is a configuration error, as a restart cannot help."""
         monkeypatch.delenv("JAVA_HOME", raising=False)
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(ConfigurationError, match="none was found"):
@@ -54,15 +54,15 @@ class TestFindJava:
 
 
 class TestJavaVersion:
-    """A command is asked for its version once."""
+    """The version comes from the command's output."""
 
     def test_no_java(self) -> None:
-        """Something else has no version."""
+        """The version of another command is unknown."""
         assert java_version("/bin/true") == "unknown"
 
 
 class TestSparkHome:
-    """Where Spark's own jars are."""
+    """Find Spark's own jars."""
 
     def test_named(self, spark_jars: Path) -> None:
         """SPARK_HOME names the folder."""

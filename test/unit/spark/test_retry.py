@@ -10,7 +10,7 @@ import pytest
 
 from tidemill.models import catalogue
 from tidemill.spark import retry as module
-from tidemill.spark.retry import IDLE_TIMEOUT, Attempt, signs_of_life
+from tidemill.spark.retry import IDLE_TIMEOUT, Attempt, keepalive_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,60 +20,63 @@ if TYPE_CHECKING:
 
 
 class Task:
-    """What a task knows of itself."""
+    """A TaskContext with an attempt number and an idle time-out."""
 
     def __init__(self, number: int, timeout: str | None) -> None:
         self.number = number
         self.timeout = timeout
 
     def get(self) -> Task:
-        """Return it."""
+        """Return this context."""
         return self
 
     def attemptNumber(self) -> int:  # noqa: N802 - Spark's name
-        """Return how often it failed."""
+        """Return the number of failed attempts."""
         return self.number
 
     def getLocalProperty(self, name: str) -> str | None:  # noqa: N802 - Spark's name
-        """Return a setting."""
+        """Return the idle time-out."""
         return {IDLE_TIMEOUT: self.timeout}[name]
 
 
 class TestCurrent:
-    """The attempt is Spark's, and so is the idle time-out."""
+    """Spark provides the attempt number and the idle time-out."""
 
     def test_no_task(self) -> None:
-        """Without a task it is the first, without a limit."""
+        """Outside a task it is the first attempt, without a time-out."""
         assert Attempt.current() == Attempt(0, 0)
 
     @pytest.mark.parametrize(
-        ("timeout", "limit"),
+        ("idle_timeout", "call_timeout"),
         [("600", 30), ("10", 0.5), ("600s", 30), ("0", None), (None, None), ("10min", None)],
     )
-    def test_limit(
-        self, monkeypatch: pytest.MonkeyPatch, timeout: str | None, limit: float | None
+    def test_call_timeout(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        idle_timeout: str | None,
+        call_timeout: float | None,
     ) -> None:
-        """A call may take a twentieth of it; where there is none, or of another unit, any time."""
-        monkeypatch.setattr(module, "TaskContext", Task(2, timeout))
+        """A call may take a twentieth of a time-out in seconds; otherwise there is no limit."""
+        monkeypatch.setattr(module, "TaskContext", Task(2, idle_timeout))
         assert Attempt.current().number == 2
-        assert Attempt.current().limit == limit
+        assert Attempt.current().call_timeout == call_timeout
 
 
 class TestModels:
-    """Only what failed before needs a process of its own."""
+    """Only a retry runs its models in a child process."""
 
     @pytest.mark.parametrize("number", [0, 1])
     def test_process(self, model: Callable[..., ModelSpec], tmp_path: Path, number: int) -> None:
-        """The first attempt loads models as it is told, each later one in a supervised process."""
+        """The first attempt uses the given loader, and a retry a supervised process."""
         spec = model("Witness", options={"log": str(tmp_path / "log")})
         with Attempt(number, 60).models(catalogue.load) as load:
-            (said,) = load(spec).predict_all(["a"])
-            assert (json.loads(said)["pid"] == os.getpid()) == (number == 0)
+            (output,) = load(spec).predict_all(["a"])
+            assert (json.loads(output)["pid"] == os.getpid()) == (number == 0)
             assert (load(spec) is catalogue.load(spec)) == (number == 0)
 
 
 def batches(*sizes: int) -> Iterator[pa.RecordBatch]:
-    """Yield batches whose rows are numbered throughout."""
+    """Yield batches with rows numbered consecutively."""
     first = 0
     for size in sizes:
         yield pa.RecordBatch.from_pydict({"n": list(range(first, first + size))})
@@ -81,7 +84,7 @@ def batches(*sizes: int) -> Iterator[pa.RecordBatch]:
 
 
 class TestSlices:
-    """A later attempt takes few messages at a time, the last ones fewer."""
+    """A retry takes few messages at a time, and each further retry fewer."""
 
     @pytest.mark.parametrize(
         ("number", "sizes"),
@@ -94,56 +97,56 @@ class TestSlices:
         ],
     )
     def test_sizes(self, number: int, sizes: list[int]) -> None:
-        """All are there, in their order."""
+        """The slices have the expected sizes, and all rows in order."""
         slices = list(Attempt(number).slices(batches(40, 1)))
         assert [part.num_rows for part in slices] == sizes
         assert [row["n"] for part in slices for row in part.to_pylist()] == list(range(41))
 
     def test_lazy(self) -> None:
-        """A batch is asked for when it is its turn."""
+        """A batch is not read before it is needed."""
         source = batches(16, 16)
         next(Attempt(1).slices(source))
         assert [part.num_rows for part in source] == [16]
 
 
-class TestPaced:
-    """Spark ends a worker that gives nothing back for too long: it is told that this one works."""
+class TestWithKeepalive:
+    """A retry sends empty batches, so that Spark does not kill a busy worker as idle."""
 
-    def rows(self, attempt: Attempt, *, hold: bool) -> list[int]:
-        """Return the sizes of what is given back for four batches, runs of none as one."""
-        clock = count(0, 6).__next__  # six seconds from look to look
-        answers = attempt.paced(batches(1, 2, 3, 4), hold=hold, clock=clock)
+    def rows(self, attempt: Attempt, *, buffer_all: bool) -> list[int]:
+        """Return the sizes of the batches for four batches; count a run of empty ones as one."""
+        clock = count(0, 6).__next__  # each reading is six seconds later
+        answers = attempt.with_keepalive(batches(1, 2, 3, 4), buffer_all=buffer_all, clock=clock)
         sizes = [batch.num_rows for batch in answers]
         return [n for n, last in zip(sizes, [None, *sizes], strict=False) if n or last != 0]
 
-    @pytest.mark.parametrize("hold", [False, True])
-    def test_first_attempt(self, hold: bool) -> None:
-        """At first what is answered is given back at once, and nothing else."""
-        assert self.rows(Attempt(0, 20), hold=hold) == [1, 2, 3, 4]
+    @pytest.mark.parametrize("buffer_all", [False, True])
+    def test_first_attempt(self, buffer_all: bool) -> None:
+        """The first attempt yields each batch at once, and no empty one."""
+        assert self.rows(Attempt(0, 20), buffer_all=buffer_all) == [1, 2, 3, 4]
 
-    def test_signs(self) -> None:
-        """Later signs of life follow what took longer than a call may."""
-        assert self.rows(Attempt(1, 100), hold=False) == [1, 0, 2, 0, 3, 0, 4, 0]
+    def test_keepalive(self) -> None:
+        """On a retry, empty batches follow a batch that took longer than a call may."""
+        assert self.rows(Attempt(1, 100), buffer_all=False) == [1, 0, 2, 0, 3, 0, 4, 0]
 
     def test_quick(self) -> None:
-        """Not more often than that."""
-        assert self.rows(Attempt(1, 200), hold=False) == [1, 2, 0, 3, 4, 0]
+        """They are not sent more often than that."""
+        assert self.rows(Attempt(1, 200), buffer_all=False) == [1, 2, 0, 3, 4, 0]
 
     @pytest.mark.parametrize("number", [1, 2])
-    def test_hold(self, number: int) -> None:
-        """Where nothing shall be given back before all is answered, they are all there is."""
-        assert self.rows(Attempt(number, 100), hold=True) == [0, 1, 2, 3, 4]
+    def test_buffer_all(self, number: int) -> None:
+        """If all rows are buffered, only empty batches precede them."""
+        assert self.rows(Attempt(number, 100), buffer_all=True) == [0, 1, 2, 3, 4]
 
-    @pytest.mark.parametrize("hold", [False, True])
-    def test_no_time_out(self, hold: bool) -> None:
-        """Without a time-out there are none."""
-        assert self.rows(Attempt(1, 0), hold=hold) == [1, 2, 3, 4]
+    @pytest.mark.parametrize("buffer_all", [False, True])
+    def test_no_time_out(self, buffer_all: bool) -> None:
+        """Without a time-out there are no empty batches."""
+        assert self.rows(Attempt(1, 0), buffer_all=buffer_all) == [1, 2, 3, 4]
 
-    @pytest.mark.parametrize("buffered", [None, 1000, 200_000])
-    def test_bytes(self, monkeypatch: pytest.MonkeyPatch, buffered: int | None) -> None:
-        """They are more bytes than Python holds back, and no rows."""
-        if buffered:
-            monkeypatch.setenv("SPARK_BUFFER_SIZE", str(buffered))
-        signs = list(signs_of_life(next(batches(5))))
-        assert {sign.num_rows for sign in signs} == {0}
-        assert sum(sign.serialize().size for sign in signs) > (buffered or 65536)
+    @pytest.mark.parametrize("buffer_size", [None, 1000, 200_000])
+    def test_bytes(self, monkeypatch: pytest.MonkeyPatch, buffer_size: int | None) -> None:
+        """The empty batches together exceed Python's output buffer."""
+        if buffer_size:
+            monkeypatch.setenv("SPARK_BUFFER_SIZE", str(buffer_size))
+        empty = list(keepalive_batches(next(batches(5))))
+        assert {batch.num_rows for batch in empty} == {0}
+        assert sum(batch.serialize().size for batch in empty) > (buffer_size or 65536)

@@ -5,9 +5,8 @@ import random
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pytest
-from pyspark.sql.pandas.types import to_arrow_schema
+from arrow_batches import record_batch
 from pyspark.sql.types import NullType, StructField, StructType
 
 from tidemill.errors import ConfigurationError, ModelUnavailable, NoValueColumn
@@ -21,13 +20,15 @@ from tidemill.spark.udfs import predictions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    import pyarrow as pa
+
     from tidemill.inference.model import ModelSpec
 
     MakeSpec = Callable[..., ModelSpec]
 
 
 class Column:
-    """A column that remembers what is made of it."""
+    """A column that records the calls on it."""
 
     def __init__(self, *steps: object) -> None:
         self.steps = steps
@@ -42,7 +43,7 @@ class Column:
 
 
 class Frame:
-    """A DataFrame that remembers what is selected, and what is to run on the workers."""
+    """A DataFrame that records the selected columns and the function for the workers."""
 
     def __init__(self, *columns: str) -> None:
         self.columns = list(columns)
@@ -54,7 +55,7 @@ class Frame:
 
     @property
     def schema(self) -> StructType:
-        """Return the types: those of a record."""
+        """Return the types of a record's columns."""
         types = {field.name: field.dataType for field in RECORD}
         return StructType(
             [StructField(name, types.get(name.lower(), NullType())) for name in self.columns]
@@ -88,55 +89,55 @@ def transform(frame: Frame, *specs: ModelSpec, **options: Any) -> Frame:  # noqa
 
 
 class TestColumns:
-    """The columns of a record are taken from the frame by name."""
+    """The transform selects the columns of a record by name."""
 
     def test_all(self, make_spec: MakeSpec) -> None:
-        """Each is cast to its type, in the record's order."""
+        """Each column is cast to its type, in the record's order."""
         frame = transform(Frame(*reversed(RECORD.names)), make_spec())
         assert frame.selected == [(field.name, field.dataType, field.name) for field in RECORD]
 
     def test_only_value(self, make_spec: MakeSpec) -> None:
-        """What the frame lacks is null."""
+        """A column that the frame lacks is null."""
         selected = transform(Frame("value", "more"), make_spec()).selected
         assert [steps[0] for steps in selected] == [None, "value", *[None] * 5]
 
     def test_any_case(self, make_spec: MakeSpec) -> None:
-        """Names are as good in any case, and come out in the record's."""
+        """Column names are case-insensitive; the result has the record's."""
         frame = transform(Frame("VALUE", "Key", "tOPIC", "Headers"), make_spec())
-        found = {steps[-1]: steps[0] for steps in frame.selected if steps[0]}
-        assert found == {"value": "VALUE", "key": "Key", "topic": "tOPIC", "headers": "Headers"}
+        sources = {steps[-1]: steps[0] for steps in frame.selected if steps[0]}
+        assert sources == {"value": "VALUE", "key": "Key", "topic": "tOPIC", "headers": "Headers"}
 
     @pytest.mark.parametrize(
-        ("columns", "said"), [(["body", "values"], "it has body, values"), ([], "it has none")]
+        ("columns", "message"), [(["body", "values"], "it has body, values"), ([], "it has none")]
     )
-    def test_no_value(self, make_spec: MakeSpec, columns: list[str], said: str) -> None:
-        """Without a value there is nothing to answer: the error names what there is."""
-        with pytest.raises(NoValueColumn, match=said) as caught:
+    def test_no_value(self, make_spec: MakeSpec, columns: list[str], message: str) -> None:
+        """A frame without `value` is refused; the error lists its columns."""
+        with pytest.raises(NoValueColumn, match=message) as caught:
             transform(Frame(*columns), make_spec())
         assert isinstance(caught.value, ConfigurationError)
 
 
 class Echo:
-    """Answer with the input; be away for one of them."""
+    """Return the input as JSON; fail on "away" and on the sample."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input."""
+        """Return every input."""
         if {"away", "sample"} & set(inputs):
             raise ConnectionError
         return [json.dumps(text) for text in inputs]
 
 
 class Attempt:
-    """What a task knows of itself."""
+    """A TaskContext that returns one attempt number."""
 
     number: int | None = 0
 
     def get(self) -> Attempt | None:
-        """Return it, where there is a task."""
+        """Return this context, or None outside a task."""
         return self if self.number is not None else None
 
     def attemptNumber(self) -> int | None:  # noqa: N802 - Spark's name
-        """Return how often the task failed."""
+        """Return the number of failed attempts."""
         return self.number
 
     def getLocalProperty(self, _: str) -> str | None:  # noqa: N802 - Spark's name
@@ -146,58 +147,51 @@ class Attempt:
 
 @pytest.fixture
 def attempt(monkeypatch: pytest.MonkeyPatch) -> Attempt:
-    """Return the attempt that runs, which has no process of its own."""
+    """Return the current attempt, whose models run in this process even on a retry."""
     monkeypatch.setattr(supervised, "models", lambda _: nullcontext(lambda _: Echo()))
     running = Attempt()
     monkeypatch.setattr(attempts, "TaskContext", running)
     return running
 
 
-def batches(*values: bytes) -> list[pa.RecordBatch]:
-    """Return batches of one record each."""
-    schema = to_arrow_schema(RECORD, timezone="UTC")
-    rows = [{**dict.fromkeys(RECORD.names), "value": value} for value in values]
-    return [pa.RecordBatch.from_pylist([row], schema=schema) for row in rows]
-
-
 def run(frame: Frame, *values: bytes) -> Iterator[dict[str, Any]]:
-    """Answer values as a worker does, one after the other."""
+    """Yield the outcomes of values, which a worker gets in a batch each."""
     assert frame.on_worker is not None
-    for answered in frame.on_worker(iter(batches(*values))):
-        yield from answered.to_pylist()
+    for outcomes in frame.on_worker(record_batch({"value": value}) for value in values):
+        yield from outcomes.to_pylist()
 
 
 class TestOnWorker:
-    """Batches are answered one by one."""
+    """A worker processes batches one by one."""
 
     @pytest.mark.parametrize("number", [None, 0, 1, 3])
     def test_order(self, attempt: Attempt, make_spec: MakeSpec, number: int | None) -> None:
-        """In their order, in any attempt, and without a task too."""
+        """Batches keep their order, in any attempt and outside a task."""
         attempt.number = number
         rows = list(run(transform(Frame("value"), make_spec()), b"a", b"b", b"c"))
         assert [json.loads(row["value"])["out"] for row in rows] == ["a", "b", "c"]
 
     def test_first_attempt(self, attempt: Attempt, make_spec: MakeSpec) -> None:
-        """At first what is answered is given back at once."""
+        """The first attempt yields each batch at once."""
         rows = run(transform(Frame("value"), make_spec()), b"a", b"away")
         assert json.loads(next(rows)["value"])["out"] == "a"
         with pytest.raises(ModelUnavailable):
             next(rows)
 
     def test_later_attempt(self, attempt: Attempt, make_spec: MakeSpec) -> None:
-        """Later nothing is, until all is answered: an outage repeats no rows."""
+        """A retry yields nothing until all is done, so that an outage repeats no rows."""
         attempt.number = 1
         with pytest.raises(ModelUnavailable):
             next(run(transform(Frame("value"), make_spec()), b"a", b"away"))
 
 
 def limits(compression: str | None) -> dict[str, TopicLimits]:
-    """Return what the topics take: files any record, Kafka 10 kB."""
+    """Return the limits of the topics: 10 kB for dead letters, or none."""
     return {"dead": TopicLimits(10_000, ((compression, None),))} if compression else {}
 
 
 class TestSizes:
-    """What topics take travels to the workers."""
+    """The limits of the topics reach the workers."""
 
     @pytest.mark.parametrize(
         ("compression", "kept"), [(None, True), ("gzip", False), ("none", False)]
@@ -205,14 +199,14 @@ class TestSizes:
     def test_noise(
         self, attempt: Attempt, make_spec: MakeSpec, compression: str | None, kept: bool
     ) -> None:
-        """One that does not has no value; files take any."""
+        """A dead letter over the limit has no value; files have no limit."""
         noise = b"\xff" + random.Random(1).randbytes(20_000)  # noqa: S311 - no secret
         (row,) = run(transform(Frame("value"), make_spec(), limits=limits(compression)), noise)
         assert row["topic"] == "dead"
         assert row["value"] == (noise if kept else None)
 
     def test_compressed(self, attempt: Attempt, make_spec: MakeSpec) -> None:
-        """What shrinks well passes as it came."""
+        """A record that compresses well keeps its value."""
         frame = transform(Frame("value"), make_spec(), limits=limits("gzip"))
         (row,) = run(frame, b"\xff" * 20_000)
         assert row["value"] == b"\xff" * 20_000

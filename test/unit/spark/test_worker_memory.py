@@ -15,27 +15,27 @@ GIB = 1024**3
 
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Have a machine with 32 GiB, in no container, without a GPU."""
+    """Simulate a machine with 32 GiB, without a container limit and without a GPU."""
     monkeypatch.setattr(limits.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 8 << 20}.get)
-    monkeypatch.setattr(limits, "CGROUP", tmp_path / "memory.max")
-    monkeypatch.setattr(limits, "GPUS", (tmp_path / "gpu",))
+    monkeypatch.setattr(limits, "CGROUP_LIMIT", tmp_path / "memory.max")
+    monkeypatch.setattr(limits, "GPU_DEVICES", (tmp_path / "gpu",))
 
 
-def limit(**own: str) -> str | None:
-    """Return what Spark is told."""
-    named = {name.replace("_", "."): value for name, value in own.items()}
-    return worker_memory(named).get("spark.executor.pyspark.memory")
+def limit(**user_conf: str) -> str | None:
+    """Return the value of Spark's setting."""
+    dotted = {name.replace("_", "."): value for name, value in user_conf.items()}
+    return worker_memory(dotted).get("spark.executor.pyspark.memory")
 
 
 class TestLimit:
-    """A worker may take half of the memory."""
+    """A worker may use half of the memory."""
 
     def test_machine(self) -> None:
-        """Of the machine's."""
+        """Without a container limit, the memory is the machine's."""
         assert limit() == "16384m"
 
     @pytest.mark.parametrize(
-        ("said", "expected"),
+        ("memory_max", "expected"),
         [
             (f"{16 * GIB}\n", "8192m"),
             (f"{2 * GIB}\n", "4096m"),
@@ -43,16 +43,16 @@ class TestLimit:
             ("max\n", "16384m"),
         ],
     )
-    def test_container(self, tmp_path: Path, said: str, expected: str) -> None:
-        """Of the container's where it has a limit, but as much as any worker needs."""
-        (tmp_path / "memory.max").write_text(said)
+    def test_container(self, tmp_path: Path, memory_max: str, expected: str) -> None:
+        """A container's limit counts if it is lower, but a worker always gets 4 GiB."""
+        (tmp_path / "memory.max").write_text(memory_max)
         assert limit() == expected
 
     def test_cores(self) -> None:
-        """Spark divides by the cores of an executor, where the user names them."""
+        """The setting grows with the executor's cores, as Spark divides it by them."""
         assert limit(spark_executor_cores="4") == "65536m"
 
     def test_gpu(self, tmp_path: Path) -> None:
-        """Next to a GPU there is no limit: its driver takes more addresses than there is memory."""
+        """On a machine with a GPU there is no limit."""
         (tmp_path / "gpu").touch()
         assert limit() is None

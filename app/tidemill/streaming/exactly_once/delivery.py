@@ -113,7 +113,7 @@ class KafkaLedger:
         self._left = self.position
 
     def commit(self, rows: Sequence[Row], following: int) -> None:
-        """Send outcomes (`schemas.WRITTEN`) and the next offset to answer, all or nothing.
+        """Send outcomes (`schemas.SINK_COLUMNS`) and the next offset to answer, all or nothing.
 
         Kafka compares no offset with another before it takes a new one. So the offset is read after
         the outcomes are sent and just before the next offset is, and nothing is committed if it is

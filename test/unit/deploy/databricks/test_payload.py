@@ -13,7 +13,7 @@ from jobs_shapes import JOB, check
 from deploy.databricks.errors import VariablesMissing, VariableWrong
 from deploy.databricks.payload import fill_in
 from tidemill.settings import KafkaSettings, Settings, StreamSettings
-from tidemill.spark.conf import context_options
+from tidemill.spark.conf import context_conf
 
 # Values of an environment variable: neither NUL nor blank as a whole.
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)
@@ -93,7 +93,7 @@ class TestSparkConf:
 
     def test_as_the_job_needs_it(self, variables: dict[str, str]) -> None:
         """The same as the job sets where it makes the context, but the name, which is another's."""
-        wanted = context_options(Settings())
+        wanted = context_conf(Settings())
         del wanted["spark.app.name"]
         assert wanted.items() <= cluster_of(fill_in(variables))["spark_conf"].items()
 
@@ -114,7 +114,7 @@ class TestSparkConf:
         conf = cluster_of(fill_in(variables | {"TIDEMILL__STREAM__WORKER_THREADS": "3"}))[
             "spark_conf"
         ]
-        wanted = context_options(Settings(stream=StreamSettings(worker_threads=3)))
+        wanted = context_conf(Settings(stream=StreamSettings(worker_threads=3)))
         threads = {name: value for name, value in wanted.items() if "THREADS" in name}
         assert len(threads) == 3
         assert threads.items() <= conf.items()
@@ -125,7 +125,7 @@ class TestSparkConf:
         conf = cluster_of(fill_in(variables | {"TIDEMILL__KAFKA__OAUTH_TOKEN_URL": url}))[
             "spark_conf"
         ]
-        own = context_options(Settings(kafka=KafkaSettings(oauth_token_url=url)))
+        own = context_conf(Settings(kafka=KafkaSettings(oauth_token_url=url)))
         for side in ("driver", "executor"):
             java = conf[f"spark.{side}.extraJavaOptions"].split()
             assert own["spark.executor.extraJavaOptions"] in java

@@ -67,7 +67,7 @@ class TestObjectStore:
 
     def test_no_rename(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """There the file is written in its place: it is seen when it is complete."""
-        monkeypatch.setattr(filesystem, "RENAMING", ())
+        monkeypatch.setattr(filesystem, "ATOMIC_RENAME", ())
         record = TopicRecord({"a": "1"})
         topic_record.write(str(tmp_path), record)
         assert topic_record.read(str(tmp_path)) == record
