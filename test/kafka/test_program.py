@@ -149,7 +149,7 @@ class TestFailures:
             assert program.wait() == 1, program.output
             errors = [line for line in program.output.splitlines() if "[error" in line]
             assert len(errors) == 1, program.output
-            assert "Java, which runs Spark, has ended" in errors[0]
+            assert "the Java process that runs Spark has ended" in errors[0]
 
     def test_missing_and_compacted_topics(
         self, pipeline: Pipeline, make_topic: Callable[..., str]

@@ -73,7 +73,7 @@ class TestFindings:
         """A missing Java is told with what to install."""
         assert findings[0].subject == "java"
         assert isinstance(findings[0].error, JavaNotFound)
-        assert "install" in findings[0].said
+        assert "Install" in findings[0].error.hint
 
     def test_working_model(self, findings: list[CheckResult]) -> None:
         """A model that works shows its answer to the sample, on one line."""
@@ -176,7 +176,8 @@ class TestMetricsPort:
         """Another program's port is the error that the start would raise."""
         found = metrics(metrics_port=taken)
         assert isinstance(found.error, MetricsPortTaken)
-        assert f"127.0.0.1:{taken} is in use" in found.said
+        assert f"127.0.0.1:{taken}" in found.said
+        assert "in use" in found.said
 
     @pytest.mark.parametrize(("group", "fault"), [("tidemill", False), ("other", True)])
     def test_job(self, metrics: Callable[..., CheckResult], group: str, fault: bool) -> None:

@@ -49,7 +49,7 @@ class TestExitCode:
             InvalidModels("m.yaml", "x"),
             KafkaAuthFailed("k:1", "x"),
             NoValueColumn([]),
-            ConfigurationError(),
+            ConfigurationError("x"),
         ],
     )
     def test_misconfigured(self, error: Exception) -> None:
@@ -89,21 +89,26 @@ def failed(message: str) -> Exception:
 
 
 class TestReport:
-    """A failure is one line that says what is wrong."""
+    """A failure is a message of one line, and a hint."""
 
     @pytest.mark.parametrize("log_format", ["console", "json"])
     @pytest.mark.parametrize("level", ["INFO", "WARNING", "ERROR"])
     def test_one_line(
         self, capsys: pytest.CaptureFixture[str], log_format: str, level: str
     ) -> None:
-        """Without a trace, however many lines the error has."""
+        """A message, a hint and no traceback, however many lines the error has."""
         logs.configure(log_format, level)
         run.report(failed("a page\n\tof many\r\nlines"))
         captured = capsys.readouterr()
-        (line,) = captured.err.splitlines()
-        assert "Spark could not go on: a page of many lines" in line
-        assert "Traceback" not in line
-        assert "inner cause" not in line
+        if log_format == "console":
+            line, hint = captured.err.splitlines()
+            assert hint == "  hint: Set log.level to DEBUG to see the whole traceback."
+        else:
+            (line,) = captured.err.splitlines()
+            assert json.loads(line)["hint"].startswith("Set log.level to DEBUG")
+        assert "the Spark query failed: a page of many lines" in line
+        assert "Traceback" not in captured.err
+        assert "inner cause" not in captured.err
         assert captured.out == ""
 
     @pytest.mark.parametrize("log_format", ["console", "json"])
@@ -141,13 +146,14 @@ class TestStream:
     def test_broken_config(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
     ) -> None:
-        """A configuration that cannot be read is named in one line."""
+        """A configuration that cannot be read is named in the message."""
         path = tmp_path / "broken.yaml"
         if content is not None:
             path.write_text(content, "utf-8")
         assert run.stream(path) == 2
-        (line,) = capsys.readouterr().err.splitlines()
+        line, hint = capsys.readouterr().err.splitlines()
         assert "broken.yaml" in line
+        assert hint.startswith("  hint: ")
 
     def test_broken_models(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """So are models that cannot be, before anything is started."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class TestCreate:
     """A new folder holds a model that works."""
 
-    @pytest.mark.parametrize("name", ["sentiment", "two-words", "with_line", "x1"])
+    @pytest.mark.parametrize("name", ["scaffolded", "two-words", "with_line", "x1"])
     def test_works_as_it_is(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:

@@ -14,16 +14,10 @@ class InvalidSettings(ConfigurationError):
     """A setting is unknown, or its value is wrong."""
 
     def __init__(self, source: str, problems: Iterable[str]) -> None:
-        problems = list(problems)
-        if len(problems) == 1:
-            super().__init__(f"invalid setting ({source}): {problems[0]}", SETTINGS)
-        else:
-            super().__init__(
-                f"{len(problems)} invalid settings ({source})", f"{'; '.join(problems)}. {SETTINGS}"
-            )
-
-
-SETTINGS = "Correct the settings file or the TIDEMILL__ variable, and run `tidemill check`."
+        super().__init__(
+            f"invalid settings ({source}): {'; '.join(problems)}",
+            "Correct the settings file or the TIDEMILL__ variable, and run `tidemill check`.",
+        )
 
 
 class SettingsFileUnreadable(ConfigurationError):

@@ -54,17 +54,10 @@ class InvalidTopics(ConfigurationError):
     """With these topics the job cannot promise one outcome for every message."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        problems = list(problems)
-        if len(problems) == 1:
-            super().__init__(f"the topics do not fit: {problems[0]}", TOPICS)
-        else:
-            super().__init__(
-                f"the topics do not fit, for {len(problems)} reasons",
-                f"{'; '.join(problems)}. {TOPICS}",
-            )
-
-
-TOPICS = "`tidemill check` checks the topics again without starting the job."
+        super().__init__(
+            f"the topics do not fit: {'; '.join(problems)}",
+            "`tidemill check` checks the topics again without starting the job.",
+        )
 
 
 class NoInputTopic(ConfigurationError):

@@ -73,7 +73,7 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
 def parse_worker_error(text: str, hosts: Sequence[str] = ()) -> TidemillError | None:
     """Parse the end of a worker's traceback; return None if it names no known error.
 
-    `text` is the line that names the exception, and its hint if it has one. `hosts` are the machines
+    `text` is the exception's line, and its hint if there is one. `hosts` are the machines
     that it came from.
     """
     line, *hint = text.splitlines() or [""]

@@ -46,7 +46,7 @@ class TestWhileDown:
         for _ in range(2):
             error = start(pipeline)
             assert type(error) is TopicRecreated, error
-            assert "made anew" in str(error)
+            assert "created again" in str(error)
         assert sum(scenario.outcomes(pipeline).values()) == 10
 
     def test_unknown_id(self, pipeline: Pipeline, start: Start) -> None:
@@ -64,7 +64,7 @@ class TestWhileDown:
         assert start(pipeline) is None
         recreate(pipeline)
         pipeline.produce(*KEYED[:15])
-        assert "set a new stream.checkpoint_location" in str(start(pipeline))
+        assert "set a new stream.checkpoint_location" in start(pipeline).hint
         moved = replace(pipeline, folder=tmp_path / "new")
         moved.folder.mkdir()
         assert start(moved) is None

@@ -25,7 +25,7 @@ class TestRefusals:
     def test_no_files(self, make: Callable[..., None]) -> None:
         """A folder contains only folders or hidden files."""
         Path("in/a").mkdir(parents=True)
-        with pytest.raises(InputUnreadable, match=r"there are no files$"):
+        with pytest.raises(InputUnreadable, match=r"there are no files\n"):
             find_source("in")
         make("in/a/_b.jsonl", "in/_SUCCESS")
         with pytest.raises(InputUnreadable, match=r"no files but hidden ones \(.*_b.jsonl\)"):

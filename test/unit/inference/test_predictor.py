@@ -166,7 +166,10 @@ class TestFailure:
         """The longest input is counted in characters, not in bytes, and still answered."""
         first, second = predictor.predict([message("🌊" * 10), message("🌊" * 11)])
         assert predicted(first)["out"] == "🌊" * 10
-        assert str(failed(second).error) == "the input has 11 characters, the model takes 10"
+        assert (
+            str(failed(second).error)
+            == "the input has 11 characters, but the model takes at most 10"
+        )
 
 
 class TestBatching:

@@ -56,7 +56,7 @@ class TestOutage:
     def test_batch(self, make_spec: MakeSpec, raises: bool) -> None:
         """A whole batch raises; the error names the model, and the cause is what that raised."""
         with pytest.raises(
-            ModelUnavailable, match="model m:1 is down, it fails on its own sample: "
+            ModelUnavailable, match="model m:1 is down, because it fails on its own sample: "
         ) as caught:
             predict(Picky(set(), raises=raises), make_spec(), "a", "b", "c")
         expected = ConnectionError if raises else InvalidOutput

@@ -95,7 +95,7 @@ class TestReaching:
     def test_away(self) -> None:
         """Silence is an outage."""
         with (
-            pytest.raises(BrokerUnreachable, match=r"broker:1.*bootstrap_servers"),
+            pytest.raises(BrokerUnreachable, match=r"(?s)broker:1.*bootstrap_servers"),
             kafka_errors(KAFKA),
         ):
             raise KafkaTimeoutError

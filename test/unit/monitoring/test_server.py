@@ -102,7 +102,7 @@ class TestAddress:
             port = other.getsockname()[1]
             with (
                 pytest.raises(
-                    MetricsPortTaken, match=rf"127\.0\.0\.1:{port}.*in use.*metrics_port"
+                    MetricsPortTaken, match=rf"127\.0\.0\.1:{port}.*(?s:in use.*metrics_port)"
                 ),
                 metrics_server("127.0.0.1", port, registry, health, "group"),
             ):

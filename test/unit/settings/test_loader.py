@@ -249,7 +249,7 @@ class TestWrongValues:
         with pytest.raises(InvalidSettings) as caught:
             settings.load()
         said = str(caught.value)
-        assert said.startswith(f"wrong settings (environment): {variable} is not JSON (")
+        assert said.startswith(f"invalid settings (environment): {variable} is not JSON (")
         assert "write it like" in said
         assert "secret" not in said
         assert ";" not in said

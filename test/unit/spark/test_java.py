@@ -36,7 +36,9 @@ class TestFindJava:
     def test_wrong_version(self, make_java: Callable[..., Path], version: str, major: str) -> None:
         """An unsupported version is refused, and the error says what to install."""
         java = make_java(version)
-        with pytest.raises(JavaNotFound, match=f"17 or 21, {java} has version {major}: install"):
+        with pytest.raises(
+            JavaNotFound, match=f"17 or 21, but {java} has version {major}\nhint: Install"
+        ):
             find_java()
 
     def test_wrong_home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,4 +175,6 @@ class TestDamaged:
         """The error says where the checkpoint is, and what to do."""
         (checkpoint / "metadata").unlink()
         assert str(checkpoint) in refused(checkpoint)
-        assert "stream.checkpoint_location" in refused(checkpoint)
+        with pytest.raises(CheckpointDamaged) as raised:
+            checksums.check(str(checkpoint))
+        assert "stream.checkpoint_location" in raised.value.hint

@@ -93,7 +93,10 @@ class TestACheckpoint:
 
     def test_ahead_of_the_group(self) -> None:
         """Messages between would never be answered."""
-        with pytest.raises(GroupBehindCheckpoint, match="at offset 51 of in/0, the group at 50"):
+        with pytest.raises(
+            GroupBehindCheckpoint,
+            match="group is at offset 50 of in/0, but the checkpoint continues at 51",
+        ):
             where(replace(USED, log=log(51)), ONCE, full)
 
     def test_what_is_looked_at(self) -> None:
