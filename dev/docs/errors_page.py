@@ -1,0 +1,108 @@
+"""The page about the errors, from their classes."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+from tidemill import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEAD: Final = """\
+# Errors
+
+Every error that Tidemill raises on purpose has a name. The log prints it with its message; the exit
+code says whether a restart can help. `…` stands for what is known only when the error occurs.
+
+An error without a name here is a bug, in Tidemill or in your model.
+"""
+
+CONFIGURATION: Final = """\
+## Wrong configuration: exit code 2
+
+A restart cannot help. Change what the message names.
+"""
+
+FAULTS: Final = """\
+## Faults: exit code 1
+
+A restart may help. The job repeats what was not finished; nothing is lost.
+"""
+
+MESSAGES: Final = """\
+## One message is wrong: a dead letter
+
+The class is in the header `tidemill.error.class`, and the message in `tidemill.error.message`. The
+job goes on.
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    groups: dict[str, list[type]] = {CONFIGURATION: [], FAULTS: [], MESSAGES: []}
+    for leaf in leaves():
+        if issubclass(leaf, errors.MessageError):
+            groups[MESSAGES].append(leaf)
+        else:
+            wrong = issubclass(leaf, errors.ConfigurationError)
+            groups[CONFIGURATION if wrong else FAULTS].append(leaf)
+    return "\n".join([HEAD, *(f"{head}\n{_table(group)}" for head, group in groups.items())])
+
+
+def _table(group: list[type]) -> str:
+    rows = ["| error | meaning | message | what to do |", "|---|---|---|---|"]
+    for leaf in group:
+        meaning = (inspect.getdoc(leaf) or "").partition("\n\n")[0]
+        cells = (f"`{leaf.__name__}`", meaning, *words(leaf))
+        plain = (" ".join(cell.split()).replace("|", "\\|") for cell in cells)
+        rows.append(f"| {' | '.join(plain)} |")
+    return "\n".join(rows) + "\n"
+
+
+def leaves() -> list[type]:
+    """Return every error class with a message of its own, in the order of their definition."""
+    for module in pkgutil.walk_packages(getattr(errors, "__path__", []), "tidemill.errors."):
+        importlib.import_module(module.name)
+    ours: list[type] = [
+        leaf
+        for leaf in _subclasses(errors.TidemillError)
+        if leaf.__module__.startswith(errors.__name__) and "__init__" in vars(leaf)
+    ]
+    return sorted(ours, key=lambda leaf: (leaf.__module__, inspect.getsourcelines(leaf)[1]))
+
+
+def _subclasses(root: type) -> Iterator[type]:
+    for leaf in root.__subclasses__():
+        yield leaf
+        yield from _subclasses(leaf)
+
+
+def words(leaf: type) -> tuple[str, str]:
+    """Return the message and the hint that an error's constructor builds, `…` for each value."""
+    source = ast.parse(textwrap.dedent(inspect.getsource(vars(leaf)["__init__"])))
+    for call in ast.walk(source):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".__init__"):
+            message = next(a for a in call.args if not isinstance(a, ast.Name))
+            hints = [keyword.value for keyword in call.keywords if keyword.arg == "hint"]
+            return _text(message), "".join(map(_text, hints))
+    return "…", ""
+
+
+def _text(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=values):
+            return "".join(map(_text, values))
+        case ast.BinOp(left=left, right=right):
+            return _text(left) + _text(right)
+        case ast.IfExp(body=body):
+            return _text(body)
+        case _:
+            return "…"
