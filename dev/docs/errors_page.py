@@ -45,7 +45,7 @@ job goes on.
 
 def page() -> str:
     """Return the page."""
-    groups: dict[str, list[type]] = {CONFIGURATION: [], FAULTS: [], MESSAGES: []}
+    groups: dict[str, list[type[Exception]]] = {CONFIGURATION: [], FAULTS: [], MESSAGES: []}
     for leaf in leaves():
         if issubclass(leaf, errors.MessageError):
             groups[MESSAGES].append(leaf)
@@ -55,7 +55,7 @@ def page() -> str:
     return "\n".join([HEAD, *(f"{head}\n{_table(group)}" for head, group in groups.items())])
 
 
-def _table(group: list[type]) -> str:
+def _table(group: list[type[Exception]]) -> str:
     rows = ["| error | meaning | message | what to do |", "|---|---|---|---|"]
     for leaf in group:
         meaning = (inspect.getdoc(leaf) or "").partition("\n\n")[0]
@@ -65,11 +65,11 @@ def _table(group: list[type]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def leaves() -> list[type]:
+def leaves() -> list[type[Exception]]:
     """Return every error class with a message of its own, in the order of their definition."""
     for module in pkgutil.walk_packages(getattr(errors, "__path__", []), "tidemill.errors."):
         importlib.import_module(module.name)
-    ours: list[type] = [
+    ours = [
         leaf
         for leaf in _subclasses(errors.TidemillError)
         if leaf.__module__.startswith(errors.__name__) and "__init__" in vars(leaf)
@@ -77,13 +77,13 @@ def leaves() -> list[type]:
     return sorted(ours, key=lambda leaf: (leaf.__module__, inspect.getsourcelines(leaf)[1]))
 
 
-def _subclasses(root: type) -> Iterator[type]:
+def _subclasses(root: type[Exception]) -> Iterator[type[Exception]]:
     for leaf in root.__subclasses__():
         yield leaf
         yield from _subclasses(leaf)
 
 
-def words(leaf: type) -> tuple[str, str]:
+def words(leaf: type[Exception]) -> tuple[str, str]:
     """Return the message and the hint that an error's constructor builds, `…` for each value."""
     source = ast.parse(textwrap.dedent(inspect.getsource(vars(leaf)["__init__"])))
     for call in ast.walk(source):

@@ -33,7 +33,7 @@ CHECKS = {"", "compile", "fragment", "run", "skip"}
 LANGUAGES = {"dockerfile", "json", "python", "sh", "text", "toml", "yaml"}
 
 
-def these(*languages: str) -> Any:  # noqa: ANN401 - pytest's mark
+def these(*languages: str) -> pytest.MarkDecorator:
     """Parametrize a test by the blocks of some languages."""
     found = [b for page in pages() for b in blocks(page) if b.language in languages]
     return pytest.mark.parametrize("block", [b for b in found if b.check != "skip"], ids=str)
