@@ -58,17 +58,13 @@ def page() -> str:
 
 def _table(section: Any, prefix: str, without: Collection[str] = ()) -> str:  # noqa: ANN401 - a class of pydantic's
     about = attributes(section)
-    rows = ["| setting | type | default | |", "|---|---|---|---|"]
+    rows = ["| setting, variable | type, default, meaning |", "|---|---|"]
     for name, field in section.model_fields.items():
         if name not in without:
             variable = "__".join(filter(None, ("TIDEMILL", prefix, name))).upper()
-            cells = (
-                f"`{name}`<br>`{variable}`",
-                _type(field.annotation),
-                _default(field),
-                about.get(name, ""),
-            )
-            rows.append(f"| {' | '.join(cells)} |")
+            facts = ", ".join(filter(None, (_type(field.annotation), _default(field))))
+            meaning = about.get(name, "")
+            rows.append(f"| `{name}`<br>`{variable}` | {facts}. {meaning} |")
     return "\n".join(rows) + "\n"
 
 
@@ -83,7 +79,7 @@ def _type(annotation: Any) -> str:  # noqa: ANN401 - any annotation
     """Describe a type to somebody who writes YAML."""
     origin, members = get_origin(annotation), get_args(annotation)
     if origin is Literal:
-        return ", ".join(f"`{choice}`" for choice in members)
+        return "one of " + ", ".join(f"`{choice}`" for choice in members)
     if origin is tuple:
         return "list of text"
     if origin is dict:
@@ -94,12 +90,12 @@ def _type(annotation: Any) -> str:  # noqa: ANN401 - any annotation
 
 
 def _default(field: FieldInfo) -> str:
-    """Show a default as YAML has it; none for None."""
+    """Show a default as YAML has it; nothing for None."""
     value = field.default
     if field.default_factory is not None:
-        return "the host's name"
+        return "default: the host's name"
     if value is None or value is PydanticUndefined:
         return ""
     if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    return f"`[{', '.join(value)}]`" if isinstance(value, tuple) else f"`{value}`"
+        value = str(value).lower()
+    return f"default `[{', '.join(value)}]`" if isinstance(value, tuple) else f"default `{value}`"
