@@ -1,4 +1,4 @@
-"""Blocks that are marked to run do so, in order, with the files that their page shows."""
+"""Blocks that are marked to run do so, with the files that the quickstart and their page show."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNNING = [page for page in pages() if any(block.check == "run" for block in blocks(page))]
+QUICKSTART = ROOT / "docs" / "quickstart.md"
+DEPLOY = ROOT / "docs" / "deploy"
+RUNNERS = {"python": [sys.executable, "-c"], "sh": ["sh", "-ec"]}
 TIMES = ("ts_start", "ts_end", "process_time")
 
 
@@ -45,25 +48,22 @@ class TestRuns:
 
     @pytest.mark.parametrize("page", RUNNING, ids=lambda page: str(page.relative_to(ROOT)))
     def test_page(self, page: Path, tmp_path: Path) -> None:
-        """The files are written, the commands run, and their output holds the blocks after them."""
-        bin_folder = tmp_path / "bin"
-        bin_folder.mkdir()
-        script = bin_folder / "tidemill"
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tidemill "$@"\n')
-        script.chmod(0o755)
+        """The files are written, the blocks run, and print what is shown after them."""
         environment = {
             **{n: v for n, v in os.environ.items() if not n.startswith("TIDEMILL__")},
-            "PATH": f"{bin_folder}:{os.environ['PATH']}",
+            "PATH": f"{program(tmp_path)}:{os.environ['PATH']}",
             "PYTHONPATH": PYTHONPATH,
+            "PYSPARK_PYTHON": sys.executable,
         }
+        folder = ROOT if DEPLOY in page.parents else tmp_path
         shown = list(blocks(page))
-        folder = tmp_path if any(block.title for block in shown) else ROOT
-        for number, block in enumerate(shown):
-            if block.title:
+        for block in (*blocks(QUICKSTART), *shown):
+            if block.title and folder != ROOT:
                 (folder / block.title).write_text(block.text, "utf-8")
+        for number, block in enumerate(shown):
             if block.check == "run":
                 done = subprocess.run(
-                    ["sh", "-ec", block.text],
+                    [*RUNNERS[block.language], block.text],
                     cwd=folder,
                     env=environment,
                     capture_output=True,
@@ -76,3 +76,12 @@ class TestRuns:
                 printed = [timeless(json.loads(line)) for line in lines]
                 for outcome in expected(shown[number + 1 :]):
                     assert timeless(outcome) in printed
+
+
+def program(folder: Path) -> Path:
+    """Write a command `tidemill` of this environment; return its folder."""
+    script = folder / "bin" / "tidemill"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tidemill "$@"\n')
+    script.chmod(0o755)
+    return script.parent
