@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Written by other programs, or about the past.
-NOT_CHECKED: Final = {"FAULTS.md", "changelog.md"}
 _BLOCK: Final = re.compile(
     r"(?:^ *<!-- test: (?P<check>[a-z]+) -->\n)?"
     r"^(?P<indent> *)```(?P<language>\w+)?(?: title=\"(?P<title>[^\"]+)\")?\n"
@@ -45,8 +43,8 @@ class Block:
 
 def pages() -> list[Path]:
     """Return the README and the pages of the documentation."""
-    docs = (page for page in (ROOT / "docs").rglob("*.md") if page.name not in NOT_CHECKED)
-    return [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted(docs)]
+    docs = sorted((ROOT / "docs").rglob("*.md"))
+    return [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *docs]
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -62,6 +60,11 @@ def blocks(page: Path) -> Iterator[Block]:
             found["check"] or "",
             found["title"] or "",
         )
+
+
+def prose(page: Path) -> str:
+    """Return a page without its code blocks."""
+    return _BLOCK.sub("", page.read_text("utf-8"))
 
 
 def commands(block: Block) -> Iterator[str]:

@@ -14,7 +14,7 @@ import typer.main
 import yaml
 
 from dev import ROOT
-from dev.docs.blocks import Block, blocks, commands, pages
+from dev.docs.blocks import Block, blocks, commands, pages, prose
 from tidemill import settings
 from tidemill.cli import cli
 from tidemill.models import catalogue
@@ -144,6 +144,20 @@ class TestCommands:
                     assert {word for word in words[1:] if "=" not in word} <= TARGETS
                 if words[0].endswith("tox"):
                     assert f"[testenv:{words[words.index('-e') + 1]}]" in tox
+
+
+class TestInline:
+    """Commands within a sentence exist too."""
+
+    @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+    def test_command(self, page: Path) -> None:
+        """Targets of make, and the first words of tidemill's commands."""
+        for code in re.findall(r"`(make|tidemill) ([^`]+)`", prose(page)):
+            program, words = code[0], code[1].split()
+            if program == "make":
+                assert {word for word in words if "=" not in word} <= TARGETS
+            else:
+                assert words[0] in typer.main.get_command(cli).commands, words  # type: ignore[attr-defined]
 
 
 def parse(command: Any, words: list[str]) -> None:  # noqa: ANN401 - click's command

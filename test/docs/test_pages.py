@@ -10,7 +10,7 @@ import yaml
 
 from dev import ROOT
 from dev.docs import errors_page, generate, settings_page
-from dev.docs.blocks import NOT_CHECKED, pages
+from dev.docs.blocks import pages, prose
 from tidemill.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
 DOCS = ROOT / "docs"
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
-
-
-def prose(page: Path) -> str:
-    """Return a page without its code blocks and without comments."""
-    return FENCED.sub("", page.read_text("utf-8"))
 
 
 def anchors(page: Path) -> set[str]:
@@ -107,7 +101,3 @@ class TestFrontPages:
         """The README does not wrap on a forge."""
         lines = (ROOT / "README.md").read_text("utf-8").splitlines()
         assert [line for line in lines if len(line) > 120] == []
-
-    def test_not_checked(self) -> None:
-        """What is left out of these tests exists."""
-        assert all((DOCS / name).is_file() for name in NOT_CHECKED)
