@@ -18,7 +18,7 @@ HEAD: Final = """\
 # Errors
 
 Every error that Tidemill raises on purpose has a name. The log prints it with its message; the exit
-code says whether a restart can help. `…` stands for what is known only when the error occurs.
+code says whether a restart can help. `{path}` and `…` stand for what only the error itself knows.
 
 An error without a name here is a bug, in Tidemill or in your model.
 """
@@ -52,17 +52,18 @@ def page() -> str:
         else:
             wrong = issubclass(leaf, errors.ConfigurationError)
             groups[CONFIGURATION if wrong else FAULTS].append(leaf)
-    return "\n".join([HEAD, *(f"{head}\n{_table(group)}" for head, group in groups.items())])
+    parts = [HEAD]
+    for head, group in groups.items():
+        parts += [head, *map(_entry, group)]
+    return "\n".join(parts)
 
 
-def _table(group: list[type[Exception]]) -> str:
-    rows = ["| error | meaning | message | what to do |", "|---|---|---|---|"]
-    for leaf in group:
-        meaning = (inspect.getdoc(leaf) or "").partition("\n\n")[0]
-        cells = (f"`{leaf.__name__}`", meaning, *words(leaf))
-        plain = (" ".join(cell.split()).replace("|", "\\|") for cell in cells)
-        rows.append(f"| {' | '.join(plain)} |")
-    return "\n".join(rows) + "\n"
+def _entry(leaf: type[Exception]) -> str:
+    """Return what there is to know about an error, under a heading that links can name."""
+    meaning = (inspect.getdoc(leaf) or "").partition("\n\n")[0]
+    message, hint = words(leaf)
+    parts = [f"### {leaf.__name__}", meaning, f"> {message}", f"> {hint}" if hint else ""]
+    return "\n\n".join(" ".join(part.split()) for part in parts if part) + "\n"
 
 
 def leaves() -> list[type[Exception]]:
@@ -84,7 +85,7 @@ def _subclasses(root: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def words(leaf: type[Exception]) -> tuple[str, str]:
-    """Return the message and the hint that an error's constructor builds, `…` for each value."""
+    """Return the message and the hint that an error's constructor builds, without their values."""
     source = ast.parse(textwrap.dedent(inspect.getsource(vars(leaf)["__init__"])))
     for call in ast.walk(source):
         if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".__init__"):
@@ -104,5 +105,7 @@ def _text(node: ast.expr) -> str:
             return _text(left) + _text(right)
         case ast.IfExp(body=body):
             return _text(body)
+        case ast.FormattedValue(value=ast.Name(id=name)):
+            return f"{{{name}}}"
         case _:
             return "…"

@@ -76,9 +76,9 @@ class TestGenerated:
     def test_errors(self) -> None:
         """Each error has a meaning and a message, and an exit code by its heading."""
         page = errors_page.page()
-        places = [page.index(f"| `{leaf.__name__}` | ") for leaf in errors_page.leaves()]
+        places = [page.index(f"\n### {leaf.__name__}\n") for leaf in errors_page.leaves()]
         assert len(places) > 50
-        order = ("exit code 2", "`InvalidSettings`", "exit code 1", "`DataLoss`", "`InvalidJson`")
+        order = ("exit code 2", "# InvalidSettings", "exit code 1", "# DataLoss", "# InvalidJson")
         assert sorted(order, key=page.index) == list(order)
 
     def test_settings(self) -> None:
