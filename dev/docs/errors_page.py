@@ -89,9 +89,9 @@ def words(leaf: type[Exception]) -> tuple[str, str]:
     source = ast.parse(textwrap.dedent(inspect.getsource(vars(leaf)["__init__"])))
     for call in ast.walk(source):
         if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".__init__"):
-            message = next(a for a in call.args if not isinstance(a, ast.Name))
-            hints = [keyword.value for keyword in call.keywords if keyword.arg == "hint"]
-            return _text(message), "".join(map(_text, hints))
+            message, *more = (a for a in call.args if not isinstance(a, ast.Name))
+            more += [keyword.value for keyword in call.keywords if keyword.arg == "hint"]
+            return _text(message), "".join(map(_text, more))
     return "…", ""
 
 

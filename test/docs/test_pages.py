@@ -11,6 +11,7 @@ import yaml
 from dev import ROOT
 from dev.docs import errors_page, generate, settings_page
 from dev.docs.blocks import pages, prose
+from tidemill.errors import TidemillError
 from tidemill.settings import Settings
 
 if TYPE_CHECKING:
@@ -80,6 +81,15 @@ class TestGenerated:
         assert len(places) > 50
         order = ("exit code 2", "# InvalidSettings", "exit code 1", "# DataLoss", "# InvalidJson")
         assert sorted(order, key=page.index) == list(order)
+
+    def test_words(self) -> None:
+        """A message and a hint are found as the constructor builds them."""
+
+        class Both(TidemillError):
+            def __init__(self, path: str) -> None:
+                super().__init__(f"cannot read {path}: {len(path)}", hint="rename " + f"{path}")
+
+        assert errors_page.words(Both) == ("cannot read {path}: …", "rename {path}")
 
     def test_settings(self) -> None:
         """Each setting is there, with its variable."""
