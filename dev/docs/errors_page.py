@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Final
 
@@ -62,7 +63,7 @@ def _entry(leaf: type[Exception]) -> str:
     """Return what there is to know about an error, under a heading that links can name."""
     meaning = (inspect.getdoc(leaf) or "").partition("\n\n")[0]
     message, hint = words(leaf)
-    parts = [f"### {leaf.__name__}", meaning, f"> {message}", f"> {hint}" if hint else ""]
+    parts = [f"### {leaf.__name__}", meaning, f"> {message}", hint]
     return "\n\n".join(" ".join(part.split()) for part in parts if part) + "\n"
 
 
@@ -86,26 +87,28 @@ def _subclasses(root: type[Exception]) -> Iterator[type[Exception]]:
 
 def words(leaf: type[Exception]) -> tuple[str, str]:
     """Return the message and the hint that an error's constructor builds, without their values."""
+    constants = vars(sys.modules[leaf.__module__])
     source = ast.parse(textwrap.dedent(inspect.getsource(vars(leaf)["__init__"])))
     for call in ast.walk(source):
         if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".__init__"):
-            message, *more = (a for a in call.args if not isinstance(a, ast.Name))
+            message, *more = (a for a in call.args if ast.unparse(a) != "self")
             more += [keyword.value for keyword in call.keywords if keyword.arg == "hint"]
-            return _text(message), "".join(map(_text, more))
+            return _text(message, constants), "".join(_text(part, constants) for part in more)
     return "…", ""
 
 
-def _text(node: ast.expr) -> str:
+def _text(node: ast.expr, constants: dict[str, object]) -> str:
+    """Return the text of an expression, with names or … for what it does not hold itself."""
     match node:
         case ast.Constant(value=str(text)):
             return text
         case ast.JoinedStr(values=values):
-            return "".join(map(_text, values))
+            return "".join(_text(value, constants) for value in values)
         case ast.BinOp(left=left, right=right):
-            return _text(left) + _text(right)
-        case ast.IfExp(body=body):
-            return _text(body)
-        case ast.FormattedValue(value=ast.Name(id=name)):
-            return f"{{{name}}}"
+            return _text(left, constants) + _text(right, constants)
+        case ast.IfExp(body=value) | ast.FormattedValue(value=value):
+            return _text(value, constants)
+        case ast.Name(id=name):
+            return str(constants.get(name, f"{{{name}}}"))
         case _:
             return "…"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOCS = ROOT / "docs"
+MORE = "Ask others."
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -87,9 +88,9 @@ class TestGenerated:
 
         class Both(TidemillError):
             def __init__(self, path: str) -> None:
-                super().__init__(f"cannot read {path}: {len(path)}", hint="rename " + f"{path}")
+                super().__init__(f"cannot read {path}: {len(path)}", "rename " + f"{path}. {MORE}")
 
-        assert errors_page.words(Both) == ("cannot read {path}: …", "rename {path}")
+        assert errors_page.words(Both) == ("cannot read {path}: …", "rename {path}. Ask others.")
 
     def test_settings(self) -> None:
         """Each setting is there, with its variable."""
