@@ -93,11 +93,12 @@ class TestGenerated:
         assert errors_page.words(Both) == ("cannot read {path}: …", "rename {path}. Ask others.")
 
     def test_settings(self) -> None:
-        """Each setting is there, with its variable."""
+        """Each setting is there, with its variable and its meaning."""
         page = settings_page.page()
         for name, field in Settings.model_fields.items():
             for setting in getattr(field.annotation, "model_fields", ()):
                 assert f"`{setting}`<br>`TIDEMILL__{name}__{setting}`".upper() in page.upper()
+                assert settings_page.attributes(field.annotation).get(setting), setting
 
 
 class TestFrontPages:
