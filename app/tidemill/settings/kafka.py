@@ -65,14 +65,27 @@ def _is_ipv6(text: str) -> bool:
 
 
 class KafkaSettings(Section):
-    """How to reach Kafka; feeds Spark's connector and kafka-python alike.
+    """How to connect to Kafka. All three Kafka clients use these settings.
 
     Attributes:
-        bootstrap_servers: Brokers to ask for the cluster's own, host:port with commas between.
-        ssl_ca_file: PEM file with the authorities to trust; without it the system's.
-        ssl_keystore_file: PEM file with the client's private key (PKCS#8) and its certificates.
-        compression_type: How results and dead letters are compressed; gzip, which every client
-            reads without a further package.
+        bootstrap_servers: `host:port` or `[IPv6]:port`, separated by commas.
+        security_protocol: How to connect: with TLS, a login, both, or neither.
+        isolation_level: Whether to read only committed messages of transactions.
+        compression_type: The compression of results and dead letters. Every client reads gzip
+            without further packages.
+        ssl_ca_file: PEM file with the authorities to trust; by default the system's.
+        ssl_keystore_file: PEM file with the client's private key (PKCS#8) and certificates.
+        ssl_key_password: The password of an encrypted private key.
+        ssl_key_password_file: The file that holds it.
+        sasl_mechanism: The login's mechanism, for `SASL_SSL` and `SASL_PLAINTEXT`.
+        sasl_username: The user, for `PLAIN` and `SCRAM`.
+        sasl_password: The user's password.
+        sasl_password_file: The file that holds it.
+        oauth_token_url: The token endpoint, for `OAUTHBEARER`.
+        oauth_client_id: The client's id at that endpoint.
+        oauth_client_secret: The client's secret.
+        oauth_client_secret_file: The file that holds it.
+        oauth_scope: The scope to ask for.
 
     """
 

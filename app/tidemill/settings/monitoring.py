@@ -29,17 +29,21 @@ def _null(value: object) -> object:
 
 
 class MonitoringSettings(Section):
-    """What others may see of a running job.
+    """Metrics and probes of a running job.
 
     Attributes:
-        metrics_host: Where /metrics, /healthz and /readyz listen; 0.0.0.0 in a container.
-        metrics_port: Their port; 0: any that is free, null: none.
-        progress_limit: Seconds without a finished micro-batch, or word of having nothing to do,
-            after which the job is not ready; more than the slowest micro-batch takes.
-        instance: The label `instance` of what is pushed; the same at each start.
-        pushgateway_url: Where metrics are pushed to; null: nowhere.
+        metrics_host: The address of /metrics, /healthz and /readyz; `0.0.0.0` in a container.
+        metrics_port: Their port. 0: any free port, which the log names; null: none.
+        progress_limit: Seconds after which a job is not ready if no micro-batch ended although
+            there was something to do; more than the slowest micro-batch takes.
+        instance: The label `instance` of pushed metrics. Set it if the host's name changes with
+            each start.
+        pushgateway_url: The Pushgateway to push to, such as `http://pushgateway:9091`.
         pushgateway_interval: Seconds between two pushes.
-        pushgateway_ca_file: PEM file with the authorities to trust; without it the usual ones.
+        pushgateway_username: The user, if the Pushgateway asks for one.
+        pushgateway_password: The user's password.
+        pushgateway_password_file: The file that holds it.
+        pushgateway_ca_file: PEM file with the authorities to trust; by default the usual ones.
         pushgateway_keystore_file: PEM file with the client's private key and certificate.
 
     """

@@ -18,7 +18,13 @@ PREFIX = "TIDEMILL__"
 
 
 class LogSettings(Section):
-    """How to log: for a person or for a machine."""
+    """The log.
+
+    Attributes:
+        format: `console` for people, `json` for programs.
+        level: The least level; `DEBUG` adds the tracebacks of errors.
+
+    """
 
     format: Literal["console", "json"] = "console"
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -36,7 +42,7 @@ class Settings(BaseSettings):
 
     Attributes:
         models: The models' file; a relative path starts at the settings file's folder.
-        spark: Further Spark settings by their own names; they win over the job's own.
+        spark: Spark settings by their own names, such as `spark.master`. They win over Tidemill's.
 
     """
 

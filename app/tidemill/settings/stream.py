@@ -50,16 +50,28 @@ class StreamSettings(Section):
     """The streaming job.
 
     Attributes:
-        input_topics: Topics to read; or `input_pattern`, a regular expression of their names, of
-            what Java (the connector) and Python (the checks) read alike.
-        delivery: at-least-once, where a crash may repeat outcomes; or exactly-once, where readers
-            with isolation.level=read_committed see each once.
-        parallelism: Tasks for a micro-batch where that is more than the partitions: splits
-            partitions, so that order per key is given up. None: a task for each partition.
+        input_topics: Topics to read.
+        input_pattern: Instead of `input_topics`: a regular expression of topic names. Use only what
+            Java (the connector) and Python (the checks) read alike.
+        output_topic: The topic for results.
+        dead_letter_topic: The topic for dead letters; by default `<output_topic>.dlq`.
+        group_id: The consumer group that shows the lag; with exactly-once it belongs to the job.
+        checkpoint_location: The folder of Spark's checkpoint; on a cluster, on a shared file
+            system. A different one for each job.
+        starting_offsets: `earliest`, `latest`, or offsets such as `{"topic": {"0": 42}}`, with
+            other partitions at the earliest. Used only if there is no checkpoint yet.
+        trigger: An interval such as `10 seconds`; 0 starts a micro-batch as soon as there are
+            messages. `available-now` processes what is there and ends.
+        delivery: `at-least-once`: a crash may repeat outcomes. `exactly-once`: readers with
+            `isolation.level=read_committed` see each outcome once.
+        max_offsets_per_trigger: The most messages in a micro-batch.
+        parallelism: More tasks per micro-batch than there are partitions. Gives up order per key,
+            and is not possible with exactly-once. By default a task for each partition.
+        fail_on_data_loss: Stop if Kafka no longer holds messages that were not processed.
         arrow_batch_size: The most messages that a worker takes at a time.
-        worker_threads: Threads of the numeric libraries in each Python worker.
-        udf_idle_timeout: Seconds after which a worker that gives nothing back is taken for hung,
-            ended, and its task tried again; more than the slowest batch takes. 0: never.
+        worker_threads: Threads of numeric libraries in each Python worker.
+        udf_idle_timeout: Seconds without output before Spark kills a hung worker and retries its
+            task; more than the slowest batch takes. 0: never.
         stop_timeout: Seconds that a stop waits for the running micro-batch.
 
     """

@@ -1,0 +1,1 @@
+"""The documentation: its generated pages, and the code blocks that its tests check."""
