@@ -35,7 +35,7 @@ class TestModelExample:
         monkeypatch.syspath_prepend(str(tmp_path))
         message, result = (json.loads(block) for block in blocks("json")[:2])
         predictor = Predictor(
-            catalogue.read(tmp_path / "models.yaml"), catalogue.load, clock=time.time
+            catalogue.load_models(tmp_path / "models.yaml"), catalogue.load, clock=time.time
         )
         (outcome,) = predictor.predict([Message(json.dumps(message).encode())])
         assert isinstance(outcome, Prediction)

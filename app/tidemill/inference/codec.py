@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from tidemill.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue, json_type
-from tidemill.inference.malformed import TOO_DEEP, why_not_json
+from tidemill.inference.malformed import TOO_DEEP, describe_json_error
 from tidemill.inference.message import Failure
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def decode_text(value: bytes | None) -> str:
         raise InvalidUtf8(error) from None
 
 
-def find_fields(text: str) -> Fields | None:
+def fields_or_none(text: str) -> Fields | None:
     """Return the fields of a JSON object, None if the text is anything else."""
     try:
         return _OBJECT.decode(text)
@@ -67,7 +67,7 @@ def find_fields(text: str) -> Fields | None:
 
 def not_an_object(text: str) -> InvalidJson:
     """Return the error that says why a text has no fields."""
-    return InvalidJson(why_not_json(text) or f"it is of type {json_type(text)}")
+    return InvalidJson(describe_json_error(text) or f"it is of type {json_type(text)}")
 
 
 def decode_fields(text: str) -> Fields:
@@ -77,7 +77,7 @@ def decode_fields(text: str) -> Fields:
         InvalidJson: The text is not JSON (RFC 8259), not an object, or nested too deeply.
 
     """
-    fields = find_fields(text)
+    fields = fields_or_none(text)
     if fields is None:
         raise not_an_object(text)
     return fields
@@ -105,7 +105,7 @@ def encode_result(
     return msgspec.json.encode(
         {
             **copied,
-            result: msgspec.Raw(compact(output).encode()),
+            result: msgspec.Raw(minify_json(output).encode()),
             "model": model,
             "ts_start": _iso(start),
             "ts_end": _iso(end),
@@ -115,7 +115,7 @@ def encode_result(
     )
 
 
-def compact(output: str) -> str:
+def minify_json(output: str) -> str:
     """Return a model's output, checked to be one JSON value, without white space: a single line.
 
     Raises:
@@ -131,7 +131,7 @@ def compact(output: str) -> str:
     except RecursionError:
         raise InvalidOutput(TOO_DEEP, text) from None
     except ValueError as error:
-        raise InvalidOutput(why_not_json(text) or error, text) from None
+        raise InvalidOutput(describe_json_error(text) or error, text) from None
 
 
 def copied_fields(fields: Fields, spec: ModelSpec) -> dict[str, msgspec.Raw]:
@@ -181,17 +181,17 @@ def encode_headers(message: Message, outcome: Outcome) -> list[Header]:
     ]
 
 
-def encode_omission(message: Message, failure: Failure) -> list[Header]:
+def encode_truncated_headers(message: Message, failure: Failure) -> list[Header]:
     """Return the headers of a dead letter that is too large to be sent as it came.
 
     Key, value and incoming headers are left out; the message is still at its source.
     """
-    size = record_size(message.key, message.value, list(message.headers))
+    size = record_size_upper_bound(message.key, message.value, list(message.headers))
     headers = encode_headers(replace(message, headers=()), failure)
     return [*headers, ("tidemill.error.omitted", f"key, value and headers: {size} bytes".encode())]
 
 
-def record_size(key: bytes | None, value: bytes | None, headers: list[Header]) -> int:
+def record_size_upper_bound(key: bytes | None, value: bytes | None, headers: list[Header]) -> int:
     """Return the most bytes that a record takes, as Kafka's producer counts before it sends.
 
     61 for a batch of one, 21 for the record, and a length of at most 5 bytes before every part:

@@ -19,7 +19,7 @@ EXPECTED = {
 TOO_DEEP = "it is nested too deeply"
 
 
-def why_not_json(text: str) -> str | None:
+def describe_json_error(text: str) -> str | None:
     """Return what is wrong with a text, and where; None if it is JSON (RFC 8259)."""
     if not text.strip(WHITE_SPACE):
         return "it is empty"

@@ -65,4 +65,4 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return f"{self.name}:{self.version}"
 
 
-Load: TypeAlias = "Callable[[ModelSpec], Model]"
+ModelLoader: TypeAlias = "Callable[[ModelSpec], Model]"

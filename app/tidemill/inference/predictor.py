@@ -14,11 +14,11 @@ from tidemill.errors import (
     WrongOutputCount,
 )
 from tidemill.inference.codec import (
-    compact,
     copied_fields,
     decode_text,
     encode_result,
-    find_fields,
+    fields_or_none,
+    minify_json,
     not_an_object,
 )
 from tidemill.inference.message import Failure, Message, Outcome, Prediction
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from tidemill.inference.codec import Fields
-    from tidemill.inference.model import Load, Model, ModelSpec
+    from tidemill.inference.model import Model, ModelLoader, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelOutput:
     """What one input came to, and the span of the call, in seconds since the epoch."""
 
     said: str | MessageError
@@ -79,7 +79,7 @@ class Predictor:
     def __init__(
         self,
         specs: Sequence[ModelSpec],
-        load: Load,
+        load: ModelLoader,
         *,
         clock: Clock,
     ) -> None:
@@ -134,7 +134,7 @@ class Predictor:
             MessageError: No entry answers it.
 
         """
-        fields = find_fields(value) if self._parse else {}
+        fields = fields_or_none(value) if self._parse else {}
         if fields is not None:
             return self._router.route(fields), fields
         spec = self._router.for_all
@@ -151,13 +151,13 @@ class Predictor:
             probe(spec, model)
 
         inputs = [request.input for request in batch]
-        answers = isolate(model, inputs, self._clock, is_up, partial(log_once, spec.id))
+        answers = bisect_failures(model, inputs, self._clock, is_up, partial(log_once, spec.id))
         outcomes = [self._encode(*pair) for pair in zip(batch, answers, strict=True)]
         if any(isinstance(outcome, Failure) for outcome in outcomes):
             is_up()  # it may have gone down since
         return zip((request.index for request in batch), outcomes, strict=True)
 
-    def _encode(self, request: Request, answer: Answer) -> Outcome:
+    def _encode(self, request: Request, answer: ModelOutput) -> Outcome:
         """Turn a model's answer into an outcome."""
         model = request.spec.id
         try:
@@ -178,20 +178,20 @@ def probe(spec: ModelSpec, model: Model) -> str:
     """
     try:
         (output,) = call(model, [spec.sample])
-        return compact(output)
+        return minify_json(output)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:
         raise ModelUnavailable(spec.id, failure(cause)) from cause
 
 
-def isolate(
+def bisect_failures(
     model: Model,
     inputs: list[str],
     clock: Clock,
     is_up: Callable[[], None] = lambda: None,
     failed: Callable[[MessageError], None] = lambda _: None,
-) -> list[Answer]:
+) -> list[ModelOutput]:
     """Return an answer for each input; halve a batch that fails until the failing inputs are alone.
 
     One input that fails in a batch of n costs about 2 log2(n) calls more. `is_up` is called at the
@@ -209,16 +209,16 @@ def isolate(
             failed(error)
             # The frames that they lead to hold what the model held.
             error.__cause__ = error.__context__ = error.__traceback__ = None
-            return [Answer(error, (start, clock()))]
+            return [ModelOutput(error, (start, clock()))]
         is_up()
     else:
         span = (start, clock())
-        return [Answer(output, span) for output in outputs]
+        return [ModelOutput(output, span) for output in outputs]
     middle = len(inputs) // 2
     return [
         answer
         for half in (inputs[:middle], inputs[middle:])
-        for answer in isolate(model, half, clock, failed=failed)
+        for answer in bisect_failures(model, half, clock, failed=failed)
     ]
 
 

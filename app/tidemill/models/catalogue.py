@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _loaded: dict[bytes, Model] = {}
 
 
-def read(path: Path) -> tuple[ModelSpec, ...]:
+def load_models(path: Path) -> tuple[ModelSpec, ...]:
     """Return the entries of a models.yaml: a mapping with one key, `models`, a list of entries.
 
     Raises:

@@ -80,7 +80,7 @@ def preload(models: Path) -> None:
 
     specs: tuple[ModelSpec, ...] = ()
     with suppress(TidemillError):
-        specs = catalogue.read(models)
+        specs = catalogue.load_models(models)
     for spec in specs:
         with suppress(TidemillError):
             catalogue.load(spec)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tidemill.inference.model import Load
+    from tidemill.inference.model import ModelLoader
 
 IDLE_TIMEOUT = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
 # Of the idle time-out, what one call of a model may take: then any slice of four messages is done
@@ -52,12 +52,12 @@ class Attempt:
         return self.idle_timeout / SHARE or None
 
     @contextmanager
-    def models(self, first: Load) -> Iterator[Load]:
+    def models(self, first: ModelLoader) -> Iterator[ModelLoader]:
         """Yield what loads a model: `first` at first, then in a process that it may end."""
         if not self.number:
             yield first
             return
-        with supervised.models(self.limit) as load:
+        with supervised.loader(self.limit) as load:
             yield load
 
     def slices(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

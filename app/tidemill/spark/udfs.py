@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from tidemill.inference.codec import encode_headers, encode_omission
+from tidemill.inference.codec import encode_headers, encode_truncated_headers
 from tidemill.inference.message import Failure, Header, Message, Outcome, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.router import Router
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from tidemill.inference.model import Load, ModelSpec
+    from tidemill.inference.model import ModelLoader, ModelSpec
     from tidemill.inference.predictor import Clock
     from tidemill.kafka.record_size import TopicLimits
 
@@ -45,7 +45,7 @@ def predictions(
     results: str,
     dead_letters: str,
     limits: Limits = NO_LIMITS,
-    load: Load = catalogue.load,
+    load: ModelLoader = catalogue.load,
     deliver: Deliver | None = None,
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).
@@ -131,7 +131,7 @@ def dead_letter_row(topic: str, message: Message, failure: Failure, limits: Topi
     headers = encode_headers(message, failure)
     if limits.fit(message.key, message.value, headers):
         return _row(topic, message.key, message.value, headers, failure)
-    return _row(topic, None, None, encode_omission(message, failure), failure)
+    return _row(topic, None, None, encode_truncated_headers(message, failure), failure)
 
 
 def latency(message: Message, now: float) -> float | None:

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Row, SparkSession
 
-    from tidemill.inference.model import Load, ModelSpec
+    from tidemill.inference.model import ModelLoader, ModelSpec
 
 # Spark ends all workers, with their models, where none has run for a minute.
 INTERVAL_S = 30.0
 
 
-def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: Load) -> None:
+def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: ModelLoader) -> None:
     """Have each worker that runs now load every model, and try it on its sample.
 
     A worker keeps what it has loaded, so that the first messages do not wait for their models, and
@@ -68,7 +68,7 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: Load) -> 
         raise _told(failed)
 
 
-def _try_models(specs: Sequence[ModelSpec], load: Load) -> tuple[str, str]:
+def _try_models(specs: Sequence[ModelSpec], load: ModelLoader) -> tuple[str, str]:
     """Load and try every model in this worker.
 
     Return what no other attempt can change, and its traceback; two times "" if there is no such.

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from tidemill.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue, PredictionFailed
 from tidemill.inference.codec import (
     MAX_ERROR_BYTES,
-    compact,
     decode_fields,
     decode_text,
     encode_headers,
-    encode_omission,
     encode_result,
-    record_size,
+    encode_truncated_headers,
+    minify_json,
+    record_size_upper_bound,
 )
 from tidemill.inference.message import Failure, Message, Prediction
 
@@ -157,7 +157,7 @@ class TestCompact:
     )
     def test_json(self, output: str, expected: str) -> None:
         """White space between tokens goes, all else stays as it is."""
-        assert compact(output) == expected
+        assert minify_json(output) == expected
 
     @pytest.mark.parametrize(
         "output", ["", "ham", "1 2", "NaN", "[1,]", '"\n"', '"\ud800"', "[" * 99_999]
@@ -165,18 +165,18 @@ class TestCompact:
     def test_not_json(self, output: str) -> None:
         """Text that is not one JSON value is refused."""
         with pytest.raises(InvalidOutput):
-            compact(output)
+            minify_json(output)
 
     @pytest.mark.parametrize("output", [None, b"[]", [], 1, {"a": 1}])
     def test_not_text(self, output: Any) -> None:  # noqa: ANN401 - what a model may return
         """Any other type is refused by its name."""
         with pytest.raises(InvalidOutput, match=f"it is {type(output).__name__}, not text"):
-            compact(output)
+            minify_json(output)
 
     def test_shown(self) -> None:
         """The error says what is wrong, and shows how the output begins, on one line."""
         with pytest.raises(InvalidOutput) as caught:
-            compact("{'a': 1,\n" + "x" * 999)
+            minify_json("{'a': 1,\n" + "x" * 999)
         assert str(caught.value) == (
             "the model's output is not a JSON value: there are single quotes instead of double "
             "quotes at line 1, column 2; it begins with " + repr("{'a': 1,\n" + "x" * 191)
@@ -184,19 +184,19 @@ class TestCompact:
 
     def test_byte_order_mark(self) -> None:
         """One before the output is taken away."""
-        assert compact("\ufeff[1, 2]") == "[1,2]"
+        assert minify_json("\ufeff[1, 2]") == "[1,2]"
 
     @pytest.mark.parametrize("kind", [Text, np.str_])
     def test_kinds_of_text(self, kind: type[str]) -> None:
         """What a library makes of text is text."""
-        assert compact(kind("[1, 2]")) == "[1,2]"
+        assert minify_json(kind("[1, 2]")) == "[1,2]"
 
     @given(st.text())
     @example('{"a": "\x00"}')
     def test_one_line(self, output: str) -> None:
         """Whatever passes is JSON for other parsers too, and holds no line break."""
         try:
-            text = compact(output)
+            text = minify_json(output)
         except InvalidOutput:
             return
         json.loads(text)
@@ -313,8 +313,8 @@ class TestEncodeOmission:
             b"v" * 10, key=b"k" * 5, headers=(("a", b"1"), ("tidemill.model", b"old")),
             topic="t", partition=0, offset=7, timestamp=1700000000123,
         )  # fmt: skip
-        size = record_size(message.key, message.value, list(message.headers))
-        assert encode_omission(message, Failure(NullValue(), "m:1")) == [
+        size = record_size_upper_bound(message.key, message.value, list(message.headers))
+        assert encode_truncated_headers(message, Failure(NullValue(), "m:1")) == [
             ("tidemill.source.topic", b"t"),
             ("tidemill.source.partition", b"0"),
             ("tidemill.source.offset", b"7"),
@@ -330,7 +330,9 @@ class TestEncodeOmission:
         """Whatever the message and the error, it is far below any topic's limit."""
         message = Message(b"v", headers=tuple(headers), topic="t" * 249, offset=2**63 - 1)
         failure = Failure(PredictionFailed(ValueError(said)), f"{'n' * 128}:{'v' * 128}")
-        assert record_size(None, None, encode_omission(message, failure)) < 4096
+        assert (
+            record_size_upper_bound(None, None, encode_truncated_headers(message, failure)) < 4096
+        )
 
 
 def varint(number: int) -> int:
@@ -364,12 +366,13 @@ class TestRecordSize:
         self, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
     ) -> None:
         """It covers what the record format takes, with little to spare."""
-        size = record_size(key, value, headers)
+        size = record_size_upper_bound(key, value, headers)
         least = kafka_bytes(key, value, headers)
         assert least <= size <= least + 26 + 5 * (2 + 2 * len(headers))
 
     def test_as_kafka_counts(self) -> None:
         """It is the sum that Kafka's producer compares with max.request.size."""
         assert (
-            record_size(b"k", b"vv", [("é", None)]) == 61 + 21 + 5 + (5 + 1) + (5 + 2) + (5 + 2) + 5
+            record_size_upper_bound(b"k", b"vv", [("é", None)])
+            == 61 + 21 + 5 + (5 + 1) + (5 + 2) + (5 + 2) + 5
         )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidemill.inference.malformed import why_not_json
+from tidemill.inference.malformed import describe_json_error
 
 # What JSON consists of, in any order.
 PIECES = st.lists(
@@ -48,20 +48,20 @@ class TestReason:
     )
     def test_words(self, text: str, said: str) -> None:
         """The reason, the line and the column."""
-        assert (why_not_json(text) or "").startswith(said)
+        assert (describe_json_error(text) or "").startswith(said)
 
     @pytest.mark.parametrize(
         "text", ["{}", " 1 ", "1e999", "9" * 10_000, '"\\ud83d\\ude00"', "[[]]"]
     )
     def test_json(self, text: str) -> None:
         """JSON has none."""
-        assert why_not_json(text) is None
+        assert describe_json_error(text) is None
 
     @given(PIECES)
     @example("1\x0b")
     def test_never_silent(self, text: str) -> None:
         """There is a reason, on one line, for just what is refused."""
-        said = why_not_json(text)
+        said = describe_json_error(text)
         try:
             msgspec.json.decode(text, type=msgspec.Raw)
         except ValueError:

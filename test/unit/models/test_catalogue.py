@@ -73,7 +73,7 @@ def read(tmp_path: Path) -> Callable[..., tuple[ModelSpec, ...]]:
         small = {"name": "m", "version": "1", "adapter": "x:Y", "sample": "s", "result": "out"}
         path = tmp_path / "models.yaml"
         path.write_text(yaml.safe_dump({"models": [{**small, **entry} for entry in entries]}))
-        return catalogue.read(path)
+        return catalogue.load_models(path)
 
     return from_entries
 
@@ -112,12 +112,15 @@ class TestRead:
     def test_shipped(self) -> None:
         """The shipped file is sound."""
         shipped = ROOT / "models.yaml"
-        assert [spec.match for spec in catalogue.read(shipped)] == [{"lang": "en"}, {"lang": "fr"}]
+        assert [spec.match for spec in catalogue.load_models(shipped)] == [
+            {"lang": "en"},
+            {"lang": "fr"},
+        ]
 
     def test_missing(self, tmp_path: Path) -> None:
         """A file that is not there is named."""
         with pytest.raises(SettingsFileUnreadable, match=r"none\.yaml"):
-            catalogue.read(tmp_path / "none.yaml")
+            catalogue.load_models(tmp_path / "none.yaml")
 
     @pytest.mark.parametrize(
         "content",
@@ -127,14 +130,14 @@ class TestRead:
         """It is a list of entries under one key."""
         (tmp_path / "m.yaml").write_text(content, "utf-8")
         with pytest.raises(InvalidModels, match=r"m\.yaml"):
-            catalogue.read(tmp_path / "m.yaml")
+            catalogue.load_models(tmp_path / "m.yaml")
 
     @pytest.mark.parametrize("content", ["a: [", "a: b: c"])
     def test_no_yaml(self, tmp_path: Path, content: str) -> None:
         """What is no YAML is named."""
         (tmp_path / "m.yaml").write_text(content, "utf-8")
         with pytest.raises(SettingsFileUnreadable, match=r"m\.yaml"):
-            catalogue.read(tmp_path / "m.yaml")
+            catalogue.load_models(tmp_path / "m.yaml")
 
 
 BOOLEANS = "YAML reads no, off, yes and on as booleans: put the value in quotes"
@@ -186,7 +189,7 @@ class TestWrongEntries:
         """
         (tmp_path / "m.yaml").write_text(document, "utf-8")
         with pytest.raises(InvalidModels) as caught:
-            catalogue.read(tmp_path / "m.yaml")
+            catalogue.load_models(tmp_path / "m.yaml")
         assert str(caught.value).removeprefix(f"{tmp_path}/m.yaml: ").split("; ") == [
             "entry 1 (a): there is no field reslt, did you mean result?",
             "entry 1 (a): lacks result",
@@ -217,7 +220,7 @@ class TestWrongEntries:
         del entry[field]
         (tmp_path / "m.yaml").write_text(yaml.safe_dump({"models": [entry]}), "utf-8")
         with pytest.raises(InvalidModels, match=field):
-            catalogue.read(tmp_path / "m.yaml")
+            catalogue.load_models(tmp_path / "m.yaml")
 
     def test_same_id(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
         """A name and version stand there once."""

@@ -147,7 +147,7 @@ class Attempt:
 @pytest.fixture
 def attempt(monkeypatch: pytest.MonkeyPatch) -> Attempt:
     """Return the attempt that runs, which has no process of its own."""
-    monkeypatch.setattr(supervised, "models", lambda _: nullcontext(lambda _: Echo()))
+    monkeypatch.setattr(supervised, "loader", lambda _: nullcontext(lambda _: Echo()))
     running = Attempt()
     monkeypatch.setattr(attempts, "TaskContext", running)
     return running

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from tidemill.errors import InvalidModels
-from tidemill.inference.codec import record_size
+from tidemill.inference.codec import record_size_upper_bound
 from tidemill.inference.message import Message
 from tidemill.inference.predictor import Predictor
 from tidemill.kafka.record_size import ANY_RECORD, TopicLimits
@@ -210,7 +210,7 @@ class TestTooLarge:
         """A record of just the limit passes; a byte more does not. The added headers count."""
         small = self.outcome(predictor, "none", value=b"\xff")
         headers = [(header["key"], header["value"]) for header in small["headers"]]
-        room = 1000 - record_size(None, b"\xff", headers)
+        room = 1000 - record_size_upper_bound(None, b"\xff", headers)
         passed = self.outcome(predictor, "none", value=b"\xff", key=b"k" * room)
         assert passed["key"] == b"k" * room
         assert self.outcome(predictor, "none", value=b"\xff", key=b"k" * (room + 1))["key"] is None
@@ -248,7 +248,7 @@ class TestRefusedResult:
         """A record of just the limit, key and headers counted, passes; a byte less does not."""
         result = self.answered(predictor, ANY_RECORD)
         headers = [(header["key"], header["value"]) for header in result["headers"]]
-        size = record_size(b"k", result["value"], headers)
+        size = record_size_upper_bound(b"k", result["value"], headers)
         codecs = (("none", None),)
         assert self.answered(predictor, TopicLimits(size, codecs)) == result
         refused = self.answered(predictor, TopicLimits(size - 1, codecs))

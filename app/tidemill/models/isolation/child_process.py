@@ -106,7 +106,7 @@ def reply(spec: ModelSpec, inputs: list[str]) -> Reply:
         return call(model, inputs) if inputs else [], True
     except TidemillError as error:
         return error, True
-    except BaseException as cause:  # noqa: BLE001 - as in `isolate`; nothing else ends this process
+    except BaseException as cause:  # noqa: BLE001 - as in `bisect_failures`; nothing else ends this process
         # The model may still hold what it asked for, and all that follows would fail.
         return PredictionFailed(cause), not isinstance(cause, MemoryError)
 

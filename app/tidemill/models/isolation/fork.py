@@ -34,7 +34,7 @@ def load(spec: ModelSpec) -> Model:
         ModelMisconfigured, ModelLoadFailed: As `catalogue.load`.
 
     """
-    there = fork()
+    there = ensure_fork()
     return ForkedModel(spec, there) if there else catalogue.load(spec)
 
 
@@ -93,7 +93,7 @@ class ModelFork:
         return said
 
 
-def fork() -> ModelFork | None:
+def ensure_fork() -> ModelFork | None:
     """Return the fork; it is made at the first call, if this process has no threads by then."""
     return _fork_of(os.getpid())
 

@@ -17,11 +17,11 @@ from tidemill.models.isolation.child_process import ChildProcess
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidemill.inference.model import Load, Model, ModelSpec
+    from tidemill.inference.model import Model, ModelLoader, ModelSpec
 
 
 @contextmanager
-def models(limit: float | None) -> Iterator[Load]:
+def loader(limit: float | None) -> Iterator[ModelLoader]:
     """Yield what loads an entry's model in a child process, which ends with the context.
 
     The models give what they would give here, but where an input ends the process or gets no answer

@@ -19,7 +19,7 @@ BEGIN = """
 import json, os, signal, socket, sys, threading, time, traceback
 from tidemill.errors import PredictionFailed, WrongOutputCount
 from tidemill.inference.model import ModelSpec
-from tidemill.inference.predictor import isolate
+from tidemill.inference.predictor import bisect_failures
 from tidemill.models import catalogue
 from tidemill.models.isolation import fork
 
@@ -126,7 +126,7 @@ class TestAnswers:
         here, there = run("""
             texts = ["a", "raise", "too few", "no json", "too many", "b"]
             for load in (catalogue.load, fork.load):
-                answers = isolate(load(spec("Capricious")), texts, time.time)
+                answers = bisect_failures(load(spec("Capricious")), texts, time.time)
                 say([a.said if isinstance(a.said, str) else repr(a.said) for a in answers])
         """)
         assert here == there

@@ -26,15 +26,15 @@ from tidemill.errors import (
     WrongOutputCount,
 )
 from tidemill.inference.message import Failure, Message, Prediction
-from tidemill.inference.predictor import Predictor, isolate
+from tidemill.inference.predictor import Predictor, bisect_failures
 from tidemill.models import catalogue
 from tidemill.models.isolation import supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tidemill.inference.model import Load, Model, ModelSpec
-    from tidemill.inference.predictor import Answer
+    from tidemill.inference.model import Model, ModelLoader, ModelSpec
+    from tidemill.inference.predictor import ModelOutput
 
     Describe = Callable[..., ModelSpec]
 
@@ -50,19 +50,19 @@ def limit() -> float:
 
 
 @pytest.fixture
-def load(limit: float) -> Iterator[Load]:
+def load(limit: float) -> Iterator[ModelLoader]:
     """What loads a model under supervision."""
-    with supervised.models(limit) as load:
+    with supervised.loader(limit) as load:
         yield load
 
 
 @pytest.fixture
-def poison(load: Load, model: Describe) -> Model:
+def poison(load: ModelLoader, model: Describe) -> Model:
     """A model that some texts end."""
     return load(model("Poison"))
 
 
-def said(answers: list[Answer]) -> list[str | tuple[type, str]]:
+def said(answers: list[ModelOutput]) -> list[str | tuple[type, str]]:
     """Return what each input came to."""
     return [
         (type(answer.said), str(answer.said))
@@ -104,7 +104,12 @@ class TestDeadly:
     @pytest.mark.usefixtures("_little_memory")
     def test_among_good(self, poison: Model, text: str, error: tuple[type, str]) -> None:
         """The others are answered, in their order, and so is what comes after it."""
-        assert said(isolate(poison, ["a", text, "b", "c"], time.time)) == ["A", error, "B", "C"]
+        assert said(bisect_failures(poison, ["a", text, "b", "c"], time.time)) == [
+            "A",
+            error,
+            "B",
+            "C",
+        ]
         assert poison.predict_all(["d"]) == ['"D"']
 
     def test_traceback(self, poison: Model) -> None:
@@ -115,24 +120,24 @@ class TestDeadly:
 
     def test_alone(self, poison: Model) -> None:
         """One that is alone in its batch is no other."""
-        assert said(isolate(poison, ["segfault"], time.time)) == [CRASHED]
+        assert said(bisect_failures(poison, ["segfault"], time.time)) == [CRASHED]
 
     def test_many(self, poison: Model) -> None:
         """Each has its own error, and many of the same text are no worse than one."""
         texts = ["exit", "a", "segfault", "exit", "b", "raise", "exit", "exit"]
         errors = [EXITED, "A", CRASHED, EXITED, "B", RAISED, EXITED, EXITED]
-        assert said(isolate(poison, texts, time.time)) == errors
+        assert said(bisect_failures(poison, texts, time.time)) == errors
 
     @pytest.mark.parametrize("limit", [LIMIT])
-    def test_slow_together(self, load: Load, model: Describe) -> None:
+    def test_slow_together(self, load: ModelLoader, model: Describe) -> None:
         """Inputs that only together take too long are all answered."""
         slow = load(model("Slow", options={"seconds": 0.3}))
         texts = ["a", "b", "c", "d"]
-        assert said(isolate(slow, texts, time.time)) == texts
+        assert said(bisect_failures(slow, texts, time.time)) == texts
 
     def test_no_limit(self, model: Describe) -> None:
         """Without a limit an answer may take its time."""
-        with supervised.models(None) as load:
+        with supervised.loader(None) as load:
             slow = load(model("Slow", options={"seconds": 0.5}))
             assert slow.predict_all(["a", "b"]) == ['"a"', '"b"']
 
@@ -141,13 +146,13 @@ class TestCost:
     """An input that ends the process does so twice: in its batch, and alone."""
 
     @pytest.fixture
-    def ends(self, load: Load, model: Describe, tmp_path: Path) -> Callable[..., int]:
+    def ends(self, load: ModelLoader, model: Describe, tmp_path: Path) -> Callable[..., int]:
         """Return how many processes a batch takes."""
 
         def count(*texts: str) -> int:
             log = tmp_path / "starts"
             noted = load(model("NotedPoison", options={"log": str(log)}))
-            isolate(noted, list(texts), time.time, lambda: None)
+            bisect_failures(noted, list(texts), time.time, lambda: None)
             return len(log.read_text().split())
 
         return count
@@ -169,12 +174,12 @@ class TestCost:
         assert ends("a", "exit") == 2
         assert ends("b", "exit", "c") == 3
 
-    def test_keeps_its_memory(self, load: Load, model: Describe, tmp_path: Path) -> None:
+    def test_keeps_its_memory(self, load: ModelLoader, model: Describe, tmp_path: Path) -> None:
         """After a MemoryError the process is a new one: the model may still hold what it took."""
         log = tmp_path / "starts"
         noted = load(model("NotedPoison", options={"log": str(log)}))
-        assert said(isolate(noted, ["no memory"], time.time)) == [OUT_OF_MEMORY]
-        assert said(isolate(noted, ["a"], time.time)) == ["A"]
+        assert said(bisect_failures(noted, ["no memory"], time.time)) == [OUT_OF_MEMORY]
+        assert said(bisect_failures(noted, ["a"], time.time)) == ["A"]
         assert len(log.read_text().split()) == 2
 
 
@@ -201,22 +206,22 @@ class TestSame:
     @given(st.lists(TEXTS, min_size=1, max_size=3))
     def test_any_batches(self, model: Describe, batches: list[list[str]]) -> None:
         """Any batches come to what they come to with a model that raises in time."""
-        with supervised.models(PATIENCE) as load:
+        with supervised.loader(PATIENCE) as load:
             watched = load(model("Poison"))
             for texts in batches:
-                expected = said(isolate(Pure(), texts, time.time))
-                assert said(isolate(watched, texts, time.time)) == expected
+                expected = said(bisect_failures(Pure(), texts, time.time))
+                assert said(bisect_failures(watched, texts, time.time)) == expected
 
     @pytest.mark.parametrize("text", ["too few", "too many", "no json", "a", "raise"])
-    def test_capricious(self, load: Load, model: Describe, text: str) -> None:
+    def test_capricious(self, load: ModelLoader, model: Describe, text: str) -> None:
         """What a model may do wrong is the same wrong."""
         spec = model("Capricious")
-        plain = isolate(catalogue.load(spec), ["a", text], time.time)
-        watched = isolate(load(spec), ["a", text], time.time)
+        plain = bisect_failures(catalogue.load(spec), ["a", text], time.time)
+        watched = bisect_failures(load(spec), ["a", text], time.time)
         assert [type(a.said) for a in watched] == [type(a.said) for a in plain]
         assert [str(a.said) for a in watched] == [str(a.said) for a in plain]
 
-    def test_count(self, load: Load, model: Describe) -> None:
+    def test_count(self, load: ModelLoader, model: Describe) -> None:
         """A wrong number of outputs is found there."""
         with pytest.raises(WrongOutputCount, match="the model returned 0 for 1"):
             load(model("Capricious")).predict_all(["too few"])
@@ -226,10 +231,10 @@ class TestSame:
         texts = ["x" * 3_000_000, "y" * 3_000_000]
         assert poison.predict_all(texts) == [json.dumps(text.upper()) for text in texts]
 
-    def test_unfit_output(self, load: Load, model: Describe) -> None:
+    def test_unfit_output(self, load: ModelLoader, model: Describe) -> None:
         """What cannot come through the pipe is a failure of its input."""
         strange = load(model("Strange"))
-        assert said(isolate(strange, ["a"], time.time))[0][0] is PredictionFailed
+        assert said(bisect_failures(strange, ["a"], time.time))[0][0] is PredictionFailed
         assert strange.predict_all(["b"]) == ['"b"']
 
 
@@ -245,7 +250,7 @@ class TestModels:
         ],
     )
     def test_load(
-        self, load: Load, model: Describe, adapter: str, error: type[Exception], text: str
+        self, load: ModelLoader, model: Describe, adapter: str, error: type[Exception], text: str
     ) -> None:
         """A model that does not load, or ends its process as it loads."""
         with pytest.raises(error) as caught:
@@ -253,7 +258,7 @@ class TestModels:
         assert text in str(caught.value)
 
     @pytest.mark.parametrize("limit", [LIMIT])
-    def test_slow_load(self, load: Load, model: Describe) -> None:
+    def test_slow_load(self, load: ModelLoader, model: Describe) -> None:
         """Loading may take longer than an answer."""
         slow = load(model("SlowToLoad", options={"seconds": 1.5 * LIMIT}))
         assert slow.predict_all(["a"]) == ['"A"']
@@ -268,7 +273,13 @@ class TestModels:
     )
     @pytest.mark.parametrize("texts", [["exit"], ["a", "exit", "b"]])
     def test_outage(
-        self, load: Load, model: Describe, adapter: str, sample: str, text: str, texts: list[str]
+        self,
+        load: ModelLoader,
+        model: Describe,
+        adapter: str,
+        sample: str,
+        text: str,
+        texts: list[str],
     ) -> None:
         """One that fails on its sample too, however, is down, and nothing is a dead letter."""
         spec = model(adapter, sample=sample, match={}, payload=None)
@@ -276,7 +287,7 @@ class TestModels:
         with pytest.raises(ModelUnavailable, match=text):
             predictor.predict([Message(value.encode()) for value in texts])
 
-    def test_two(self, load: Load, model: Describe) -> None:
+    def test_two(self, load: ModelLoader, model: Describe) -> None:
         """Two models share the process: the end of one costs the other a load, and no answer."""
         specs = [model("Poison"), model("Upper", match={"lang": "fr"})]
         predictor = Predictor(specs, load, clock=time.time)
@@ -318,7 +329,7 @@ class TestLife:
 
     def test_with_the_context(self, model: Describe, tmp_path: Path) -> None:
         """It is another one, and ends with the context, also where it hangs."""
-        with supervised.models(PATIENCE) as load:
+        with supervised.loader(PATIENCE) as load:
             witness = load(model("Witness", options={"log": str(tmp_path / "log")}))
             (answer,) = witness.predict_all(["a"])
             pid = json.loads(answer)["pid"]
@@ -336,7 +347,7 @@ class TestLife:
             from tidemill.models.isolation import supervised
             spec = ModelSpec(name="m", version="1", adapter="example_models:NotedPoison",
                              sample="s", result="r", options={{"log": {str(log)!r}}})
-            with supervised.models(None) as load:
+            with supervised.loader(None) as load:
                 load(spec).predict_all(["hang" if {hangs} else "a"])
                 time.sleep(3600)
         """
@@ -356,18 +367,18 @@ class TestLife:
 
     @pytest.mark.parametrize("texts", [["b"], ["b", "c"]])
     def test_ended_meanwhile(
-        self, load: Load, model: Describe, tmp_path: Path, texts: list[str]
+        self, load: ModelLoader, model: Describe, tmp_path: Path, texts: list[str]
     ) -> None:
         """One that was killed between two calls costs no answer."""
         witness = load(model("Witness", options={"log": str(tmp_path / "log")}))
-        (first,) = isolate(witness, ["a"], time.time)
+        (first,) = bisect_failures(witness, ["a"], time.time)
         pid = json.loads(first.output)["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
-        answers = isolate(witness, texts, time.time)
+        answers = bisect_failures(witness, texts, time.time)
         assert all(json.loads(answer.output)["pid"] != pid for answer in answers)
 
-    def test_helper(self, load: Load, model: Describe) -> None:
+    def test_helper(self, load: ModelLoader, model: Describe) -> None:
         """An end is seen at once where a process that the model forked holds the pipe open."""
         forking = load(model("Forking"))
         started = time.monotonic()

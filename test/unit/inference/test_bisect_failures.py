@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidemill.errors import MessageError, PredictionFailed, WrongOutputCount
-from tidemill.inference.predictor import Answer, isolate
+from tidemill.inference.predictor import ModelOutput, bisect_failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ class TestIsolation:
         """Exactly the inputs that fail alone fail; the others are answered, in order."""
         inputs = [str(number) for number in range(size)]
         bad = data.draw(st.sets(st.sampled_from(inputs)))
-        answers = isolate(Picky(bad, fail), inputs, zero)
+        answers = bisect_failures(Picky(bad, fail), inputs, zero)
         assert len(answers) == size
         for text, answer in zip(inputs, answers, strict=True):
             assert isinstance(answer.said, MessageError) == (text in bad)
@@ -80,18 +80,18 @@ class TestIsolation:
         """Among n inputs k bad ones cost at most 2 k log2(n) calls more than the one."""
         size, bad = case
         model = Picky({str(number) for number in bad})
-        isolate(model, [str(number) for number in range(size)], zero)
+        bisect_failures(model, [str(number) for number in range(size)], zero)
         assert model.calls <= 1 + 2 * len(bad) * math.ceil(math.log2(size))
 
     def test_one_call_when_all_is_well(self) -> None:
         """Without a failure there is one call."""
         model = Picky(set())
-        isolate(model, ["a"] * 256, zero)
+        bisect_failures(model, ["a"] * 256, zero)
         assert model.calls == 1
 
     def test_repeated_inputs(self) -> None:
         """Equal inputs are judged one by one."""
-        answers = isolate(Picky({"a"}), ["a", "b", "a", "b"], zero)
+        answers = bisect_failures(Picky({"a"}), ["a", "b", "a", "b"], zero)
         assert [isinstance(a.said, MessageError) for a in answers] == [True, False, True, False]
 
     def test_passing_failure(self) -> None:
@@ -106,7 +106,7 @@ class TestIsolation:
                     raise TimeoutError
                 return ["1"] * len(inputs)
 
-        assert [answer.said for answer in isolate(Once(), ["a", "b"], zero)] == ["1", "1"]
+        assert [answer.said for answer in bisect_failures(Once(), ["a", "b"], zero)] == ["1", "1"]
 
 
 class TestIsUp:
@@ -115,7 +115,7 @@ class TestIsUp:
     def ask(self, model: Picky, *inputs: str) -> list[int]:
         """Isolate; return how many calls were made each time that it was asked."""
         asked: list[int] = []
-        isolate(model, list(inputs), zero, lambda: asked.append(model.calls))
+        bisect_failures(model, list(inputs), zero, lambda: asked.append(model.calls))
         return asked
 
     def test_first_failure(self) -> None:
@@ -139,7 +139,7 @@ class TestIsUp:
 
         model = Picky({"a"})
         with pytest.raises(RuntimeError, match="down"):
-            isolate(model, ["a", "b"], zero, down)
+            bisect_failures(model, ["a", "b"], zero, down)
         assert model.calls == 1
 
 
@@ -162,7 +162,7 @@ class TestNoException:
     @pytest.mark.parametrize("kind", [SystemExit, Panic])
     def test_failed_input(self, kind: type[BaseException]) -> None:
         """An exit and a panic are the failure of one input, and say their name."""
-        answers = isolate(Picky({"b"}, fail_by(kind)), ["a", "b", "c"], zero)
+        answers = bisect_failures(Picky({"b"}, fail_by(kind)), ["a", "b", "c"], zero)
         assert [type(answer.said) for answer in answers] == [str, PredictionFailed, str]
         assert str(answers[1].said) == f"{kind.__name__}: at once"
 
@@ -172,7 +172,7 @@ class TestNoException:
         """What ends the program, or the worker's generator, goes through at once."""
         model = Picky({"a"}, fail_by(kind))
         with pytest.raises(kind):
-            isolate(model, inputs, zero)
+            bisect_failures(model, inputs, zero)
         assert model.calls == 1
 
 
@@ -192,13 +192,13 @@ class TestErrors:
     )
     def test_said(self, way: str, error: type, said: str) -> None:
         """The class and the message name the failure."""
-        (answer,) = isolate(Picky({"a"}, FAILURES[way]), ["a"], zero)
+        (answer,) = bisect_failures(Picky({"a"}, FAILURES[way]), ["a"], zero)
         assert type(answer.said) is error
         assert str(answer.said) == said
 
     def test_tuple(self) -> None:
         """A tuple of outputs does."""
-        (answer,) = isolate(Picky({"a"}, lambda _: ("1",)), ["a"], zero)
+        (answer,) = bisect_failures(Picky({"a"}, lambda _: ("1",)), ["a"], zero)
         assert answer.said == "1"
 
 
@@ -208,15 +208,15 @@ class TestSpan:
     def test_own_call(self) -> None:
         """After halving, an answer's span is that of its own call only."""
         ticks = iter(float(number) for number in range(100))
-        answers = isolate(Picky({"a"}), ["a", "b"], lambda: next(ticks))
+        answers = bisect_failures(Picky({"a"}), ["a", "b"], lambda: next(ticks))
         # 0: the call for both starts and fails; 1 and 2: "a"; 3 and 4: "b".
         assert [answer.span for answer in answers] == [(1.0, 2.0), (3.0, 4.0)]
 
     def test_shared_call(self) -> None:
         """Answers of one call share it."""
         ticks = iter([5.0, 7.5])
-        answers = isolate(Picky(set()), ["a", "b"], lambda: next(ticks))
-        assert answers == [Answer('"a"', (5.0, 7.5)), Answer('"b"', (5.0, 7.5))]
+        answers = bisect_failures(Picky(set()), ["a", "b"], lambda: next(ticks))
+        assert answers == [ModelOutput('"a"', (5.0, 7.5)), ModelOutput('"b"', (5.0, 7.5))]
 
 
 class TestInputs:
@@ -233,6 +233,6 @@ class TestInputs:
                     inputs.clear()
 
         given_inputs = ["a", "b", "c"]
-        answers = isolate(Clearing({"b"}), given_inputs, zero)
+        answers = bisect_failures(Clearing({"b"}), given_inputs, zero)
         assert [isinstance(a.said, MessageError) for a in answers] == [False, True, False]
         assert given_inputs == ["a", "b", "c"]
