@@ -97,7 +97,7 @@ def may_fork() -> bool:
 
     Two that send through one socket get one another's answers.
     """
-    return not procfs.has_threads() and not procfs.sockets()
+    return not procfs.has_threads() and not procfs.socket_fds()
 
 
 if __name__ == "__main__":

@@ -65,9 +65,9 @@ class TestIsolation:
         answers = bisect_failures(Picky(bad, fail), inputs, zero)
         assert len(answers) == size
         for text, answer in zip(inputs, answers, strict=True):
-            assert isinstance(answer.said, MessageError) == (text in bad)
+            assert isinstance(answer.result, MessageError) == (text in bad)
             if text not in bad:
-                assert answer.said == json.dumps(text)
+                assert answer.result == json.dumps(text)
 
     @given(
         st.integers(1, 512).flatmap(
@@ -92,7 +92,7 @@ class TestIsolation:
     def test_repeated_inputs(self) -> None:
         """Equal inputs are judged one by one."""
         answers = bisect_failures(Picky({"a"}), ["a", "b", "a", "b"], zero)
-        assert [isinstance(a.said, MessageError) for a in answers] == [True, False, True, False]
+        assert [isinstance(a.result, MessageError) for a in answers] == [True, False, True, False]
 
     def test_passing_failure(self) -> None:
         """A failure that does not come again costs nobody an answer."""
@@ -106,7 +106,7 @@ class TestIsolation:
                     raise TimeoutError
                 return ["1"] * len(inputs)
 
-        assert [answer.said for answer in bisect_failures(Once(), ["a", "b"], zero)] == ["1", "1"]
+        assert [answer.result for answer in bisect_failures(Once(), ["a", "b"], zero)] == ["1", "1"]
 
 
 class TestIsUp:
@@ -163,8 +163,8 @@ class TestNoException:
     def test_failed_input(self, kind: type[BaseException]) -> None:
         """An exit and a panic are the failure of one input, and say their name."""
         answers = bisect_failures(Picky({"b"}, fail_by(kind)), ["a", "b", "c"], zero)
-        assert [type(answer.said) for answer in answers] == [str, PredictionFailed, str]
-        assert str(answers[1].said) == f"{kind.__name__}: at once"
+        assert [type(answer.result) for answer in answers] == [str, PredictionFailed, str]
+        assert str(answers[1].result) == f"{kind.__name__}: at once"
 
     @pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit])
     @pytest.mark.parametrize("inputs", [["a"], ["a", "b"]])
@@ -193,13 +193,13 @@ class TestErrors:
     def test_said(self, way: str, error: type, said: str) -> None:
         """The class and the message name the failure."""
         (answer,) = bisect_failures(Picky({"a"}, FAILURES[way]), ["a"], zero)
-        assert type(answer.said) is error
-        assert str(answer.said) == said
+        assert type(answer.result) is error
+        assert str(answer.result) == said
 
     def test_tuple(self) -> None:
         """A tuple of outputs does."""
         (answer,) = bisect_failures(Picky({"a"}, lambda _: ("1",)), ["a"], zero)
-        assert answer.said == "1"
+        assert answer.result == "1"
 
 
 class TestSpan:
@@ -234,5 +234,5 @@ class TestInputs:
 
         given_inputs = ["a", "b", "c"]
         answers = bisect_failures(Clearing({"b"}), given_inputs, zero)
-        assert [isinstance(a.said, MessageError) for a in answers] == [False, True, False]
+        assert [isinstance(a.result, MessageError) for a in answers] == [False, True, False]
         assert given_inputs == ["a", "b", "c"]

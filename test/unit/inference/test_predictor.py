@@ -304,7 +304,7 @@ class TestWholeValue:
         (outcome,) = self.predictor(model, *specs).predict([Message(b'{"text": "a", }')])
         assert isinstance(failed(outcome).error, InvalidJson)
         assert str(failed(outcome).error).endswith(
-            "there is a comma too many before '}' at line 1, column 15"
+            "there is a trailing comma before '}' at line 1, column 15"
         )
 
 

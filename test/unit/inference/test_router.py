@@ -8,7 +8,7 @@ import pytest
 
 from tidemill.errors import InvalidModels, MissingField, NoModel, WrongType
 from tidemill.inference.codec import Fields, decode_fields
-from tidemill.inference.router import Router, text
+from tidemill.inference.router import Router, require_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ class TestDuplicates:
         """Both are named, whatever the order of their fields."""
         one = make_spec(name="one", match={"a": "1", "b": "2"})
         two = make_spec(name="two", match={"b": "2", "a": "1"})
-        with pytest.raises(InvalidModels, match="one:1 and two:1 answer the same"):
+        with pytest.raises(InvalidModels, match="one:1 and two:1 match the same"):
             Router([one, two])
 
     def test_two_for_all(self, make_spec: MakeSpec) -> None:
@@ -143,15 +143,15 @@ class TestText:
 
     def test_text(self) -> None:
         """Empty text is text."""
-        assert text(raw({"a": ""}), "a") == ""
+        assert require_text(raw({"a": ""}), "a") == ""
 
     @pytest.mark.parametrize("fields", [{}, {"a": None}])
     def test_missing(self, fields: dict[str, Any]) -> None:
         """Absent and null are the same."""
         with pytest.raises(MissingField):
-            text(raw(fields), "a")
+            require_text(raw(fields), "a")
 
     def test_mistyped(self) -> None:
         """Another type is refused."""
         with pytest.raises(WrongType):
-            text(raw({"a": 1}), "a")
+            require_text(raw({"a": 1}), "a")

@@ -45,7 +45,7 @@ for _ in range(3):
 @pytest.fixture(autouse=True)
 def _nothing_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what other tests made models raise."""
-    monkeypatch.setattr(traces, "_seen", set())
+    monkeypatch.setattr(traces, "_logged", set())
 
 
 def raised(message: str = "no", *, line: int = 1, kind: type[Exception] = ValueError) -> Any:  # noqa: ANN401
@@ -63,7 +63,7 @@ class TestLogOnce:
     def test_frames(self, caplog: pytest.LogCaptureFixture) -> None:
         """The model, its frames and the exception are there."""
         traces.log_once("m:1", raised("no such word"))
-        assert "model m:1 fails" in caplog.text
+        assert "model m:1 failed" in caplog.text
         assert 'File "their_model.py", line 1' in caplog.text
         assert "ValueError: no such word" in caplog.text
 

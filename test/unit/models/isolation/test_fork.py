@@ -127,7 +127,7 @@ class TestAnswers:
             texts = ["a", "raise", "too few", "no json", "too many", "b"]
             for load in (catalogue.load, fork.load):
                 answers = bisect_failures(load(spec("Capricious")), texts, time.time)
-                say([a.said if isinstance(a.said, str) else repr(a.said) for a in answers])
+                say([a.result if isinstance(a.result, str) else repr(a.result) for a in answers])
         """)
         assert here == there
         assert here[0] == '"A"'

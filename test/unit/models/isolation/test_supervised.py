@@ -65,9 +65,9 @@ def poison(load: ModelLoader, model: Describe) -> Model:
 def said(answers: list[ModelOutput]) -> list[str | tuple[type, str]]:
     """Return what each input came to."""
     return [
-        (type(answer.said), str(answer.said))
-        if isinstance(answer.said, MessageError)
-        else json.loads(answer.said)
+        (type(answer.result), str(answer.result))
+        if isinstance(answer.result, MessageError)
+        else json.loads(answer.result)
         for answer in answers
     ]
 
@@ -218,8 +218,8 @@ class TestSame:
         spec = model("Capricious")
         plain = bisect_failures(catalogue.load(spec), ["a", text], time.time)
         watched = bisect_failures(load(spec), ["a", text], time.time)
-        assert [type(a.said) for a in watched] == [type(a.said) for a in plain]
-        assert [str(a.said) for a in watched] == [str(a.said) for a in plain]
+        assert [type(a.result) for a in watched] == [type(a.result) for a in plain]
+        assert [str(a.result) for a in watched] == [str(a.result) for a in plain]
 
     def test_count(self, load: ModelLoader, model: Describe) -> None:
         """A wrong number of outputs is found there."""
@@ -372,11 +372,11 @@ class TestLife:
         """One that was killed between two calls costs no answer."""
         witness = load(model("Witness", options={"log": str(tmp_path / "log")}))
         (first,) = bisect_failures(witness, ["a"], time.time)
-        pid = json.loads(first.output)["pid"]
+        pid = json.loads(first.text)["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
         answers = bisect_failures(witness, texts, time.time)
-        assert all(json.loads(answer.output)["pid"] != pid for answer in answers)
+        assert all(json.loads(answer.text)["pid"] != pid for answer in answers)
 
     def test_helper(self, load: ModelLoader, model: Describe) -> None:
         """An end is seen at once where a process that the model forked holds the pipe open."""
