@@ -86,7 +86,7 @@ class TestModels:
                 "version: 3",
                 'entry 1 (ner-en): version: Expected `str`, got `int` (in quotes: "1")',
             ),
-            ("spacy_ner:SpacyNer", "spacy_ner.SpacyNer", "of the form package.module:Class"),
+            ("spacy-ner", "spacy_ner.SpacyNer", "of the form package.module:Class"),
         ],
     )
     def test_place(self, right: str, wrong: str, said: str, tmp_path: Path) -> None:

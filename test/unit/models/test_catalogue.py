@@ -140,6 +140,7 @@ class TestRead:
             catalogue.load_models(tmp_path / "m.yaml")
 
 
+ADAPTER = "Expected `str` of the form package.module:Class, or a shipped adapter (spacy-ner)"
 BOOLEANS = "YAML reads no, off, yes and on as booleans: put the value in quotes"
 
 
@@ -194,7 +195,7 @@ class TestWrongEntries:
             "entry 1 (a): there is no field reslt, did you mean result?",
             "entry 1 (a): lacks result",
             'entry 1 (a): version: Expected `str`, got `int` (in quotes: "1")',
-            "entry 1 (a): adapter: Expected `str` of the form package.module:Class",
+            f"entry 1 (a): adapter: {ADAPTER}",
             "entry 1 (a): max_chars: Expected `int` >= 1",
             "entry 2: lacks name, sample, result",
             f"entry 2: match: Expected `int | str`, got `bool` ({BOOLEANS})",
@@ -224,7 +225,7 @@ class TestWrongEntries:
 
     def test_same_id(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
         """A name and version stand there once."""
-        with pytest.raises(InvalidModels, match="m:1 stands there twice"):
+        with pytest.raises(InvalidModels, match="duplicate model m:1"):
             read({"match": {"lang": "en"}}, {"match": {"lang": "fr"}})
 
     def test_same_messages(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
