@@ -18,10 +18,10 @@ PIECES = st.lists(
 
 
 class TestReason:
-    """What is wrong is said in words, with its place."""
+    """A reason is given in words, with its position."""
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "reason"),
         [
             ("", "it is empty"),
             (" \r\n\t", "it is empty"),
@@ -46,26 +46,26 @@ class TestReason:
             ("[" * 100_000, "it is nested too deeply"),
         ],
     )
-    def test_words(self, text: str, said: str) -> None:
-        """The reason, the line and the column."""
-        assert (describe_json_error(text) or "").startswith(said)
+    def test_words(self, text: str, reason: str) -> None:
+        """It names the problem, the line and the column."""
+        assert (describe_json_error(text) or "").startswith(reason)
 
     @pytest.mark.parametrize(
         "text", ["{}", " 1 ", "1e999", "9" * 10_000, '"\\ud83d\\ude00"', "[[]]"]
     )
     def test_json(self, text: str) -> None:
-        """JSON has none."""
+        """JSON has no reason."""
         assert describe_json_error(text) is None
 
     @given(PIECES)
     @example("1\x0b")
     def test_never_silent(self, text: str) -> None:
-        """There is a reason, on one line, for just what is refused."""
-        said = describe_json_error(text)
+        """Exactly the refused texts have a reason, and it is one line."""
+        reason = describe_json_error(text)
         try:
             msgspec.json.decode(text, type=msgspec.Raw)
         except ValueError:
-            assert said
-            assert said.isprintable()
+            assert reason
+            assert reason.isprintable()
         else:
-            assert said is None
+            assert reason is None

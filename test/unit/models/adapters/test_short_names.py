@@ -23,16 +23,16 @@ class TestClassPath:
 
     @pytest.mark.parametrize("name", adapters.SHORT_NAMES)
     def test_shipped(self, name: str) -> None:
-        """Each leads to a class that is there."""
+        """Each short name leads to a model's class."""
         assert callable(adapters.load_class(name).predict_all)
 
     def test_spacy(self) -> None:
-        """The short name and the path are the same class."""
+        """The short name and the path give the same class."""
         path = "tidemill.models.adapters.spacy_ner:SpacyNer"
         assert adapters.load_class("spacy-ner") is adapters.load_class(path) is SpacyNer
 
     def test_own_class(self) -> None:
-        """A path stays as it is."""
+        """A path is returned unchanged."""
         assert adapters.class_path("sentiment:Sentiment") == "sentiment:Sentiment"
 
 
@@ -41,7 +41,7 @@ class TestUnknown:
 
     @pytest.fixture
     def entry(self) -> dict[str, str]:
-        """An entry with a slip in its adapter's name."""
+        """An entry with a typo in its adapter's name."""
         return {"name": "m", "version": "1", "adapter": "spacy-nr", "sample": "s", "result": "r"}
 
     def test_in_a_file(self, entry: dict[str, str], tmp_path: Path) -> None:
