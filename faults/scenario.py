@@ -60,7 +60,7 @@ def models(pipeline: Pipeline) -> list[ModelSpec]:
     file = pipeline.folder / "models.yaml"
     if not file.exists():
         pipeline.environment("Upper")
-    return list(catalogue.read(file))
+    return list(catalogue.load_models(file))
 
 
 def outcomes(pipeline: Pipeline) -> Counter[tuple[int, int]]:

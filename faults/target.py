@@ -79,7 +79,7 @@ class Target:
     @property
     def specs(self) -> tuple[ModelSpec, ...]:
         """The job's models, for an offline run: they answer at once."""
-        read = catalogue.read(Path(self._environment["TIDEMILL__MODELS"]))
+        read = catalogue.load_models(Path(self._environment["TIDEMILL__MODELS"]))
         return tuple(msgspec.structs.replace(spec, options={}) for spec in read)
 
     @property

@@ -60,7 +60,7 @@ def stream(settings: Settings) -> None:
         TidemillError: It cannot start, or its query failed.
 
     """
-    specs = catalogue.read(settings.models)
+    specs = catalogue.load_models(settings.models)
     monitoring = settings.monitoring
     # Spark tells of progress, or of having nothing to do, at a trigger only.
     health = Health(monitoring.progress_limit + settings.stream.trigger_seconds)
@@ -265,7 +265,7 @@ def batch(settings: Settings, source: str, target: str, show: Callable[..., None
         TidemillError: The input cannot be read, the output is there already, a model is broken.
 
     """
-    specs = catalogue.read(settings.models)
+    specs = catalogue.load_models(settings.models)
     find_source(source)  # here too, as Spark takes long to start
     check_output(source, target)
     show("starting Spark")

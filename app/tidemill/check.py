@@ -61,7 +61,7 @@ def check(settings: Settings) -> Iterator[CheckResult]:
     except TidemillError as error:
         yield CheckResult("java", str(error), error)
     try:
-        for spec in catalogue.read(settings.models):
+        for spec in catalogue.load_models(settings.models):
             yield _model(spec)
     except TidemillError as error:
         yield CheckResult("models", str(error), error)

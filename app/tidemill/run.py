@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from tidemill import logs, settings
+from tidemill import extras, logs, settings
 from tidemill.errors import ConfigurationError, TidemillError, describe
 
 FAULT, MISCONFIGURED, INTERRUPTED = 1, 2, 130
@@ -25,7 +25,8 @@ def stream(config: Path | None) -> int:
     try:
         loaded = settings.load(config)
         logs.configure(loaded.log.format, loaded.log.level)
-        from tidemill import bootstrap  # noqa: PLC0415 - Spark, which a wrong setting need not wait for
+        with extras.required():
+            from tidemill import bootstrap  # noqa: PLC0415 - reports wrong settings without Spark
 
         bootstrap.stream(loaded)
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import spacy
 
-from tidemill.models.adapters.spacy_ner import NOT_NEEDED
+from tidemill.models.adapters.spacy_ner import UNUSED_PIPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,7 +52,7 @@ def stop_on_sigterm() -> threading.Event:
 @cache
 def load() -> Language:
     """Return the pipe that the shipped job runs, loaded once in a process."""
-    return spacy.load(PACKAGE, exclude=NOT_NEEDED)
+    return spacy.load(PACKAGE, exclude=UNUSED_PIPES)
 
 
 def entities(doc: Doc) -> list[dict[str, Any]]:

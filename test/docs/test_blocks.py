@@ -99,7 +99,7 @@ class TestData:
         file = tmp_path / "file.yaml"
         file.write_text(block.text, "utf-8")
         if isinstance(document.get("models"), list):
-            catalogue.read(file)
+            catalogue.load_models(file)
         elif block.check != "fragment" and not {"apiVersion", "services"} & set(document):
             assert set(document) <= set(Settings.model_fields)
             settings.load(file)

@@ -42,7 +42,7 @@ class TestStreamAndBatch:
         tmp_path: Path,
     ) -> None:
         """The shipped models answer the demo's messages alike, but for times and lines."""
-        specs = catalogue.read(ROOT / "models.yaml")
+        specs = catalogue.load_models(ROOT / "models.yaml")
         lines = (ROOT / "deploy/local/input.json").read_bytes().splitlines()
         lines += [
             json.dumps({"text": text, "lang": lang, "uuid": f"{lang}-{number}"}).encode()

@@ -66,7 +66,7 @@ class TestAnyFrame:
         while "ValueError: asked to raise" not in printed and time.monotonic() < deadline:
             time.sleep(0.1)
             printed += capsys.readouterr().err
-        assert f"model {spec.id} fails on an input" in printed
+        assert f"model {spec.id} failed on an input" in printed
         assert re.search(r"example_models\.py\", line \d+, in predict_all", printed)
         assert printed.count("Traceback") == 1
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from tidemill.inference.model import Load, ModelSpec
+    from tidemill.inference.model import ModelLoader, ModelSpec
 
 
 class TestLoadModels:
@@ -119,7 +119,7 @@ class TestLoadModels:
         self,
         spark: SparkSession,
         model: Callable[..., ModelSpec],
-        load: Load,
+        load: ModelLoader,
         adapter: str,
         method: str,
         error: type[Exception],

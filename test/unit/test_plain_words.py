@@ -68,7 +68,7 @@ class TestSettings:
 
     def test_missing_file(self, tmp_path: Path) -> None:
         """A file that is not there is named by its whole path, once."""
-        for read in (settings.load, catalogue.read):
+        for read in (settings.load, catalogue.load_models):
             with pytest.raises(SettingsFileUnreadable) as caught:
                 read(tmp_path / "none.yaml")
             assert str(caught.value).count("none.yaml") == 1
@@ -86,7 +86,7 @@ class TestModels:
                 "version: 3",
                 'entry 1 (ner-en): version: Expected `str`, got `int` (in quotes: "1")',
             ),
-            ("spacy_ner:SpacyNer", "spacy_ner.SpacyNer", "of the form package.module:Class"),
+            ("spacy-ner", "spacy_ner.SpacyNer", "of the form package.module:Class"),
         ],
     )
     def test_place(self, right: str, wrong: str, said: str, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ class TestModels:
         file = tmp_path / "models.yaml"
         file.write_text(MODELS.read_text().replace(right, wrong))
         with pytest.raises(InvalidModels) as caught:
-            catalogue.read(file)
+            catalogue.load_models(file)
         assert said in str(caught.value)
 
 

@@ -37,7 +37,9 @@ class TestCreate:
         monkeypatch.syspath_prepend(str(folder))
         settings = load(folder / "config.yaml")
         assert settings.stream.dead_letter_topic == f"{name}-output.dlq"
-        predictor = Predictor(catalogue.read(settings.models), catalogue.load, clock=time.time)
+        predictor = Predictor(
+            catalogue.load_models(settings.models), catalogue.load, clock=time.time
+        )
         lines = (folder / "messages.jsonl").read_bytes().splitlines()
         good, bad, third = predictor.predict([Message(line) for line in lines])
         assert isinstance(good, Prediction)

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 import tidemill
-from tidemill import logs, run
+from tidemill import extras, logs, run
 from tidemill.cli import job, watch
 from tidemill.cli.dlq import dlq
 from tidemill.cli.init import init
@@ -37,6 +37,7 @@ def main() -> None:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)  # as `python -m app` has it: one's own models lie beside
     try:
-        cli()
+        with extras.required():
+            cli()
     except Exception as error:  # noqa: BLE001 - the outermost place, where every error ends
         sys.exit(run.report(error))

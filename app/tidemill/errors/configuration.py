@@ -30,6 +30,16 @@ class SettingsFileUnreadable(ConfigurationError):
         )
 
 
+class MissingExtra(ConfigurationError, ImportError):
+    """A command, a name or an adapter needs packages that are not installed."""
+
+    def __init__(self, extra: str, module: str) -> None:
+        super().__init__(
+            f"the Python package {module} is not installed",
+            f'Install it with pip install "tidemill[{extra}]".',
+        )
+
+
 class InputUnreadable(ConfigurationError):
     """The input of a batch is missing, or has an unknown format."""
 

@@ -1,1 +1,1 @@
-"""The pure core: one batch of messages in, one outcome for each out. No Spark, Kafka or HTTP."""
+"""Turn a batch of messages into one outcome each: the pure core, free of Spark, Kafka and HTTP."""

@@ -1,4 +1,4 @@
-"""The values that go through the predictor: a Message in, a Prediction or a Failure out."""
+"""Define the predictor's values: a Message goes in, a Prediction or a Failure comes out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Header: TypeAlias = tuple[str, bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One record as it came, whatever brought it.
+    """One input record, from any source.
 
-    What a source does not know stays None: a file has no partition. `timestamp` is in milliseconds
-    since the epoch, as Kafka's own.
+    Attributes that a source does not have are None: a file has no partition. `timestamp` is in
+    milliseconds since the epoch, as in Kafka.
     """
 
     value: bytes | None
@@ -30,7 +30,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A message's result: the envelope as JSON bytes, and the `name:version` that answered."""
+    """A result: the JSON to write, and the `name:version` of the model that made it."""
 
     value: bytes
     model: str
@@ -38,14 +38,14 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a message has no result, and the `name:version` where one was chosen."""
+    """Why a message has no result, and the model's `name:version` if the message was routed."""
 
     error: MessageError
     model: str | None = None
 
     @property
     def error_class(self) -> str:
-        """The error's name, as headers and metrics carry it."""
+        """The error's class name, as it appears in headers and metrics."""
         return type(self.error).__name__
 
 

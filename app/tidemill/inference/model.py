@@ -1,4 +1,4 @@
-"""What a model is, and how an entry of models.yaml describes one."""
+"""Define what a model is, and how an entry of models.yaml describes one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Model(Protocol):
-    """Anything with `predict_all`; it needs no import from this project.
+    """Any object with a method `predict_all`; it needs nothing from this package.
 
-    One output for each input, in the same order; each output is one JSON value as text. Called
-    again with the same inputs it gives the same outputs: after a crash a batch is repeated.
+    `predict_all` returns one output for each input, in the same order. Each output is the text of
+    one JSON value. Equal inputs must give equal outputs, because a batch is repeated after a crash.
     """
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input."""
+        """Return one output for each input."""
         ...
 
 
@@ -30,25 +30,27 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     Attributes:
         name: The model's name.
-        version: Its version, as text (quote it in YAML).
-        adapter: `package.module:Class` of the model.
+        version: The model's version, as text (quote it in YAML).
+        adapter: The model's class as `package.module:Class`, or the short name of a shipped
+            adapter, such as `spacy-ner`.
         options: Keyword arguments of the class's constructor.
-        match: Fields and the values, text or whole numbers, that they must have in messages that
-            this model answers; empty: it answers every message.
-        payload: The field that holds the model's input; None: the whole value is the input.
-        id_field: The field that identifies a message. The result repeats it, whatever JSON value it
-            is, or has null if the message has none; None: the result has no such field.
-        echo: Further fields that the result repeats if the message has them; "all": every field.
-        result: The field of the result that the output lands under.
-        sample: An input that the model always answers, which tells an outage from bad input.
-        max_chars: The longest input, in characters.
-        max_batch_size: The most inputs in one call of `predict_all`.
+        match: The fields, with their text or whole numbers, that a message must have for this
+            model to answer it. If empty, the model answers every message.
+        payload: The field that holds the model's input. If None, the input is the whole value.
+        id_field: The field that identifies a message. The result copies it, whatever its JSON
+            type, and has null if the message lacks it. If None, results have no such field.
+        echo: More fields to copy into the result if the message has them; "all" copies every field.
+        result: The result's field that holds the model's output.
+        sample: An input that must always succeed. If it fails too, the model is considered down
+            and the messages are not blamed.
+        max_chars: The longest input, in characters; longer inputs become dead letters.
+        max_batch_size: The largest number of inputs in one call to `predict_all`.
 
     """
 
     name: Name
     version: Name
-    adapter: Annotated[str, msgspec.Meta(pattern=r"^[\w.]+:\w+$")]
+    adapter: Annotated[str, msgspec.Meta(pattern=r"^([\w.]+:\w+|[a-z0-9-]+)$")]
     sample: str
     result: str
     options: dict[str, Any] = {}
@@ -61,8 +63,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     @property
     def id(self) -> str:
-        """Return `name:version`, as results and headers carry it."""
+        """Return `name:version`, as it appears in results and headers."""
         return f"{self.name}:{self.version}"
 
 
-Load: TypeAlias = "Callable[[ModelSpec], Model]"
+ModelLoader: TypeAlias = "Callable[[ModelSpec], Model]"

@@ -1,4 +1,4 @@
-"""One batch of messages through decode, route, predict_all, encode: one outcome for each."""
+"""Predict a batch of messages: decode, route, call `predict_all`, encode."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tidemill.errors import (
     WrongOutputCount,
 )
 from tidemill.inference.codec import (
-    compact,
     copied_fields,
     decode_text,
     encode_result,
-    find_fields,
+    fields_or_none,
+    minify_json,
     not_an_object,
 )
 from tidemill.inference.message import Failure, Message, Outcome, Prediction
-from tidemill.inference.router import Router, text
+from tidemill.inference.router import Router, require_text
 from tidemill.inference.traces import log_once
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     import msgspec
 
     from tidemill.inference.codec import Fields
-    from tidemill.inference.model import Load, Model, ModelSpec
+    from tidemill.inference.model import Model, ModelLoader, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message that a model can answer: its input, and what the result repeats."""
+    """A routed message: the model's input, and the fields to copy into the result."""
 
     index: int
     message: Message
@@ -46,55 +46,52 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one input came to, and the span of the call, in seconds since the epoch."""
+class ModelOutput:
+    """A model's output for one input, or the error instead of one.
 
-    said: str | MessageError
+    `span` is the start and end of the call, in seconds since the epoch.
+    """
+
+    result: str | MessageError
     span: tuple[float, float]
 
     @property
-    def output(self) -> str:
-        """The model's output.
+    def text(self) -> str:
+        """The output's text.
 
         Raises:
-            MessageError: There is none.
+            MessageError: The model failed on the input.
 
         """
-        if isinstance(self.said, MessageError):
-            raise self.said
-        return self.said
+        if isinstance(self.result, MessageError):
+            raise self.result
+        return self.result
 
 
 Clock: TypeAlias = "Callable[[], float]"
 
 
 class Predictor:
-    """Turn messages into outcomes, aligned by index.
+    """Turn messages into outcomes, in the same order.
 
-    It never raises for a message's sake. Where inputs fail and the model fails on its own sample
-    too, it raises ModelUnavailable: the batch is tried again later, and an outage does not become
-    dead letters.
+    A bad message never raises; it becomes a Failure. If inputs fail and the model also fails on its
+    own sample, ModelUnavailable is raised, so that the batch is retried and an outage does not
+    produce dead letters.
     """
 
-    def __init__(
-        self,
-        specs: Sequence[ModelSpec],
-        load: Load,
-        *,
-        clock: Clock,
-    ) -> None:
-        """Take the entries, and what loads one (cached by the caller)."""
+    def __init__(self, specs: Sequence[ModelSpec], load: ModelLoader, *, clock: Clock) -> None:
+        """Index the entries. `load` returns an entry's model, and should cache it."""
         self._router = Router(specs)
-        # If no entry looks at fields, no value is parsed.
+        # If no entry reads fields, no value is parsed.
         self._parse = any(s.match or s.payload or s.id_field or s.echo for s in specs)
         self._load = load
         self._clock = clock
 
     def predict(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Return the outcome of every message.
+        """Return one outcome for each message.
 
         Raises:
-            ModelUnavailable: A model does not answer its own sample.
+            ModelUnavailable: A model fails on its own sample.
 
         """
         outcomes: dict[int, Outcome] = {}
@@ -108,7 +105,7 @@ class Predictor:
         for group in requests.values():
             size = group[0].spec.max_batch_size
             for start in range(0, len(group), size):
-                outcomes.update(self._answer(group[start : start + size]))
+                outcomes.update(self._predict_batch(group[start : start + size]))
         return [outcomes[index] for index in range(len(messages))]
 
     def _read(self, index: int, message: Message) -> Request | Failure:
@@ -117,7 +114,7 @@ class Predictor:
         try:
             value = decode_text(message.value)
             spec, fields = self._route(value)
-            payload = text(fields, spec.payload) if spec.payload else value
+            payload = require_text(fields, spec.payload) if spec.payload else value
             if len(payload) > spec.max_chars:
                 raise InputTooLong(len(payload), spec.max_chars)
             copied = copied_fields(fields, spec)
@@ -126,43 +123,45 @@ class Predictor:
         return Request(index, message, spec, payload, copied)
 
     def _route(self, value: str) -> tuple[ModelSpec, Fields]:
-        """Choose the entry that answers a value; also return the value's fields.
+        """Return the entry that answers a value, and the value's fields.
 
-        Only an entry without `match` and without `payload` takes a value that is no JSON object.
+        Only an entry without `match` and `payload` accepts a value that is not a JSON object.
 
         Raises:
-            MessageError: No entry answers it.
+            MessageError: No entry answers the value.
 
         """
-        fields = find_fields(value) if self._parse else {}
+        fields = fields_or_none(value) if self._parse else {}
         if fields is not None:
             return self._router.route(fields), fields
-        spec = self._router.for_all
+        spec = self._router.catch_all
         if spec is None or spec.payload:
             raise not_an_object(value)
         return spec, {}
 
-    def _answer(self, batch: list[Request]) -> Iterator[tuple[int, Outcome]]:
-        """Have one model answer one batch."""
+    def _predict_batch(self, batch: list[Request]) -> Iterator[tuple[int, Outcome]]:
+        """Call one model with one batch; return each message's index and outcome."""
         spec = batch[0].spec
         model = self._load(spec)
 
-        def is_up() -> None:
+        def ensure_available() -> None:
             probe(spec, model)
 
         inputs = [request.input for request in batch]
-        answers = isolate(model, inputs, self._clock, is_up, partial(log_once, spec.id))
-        outcomes = [self._encode(*pair) for pair in zip(batch, answers, strict=True)]
+        outputs = bisect_failures(
+            model, inputs, self._clock, ensure_available, partial(log_once, spec.id)
+        )
+        outcomes = [self._encode(*pair) for pair in zip(batch, outputs, strict=True)]
         if any(isinstance(outcome, Failure) for outcome in outcomes):
-            is_up()  # it may have gone down since
+            ensure_available()  # the model may have gone down during the batch
         return zip((request.index for request in batch), outcomes, strict=True)
 
-    def _encode(self, request: Request, answer: Answer) -> Outcome:
-        """Turn a model's answer into an outcome."""
+    def _encode(self, request: Request, output: ModelOutput) -> Outcome:
+        """Turn a model's output into an outcome."""
         model = request.spec.id
         try:
             value = encode_result(
-                request.copied, request.spec.result, answer.output, model, answer.span
+                request.copied, request.spec.result, output.text, model, output.span
             )
         except MessageError as error:
             return Failure(error, model)
@@ -173,68 +172,68 @@ def probe(spec: ModelSpec, model: Model) -> str:
     """Return the model's output for its own sample.
 
     Raises:
-        ModelUnavailable: It raises, or gives no JSON value.
+        ModelUnavailable: The model raises, or its output is not JSON.
 
     """
     try:
-        (output,) = call(model, [spec.sample])
-        return compact(output)
+        (output,) = predict_checked(model, [spec.sample])
+        return minify_json(output)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:
-        raise ModelUnavailable(spec.id, failure(cause)) from cause
+        raise ModelUnavailable(spec.id, to_message_error(cause)) from cause
 
 
-def isolate(
+def bisect_failures(
     model: Model,
     inputs: list[str],
     clock: Clock,
-    is_up: Callable[[], None] = lambda: None,
-    failed: Callable[[MessageError], None] = lambda _: None,
-) -> list[Answer]:
-    """Return an answer for each input; halve a batch that fails until the failing inputs are alone.
+    ensure_available: Callable[[], None] = lambda: None,
+    on_failure: Callable[[MessageError], None] = lambda _: None,
+) -> list[ModelOutput]:
+    """Return one output for each input; halve a failing batch until each bad input is alone.
 
-    One input that fails in a batch of n costs about 2 log2(n) calls more. `is_up` is called at the
-    first failure of the whole, and raises where there is no use in going on. `failed` gets the
-    error of each input that fails alone, while its cause is still there.
+    One bad input in a batch of n costs about 2 log2(n) extra calls. `ensure_available` is called
+    once, when the whole batch fails, and raises if the model is down. `on_failure` gets the error
+    of each input that fails alone, while the error still has its cause.
     """
     start = clock()
     try:
-        outputs = call(model, inputs)
+        outputs = predict_checked(model, inputs)
     except (KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as cause:  # noqa: BLE001 - a panic of Rust is no Exception, nor an exit
+    except BaseException as cause:  # noqa: BLE001 - SystemExit and Rust's panics are no Exception
         if len(inputs) == 1:
-            error = failure(cause)
-            failed(error)
-            # The frames that they lead to hold what the model held.
+            error = to_message_error(cause)
+            on_failure(error)
+            # Their frames would keep the model's objects alive.
             error.__cause__ = error.__context__ = error.__traceback__ = None
-            return [Answer(error, (start, clock()))]
-        is_up()
+            return [ModelOutput(error, (start, clock()))]
+        ensure_available()
     else:
         span = (start, clock())
-        return [Answer(output, span) for output in outputs]
+        return [ModelOutput(output, span) for output in outputs]
     middle = len(inputs) // 2
     return [
-        answer
+        output
         for half in (inputs[:middle], inputs[middle:])
-        for answer in isolate(model, half, clock, failed=failed)
+        for output in bisect_failures(model, half, clock, on_failure=on_failure)
     ]
 
 
-def failure(cause: BaseException) -> MessageError:
-    """Return the error of a message on which its model raised this."""
+def to_message_error(cause: BaseException) -> MessageError:
+    """Return what a model raised as the error of a message."""
     return cause if isinstance(cause, MessageError) else PredictionFailed(cause)
 
 
-def call(model: Model, inputs: list[str]) -> list[str]:
-    """Return one output for each input.
+def predict_checked(model: Model, inputs: list[str]) -> list[str]:
+    """Call `predict_all`, and check that it returns one output for each input.
 
     Raises:
-        WrongOutputCount: The model returned too few or too many; what it raises comes out as it is.
+        WrongOutputCount: The model returned too few or too many outputs, or no list.
 
     """
-    # A copy: a model may do to its list what it likes.
+    # A copy, because a model may change its list.
     outputs = model.predict_all(list(inputs))
     if not isinstance(outputs, list | tuple):
         raise WrongOutputCount(len(inputs), type(outputs).__name__)

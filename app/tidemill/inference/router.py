@@ -1,4 +1,4 @@
-"""Which model answers a message."""
+"""Choose the model that answers a message."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
 
 _TEXT = msgspec.json.Decoder(str)
-_ROUTABLE = msgspec.json.Decoder(str | int | float)
+_TEXT_OR_NUMBER = msgspec.json.Decoder(str | int | float)
 
 
 class Router:
-    """Choose by the fields that the entries match on; the entry with the most fields wins.
+    """Route messages by the fields that entries match on; the entry with the most fields wins.
 
-    A look-up costs one dictionary access for each set of field names in use, however many models
-    there are.
+    A lookup costs one dictionary access for each distinct set of field names, independent of the
+    number of models.
     """
 
     def __init__(self, specs: Iterable[ModelSpec]) -> None:
         """Index the entries.
 
         Raises:
-            InvalidModels: Two entries answer the same messages.
+            InvalidModels: Two entries match the same messages.
 
         """
         tables: dict[tuple[str, ...], dict[tuple[str | float | None, ...], ModelSpec]] = {}
@@ -39,30 +39,29 @@ class Router:
             values = tuple(spec.match[name] for name in names)
             table = tables.setdefault(names, {})
             if values in table:
-                raise InvalidModels(
-                    "models", f"{table[values].id} and {spec.id} answer the same: {spec.match}"
-                )
+                both = f"{table[values].id} and {spec.id}"
+                raise InvalidModels("models", f"{both} match the same messages: {spec.match}")
             table[values] = spec
         self._tables = sorted(tables.items(), key=lambda item: (-len(item[0]), item[0]))
         self.fields = sorted({name for names in tables for name in names})
 
     @property
-    def for_all(self) -> ModelSpec | None:
-        """The entry that matches on no field, if there is one."""
+    def catch_all(self) -> ModelSpec | None:
+        """The entry that matches every message, if there is one."""
         return dict(self._tables).get((), {}).get(())
 
     def route(self, fields: Fields) -> ModelSpec:
         """Return the entry that answers a message with these fields.
 
-        A field of a type that no entry can match on is as one with another value.
+        A field of a type that entries cannot match on equals no entry's value.
 
         Raises:
-            MissingField: Every entry matches on a field that is absent or null.
-            NoModel: No entry matches the fields that are there.
+            MissingField: Every entry matches on a field that is missing or null.
+            NoModel: No entry matches the message's fields.
 
         """
-        found = {name: fields[name] for name in self.fields if is_there(fields, name)}
-        values = {name: routable(value) for name, value in found.items()}
+        present = {name: fields[name] for name in self.fields if _is_present(fields, name)}
+        values = {name: _match_value(value) for name, value in present.items()}
         complete = False
         for names, table in self._tables:
             if all(name in values for name in names):
@@ -70,35 +69,35 @@ class Router:
                 spec = table.get(tuple(values[name] for name in names))
                 if spec is not None:
                     return spec
-        missing = [name for name in self.fields if name not in found]
+        missing = [name for name in self.fields if name not in present]
         if missing and not complete:
             raise MissingField(missing[0])
-        raise NoModel({name: bytes(value).decode() for name, value in found.items()})
+        raise NoModel({name: bytes(value).decode() for name, value in present.items()})
 
 
-def is_there(fields: Fields, name: str) -> bool:
-    """Tell whether a message has a field, and it is not null."""
+def _is_present(fields: Fields, name: str) -> bool:
+    """Return whether a field exists and is not null."""
     return fields.get(name, NULL) != NULL
 
 
-def routable(value: msgspec.Raw) -> str | float | None:
-    """Return a field's value if an entry may match on it: text or a number."""
+def _match_value(value: msgspec.Raw) -> str | float | None:
+    """Decode a value that entries can match on, text or a number; return None for any other."""
     try:
-        found: str | float = _ROUTABLE.decode(value)
+        decoded: str | float = _TEXT_OR_NUMBER.decode(value)
     except ValueError:
         return None
-    return found
+    return decoded
 
 
-def text(fields: Fields, field: str) -> str:
-    """Return a field that must be text.
+def require_text(fields: Fields, field: str) -> str:
+    """Return the text of a field.
 
     Raises:
-        MissingField: It is absent or null.
-        WrongType: It is of another type.
+        MissingField: The field is missing or null.
+        WrongType: The field is not text.
 
     """
-    if not is_there(fields, field):
+    if not _is_present(fields, field):
         raise MissingField(field)
     try:
         return _TEXT.decode(fields[field])

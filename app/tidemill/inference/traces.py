@@ -1,4 +1,4 @@
-"""Log the traceback of each kind of model failure once, so that the model's author can mend it."""
+"""Log the traceback of each kind of model failure once, for the model's author."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from tidemill.errors import trace
 if TYPE_CHECKING:
     from tidemill.errors import MessageError
 
-# Workers configure no logging: there it reaches standard error by the standard library's default.
+# Workers configure no logging, so the standard library's default prints it to standard error.
 log = logging.getLogger(__name__)
 
 MAX_KINDS = 100
-_seen: set[tuple[str, str, str]] = set()
+_logged: set[tuple[str, str, str]] = set()
 
 
 def log_once(model: str, error: MessageError) -> None:
-    """Log what a model raised, with its frames.
+    """Log the traceback of the exception behind an error.
 
-    A kind is the model, the exception's type and the line that raised it. Each is logged once in a
-    process, and no more than `MAX_KINDS` in all. An error without a cause has no traceback.
+    A kind is the model, the exception's type and the line that raised it. A process logs each kind
+    once, and at most `MAX_KINDS` kinds. An error without a cause has no traceback to log.
     """
-    if error.__cause__ is None or len(_seen) >= MAX_KINDS:
+    if error.__cause__ is None or len(_logged) >= MAX_KINDS:
         return
     text = trace(error.__cause__)
     *_, line = re.findall(r'(?m)^ *File (".*", line \d+)', text) or [""]
     kind = model, str(error).partition(":")[0], line
-    if kind not in _seen:
-        _seen.add(kind)
-        log.warning("model %s fails on an input (logged once for each kind):\n%s", model, text)
+    if kind not in _logged:
+        _logged.add(kind)
+        log.warning(
+            "model %s failed on an input (logged once per kind of failure):\n%s", model, text
+        )

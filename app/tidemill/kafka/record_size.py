@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tidemill.errors import KeyRequired, ResultTooLarge
-from tidemill.inference.codec import MAX_UNCOMPRESSED_BYTES, record_size
+from tidemill.inference.codec import MAX_UNCOMPRESSED_BYTES, record_size_upper_bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ class TopicLimits:
             return KeyRequired()
         if self.max_bytes is None or self.fit(key, value, headers):
             return None
-        return ResultTooLarge(record_size(key, value, headers), self.max_bytes)
+        return ResultTooLarge(record_size_upper_bound(key, value, headers), self.max_bytes)
 
 
 ANY_RECORD = TopicLimits()
@@ -71,7 +71,7 @@ def fits(
 
     Without a level it is Kafka's default.
     """
-    size = record_size(key, value, headers)
+    size = record_size_upper_bound(key, value, headers)
     if size > MAX_UNCOMPRESSED_BYTES:
         return False
     if compression == "none":

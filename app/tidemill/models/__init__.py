@@ -1,1 +1,1 @@
-"""models.yaml to loaded models; one file for each framework."""
+"""Read models.yaml and load its models."""

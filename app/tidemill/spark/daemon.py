@@ -80,7 +80,7 @@ def preload(models: Path) -> None:
 
     specs: tuple[ModelSpec, ...] = ()
     with suppress(TidemillError):
-        specs = catalogue.read(models)
+        specs = catalogue.load_models(models)
     for spec in specs:
         with suppress(TidemillError):
             catalogue.load(spec)
@@ -97,7 +97,7 @@ def is_fork_safe() -> bool:
 
     A fork copies no other thread; two processes that share a socket get each other's responses.
     """
-    return not procfs.has_threads() and not procfs.sockets()
+    return not procfs.has_threads() and not procfs.socket_fds()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tidemill.inference.model import Load
+    from tidemill.inference.model import ModelLoader
 
 IDLE_TIMEOUT = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
 # A call of a model may take one part of the idle time-out in so many. Then any four messages are
@@ -52,12 +52,12 @@ class Attempt:
         return self.idle_timeout / CALLS_PER_IDLE_TIMEOUT or None
 
     @contextmanager
-    def models(self, load: Load) -> Iterator[Load]:
+    def models(self, load: ModelLoader) -> Iterator[ModelLoader]:
         """Yield `load` on the first attempt, later a loader that runs models in a child process."""
         if not self.number:
             yield load
             return
-        with supervised.models(self.call_timeout) as supervised_load:
+        with supervised.loader(self.call_timeout) as supervised_load:
             yield supervised_load
 
     def slices(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
-from tidemill.inference.codec import encode_headers, encode_omission
+from tidemill.inference.codec import encode_headers, encode_truncated_headers
 from tidemill.inference.message import Failure, Header, Message, Outcome, Prediction
 from tidemill.spark.schemas import RECORD
 
@@ -55,7 +55,7 @@ def dead_letter_row(topic: str, message: Message, failure: Failure, limits: Topi
     headers = encode_headers(message, failure)
     if limits.fit(message.key, message.value, headers):
         return _row(topic, message.key, message.value, headers, failure)
-    return _row(topic, None, None, encode_omission(message, failure), failure)
+    return _row(topic, None, None, encode_truncated_headers(message, failure), failure)
 
 
 def latency(message: Message, now: float) -> float | None:

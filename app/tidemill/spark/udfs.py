@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from tidemill.inference.model import Load, ModelSpec
+    from tidemill.inference.model import ModelLoader, ModelSpec
     from tidemill.inference.predictor import Clock
     from tidemill.kafka.record_size import TopicLimits
 
@@ -44,7 +44,7 @@ def predictions(
     results: str,
     dead_letters: str,
     limits: Limits = NO_LIMITS,
-    load: Load = catalogue.load,
+    load: ModelLoader = catalogue.load,
     deliver: BatchWriter | None = None,
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).

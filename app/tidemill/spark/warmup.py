@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Row, SparkSession
 
-    from tidemill.inference.model import Load, ModelSpec
+    from tidemill.inference.model import ModelLoader, ModelSpec
 
 # Spark ends all workers, with their models, after a minute without a task.
 INTERVAL_S = 30.0
 
 
-def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: Load) -> None:
+def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: ModelLoader) -> None:
     """Load every model in each worker, and run it on its sample.
 
     The workers keep the models, so that the first messages do not wait for them. A model that fails
@@ -68,7 +68,7 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: Load) -> 
         raise _first_problem(failed)
 
 
-def _try_models(specs: Sequence[ModelSpec], load: Load) -> tuple[str, str]:
+def _try_models(specs: Sequence[ModelSpec], load: ModelLoader) -> tuple[str, str]:
     """Load every model in this worker and run it on its sample.
 
     Return a problem that no retry can solve, with its traceback, or two empty strings.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
-    from tidemill.inference.model import Load, ModelSpec
+    from tidemill.inference.model import ModelLoader, ModelSpec
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.settings import KafkaSettings, StreamSettings
     from tidemill.streaming.startup import Start
@@ -38,7 +38,7 @@ def check(spark: SparkSession, stream: StreamSettings) -> None:
         raise SpeculationEnabled
 
 
-def loader(stream: StreamSettings) -> Load:
+def loader(stream: StreamSettings) -> ModelLoader:
     """Return what loads a model in a worker, which has threads where it writes itself."""
     return fork.load if stream.delivery == "exactly-once" else catalogue.load
 

@@ -16,7 +16,7 @@ from tidemill.dead_letters.letters import (
     replayed_headers,
 )
 from tidemill.errors import MissingField, NullValue, PredictionFailed
-from tidemill.inference.codec import encode_headers, encode_omission
+from tidemill.inference.codec import encode_headers, encode_truncated_headers
 from tidemill.inference.message import Failure, Header, Message
 
 NAMES = st.sampled_from([*BEFORE, CLASS, *AFTER, TRIES]) | st.text(
@@ -70,7 +70,7 @@ class TestRead:
 
     def test_omitted(self) -> None:
         """A letter without its message says so."""
-        headers = tuple(encode_omission(MESSAGE, Failure(NullValue())))
+        headers = tuple(encode_truncated_headers(MESSAGE, Failure(NullValue())))
         letter = read(Message(None, headers=headers))
         assert letter is not None
         assert (letter.omitted or "").startswith("key, value and headers")

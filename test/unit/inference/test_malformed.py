@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidemill.inference.malformed import why_not_json
+from tidemill.inference.malformed import describe_json_error
 
 # What JSON consists of, in any order.
 PIECES = st.lists(
@@ -18,17 +18,17 @@ PIECES = st.lists(
 
 
 class TestReason:
-    """What is wrong is said in words, with its place."""
+    """A reason is given in words, with its position."""
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "reason"),
         [
             ("", "it is empty"),
             (" \r\n\t", "it is empty"),
             ("ham", "expected a value, found 'ham' at line 1, column 1"),
             ("{'a': 1}", "there are single quotes instead of double quotes at line 1, column 2"),
-            ('{"a": 1,}', "there is a comma too many before '}' at line 1, column 9"),
-            ("[1 , ]", "there is a comma too many before ']' at line 1, column 6"),
+            ('{"a": 1,}', "there is a trailing comma before '}' at line 1, column 9"),
+            ("[1 , ]", "there is a trailing comma before ']' at line 1, column 6"),
             ('{"a" 1}', "expected a colon, found '1' at line 1, column 6"),
             ('{"a": 1\n "b": 2}', "expected a comma, found '\"' at line 2, column 2"),
             ('{"a": True}', "expected a value, found 'True' at line 1, column 7"),
@@ -36,36 +36,36 @@ class TestReason:
             ('{"a": NaN}', "NaN is not JSON"),
             ("-Infinity", "-Infinity is not JSON"),
             ("{} {}", "there is text after the end, '{' at line 1, column 4"),
-            ('{"a": "b', "it ends in the middle of the string that begins at line 1, column 7"),
-            ('{"a": [1', "it ends in the middle, at line 1, column 9"),
+            ('{"a": "b', "it ends within the string that begins at line 1, column 7"),
+            ('{"a": [1', "it ends too early, at line 1, column 9"),
             ('{"a": "b\nc"}', "the control character U+000A is not escaped at line 1, column 9"),
             ('"\\x"', "invalid \\escape at line 1, column 2"),
-            ('"\\ud83d"', "it holds half of a surrogate pair (such as \\ud83d alone), which is no"),
-            ("\0\0\0\0\x07{}", "it begins with a zero byte, as the serializers of a schema"),
+            ('"\\ud83d"', "it has half of a surrogate pair (such as \\ud83d alone), which is no"),
+            ("\0\0\0\0\x07{}", "it begins with a zero byte, as messages written for a schema"),
             ("\ufeff{}", "expected a value, found '\\ufeff' at line 1, column 1"),
             ("[" * 100_000, "it is nested too deeply"),
         ],
     )
-    def test_words(self, text: str, said: str) -> None:
-        """The reason, the line and the column."""
-        assert (why_not_json(text) or "").startswith(said)
+    def test_words(self, text: str, reason: str) -> None:
+        """It names the problem, the line and the column."""
+        assert (describe_json_error(text) or "").startswith(reason)
 
     @pytest.mark.parametrize(
         "text", ["{}", " 1 ", "1e999", "9" * 10_000, '"\\ud83d\\ude00"', "[[]]"]
     )
     def test_json(self, text: str) -> None:
-        """JSON has none."""
-        assert why_not_json(text) is None
+        """JSON has no reason."""
+        assert describe_json_error(text) is None
 
     @given(PIECES)
     @example("1\x0b")
     def test_never_silent(self, text: str) -> None:
-        """There is a reason, on one line, for just what is refused."""
-        said = why_not_json(text)
+        """Exactly the refused texts have a reason, and it is one line."""
+        reason = describe_json_error(text)
         try:
             msgspec.json.decode(text, type=msgspec.Raw)
         except ValueError:
-            assert said
-            assert said.isprintable()
+            assert reason
+            assert reason.isprintable()
         else:
-            assert said is None
+            assert reason is None

@@ -16,16 +16,16 @@ class TestModelSpec:
     """An entry is a small value that travels to the workers."""
 
     def test_id(self, make_spec: Callable[..., ModelSpec]) -> None:
-        """It is known by name and version."""
+        """Its id is its name and version."""
         assert make_spec(name="ner-en", version="3.8.0").id == "ner-en:3.8.0"
 
     def test_pickle(self, make_spec: Callable[..., ModelSpec]) -> None:
-        """It is the same after a pickle's way."""
+        """Pickling keeps it equal."""
         spec = make_spec(options={"a": [1, {"b": None}]}, match={"lang": "en"})
         assert pickle.loads(pickle.dumps(spec)) == spec  # noqa: S301 - made here
 
     def test_frozen(self, make_spec: Callable[..., ModelSpec]) -> None:
-        """It does not change."""
+        """It is frozen."""
         with pytest.raises(AttributeError):
             make_spec().name = "other"  # type: ignore[misc]
 
@@ -47,7 +47,7 @@ class TestModelSpec:
     def test_wrong_values(
         self, make_spec: Callable[..., ModelSpec], field: str, value: object
     ) -> None:
-        """A wrong or unknown field is refused by its name."""
+        """A wrong or unknown field is refused, and named."""
         entry = {**msgspec.to_builtins(make_spec()), field: value}
         with pytest.raises(msgspec.ValidationError, match=field):
             msgspec.convert(entry, ModelSpec)

@@ -27,37 +27,37 @@ if TYPE_CHECKING:
 
 
 class Upper:
-    """Answer in capitals; remember each call."""
+    """Return each input in capitals; record each call."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input."""
+        """Return one output for each input."""
         self.calls.append(inputs)
         return [json.dumps(text.upper()) for text in inputs]
 
 
 class Ticking:
-    """A clock that is a second and a quarter later at each look."""
+    """A clock that advances by a second and a quarter at each reading."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self.now = now
 
     def __call__(self) -> float:
-        """Return the time; let it pass."""
+        """Return the time, then advance."""
         self.now += 1.25
         return self.now - 1.25
 
 
 def message(text: object = "hi", lang: object = "en", **rest: Any) -> Message:  # noqa: ANN401
-    """Make a message as the shipped models read it."""
+    """Make a message in the format of the shipped models."""
     return Message(json.dumps({"text": text, "lang": lang, "uuid": f"u-{text}"}).encode(), **rest)
 
 
 @pytest.fixture
 def model() -> Upper:
-    """Return the model that all entries have."""
+    """Return the model that all entries share."""
     return Upper()
 
 
@@ -72,13 +72,13 @@ def specs(make_spec: MakeSpec) -> list[ModelSpec]:
 
 @pytest.fixture
 def loaded() -> list[str]:
-    """Return the ids that were asked of the loader."""
+    """Return the ids of the models that were loaded."""
     return []
 
 
 @pytest.fixture
 def predictor(specs: list[ModelSpec], model: Upper, loaded: list[str]) -> Predictor:
-    """A predictor over both entries, with a clock of its own."""
+    """A predictor with both entries and a fake clock."""
 
     def load(spec: ModelSpec) -> Upper:
         loaded.append(spec.id)
@@ -95,7 +95,7 @@ def predicted(outcome: object) -> dict[str, Any]:
 
 
 def failed(outcome: object) -> Failure:
-    """Return the failure that an outcome must be."""
+    """Return an outcome that must be a failure."""
     assert isinstance(outcome, Failure), outcome
     return outcome
 
@@ -104,7 +104,7 @@ class TestResult:
     """A message that a model answers becomes a result."""
 
     def test_envelope(self, predictor: Predictor) -> None:
-        """Echoed fields, the output under the entry's name, the model and exact times."""
+        """It has copied fields, the output under the entry's name, the model and exact times."""
         assert predictor.predict([message("hi")]) == [
             Prediction(
                 b'{"uuid":"u-hi","lang":"en","out":"HI","model":"en:1",'
@@ -115,7 +115,7 @@ class TestResult:
         ]
 
     def test_nothing(self, predictor: Predictor) -> None:
-        """No messages, no outcomes."""
+        """No messages give no outcomes."""
         assert predictor.predict([]) == []
 
     def test_order(self, predictor: Predictor) -> None:
@@ -129,12 +129,12 @@ class TestResult:
         ]
 
     def test_same_messages(self, predictor: Predictor) -> None:
-        """Equal messages have an outcome each."""
+        """Each of several equal messages has an outcome."""
         assert len({o.value for o in predictor.predict([message()] * 3)}) == 1  # type: ignore[union-attr]
 
 
 class TestFailure:
-    """A message that cannot be answered says why, and the others are answered."""
+    """A bad message becomes a failure; the others have results."""
 
     @pytest.mark.parametrize(
         ("value", "error", "chosen"),
@@ -155,7 +155,7 @@ class TestFailure:
     def test_bad_message(
         self, predictor: Predictor, value: bytes | None, error: type, chosen: str | None
     ) -> None:
-        """The error has a class of its own, with the model where one was chosen."""
+        """Each problem has its own error class; the model is named if the message was routed."""
         before, outcome, after = predictor.predict([message("a"), Message(value), message("b")])
         assert type(failed(outcome).error) is error
         assert failed(outcome).model == chosen
@@ -163,7 +163,7 @@ class TestFailure:
         assert predicted(after)["out"] == "B"
 
     def test_length_in_characters(self, predictor: Predictor) -> None:
-        """The longest input is counted in characters, not in bytes, and still answered."""
+        """The limit counts characters, not bytes, and is inclusive."""
         first, second = predictor.predict([message("🌊" * 10), message("🌊" * 11)])
         assert predicted(first)["out"] == "🌊" * 10
         assert (
@@ -173,20 +173,20 @@ class TestFailure:
 
 
 class TestBatching:
-    """Each model gets its own messages, as many at a time as its entry allows."""
+    """Each model gets its own messages, in batches of the size that its entry allows."""
 
     def test_max_batch_size(self, predictor: Predictor, model: Upper) -> None:
-        """No call has more inputs, and all but the last are full."""
+        """No batch is larger, and all but the last are full."""
         predictor.predict([message(str(number)) for number in range(8)])
         assert model.calls == [["0", "1", "2"], ["3", "4", "5"], ["6", "7"]]
 
     def test_apart(self, predictor: Predictor, model: Upper) -> None:
-        """A batch holds the inputs of one model only."""
+        """A batch has inputs for one model only."""
         predictor.predict([message("a"), message("b", "fr"), message("c"), message("d", "fr")])
         assert model.calls == [["a", "c"], ["b", "d"]]
 
     def test_times_of_a_batch(self, predictor: Predictor) -> None:
-        """Messages of one call share its times; those of the next have later ones."""
+        """Results of one call share its times; those of the next call have later ones."""
         results = [predicted(o) for o in predictor.predict([message(str(n)) for n in range(4)])]
         starts = [result["ts_start"] for result in results]
         assert starts[0] == starts[1] == starts[2] < starts[3]
@@ -194,7 +194,7 @@ class TestBatching:
 
 
 class TestLoading:
-    """A model is asked of the loader only when a message needs it."""
+    """A model is loaded only when a message needs it."""
 
     def test_not_at_start(self, predictor: Predictor, loaded: list[str]) -> None:
         """Making a predictor loads nothing."""
@@ -209,14 +209,14 @@ class TestLoading:
     def test_nothing_readable(
         self, predictor: Predictor, loaded: list[str], value: bytes | None
     ) -> None:
-        """A batch without a readable message touches no model."""
+        """A batch without a readable message loads no model."""
         assert len(predictor.predict([Message(value)] * 5)) == 5
         assert loaded == []
 
     def test_nothing_short_enough(
         self, predictor: Predictor, loaded: list[str], model: Upper
     ) -> None:
-        """Neither does a batch of inputs that are all too long."""
+        """A batch of inputs that are all too long loads no model, either."""
         outcomes = predictor.predict([message("x" * 11)] * 5)
         assert {type(failed(outcome).error) for outcome in outcomes} == {InputTooLong}
         assert loaded == []
@@ -232,14 +232,14 @@ class TestWholeValue:
     """An entry without a payload field takes the whole value."""
 
     def predictor(self, model: Upper, *specs: ModelSpec) -> Predictor:
-        """Make a predictor over some entries."""
+        """Make a predictor with some entries."""
         return Predictor(specs, lambda _: model, clock=Ticking())
 
     @pytest.mark.parametrize(
         "value", ["", "ham", "{", "[]", '"uuid"', '{"uuid":}', "a\nb\x00", "Zoë", "[" * 99_999]
     )
     def test_any_text(self, make_spec: MakeSpec, model: Upper, value: str) -> None:
-        """If it matches every message, values need not be JSON; one that is no object has no id."""
+        """If it matches every message, a value need not be JSON, and then has no id."""
         (outcome,) = self.predictor(model, make_spec(echo=("a",))).predict(
             [Message(value.encode())]
         )
@@ -250,14 +250,14 @@ class TestWholeValue:
         assert "a" not in result
 
     def test_id(self, make_spec: MakeSpec, model: Upper) -> None:
-        """The id of a JSON object is in the result, also if the model gets the whole value."""
+        """The id of a JSON object is in the result, even if the model gets the whole value."""
         value = '{"uuid": "u"}'
         (outcome,) = self.predictor(model, make_spec()).predict([Message(value.encode())])
         assert model.calls == [[value]]
         assert predicted(outcome)["uuid"] == "u"
 
     def test_byte_order_mark(self, make_spec: MakeSpec, model: Upper) -> None:
-        """A signature before the text is none of it."""
+        """A byte order mark is not part of the input."""
         values = [b"\xef\xbb\xbfham", b'\xef\xbb\xbf{"uuid": 7}', "\ufeff\ufeffx".encode()]
         outcomes = self.predictor(model, make_spec()).predict([Message(v) for v in values])
         assert model.calls == [["ham", '{"uuid": 7}', "\ufeffx"]]
@@ -267,12 +267,12 @@ class TestWholeValue:
     def test_text_still(
         self, make_spec: MakeSpec, model: Upper, value: bytes | None, error: type
     ) -> None:
-        """A value must be UTF-8 all the same."""
+        """A value must still be UTF-8."""
         (outcome,) = self.predictor(model, make_spec()).predict([Message(value)])
         assert type(failed(outcome).error) is error
 
     def test_with_match(self, make_spec: MakeSpec, model: Upper) -> None:
-        """Where it matches on a field, the value is JSON and reaches the model unchanged."""
+        """If it matches on a field, the value must be JSON, and the model gets it unchanged."""
         value = '{ "kind":"raw",\t"uuid" : "u" }'
         (outcome,) = self.predictor(model, make_spec(match={"kind": "raw"})).predict(
             [Message(value.encode())]
@@ -282,7 +282,7 @@ class TestWholeValue:
         assert predicted(outcome)["kind"] == "raw"
 
     def test_beside_others(self, make_spec: MakeSpec, model: Upper) -> None:
-        """What another entry needs is nothing to a message that this one can answer."""
+        """A message that this entry can answer need not have the fields of other entries."""
         specs = [
             make_spec(name="all"),
             make_spec(name="raw", match={"kind": "raw"}, payload="text"),
@@ -302,17 +302,17 @@ class TestWholeValue:
         "fallback", [{"payload": "text"}, {"match": {"lang": "fr"}}], ids=["payload", "match"]
     )
     def test_not_json(self, make_spec: MakeSpec, model: Upper, fallback: dict[str, Any]) -> None:
-        """A value that is no JSON object is a dead letter if every entry looks at fields."""
+        """A value that is not a JSON object fails if every entry reads fields."""
         specs = [make_spec(name="en", match={"lang": "en"}), make_spec(name="other", **fallback)]
         (outcome,) = self.predictor(model, *specs).predict([Message(b'{"text": "a", }')])
         assert isinstance(failed(outcome).error, InvalidJson)
         assert str(failed(outcome).error).endswith(
-            "there is a comma too many before '}' at line 1, column 15"
+            "there is a trailing comma before '}' at line 1, column 15"
         )
 
 
 class TestCopied:
-    """A result repeats fields of its message, exactly as they are written."""
+    """A result copies fields of its message exactly as they are written."""
 
     EXACT = (
         "1.0", "12345678901234567890123", "1e999", "-0", '"\\u0041"', "null", "true", '"Zoë"', "[]",
@@ -328,30 +328,30 @@ class TestCopied:
 
     @pytest.mark.parametrize("value", EXACT)
     def test_exact(self, make_spec: MakeSpec, value: str) -> None:
-        """Whatever JSON value the id and the echoed fields are, not a digit changes."""
+        """Any JSON value is copied without changing a digit."""
         spec = make_spec(payload="text", id_field="order", echo=("at",))
         result = self.answer(spec, f'{{"text": "a", "at": {value}, "order": {value}}}')
         assert result.startswith(f'{{"order":{value},"at":{value},"out":"A","model":"m:1",')
 
     def test_one_line(self, make_spec: MakeSpec) -> None:
-        """White space between parts goes: a result is one line."""
+        """White space between parts is removed, so a result is one line."""
         result = self.answer(make_spec(echo=("a",)), '{"a": {\n"b": [\r\n 1 ]}}')
         assert '"a":{"b":[1]}' in result
         assert "\n" not in result
 
     def test_without_id(self, make_spec: MakeSpec) -> None:
-        """An id that is absent is null, unless the entry says that there is none."""
+        """A missing id is null, unless the entry has no id field."""
         assert self.answer(make_spec(payload="text"), '{"text":"a"}').startswith('{"uuid":null,')
         assert self.answer(make_spec(payload="text", id_field=None), '{"text":"a"}').startswith(
             '{"out":"A",'
         )
 
     def test_absent(self, make_spec: MakeSpec) -> None:
-        """An echoed field that the message lacks is not in the result."""
+        """A missing field is not in the result."""
         assert "absent" not in self.answer(make_spec(echo=("absent",)), "{}")
 
     def test_all(self, make_spec: MakeSpec) -> None:
-        """All fields: the id and what is matched on first, and the result's own win."""
+        """With "all", the id and matched fields come first, and the result's own fields win."""
         spec = make_spec(match={"lang": "en"}, payload="text", echo="all")
         value = '{"text":"a","n":1,"n":2,"model":"x","out":0,"lang":"en","uuid":"u"}'
         value = value.replace("}", ',"tidemill.source":1}')
@@ -361,16 +361,16 @@ class TestCopied:
         assert "tidemill.source" not in result  # a batch adds its own
 
     def test_matched(self, make_spec: MakeSpec) -> None:
-        """What an entry matches on is in the result as the message has it."""
+        """A matched field is in the result as the message has it."""
         result = self.answer(make_spec(match={"kind": 3}), '{"kind": 3.0}')
         assert result.startswith('{"uuid":null,"kind":3.0,')
 
     def test_nothing_to_parse(self, make_spec: MakeSpec) -> None:
-        """Without an id, an entry that takes the whole value repeats nothing."""
+        """An entry that takes the whole value and has no id field copies nothing."""
         assert self.answer(make_spec(id_field=None), '{"a":1}').startswith('{"out":')
 
     def test_nested_to_the_limit(self, make_spec: MakeSpec) -> None:
-        """However deep a value is, it is repeated or its message is a dead letter."""
+        """A value of any depth is either copied, or its message fails."""
         spec = make_spec(match={"a": 1}, echo=("b",))
         predictor = Predictor(
             [spec, make_spec(name="n", payload="t", echo="all")],

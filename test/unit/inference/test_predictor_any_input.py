@@ -64,10 +64,10 @@ MESSAGE = st.builds(
 
 
 class Moody:
-    """Fail in many ways, each time in the same one for the same input."""
+    """Fail in many ways, always in the same way for the same input."""
 
     def predict_all(self, inputs: list[str]) -> list[Any]:
-        """Answer, or not."""
+        """Return outputs, or fail."""
         if any("!" in text for text in inputs):
             raise KeyError(inputs)
         if any("*" in text for text in inputs):
@@ -85,7 +85,7 @@ class Moody:
 
 
 def exact(value: bytes | None) -> Any:  # noqa: ANN401 - any JSON value
-    """Decode JSON, but leave numbers as they are written.
+    """Decode JSON, but keep numbers as text.
 
     Raises:
         ValueError: It is not JSON. The standard library takes NaN and half surrogates for it.
@@ -102,7 +102,7 @@ def exact(value: bytes | None) -> Any:  # noqa: ANN401 - any JSON value
 def predict(
     make_spec: Callable[..., ModelSpec], request: pytest.FixtureRequest
 ) -> Callable[[list[Message]], list[Any]]:
-    """Answer messages with moody models of different kinds."""
+    """Predict messages with moody models behind different entries."""
     specs = [
         make_spec(
             name="en",
@@ -120,12 +120,12 @@ def predict(
 
 
 def copied(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a result that come from the message."""
+    """Return the fields of a result that were copied from the message."""
     return {name: value for name, value in result.items() if name not in {"out", *ENVELOPE}}
 
 
 def expected(message: Message, model: str) -> dict[str, Any]:
-    """Return what the fields of the message's result must be."""
+    """Return the copied fields that a message's result must have."""
     try:
         fields = exact(message.value)
     except ValueError:
@@ -138,13 +138,13 @@ def expected(message: Message, model: str) -> dict[str, Any]:
 
 
 class TestAnyInput:
-    """Whatever comes in, each message has one outcome, at its own place."""
+    """Any messages have one outcome each, at the same index."""
 
     @given(st.lists(MESSAGE, max_size=12))
     def test_one_outcome_each(
         self, predict: Callable[[list[Message]], list[Any]], messages: list[Message]
     ) -> None:
-        """Nothing raises, and every outcome is a sound result or a failure that says why."""
+        """Nothing raises, and every outcome is a valid result or a failure with a reason."""
         outcomes = predict(messages)
         assert len(outcomes) == len(messages)
         for message, outcome in zip(messages, outcomes, strict=True):
@@ -163,7 +163,7 @@ class TestAnyInput:
     def test_company_changes_nothing(
         self, predict: Callable[[list[Message]], list[Any]], messages: list[Message]
     ) -> None:
-        """A message comes to the same alone as among others."""
+        """A message has the same outcome alone as in a batch."""
         for message, outcome in zip(messages, predict(messages), strict=True):
             (alone,) = predict([message])
             assert type(alone) is type(outcome)
@@ -174,6 +174,6 @@ class TestAnyInput:
     def test_whole_values(
         self, make_spec: Callable[..., ModelSpec], messages: list[Message]
     ) -> None:
-        """The same holds where values need not be JSON."""
+        """The same holds if values need not be JSON."""
         predictor = Predictor([make_spec()], lambda _: Moody(), clock=lambda: 0.0)
         assert len(predictor.predict(messages)) == len(messages)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Dying:
-    """Answer all but bad inputs until a number of calls is made, then nothing."""
+    """Fail on bad inputs and, after a number of calls, on everything."""
 
     def __init__(self, calls_left: float, bad: set[str] | None = None) -> None:
         self.calls_left = calls_left
@@ -28,7 +28,7 @@ class Dying:
         self.calls: list[int] = []
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer with the input itself."""
+        """Return each input as JSON."""
         self.calls.append(len(inputs))
         if len(self.calls) > self.calls_left:
             raise ConnectionError("away")
@@ -38,31 +38,31 @@ class Dying:
 
 
 def predict(model: Dying, spec: ModelSpec, size: int) -> list[Prediction | Failure]:
-    """Answer the numbers below `size` as whole values."""
+    """Predict the numbers below `size` as whole values."""
     predictor = Predictor([spec], lambda _: model, clock=lambda: 0.0)
     return predictor.predict([Message(str(number).encode()) for number in range(size)])
 
 
 class TestCost:
-    """An outage is found by two calls, whatever the batch."""
+    """An outage is noticed after two calls, whatever the batch size."""
 
     @pytest.mark.parametrize("size", [1, 2, 3, 256])
     def test_total_outage(self, make_spec: MakeSpec, size: int) -> None:
-        """The batch and the sample: nothing is halved."""
+        """Only the batch and the sample are tried; nothing is halved."""
         model = Dying(0)
         with pytest.raises(ModelUnavailable):
             predict(model, make_spec(), size)
         assert model.calls == [size, 1]
 
     def test_second_batch(self, make_spec: MakeSpec) -> None:
-        """One that begins between two batches costs no more."""
+        """An outage between two batches costs no more."""
         model = Dying(1)
         with pytest.raises(ModelUnavailable):
             predict(model, make_spec(max_batch_size=100), 200)
         assert model.calls == [100, 100, 1]
 
     def test_bad_input(self, make_spec: MakeSpec) -> None:
-        """One bad input among 256 costs the halving and two samples."""
+        """One bad input among 256 costs the bisection and two samples."""
         model = Dying(1e9, {"77"})
         outcomes = predict(model, make_spec(), 256)
         assert [n for n, o in enumerate(outcomes) if isinstance(o, Failure)] == [77]
@@ -70,11 +70,11 @@ class TestCost:
 
 
 class TestMidway:
-    """An outage that begins in the midst of a batch makes no dead letter either."""
+    """An outage that begins during a batch produces no dead letters, either."""
 
     @pytest.mark.parametrize("calls", range(1, 19))
     def test_every_moment(self, make_spec: MakeSpec, calls: int) -> None:
-        """While one bad input is looked for, whichever call is the last to be answered."""
+        """It may begin after any call of a bisection."""
         whole = Dying(1e9, {"77"})
         predict(whole, make_spec(), 256)
         assert calls < len(whole.calls)
@@ -87,7 +87,7 @@ class TestMidway:
         )
     )
     def test_only_the_bad(self, make_spec: MakeSpec, case: tuple[int, set[int], int]) -> None:
-        """Either it raises, or just the bad inputs are dead letters."""
+        """Either the predictor raises, or exactly the bad inputs fail."""
         size, bad, calls = case
         model = Dying(calls, {str(number) for number in bad})
         try:

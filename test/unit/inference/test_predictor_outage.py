@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Picky:
-    """Answer only some inputs: raise, or give no JSON, for the others."""
+    """Succeed on some inputs; raise, or return no JSON, for the others."""
 
     def __init__(self, answered: set[str], *, raises: bool = True) -> None:
         self.answered = answered
@@ -26,7 +26,7 @@ class Picky:
         self.calls: list[list[str]] = []
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input."""
+        """Return one output for each input."""
         self.calls.append(inputs)
         if self.raises and not set(inputs) <= self.answered:
             raise ConnectionError("away")
@@ -34,12 +34,12 @@ class Picky:
 
 
 def zero() -> float:
-    """Stand still."""
+    """Return a constant time."""
     return 0.0
 
 
 def predict(model: Picky, spec: ModelSpec, *texts: str) -> list[Prediction | Failure]:
-    """Answer texts as whole values."""
+    """Predict texts as whole values."""
     predictor = Predictor([spec], lambda _: model, clock=zero)
     return predictor.predict([Message(text.encode()) for text in texts])
 
@@ -51,10 +51,10 @@ def raises(request: pytest.FixtureRequest) -> bool:
 
 
 class TestOutage:
-    """A model that fails on its own sample too is away: nothing is dead-lettered."""
+    """A model that also fails on its own sample is down: no message fails."""
 
     def test_batch(self, make_spec: MakeSpec, raises: bool) -> None:
-        """A whole batch raises; the error names the model, and the cause is what that raised."""
+        """The predictor raises an error that names the model, caused by the model's exception."""
         with pytest.raises(
             ModelUnavailable, match="model m:1 is down, because it fails on its own sample: "
         ) as caught:
@@ -63,18 +63,18 @@ class TestOutage:
         assert isinstance(caught.value.__cause__, expected)
 
     def test_one_message(self, make_spec: MakeSpec, raises: bool) -> None:
-        """So does a batch of one."""
+        """A batch of one raises, too."""
         with pytest.raises(ModelUnavailable):
             predict(Picky(set(), raises=raises), make_spec(), "a")
 
     def test_with_unreadable_messages(self, make_spec: MakeSpec) -> None:
-        """Messages that never reach the model say nothing of it."""
+        """Messages that never reach the model do not matter."""
         predictor = Predictor([make_spec()], lambda _: Picky(set()), clock=zero)
         with pytest.raises(ModelUnavailable):
             predictor.predict([Message(None), Message(b"a"), Message(b"\xff")])
 
     def test_one_of_two_models(self, make_spec: MakeSpec) -> None:
-        """One model's outage is enough, whatever the other answers."""
+        """One model's outage is enough, even if the other model works."""
         models = {"a": Picky({"sample", "x"}), "b": Picky(set())}
         specs = [make_spec(name=name, match={"n": name}, payload="text") for name in models]
         predictor = Predictor(specs, lambda spec: models[spec.name], clock=zero)
@@ -86,39 +86,39 @@ class TestOutage:
 
 
 class TestBadInput:
-    """A model that answers its sample is not to blame."""
+    """If the model succeeds on its sample, the inputs are to blame."""
 
     def test_all_rows_fail(self, make_spec: MakeSpec, raises: bool) -> None:
-        """A batch of nothing but bad inputs becomes dead letters."""
+        """A batch with only bad inputs fails message by message."""
         outcomes = predict(Picky({"sample"}, raises=raises), make_spec(), "a", "b", "c")
         assert [type(outcome) for outcome in outcomes] == [Failure] * 3
 
     def test_some_rows_fail(self, make_spec: MakeSpec, raises: bool) -> None:
-        """Among answered rows they become dead letters, and only they."""
+        """Among good inputs, only the bad ones fail."""
         model = Picky({"sample", "b"}, raises=raises)
         outcomes = predict(model, make_spec(), "a", "b", "c")
         assert [type(outcome) for outcome in outcomes] == [Failure, Prediction, Failure]
 
     def test_no_row_fails(self, make_spec: MakeSpec, raises: bool) -> None:
-        """Where every row is answered the sample is not even tried."""
+        """If no input fails, the sample is not tried."""
         model = Picky({"a", "b"}, raises=raises)
         predict(model, make_spec(), "a", "b")
         assert model.calls == [["a", "b"]]
 
     def test_first_batch_fails(self, make_spec: MakeSpec, raises: bool) -> None:
-        """Each batch is judged by itself: a bad one among good ones becomes dead letters."""
+        """Each batch is judged alone: a bad batch among good ones fails message by message."""
         model = Picky({"sample", "c", "d"}, raises=raises)
         outcomes = predict(model, make_spec(max_batch_size=2), "a", "b", "c", "d")
         assert [type(outcome) for outcome in outcomes] == [Failure] * 2 + [Prediction] * 2
 
     def test_sample_tried_twice(self, make_spec: MakeSpec) -> None:
-        """At the first failure and, as it may have gone down since, after the last."""
+        """It is tried at the first failure, and again after the last."""
         model = Picky({"sample"})
         predict(model, make_spec(), "a", "b")
         assert model.calls == [["a", "b"], ["sample"], ["a"], ["b"], ["sample"]]
 
     def test_sample_tried_once(self, make_spec: MakeSpec) -> None:
-        """Of one input, or of outputs that are no JSON, once is enough."""
+        """For a single input, or for outputs that are not JSON, it is tried once."""
         alone, garbled = Picky({"sample"}), Picky({"sample"}, raises=False)
         predict(alone, make_spec(), "a")
         assert alone.calls == [["a"], ["sample"]]
@@ -127,10 +127,10 @@ class TestBadInput:
 
 
 class TestProbe:
-    """The sample tells whether a model works."""
+    """Probing shows whether a model works."""
 
     def test_works(self, make_spec: MakeSpec) -> None:
-        """Its output comes back on one line."""
+        """The sample's output is returned on one line."""
 
         class Spread:
             def predict_all(self, inputs: list[str]) -> list[str]:
@@ -143,7 +143,7 @@ class TestProbe:
         [([], WrongOutputCount), (["1", "2"], WrongOutputCount), (["}"], InvalidOutput)],
     )
     def test_does_not(self, make_spec: MakeSpec, outputs: list[str], cause: type) -> None:
-        """A wrong answer is as bad as none."""
+        """A wrong output is as bad as an exception."""
 
         class Wrong:
             def predict_all(self, inputs: list[str]) -> list[str]:

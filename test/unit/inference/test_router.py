@@ -8,7 +8,7 @@ import pytest
 
 from tidemill.errors import InvalidModels, MissingField, NoModel, WrongType
 from tidemill.inference.codec import Fields, decode_fields
-from tidemill.inference.router import Router, text
+from tidemill.inference.router import Router, require_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def raw(fields: dict[str, Any]) -> Fields:
-    """Return fields as a message has them."""
+    """Return fields as they are decoded from a message."""
     return decode_fields(json.dumps(fields))
 
 
 @pytest.fixture(scope="session")
 def specs(make_spec: MakeSpec) -> list[ModelSpec]:
-    """Entries of three depths."""
+    """Entries that match on none, one and two fields."""
     return [
         make_spec(name="all"),
         make_spec(name="en", match={"lang": "en"}),
@@ -35,7 +35,7 @@ def specs(make_spec: MakeSpec) -> list[ModelSpec]:
 
 
 class TestRoute:
-    """The entry that says most about a message answers it."""
+    """The most specific entry answers a message."""
 
     @pytest.mark.parametrize(
         ("fields", "name"),
@@ -50,7 +50,7 @@ class TestRoute:
         ],
     )
     def test_most_specific(self, specs: list[ModelSpec], fields: dict[str, Any], name: str) -> None:
-        """It wins whatever the order of the entries."""
+        """It wins in any order of the entries."""
         for order in itertools.permutations(specs):
             assert Router(order).route(raw(fields)).name == name
 
@@ -59,7 +59,7 @@ class TestRoute:
         assert Router(specs).route(raw({"lang": "fr", "text": 3})).name == "fr"
 
     def test_exact(self, specs: list[ModelSpec]) -> None:
-        """Values are compared as they are, case and white space too."""
+        """Values are compared exactly, including case and white space."""
         assert Router(specs).route(raw({"lang": "EN"})).name == "all"
         assert Router(specs).route(raw({"lang": "en "})).name == "all"
 
@@ -84,56 +84,56 @@ class TestNumbers:
 
 
 class TestNoEntry:
-    """Where none answers, the error says why."""
+    """If no entry matches, the error says why."""
 
     def test_unknown_value(self, specs: list[ModelSpec]) -> None:
-        """A value that no entry has is named with its field."""
+        """An unknown value is named with its field."""
         with pytest.raises(NoModel, match='lang="xx"'):
             Router(specs[1:3]).route(raw({"lang": "xx"}))
 
     @pytest.mark.parametrize("fields", [{}, {"lang": None}, {"text": "x"}])
     def test_missing_field(self, specs: list[ModelSpec], fields: dict[str, Any]) -> None:
-        """An absent or null field is named."""
+        """A missing or null field is named."""
         with pytest.raises(MissingField, match="'lang'"):
             Router(specs[1:3]).route(raw(fields))
 
     @pytest.mark.parametrize("value", [1, 1.5, True, [], {}, "xx", [[[]]]])
     def test_other_value(self, specs: list[ModelSpec], value: object) -> None:
-        """A value that no entry has, of whatever type, is shown as the message has it."""
+        """An unknown value of any type is shown as the message has it."""
         with pytest.raises(NoModel) as caught:
             Router(specs[1:]).route(raw({"lang": value}))
         assert str(caught.value) == f"no model answers messages with lang={json.dumps(value)}"
         assert Router(specs).route(raw({"lang": value})).name == "all"
 
     def test_unreadable_value(self, specs: list[ModelSpec]) -> None:
-        """A number that no computer holds is one more such value."""
+        """A number too large for any type is an unknown value."""
         assert Router(specs).route(decode_fields('{"lang": 1e999}')).name == "all"
 
     def test_long_value(self, specs: list[ModelSpec]) -> None:
-        """A long value is cut, and one of several lines is on one."""
+        """A long value is cut, and several lines become one."""
         with pytest.raises(NoModel) as caught:
             Router(specs[1:]).route(decode_fields(f'{{"lang": [\n"{"x" * 9999}"]}}'))
         assert str(caught.value).startswith('no model answers messages with lang=[ "xxx')
         assert len(str(caught.value)) < 300
 
     def test_no_entries(self) -> None:
-        """Without entries nothing is answered."""
+        """Without entries no message is routed."""
         with pytest.raises(NoModel):
             Router([]).route(raw({"lang": "en"}))
 
 
 class TestDuplicates:
-    """Two entries for the same messages are refused when the router is made."""
+    """Two entries for the same messages are refused by the constructor."""
 
     def test_same_match(self, make_spec: MakeSpec) -> None:
         """Both are named, whatever the order of their fields."""
         one = make_spec(name="one", match={"a": "1", "b": "2"})
         two = make_spec(name="two", match={"b": "2", "a": "1"})
-        with pytest.raises(InvalidModels, match="one:1 and two:1 answer the same"):
+        with pytest.raises(InvalidModels, match="one:1 and two:1 match the same"):
             Router([one, two])
 
     def test_two_for_all(self, make_spec: MakeSpec) -> None:
-        """Only one entry may answer everything."""
+        """Only one entry may match every message."""
         with pytest.raises(InvalidModels):
             Router([make_spec(name="one"), make_spec(name="two")])
 
@@ -143,15 +143,15 @@ class TestText:
 
     def test_text(self) -> None:
         """Empty text is text."""
-        assert text(raw({"a": ""}), "a") == ""
+        assert require_text(raw({"a": ""}), "a") == ""
 
     @pytest.mark.parametrize("fields", [{}, {"a": None}])
     def test_missing(self, fields: dict[str, Any]) -> None:
-        """Absent and null are the same."""
+        """Missing and null are the same."""
         with pytest.raises(MissingField):
-            text(raw(fields), "a")
+            require_text(raw(fields), "a")
 
     def test_mistyped(self) -> None:
         """Another type is refused."""
         with pytest.raises(WrongType):
-            text(raw({"a": 1}), "a")
+            require_text(raw({"a": 1}), "a")

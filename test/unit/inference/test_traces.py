@@ -44,12 +44,12 @@ for _ in range(3):
 
 @pytest.fixture(autouse=True)
 def _nothing_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what other tests made models raise."""
-    monkeypatch.setattr(traces, "_seen", set())
+    """Forget the failures of other tests."""
+    monkeypatch.setattr(traces, "_logged", set())
 
 
 def raised(message: str = "no", *, line: int = 1, kind: type[Exception] = ValueError) -> Any:  # noqa: ANN401
-    """Return what becomes of an exception that a line of a model raised."""
+    """Return the error for an exception that a line of a model raised."""
     code = "\n" * (line - 1) + f"raise {kind.__name__}({message!r})"
     try:
         exec(compile(code, "their_model.py", "exec"))  # noqa: S102 - a file of that name
@@ -58,17 +58,17 @@ def raised(message: str = "no", *, line: int = 1, kind: type[Exception] = ValueE
 
 
 class TestLogOnce:
-    """The author of a model finds where it raised."""
+    """The author of a model learns where it raised."""
 
     def test_frames(self, caplog: pytest.LogCaptureFixture) -> None:
-        """The model, its frames and the exception are there."""
+        """The log has the model, its frames and the exception."""
         traces.log_once("m:1", raised("no such word"))
-        assert "model m:1 fails" in caplog.text
+        assert "model m:1 failed" in caplog.text
         assert 'File "their_model.py", line 1' in caplog.text
         assert "ValueError: no such word" in caplog.text
 
     def test_kinds(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Once for each model, type and line, whatever the message says."""
+        """Each combination of model, type and line is logged once, whatever the message."""
         for _ in range(3):
             for model in ("m:1", "m:2"):
                 for line in (1, 2):
@@ -78,19 +78,19 @@ class TestLogOnce:
         assert len(caplog.records) == 8
 
     def test_bound(self, caplog: pytest.LogCaptureFixture) -> None:
-        """However many kinds there are, the log does not fill."""
+        """The number of logged kinds is limited."""
         for line in range(1, 300):
             traces.log_once("m:1", raised(line=line))
         assert len(caplog.records) == traces.MAX_KINDS
 
     def test_long(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Neither by one that is long or deep."""
+        """A long exception is cut."""
         traces.log_once("m:1", raised("x" * 1_000_000))
         traces.log_once("m:1", raised("x\n" * 1_000_000, line=2))
         assert len(caplog.text) < 10_000
 
     def test_from_another_process(self, caplog: pytest.LogCaptureFixture) -> None:
-        """It is the same where the model has a process of its own."""
+        """An error from a model's own process is logged in the same way."""
         traces.log_once("m:1", pickle.loads(pickle.dumps(raised())))  # noqa: S301 - our own
         traces.log_once("m:1", raised("again"))
         assert len(caplog.records) == 1
@@ -103,10 +103,10 @@ class TestLogOnce:
 
 
 class TestInAWorker:
-    """A worker has no logging of its own."""
+    """Workers configure no logging."""
 
     def test_standard_error(self) -> None:
-        """Each kind is there once, and only the input that fails alone is in it."""
+        """Standard error has each kind once, for an input that failed alone."""
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(PROGRAM)],
             capture_output=True,
@@ -120,10 +120,10 @@ class TestInAWorker:
 
 
 class TestNothingHeld:
-    """A failure holds on to nothing of the model's."""
+    """A failure keeps no object of the model alive."""
 
     def test_frames(self, make_spec: Callable[..., ModelSpec]) -> None:
-        """What the model made for an input is free before the batch is done, as it may be much."""
+        """Objects that the model made for an input are freed before the batch is done."""
 
         class Large:
             pass

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from tidemill.errors import KeyRequired, ResultTooLarge
-from tidemill.inference.codec import MAX_UNCOMPRESSED_BYTES, record_size
+from tidemill.inference.codec import MAX_UNCOMPRESSED_BYTES, record_size_upper_bound
 from tidemill.kafka import record_size as sizes
 from tidemill.kafka.record_size import (
     ANY_RECORD,
@@ -68,7 +68,7 @@ class TestAnyRecord:
         above: int,
     ) -> None:
         """What is within the limit as it is fits, with what a compression may add to noise."""
-        size = record_size(*record)
+        size = record_size_upper_bound(*record)
         limit = above + (size if compression == "none" else compressed_at_most(size))
         assert fits(*record, limit=limit, compression=compression)
 
@@ -77,7 +77,7 @@ class TestAnyRecord:
         self, record: tuple[bytes | None, bytes | None, Headers], below: int
     ) -> None:
         """Without compression nothing above the limit fits."""
-        assert not fits(*record, limit=record_size(*record) - below, compression="none")
+        assert not fits(*record, limit=record_size_upper_bound(*record) - below, compression="none")
 
     @pytest.mark.parametrize("compression", COMPRESSIONS)
     @given(RECORD, st.integers(1, 400), st.integers(0, 2 * LEAST))
@@ -93,7 +93,7 @@ class TestAnyRecord:
         whole = (value or b"x") * times + noise(random_bytes)
         if fits(key, whole, headers, limit=LEAST, compression=compression):
             compressed = batch_size(key, whole, headers, compression)
-            assert min(compressed, record_size(key, whole, headers)) <= LEAST
+            assert min(compressed, record_size_upper_bound(key, whole, headers)) <= LEAST
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
@@ -122,7 +122,7 @@ class TestCompression:
             "header": (None, None, [("h", text)]),
             "name": (None, None, [(text.decode(), None)]),
         }
-        assert record_size(*records[where]) > LEAST
+        assert record_size_upper_bound(*records[where]) > LEAST
         assert fits(*records[where], limit=LEAST, compression=compression)
         assert batch_size(*records[where], compression) <= LEAST
 
@@ -164,7 +164,7 @@ class TestRepeats:
     def test_as_kafka(self, compression: str, period: int, kafka: int) -> None:
         """It never fits below what Kafka's client needs, and does with some more room."""
         value = noise(period) * (2_000_000 // period)
-        needed = min(kafka, compressed_at_most(record_size(None, value, [])))
+        needed = min(kafka, compressed_at_most(record_size_upper_bound(None, value, [])))
         room = 1.4 if compression == "snappy" else 1.2
         assert not fits(None, value, [], limit=needed - 1, compression=compression)
         assert fits(None, value, [], limit=int(room * kafka), compression=compression)
@@ -187,14 +187,14 @@ class TestNoise:
         """It never grows by more than is allowed for."""
         value = noise(size)
         assert batch_size(None, value, [], compression) <= compressed_at_most(
-            record_size(None, value, [])
+            record_size_upper_bound(None, value, [])
         )
 
     @pytest.mark.parametrize("compression", COMPRESSIONS)
     def test_at_the_limit(self, compression: str) -> None:
         """Noise of just the limit does not fit, as a broker refuses it."""
-        value = noise(1_048_588 - record_size(None, b"", []))
-        assert record_size(None, value, []) == 1_048_588
+        value = noise(1_048_588 - record_size_upper_bound(None, b"", []))
+        assert record_size_upper_bound(None, value, []) == 1_048_588
         assert fits(None, value, [], limit=1_048_588, compression="none")
         assert not fits(None, value, [], limit=1_048_588, compression=compression)
 
@@ -247,7 +247,7 @@ class TestTopics:
         assert isinstance(limits.refusal(None, bytes(1000), []), KeyRequired)
         refusal = limits.refusal(b"", bytes(1000), [])
         assert isinstance(refusal, ResultTooLarge)
-        assert str(record_size(b"", bytes(1000), [])) in str(refusal)
+        assert str(record_size_upper_bound(b"", bytes(1000), [])) in str(refusal)
         assert "1000" in str(refusal)
 
 

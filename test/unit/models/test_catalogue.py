@@ -47,7 +47,7 @@ class Panic(BaseException):
 
 class Failing(Echo):
     def __init__(self, kind):
-        raise {**vars(builtins), "Panic": Panic}[kind]("said so")
+        raise {**vars(builtins), "Panic": Panic}[kind]("failed")
 
 class Unlinked:
     def __init__(self):
@@ -73,7 +73,7 @@ def read(tmp_path: Path) -> Callable[..., tuple[ModelSpec, ...]]:
         small = {"name": "m", "version": "1", "adapter": "x:Y", "sample": "s", "result": "out"}
         path = tmp_path / "models.yaml"
         path.write_text(yaml.safe_dump({"models": [{**small, **entry} for entry in entries]}))
-        return catalogue.read(path)
+        return catalogue.load_models(path)
 
     return from_entries
 
@@ -95,13 +95,13 @@ class TestRead:
     """models.yaml becomes entries."""
 
     def test_entries(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
-        """In their order, with defaults for what they do not say."""
+        """Entries keep their order, and have defaults."""
         one, two = read({"match": {"lang": "en"}, "payload": "text"}, {"name": "n"})
         assert (one.id, one.match, one.payload) == ("m:1", {"lang": "en"}, "text")
         assert (two.id, two.match, two.payload, two.options) == ("n:1", {}, None, {})
 
     def test_fields_of_a_result(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
-        """The id's field, further fields, and whole numbers to match on."""
+        """The id field, more fields to copy, and whole numbers to match on are read."""
         one, two = read(
             {"id_field": "id", "match": {"kind": 3}, "echo": ["id", "kind", "at"]},
             {"name": "n", "id_field": None, "echo": "all"},
@@ -110,38 +110,42 @@ class TestRead:
         assert (two.id_field, two.echo) == (None, "all")
 
     def test_shipped(self) -> None:
-        """The shipped file is sound."""
+        """The shipped file is valid."""
         shipped = ROOT / "models.yaml"
-        assert [spec.match for spec in catalogue.read(shipped)] == [{"lang": "en"}, {"lang": "fr"}]
+        assert [spec.match for spec in catalogue.load_models(shipped)] == [
+            {"lang": "en"},
+            {"lang": "fr"},
+        ]
 
     def test_missing(self, tmp_path: Path) -> None:
-        """A file that is not there is named."""
+        """A missing file is named."""
         with pytest.raises(SettingsFileUnreadable, match=r"none\.yaml"):
-            catalogue.read(tmp_path / "none.yaml")
+            catalogue.load_models(tmp_path / "none.yaml")
 
     @pytest.mark.parametrize(
         "content",
         ["", "models:", "models: []", "[]", "models: {}\nmore: 1", "more: []", "models: text"],
     )
     def test_no_list(self, tmp_path: Path, content: str) -> None:
-        """It is a list of entries under one key."""
+        """Anything but a list of entries under one key is refused."""
         (tmp_path / "m.yaml").write_text(content, "utf-8")
         with pytest.raises(InvalidModels, match=r"m\.yaml"):
-            catalogue.read(tmp_path / "m.yaml")
+            catalogue.load_models(tmp_path / "m.yaml")
 
     @pytest.mark.parametrize("content", ["a: [", "a: b: c"])
     def test_no_yaml(self, tmp_path: Path, content: str) -> None:
-        """What is no YAML is named."""
+        """A file that is not YAML is named."""
         (tmp_path / "m.yaml").write_text(content, "utf-8")
         with pytest.raises(SettingsFileUnreadable, match=r"m\.yaml"):
-            catalogue.read(tmp_path / "m.yaml")
+            catalogue.load_models(tmp_path / "m.yaml")
 
 
+ADAPTER = "Expected `str` of the form package.module:Class, or a shipped adapter (spacy-ner)"
 BOOLEANS = "YAML reads no, off, yes and on as booleans: put the value in quotes"
 
 
 class TestWrongEntries:
-    """A wrong entry is an error that names what is wrong."""
+    """A wrong entry is refused, and the problem named."""
 
     @pytest.mark.parametrize(
         ("entry", "named"),
@@ -171,7 +175,7 @@ class TestWrongEntries:
         entry: dict[str, Any],
         named: str,
     ) -> None:
-        """With the file that it is in."""
+        """The error names the file and the problem."""
         with pytest.raises(InvalidModels, match=rf"models\.yaml.*{named}"):
             read(entry)
 
@@ -186,12 +190,12 @@ class TestWrongEntries:
         """
         (tmp_path / "m.yaml").write_text(document, "utf-8")
         with pytest.raises(InvalidModels) as caught:
-            catalogue.read(tmp_path / "m.yaml")
+            catalogue.load_models(tmp_path / "m.yaml")
         assert str(caught.value).removeprefix(f"{tmp_path}/m.yaml: ").split("; ") == [
             "entry 1 (a): there is no field reslt, did you mean result?",
             "entry 1 (a): lacks result",
             'entry 1 (a): version: Expected `str`, got `int` (in quotes: "1")',
-            "entry 1 (a): adapter: Expected `str` of the form package.module:Class",
+            f"entry 1 (a): adapter: {ADAPTER}",
             "entry 1 (a): max_chars: Expected `int` >= 1",
             "entry 2: lacks name, sample, result",
             f"entry 2: match: Expected `int | str`, got `bool` ({BOOLEANS})",
@@ -200,7 +204,7 @@ class TestWrongEntries:
 
     @pytest.mark.parametrize("name", ENVELOPE)
     def test_reserved(self, read: Callable[..., tuple[ModelSpec, ...]], name: str) -> None:
-        """No entry may hide a field that every result has."""
+        """No entry may use the name of a field that every result has."""
         with pytest.raises(InvalidModels, match=name):
             read({"result": name})
         with pytest.raises(InvalidModels, match=name):
@@ -217,24 +221,24 @@ class TestWrongEntries:
         del entry[field]
         (tmp_path / "m.yaml").write_text(yaml.safe_dump({"models": [entry]}), "utf-8")
         with pytest.raises(InvalidModels, match=field):
-            catalogue.read(tmp_path / "m.yaml")
+            catalogue.load_models(tmp_path / "m.yaml")
 
     def test_same_id(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
-        """A name and version stand there once."""
-        with pytest.raises(InvalidModels, match="m:1 stands there twice"):
+        """A name and version may occur once."""
+        with pytest.raises(InvalidModels, match="duplicate model m:1"):
             read({"match": {"lang": "en"}}, {"match": {"lang": "fr"}})
 
     def test_same_messages(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
-        """Two entries may not answer the same messages."""
+        """Two entries may not match the same messages."""
         with pytest.raises(InvalidModels, match="m:1 and m:2"):
             read({"match": {"lang": "en"}}, {"version": "2", "match": {"lang": "en"}})
 
 
 class TestLoad:
-    """A model is made once in a process, and kept."""
+    """A model is loaded once in a process."""
 
     def test_once(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
-        """However often it is asked for, by an equal entry too."""
+        """An equal entry gives the same model."""
         entry = {"adapter": "own_models:Echo", "options": {"a": 1}}
         first = catalogue.load(make_spec(**entry))
         assert catalogue.load(make_spec(**entry)) is first
@@ -244,14 +248,14 @@ class TestLoad:
         "other", [{"version": "2"}, {"name": "n"}, {"options": {"a": 2}}, {"options": {}}]
     )
     def test_another(self, module: Any, make_spec: MakeSpec, other: dict[str, Any]) -> None:  # noqa: ANN401
-        """Another version, or other options, is another model."""
+        """Another name, version or options give another model."""
         entry = {"adapter": "own_models:Echo", "options": {"a": 1}}
         first = catalogue.load(make_spec(**entry))
         assert catalogue.load(make_spec(**{**entry, **other})) is not first
         assert len(module.constructed) == 2
 
     def test_failed(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
-        """A failure is not kept: the next time it is tried again."""
+        """A failure is not cached: the next call tries again."""
         spec = make_spec(adapter="own_models:Flaky")
         with pytest.raises(ModelLoadFailed, match="OSError: the disk is busy"):
             catalogue.load(spec)
@@ -260,40 +264,40 @@ class TestLoad:
 
     @pytest.mark.parametrize("value", [10**30, float("nan"), [{"deep": [None, 1.5, True]}]])
     def test_any_option(self, module: Any, make_spec: MakeSpec, value: object) -> None:  # noqa: ANN401
-        """Options may be anything that YAML can say."""
+        """Options may be any values that YAML has."""
         catalogue.load(make_spec(adapter="own_models:Echo", options={"a": value}))
         assert module.constructed == [{"a": value}]
 
 
 class TestFault:
-    """A constructor that fails on what it needs is a fault, which another time may go well."""
+    """A constructor that fails on what it needs is a fault: another attempt may succeed."""
 
     @pytest.mark.parametrize(
         "kind", ["OSError", "TimeoutError", "MemoryError", "ValueError", "RuntimeError"]
     )
     def test_reason(self, module: Any, make_spec: MakeSpec, kind: str) -> None:  # noqa: ANN401
-        """The model and the cause are in the message, and it is no wrong configuration."""
+        """The message names the model and the cause; it is not a ConfigurationError."""
         with pytest.raises(ModelLoadFailed) as caught:
             catalogue.load(make_spec(adapter="own_models:Failing", options={"kind": kind}))
-        assert str(caught.value) == f"model m:1 failed to load: {kind}: said so"
+        assert str(caught.value) == f"model m:1 failed to load: {kind}: failed"
         assert type(caught.value.__cause__).__name__ == kind
         assert not isinstance(caught.value, ConfigurationError)
 
     @pytest.mark.parametrize("kind", ["SystemExit", "Panic"])
     def test_no_exception(self, module: Any, make_spec: MakeSpec, kind: str) -> None:  # noqa: ANN401
-        """So is an exit, and a panic that is no Exception."""
-        with pytest.raises(ModelLoadFailed, match=f"{kind}: said so"):
+        """An exit or a panic is a fault, too."""
+        with pytest.raises(ModelLoadFailed, match=f"{kind}: failed"):
             catalogue.load(make_spec(adapter="own_models:Failing", options={"kind": kind}))
 
     def test_interrupt(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
-        """Ctrl-C stays what it is."""
+        """Ctrl-C is passed on."""
         spec = make_spec(adapter="own_models:Failing", options={"kind": "KeyboardInterrupt"})
         with pytest.raises(KeyboardInterrupt):
             catalogue.load(spec)
 
 
 class TestWrongAdapter:
-    """What cannot be loaded is named, with the reason and what to do."""
+    """An adapter that cannot be loaded is named, with the reason and a remedy."""
 
     @pytest.mark.parametrize(
         ("adapter", "reason"),
@@ -309,20 +313,20 @@ class TestWrongAdapter:
         ],
     )
     def test_reason(self, module: Any, make_spec: MakeSpec, adapter: str, reason: str) -> None:  # noqa: ANN401
-        """The model, its adapter and the cause are in the message."""
+        """The message names the model, its adapter and the cause."""
         with pytest.raises(ModelMisconfigured) as caught:
             catalogue.load(make_spec(adapter=adapter))
-        assert f"model m:1 ({adapter})" in str(caught.value)
+        assert f"model m:1 ({adapter}): " in str(caught.value)
         assert reason in str(caught.value)
         assert "adapter and options" in caught.value.hint
         assert isinstance(caught.value, ConfigurationError)
 
     def test_wrong_options(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
-        """An option that the class does not take is the same kind of error."""
+        """An option that the class does not accept is the same kind of error."""
         with pytest.raises(ModelMisconfigured, match=r"TypeError.*surplus"):
             catalogue.load(make_spec(adapter="own_models:Flaky", options={"surplus": 1}))
 
     def test_standard_library(self, make_spec: MakeSpec) -> None:
-        """A class that is no model is refused when loaded, not when first used."""
+        """A class without `predict_all` is refused when loaded, not when first used."""
         with pytest.raises(ModelMisconfigured, match="predict_all"):
             catalogue.load(make_spec(adapter="json:JSONDecoder"))

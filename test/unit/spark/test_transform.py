@@ -148,7 +148,7 @@ class Attempt:
 @pytest.fixture
 def attempt(monkeypatch: pytest.MonkeyPatch) -> Attempt:
     """Return the current attempt, whose models run in this process even on a retry."""
-    monkeypatch.setattr(supervised, "models", lambda _: nullcontext(lambda _: Echo()))
+    monkeypatch.setattr(supervised, "loader", lambda _: nullcontext(lambda _: Echo()))
     running = Attempt()
     monkeypatch.setattr(attempts, "TaskContext", running)
     return running

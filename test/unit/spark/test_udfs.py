@@ -8,7 +8,7 @@ import pytest
 from arrow_batches import record_batch
 
 from tidemill.errors import InvalidModels
-from tidemill.inference.codec import record_size
+from tidemill.inference.codec import record_size_upper_bound
 from tidemill.inference.predictor import Predictor
 from tidemill.kafka.record_size import ANY_RECORD, TopicLimits
 from tidemill.spark.schemas import NER_RESULT, OUTCOME
@@ -138,7 +138,7 @@ class TestTooLarge:
         """A record of exactly the limit, added headers included, fits; one more byte does not."""
         small = self.outcome(predictor, "none", value=b"\xff")
         headers = [(header["key"], header["value"]) for header in small["headers"]]
-        capacity = 1000 - record_size(None, b"\xff", headers)
+        capacity = 1000 - record_size_upper_bound(None, b"\xff", headers)
         largest, larger = (
             self.outcome(predictor, "none", value=b"\xff", key=b"k" * size)
             for size in (capacity, capacity + 1)
@@ -179,7 +179,7 @@ class TestRefusedResult:
         """A record of exactly the limit, key and headers included, fits; a larger one does not."""
         result = self.outcome(predictor, ANY_RECORD)
         headers = [(header["key"], header["value"]) for header in result["headers"]]
-        size = record_size(b"k", result["value"], headers)
+        size = record_size_upper_bound(b"k", result["value"], headers)
         codecs = (("none", None),)
         assert self.outcome(predictor, TopicLimits(size, codecs)) == result
         refused = self.outcome(predictor, TopicLimits(size - 1, codecs))

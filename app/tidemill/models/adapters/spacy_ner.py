@@ -1,4 +1,4 @@
-"""Named entities by spaCy."""
+"""Recognise named entities with spaCy."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any
 import msgspec
 import spacy
 
-# What the entities do not depend on. `parser` is not among them: it sets sentence borders, which no
-# entity crosses; without it 2 of 2,598 English texts had other entities, at half the cost.
-NOT_NEEDED = ("tagger", "morphologizer", "attribute_ruler", "lemmatizer", "senter")
+# Components that entities do not depend on. The parser is needed, as no entity crosses the sentence
+# borders that it sets: without it, at half the cost, 2 of 2,598 English texts had other entities.
+UNUSED_PIPES = ("tagger", "morphologizer", "attribute_ruler", "lemmatizer", "senter")
 
-# Texts in a batch of spaCy's. Its own 256 are no faster and take more memory: 770 MiB and more for
-# two workers, rather than 560.
-BATCH = 64
+# Texts in one batch of spaCy's pipeline. Its default of 256 is no faster, and two workers then take
+# 770 MiB of memory instead of 560.
+BATCH_SIZE = 64
 
 
 class SpacyNer:
-    """Answer each text with a JSON list of `{"entity", "category", "start", "end"}`.
+    """Return for each text a JSON list of `{"entity", "category", "start", "end"}`.
 
-    `start` and `end` are offsets in characters of the text, the end not included.
+    `start` and `end` are offsets in characters; the end is exclusive.
     """
 
     def __init__(self, package: str, exclude: list[str] | None = None) -> None:
-        """Load an installed spaCy package by name, without the components named in `exclude`."""
-        self._nlp = spacy.load(package, exclude=NOT_NEEDED if exclude is None else exclude)
+        """Load an installed spaCy package, without the components named in `exclude`."""
+        self._nlp = spacy.load(package, exclude=UNUSED_PIPES if exclude is None else exclude)
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Find the entities of every text."""
-        docs = self._nlp.pipe(inputs, batch_size=BATCH)
+        """Return the entities of each text."""
+        docs = self._nlp.pipe(inputs, batch_size=BATCH_SIZE)
         return [msgspec.json.encode(_entities(doc)).decode() for doc in docs]
 
 

@@ -1,1 +1,1 @@
-"""Run a model in a process of its own."""
+"""Run models in separate processes."""

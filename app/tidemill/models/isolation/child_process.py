@@ -1,4 +1,4 @@
-"""The process that a supervised model runs in: what it does, and the pipe to it."""
+"""Load and call models in a child process, over a pipe: both ends of it."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, TypeAlias
 
 from tidemill.errors import ModelCrashed, ModelTimedOut, PredictionFailed, TidemillError
-from tidemill.inference.predictor import call
+from tidemill.inference.predictor import predict_checked
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
 
-# What was asked for, or why there is none; and whether the process can go on.
+# The outputs or the error, and whether the process can be used again.
 Reply: TypeAlias = "tuple[list[str] | TidemillError, bool]"
 
 START = f"import {__name__} as child; child.main()"
 PR_SET_PDEATHSIG = 1
-# A helper that the model forked may hold the pipe open, which then tells of no end.
-LOOK_S = 0.2
+# Seconds between two checks that the child is alive. The pipe alone does not tell: a helper that
+# the model forked may keep it open after the child's end.
+POLL_S = 0.2
 
 
 class ChildProcess:
-    """A process of our own that loads and calls models; it ends with this one.
+    """A child process that loads and calls models, and ends with this process.
 
-    It is started anew, not forked: threads of this process, as librdkafka's, may hold locks.
+    It is started anew, not forked, because threads of this process (librdkafka's) may hold locks.
     """
 
     def __init__(self) -> None:
-        """Start it."""
+        """Start the process."""
         self._pipe, end = Pipe()
         with end:
             self._process = subprocess.Popen(
@@ -47,26 +48,26 @@ class ChildProcess:
             )
 
     @property
-    def runs(self) -> bool:
-        """Whether it has not ended by itself."""
+    def is_alive(self) -> bool:
+        """Whether the process is still running."""
         return self._process.poll() is None
 
-    def ask(self, spec: ModelSpec, inputs: list[str], limit: float | None) -> Reply:
-        """Have an entry's model answer; no input: have it loaded. Wait for `limit` seconds.
+    def request(self, spec: ModelSpec, inputs: list[str], timeout: float | None) -> Reply:
+        """Call an entry's model, or only load it if there are no inputs.
 
         Raises:
-            ModelCrashed: The process has ended.
-            ModelTimedOut: It gave no answer in time.
+            ModelCrashed: The process ended.
+            ModelTimedOut: No reply came within `timeout` seconds.
 
         """
-        with suppress(OSError):  # it has ended: the answer will be missing
+        with suppress(OSError):  # the process has ended; waiting for its reply will show that
             self._pipe.send((spec, inputs))
         started = time.monotonic()
-        while not self._pipe.poll(LOOK_S if limit is None else min(LOOK_S, limit)):
-            if not (self.runs or self._pipe.poll()):
+        while not self._pipe.poll(POLL_S if timeout is None else min(POLL_S, timeout)):
+            if not (self.is_alive or self._pipe.poll()):
                 raise ModelCrashed(self.close())
-            if limit is not None and time.monotonic() - started >= limit:
-                raise ModelTimedOut(limit)
+            if timeout is not None and time.monotonic() - started >= timeout:
+                raise ModelTimedOut(timeout)
         try:
             reply: Reply = self._pipe.recv()
         except (EOFError, OSError):
@@ -74,14 +75,14 @@ class ChildProcess:
         return reply
 
     def close(self) -> int:
-        """Kill it where it still runs; return its exit code, or a signal's number below zero."""
+        """Kill the process if it is running; return its exit code, negative for a signal."""
         self._process.kill()
         self._pipe.close()
         return self._process.wait()
 
 
 def main() -> None:
-    """Answer what this process was started for."""
+    """Run the child process."""
     pipe, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
     os.set_inheritable(pipe.fileno(), False)  # noqa: FBT003 - the standard library's
     die_with_parent(parent)
@@ -89,31 +90,31 @@ def main() -> None:
 
 
 def serve(pipe: Connection) -> None:
-    """Answer what comes through a pipe, until it is closed."""
+    """Handle requests until the pipe is closed."""
     with suppress(EOFError):
         while True:
-            said, goes_on = reply(*pipe.recv())
+            result, reusable = handle(*pipe.recv())
             try:
-                pipe.send((said, goes_on))
-            except Exception as cause:  # noqa: BLE001 - what a model returned does not pickle
-                pipe.send((PredictionFailed(cause), goes_on))
+                pipe.send((result, reusable))
+            except Exception as cause:  # noqa: BLE001 - an output that cannot be pickled
+                pipe.send((PredictionFailed(cause), reusable))
 
 
-def reply(spec: ModelSpec, inputs: list[str]) -> Reply:
-    """Call an entry's model, loaded where it is not yet; without input only load it."""
+def handle(spec: ModelSpec, inputs: list[str]) -> Reply:
+    """Load an entry's model if needed, and call it if there are inputs."""
     try:
         model = catalogue.load(spec)
-        return call(model, inputs) if inputs else [], True
+        return predict_checked(model, inputs) if inputs else [], True
     except TidemillError as error:
         return error, True
-    except BaseException as cause:  # noqa: BLE001 - as in `isolate`; nothing else ends this process
-        # The model may still hold what it asked for, and all that follows would fail.
+    except BaseException as cause:  # noqa: BLE001 - as in bisect_failures; the process lives on
+        # After a MemoryError the model may still hold the memory, and every later call would fail.
         return PredictionFailed(cause), not isinstance(cause, MemoryError)
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process with the thread that started it (Linux, prctl(2))."""
-    with suppress(AttributeError):  # elsewhere it ends when it next looks at the pipe
+    """Ask the kernel to kill this process when the parent's thread ends (prctl(2), Linux)."""
+    with suppress(AttributeError):  # on other systems it ends when it next reads the pipe
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit()

@@ -1,4 +1,4 @@
-"""What proc(5) tells a process of itself, which matters to its forks."""
+"""Inspect this process through /proc, to decide whether it can fork safely."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ SELF = Path("/proc/self")
 
 
 def has_threads() -> bool:
-    """Tell whether this process has more than one thread; also where nothing tells (no Linux).
+    """Return whether this process has more than one thread; True without /proc.
 
-    Another thread stops in a fork, whatever lock it holds, as CUDA's do.
+    A fork copies only the calling thread, and any lock that another one holds stays locked.
     """
     try:
         return len(list((SELF / "task").iterdir())) > 1
@@ -18,7 +18,7 @@ def has_threads() -> bool:
         return True
 
 
-def sockets() -> list[int]:
-    """Return the files of this process that are sockets; a fork has them too."""
+def socket_fds() -> list[int]:
+    """Return the file descriptors of this process that are sockets; a fork inherits them."""
     files = [file for file in (SELF / "fd").iterdir() if file.is_symlink()]
     return [int(file.name) for file in files if str(file.readlink()).startswith("socket:")]

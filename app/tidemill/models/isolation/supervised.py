@@ -1,4 +1,4 @@
-"""Models that an input may end: each call is made in a child process, and watched."""
+"""Call models in a supervised child process, for inputs that may crash or hang a model."""
 
 from __future__ import annotations
 
@@ -17,138 +17,139 @@ from tidemill.models.isolation.child_process import ChildProcess
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidemill.inference.model import Load, Model, ModelSpec
+    from tidemill.inference.model import Model, ModelLoader, ModelSpec
 
 
 @contextmanager
-def models(limit: float | None) -> Iterator[Load]:
-    """Yield what loads an entry's model in a child process, which ends with the context.
+def loader(timeout: float | None) -> Iterator[ModelLoader]:
+    """Yield a loader whose models run in a child process, which ends with the context.
 
-    The models give what they would give here, but where an input ends the process or gets no answer
-    within `limit` seconds (None: there is no limit) they raise MessageErrors. What is yielded
+    The models return the same outputs as in this process. If an input crashes the child process, or
+    gets no output within `timeout` seconds (None: no limit), they raise a MessageError. The loader
     raises as `catalogue.load` does.
     """
-    process = Process(limit)
+    child = RestartingChild(timeout)
     loaded: dict[str, SupervisedModel] = {}
 
     def load(spec: ModelSpec) -> Model:
         if spec.id not in loaded:
-            process.load(spec)
-            loaded[spec.id] = SupervisedModel(spec, process)
+            child.load(spec)
+            loaded[spec.id] = SupervisedModel(spec, child)
         return loaded[spec.id]
 
     try:
         yield load
     finally:
-        process.end()
+        child.stop()
 
 
-class Process:
-    """The child process: one at a time, and a new one where the last has ended."""
+class RestartingChild:
+    """A child process that is replaced when it ends."""
 
-    def __init__(self, limit: float | None) -> None:
-        """Take the seconds that a call may take; a load may take longer."""
-        self._limit = limit
+    def __init__(self, timeout: float | None) -> None:
+        """Take the seconds that a call may take; loading may take longer."""
+        self._timeout = timeout
         self._child: ChildProcess | None = None
         self._loaded: set[str] = set()
 
     @property
-    def runs(self) -> bool:
-        """Whether the last call left it alive."""
+    def is_alive(self) -> bool:
+        """Whether the process survived the last call."""
         return self._child is not None
 
     def load(self, spec: ModelSpec) -> ChildProcess:
-        """Have an entry's model loaded.
+        """Load an entry's model, unless it is loaded already.
 
         Raises:
             ModelMisconfigured, ModelLoadFailed: As `catalogue.load`, or the process ended.
 
         """
-        if self._child is not None and not self._child.runs:
-            self.end()  # after its last answer, which is no fault of the next input
+        if self._child is not None and not self._child.is_alive:
+            self.stop()  # it ended after its last reply, so the next input is not to blame
         child = self._child = self._child or ChildProcess()
         if spec.id not in self._loaded:
             try:
-                self._ask(child, spec, [], None)
+                self._request(child, spec, [], None)
             except ModelCrashed as cause:
                 raise ModelLoadFailed(spec.id, cause) from cause
             self._loaded.add(spec.id)
         return child
 
-    def call(self, spec: ModelSpec, inputs: list[str]) -> list[str]:
+    def predict(self, spec: ModelSpec, inputs: list[str]) -> list[str]:
         """Return the model's outputs.
 
         Raises:
-            MessageError: There are none; after some, `runs` is false.
-            ModelMisconfigured, ModelLoadFailed: It did not load again.
+            MessageError: The model failed. If it also ended the process, `is_alive` is False.
+            ModelMisconfigured, ModelLoadFailed: The model could not be loaded again.
 
         """
-        return self._ask(self.load(spec), spec, inputs, self._limit)
+        return self._request(self.load(spec), spec, inputs, self._timeout)
 
-    def end(self) -> None:
-        """End it where it runs."""
+    def stop(self) -> None:
+        """Kill the process if it is running."""
         if self._child is not None:
             self._child.close()
         self._child = None
         self._loaded.clear()
 
-    def _ask(
-        self, child: ChildProcess, spec: ModelSpec, inputs: list[str], limit: float | None
+    def _request(
+        self, child: ChildProcess, spec: ModelSpec, inputs: list[str], timeout: float | None
     ) -> list[str]:
         try:
-            said, goes_on = child.ask(spec, inputs, limit)
+            result, reusable = child.request(spec, inputs, timeout)
         except (ModelCrashed, ModelTimedOut):
-            self.end()
+            self.stop()
             raise
-        if not goes_on:
-            self.end()
-        if isinstance(said, TidemillError):
-            raise said
-        return said
+        if not reusable:
+            self.stop()
+        if isinstance(result, TidemillError):
+            raise result
+        return result
 
 
 class SupervisedModel:
     """An entry's model in the child process.
 
-    After a call with several inputs that ended the process, each of them is called alone, once,
-    and what came of it is kept: one that ends the process does so twice, however a batch is halved.
+    If a call with several inputs ends the process, each of them becomes a suspect. A suspect is
+    called alone, once, and its result is kept, so that it crashes the process at most twice,
+    however often the batch is halved.
     """
 
-    def __init__(self, spec: ModelSpec, process: Process) -> None:
-        """Take the entry, and what calls its model."""
+    def __init__(self, spec: ModelSpec, child: RestartingChild) -> None:
+        """Take the entry and the child process that runs its model."""
         self._spec = spec
-        self._process = process
-        # Of inputs that were in such a call. None: it was not called alone yet.
+        self._child = child
+        # The output or error of each suspect; None until it has been called alone.
         self._suspects: dict[str, str | MessageError | None] = {}
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input.
+        """Return one output for each input.
 
         Raises:
-            MessageError: The model raised, ended its process, or gave no answer in time.
-            ModelMisconfigured, ModelLoadFailed: It did not load again.
+            MessageError: The model raised, ended its process, or took too long.
+            ModelMisconfigured, ModelLoadFailed: The model could not be loaded again.
 
         """
         for text in inputs:
             if isinstance(known := self._suspects.get(text), MessageError):
                 raise known.with_traceback(None)
         if any(text in self._suspects for text in inputs):
-            return [self._alone(text) for text in inputs]
+            return [self._predict_alone(text) for text in inputs]
         try:
-            return self._process.call(self._spec, inputs)
+            return self._child.predict(self._spec, inputs)
         except MessageError as error:
-            if not self._process.runs:
+            if not self._child.is_alive:
                 self._suspects |= dict.fromkeys(inputs, error if len(inputs) == 1 else None)
             raise
 
-    def _alone(self, text: str) -> str:
-        said = self._suspects.get(text)
-        if said is None:
+    def _predict_alone(self, text: str) -> str:
+        result = self._suspects.get(text)
+        if result is None:
             try:
-                (said,) = self._process.call(self._spec, [text])
+                (result,) = self._child.predict(self._spec, [text])
             except MessageError as error:
-                said = error
-            self._suspects[text] = said
-        if isinstance(said, MessageError):
-            raise said
-        return said
+                result = error
+            self._suspects[text] = result
+        if isinstance(result, MessageError):
+            raise result
+        return result

@@ -219,7 +219,7 @@ class ExactlyOnce:
     def _owner(self) -> Owner[Row]:
         """Return what this process owns in this run; what it owned in another is given up."""
         if self.run not in _owners:
-            fork.fork()  # Kafka's client brings threads
+            fork.ensure_fork()  # Kafka's client brings threads
             while _owners:
                 _owners.popitem()[1].close()
             group = Group(self.kafka, self.group_id)

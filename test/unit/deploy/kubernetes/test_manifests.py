@@ -297,8 +297,8 @@ class TestSettings:
     def test_models(self) -> None:
         """The models' file is found beside the settings, and is as it is shipped."""
         loaded = settings.load(FOLDER / "base" / "config.yaml")
-        shipped = catalogue.read(FOLDER.parents[1] / "models.yaml")
-        assert catalogue.read(loaded.models) == shipped
+        shipped = catalogue.load_models(FOLDER.parents[1] / "models.yaml")
+        assert catalogue.load_models(loaded.models) == shipped
 
     def test_spark(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What the Deployment says to Spark reaches it beside the file's settings."""

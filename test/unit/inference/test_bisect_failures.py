@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidemill.errors import MessageError, PredictionFailed, WrongOutputCount
-from tidemill.inference.predictor import Answer, isolate
+from tidemill.inference.predictor import ModelOutput, bisect_failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def raise_error(_: list[str]) -> list[str]:
-    """Fail by an exception."""
+    """Fail by raising."""
     raise ValueError("bad")
 
 
@@ -33,14 +33,14 @@ FAILURES: dict[str, Fail] = {
 
 
 class Picky:
-    """Fail a call that holds a bad input, in one way; count the calls."""
+    """Fail every call with a bad input, in a given way; count the calls."""
 
     def __init__(self, bad: set[str], fail: Fail = raise_error) -> None:
         self.bad, self.fail = bad, fail
         self.calls = 0
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer with the input itself."""
+        """Return each input as JSON."""
         self.calls += 1
         if self.bad & set(inputs):
             outputs: list[str] = self.fail(inputs)
@@ -49,25 +49,25 @@ class Picky:
 
 
 def zero() -> float:
-    """Stand still."""
+    """Return a constant time."""
     return 0.0
 
 
-class TestIsolation:
-    """A batch that fails is halved until the inputs that fail alone are known."""
+class TestBisection:
+    """A failing batch is halved until each bad input is alone."""
 
     @pytest.mark.parametrize("fail", FAILURES.values(), ids=FAILURES.keys())
     @given(size=st.integers(1, 64), data=st.data())
     def test_exactly_the_bad(self, fail: Fail, size: int, data: st.DataObject) -> None:
-        """Exactly the inputs that fail alone fail; the others are answered, in order."""
+        """Exactly the bad inputs fail; the others have outputs, in order."""
         inputs = [str(number) for number in range(size)]
         bad = data.draw(st.sets(st.sampled_from(inputs)))
-        answers = isolate(Picky(bad, fail), inputs, zero)
-        assert len(answers) == size
-        for text, answer in zip(inputs, answers, strict=True):
-            assert isinstance(answer.said, MessageError) == (text in bad)
+        outputs = bisect_failures(Picky(bad, fail), inputs, zero)
+        assert len(outputs) == size
+        for text, output in zip(inputs, outputs, strict=True):
+            assert isinstance(output.result, MessageError) == (text in bad)
             if text not in bad:
-                assert answer.said == json.dumps(text)
+                assert output.result == json.dumps(text)
 
     @given(
         st.integers(1, 512).flatmap(
@@ -77,25 +77,25 @@ class TestIsolation:
     @example((256, {0}))
     @example((256, {255}))
     def test_few_calls(self, case: tuple[int, set[int]]) -> None:
-        """Among n inputs k bad ones cost at most 2 k log2(n) calls more than the one."""
+        """Among n inputs, k bad ones cost at most 2 k log2(n) extra calls."""
         size, bad = case
         model = Picky({str(number) for number in bad})
-        isolate(model, [str(number) for number in range(size)], zero)
+        bisect_failures(model, [str(number) for number in range(size)], zero)
         assert model.calls <= 1 + 2 * len(bad) * math.ceil(math.log2(size))
 
     def test_one_call_when_all_is_well(self) -> None:
-        """Without a failure there is one call."""
+        """A batch without failures takes one call."""
         model = Picky(set())
-        isolate(model, ["a"] * 256, zero)
+        bisect_failures(model, ["a"] * 256, zero)
         assert model.calls == 1
 
     def test_repeated_inputs(self) -> None:
-        """Equal inputs are judged one by one."""
-        answers = isolate(Picky({"a"}), ["a", "b", "a", "b"], zero)
-        assert [isinstance(a.said, MessageError) for a in answers] == [True, False, True, False]
+        """Equal inputs are tried one by one."""
+        outputs = bisect_failures(Picky({"a"}), ["a", "b", "a", "b"], zero)
+        assert [isinstance(a.result, MessageError) for a in outputs] == [True, False, True, False]
 
     def test_passing_failure(self) -> None:
-        """A failure that does not come again costs nobody an answer."""
+        """A failure that does not repeat leaves no input without an output."""
 
         class Once:
             failed = False
@@ -106,49 +106,49 @@ class TestIsolation:
                     raise TimeoutError
                 return ["1"] * len(inputs)
 
-        assert [answer.said for answer in isolate(Once(), ["a", "b"], zero)] == ["1", "1"]
+        assert [output.result for output in bisect_failures(Once(), ["a", "b"], zero)] == ["1", "1"]
 
 
-class TestIsUp:
-    """At the first failure it is asked whether there is use in going on."""
+class TestAvailability:
+    """The model's availability is checked when the whole batch fails."""
 
-    def ask(self, model: Picky, *inputs: str) -> list[int]:
-        """Isolate; return how many calls were made each time that it was asked."""
-        asked: list[int] = []
-        isolate(model, list(inputs), zero, lambda: asked.append(model.calls))
-        return asked
+    def checks_of(self, model: Picky, *inputs: str) -> list[int]:
+        """Return the number of calls made before each check."""
+        checks: list[int] = []
+        bisect_failures(model, list(inputs), zero, lambda: checks.append(model.calls))
+        return checks
 
     def test_first_failure(self) -> None:
-        """Once, before a half is tried, however many inputs fail."""
-        assert self.ask(Picky({"a", "b", "d"}), "a", "b", "c", "d") == [1]
+        """It is checked once, before the first half is tried, however many inputs fail."""
+        assert self.checks_of(Picky({"a", "b", "d"}), "a", "b", "c", "d") == [1]
 
     @pytest.mark.parametrize("bad", ["", "a"])
     def test_one_input(self, bad: str) -> None:
-        """Not for one input, whether it fails or not: there is nothing to halve."""
-        assert self.ask(Picky({bad}), "a") == []
+        """It is not checked for a single input, which cannot be halved."""
+        assert self.checks_of(Picky({bad}), "a") == []
 
     def test_no_failure(self) -> None:
-        """Not where all is well."""
-        assert self.ask(Picky(set()), "a", "b") == []
+        """It is not checked if nothing fails."""
+        assert self.checks_of(Picky(set()), "a", "b") == []
 
     def test_no_use(self) -> None:
-        """What it raises comes out, and no half is tried."""
+        """If the check raises, bisecting stops with its error."""
 
         def down() -> None:
             raise RuntimeError("down")
 
         model = Picky({"a"})
         with pytest.raises(RuntimeError, match="down"):
-            isolate(model, ["a", "b"], zero, down)
+            bisect_failures(model, ["a", "b"], zero, down)
         assert model.calls == 1
 
 
 class Panic(BaseException):
-    """What a library of Rust raises where it panics."""
+    """Stands for the exception of a Rust library that panics."""
 
 
 def fail_by(kind: type[BaseException]) -> Fail:
-    """Return a way to fail."""
+    """Return a way to fail: raise an exception of a kind."""
 
     def fail(_: list[str]) -> list[str]:
         raise kind("at once")
@@ -157,30 +157,30 @@ def fail_by(kind: type[BaseException]) -> Fail:
 
 
 class TestNoException:
-    """What is no Exception fails an input all the same."""
+    """Exceptions outside of Exception fail an input, too."""
 
     @pytest.mark.parametrize("kind", [SystemExit, Panic])
     def test_failed_input(self, kind: type[BaseException]) -> None:
-        """An exit and a panic are the failure of one input, and say their name."""
-        answers = isolate(Picky({"b"}, fail_by(kind)), ["a", "b", "c"], zero)
-        assert [type(answer.said) for answer in answers] == [str, PredictionFailed, str]
-        assert str(answers[1].said) == f"{kind.__name__}: at once"
+        """An exit or a panic is the failure of one input, and is named."""
+        outputs = bisect_failures(Picky({"b"}, fail_by(kind)), ["a", "b", "c"], zero)
+        assert [type(output.result) for output in outputs] == [str, PredictionFailed, str]
+        assert str(outputs[1].result) == f"{kind.__name__}: at once"
 
     @pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit])
     @pytest.mark.parametrize("inputs", [["a"], ["a", "b"]])
     def test_end(self, kind: type[BaseException], inputs: list[str]) -> None:
-        """What ends the program, or the worker's generator, goes through at once."""
+        """Ctrl-C and a closed generator are passed on at once."""
         model = Picky({"a"}, fail_by(kind))
         with pytest.raises(kind):
-            isolate(model, inputs, zero)
+            bisect_failures(model, inputs, zero)
         assert model.calls == 1
 
 
 class TestErrors:
-    """What failed alone says how."""
+    """The error of a bad input names the failure."""
 
     @pytest.mark.parametrize(
-        ("way", "error", "said"),
+        ("way", "error", "message"),
         [
             ("raises", PredictionFailed, "ValueError: bad"),
             ("too few", WrongOutputCount, "the model returned 0 for 1 input(s)"),
@@ -190,40 +190,40 @@ class TestErrors:
             ("text", WrongOutputCount, "the model returned str for 1 input(s)"),
         ],
     )
-    def test_said(self, way: str, error: type, said: str) -> None:
-        """The class and the message name the failure."""
-        (answer,) = isolate(Picky({"a"}, FAILURES[way]), ["a"], zero)
-        assert type(answer.said) is error
-        assert str(answer.said) == said
+    def test_message(self, way: str, error: type, message: str) -> None:
+        """Each way to fail has its class and its message."""
+        (output,) = bisect_failures(Picky({"a"}, FAILURES[way]), ["a"], zero)
+        assert type(output.result) is error
+        assert str(output.result) == message
 
     def test_tuple(self) -> None:
-        """A tuple of outputs does."""
-        (answer,) = isolate(Picky({"a"}, lambda _: ("1",)), ["a"], zero)
-        assert answer.said == "1"
+        """A tuple of outputs is accepted."""
+        (output,) = bisect_failures(Picky({"a"}, lambda _: ("1",)), ["a"], zero)
+        assert output.result == "1"
 
 
 class TestSpan:
-    """Times are those of the call that gave the answer."""
+    """A span is that of the call that returned the output."""
 
     def test_own_call(self) -> None:
-        """After halving, an answer's span is that of its own call only."""
+        """After halving, a span covers only the output's own call."""
         ticks = iter(float(number) for number in range(100))
-        answers = isolate(Picky({"a"}), ["a", "b"], lambda: next(ticks))
+        outputs = bisect_failures(Picky({"a"}), ["a", "b"], lambda: next(ticks))
         # 0: the call for both starts and fails; 1 and 2: "a"; 3 and 4: "b".
-        assert [answer.span for answer in answers] == [(1.0, 2.0), (3.0, 4.0)]
+        assert [output.span for output in outputs] == [(1.0, 2.0), (3.0, 4.0)]
 
     def test_shared_call(self) -> None:
-        """Answers of one call share it."""
+        """Outputs of one call share its span."""
         ticks = iter([5.0, 7.5])
-        answers = isolate(Picky(set()), ["a", "b"], lambda: next(ticks))
-        assert answers == [Answer('"a"', (5.0, 7.5)), Answer('"b"', (5.0, 7.5))]
+        outputs = bisect_failures(Picky(set()), ["a", "b"], lambda: next(ticks))
+        assert outputs == [ModelOutput('"a"', (5.0, 7.5)), ModelOutput('"b"', (5.0, 7.5))]
 
 
 class TestInputs:
-    """A model may do to its list what it likes."""
+    """A model may change its list of inputs."""
 
     def test_cleared(self) -> None:
-        """Emptying it, then failing, changes nothing for the halves."""
+        """A model that empties the list, then fails, still gets all inputs of both halves."""
 
         class Clearing(Picky):
             def predict_all(self, inputs: list[str]) -> list[str]:
@@ -233,6 +233,6 @@ class TestInputs:
                     inputs.clear()
 
         given_inputs = ["a", "b", "c"]
-        answers = isolate(Clearing({"b"}), given_inputs, zero)
-        assert [isinstance(a.said, MessageError) for a in answers] == [False, True, False]
+        outputs = bisect_failures(Clearing({"b"}), given_inputs, zero)
+        assert [isinstance(a.result, MessageError) for a in outputs] == [False, True, False]
         assert given_inputs == ["a", "b", "c"]

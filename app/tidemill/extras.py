@@ -1,0 +1,44 @@
+"""Name the extra of the package that a missing import belongs to."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tidemill.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The modules of each extra in pyproject.toml that the package imports.
+MODULES = {
+    "stream": (
+        "confluent_kafka",
+        "kafka",
+        "pandas",
+        "prometheus_client",
+        "py4j",
+        "pyarrow",
+        "pyspark",
+        "requests",
+    ),
+    "spacy": ("spacy",),
+}
+
+
+@contextmanager
+def required() -> Iterator[None]:
+    """Turn the failed import of an extra's module into an error that names the extra.
+
+    Raises:
+        MissingExtra: A module of an extra is not installed.
+
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        for extra, modules in MODULES.items():
+            if module in modules:
+                raise MissingExtra(extra, module) from error
+        raise
