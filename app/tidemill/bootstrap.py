@@ -16,6 +16,7 @@ from tidemill.batch import files
 from tidemill.batch.source import check_output, find
 from tidemill.errors import CheckpointUnsupported, TopicDeleted
 from tidemill.kafka.connect import survey
+from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.models import catalogue
 from tidemill.monitoring.health import Health
@@ -31,9 +32,10 @@ from tidemill.spark.filesystem import UNREADABLE
 from tidemill.streaming import job, lifecycle, preflight, progress, startup
 from tidemill.streaming.checkpoint.stop_marker import StopMarker
 from tidemill.streaming.listener import ProgressListener
-from tidemill.streaming.offsets_reporter import GroupCommitter, KafkaOffsetsReporter
+from tidemill.streaming.offsets_reporter import KafkaOffsetsReporter
 from tidemill.streaming.sink import QUERY_NAME
-from tidemill.streaming.watchdog import Guard, TopicGuard
+from tidemill.streaming.topic_watchdog import TopicWatchdog
+from tidemill.streaming.watchdog import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -130,16 +132,16 @@ def _answer(
     """
     kafka, options = settings.kafka, settings.stream
     limits, _ = preflight.check(kafka, options)  # again: loading the models took its time
-    begin = startup.begin(kafka, options)
+    begin = startup.take_over(kafka, options)
     with ExitStack() as watching:
         commit, is_ours = watching.enter_context(_offsets(kafka, options, begin))
         watching.enter_context(warmup.keep_warm(spark))
         for watcher in _watchers(spark, settings, metrics):
             watching.enter_context(watcher)
-        topics = TopicGuard(kafka, options, begin.topics)
+        topics = TopicWatchdog(kafka, options, begin.topics)
 
         def record(report: Progress) -> None:
-            for take in (topics.progressed, commit, metrics.record, summary.record):
+            for take in (topics.record, commit, metrics.record, summary.record):
                 take(report)
             health.progressed()
 
@@ -183,11 +185,11 @@ def _answer(
             if not (deleted and query.lastProgress):
                 raise
             log.warning("a topic was deleted, starting the query anew")
-            topics.progressed(progress.read(query.lastProgress.json))
+            topics.record(progress.read(query.lastProgress.json))
             return False
         if query.lastProgress:  # the listener may not have heard of it yet
             last = progress.read(query.lastProgress.json)
-            topics.progressed(last)
+            topics.record(last)
             commit(last)
         summary.say()
         log.info("stream stopped", asked=was_asked)
@@ -249,12 +251,12 @@ def _watchers(
 def _marker(checkpoint_location: str) -> Callable[[], bool]:
     """Return what tells, and acknowledges, that `tidemill stop` asks for an end."""
     try:
-        marker = StopMarker.beside(checkpoint_location)
+        marker = StopMarker.for_checkpoint(checkpoint_location)
     except CheckpointUnsupported as error:
         log.warning("no stop marker can lie beside the checkpoint", error=str(error))
         return lambda: False
-    marker.was_left()  # one from before this start asks for nothing any more
-    return marker.was_left
+    marker.consume()  # one from before this start asks for nothing any more
+    return marker.consume
 
 
 def batch(settings: Settings, source: str, target: str, show: Callable[..., None]) -> files.Counts:

@@ -50,7 +50,7 @@ class CheckResult:
     """What was looked at, and what was found; `error` where the job could not run like this."""
 
     subject: str
-    said: str
+    message: str
     error: TidemillError | None = None
 
 

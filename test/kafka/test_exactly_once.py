@@ -24,13 +24,13 @@ from tidemill.errors import (
     TopicRecreated,
     TransactionFailed,
 )
+from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.settings import KafkaSettings, StreamSettings
 from tidemill.streaming import startup
 from tidemill.streaming.exactly_once.delivery import KafkaLedger
 from tidemill.streaming.exactly_once.group import Group
 from tidemill.streaming.exactly_once.owner import Owner
 from tidemill.streaming.exactly_once.position import Position
-from tidemill.streaming.offsets_reporter import GroupCommitter
 from tidemill.streaming.watchdog import Guard
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class TestOwnership:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """What it has sent is never seen; not even its open transaction."""
-        deliver = startup.begin(kafka, stream).deliver
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         at = (pipeline.source, 0)
         with Group(kafka, pipeline.source) as group:
@@ -214,7 +214,7 @@ class TestOwnership:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """Takes its whole transaction along: nothing of it is seen, the offset stays."""
-        deliver = startup.begin(kafka, stream).deliver
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         at = (pipeline.source, 0)
         rows = [row(pipeline.output, b"good"), row(pipeline.output, os.urandom(2_000_000))]
@@ -230,12 +230,12 @@ class TestOwnership:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """Takes over; the first is told at its next look, and its workers at their next batch."""
-        first = startup.begin(kafka, stream).deliver
+        first = startup.take_over(kafka, stream).deliver
         assert first is not None
         with closing(Guard(kafka, first)) as guard:
             guard.look()
             guard.watch()
-            second = startup.begin(kafka, stream).deliver
+            second = startup.take_over(kafka, stream).deliver
             assert second is not None
             assert second.run > first.run
             guard.look()
@@ -260,7 +260,7 @@ class TestOwnership:
             while not consumer.assignment():
                 consumer.poll(0.1)
             with pytest.raises(GroupHasMembers, match="somebody"):
-                startup.begin(kafka, stream)
+                startup.take_over(kafka, stream)
         finally:
             consumer.close()
 
@@ -276,7 +276,7 @@ class TestATopicThatCame:
         make_topic: Callable[..., str],
     ) -> None:
         """A ledger that was kept writes nothing more: the new topic has another id."""
-        deliver = startup.begin(kafka, stream).deliver
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         came = make_topic("came")
         with closing(Guard(kafka, deliver)) as guard, Group(kafka, pipeline.source) as group:
@@ -303,7 +303,7 @@ class TestOffsetsOfOthers:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings, offset: int
     ) -> None:
         """Before the next commit the worker stops; the offset stays, and nothing is written."""
-        deliver = startup.begin(kafka, stream).deliver
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         at = (pipeline.source, 0)
         row = {"topic": pipeline.output, "key": None, "value": b"said", "headers": []}
@@ -327,7 +327,7 @@ class TestTwoWorkers:
 
     def test_fenced(self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings) -> None:
         """A kept ledger that another has fenced is given up; each message is written once."""
-        deliver = startup.begin(kafka, stream).deliver
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         at = (pipeline.source, 0)
         taken: list[object] = []
@@ -353,7 +353,7 @@ class TestBesideARunningJob:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """A job that answers each message at once is never seen beyond the end."""
-        deliver = startup.begin(kafka, stream).deliver
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         over = threading.Event()
         at = (pipeline.source, 0)
@@ -390,7 +390,7 @@ class TestCheck:
         with pipeline.program(environment, "check") as program:
             assert program.wait() == 0, program.output
             assert "exactly-once: starts at starting_offsets, earliest" in said(program)
-        deliver = startup.begin(kafka, stream).deliver
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         with pipeline.program(environment, "check") as program:
             assert program.wait() == 0, program.output
@@ -418,7 +418,7 @@ class TestOffsetsThatDoNotMove:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """As long as the job lives; the owner of before finds itself fenced, nothing moves."""
-        deliver = startup.begin(kafka, stream).deliver
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         now = [0.0]
         at = (pipeline.source, 0)

@@ -16,10 +16,11 @@ from dev.pipeline.pipeline import GROUP_TOOL, message
 from dev.pipeline.records import produce
 from tidemill.check import check
 from tidemill.kafka.client_options import librdkafka_options
+from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.settings import KafkaSettings, Settings, StreamSettings
 from tidemill.streaming import job, offsets_reporter, preflight, startup
 from tidemill.streaming.listener import ProgressListener
-from tidemill.streaming.offsets_reporter import GroupCommitter, KafkaOffsetsReporter
+from tidemill.streaming.offsets_reporter import KafkaOffsetsReporter
 from tidemill.streaming.progress import Progress
 from tidemill.streaming.sink import QUERY_NAME
 
@@ -189,8 +190,10 @@ class TestMembers:
         named = f"group {pipeline.source} has members (dashboard at {HOST})"
         assert [call.method_name for call in log.calls] == ["warning", "info"]
         assert named in log.calls[0].kwargs["error"]
-        assert [finding.said for finding in found[:-1]] == [finding.said for finding in before]
-        assert found[-1].said.startswith(f"note: the consumer {named}")
+        assert [finding.message for finding in found[:-1]] == [
+            finding.message for finding in before
+        ]
+        assert found[-1].message.startswith(f"note: the consumer {named}")
         assert found[-1].error is None
 
 
@@ -225,7 +228,7 @@ class TestRunningJob:
         reporter = KafkaOffsetsReporter(committer, committer.close).start()
         listener = ProgressListener(QUERY_NAME, reporter.record)
         spark.streams.addListener(listener)
-        begin = startup.begin(kafka, stream)
+        begin = startup.take_over(kafka, stream)
         query = job.start(
             spark, kafka, stream, [model("Upper")], begin, limits=preflight.check(kafka, stream)[0]
         )

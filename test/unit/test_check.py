@@ -73,20 +73,20 @@ class TestFindings:
         """A missing Java is told with what to install."""
         assert findings[0].subject == "java"
         assert isinstance(findings[0].error, JavaNotFound)
-        assert "install" in findings[0].said
+        assert "install" in findings[0].message
 
     def test_working_model(self, findings: list[CheckResult]) -> None:
         """A model that works shows its answer to the sample, on one line."""
         assert findings[1].subject == "model works:1"
         assert findings[1].error is None
-        assert findings[1].said.endswith('{"said":"hi"}')
+        assert findings[1].message.endswith('{"said":"hi"}')
 
     def test_broken_models(self, findings: list[CheckResult]) -> None:
         """One that fails on its sample and one that does not load are told apart."""
         assert isinstance(findings[2].error, ModelUnavailable)
-        assert "away" in findings[2].said
+        assert "away" in findings[2].message
         assert isinstance(findings[3].error, ModelMisconfigured)
-        assert "None_" in findings[3].said
+        assert "None_" in findings[3].message
 
     @pytest.mark.parametrize(("level", "shown"), [("DEBUG", True), ("INFO", False)])
     def test_tracebacks(
@@ -113,7 +113,7 @@ class TestFindings:
     def test_said_in_words(self, findings: list[CheckResult]) -> None:
         """What is found is text, for any door to print."""
         for finding in findings:
-            assert isinstance(finding.said, str)
+            assert isinstance(finding.message, str)
 
 
 class TestSilence:
@@ -133,8 +133,8 @@ class TestSilence:
             )
             *_, kafka, gateway = check(settings)
         assert isinstance(kafka.error, BrokerUnreachable)
-        assert "did not finish within 0.5 s" in kafka.said
-        assert gateway.said == "note: nothing can be pushed: no answer within 0.5 s"
+        assert "did not finish within 0.5 s" in kafka.message
+        assert gateway.message == "note: nothing can be pushed: no answer within 0.5 s"
         assert gateway.error is None
 
 
@@ -170,13 +170,13 @@ class TestMetricsPort:
     def test_free(self, metrics: Callable[..., CheckResult]) -> None:
         """A free port stays free."""
         for _ in range(2):
-            assert metrics(metrics_port=0).said == "free"
+            assert metrics(metrics_port=0).message == "free"
 
     def test_taken(self, metrics: Callable[..., CheckResult], taken: int) -> None:
         """Another program's port is the error that the start would raise."""
         found = metrics(metrics_port=taken)
         assert isinstance(found.error, MetricsPortTaken)
-        assert f"127.0.0.1:{taken} is in use" in found.said
+        assert f"127.0.0.1:{taken} is in use" in found.message
 
     @pytest.mark.parametrize(("group", "fault"), [("tidemill", False), ("other", True)])
     def test_job(self, metrics: Callable[..., CheckResult], group: str, fault: bool) -> None:
@@ -184,7 +184,7 @@ class TestMetricsPort:
         with metrics_server("127.0.0.1", 0, CollectorRegistry(), Health(300), group) as (_, port):
             found = metrics(metrics_port=port)
         assert isinstance(found.error, MetricsPortTaken) is fault
-        assert ("the job of group tidemill is running" in found.said) is not fault
+        assert ("the job of group tidemill is running" in found.message) is not fault
 
     def test_unusable(self, metrics: Callable[..., CheckResult]) -> None:
         """An address that is not this machine's can never be listened on."""

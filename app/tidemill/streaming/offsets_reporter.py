@@ -1,25 +1,19 @@
-"""Commit what the query has finished to a consumer group, so that ordinary lag tools work."""
+"""Commit processed offsets to a consumer group, so that standard lag tools work."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError
-from kafka.structs import OffsetAndMetadata
+from kafka.errors import KafkaError
 
 from tidemill.errors import TidemillError
-from tidemill.kafka.connect import connect, with_coordinator
-from tidemill.kafka.members import MEMBERS_ONLY, in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tidemill.settings import KafkaSettings
     from tidemill.streaming.progress import Offsets, Progress
 
 log = structlog.get_logger(__name__)
@@ -114,51 +108,3 @@ class KafkaOffsetsReporter:
         if delay:
             log.info("offsets committed again")
         return 0.0
-
-
-class GroupCommitter:
-    """Commit offsets to a group without being a member of it: no rebalance can follow."""
-
-    def __init__(self, kafka: KafkaSettings, group_id: str) -> None:
-        """Keep what is needed to connect; nothing is sent before the first commit."""
-        self._kafka = kafka
-        self._group_id = group_id
-        self._admin: KafkaAdminClient | None = None
-
-    def __call__(self, offsets: Offsets) -> None:
-        """Commit, on a connection that is made anew after an error.
-
-        A partition that is not there any more is passed over, and the others are committed: a
-        consumer's commit would try that one again until its time is up.
-
-        Raises:
-            GroupInUse: Other consumers are members of the group.
-            KafkaError: The broker is away or refuses.
-
-        """
-        try:
-            if self._admin is None:
-                self._admin = connect(KafkaAdminClient, self._kafka)
-            with_coordinator(partial(_commit, self._admin, self._group_id, offsets))
-        except MEMBERS_ONLY as error:
-            self.close()
-            raise in_use(self._kafka, self._group_id) from error
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection."""
-        admin, self._admin = self._admin, None
-        if admin is not None:
-            admin.close()
-
-
-def _commit(admin: KafkaAdminClient, group_id: str, offsets: Offsets) -> None:
-    answers = admin.alter_group_offsets(
-        group_id,
-        {TopicPartition(*at): OffsetAndMetadata(offset, "", -1) for at, offset in offsets.items()},
-    )
-    for at, answer in answers.items():
-        if answer not in {NoError, UnknownTopicOrPartitionError}:
-            raise answer(f"{at.topic}/{at.partition}")

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 
 from tidemill.errors import GroupHasMembers, GroupOffsetsChanged, Superseded
 from tidemill.kafka.connect import kafka_errors, unreachable
+from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.spark.filesystem import UNREADABLE
 from tidemill.streaming import input_changes, starting_offsets
@@ -24,7 +25,6 @@ from tidemill.streaming.exactly_once.delivery import ExactlyOnce, KafkaLedger
 from tidemill.streaming.exactly_once.group import Group
 from tidemill.streaming.exactly_once.position import Position, Run
 from tidemill.streaming.exactly_once.resume import Found, where
-from tidemill.streaming.offsets_reporter import GroupCommitter
 from tidemill.streaming.progress import Progress
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Plan:
     changes: InputChanges
 
 
-def begin(kafka: KafkaSettings, stream: StreamSettings) -> Start:
+def take_over(kafka: KafkaSettings, stream: StreamSettings) -> Start:
     """Look where the job goes on; with exactly-once, take over all partitions.
 
     Raises:

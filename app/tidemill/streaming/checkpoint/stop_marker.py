@@ -14,7 +14,7 @@ from tidemill.spark.filesystem import locate
 if TYPE_CHECKING:
     from typing import Self
 
-SECONDS_BETWEEN_LOOKS = 2.0
+POLL_INTERVAL_S = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -26,11 +26,11 @@ class StopMarker:
         """Take a file system and a path in it."""
         self._filesystem = filesystem
         self.path = path
-        self._next_look = float("-inf")
+        self._next_poll = float("-inf")
         self._failed = False
 
     @classmethod
-    def beside(cls, checkpoint_location: str) -> Self:
+    def for_checkpoint(cls, checkpoint_location: str) -> Self:
         """Return the marker of a checkpoint location: a path or a URI.
 
         Raises:
@@ -40,26 +40,26 @@ class StopMarker:
         filesystem, path = locate(checkpoint_location)
         return cls(filesystem, f"{path}.stop")
 
-    def leave(self) -> None:
+    def create(self) -> None:
         """Ask the job to stop."""
         self._filesystem.create_dir(str(Path(self.path).parent), recursive=True)
         with self._filesystem.open_output_stream(self.path):
             pass
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Tell whether somebody asks the job to stop."""
         return bool(self._filesystem.get_file_info(self.path).type == fs.FileType.File)
 
-    def was_left(self) -> bool:
+    def consume(self) -> bool:
         """Tell whether the marker was left, and take it; look at most once in two seconds.
 
         A file system that does not answer is logged once, and asks for nothing.
         """
-        if time.monotonic() < self._next_look:
+        if time.monotonic() < self._next_poll:
             return False
-        self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
+        self._next_poll = time.monotonic() + POLL_INTERVAL_S
         try:
-            left = self.is_there()
+            left = self.exists()
             if left:
                 self._filesystem.delete_file(self.path)
         except (OSError, ArrowException) as error:
@@ -70,7 +70,7 @@ class StopMarker:
         self._failed = False
         return left
 
-    def take(self) -> None:
+    def remove(self) -> None:
         """Remove the marker, which tells the one who left it that the job has seen it."""
-        if self.is_there():
+        if self.exists():
             self._filesystem.delete_file(self.path)

@@ -20,29 +20,29 @@ class TestRoundTrip:
     def test_left_and_taken(self, tmp_path: Path) -> None:
         """Both see the same file, beside the checkpoint and never in it."""
         location = str(tmp_path / "checkpoints")
-        asker, job = StopMarker.beside(location), StopMarker.beside(location)
-        assert not job.is_there()
-        asker.leave()
-        assert job.is_there()
+        asker, job = StopMarker.for_checkpoint(location), StopMarker.for_checkpoint(location)
+        assert not job.exists()
+        asker.create()
+        assert job.exists()
         assert [path.name for path in tmp_path.iterdir()] == ["checkpoints.stop"]
-        job.take()
-        assert not asker.is_there()
+        job.remove()
+        assert not asker.exists()
 
     def test_twice(self, tmp_path: Path) -> None:
         """Leaving or taking it again changes nothing."""
-        marker = StopMarker.beside(str(tmp_path / "c"))
-        marker.take()
-        marker.leave()
-        marker.leave()
-        marker.take()
-        marker.take()
-        assert not marker.is_there()
+        marker = StopMarker.for_checkpoint(str(tmp_path / "c"))
+        marker.remove()
+        marker.create()
+        marker.create()
+        marker.remove()
+        marker.remove()
+        assert not marker.exists()
 
     def test_no_folder_yet(self, tmp_path: Path) -> None:
         """The folder is made where the job never ran."""
-        marker = StopMarker.beside(str(tmp_path / "a" / "b" / "c"))
-        assert not marker.is_there()
-        marker.leave()
+        marker = StopMarker.for_checkpoint(str(tmp_path / "a" / "b" / "c"))
+        assert not marker.exists()
+        marker.create()
         assert (tmp_path / "a" / "b" / "c.stop").is_file()
 
 
@@ -52,21 +52,21 @@ class TestBeside:
     @pytest.mark.parametrize("name", ["c", "c/", "with space", "ü#%20?"])
     def test_path(self, tmp_path: Path, name: str) -> None:
         """Any name of a folder will do."""
-        marker = StopMarker.beside(f"{tmp_path}/{name}")
-        marker.leave()
+        marker = StopMarker.for_checkpoint(f"{tmp_path}/{name}")
+        marker.create()
         assert (tmp_path / f"{name.rstrip('/')}.stop").is_file()
 
     def test_relative(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A relative path starts at the working folder."""
         monkeypatch.chdir(tmp_path)
-        StopMarker.beside("a/c").leave()
+        StopMarker.for_checkpoint("a/c").create()
         assert (tmp_path / "a" / "c.stop").is_file()
 
     @pytest.mark.parametrize("scheme", ["file://", "file:"])
     def test_file_uri(self, tmp_path: Path, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file's URI is its path, written as Java writes it (file:/x) too."""
         monkeypatch.chdir(tmp_path)
-        assert StopMarker.beside(f"{scheme}{tmp_path}/c").path == f"{tmp_path}/c.stop"
+        assert StopMarker.for_checkpoint(f"{scheme}{tmp_path}/c").path == f"{tmp_path}/c.stop"
 
     @pytest.mark.parametrize("location", ["nosuch://host/c", "dbfs:///c", "dbfs:/c"])
     def test_unsupported(
@@ -75,7 +75,7 @@ class TestBeside:
         """A file system that is not reached is named, not taken for a local folder."""
         monkeypatch.chdir(tmp_path)
         with pytest.raises(CheckpointUnsupported, match=location):
-            StopMarker.beside(location)
+            StopMarker.for_checkpoint(location)
 
 
 class Clock:
@@ -109,32 +109,32 @@ class TestWasLeft:
 
     def test_taken(self, tmp_path: Path, clock: Clock) -> None:
         """It was left once, which is told once."""
-        marker = StopMarker.beside(str(tmp_path / "c"))
-        assert not marker.was_left()
-        marker.leave()
+        marker = StopMarker.for_checkpoint(str(tmp_path / "c"))
+        assert not marker.consume()
+        marker.create()
         clock.now += 2
-        assert marker.was_left()
-        assert not marker.is_there()
+        assert marker.consume()
+        assert not marker.exists()
         clock.now += 2
-        assert not marker.was_left()
+        assert not marker.consume()
 
     def test_first_look(self, tmp_path: Path, clock: Clock) -> None:
         """The first look is at once, however young the clock is."""
         clock.now = 0.0
-        marker = StopMarker.beside(str(tmp_path / "c"))
-        marker.leave()
-        assert marker.was_left()
+        marker = StopMarker.for_checkpoint(str(tmp_path / "c"))
+        marker.create()
+        assert marker.consume()
 
     def test_not_too_often(self, tmp_path: Path, clock: Clock) -> None:
         """Within two seconds it is not looked for again."""
-        marker = StopMarker.beside(str(tmp_path / "c"))
-        marker.was_left()
-        marker.leave()
+        marker = StopMarker.for_checkpoint(str(tmp_path / "c"))
+        marker.consume()
+        marker.create()
         clock.now += 1.99
-        assert not marker.was_left()
-        assert marker.is_there()
+        assert not marker.consume()
+        assert marker.exists()
         clock.now += 0.01
-        assert marker.was_left()
+        assert marker.consume()
 
 
 class Files:
@@ -170,7 +170,7 @@ class TestSilentFileSystem:
         marker = StopMarker(files, "c.stop")
         for error in (OSError("busy"), OSError("busy"), None, OSError("busy again")):
             files.error = error
-            assert marker.was_left() is False
+            assert marker.consume() is False
             clock.now += 2
         assert [call.method_name for call in log.calls] == ["warning"] * 2
         assert log.calls[0].kwargs == {"path": "c.stop", "error": "busy"}
@@ -180,10 +180,10 @@ class TestSilentFileSystem:
         files: Any = Files()
         files.there, files.error = True, OSError("busy")
         marker = StopMarker(files, "c.stop")
-        assert not marker.was_left()
+        assert not marker.consume()
         files.error = None
         clock.now += 2
-        assert marker.was_left()
+        assert marker.consume()
         assert not files.there
 
     def test_not_too_often(self, clock: Clock, log: CapturingLogger) -> None:
@@ -192,7 +192,7 @@ class TestSilentFileSystem:
         files.error = OSError("busy")
         marker = StopMarker(files, "c.stop")
         for _ in range(10):
-            marker.was_left()
+            marker.consume()
         assert files.looks == 1
 
 
@@ -204,7 +204,7 @@ class TestRace:
         files: Any = Files()
         files.left_after = 1
         marker = StopMarker(files, "c.stop")
-        assert not marker.was_left()
+        assert not marker.consume()
         assert files.there
         clock.now += 2
-        assert marker.was_left()
+        assert marker.consume()

@@ -1,0 +1,66 @@
+"""Commit offsets to a consumer group from outside the group."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import NoError, UnknownTopicOrPartitionError
+from kafka.structs import OffsetAndMetadata
+
+from tidemill.kafka.connect import connect, with_coordinator
+from tidemill.kafka.members import MEMBERS_ONLY, in_use
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tidemill.settings import KafkaSettings
+
+
+class GroupCommitter:
+    """Commit offsets to a group without being a member of it: no rebalance can follow."""
+
+    def __init__(self, kafka: KafkaSettings, group_id: str) -> None:
+        """Keep what is needed to connect; nothing is sent before the first commit."""
+        self._kafka = kafka
+        self._group_id = group_id
+        self._admin: KafkaAdminClient | None = None
+
+    def __call__(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Commit, on a connection that is made anew after an error.
+
+        A partition that is not there any more is passed over, and the others are committed: a
+        consumer's commit would try that one again until its time is up.
+
+        Raises:
+            GroupInUse: Other consumers are members of the group.
+            KafkaError: The broker is away or refuses.
+
+        """
+        try:
+            if self._admin is None:
+                self._admin = connect(KafkaAdminClient, self._kafka)
+            with_coordinator(partial(_commit, self._admin, self._group_id, offsets))
+        except MEMBERS_ONLY as error:
+            self.close()
+            raise in_use(self._kafka, self._group_id) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            admin.close()
+
+
+def _commit(admin: KafkaAdminClient, group_id: str, offsets: Mapping[tuple[str, int], int]) -> None:
+    answers = admin.alter_group_offsets(
+        group_id,
+        {TopicPartition(*at): OffsetAndMetadata(offset, "", -1) for at, offset in offsets.items()},
+    )
+    for at, answer in answers.items():
+        if answer not in {NoError, UnknownTopicOrPartitionError}:
+            raise answer(f"{at.topic}/{at.partition}")
