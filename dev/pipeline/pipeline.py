@@ -98,9 +98,9 @@ class Pipeline:
         )
         job.check(spark, settings)
         limits = limits or preflight.check(kafka, settings)[0]
-        begin = startup.take_over(kafka, settings)
-        query = job.start(spark, kafka, settings, specs, begin, limits=limits)
-        with closing(TopicWatchdog(kafka, settings, begin.topics)) as topics:
+        query_start = startup.take_over(kafka, settings)
+        query = job.start(spark, kafka, settings, specs, query_start, limits=limits)
+        with closing(TopicWatchdog(kafka, settings, query_start.topics)) as topics:
             try:
                 with suppress(OSError):  # as the job does, which goes on if its disk is full
                     topics.poll()

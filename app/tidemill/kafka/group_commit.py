@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 class GroupCommitter:
-    """Commit offsets to a group without being a member of it: no rebalance can follow."""
+    """Commit offsets to a group without joining it, so that no rebalance follows."""
 
     def __init__(self, kafka: KafkaSettings, group_id: str) -> None:
-        """Keep what is needed to connect; nothing is sent before the first commit."""
+        """Store the connection settings; the first commit connects."""
         self._kafka = kafka
         self._group_id = group_id
         self._admin: KafkaAdminClient | None = None
 
     def __call__(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Commit, on a connection that is made anew after an error.
+        """Commit the offset of each topic and partition, and reconnect after an error.
 
-        A partition that is not there any more is passed over, and the others are committed: a
-        consumer's commit would try that one again until its time is up.
+        Skip partitions that no longer exist and commit the others. A consumer's commit would retry
+        a missing partition until it times out.
 
         Raises:
             GroupInUse: Other consumers are members of the group.
-            KafkaError: The broker is away or refuses.
+            KafkaError: The broker is unreachable or refuses.
 
         """
         try:
@@ -57,10 +57,13 @@ class GroupCommitter:
 
 
 def _commit(admin: KafkaAdminClient, group_id: str, offsets: Mapping[tuple[str, int], int]) -> None:
-    answers = admin.alter_group_offsets(
+    results = admin.alter_group_offsets(
         group_id,
-        {TopicPartition(*at): OffsetAndMetadata(offset, "", -1) for at, offset in offsets.items()},
+        {
+            TopicPartition(*partition): OffsetAndMetadata(offset, "", -1)
+            for partition, offset in offsets.items()
+        },
     )
-    for at, answer in answers.items():
-        if answer not in {NoError, UnknownTopicOrPartitionError}:
-            raise answer(f"{at.topic}/{at.partition}")
+    for partition, error in results.items():
+        if error not in {NoError, UnknownTopicOrPartitionError}:
+            raise error(f"{partition.topic}/{partition.partition}")

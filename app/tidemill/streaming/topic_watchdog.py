@@ -19,62 +19,64 @@ if TYPE_CHECKING:
 
 
 class TopicWatchdog:
-    """Compare the ids of the input topics with those that the checkpoint belongs to, and keep them.
+    """Compare the ids of the input topics with the checkpoint's, and save the ids beside it.
 
-    Topics come, as new ones match `input_pattern`, and go. One that comes back under its old name
-    is another topic: unless Spark has read a micro-batch without it in between, Spark would go on
-    at the old one's offsets.
+    Topics that match `input_pattern` may appear and disappear. A recreated topic has a new id, but
+    Spark resumes at the old topic's offsets unless it completed a micro-batch without the topic.
     """
 
     def __init__(
         self, kafka: KafkaSettings, stream: StreamSettings, topics: TopicRecord | None
     ) -> None:
-        """Connect in the background; `topics` is what the start knew, None: nothing to be kept."""
+        """Connect in the background.
+
+        `topics` is the record from the start of the job. If it is None, save nothing.
+        """
         self._group = Group(kafka, stream.group_id)
         self._location = stream.checkpoint_location
-        self._keep = topics is not None
+        self._save = topics is not None
         self._topics = topics or TopicRecord()
-        self._written: TopicRecord | None = None
+        self._saved: TopicRecord | None = None
         self._progress: Progress | None = None
-        self._found: TopicRecreated | None = None
+        self._error: TopicRecreated | None = None
 
-    def record(self, report: Progress) -> None:
+    def record(self, progress: Progress) -> None:
         """Take the progress of a finished micro-batch; return at once."""
-        self._progress = report
+        self._progress = progress
 
     def poll(self) -> None:
-        """Ask for the topics; write down what has changed.
+        """Read the topics' ids from Kafka, and save the record if it changed.
 
         Raises:
             KafkaException: The broker does not answer, or refuses.
             CheckpointUnsupported, OSError, ArrowException: The checkpoint cannot be written.
 
         """
-        report, topics = self._progress, self._topics
-        left = {name for name, _ in topics.left}
-        read = {name for name, _ in report.offsets} if report else topics.ids.keys() - left
-        ids = {name: i for name, i in topics.ids.items() if name in read | left}
-        for name, topic in self._group.topics(sorted(read)).items():
+        progress, topics = self._progress, self._topics
+        removed = {name for name, _ in topics.left}
+        read = {name for name, _ in progress.offsets} if progress else topics.ids.keys() - removed
+        ids = {name: i for name, i in topics.ids.items() if name in read | removed}
+        for name, topic in self._group.describe_topics(sorted(read)).items():
             if ids.setdefault(name, topic.id) != topic.id:
-                self._found = TopicRecreated(name)
-        behind = report.behind & ids.keys() if report else topics.behind
+                self._error = TopicRecreated(name)
+        behind = progress.behind & ids.keys() if progress else topics.behind
         self._topics = TopicRecord(ids, behind, topics.left)
-        if self._keep and self._topics != self._written:
+        if self._save and self._topics != self._saved:
             topic_record.write(self._location, self._topics)
-            self._written = self._topics
+            self._saved = self._topics
 
-    def watch(self) -> None:
-        """Raise what a poll has found.
+    def check(self) -> None:
+        """Raise the error that a poll detected, if any.
 
         Raises:
             TopicRecreated: An input topic was deleted and created again.
 
         """
-        if self._found:
-            raise self._found
+        if self._error:
+            raise self._error
 
     def close(self) -> None:
-        """Write down what has changed last, and close the connections."""
-        with suppress(KafkaException, *UNREADABLE):  # the start of the next run looks again
+        """Poll once more to save the latest record, and close the connections."""
+        with suppress(KafkaException, *UNREADABLE):  # the next start checks again
             self.poll()
         self._group.close()
