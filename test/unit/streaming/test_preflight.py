@@ -36,7 +36,7 @@ def pattern(regex: str) -> StreamSettings:
     return StreamSettings(input_pattern=regex, output_topic="out")
 
 
-def found(
+def report(
     known: dict[str, Topic], kafka: KafkaSettings = KAFKA, stream: StreamSettings = STREAM
 ) -> list[str]:
     """Return the problems."""
@@ -48,17 +48,17 @@ class TestTopics:
 
     def test_none(self) -> None:
         """Suitable topics have no problems."""
-        assert found(topics()) == []
+        assert report(topics()) == []
 
     @pytest.mark.parametrize("name", ["in", "out", "out.dlq"])
     def test_missing(self, name: str) -> None:
         """Only the missing topic is reported."""
-        (problem,) = found(topics(**{name: None}))
+        (problem,) = report(topics(**{name: None}))
         assert problem.startswith(f"there is no topic {name} ")
 
     def test_all_missing(self) -> None:
         """All missing topics are reported at once."""
-        assert len(found({})) == 3
+        assert len(report({})) == 3
 
 
 class TestPattern:
@@ -68,16 +68,16 @@ class TestPattern:
         """The pattern must match the whole name, as in Java's client."""
         known = topics(**{"in-1": topic(3, INPUT), "xin": topic(1, INPUT)})
         assert inputs(known, pattern("in.*")) == ["in", "in-1"]
-        assert found(known, stream=pattern("in.*")) == []
+        assert report(known, stream=pattern("in.*")) == []
 
     def test_matches_none(self) -> None:
         """A pattern without a matching topic is reported."""
-        (problem,) = found(topics(), stream=pattern("none-.*"))
+        (problem,) = report(topics(), stream=pattern("none-.*"))
         assert "'none-.*'" in problem
 
     def test_loop(self) -> None:
         """A pattern that matches an output topic is refused."""
-        texts = found(topics(), stream=pattern(".*"))
+        texts = report(topics(), stream=pattern(".*"))
         assert [text for text in texts if "endless loop" in text] == [
             "stream.input_pattern matches out, which the job writes: an endless loop",
             "stream.input_pattern matches out.dlq, which the job writes: an endless loop",
@@ -85,12 +85,12 @@ class TestPattern:
 
     def test_listed_topics_do_not_count(self) -> None:
         """With a pattern the default input topic need not exist."""
-        assert found(topics(), stream=pattern("in")) == []
+        assert report(topics(), stream=pattern("in")) == []
 
     def test_invalid(self) -> None:
         """An invalid pattern is a configuration error, here or when settings load."""
         with pytest.raises((ConfigurationError, ValueError), match="input_pattern"):
-            found(topics(), stream=pattern("in-("))
+            report(topics(), stream=pattern("in-("))
 
 
 class TestCommands:
@@ -106,14 +106,14 @@ class TestCommands:
     )
     def test_configuration(self, name: str, ends: str) -> None:
         """An output topic gets the inputs' partitions and a higher limit than theirs."""
-        (problem,) = found(topics(**{name: None}))
+        (problem,) = report(topics(**{name: None}))
         assert problem.endswith(f"--create --topic {name} {ends}")
 
     def test_largest_input_counts(self) -> None:
         """The largest input topic determines the limit."""
         stream = StreamSettings(input_topics=("in", "big"), output_topic="out")
         known = topics(big=topic(1, 5_000_000), out=None)
-        (problem,) = found(known, stream=stream)
+        (problem,) = report(known, stream=stream)
         assert problem.endswith(f"--partitions 3 --config max.message.bytes={5_000_000 + 65_536}")
 
     def test_margin(self) -> None:
@@ -127,13 +127,13 @@ class TestDeadLetterTopic:
     @pytest.mark.parametrize("policy", ["compact", "compact,delete", "delete,compact"])
     def test_compacted(self, policy: str) -> None:
         """It must not be compacted: one dead letter would replace another."""
-        (problem,) = found(topics(**{"out.dlq": topic(cleanup_policy=policy)}))
+        (problem,) = report(topics(**{"out.dlq": topic(cleanup_policy=policy)}))
         assert problem.startswith("out.dlq is compacted")
         assert problem.endswith("--alter --topic out.dlq --add-config cleanup.policy=delete")
 
     def test_deleting(self) -> None:
         """It may delete old records."""
-        assert found(topics(**{"out.dlq": topic(cleanup_policy="delete")})) == []
+        assert report(topics(**{"out.dlq": topic(cleanup_policy="delete")})) == []
 
     @pytest.mark.parametrize(
         ("size", "segment", "named"),
@@ -145,7 +145,7 @@ class TestDeadLetterTopic:
     )
     def test_smallest(self, size: int, segment: int, named: str | None) -> None:
         """It must accept a dead letter without a body."""
-        texts = found(topics(**{"out.dlq": topic(size=size, segment_bytes=segment)}))
+        texts = report(topics(**{"out.dlq": topic(size=size, segment_bytes=segment)}))
         assert [text.split(" ", 1)[0] for text in texts] == ([named] if named else [])
 
     def test_a_dead_letter_without_a_body_is_smaller(self) -> None:
@@ -164,11 +164,11 @@ class TestOutputTopic:
     @pytest.mark.parametrize("policy", ["compact", "delete"])
     def test_starts(self, size: int | None, policy: str) -> None:
         """However small it is, and with compaction."""
-        assert found(topics(out=topic(size=size, cleanup_policy=policy))) == []
+        assert report(topics(out=topic(size=size, cleanup_policy=policy))) == []
 
     def test_kafkas_defaults(self) -> None:
         """Three topics with Kafka's defaults have no problems."""
-        assert found({name: topic(size=INPUT) for name in ("in", "out", "out.dlq")}) == []
+        assert report({name: topic(size=INPUT) for name in ("in", "out", "out.dlq")}) == []
 
 
 class TestClock:
@@ -178,7 +178,7 @@ class TestClock:
     @pytest.mark.parametrize(("limit", "count"), [(0, 1), (999, 1), (1000, 0)])
     def test_limit_below_normal_age(self, name: str, limit: int, count: int) -> None:
         """A topic that refuses records of a normal age would accept no record."""
-        texts = found(topics(**{name: topic(**{BEFORE: limit})}))
+        texts = report(topics(**{name: topic(**{BEFORE: limit})}))
         assert len(texts) == count
         for problem in texts:
             assert problem.startswith(f"{BEFORE} of {name} is {limit}")
@@ -196,7 +196,7 @@ class TestClock:
     def test_log_append_time(self, setting: str) -> None:
         """If the broker sets the timestamps, the limits do not matter."""
         known = topics(out=topic(message_timestamp_type="LogAppendTime", **{setting: 0}))
-        assert found(known) == warned(known) == []
+        assert report(known) == warned(known) == []
 
 
 def warned(known: dict[str, Topic], **rest: Any) -> list[str]:  # noqa: ANN401 - settings of many types
@@ -234,9 +234,9 @@ class TestWarnings:
     )
     def test_timestamps(self, milliseconds: int, warns: bool) -> None:
         """An input topic that accepts timestamps beyond Spark's limit causes a warning."""
-        found_warnings = warned(topics(**{"in": topic(2, INPUT, **{AFTER: milliseconds})}))
-        assert len(found_warnings) == warns
-        for warning in found_warnings:
+        texts = warned(topics(**{"in": topic(2, INPUT, **{AFTER: milliseconds})}))
+        assert len(texts) == warns
+        for warning in texts:
             assert warning.startswith("['in'] accept records with any timestamp")
             assert "message.timestamp.after.max.ms" in warning
 
