@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 # Fits a dead letter without its message: names, and at most 1 KiB each of error and model.
 MIN_DEAD_LETTER_BYTES = 4096
-# The age of a record when it arrives at the broker: normally less than the minimum, and at most the
-# time after which the producer gives up.
+# A record's age when it arrives at the broker: even a fast write may take up to the first value,
+# and the producer gives up after the second.
 NORMAL_AGE_MS, MAX_AGE_MS = 1000, 120_000
 
 
