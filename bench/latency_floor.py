@@ -65,7 +65,9 @@ def one_by_one(
         checkpoint_location=str(at.folder / "checkpoint"),
     )
     limits, _ = preflight.check(kafka, stream)
-    query = job.start(spark, kafka, stream, [MODEL], startup.begin(kafka, stream), limits=limits)
+    query = job.start(
+        spark, kafka, stream, [MODEL], startup.take_over(kafka, stream), limits=limits
+    )
     producer = Producer({"bootstrap.servers": running.bootstrap_servers, "linger.ms": 0})
     rng = random.Random(7)  # noqa: S311 - no secret
     with Arrivals(running.bootstrap_servers, at.output) as arrivals:

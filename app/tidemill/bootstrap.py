@@ -1,4 +1,4 @@
-"""The one wiring place: settings in, a running whole out."""
+"""Wire everything together: the only module that takes the whole settings object."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tidemill.batch.output import check_output
 from tidemill.batch.source import find_source
 from tidemill.errors import CheckpointUnsupported, TopicDeleted
 from tidemill.kafka.connect import survey
+from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.models import catalogue
 from tidemill.monitoring.health import Health
@@ -31,10 +32,11 @@ from tidemill.spark.failures import translate
 from tidemill.spark.filesystem import UNREADABLE
 from tidemill.streaming import job, lifecycle, preflight, progress, startup
 from tidemill.streaming.checkpoint.stop_marker import StopMarker
+from tidemill.streaming.exactly_once.watchdog import GroupWatchdog
 from tidemill.streaming.listener import ProgressListener
-from tidemill.streaming.offsets_reporter import GroupCommitter, KafkaOffsetsReporter
+from tidemill.streaming.offsets_reporter import KafkaOffsetsReporter
 from tidemill.streaming.sink import QUERY_NAME
-from tidemill.streaming.watchdog import Guard, TopicGuard
+from tidemill.streaming.topic_watchdog import TopicWatchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,12 +47,12 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
     from tidemill.settings import KafkaSettings, Settings, StreamSettings
     from tidemill.streaming.progress import Progress
-    from tidemill.streaming.startup import Start
+    from tidemill.streaming.startup import QueryStart
 
 log = structlog.get_logger(__name__)
 
 LAG_INTERVAL_S = 15.0
-LOOK_INTERVAL_S = 2.0
+POLL_INTERVAL_S = 2.0
 
 
 def stream(settings: Settings) -> None:
@@ -62,25 +64,25 @@ def stream(settings: Settings) -> None:
     """
     specs = catalogue.load_models(settings.models)
     monitoring = settings.monitoring
-    # Spark tells of progress, or of having nothing to do, at a trigger only.
+    # Spark reports progress, or that the query is idle, once per trigger interval at most.
     health = Health(monitoring.progress_limit + settings.stream.trigger_seconds)
     metrics = JobMetrics(settings.stream.group_id, specs, lambda: health.not_ready() is None)
     registry = CollectorRegistry()
     registry.register(metrics)
-    with ExitStack() as running:
-        if monitoring.metrics_port is not None:  # from the start: what starts is alive
-            where = monitoring.metrics_host, monitoring.metrics_port
-            address = running.enter_context(
-                metrics_server(*where, registry, health, settings.stream.group_id)
+    with ExitStack() as stack:
+        if monitoring.metrics_port is not None:  # first, since a job that is starting is alive
+            host, port = monitoring.metrics_host, monitoring.metrics_port
+            address = stack.enter_context(
+                metrics_server(host, port, registry, health, settings.stream.group_id)
             )
-            log.info("metrics and probes served", address=address)
+            log.info("serving metrics and probes", address=address)
         _, warnings = preflight.check(settings.kafka, settings.stream)
         for warning in warnings:
             log.warning(warning)
-        if astray := survey(settings.kafka):  # some of the brokers: the job may do without them
-            log.warning(str(astray))
+        if unreachable := survey(settings.kafka):  # the job may do without some of the brokers
+            log.warning(str(unreachable))
         log.info("starting Spark")
-        spark = running.enter_context(session.running(settings))
+        spark = stack.enter_context(session.running(settings))
         _run(spark, settings, specs, health, metrics)
 
 
@@ -92,30 +94,38 @@ def _run(
     metrics: JobMetrics,
 ) -> None:
     options = settings.stream
-    by_signal = lifecycle.stop_on_signals()
-    by_marker = _marker(options.checkpoint_location)
+    stopped_by_signal = lifecycle.stop_on_signals()
+    stopped_by_marker = _stop_marker(options.checkpoint_location)
     log.info("loading the models", models=[spec.id for spec in specs])
     warmup.load_models(spark, specs, job.loader(options))
     summary = Summary()
 
-    def asked() -> bool:
-        return by_signal() or by_marker()
+    def stop_reason() -> str | None:
+        if stopped_by_signal():
+            return "signal"
+        return "stop marker" if stopped_by_marker() else None
 
-    if asked():
-        log.info("asked to stop before the stream started")
+    if reason := stop_reason():
+        log.info("stopped before the stream started", reason=reason)
         return
     job.check(spark, options)
     try:
-        while not _answer(
-            spark, settings, specs, health=health, metrics=metrics, summary=summary, asked=asked
+        while not _run_query(
+            spark,
+            settings,
+            specs,
+            health=health,
+            metrics=metrics,
+            summary=summary,
+            stop_reason=stop_reason,
         ):
-            if asked():
+            if stop_reason():
                 break
     finally:
         health.ended()
 
 
-def _answer(
+def _run_query(
     spark: SparkSession,
     settings: Settings,
     specs: Sequence[ModelSpec],
@@ -123,41 +133,38 @@ def _answer(
     health: Health,
     metrics: JobMetrics,
     summary: Summary,
-    asked: Callable[[], bool],
+    stop_reason: Callable[[], str | None],
 ) -> bool:
-    """Run the query; return whether it has ended for good.
-
-    If a topic was deleted it has not: Spark's query ends, and the next one goes on without it.
-    """
+    """Run the query; return False if a topic was deleted, so that the query must start again."""
     kafka, options = settings.kafka, settings.stream
-    limits, _ = preflight.check(kafka, options)  # again: loading the models took its time
-    begin = startup.begin(kafka, options)
-    with ExitStack() as watching:
-        commit, is_ours = watching.enter_context(_offsets(kafka, options, begin))
-        watching.enter_context(warmup.keep_warm(spark))
-        for watcher in _watchers(spark, settings, metrics):
-            watching.enter_context(watcher)
-        topics = TopicGuard(kafka, options, begin.topics)
+    limits, _ = preflight.check(kafka, options)  # again, because loading the models takes time
+    query_start = startup.take_over(kafka, options)
+    with ExitStack() as stack:
+        commit, check_group = stack.enter_context(_group_offsets(kafka, options, query_start))
+        stack.enter_context(warmup.keep_warm(spark))
+        for exporter in _exporters(spark, settings, metrics):
+            stack.enter_context(exporter)
+        topics = TopicWatchdog(kafka, options, query_start.topics)
 
-        def record(report: Progress) -> None:
-            for take in (topics.progressed, commit, metrics.record, summary.record):
-                take(report)
+        def on_progress(report: Progress) -> None:
+            for record in (topics.record, commit, metrics.record, summary.record):
+                record(report)
             health.progressed()
 
-        def idle() -> None:
-            for note in (metrics.idle, summary.say, health.progressed):
-                note()
+        def on_idle() -> None:
+            for handle in (metrics.idle, summary.say, health.progressed):
+                handle()
 
-        listener = ProgressListener(QUERY_NAME, record, idle)
+        listener = ProgressListener(QUERY_NAME, on_progress, on_idle)
         spark.streams.addListener(listener)
-        watching.callback(spark.streams.removeListener, listener)
-        query = job.start(spark, kafka, options, specs, begin, limits=limits)
-        watching.enter_context(
+        stack.callback(spark.streams.removeListener, listener)
+        query = job.start(spark, kafka, options, specs, query_start, limits=limits)
+        stack.enter_context(
             PeriodicTask(
-                LOOK_INTERVAL_S, topics.poll, what="watch the input topics", last=topics.close
+                POLL_INTERVAL_S, topics.poll, what="watch the input topics", last=topics.close
             )
         )
-        watching.callback(_stop, query)  # it ends before its watchers do
+        stack.callback(_stop, query)  # stop the query before its watchdogs
         log.info(
             "stream started",
             input=options.input_pattern or list(options.input_topics),
@@ -168,76 +175,79 @@ def _answer(
             delivery=options.delivery,
         )
 
-        def pulse() -> None:
+        def on_poll() -> None:
             health.beat()
-            is_ours()
-            topics.watch()
+            check_group()
+            topics.check()
 
         try:
-            was_asked = lifecycle.run(query, asked, options.stop_timeout, pulse)
+            reason = lifecycle.run(query, stop_reason, options.stop_timeout, on_poll)
         except StreamingQueryException as error:
-            # A topic may have come back since the last poll. What ended the query counts more.
+            # A topic may have been recreated since the last poll, which would be the root cause.
+            # If the poll fails too, the error that ended the query matters more.
             with suppress(KafkaException, *UNREADABLE):
                 topics.poll()
-            topics.watch()
+            topics.check()
             deleted = isinstance(translate(error, options.checkpoint_location), TopicDeleted)
             if not (deleted and query.lastProgress):
                 raise
-            log.warning("a topic was deleted, starting the query anew")
-            topics.progressed(progress.read(query.lastProgress.json))
+            log.warning("a topic was deleted; restarting the query without it")
+            topics.record(progress.read(query.lastProgress.json))
             return False
-        if query.lastProgress:  # the listener may not have heard of it yet
+        if query.lastProgress:  # the listener may not have received the last report yet
             last = progress.read(query.lastProgress.json)
-            topics.progressed(last)
+            topics.record(last)
             commit(last)
         summary.say()
-        log.info("stream stopped", asked=was_asked)
+        log.info("stream stopped", reason=reason or "query ended")
     return True
 
 
 def _stop(query: StreamingQuery) -> None:
-    """Stop a query that is not to write any more; one that has ended stays as it is."""
-    with suppress(PySparkException, Py4JError, OSError):  # Java may be gone
+    """Stop a query that must not write any more; do nothing if it has ended."""
+    with suppress(PySparkException, Py4JError, OSError):  # the JVM may be gone
         query.stop()
 
 
 @contextmanager
-def _offsets(
-    kafka: KafkaSettings, stream: StreamSettings, begin: Start
+def _group_offsets(
+    kafka: KafkaSettings, stream: StreamSettings, query_start: QueryStart
 ) -> Iterator[tuple[Callable[[Progress], None], Callable[[], None]]]:
-    """Look after the group's offsets: yield what takes progress, and what raises if they are lost.
+    """Commit or watch the group's offsets; yield a progress callback and a check that may raise.
 
-    With exactly-once they are committed with the outcomes, and only watched here.
+    With exactly-once the workers commit the offsets with the outcomes, so only watch them here.
     """
-    if begin.deliver:
-        guard = Guard(kafka, begin.deliver)
-        with PeriodicTask(LOOK_INTERVAL_S, guard.look, what="watch the group", last=guard.close):
-            yield lambda _: None, guard.watch
+    if query_start.deliver:
+        watchdog = GroupWatchdog(kafka, query_start.deliver)
+        with PeriodicTask(
+            POLL_INTERVAL_S, watchdog.poll, what="watch the group", last=watchdog.close
+        ):
+            yield lambda _: None, watchdog.check
         return
     committer = GroupCommitter(kafka, stream.group_id)
     reporter = KafkaOffsetsReporter(committer, committer.close).start()
-    if begin.finished.offsets:
-        reporter.record(begin.finished)  # the last run may have ended before it could
+    if query_start.finished.offsets:
+        reporter.record(query_start.finished)  # the last run may have ended before its commit
     try:
         yield reporter.record, lambda: None
     finally:
         reporter.close()
 
 
-def _watchers(
+def _exporters(
     spark: SparkSession, settings: Settings, metrics: JobMetrics
 ) -> Iterator[PeriodicTask | PushgatewayExporter]:
-    """Yield the threads that look at the lag, and push metrics; they are to be entered."""
+    """Yield context managers for the background lag poller and the Pushgateway exporter."""
     reader = LagReader(settings.kafka, settings.stream)
 
-    def look() -> None:
-        lag = None  # rather none than an old one
+    def read_lag() -> None:
+        lag = None  # report no lag rather than an outdated one
         try:
             lag = reader.look(time.time(), ages=False)
         finally:
             metrics.set_lag(lag)
 
-    yield PeriodicTask(LAG_INTERVAL_S, look, what="read the lag", last=reader.close)
+    yield PeriodicTask(LAG_INTERVAL_S, read_lag, what="read the lag", last=reader.close)
     if settings.monitoring.pushgateway_url:
         context = spark.sparkContext
         namespace = context.getConf().get("spark.metrics.namespace", context.applicationId)
@@ -247,26 +257,26 @@ def _watchers(
         )
 
 
-def _marker(checkpoint_location: str) -> Callable[[], bool]:
-    """Return what tells, and acknowledges, that `tidemill stop` asks for an end."""
+def _stop_marker(checkpoint_location: str) -> Callable[[], bool]:
+    """Return a function that tells whether `tidemill stop` asked the job to stop."""
     try:
-        marker = StopMarker.beside(checkpoint_location)
+        marker = StopMarker.for_checkpoint(checkpoint_location)
     except CheckpointUnsupported as error:
-        log.warning("no stop marker can lie beside the checkpoint", error=str(error))
+        log.warning("`tidemill stop` cannot stop this job", error=str(error))
         return lambda: False
-    marker.was_left()  # one from before this start asks for nothing any more
-    return marker.was_left
+    marker.consume()  # ignore a marker from before this start
+    return marker.consume
 
 
 def batch(settings: Settings, source: str, target: str, show: Callable[..., None]) -> files.Counts:
-    """Answer every message of a file or folder; `show` shows each step.
+    """Process every message of a file or folder; `show` displays each step.
 
     Raises:
-        TidemillError: The input cannot be read, the output is there already, a model is broken.
+        TidemillError: The input cannot be read, the output exists, or a model does not work.
 
     """
     specs = catalogue.load_models(settings.models)
-    find_source(source)  # here too, as Spark takes long to start
+    find_source(source)  # before Spark, which takes long to start
     check_output(source, target)
     show("starting Spark")
     with session.running(settings) as spark:

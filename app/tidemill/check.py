@@ -1,4 +1,4 @@
-"""Say what is right and wrong with a configuration, in plain words, before anything runs."""
+"""Check a configuration before the job runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tidemill.monitoring.pushgateway import greet
 from tidemill.monitoring.reason import reason
 from tidemill.monitoring.server import listen
 from tidemill.spark.java import find_java
-from tidemill.streaming import preflight, startup
+from tidemill.streaming import preflight, start_plan
 from tidemill.streaming.exactly_once.group import Group
 
 if TYPE_CHECKING:
@@ -38,77 +38,77 @@ if TYPE_CHECKING:
     from tidemill.settings import KafkaSettings, MonitoringSettings, Settings
 
 
-# Seconds for all that is asked of Kafka, and as many for the Pushgateway at the same time.
-PATIENCE_S = 12.0
-NO_PUSH = "note: nothing can be pushed"
+# The limit for all checks of Kafka together, and for the Pushgateway, which is checked meanwhile.
+TIMEOUT_S = 12.0
+NO_PUSH = "note: metrics cannot be pushed"
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was looked at, and what was found; `error` where the job could not run like this."""
+    """One check's result. `error` is set if the job cannot run."""
 
     subject: str
-    said: str
+    message: str
     error: TidemillError | None = None
 
 
 def check(settings: Settings) -> Iterator[CheckResult]:
-    """Look at Java, the models, the metrics' port and the topics; each problem is one finding."""
+    """Check Java, the models, the metrics port, the topics, the group and the Pushgateway."""
     try:
         yield CheckResult("java", find_java())
     except TidemillError as error:
         yield CheckResult("java", str(error), error)
     try:
         for spec in catalogue.load_models(settings.models):
-            yield _model(spec)
+            yield _check_model(spec)
     except TidemillError as error:
         yield CheckResult("models", str(error), error)
     if settings.monitoring.metrics_port is not None:
-        yield _metrics(settings.monitoring, settings.stream.group_id)
+        yield _check_metrics_port(settings.monitoring, settings.stream.group_id)
     url = settings.monitoring.pushgateway_url
-    # At the same time as Kafka, so that both together take no longer.
-    pushing = in_background(partial(_pushgateway, settings.monitoring)) if url else None
-    deadline = time.monotonic() + PATIENCE_S
-    topics = _until(deadline, settings.kafka, lambda: list(_topics(settings)))
+    # Check the Pushgateway in parallel with Kafka, so that both together take no longer than one.
+    pushing = in_background(partial(_check_pushgateway, settings.monitoring)) if url else None
+    deadline = time.monotonic() + TIMEOUT_S
+    topics = _by_deadline(deadline, settings.kafka, lambda: list(_check_topics(settings)))
     yield from topics
-    if not any(finding.error for finding in topics):
-        yield from _until(deadline, settings.kafka, lambda: list(_groups(settings)))
+    if not any(result.error for result in topics):
+        yield from _by_deadline(deadline, settings.kafka, lambda: list(_check_groups(settings)))
     if pushing:
         try:
             yield pushing.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
-            yield CheckResult(f"pushgateway {url}", f"{NO_PUSH}: no answer within {PATIENCE_S:g} s")
+            yield CheckResult(f"pushgateway {url}", f"{NO_PUSH}: no answer within {TIMEOUT_S:g} s")
 
 
-def _until(
-    deadline: float, kafka: KafkaSettings, look: Callable[[], list[CheckResult]]
+def _by_deadline(
+    deadline: float, kafka: KafkaSettings, checks: Callable[[], list[CheckResult]]
 ) -> list[CheckResult]:
-    """Return what a look at Kafka finds, or by the deadline that Kafka does not answer."""
+    """Return the results of checks of Kafka, or an error if they take too long."""
     try:
-        return in_background(look).result(max(0.0, deadline - time.monotonic()))
+        return in_background(checks).result(max(0.0, deadline - time.monotonic()))
     except TimeoutError:
         error = BrokerUnreachable(
-            kafka.bootstrap_servers, f"it did not finish within {PATIENCE_S:g} s"
+            kafka.bootstrap_servers, f"it did not finish within {TIMEOUT_S:g} s"
         )
         return [CheckResult(f"kafka {kafka.bootstrap_servers}", str(error), error)]
 
 
-def _groups(settings: Settings) -> Iterator[CheckResult]:
-    yield _offsets(settings)
+def _check_groups(settings: Settings) -> Iterator[CheckResult]:
+    yield _check_offsets(settings)
     stream = settings.stream
     groups = [group_of(stream)]
-    if stream.delivery == "at-least-once":  # with the other, members are an error that is found
+    if stream.delivery == "at-least-once":  # with exactly-once, `_check_offsets` reports members
         groups.insert(0, stream.group_id)
     for group in groups:
         try:
             require_none(settings.kafka, group)
-        except GroupInUse as error:  # the job runs, and nobody sees how far it is
+        except GroupInUse as error:  # the job can run, but its lag cannot be seen
             yield CheckResult(f"group {group}", f"note: {error}")
 
 
-def _metrics(monitoring: MonitoringSettings, group_id: str) -> CheckResult:
+def _check_metrics_port(monitoring: MonitoringSettings, group_id: str) -> CheckResult:
     host, port = monitoring.metrics_host, monitoring.metrics_port or 0
     subject = f"metrics {host}:{port}"
     try:
@@ -118,74 +118,76 @@ def _metrics(monitoring: MonitoringSettings, group_id: str) -> CheckResult:
             ask(monitoring, group_id, "/healthz")
         except TidemillError:
             return CheckResult(subject, str(error), error)
-        return CheckResult(subject, f"note: the job of group {group_id} is running and serves them")
+        return CheckResult(subject, f"note: the job of group {group_id} is running and uses it")
     except TidemillError as error:
         return CheckResult(subject, str(error), error)
     return CheckResult(subject, "free")
 
 
-def _offsets(settings: Settings) -> CheckResult:
+def _check_offsets(settings: Settings) -> CheckResult:
     stream = settings.stream
     subject = f"group {stream.group_id}"
     try:
         with Group(settings.kafka, stream.group_id) as group:
-            plan = startup.examine(settings.kafka, stream, group)
+            plan = start_plan.inspect(settings.kafka, stream, group)
     except TidemillError as error:
         return CheckResult(subject, str(error), error)
-    found = plan.found
-    carried = found.runs or (stream.delivery == "exactly-once" and found.positions)
-    at = "the group's offsets" if carried else f"starting_offsets, {stream.starting_offsets}"
-    begins = (
-        f"goes on with {stream.checkpoint_location}" if found.log.is_used else f"starts at {at}"
-    )
-    left = sorted({topic for topic, _ in plan.changes.removed})
-    without = f", without {', '.join(left)}, which it has answered" if left else ""
-    return CheckResult(subject, f"{stream.delivery}: {begins}{without}")
+    state = plan.state
+    if state.offset_log.is_used:
+        start = f"resumes from {stream.checkpoint_location}"
+    elif state.runs or (stream.delivery == "exactly-once" and state.committed):
+        start = "starts at the group's offsets"
+    else:
+        start = f"starts at starting_offsets, {stream.starting_offsets}"
+    removed = ", ".join(sorted({topic for topic, _ in plan.changes.removed}))
+    without = f", without {removed}, whose messages are all processed" if removed else ""
+    return CheckResult(subject, f"{stream.delivery}: {start}{without}")
 
 
-def _pushgateway(monitoring: MonitoringSettings) -> CheckResult:
+def _check_pushgateway(monitoring: MonitoringSettings) -> CheckResult:
     subject = f"pushgateway {monitoring.pushgateway_url}"
     try:
         greet(monitoring)
-    except requests.RequestException as error:  # the job runs without it
+    except requests.RequestException as error:  # the job can run without it
         return CheckResult(subject, f"{NO_PUSH}: {reason(error)}")
-    return CheckResult(subject, "answers")
+    return CheckResult(subject, "reachable")
 
 
-def _model(spec: ModelSpec) -> CheckResult:
+def _check_model(spec: ModelSpec) -> CheckResult:
     try:
         start = time.perf_counter()
         model = catalogue.load(spec)
         loaded = time.perf_counter()
         output = probe(spec, model)
-        answered = time.perf_counter()
+        finished = time.perf_counter()
     except TidemillError as error:
         log.debug("the model's traceback", model=spec.id, exc_info=error)
         return CheckResult(f"model {spec.id}", str(error), error)
-    said = f"loaded in {loaded - start:.1f} s, sample in {1000 * (answered - loaded):.0f} ms"
-    return CheckResult(f"model {spec.id}", f"{said}: {output}")
+    times = f"loaded in {loaded - start:.1f} s, sample in {1000 * (finished - loaded):.0f} ms"
+    return CheckResult(f"model {spec.id}", f"{times}: {output}")
 
 
-def _topics(settings: Settings) -> Iterator[CheckResult]:
-    subject = f"kafka {settings.kafka.bootstrap_servers}"
+def _check_topics(settings: Settings) -> Iterator[CheckResult]:
+    kafka, stream = settings.kafka, settings.stream
+    subject = f"kafka {kafka.bootstrap_servers}"
     try:
-        topics = preflight.describe(settings.kafka, settings.stream)
-        if astray := survey(settings.kafka):
-            raise astray
+        topics = preflight.describe(kafka, stream)
+        if unreachable := survey(kafka):
+            raise unreachable
     except TidemillError as error:
         yield CheckResult(subject, str(error), error)
         return
-    yield CheckResult(subject, "answers")
-    found = list(preflight.problems(topics, settings.kafka, settings.stream))
-    for problem in found:
+    yield CheckResult(subject, "reachable")
+    problems = list(preflight.problems(topics, kafka, stream))
+    for problem in problems:
         yield CheckResult("topics", problem, InvalidTopics([problem]))
-    for warning in preflight.warnings(topics, settings.kafka, settings.stream):
+    for warning in preflight.warnings(topics, kafka, stream):
         yield CheckResult("topics", f"note: {warning}")
-    if not found:
-        sources = preflight.inputs(topics, settings.stream)
+    if not problems:
+        sources = preflight.inputs(topics, stream)
         count = sum(topics[name].partitions for name in sources)
         yield CheckResult(
             "topics",
-            f"{', '.join(sources)} ({count} partitions) -> {settings.stream.output_topic}, "
-            f"{settings.stream.dead_letter_topic}",
+            f"{', '.join(sources)} ({count} partitions) -> {stream.output_topic}, "
+            f"{stream.dead_letter_topic}",
         )

@@ -1,7 +1,7 @@
-"""The streaming job as a program: settings in, an exit code out. spark-submit's entry.
+"""Run the streaming job as a program, from spark-submit or the command line.
 
-Exit codes: 0, it was asked to stop, or everything there was is answered; 1, a fault that a restart
-may mend; 2, a wrong configuration, which a restart cannot; 130, interrupted in the midst of a stop.
+Exit codes: 0, the job was asked to stop, or processed everything; 1, a fault that a restart may
+fix; 2, a wrong configuration, which a restart cannot fix; 130, interrupted during a stop.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 def stream(config: Path | None) -> int:
-    """Run the job; return its exit code. A failure is one line, its trace at level DEBUG."""
+    """Run the job; return its exit code.
+
+    Log a failure as one line; its traceback appears at level DEBUG only.
+    """
     logs.configure("console", "INFO")
     try:
         loaded = settings.load(config)
@@ -30,9 +33,9 @@ def stream(config: Path | None) -> int:
 
         bootstrap.stream(loaded)
     except KeyboardInterrupt:
-        log.warning("interrupted: the next run repeats the micro-batch that ran")
+        log.warning("interrupted; the next run will reprocess the current micro-batch")
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the outermost place, where every error ends
+    except Exception as error:  # noqa: BLE001 - the outermost place: every error ends here
         return report(error)
     return 0
 
@@ -49,12 +52,12 @@ def report(error: Exception) -> int:
 
 
 def exit_code(error: Exception) -> int:
-    """Tell a wrong configuration from a fault."""
+    """Return the exit code of an error: a wrong configuration or a fault."""
     return MISCONFIGURED if isinstance(error, ConfigurationError) else FAULT
 
 
 def main() -> int:
-    """Read the command line of spark-submit."""
+    """Parse the arguments of spark-submit and run the job."""
     parser = argparse.ArgumentParser(description="Run Tidemill's streaming job.")
-    parser.add_argument("--config", type=Path, help="settings, a YAML file")
+    parser.add_argument("--config", type=Path, help="the settings file (YAML)")
     return stream(parser.parse_args().config)

@@ -14,7 +14,7 @@ from dev.pipeline import records
 from dev.pipeline.job_process import JobProcess
 from tidemill.settings import KafkaSettings, StreamSettings
 from tidemill.streaming import job, preflight, progress, startup
-from tidemill.streaming.watchdog import TopicGuard
+from tidemill.streaming.topic_watchdog import TopicWatchdog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,9 +98,9 @@ class Pipeline:
         )
         job.check(spark, settings)
         limits = limits or preflight.check(kafka, settings)[0]
-        begin = startup.begin(kafka, settings)
-        query = job.start(spark, kafka, settings, specs, begin, limits=limits)
-        with closing(TopicGuard(kafka, settings, begin.topics)) as topics:
+        query_start = startup.take_over(kafka, settings)
+        query = job.start(spark, kafka, settings, specs, query_start, limits=limits)
+        with closing(TopicWatchdog(kafka, settings, query_start.topics)) as topics:
             try:
                 with suppress(OSError):  # as the job does, which goes on if its disk is full
                     topics.poll()
@@ -109,7 +109,7 @@ class Pipeline:
                 query.stop()
             last = query.lastProgress
             assert last is not None
-            topics.progressed(progress.read(last.json))
+            topics.record(progress.read(last.json))
         return dict(last)
 
     def environment(

@@ -15,10 +15,10 @@ from tidemill import check
 from tidemill.dead_letters import group as dead_letters
 from tidemill.errors import AdvertisedUnreachable
 from tidemill.kafka import connect, reader
+from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.settings import KafkaSettings, Settings, StreamSettings
 from tidemill.streaming import preflight
-from tidemill.streaming.offsets_reporter import GroupCommitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,4 +87,4 @@ class TestNamed:
             settings = Settings(kafka=kafka, models=tmp_path / "none.yaml")
             *_, last = check.check(settings)
             assert isinstance(last.error, AdvertisedUnreachable)
-            assert wrong.partition(" ")[0] in last.said
+            assert wrong.partition(" ")[0] in last.message

@@ -1,4 +1,4 @@
-"""Exactly once on a real broker: who may go on, from where, and what it takes from whom."""
+"""Exactly-once delivery on a real broker: resuming, ownership and fencing."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tidemill.errors import (
     TopicRecreated,
     TransactionFailed,
 )
+from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.settings import KafkaSettings, StreamSettings
-from tidemill.streaming import startup
-from tidemill.streaming.exactly_once.delivery import KafkaLedger
+from tidemill.streaming import start_plan, startup
 from tidemill.streaming.exactly_once.group import Group
-from tidemill.streaming.exactly_once.owner import Owner
-from tidemill.streaming.exactly_once.position import Position
-from tidemill.streaming.offsets_reporter import GroupCommitter
-from tidemill.streaming.watchdog import Guard
+from tidemill.streaming.exactly_once.owner import PartitionOwner
+from tidemill.streaming.exactly_once.position import CommittedOffset
+from tidemill.streaming.exactly_once.producer import KafkaTransactionalWriter
+from tidemill.streaming.exactly_once.watchdog import GroupWatchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,20 +41,20 @@ if TYPE_CHECKING:
     from dev.pipeline.job_process import JobProcess
     from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.model import ModelSpec
-    from tidemill.streaming.exactly_once.position import Partition
+    from tidemill.streaming.exactly_once.position import TopicPartition
 
 ONCE: dict[str, Any] = {"delivery": "exactly-once"}
 
 
 @pytest.fixture
 def kafka(pipeline: Pipeline) -> KafkaSettings:
-    """How to reach the broker."""
+    """The settings of the broker."""
     return KafkaSettings(bootstrap_servers=pipeline.broker.bootstrap_servers)
 
 
 @pytest.fixture
 def stream(pipeline: Pipeline) -> StreamSettings:
-    """A job that has no checkpoint yet."""
+    """The settings of a job without a checkpoint."""
     return StreamSettings(
         input_topics=(pipeline.source,),
         output_topic=pipeline.output,
@@ -66,27 +66,27 @@ def stream(pipeline: Pipeline) -> StreamSettings:
 
 
 def row(topic: str, value: bytes) -> dict[str, Any]:
-    """Return an outcome as the transform makes it."""
+    """Return an outcome in the transform's format."""
     return {"topic": topic, "key": b"k", "value": value, "headers": []}
 
 
 def uuids(pipeline: Pipeline) -> list[int]:
-    """Return which messages have results."""
+    """Return the numbers of the messages that have results."""
     return sorted(int(json.loads(record.value or b"")["uuid"]) for record in pipeline.results())
 
 
-def said(program: JobProcess) -> str:
-    """Return what a command has printed, whatever the width of the screen."""
+def printed(program: JobProcess) -> str:
+    """Return a command's output without its line breaks."""
     return " ".join(program.output.split())
 
 
 class TestDelivery:
-    """The query, in the mode."""
+    """The query with exactly-once delivery."""
 
     def test_each_once_and_the_group_knows(
         self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
-        """Results, dead letters and the group's offsets are there together, in the keys' order."""
+        """Results, dead letters and offsets are committed together, in order per key."""
         pipeline.produce(
             *({"key": b"key %d" % (i % 5), **message(i)} for i in range(300)), {"value": b"junk"}
         )
@@ -104,7 +104,7 @@ class TestDelivery:
     def test_threads(
         self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
-        """Models are in processes that Kafka's client has no thread in, and stay there."""
+        """Models run in long-lived processes without threads of Kafka's client."""
         log = pipeline.folder / "loads"
         pipeline.produce(*map(message, range(30)))
         specs = [model("Witness", options={"log": str(log)})]
@@ -117,10 +117,10 @@ class TestDelivery:
         assert {str(answer["pid"]) for answer in answers} == set(loads)
         assert len(loads) == len(set(loads)), "a process loaded the model twice"
 
-    def test_a_lost_checkpoint(
+    def test_lost_checkpoint(
         self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
-        """A new one goes on at the group's offsets: nothing is answered again, nothing left out."""
+        """A new checkpoint resumes at the group's offsets: nothing is repeated or skipped."""
         pipeline.produce(*map(message, range(20)))
         pipeline.answer_all(spark, [model("Upper")], **ONCE)
         pipeline.produce(*map(message, range(20, 30)))
@@ -128,10 +128,10 @@ class TestDelivery:
         pipeline.answer_all(spark, [model("Upper")], checkpoint_location=elsewhere, **ONCE)
         assert uuids(pipeline) == [*range(30)]
 
-    def test_an_old_checkpoint(
+    def test_old_checkpoint(
         self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
-        """One that has forgotten micro-batches runs them again, and nothing is written twice."""
+        """A checkpoint that lacks micro-batches repeats them, but nothing is written twice."""
         pipeline.produce(*map(message, range(20)))
         pipeline.answer_all(spark, [model("Upper")], **ONCE)
         checkpoint = pipeline.folder / "checkpoint"
@@ -146,7 +146,7 @@ class TestDelivery:
     def test_speculation(
         self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
-        """Two attempts at a time are refused."""
+        """Speculative execution is refused."""
         conf = spark.sparkContext._conf  # noqa: SLF001 - there is no other way to a running one's
         conf.set("spark.speculation", "true")
         try:
@@ -157,12 +157,12 @@ class TestDelivery:
 
 
 class TestSwitch:
-    """From one delivery to the other, in order, with a new checkpoint."""
+    """The delivery mode may change between two runs, with a new checkpoint."""
 
     @pytest.mark.parametrize(
         ("before", "after"), [("at-least-once", "exactly-once"), ("exactly-once", "at-least-once")]
     )
-    def test_there_and_back(
+    def test_both_directions(
         self,
         before: str,
         after: str,
@@ -171,7 +171,7 @@ class TestSwitch:
         model: Callable[..., ModelSpec],
         kafka: KafkaSettings,
     ) -> None:
-        """The old checkpoint is refused by name; a new one goes on at the group's offsets."""
+        """The old checkpoint is refused; a new one resumes at the group's offsets."""
         pipeline.produce(*map(message, range(20)))
         progress = pipeline.answer_all(spark, [model("Upper")], delivery=before)
         if before == "at-least-once":
@@ -189,65 +189,63 @@ class TestSwitch:
 
 
 class TestOwnership:
-    """Of each partition there is one owner: the last."""
+    """Each partition has one owner: the latest."""
 
-    def test_an_old_ledger_is_fenced(
+    def test_old_writer(
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
-        """What it has sent is never seen; not even its open transaction."""
-        deliver = startup.begin(kafka, stream).deliver
+        """Readers never see what a fenced writer sent, not even in its open transaction."""
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
-        at = (pipeline.source, 0)
+        partition = (pipeline.source, 0)
         with Group(kafka, pipeline.source) as group:
-            old = KafkaLedger(kafka, group, at, deliver.run)
+            old = KafkaTransactionalWriter(kafka, group, partition, deliver.run)
             old.commit([row(pipeline.output, b"seen")], 1)
-            with closing(KafkaLedger(kafka, group, at, deliver.run)) as new:
-                assert new.position is not None
-                assert new.position.offset == 1
+            with closing(KafkaTransactionalWriter(kafka, group, partition, deliver.run)) as new:
+                assert new.committed is not None
+                assert new.committed.offset == 1
                 with pytest.raises(TransactionFailed, match=f"{pipeline.source}/0"):
                     old.commit([row(pipeline.output, b"not seen")], 2)
                 new.commit([row(pipeline.output, b"seen too")], 2)
             old.close()
         assert [record.value for record in pipeline.results()] == [b"seen", b"seen too"]
 
-    def test_a_record_that_is_refused(
+    def test_refused_record(
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
-        """Takes its whole transaction along: nothing of it is seen, the offset stays."""
-        deliver = startup.begin(kafka, stream).deliver
+        """A refused record aborts its whole transaction: nothing is visible, the offset stays."""
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
-        at = (pipeline.source, 0)
+        partition = (pipeline.source, 0)
         rows = [row(pipeline.output, b"good"), row(pipeline.output, os.urandom(2_000_000))]
         with Group(kafka, pipeline.source) as group:
-            ledger = KafkaLedger(kafka, group, at, deliver.run)
+            writer = KafkaTransactionalWriter(kafka, group, partition, deliver.run)
             with pytest.raises(TransactionFailed):
-                ledger.commit(rows, 2)
-            ledger.close()
-            assert group.positions([at])[at].offset == 0
+                writer.commit(rows, 2)
+            writer.close()
+            assert group.stable_committed([partition])[partition].offset == 0
         assert pipeline.results() == []
 
-    def test_a_second_start(
+    def test_second_start(
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
-        """Takes over; the first is told at its next look, and its workers at their next batch."""
-        first = startup.begin(kafka, stream).deliver
+        """A second start takes over; the first notices at its next poll, its workers at once."""
+        first = startup.take_over(kafka, stream).deliver
         assert first is not None
-        with closing(Guard(kafka, first)) as guard:
-            guard.look()
-            guard.watch()
-            second = startup.begin(kafka, stream).deliver
+        with closing(GroupWatchdog(kafka, first)) as watchdog:
+            watchdog.poll()
+            watchdog.check()
+            second = startup.take_over(kafka, stream).deliver
             assert second is not None
             assert second.run > first.run
-            guard.look()
+            watchdog.poll()
             with pytest.raises(Superseded):
-                guard.watch()
+                watchdog.check()
         with Group(kafka, pipeline.source) as group, pytest.raises(Superseded):
-            first._take(group, (pipeline.source, 0))  # noqa: SLF001 - what a worker does at once
+            first._open_writer(group, (pipeline.source, 0))  # noqa: SLF001 - what a worker does at once
 
-    def test_a_member(
-        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
-    ) -> None:
-        """A consumer that is in the group is named, and the start refused."""
+    def test_member(self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings) -> None:
+        """If the group has a member, the start is refused, and the error names the member."""
         consumer = Consumer(
             {
                 "bootstrap.servers": pipeline.broker.bootstrap_servers,
@@ -260,147 +258,150 @@ class TestOwnership:
             while not consumer.assignment():
                 consumer.poll(0.1)
             with pytest.raises(GroupHasMembers, match="somebody"):
-                startup.begin(kafka, stream)
+                startup.take_over(kafka, stream)
         finally:
             consumer.close()
 
 
-class TestATopicThatCame:
-    """A topic that a pattern picks up while the job runs is watched like the others."""
+class TestNewTopic:
+    """A topic that a pattern matches while the job runs is watched like the others."""
 
-    def test_made_anew(
+    def test_recreated(
         self,
         pipeline: Pipeline,
         kafka: KafkaSettings,
         stream: StreamSettings,
         make_topic: Callable[..., str],
     ) -> None:
-        """A ledger that was kept writes nothing more: the new topic has another id."""
-        deliver = startup.begin(kafka, stream).deliver
+        """An open writer writes nothing more, because the recreated topic has another id."""
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
-        came = make_topic("came")
-        with closing(Guard(kafka, deliver)) as guard, Group(kafka, pipeline.source) as group:
-            ledger, due = deliver._take(group, (came, 0))  # noqa: SLF001 - as a worker does
-            assert due == 0
-            ledger.commit((), 5)
-            guard.look()
-            guard.watch()
-            delete_topic(kafka.bootstrap_servers, came)
-            create_topic(kafka.bootstrap_servers, came)
-            while group.positions([(came, 0)]):
-                time.sleep(0.05)  # Kafka forgets the old topic's offsets a little later
-            with pytest.raises(TopicRecreated, match=came):
-                ledger.commit((), 10)
-            ledger.close()
-            assert group.positions([(came, 0)]) == {}
+        topic = make_topic("new")
+        with (
+            closing(GroupWatchdog(kafka, deliver)) as watchdog,
+            Group(kafka, pipeline.source) as group,
+        ):
+            writer, next_offset = deliver._open_writer(group, (topic, 0))  # noqa: SLF001 - as a worker does
+            assert next_offset == 0
+            writer.commit((), 5)
+            watchdog.poll()
+            watchdog.check()
+            delete_topic(kafka.bootstrap_servers, topic)
+            create_topic(kafka.bootstrap_servers, topic)
+            while group.stable_committed([(topic, 0)]):
+                time.sleep(0.05)  # Kafka deletes the old topic's offsets a little later
+            with pytest.raises(TopicRecreated, match=topic):
+                writer.commit((), 10)
+            writer.close()
+            assert group.stable_committed([(topic, 0)]) == {}
 
 
-class TestOffsetsOfOthers:
-    """Somebody sets the group's offset while a worker holds the partition."""
+class TestChangedOffsets:
+    """Another program sets the group's offset while a worker owns the partition."""
 
     @pytest.mark.parametrize("offset", [0, 1, 7])
     def test_not_overwritten(
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings, offset: int
     ) -> None:
-        """Before the next commit the worker stops; the offset stays, and nothing is written."""
-        deliver = startup.begin(kafka, stream).deliver
+        """The worker stops before its next commit: the offset stays, and nothing is written."""
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
-        at = (pipeline.source, 0)
-        row = {"topic": pipeline.output, "key": None, "value": b"said", "headers": []}
+        partition = (pipeline.source, 0)
+        row = {"topic": pipeline.output, "key": None, "value": b"result", "headers": []}
         with Group(kafka, pipeline.source) as group:
-            owner = Owner(partial(deliver._take, group))  # noqa: SLF001 - as a worker does
-            with closing(owner), closing(GroupCommitter(kafka, pipeline.source)) as somebody:
-                assert owner.deliver(at, [0], lambda _: [row]) == [row]
+            owner = PartitionOwner(partial(deliver._open_writer, group))  # noqa: SLF001 - as a worker does
+            with closing(owner), closing(GroupCommitter(kafka, pipeline.source)) as other_program:
+                assert owner.deliver(partition, [0], lambda _: [row]) == [row]
 
-                def answer(_: int) -> list[dict[str, Any]]:
-                    somebody({at: offset})  # while the model is at work
+                def predict_from(_: int) -> list[dict[str, Any]]:
+                    other_program({partition: offset})  # while the model predicts
                     return [row]
 
                 with pytest.raises(GroupOffsetsChanged):
-                    owner.deliver(at, [1], answer)
-            assert group.positions([at]) == {at: Position(offset)}
+                    owner.deliver(partition, [1], predict_from)
+            assert group.stable_committed([partition]) == {partition: CommittedOffset(offset)}
         assert len(pipeline.results()) == 1
 
 
 class TestTwoWorkers:
-    """A partition's tasks come to one worker, then to another."""
+    """The tasks of a partition alternate between two workers."""
 
     def test_fenced(self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings) -> None:
-        """A kept ledger that another has fenced is given up; each message is written once."""
-        deliver = startup.begin(kafka, stream).deliver
+        """A worker closes a fenced writer; each message is written once."""
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
-        at = (pipeline.source, 0)
-        taken: list[object] = []
+        partition = (pipeline.source, 0)
+        opened: list[object] = []
 
-        def take(group: Group, at: Partition) -> tuple[KafkaLedger, int]:
-            taken.append(group)
-            return deliver._take(group, at)  # noqa: SLF001 - as a worker does
+        def open_writer(
+            group: Group, partition: TopicPartition
+        ) -> tuple[KafkaTransactionalWriter, int]:
+            opened.append(group)
+            return deliver._open_writer(group, partition)  # noqa: SLF001 - as a worker does
 
-        row = {"topic": pipeline.output, "key": None, "value": b"said", "headers": []}
+        row = {"topic": pipeline.output, "key": None, "value": b"result", "headers": []}
         with Group(kafka, pipeline.source) as first, Group(kafka, pipeline.source) as second:
-            one, other = (Owner(partial(take, group)) for group in (first, second))
+            one, other = (PartitionOwner(partial(open_writer, group)) for group in (first, second))
             with closing(one), closing(other):
                 for offset, owner in enumerate((one, other, one, one)):
-                    assert owner.deliver(at, [offset], lambda _: [row]) == [row]
-        assert taken == [first, second, first], "the last one is kept"
+                    assert owner.deliver(partition, [offset], lambda _: [row]) == [row]
+        assert opened == [first, second, first], "the last one is kept"
         assert len(pipeline.results()) == 4
 
 
-class TestBesideARunningJob:
-    """A look changes nothing, and is not confused by what moves meanwhile."""
+class TestInspectARunningJob:
+    """Inspecting changes nothing, and tolerates offsets that move meanwhile."""
 
-    def test_at_the_end_of_its_topic(
+    def test_at_the_end_of_the_topic(
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
-        """A job that answers each message at once is never seen beyond the end."""
-        deliver = startup.begin(kafka, stream).deliver
+        """A job that processes each message at once never seems to be past the end."""
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         over = threading.Event()
-        at = (pipeline.source, 0)
+        partition = (pipeline.source, 0)
 
-        def answer() -> None:
+        def process() -> None:
             with Group(kafka, pipeline.source) as group:
-                ledger = KafkaLedger(kafka, group, at, deliver.run)
-                following = 0
+                writer = KafkaTransactionalWriter(kafka, group, partition, deliver.run)
+                next_offset = 0
                 while not over.is_set():
-                    pipeline.produce({**message(following), "partition": 0})
-                    following += 1
-                    ledger.commit((), following)
-                ledger.close()
+                    pipeline.produce({**message(next_offset), "partition": 0})
+                    next_offset += 1
+                    writer.commit((), next_offset)
+                writer.close()
 
-        job = threading.Thread(target=answer)
+        job = threading.Thread(target=process)
         job.start()
         try:
             with Group(kafka, pipeline.source) as group:
                 for _ in range(20):
-                    startup.examine(kafka, stream, group)
+                    start_plan.inspect(kafka, stream, group)
         finally:
             over.set()
             job.join()
 
 
 class TestCheck:
-    """`tidemill check` tells the same before anything runs, and changes nothing."""
+    """`tidemill check` reports the same as a start, and changes nothing."""
 
-    def test_where_it_would_start(
-        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
-    ) -> None:
-        """At the group's offsets, once there are any; a job that runs meanwhile keeps them."""
+    def test_start(self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings) -> None:
+        """It reports the group's offsets, if there are any, and leaves them to a running job."""
         environment = pipeline.environment("Upper", STREAM__DELIVERY="exactly-once")
         with pipeline.program(environment, "check") as program:
             assert program.wait() == 0, program.output
-            assert "exactly-once: starts at starting_offsets, earliest" in said(program)
-        deliver = startup.begin(kafka, stream).deliver
+            assert "exactly-once: starts at starting_offsets, earliest" in printed(program)
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         with pipeline.program(environment, "check") as program:
             assert program.wait() == 0, program.output
-            assert "exactly-once: starts at the group's offsets" in said(program)
-        with closing(Guard(kafka, deliver)) as guard:
-            guard.look()
-            guard.watch()
+            assert "exactly-once: starts at the group's offsets" in printed(program)
+        with closing(GroupWatchdog(kafka, deliver)) as watchdog:
+            watchdog.poll()
+            watchdog.check()
 
-    def test_what_would_be_refused(self, pipeline: Pipeline, kafka: KafkaSettings) -> None:
-        """With the same words, and exit code 2."""
+    def test_refusal(self, pipeline: Pipeline, kafka: KafkaSettings) -> None:
+        """It refuses with the same message, and exit code 2."""
         commit = GroupCommitter(kafka, pipeline.source)
         commit({(pipeline.source, 0): 10})
         commit.close()
@@ -408,34 +409,36 @@ class TestCheck:
             pipeline.environment("Upper", STREAM__DELIVERY="exactly-once"), "check"
         ) as program:
             assert program.wait() == 2, program.output
-            assert f"the topic {pipeline.source} was deleted" in said(program)
+            assert f"the topic {pipeline.source} was deleted" in printed(program)
 
 
-class TestOffsetsThatDoNotMove:
-    """Kafka forgets a group's offset some time after it was committed."""
+class TestIdleOffsets:
+    """Kafka deletes a group's offset some time after its commit."""
 
-    def test_they_are_committed_again(
+    def test_recommitted(
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
-        """As long as the job lives; the owner of before finds itself fenced, nothing moves."""
-        deliver = startup.begin(kafka, stream).deliver
+        """A running job commits them again, which fences the owner and moves nothing."""
+        deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         now = [0.0]
-        at = (pipeline.source, 0)
+        partition = (pipeline.source, 0)
         with (
             Group(kafka, pipeline.source) as group,
-            closing(Guard(kafka, deliver, repeat_after=60, clock=lambda: now[0])) as guard,
+            closing(
+                GroupWatchdog(kafka, deliver, refresh_interval=60, clock=lambda: now[0])
+            ) as watchdog,
         ):
-            ledger = KafkaLedger(kafka, group, at, deliver.run)
-            ledger.commit([row(pipeline.output, b"seen")], 1)
-            guard.look()
-            forgotten: list[Position] = []
+            writer = KafkaTransactionalWriter(kafka, group, partition, deliver.run)
+            writer.commit([row(pipeline.output, b"seen")], 1)
+            watchdog.poll()
+            recommitted: list[CommittedOffset] = []
             for now[0] in (59.0, 61.0):
-                guard.look()
+                watchdog.poll()
                 try:
-                    ledger.commit((), 1)
+                    writer.commit((), 1)
                 except TransactionFailed:
-                    forgotten.append(group.positions([at])[at])
-            guard.watch()
-            ledger.close()
-        assert [position.offset for position in forgotten] == [1]
+                    recommitted.append(group.stable_committed([partition])[partition])
+            watchdog.check()
+            writer.close()
+        assert [committed.offset for committed in recommitted] == [1]

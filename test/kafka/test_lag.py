@@ -15,9 +15,9 @@ from kafka import KafkaAdminClient, TopicPartition
 from dev.pipeline.pipeline import message
 from dev.pipeline.records import produce
 from tidemill.errors import NoInputTopic
+from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.settings import KafkaSettings, StreamSettings
-from tidemill.streaming.offsets_reporter import GroupCommitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What is answered is committed to a group that any lag tool reads."""
+"""Processed offsets are committed to a group that any lag tool can read."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from dev.pipeline.pipeline import GROUP_TOOL, message
 from dev.pipeline.records import produce
 from tidemill.check import check
 from tidemill.kafka.client_options import librdkafka_options
+from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.settings import KafkaSettings, Settings, StreamSettings
 from tidemill.streaming import job, offsets_reporter, preflight, startup
 from tidemill.streaming.listener import ProgressListener
-from tidemill.streaming.offsets_reporter import GroupCommitter, KafkaOffsetsReporter
+from tidemill.streaming.offsets_reporter import KafkaOffsetsReporter
 from tidemill.streaming.progress import Progress
 from tidemill.streaming.sink import QUERY_NAME
 
@@ -37,20 +38,20 @@ PATIENCE = 120
 
 @pytest.fixture
 def kafka(broker: Broker) -> KafkaSettings:
-    """The broker, as the settings have it."""
+    """The settings of the broker."""
     return KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
 
 
 @pytest.fixture
 def admin(broker: Broker) -> Iterator[KafkaAdminClient]:
-    """What changes topics."""
+    """A client that changes topics."""
     client = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
     yield client
     client.close()
 
 
 def described(broker: Broker, group: str, *options: str) -> list[dict[str, str]]:
-    """Return what Kafka's own tool says of a group, a dictionary for each row."""
+    """Return the output of Kafka's own tool for a group, a dictionary per row."""
     servers = ("--bootstrap-server", broker.bootstrap_servers)
     done = broker.tool(GROUP_TOOL, *servers, "--describe", "--group", group, *options)
     head, *rows = [line.split() for line in done.stdout.splitlines() if line.strip()]
@@ -58,7 +59,7 @@ def described(broker: Broker, group: str, *options: str) -> list[dict[str, str]]
 
 
 def committed(broker: Broker, group: str) -> dict[tuple[str, int], tuple[int, int]]:
-    """Return the group's offset and lag in each partition, as Kafka's own tool sees them."""
+    """Return the group's offset and lag in each partition, according to Kafka's own tool."""
     return {
         (row["TOPIC"], int(row["PARTITION"])): (int(row["CURRENT-OFFSET"]), int(row["LAG"]))
         for row in described(broker, group)
@@ -67,7 +68,7 @@ def committed(broker: Broker, group: str) -> dict[tuple[str, int], tuple[int, in
 
 @contextmanager
 def joined(kafka: KafkaSettings, group: str, topic: str, protocol: str) -> Iterator[None]:
-    """A consumer is a member of a group."""
+    """Run a consumer that is a member of a group."""
     options = {"group.id": group, "client.id": "dashboard", "group.protocol": protocol}
     with closing(Consumer({**librdkafka_options(kafka), **options})) as consumer:
         consumer.subscribe([topic])
@@ -76,25 +77,25 @@ def joined(kafka: KafkaSettings, group: str, topic: str, protocol: str) -> Itera
 
 
 class TestGroupCommitter:
-    """Offsets of a group that has no members."""
+    """Offsets are committed without joining the group."""
 
-    def test_topic_that_is_gone(
+    def test_deleted_topic(
         self, broker: Broker, kafka: KafkaSettings, make_topic: Callable[..., str]
     ) -> None:
-        """It does not keep the others from being committed, nor for long from anything."""
+        """A missing topic neither prevents nor delays the commits of the others."""
         topic = make_topic(partitions=2)
         produce(broker.bootstrap_servers, topic, *({"value": b"x", "partition": 0},) * 5)
         committer = GroupCommitter(kafka, topic)
         began = time.monotonic()
         committer({(topic, 0): 3, ("gone", 0): 7, (topic, 1): 0, (topic, 9): 1})
-        assert time.monotonic() - began < 30  # of the 60 s that a consumer would try
+        assert time.monotonic() - began < 30  # a consumer would retry for 60 s
         committer.close()
         assert committed(broker, topic) == {(topic, 0): (3, 2), (topic, 1): (0, 0)}
 
     def test_no_members(
         self, broker: Broker, kafka: KafkaSettings, make_topic: Callable[..., str]
     ) -> None:
-        """The group stays empty from commit to commit: nothing can rebalance."""
+        """The group stays empty between commits, so nothing can rebalance."""
         topic = make_topic()
         committer = GroupCommitter(kafka, topic)
         for _ in range(2):
@@ -105,7 +106,7 @@ class TestGroupCommitter:
 
 
 class TestOutage:
-    """A broker that is killed and comes back."""
+    """The broker is killed and restarted."""
 
     def test_committed_afterwards(
         self,
@@ -114,11 +115,11 @@ class TestOutage:
         make_topic: Callable[..., str],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """One warning, however many tries; what came last meanwhile is committed at the end."""
+        """There is one warning despite many retries, and the latest offsets are committed."""
         log = CapturingLogger()
         monkeypatch.setattr(offsets_reporter, "log", log)
-        monkeypatch.setattr(offsets_reporter, "FIRST_DELAY", 0.1)
-        monkeypatch.setattr(offsets_reporter, "LONGEST_DELAY", 0.2)
+        monkeypatch.setattr(offsets_reporter, "MIN_RETRY_DELAY_S", 0.1)
+        monkeypatch.setattr(offsets_reporter, "MAX_RETRY_DELAY_S", 0.2)
         topic = make_topic()
         produce(broker.bootstrap_servers, topic, *({"value": b"x"},) * 9)
         committer, tries = GroupCommitter(kafka, topic), []
@@ -144,7 +145,7 @@ class TestOutage:
 
 
 class TestMembers:
-    """Another consumer joins the group, be it for another topic, and leaves it."""
+    """Another consumer joins the group, even for another topic, and leaves it."""
 
     @pytest.mark.parametrize("protocol", ["classic", "consumer"])
     def test_committed_afterwards(
@@ -155,11 +156,11 @@ class TestMembers:
         monkeypatch: pytest.MonkeyPatch,
         protocol: str,
     ) -> None:
-        """One line names it, also in `check`; another tells that offsets are committed again."""
+        """One line names it, also in `check`; another reports that commits work again."""
         log = CapturingLogger()
         monkeypatch.setattr(offsets_reporter, "log", log)
-        monkeypatch.setattr(offsets_reporter, "FIRST_DELAY", 0.1)
-        monkeypatch.setattr(offsets_reporter, "LONGEST_DELAY", 0.2)
+        monkeypatch.setattr(offsets_reporter, "MIN_RETRY_DELAY_S", 0.1)
+        monkeypatch.setattr(offsets_reporter, "MAX_RETRY_DELAY_S", 0.2)
         stream = StreamSettings(
             input_topics=(pipeline.source,),
             output_topic=pipeline.output,
@@ -181,7 +182,7 @@ class TestMembers:
         with joined(kafka, pipeline.source, make_topic("other"), protocol):
             reporter.record(Progress(1, offsets={(pipeline.source, 0): 1}))
             wait_for(lambda: len(tries) >= 4)
-            found = list(check(settings))
+            during = list(check(settings))
         wait_for(lambda: len(log.calls) == 2)
         reporter.close()
         assert committed(pipeline.broker, pipeline.source)[pipeline.source, 0][0] == 1
@@ -189,13 +190,13 @@ class TestMembers:
         named = f"group {pipeline.source} has members (dashboard at {HOST})"
         assert [call.method_name for call in log.calls] == ["warning", "info"]
         assert named in log.calls[0].kwargs["error"]
-        assert [finding.said for finding in found[:-1]] == [finding.said for finding in before]
-        assert found[-1].said.startswith(f"note: the consumer {named}")
-        assert found[-1].error is None
+        assert [result.message for result in during[:-1]] == [result.message for result in before]
+        assert during[-1].message.startswith(f"note: the consumer {named}")
+        assert during[-1].error is None
 
 
 class TestRunningJob:
-    """The job as it runs, in this process."""
+    """A job runs in this process."""
 
     def test_topics_and_partitions(
         self,
@@ -206,7 +207,7 @@ class TestRunningJob:
         kafka: KafkaSettings,
         admin: KafkaAdminClient,
     ) -> None:
-        """All partitions of all topics are committed, also those that are added meanwhile."""
+        """All partitions of all topics are committed, including those that are added meanwhile."""
         other = make_topic("in", partitions=1)
         servers = pipeline.broker.bootstrap_servers
         stream = StreamSettings(
@@ -225,10 +226,9 @@ class TestRunningJob:
         reporter = KafkaOffsetsReporter(committer, committer.close).start()
         listener = ProgressListener(QUERY_NAME, reporter.record)
         spark.streams.addListener(listener)
-        begin = startup.begin(kafka, stream)
-        query = job.start(
-            spark, kafka, stream, [model("Upper")], begin, limits=preflight.check(kafka, stream)[0]
-        )
+        query_start = startup.take_over(kafka, stream)
+        limits, _ = preflight.check(kafka, stream)
+        query = job.start(spark, kafka, stream, [model("Upper")], query_start, limits=limits)
         try:
             ends = {(pipeline.source, n): (4, 0) for n in range(3)} | {(other, 0): (5, 0)}
             wait_for(lambda: committed_by(admin, stream.group_id) == firsts(ends))
@@ -248,7 +248,7 @@ class TestRunningJob:
 
 
 def wait_for(done: Callable[[], bool]) -> None:
-    """Wait until something is as it should be."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not done():
         assert time.monotonic() < deadline
@@ -256,10 +256,10 @@ def wait_for(done: Callable[[], bool]) -> None:
 
 
 def committed_by(admin: KafkaAdminClient, group: str) -> dict[tuple[str, int], int]:
-    """Return a group's offsets, quicker than the tool does."""
+    """Return a group's offsets, faster than the tool does."""
     return {
-        (at.topic, at.partition): told.offset
-        for at, told in admin.list_group_offsets(group)[group].items()
+        (partition.topic, partition.partition): answer.offset
+        for partition, answer in admin.list_group_offsets(group)[group].items()
     }
 
 

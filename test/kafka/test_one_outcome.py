@@ -1,4 +1,4 @@
-"""Every message has exactly one outcome, whatever it is."""
+"""Every message has exactly one outcome, whatever its content."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 
 
 def exact(value: bytes | None) -> Any:  # noqa: ANN401 - any JSON value
-    """Decode JSON, but leave numbers as they are written."""
+    """Decode JSON, but keep the text of numbers."""
     text = (value or b"").removeprefix(codecs.BOM_UTF8)
     return json.loads(text, parse_int="int {}".format, parse_float="float {}".format)
 
 
-class TestHostileMessages:
-    """Messages that want to stop a batch or get lost."""
+class TestMalformedMessages:
+    """Malformed messages neither stop a batch nor get lost."""
 
     @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
-    def test_in_is_out_and_dead_letters(
+    def test_result_or_dead_letter(
         self,
         delivery: str,
         spark: SparkSession,
         pipeline: Pipeline,
         model: Callable[..., ModelSpec],
     ) -> None:
-        """Each has one result or one dead letter, which has its key, value and headers."""
+        """Each has one result or one dead letter, with its key, headers and (dead letter) value."""
         pipeline.produce(*corpus(1200))
         specs = [
             model("Capricious", echo=["extra"]),
@@ -68,13 +68,13 @@ class TestHostileMessages:
                 assert outcome.value == record.value
                 assert len((outcome.header("tidemill.error.message") or "").encode()) <= 1024
             else:
-                said, sent = exact(outcome.value), exact(record.value)
-                assert said["error_message"] is None
-                assert said["model"] == outcome.header("tidemill.model")
-                for name in {"uuid", "lang", "extra"} & set(said) & set(sent):
-                    assert said[name] == sent[name]
+                result, sent = exact(outcome.value), exact(record.value)
+                assert result["error_message"] is None
+                assert result["model"] == outcome.header("tidemill.model")
+                for name in {"uuid", "lang", "extra"} & set(result) & set(sent):
+                    assert result[name] == sent[name]
 
-        # The corpus is hostile enough: every kind of failure is in it, and good messages too.
+        # The corpus contains every kind of failure, and valid messages too.
         classes = Counter(record.header("tidemill.error.class") for record in dead)
         assert set(classes) == {
             "NullValue", "InvalidUtf8", "InvalidJson", "MissingField", "WrongType", "NoModel",
@@ -86,14 +86,14 @@ class TestHostileMessages:
         assert marked in {record.value for record in inputs} - {record.value for record in dead}
 
     @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
-    def test_a_record_that_was_small_only_compressed(
+    def test_highly_compressed_record(
         self,
         delivery: str,
         spark: SparkSession,
         pipeline: Pipeline,
         model: Callable[..., ModelSpec],
     ) -> None:
-        """A value of 6 MB that its sender compressed below the topic's limit is a dead letter."""
+        """A value of 6 MB that its producer compressed below the limit is copied unchanged."""
         value = b"not JSON " * 700_000
         pipeline.produce({"value": value}, compression="zstd")
         pipeline.answer_all(spark, [model("Upper")], delivery=delivery)
@@ -105,10 +105,10 @@ class TestHostileMessages:
         "value",
         [
             pytest.param(os.urandom(500_000) * 10, id="beyond gzip's window"),
-            pytest.param(b"x" * 70_000_000, id="beyond the producer's room"),
+            pytest.param(b"x" * 70_000_000, id="beyond the producer's buffer"),
         ],
     )
-    def test_a_record_that_no_compression_brings_back(
+    def test_record_that_stays_too_large(
         self,
         value: bytes,
         delivery: str,
@@ -116,7 +116,7 @@ class TestHostileMessages:
         pipeline: Pipeline,
         model: Callable[..., ModelSpec],
     ) -> None:
-        """What cannot be sent again as it came has a dead letter that says where it is."""
+        """A record that cannot be copied gets a dead letter that tells its source offset."""
         records = message(1), {"value": value}, message(2)
         pipeline.produce(*({**record, "partition": 1} for record in records), compression="zstd")
         pipeline.answer_all(spark, [model("Upper")], delivery=delivery)
@@ -128,12 +128,12 @@ class TestHostileMessages:
 
 
 class TestOrder:
-    """Order per key is kept."""
+    """The order per key is kept."""
 
-    def test_results_of_a_key_keep_their_order(
+    def test_results_of_a_key(
         self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
-        """Over several micro-batches, too."""
+        """The order is kept across micro-batches."""
         pipeline.produce(*({"key": b"key %d" % (i % 10), **message(i)} for i in range(600)))
         progress = pipeline.answer_all(spark, [model("Upper")], max_offsets_per_trigger=200)
         assert progress["batchId"] >= 2
@@ -146,7 +146,7 @@ class TestOrder:
     def test_parallelism_beyond_the_partitions(
         self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
-        """More tasks than partitions give up that order, and no message."""
+        """With more tasks than partitions the order is lost, but no message."""
         pipeline.produce(*({"key": b"one key", **message(i)} for i in range(600)))
         pipeline.answer_all(spark, [model("Upper")], parallelism=8)
         assert sorted(
@@ -154,13 +154,13 @@ class TestOrder:
         ) == [*range(600)]
 
 
-class TestLostData:
-    """What Kafka no longer has cannot be answered, and is not passed over in silence."""
+class TestDataLoss:
+    """Records that Kafka deleted before they were processed are not skipped silently."""
 
     def test_the_query_stops(
         self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
-        """Records dropped before they were answered end the query, with what to do about it."""
+        """The query stops, and the error tells what to do."""
         pipeline.produce(*({**message(i), "partition": 0} for i in range(5)))
         pipeline.answer_all(spark, [model("Upper")])
         pipeline.produce(*({**message(i), "partition": 0} for i in range(5)))

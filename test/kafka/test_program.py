@@ -1,4 +1,4 @@
-"""The job as a program: stops, exit codes, what it says."""
+"""The job as a program: stops, exit codes and output."""
 
 from __future__ import annotations
 
@@ -22,30 +22,31 @@ if TYPE_CHECKING:
 
     from dev.pipeline.pipeline import Pipeline
 
-COUNT = 200  # micro-batches of 10 take a second each: none but the first few are done at the stop
+COUNT = 200  # a micro-batch of 10 takes a second, so that only a few are finished at the stop
 
 
 class TestStop:
-    """A stop ends the job between two micro-batches, and commits what was done."""
+    """A stop ends the job between two micro-batches, after a last commit."""
 
-    @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
-    def test_nothing_is_done_twice(self, how: str, pipeline: Pipeline) -> None:
-        """Asked in the midst of a batch, it ends that and exits 0; the rest waits."""
+    @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+    def test_nothing_is_repeated(self, name: str, pipeline: Pipeline) -> None:
+        """On a signal the job finishes its micro-batch and exits 0; the rest waits."""
         pipeline.produce(*map(message, range(COUNT)))
         job = pipeline.environment(
             "Slow", options={"seconds": 0.2}, STREAM__MAX_OFFSETS_PER_TRIGGER="10"
         )
         with pipeline.program(job) as program:
             pipeline.wait_for_results(program)
-            program.process.send_signal(signal.Signals[how])
+            program.process.send_signal(signal.Signals[name])
             assert program.wait() == 0, program.output
             assert "stream stopped" in program.output
+            assert "signal" in program.output
             assert "Traceback" not in program.output
         sources = [record.source for record in pipeline.results()]
         assert 8 <= len(sources) < COUNT
         assert pipeline.committed() == (len(sources), COUNT - len(sources)), "a batch was cut"
 
-        if how == "SIGTERM":
+        if name == "SIGTERM":
             job = pipeline.environment(
                 "Slow", options={"seconds": 0}, STREAM__TRIGGER="available-now"
             )
@@ -57,13 +58,13 @@ class TestStop:
 
 
 class TestSparkSubmit:
-    """The job starts under spark-submit, where a signal reaches Java only."""
+    """Under spark-submit a signal reaches only the JVM."""
 
-    def test_answers_until_the_marker(self, pipeline: Pipeline) -> None:
-        """`tidemill stop` ends it: exit code 0, its answers written, its offsets committed."""
+    def test_stop_marker(self, pipeline: Pipeline) -> None:
+        """`tidemill stop` ends the job: exit code 0, results written, offsets committed."""
         pipeline.produce(*map(message, range(5)))
         job = pipeline.environment("Upper", SPARK='{"spark.sql.shuffle.partitions": "1"}')
-        job["PYSPARK_PYTHON"] = sys.executable  # by which spark-submit finds Spark, too
+        job["PYSPARK_PYTHON"] = sys.executable  # also tells spark-submit where Spark is
         submit = [
             str(Path(sys.executable).with_name("spark-submit")),
             *("--master", "local[2]", "--conf", "spark.ui.enabled=false"),
@@ -79,14 +80,14 @@ class TestSparkSubmit:
         assert pipeline.committed() == (5, 0)
 
 
-class TestModelsThatAreNotShared:
-    """Java's workers come from a process without models, where a model forbids that it has them."""
+class TestUnforkableModels:
+    """If a model prevents forking, the workers come from a process without models."""
 
-    @pytest.mark.parametrize("what", ["thread", "socket"])
-    def test_answers(self, pipeline: Pipeline, what: str) -> None:
-        """At the first attempt: Java is told of that process's socket, whatever ended before."""
+    @pytest.mark.parametrize("resource", ["thread", "socket"])
+    def test_first_attempt(self, pipeline: Pipeline, resource: str) -> None:
+        """The first attempt succeeds, because the JVM connects to that process."""
         pipeline.produce(*map(message, range(5)))
-        options = {"log": str(pipeline.folder / "loaded"), "what": what}
+        options = {"log": str(pipeline.folder / "loaded"), "what": resource}
         job = pipeline.environment("Keeper", options=options, STREAM__TRIGGER="available-now")
         with pipeline.program(job) as program:
             assert program.wait() == 0, program.output
@@ -95,10 +96,10 @@ class TestModelsThatAreNotShared:
 
 
 class TestFailures:
-    """A failure is one line, and an exit code that tells a restart from a correction."""
+    """A failure is one line, and an exit code that shows whether a restart may help."""
 
     def test_outage_of_the_model(self, pipeline: Pipeline) -> None:
-        """A broken model fails the job, which a restart may mend; nothing is dead-lettered."""
+        """A model outage fails the job with exit code 1; nothing becomes a dead letter."""
         pipeline.produce(*map(message, range(5)))
         with pipeline.program(pipeline.environment("Broken")) as program:
             assert program.wait() == 1
@@ -111,7 +112,7 @@ class TestFailures:
         assert pipeline.results() == pipeline.dead_letters() == []
 
     def test_outage_of_one_model(self, pipeline: Pipeline) -> None:
-        """What other models answered is not written again at each attempt of the failed task."""
+        """Retries of the failed task do not write the results of other models again."""
         pipeline.produce(
             *({**message(i), "partition": 0} for i in range(600)),
             {**message("x", lang="fr"), "partition": 0},
@@ -129,14 +130,14 @@ class TestFailures:
         assert pipeline.dead_letters() == []
 
     def test_unloadable_model(self, pipeline: Pipeline) -> None:
-        """A model that cannot be loaded is a wrong configuration: exit code 2."""
+        """A model that cannot be loaded is a configuration error: exit code 2."""
         pipeline.produce(message(1))
         with pipeline.program(pipeline.environment("Upper", options={"unknown": 1})) as program:
             assert program.wait() == 2, program.output
             assert "takes no arguments" in program.output
 
-    def test_java_is_killed(self, pipeline: Pipeline) -> None:
-        """A job whose Java is gone ends with one line that says so."""
+    def test_killed_jvm(self, pipeline: Pipeline) -> None:
+        """If the JVM dies, the job ends with one line that says so."""
         pipeline.produce(message(1))
         with pipeline.program(pipeline.environment("Upper")) as program:
             pipeline.wait_for_results(program)
@@ -154,7 +155,7 @@ class TestFailures:
     def test_missing_and_compacted_topics(
         self, pipeline: Pipeline, make_topic: Callable[..., str]
     ) -> None:
-        """The job refuses topics that could lose a message; `check` says the same."""
+        """The job refuses topics that could lose a message; `check` reports the same."""
         compacted = make_topic("compacted", configs={"cleanup.policy": "compact"})
         job = pipeline.environment(
             "Upper", STREAM__INPUT_TOPICS='["not-there"]', STREAM__DEAD_LETTER_TOPIC=compacted
@@ -166,7 +167,7 @@ class TestFailures:
                 assert f"{compacted} is compacted" in program.output
                 assert "--add-config cleanup.policy=delete" in program.output
 
-    def test_check_of_a_good_configuration(self, pipeline: Pipeline) -> None:
-        """`check` exits 0 where the job can run."""
+    def test_valid_configuration(self, pipeline: Pipeline) -> None:
+        """`check` exits 0 if the job can run."""
         with pipeline.program(pipeline.environment("Upper"), "check") as program:
             assert program.wait() == 0, program.output

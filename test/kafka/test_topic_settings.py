@@ -1,4 +1,4 @@
-"""Whatever the topics' settings are, no record stops the job for good."""
+"""No record stops the job permanently, whatever the topics' settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
 
 DELIVERIES = ["at-least-once", "exactly-once"]
-# What a batch of one record adds to its value, without key and headers: 61 for the batch, and
+# The overhead of a batch of one record without key and headers: 61 bytes for the batch, and
 # varints for the record's parts.
 FRAME = 61 + 3 + 1 + 1 + 1 + 1 + 3 + 1
 NOISE = random.Random(5)  # noqa: S311 - no secret
@@ -37,7 +37,7 @@ MakePipeline = "Callable[..., Pipeline]"
 
 @pytest.fixture
 def make_pipeline(broker: Broker, make_topic: Callable[..., str], tmp_path: Path) -> MakePipeline:
-    """Make a pipeline of topics with settings, by default Kafka's own."""
+    """Create pipelines of topics with settings, by default Kafka's own."""
 
     def make(output: dict[str, str] | None = None, dead: dict[str, str] | None = None) -> Pipeline:
         out, letters = make_topic("out", configs=output), make_topic("dead", configs=dead)
@@ -47,22 +47,22 @@ def make_pipeline(broker: Broker, make_topic: Callable[..., str], tmp_path: Path
 
 
 def outcomes(pipeline: Pipeline) -> dict[int, Record]:
-    """Return the outcome of each message by its offset; each has one."""
+    """Return the outcome of each message by offset; assert that each has exactly one."""
     records = [*pipeline.results(), *pipeline.dead_letters()]
-    found = {record.source[1]: record for record in records}
-    assert sorted(found) == sorted(r.source[1] for r in records)
-    assert set(found) == {record.offset for record in pipeline.inputs()}
-    return found
+    by_offset = {record.source[1]: record for record in records}
+    assert sorted(by_offset) == sorted(record.source[1] for record in records)
+    assert set(by_offset) == {record.offset for record in pipeline.inputs()}
+    return by_offset
 
 
-def errors(found: dict[int, Record]) -> list[tuple[str | None, bool]]:
+def errors(by_offset: dict[int, Record]) -> list[tuple[str | None, bool]]:
     """Return the error class of each outcome, and whether it has a body."""
-    ordered = [found[offset] for offset in sorted(found)]
+    ordered = [by_offset[offset] for offset in sorted(by_offset)]
     return [(r.header("tidemill.error.class"), r.value is not None) for r in ordered]
 
 
 def padded(size: int, letters: str = "x") -> bytes:
-    """Return a good message of so many bytes, with a text of these letters."""
+    """Return a valid message of a certain size, with a text of these letters."""
     rest = len(message(1, "")["value"])
     text = "".join(NOISE.choices(letters, k=size - rest))
     return message(1, text)["value"]
@@ -70,7 +70,7 @@ def padded(size: int, letters: str = "x") -> bytes:
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
 class TestDefaults:
-    """Topics that nobody configured take the largest inputs and their outcomes."""
+    """Topics with Kafka's defaults accept the largest inputs and their outcomes."""
 
     def test_largest_inputs(
         self,
@@ -79,7 +79,7 @@ class TestDefaults:
         make_pipeline: MakePipeline,
         model: Callable[..., ModelSpec],
     ) -> None:
-        """Inputs of just the size that the broker takes, compressed or not, have one outcome."""
+        """Inputs of the maximum size, compressed or not, have exactly one outcome."""
         pipeline = make_pipeline()
         largest = INPUT_LIMIT - FRAME
         pipeline.produce(
@@ -91,7 +91,7 @@ class TestDefaults:
         )
         with pytest.raises(AssertionError, match="MSG_SIZE_TOO_LARGE"):
             pipeline.produce({"value": b"\xff" * (largest + 1)})
-        # Gzip halves these digits; the second comes out of a zstd batch and must shrink by gzip.
+        # Gzip halves these digits. The second message arrives with zstd, and gzip must shrink it.
         digits = "0123456789abcdef"
         pipeline.produce({"value": padded(1_750_000, digits)}, compression="gzip")
         pipeline.produce({"value": b"not JSON " * 200_000}, compression="zstd")
@@ -112,7 +112,7 @@ class TestDefaults:
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
 class TestSettings:
-    """What a topic's settings refuse becomes a dead letter, and the job goes on."""
+    """An outcome that a topic's settings refuse becomes a dead letter, and the job continues."""
 
     def test_compacted_uncompressed_and_small(
         self,
@@ -121,7 +121,7 @@ class TestSettings:
         make_pipeline: MakePipeline,
         model: Callable[..., ModelSpec],
     ) -> None:
-        """Key, codec and size: those that fit have results, each other one a dead letter."""
+        """A message whose result does not fit by key, codec or size gets a dead letter."""
         pipeline = make_pipeline(
             output={
                 "cleanup.policy": "compact",
@@ -136,7 +136,7 @@ class TestSettings:
             },
         )
         letters = "".join(map(chr, range(0x100, 0x2000)))
-        # Results of 1 kB of noise: a batch of the usual size would be too large.
+        # Results of 1 kB of noise: a batch of the default size would be too large.
         small = [
             {"key": b"k", **message(n, "".join(NOISE.choices(letters, k=300)))} for n in range(200)
         ]
@@ -145,8 +145,8 @@ class TestSettings:
         pipeline.produce(bad, {**bad, "key": None}, {"key": b"k", **bad}, compression="gzip")
         pipeline.produce({"key": b"k", "value": b"x" * (1_048_576 - FRAME)}, message("end"))
         pipeline.answer_all(spark, [model("Upper")], delivery=delivery)
-        found = outcomes(pipeline)
-        assert errors(found) == [
+        by_offset = outcomes(pipeline)
+        assert errors(by_offset) == [
             *[(None, True)] * 200,
             ("KeyRequired", True),
             (None, True),
@@ -154,12 +154,12 @@ class TestSettings:
             ("InvalidJson", False),
             ("KeyRequired", True),
         ]
-        assert found[200].value == message("no key")["value"]
+        assert by_offset[200].value == message("no key")["value"]
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
-class TestAlteredMeanwhile:
-    """Settings that change while the job runs stop it once."""
+class TestChangedSettings:
+    """If a topic's settings change while the job runs, it stops once."""
 
     def test_restart(
         self,
@@ -168,7 +168,7 @@ class TestAlteredMeanwhile:
         make_pipeline: MakePipeline,
         model: Callable[..., ModelSpec],
     ) -> None:
-        """The error names what happened, and the next start goes by the new settings."""
+        """The error explains the refusal, and the next start uses the new settings."""
         pipeline = make_pipeline()
         before = {name: Topic(1).limits("gzip") for name in (pipeline.output, pipeline.dead)}
         alter(pipeline.broker, pipeline.dead, {"compression.type": "uncompressed"})
@@ -180,14 +180,13 @@ class TestAlteredMeanwhile:
         error = translate(caught.value, "")
         assert isinstance(error, RecordRefused), error
         pipeline.answer_all(spark, [model("Upper")], delivery=delivery)
-        found = {
-            record.source[1]: record for record in pipeline.results() + pipeline.dead_letters()
-        }
-        assert errors(found) == [("KeyRequired", True), (None, True), ("InvalidJson", False)]
+        records = [*pipeline.results(), *pipeline.dead_letters()]
+        by_offset = {record.source[1]: record for record in records}
+        assert errors(by_offset) == [("KeyRequired", True), (None, True), ("InvalidJson", False)]
 
 
 def alter(broker: Broker, topic: str, settings: dict[str, Any]) -> None:
-    """Alter settings of a topic."""
+    """Change settings of a topic."""
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
     admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, settings)])
     admin.close()

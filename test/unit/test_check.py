@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MODULE = """
 class Works:
     def predict_all(self, inputs):
-        return ['{ "said": "%s" }' % text for text in inputs]
+        return ['{ "echo": "%s" }' % text for text in inputs]
 
 class Away:
     def predict_all(self, inputs):
@@ -56,8 +56,8 @@ MODELS = "models:" + "".join(
 
 
 @pytest.fixture
-def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CheckResult]:
-    """Return what is found before the broker is asked: Java is not there, one model works."""
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CheckResult]:
+    """Return the results before the broker: Java is missing, and one of three models works."""
     (tmp_path / "checked_models.py").write_text(MODULE, "utf-8")
     (tmp_path / "models.yaml").write_text(MODELS, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
@@ -66,27 +66,27 @@ def findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CheckResul
     return list(itertools.islice(check(Settings(models=tmp_path / "models.yaml")), 4))
 
 
-class TestFindings:
-    """Every part is looked at, also after one that is wrong."""
+class TestCheck:
+    """Every part is checked, even after one that fails."""
 
-    def test_java(self, findings: list[CheckResult]) -> None:
-        """A missing Java is told with what to install."""
-        assert findings[0].subject == "java"
-        assert isinstance(findings[0].error, JavaNotFound)
-        assert "Install" in findings[0].error.hint
+    def test_java(self, results: list[CheckResult]) -> None:
+        """If Java is missing, the result tells what to install."""
+        assert results[0].subject == "java"
+        assert isinstance(results[0].error, JavaNotFound)
+        assert "Install" in results[0].error.hint
 
-    def test_working_model(self, findings: list[CheckResult]) -> None:
-        """A model that works shows its answer to the sample, on one line."""
-        assert findings[1].subject == "model works:1"
-        assert findings[1].error is None
-        assert findings[1].said.endswith('{"said":"hi"}')
+    def test_working_model(self, results: list[CheckResult]) -> None:
+        """A working model shows its output for the sample on one line."""
+        assert results[1].subject == "model works:1"
+        assert results[1].error is None
+        assert results[1].message.endswith('{"echo":"hi"}')
 
-    def test_broken_models(self, findings: list[CheckResult]) -> None:
-        """One that fails on its sample and one that does not load are told apart."""
-        assert isinstance(findings[2].error, ModelUnavailable)
-        assert "away" in findings[2].said
-        assert isinstance(findings[3].error, ModelMisconfigured)
-        assert "None_" in findings[3].said
+    def test_broken_models(self, results: list[CheckResult]) -> None:
+        """A model that fails on its sample differs from one that does not load."""
+        assert isinstance(results[2].error, ModelUnavailable)
+        assert "away" in results[2].message
+        assert isinstance(results[3].error, ModelMisconfigured)
+        assert "None_" in results[3].message
 
     @pytest.mark.parametrize(("level", "shown"), [("DEBUG", True), ("INFO", False)])
     def test_tracebacks(
@@ -96,32 +96,32 @@ class TestFindings:
         request: pytest.FixtureRequest,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """At level DEBUG the log shows where a sample or a constructor failed."""
+        """At level DEBUG the log contains the traceback of a failed sample or constructor."""
         logs.configure("console", level)
-        request.getfixturevalue("findings")
+        request.getfixturevalue("results")
         printed = capsys.readouterr().err
         assert ("checked_models.py" in printed) == ("in predict_all" in printed) == shown
         assert ("has no attribute 'None_'" in printed) == shown
 
     def test_broken_file(self, tmp_path: Path) -> None:
-        """A models' file that cannot be read is one finding."""
+        """An invalid models file is one result."""
         (tmp_path / "models.yaml").write_text("models: []", "utf-8")
-        _, finding = itertools.islice(check(Settings(models=tmp_path / "models.yaml")), 2)
-        assert finding.subject == "models"
-        assert isinstance(finding.error, InvalidModels)
+        _, result = itertools.islice(check(Settings(models=tmp_path / "models.yaml")), 2)
+        assert result.subject == "models"
+        assert isinstance(result.error, InvalidModels)
 
-    def test_said_in_words(self, findings: list[CheckResult]) -> None:
-        """What is found is text, for any door to print."""
-        for finding in findings:
-            assert isinstance(finding.said, str)
+    def test_message_type(self, results: list[CheckResult]) -> None:
+        """Every message is a string."""
+        for result in results:
+            assert isinstance(result.message, str)
 
 
-class TestSilence:
-    """What does not answer holds nobody up."""
+class TestTimeout:
+    """An unreachable server does not delay the checks for long."""
 
     def test_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Kafka and the Pushgateway are given up together, whatever their own time-outs are."""
-        monkeypatch.setattr(checking, "PATIENCE_S", 0.5)
+        """Kafka and the Pushgateway share one limit, whatever their own timeouts."""
+        monkeypatch.setattr(checking, "TIMEOUT_S", 0.5)
         monkeypatch.setitem(connect.PATIENCE, "bootstrap_timeout_ms", 120_000)
         monkeypatch.setattr(pushgateway, "TIMEOUT_S", 120)
         with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -133,17 +133,17 @@ class TestSilence:
             )
             *_, kafka, gateway = check(settings)
         assert isinstance(kafka.error, BrokerUnreachable)
-        assert "did not finish within 0.5 s" in kafka.said
-        assert gateway.said == "note: nothing can be pushed: no answer within 0.5 s"
+        assert "did not finish within 0.5 s" in kafka.message
+        assert gateway.message == "note: metrics cannot be pushed: no answer within 0.5 s"
         assert gateway.error is None
 
 
 class TestMetricsPort:
-    """The port for /metrics is free, or the job itself has it."""
+    """The port for /metrics is free, or the job itself uses it."""
 
     @pytest.fixture
     def metrics(self, tmp_path: Path) -> Callable[..., CheckResult]:
-        """Return the finding about the port, with no models: `metrics(metrics_port=1)`."""
+        """Return the result for the port, without models: `metrics(metrics_port=1)`."""
 
         def find(**monitoring: object) -> CheckResult:
             settings = Settings(
@@ -156,7 +156,7 @@ class TestMetricsPort:
 
     @pytest.fixture
     def taken(self) -> Iterator[int]:
-        """A port where something listens that is no job."""
+        """A port on which another program listens."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(30)
             Thread(target=self._hang_up, args=(server,), daemon=True).start()
@@ -168,35 +168,34 @@ class TestMetricsPort:
             server.accept()[0].close()
 
     def test_free(self, metrics: Callable[..., CheckResult]) -> None:
-        """A free port stays free."""
+        """Checking a free port does not occupy it."""
         for _ in range(2):
-            assert metrics(metrics_port=0).said == "free"
+            assert metrics(metrics_port=0).message == "free"
 
     def test_taken(self, metrics: Callable[..., CheckResult], taken: int) -> None:
-        """Another program's port is the error that the start would raise."""
-        found = metrics(metrics_port=taken)
-        assert isinstance(found.error, MetricsPortTaken)
-        assert f"127.0.0.1:{taken}" in found.said
-        assert "in use" in found.said
+        """A port of another program is the error that a start would raise."""
+        result = metrics(metrics_port=taken)
+        assert isinstance(result.error, MetricsPortTaken)
+        assert f"127.0.0.1:{taken} " in result.message
 
     @pytest.mark.parametrize(("group", "fault"), [("tidemill", False), ("other", True)])
     def test_job(self, metrics: Callable[..., CheckResult], group: str, fault: bool) -> None:
-        """Beside the running job the port is rightly taken; another group's job is in the way."""
+        """The running job may use the port; a job of another group is an error."""
         with metrics_server("127.0.0.1", 0, CollectorRegistry(), Health(300), group) as (_, port):
-            found = metrics(metrics_port=port)
-        assert isinstance(found.error, MetricsPortTaken) is fault
-        assert ("the job of group tidemill is running" in found.said) is not fault
+            result = metrics(metrics_port=port)
+        assert isinstance(result.error, MetricsPortTaken) is fault
+        assert ("the job of group tidemill is running" in result.message) is not fault
 
     def test_unusable(self, metrics: Callable[..., CheckResult]) -> None:
-        """An address that is not this machine's can never be listened on."""
-        found = metrics(metrics_host="192.0.2.1", metrics_port=9095)
-        assert isinstance(found.error, MetricsAddressUnusable)
+        """The job cannot listen on an address of another machine."""
+        result = metrics(metrics_host="192.0.2.1", metrics_port=9095)
+        assert isinstance(result.error, MetricsAddressUnusable)
 
     def test_none(self, tmp_path: Path) -> None:
-        """Without a port nothing is looked at."""
+        """Without a port there is nothing to check."""
         settings = Settings(
             models=tmp_path / "none.yaml", monitoring=MonitoringSettings(metrics_port=None)
         )
-        subjects = [finding.subject for finding in itertools.islice(check(settings), 3)]
+        subjects = [result.subject for result in itertools.islice(check(settings), 3)]
         assert subjects[:2] == ["java", "models"]
         assert not subjects[2].startswith("metrics")

@@ -83,12 +83,12 @@ class TestStop:
 
     def test_job(self, config: Path, tmp_path: Path) -> None:
         """A job takes it: that is told."""
-        marker = StopMarker.beside(f"{tmp_path}/checkpoints")
+        marker = StopMarker.for_checkpoint(f"{tmp_path}/checkpoints")
         over = threading.Event()
 
         def job() -> None:
             while not over.wait(0.01):
-                marker.take()
+                marker.remove()
 
         thread = threading.Thread(target=job)
         thread.start()

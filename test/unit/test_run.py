@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _own_logger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take a logger that no other test has used: one keeps the configuration it first had."""
+    """Use a new logger: a logger keeps the configuration of its first use."""
     monkeypatch.setattr(run, "log", structlog.get_logger("tidemill.run"))
 
 
 class TestExitCode:
-    """The exit code tells a wrong configuration from a fault worth a restart."""
+    """The exit code distinguishes a wrong configuration from a fault worth a restart."""
 
     @pytest.mark.parametrize(
         "error",
@@ -53,7 +53,7 @@ class TestExitCode:
         ],
     )
     def test_misconfigured(self, error: Exception) -> None:
-        """2: a restart cannot help."""
+        """2: a restart cannot fix it."""
         assert run.report(error) == run.exit_code(error) == run.MISCONFIGURED == 2
 
     @pytest.mark.parametrize(
@@ -65,19 +65,19 @@ class TestExitCode:
         ],
     )  # fmt: skip
     def test_fault(self, error: Exception) -> None:
-        """1: it may, an error without a name here too."""
+        """1: a restart may fix it; the same holds for errors of other libraries."""
         assert run.report(error) == run.exit_code(error) == run.FAULT == 1
 
     def test_every_error(self) -> None:
-        """Just the wrong configurations are 2."""
+        """Only configuration errors are 2."""
         for leaf in vars(errors).values():
             if isinstance(leaf, type) and issubclass(leaf, TidemillError):
-                error = leaf.__new__(leaf, "said")
+                error = leaf.__new__(leaf, "message")
                 assert run.report(error) == (2 if issubclass(leaf, ConfigurationError) else 1)
 
 
 def failed(message: str) -> Exception:
-    """Return an error with a trace and a cause."""
+    """Return an error with a traceback and a cause."""
     try:
         try:
             int("inner cause")
@@ -113,34 +113,34 @@ class TestReport:
 
     @pytest.mark.parametrize("log_format", ["console", "json"])
     def test_debug(self, capsys: pytest.CaptureFixture[str], log_format: str) -> None:
-        """The trace and the cause come at level DEBUG."""
+        """The traceback and the cause appear at level DEBUG."""
         logs.configure(log_format, "DEBUG")
         run.report(failed("x"))
-        said = capsys.readouterr().err
-        assert "Traceback" in said
-        assert "ValueError: invalid literal" in said
+        printed = capsys.readouterr().err
+        assert "Traceback" in printed
+        assert "ValueError: invalid literal" in printed
 
     def test_json(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """A machine finds the kind of error in a field."""
+        """JSON logs have the error class in a field."""
         logs.configure("json", "INFO")
         run.report(failed("x"))
         record = json.loads(capsys.readouterr().err)
         assert (record["level"], record["kind"]) == ("error", "QueryFailed")
 
     @pytest.mark.parametrize(
-        ("error", "said"), [(KeyError("x"), "KeyError: 'x'"), (OSError(), "OSError")]
+        ("error", "message"), [(KeyError("x"), "KeyError: 'x'"), (OSError(), "OSError")]
     )
     def test_foreign_error(
-        self, capsys: pytest.CaptureFixture[str], error: Exception, said: str
+        self, capsys: pytest.CaptureFixture[str], error: Exception, message: str
     ) -> None:
-        """An error of others is told with its type."""
+        """An error of another library is logged with its type."""
         logs.configure("console", "INFO")
         run.report(error)
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 class TestStream:
-    """The program ends with an exit code, never with a trace."""
+    """The program ends with an exit code, never with a traceback."""
 
     @pytest.mark.parametrize("content", ["stream: {group_id: 5x, nope: 1}", "stream: [", None])
     def test_broken_config(
@@ -156,20 +156,20 @@ class TestStream:
         assert hint.startswith("  hint: ")
 
     def test_broken_models(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """So are models that cannot be, before anything is started."""
+        """An invalid models file is reported before anything starts."""
         (tmp_path / "c.yaml").write_text("models: m.yaml", "utf-8")
         (tmp_path / "m.yaml").write_text("models: []", "utf-8")
         assert run.stream(tmp_path / "c.yaml") == 2
         assert "m.yaml" in capsys.readouterr().err
 
     def test_log_settings(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """What comes after the settings is logged as they say."""
+        """Once the settings are loaded, the log follows them."""
         (tmp_path / "c.yaml").write_text("models: m.yaml\nlog: {format: json}", "utf-8")
         run.stream(tmp_path / "c.yaml")
         assert json.loads(capsys.readouterr().err)["kind"] == "SettingsFileUnreadable"
 
     def test_success(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """0 where the job was asked to stop, or has nothing left to do."""
+        """0 if the job was asked to stop, or has nothing left to do."""
         (tmp_path / "c.yaml").write_text("log: {level: ERROR}", "utf-8")
         ran: list[str] = []
         monkeypatch.setattr(bootstrap, "stream", lambda loaded: ran.append(loaded.log.level))
@@ -179,7 +179,7 @@ class TestStream:
     def test_interrupted(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A second Ctrl-C ends it with 130, and one line says what that means."""
+        """A second Ctrl-C ends it with 130, and one line explains the consequence."""
         (tmp_path / "c.yaml").touch()
 
         def interrupt(_: object) -> None:
@@ -188,34 +188,34 @@ class TestStream:
         monkeypatch.setattr(bootstrap, "stream", interrupt)
         assert run.stream(tmp_path / "c.yaml") == run.INTERRUPTED == 130
         (line,) = capsys.readouterr().err.splitlines()
-        assert "interrupted: the next run repeats" in line
+        assert "interrupted; the next run will reprocess" in line
 
     def test_main(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """spark-submit passes the settings' path."""
+        """spark-submit passes the path of the settings file."""
         monkeypatch.setattr(sys, "argv", ["run.py", "--config", str(tmp_path / "none.yaml")])
         assert run.main() == 2
 
 
 class TestOnDatabricks:
-    """Databricks runs the text of a file, which then has no path, and no process of its own."""
+    """Databricks executes the source text: the script has no path and no own process."""
 
     @pytest.fixture
     def perform(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-        """What runs it so, with a job that ends at once."""
+        """Run the script as Databricks does, with a job that ends at once."""
         monkeypatch.setattr(settings, "load", lambda _: Settings())
         monkeypatch.setattr(sys, "argv", ["run.py"])
         text = compile((ROOT / "app" / "run.py").read_text(), "run.py", "exec")
         return lambda: exec(text, {"__name__": "__main__"})  # noqa: S102 - as it does
 
     def test_end(self, perform: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-        """A job that ends well raises nothing: SystemExit would be a failure there, even with 0."""
+        """Success raises nothing: Databricks treats SystemExit as a failure, even with 0."""
         monkeypatch.setattr(bootstrap, "stream", lambda _: None)
         path = list(sys.path)
         perform()
         assert sys.path == path
 
     def test_failure(self, perform: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-        """One that fails does."""
+        """A failed job raises SystemExit."""
 
         def fail(_: object) -> None:
             raise JvmExited

@@ -48,7 +48,7 @@ def check(config: Config = None) -> None:
     codes = {0}
     for finding in checking.check(loaded):
         sign = "[red]✗[/]" if finding.error else "[green]✓[/]"
-        screen.print(f"{sign} {escape(finding.subject)}: {escape(finding.said)}", soft_wrap=True)
+        screen.print(f"{sign} {escape(finding.subject)}: {escape(finding.message)}", soft_wrap=True)
         codes.add(run.exit_code(finding.error) if finding.error else 0)
     raise typer.Exit(max(codes))
 
@@ -61,12 +61,12 @@ def stop(
     from tidemill.errors import StopNotAcknowledged
     from tidemill.streaming.checkpoint.stop_marker import StopMarker
 
-    marker = StopMarker.beside(load(config).stream.checkpoint_location)
-    marker.leave()
+    marker = StopMarker.for_checkpoint(load(config).stream.checkpoint_location)
+    marker.create()
     deadline = time.monotonic() + timeout
-    while marker.is_there():
+    while marker.exists():
         if time.monotonic() > deadline:
-            marker.take()
+            marker.remove()
             raise StopNotAcknowledged(marker.path, timeout)
         time.sleep(0.2)
     screen.print("the job is stopping")

@@ -11,7 +11,7 @@ from tidemill.models import catalogue
 from tidemill.models.isolation import fork
 from tidemill.spark.udfs import predictions
 from tidemill.streaming import sink, source
-from tidemill.streaming.exactly_once.delivery import BATCH_BYTES
+from tidemill.streaming.exactly_once.producer import BATCH_BYTES
 from tidemill.streaming.observe import observed
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelLoader, ModelSpec
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.settings import KafkaSettings, StreamSettings
-    from tidemill.streaming.startup import Start
+    from tidemill.streaming.startup import QueryStart
 
 
 def check(spark: SparkSession, stream: StreamSettings) -> None:
-    """Look whether Spark is as the job needs it, before anything is taken over.
+    """Check Spark's configuration, before the job takes over any partition.
 
     Raises:
-        SpeculationEnabled: Spark would run tasks twice at a time, and delivery is exactly-once.
+        SpeculationEnabled: Delivery is exactly-once, and Spark would run a task twice at a time.
 
     """
     speculates = str(spark.sparkContext.getConf().get("spark.speculation")).lower() == "true"
@@ -39,7 +39,10 @@ def check(spark: SparkSession, stream: StreamSettings) -> None:
 
 
 def loader(stream: StreamSettings) -> ModelLoader:
-    """Return what loads a model in a worker, which has threads where it writes itself."""
+    """Return the function that loads a model in a worker.
+
+    With exactly-once the worker runs the threads of Kafka's client, so its models run in a fork.
+    """
     return fork.load if stream.delivery == "exactly-once" else catalogue.load
 
 
@@ -48,18 +51,18 @@ def start(
     kafka: KafkaSettings,
     stream: StreamSettings,
     specs: Sequence[ModelSpec],
-    begin: Start,
+    query_start: QueryStart,
     *,
     limits: Mapping[str, TopicLimits],
 ) -> StreamingQuery:
-    """Start the query: every record gets one result or one dead letter, in one write.
+    """Start the query, which writes one result or one dead letter for every record.
 
-    `limits` are what the topics take, by name.
+    `limits` maps the names of the output topics to what they accept.
     """
-    deliver = begin.deliver and replace(
-        begin.deliver, batch_bytes=batch_bytes(limits.values(), BATCH_BYTES)
+    deliver = query_start.deliver and replace(
+        query_start.deliver, batch_bytes=batch_bytes(limits.values(), BATCH_BYTES)
     )
-    records = source.records(spark, kafka, stream, begin.offsets)
+    records = source.records(spark, kafka, stream, query_start.offsets)
     outcomes = records.transform(
         predictions(
             specs,

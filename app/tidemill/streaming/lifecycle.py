@@ -1,4 +1,4 @@
-"""Run a query until it ends, fails, or somebody asks it to stop."""
+"""Run a query until it ends, fails, or is asked to stop."""
 
 from __future__ import annotations
 
@@ -13,66 +13,67 @@ if TYPE_CHECKING:
 
     from pyspark.sql.streaming import StreamingQuery
 
-POLL_SECONDS = 0.2
+POLL_S = 0.2
 
 
 def stop_on_signals() -> Callable[[], bool]:
-    """Install handlers for SIGTERM and SIGINT that only take note; return what tells of it.
+    """Handle SIGTERM and SIGINT; return a function that tells whether one arrived.
 
-    To be called after the SparkContext was made, which installs a handler of its own for SIGINT.
-    A second SIGINT interrupts at once. In another thread than the main one, where a notebook may
-    run it, no signal can be heard.
+    Call this after the SparkContext exists, because Spark installs its own handler for SIGINT. A
+    second SIGINT interrupts at once. Outside the main thread, as in some notebooks, Python cannot
+    handle signals, and the returned function is always false.
     """
-    asked = threading.Event()
+    received = threading.Event()
 
-    def note(signum: int, _frame: FrameType | None) -> None:
-        asked.set()
+    def handle(signum: int, _frame: FrameType | None) -> None:
+        received.set()
         if signum == signal.SIGINT:
             signal.signal(signum, signal.default_int_handler)
 
     if threading.current_thread() is threading.main_thread():
         for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, note)
-    return asked.is_set
+            signal.signal(signum, handle)
+    return received.is_set
 
 
 def run(
     query: StreamingQuery,
-    asked_to_stop: Callable[[], bool],
+    stop_reason: Callable[[], str | None],
     stop_timeout: float,
-    pulse: Callable[[], None] = lambda: None,
-) -> bool:
-    """Wait for the query's end, or stop it when asked; return whether it was asked.
+    on_poll: Callable[[], None] = lambda: None,
+) -> str | None:
+    """Wait until the query ends, or stop it as soon as there is a reason; return the reason.
 
-    `pulse` is called after each look at the query, several times a second.
+    Return None if the query ended by itself. Call `on_poll` after each poll of the query, several
+    times a second.
 
     Raises:
         StreamingQueryException: The query failed.
 
     """
-    while not query.awaitTermination(POLL_SECONDS):  # type: ignore[arg-type] # takes fractions too
-        pulse()
-        if asked_to_stop():
-            stop(query, stop_timeout, pulse)
-            return True
-    return False
+    while not query.awaitTermination(POLL_S):  # type: ignore[arg-type] # accepts fractions too
+        on_poll()
+        if reason := stop_reason():
+            stop(query, stop_timeout, on_poll)
+            return reason
+    return None
 
 
-def stop(query: StreamingQuery, timeout: float, pulse: Callable[[], None] = lambda: None) -> None:
-    """Stop the query between two micro-batches, or after `timeout` seconds in the midst of one.
+def stop(query: StreamingQuery, timeout: float, on_poll: Callable[[], None] = lambda: None) -> None:
+    """Stop the query between two micro-batches, or after `timeout` seconds within one.
 
-    `query.stop()` cancels the batch that runs, which would then be done again from its start at
-    the next run: so the end of the running one is awaited, as its progress reports it.
+    `query.stop()` cancels the running micro-batch, which the next run would then process again. So
+    wait until the query's progress reports its end.
     """
     deadline = time.monotonic() + timeout
-    last = _last_batch(query)
+    last_batch = _last_batch(query)
     while (
         time.monotonic() < deadline
         and query.isActive
         and query.status["isTriggerActive"]
-        and _last_batch(query) == last
+        and _last_batch(query) == last_batch
     ):
-        pulse()
+        on_poll()
         time.sleep(0.01)
     query.stop()
 

@@ -1,4 +1,4 @@
-"""Hear of every micro-batch: `lastProgress` would skip some."""
+"""Listen to every micro-batch of a query; polling `lastProgress` would miss some."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ log = structlog.get_logger(__name__)
 
 
 class ProgressListener(StreamingQueryListener):
-    """Hand on each finished micro-batch, and each word of having nothing to do, of one query.
+    """Forward one query's progress and idle events.
 
-    Spark waits meanwhile: the receivers only take note. It takes Java's events: pyspark's own
-    listener asks for each field of a report by itself, 40 ms of a core each micro-batch.
+    Spark waits for the callbacks, so they must not block. This listener takes Java's events,
+    because pyspark's own listener makes a call for each field of a report, which costs 40 ms of a
+    core per micro-batch.
     """
 
     class Java:
-        """What py4j shows to Java."""
+        """The Java interface that py4j implements."""
 
         implements: ClassVar = ["org.apache.spark.sql.streaming.PythonStreamingQueryListener"]
 
     def __init__(
         self, name: str, record: Callable[[Progress], None], idle: Callable[[], None] = lambda: None
     ) -> None:
-        """Take the query's name and the receivers; others may run in the same session."""
+        """Take the query's name and the callbacks; other queries may run in the same session."""
         super().__init__()
         self._name = name
         self._record = record
@@ -47,24 +48,24 @@ class ProgressListener(StreamingQueryListener):
         return jvm.PythonStreamingQueryListenerWrapper(self)
 
     def onQueryStarted(self, event: Any) -> None:  # noqa: ANN401, N802 - Spark's
-        """Take note of the run, which is all that some events tell; before the query's start."""
+        """Store the run's id, because some events carry no name."""
         if event.name() == self._name:
             self._run_id = event.runId().toString()
 
     def onQueryProgress(self, event: Any) -> None:  # noqa: ANN401, N802 - Spark's
-        """Hand on what a finished micro-batch reports."""
+        """Forward the report of a finished micro-batch."""
         try:
             report = event.progress()
             if report.runId().toString() == self._run_id:
                 self._record(progress.read(report.json()))
         except Exception as error:
-            # Spark would swallow it.
-            log.exception("a progress report was not understood", error=repr(error))
+            # Spark would ignore the exception.
+            log.exception("cannot parse a progress report", error=repr(error))
 
     def onQueryIdle(self, event: Any) -> None:  # noqa: ANN401, N802 - Spark's
-        """Hand on that there is nothing to do; Spark says so every ten seconds."""
+        """Forward that no messages are waiting; Spark sends this event every ten seconds."""
         if event.runId().toString() == self._run_id:
             self._idle()
 
     def onQueryTerminated(self, event: Any) -> None:  # noqa: ANN401, N802 - Spark's
-        """Pass over an end."""
+        """Ignore the end of a query."""

@@ -1,4 +1,4 @@
-"""What Spark counts of each micro-batch on its way to the sink, and reports with its progress."""
+"""Have Spark count the outcomes of each micro-batch, and report the counts with its progress."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from tidemill.streaming.progress import LATENCY_BUCKETS, OBSERVATION, QUANTILES
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Kinds of outcomes (model and error class): counted exactly up to three quarters of this many.
-MOST_KINDS = 16_384
-# One in so many: how far a quantile may be off.
+# The counts by kind (model and error class) are exact up to three quarters of this many kinds.
+MAX_KINDS = 16_384
+# The relative error of a quantile's rank is at most one over this number.
 ACCURACY = 1000
 
 
 def observed(outcomes: DataFrame) -> DataFrame:
-    """Have outcomes (`schemas.OUTCOME`) counted as they pass; see `streaming.progress`.
+    """Count outcomes (`schemas.OUTCOME`) on their way to the sink; see `streaming.progress`.
 
-    Spark counts within its own tasks and drops what failed attempts counted. A frequent-items
-    sketch does what a grouping would, which `observe` cannot; it is exact while all kinds fit.
+    Spark counts within its own tasks and drops the counts of failed attempts. Since `observe`
+    cannot group, a frequent-items sketch counts by kind; it is exact while all kinds fit.
     """
     latency = col("latency")
     kind = to_json(struct("model", "error"))
     return outcomes.observe(
         OBSERVATION,
-        call_function("approx_top_k", kind, lit(MOST_KINDS), lit(MOST_KINDS)).alias("kinds"),
+        call_function("approx_top_k", kind, lit(MAX_KINDS), lit(MAX_KINDS)).alias("kinds"),
         count(latency).alias("latency_count"),
         sum_of(latency).alias("latency_sum"),
         array(*(count_if(latency <= bound) for bound in LATENCY_BUCKETS)).alias("latency_buckets"),

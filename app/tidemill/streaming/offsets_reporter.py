@@ -1,57 +1,51 @@
-"""Commit what the query has finished to a consumer group, so that ordinary lag tools work."""
+"""Commit processed offsets to a consumer group, so that standard lag tools work."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError
-from kafka.structs import OffsetAndMetadata
+from kafka.errors import KafkaError
 
 from tidemill.errors import TidemillError
-from tidemill.kafka.connect import connect, with_coordinator
-from tidemill.kafka.members import MEMBERS_ONLY, in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tidemill.settings import KafkaSettings
     from tidemill.streaming.progress import Offsets, Progress
 
 log = structlog.get_logger(__name__)
 
-# Pauses between tries, in seconds.
-FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
-# Kafka forgets what a group without members committed, by default after seven days; a broker may
-# be set to keep it for hours only.
-REPEAT_AFTER = 3600.0
+# The pause between two attempts doubles from the minimum to the maximum.
+MIN_RETRY_DELAY_S, MAX_RETRY_DELAY_S = 1.0, 30.0
+# Kafka deletes the offsets of a group without members, by default after seven days. A broker may be
+# configured to keep them for hours only.
+RECOMMIT_INTERVAL_S = 3600.0
 
 
 class KafkaOffsetsReporter:
-    """A thread that commits the newest finished offsets; nothing else waits for Kafka.
+    """A thread that commits the latest processed offsets; nothing else waits for Kafka.
 
-    The group is for those who watch: the query's own truth is its checkpoint. Where the broker is
-    away, or others are members of the group, commits are tried again with growing pauses, and that
-    is logged once as it begins and once as it ends. Where nothing
-    new comes, the newest is committed again each hour, so that Kafka does not forget the group.
+    The group's offsets only inform lag tools; the query recovers from its checkpoint. If the broker
+    is unreachable, or if the group has members, the thread retries with growing pauses, and logs
+    the start and the end of the outage once each. Without new offsets it commits the latest ones
+    again every hour, so that Kafka does not delete the group.
     """
 
     def __init__(
         self, commit: Callable[[Offsets], None], release: Callable[[], None] = lambda: None
     ) -> None:
-        """Take what commits offsets, and raises where it cannot, and what releases its means.
+        """Take a function that commits offsets or raises, and one that releases its resources.
 
-        The thread alone calls both.
+        Only the thread calls either of them.
         """
         self._commit = commit
         self._release = release
-        self._news = threading.Condition()
-        self._newest_batch = -1
-        self._newest: Offsets = {}
+        self._changed = threading.Condition()
+        self._latest_batch = -1
+        self._latest: Offsets = {}
         self._pending = False
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="offsets-reporter", daemon=True)
@@ -64,101 +58,55 @@ class KafkaOffsetsReporter:
     def record(self, progress: Progress) -> None:
         """Take the progress of a finished micro-batch; return at once.
 
-        It tells of all partitions, so the newest is all there is to commit. One that comes late,
-        after that of a later batch, is passed over.
+        Each report contains all partitions, so only the latest needs a commit. Ignore a report
+        that arrives after a later batch's.
         """
-        with self._news:
-            if progress.offsets and progress.batch >= self._newest_batch:
-                self._newest_batch, self._newest = progress.batch, progress.offsets
+        with self._changed:
+            if progress.offsets and progress.batch >= self._latest_batch:
+                self._latest_batch, self._latest = progress.batch, progress.offsets
                 self._pending = True
-                self._news.notify()
+                self._changed.notify()
 
     def close(self, timeout: float = 10) -> None:
-        """Commit what is pending, stop and join the thread, within `timeout` seconds."""
-        with self._news:
+        """Commit pending offsets, then stop and join the thread, within `timeout` seconds."""
+        with self._changed:
             self._closing = True
-            self._news.notify()
+            self._changed.notify()
         self._thread.join(timeout)
         if self._thread.is_alive() or self._pending:
-            log.warning("the last offsets are not committed: the lag shown stays too high")
+            log.warning("the last offsets are not committed: lag tools will show too much lag")
 
     def _run(self) -> None:
         delay = 0.0
         while True:
-            with self._news:
+            with self._changed:
                 if delay:
-                    self._news.wait_for(lambda: self._closing, delay)
+                    self._changed.wait_for(lambda: self._closing, delay)
                 else:
-                    self._news.wait_for(lambda: self._pending or self._closing, REPEAT_AFTER)
+                    self._changed.wait_for(
+                        lambda: self._pending or self._closing, RECOMMIT_INTERVAL_S
+                    )
                 closing_now = self._closing
-                offsets = self._newest if self._pending or not closing_now else {}
+                offsets = self._latest if self._pending or not closing_now else {}
                 self._pending = False
             if offsets:
-                delay = self._try(offsets, delay)
+                delay = self._try_commit(offsets, delay)
             if closing_now:
                 break
         with suppress(KafkaError, OSError):
             self._release()
 
-    def _try(self, offsets: Offsets, delay: float) -> float:
-        """Commit; return the pause before the next try, 0 after success."""
+    def _try_commit(self, offsets: Offsets, delay: float) -> float:
+        """Commit; return the pause before the next attempt, 0 after success."""
         try:
             self._commit(offsets)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live
+        except Exception as error:  # noqa: BLE001 - no error may end the thread
             if not delay:
-                said = str(error) if isinstance(error, TidemillError) else repr(error)
-                log.warning("offsets not committed, trying again", error=said)
-            with self._news:
+                message = str(error) if isinstance(error, TidemillError) else repr(error)
+                log.warning("offsets not committed, retrying", error=message)
+            with self._changed:
                 self._pending = True
-            return min(2 * delay or FIRST_DELAY, LONGEST_DELAY)
+            return min(2 * delay or MIN_RETRY_DELAY_S, MAX_RETRY_DELAY_S)
         if delay:
             log.info("offsets committed again")
         return 0.0
-
-
-class GroupCommitter:
-    """Commit offsets to a group without being a member of it: no rebalance can follow."""
-
-    def __init__(self, kafka: KafkaSettings, group_id: str) -> None:
-        """Keep what is needed to connect; nothing is sent before the first commit."""
-        self._kafka = kafka
-        self._group_id = group_id
-        self._admin: KafkaAdminClient | None = None
-
-    def __call__(self, offsets: Offsets) -> None:
-        """Commit, on a connection that is made anew after an error.
-
-        A partition that is not there any more is passed over, and the others are committed: a
-        consumer's commit would try that one again until its time is up.
-
-        Raises:
-            GroupInUse: Other consumers are members of the group.
-            KafkaError: The broker is away or refuses.
-
-        """
-        try:
-            if self._admin is None:
-                self._admin = connect(KafkaAdminClient, self._kafka)
-            with_coordinator(partial(_commit, self._admin, self._group_id, offsets))
-        except MEMBERS_ONLY as error:
-            self.close()
-            raise in_use(self._kafka, self._group_id) from error
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection."""
-        admin, self._admin = self._admin, None
-        if admin is not None:
-            admin.close()
-
-
-def _commit(admin: KafkaAdminClient, group_id: str, offsets: Offsets) -> None:
-    answers = admin.alter_group_offsets(
-        group_id,
-        {TopicPartition(*at): OffsetAndMetadata(offset, "", -1) for at, offset in offsets.items()},
-    )
-    for at, answer in answers.items():
-        if answer not in {NoError, UnknownTopicOrPartitionError}:
-            raise answer(f"{at.topic}/{at.partition}")

@@ -1,4 +1,4 @@
-"""What must be true of the topics before a message is read, so that none is lost later."""
+"""Check the topics before the job reads a message, so that it loses none."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ if TYPE_CHECKING:
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.settings import KafkaSettings, StreamSettings
 
-# A dead letter is its input and the added headers, which 64 KiB always hold.
+# A dead letter is its input plus headers, which always fit into 64 KiB.
 ADDED_BYTES = 65_536
-# Spark counts microseconds in 64 bits.
-LATEST_TIMESTAMP = 2**63 // 1000
+# Spark stores microseconds in 64 bits.
+MAX_TIMESTAMP_MS = 2**63 // 1000
 
 
 def check(kafka: KafkaSettings, stream: StreamSettings) -> tuple[dict[str, TopicLimits], list[str]]:
-    """Ask the broker; return what the topics that the job writes take, and warnings.
+    """Read the topics from the broker; return the output topics' limits, and warnings.
 
     Raises:
         KafkaAuthFailed: The broker refuses the credentials.
-        BrokerUnreachable: It does not answer.
-        InvalidTopics: A topic is missing, or can never take what the job must write.
+        BrokerUnreachable: The broker does not answer.
+        InvalidTopics: A topic is missing, or cannot accept what the job writes.
 
     """
     topics = describe(kafka, stream)
-    if found := list(problems(topics, kafka, stream)):
-        raise InvalidTopics(found)
+    if errors := list(problems(topics, kafka, stream)):
+        raise InvalidTopics(errors)
     limits = {
         name: topic.limits(kafka.compression_type)
-        for name, topic in _written(topics, stream).items()
+        for name, topic in _output_topics(topics, stream).items()
     }
     return limits, list(warnings(topics, kafka, stream))
 
 
 def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
-    """Return the topics of the stream that these credentials may see.
+    """Return the job's topics, as far as its credentials may see them.
 
     Raises:
         KafkaAuthFailed: The broker refuses the credentials.
-        BrokerUnreachable: It does not answer.
+        BrokerUnreachable: The broker does not answer.
 
     """
     with kafka_errors(kafka), closing(connect(KafkaAdminClient, kafka)) as admin:
@@ -68,7 +68,7 @@ def _describe(admin: KafkaAdminClient, stream: StreamSettings) -> dict[str, Topi
         for name in {*inputs(partitions, stream), *output_topics.names(stream)} & set(partitions)
     ]
     described = admin.describe_configs(resources, config_filter="all") if resources else {}
-    configs = described.get("topic", {})  # empty for a topic whose settings we may not read
+    configs = described.get("topic", {})  # missing if the job may not read a topic's settings
     return {
         name: Topic(
             count,
@@ -92,7 +92,7 @@ def inputs(topics: Iterable[str], stream: StreamSettings) -> list[str]:
 def problems(
     topics: Mapping[str, Topic], kafka: KafkaSettings, stream: StreamSettings
 ) -> Iterator[str]:
-    """Say what would stop the job or lose a message, and what to do."""
+    """Describe what would stop the job or lose a message, and how to fix it."""
     sources = inputs(topics, stream)
     partitions = sum(topics[name].partitions for name in sources)
     for name in [
@@ -100,52 +100,55 @@ def problems(
         *output_topics.names(stream),
     ]:
         if name not in topics:
-            own = name in output_topics.names(stream)
-            room = f" --config max.message.bytes={_room(topics, sources)}" if own else ""
-            way = "" if own else "take it out of stream.input_topics, or create it: "
+            config = remedy = ""
+            if name in output_topics.names(stream):
+                config = f" --config max.message.bytes={_required_bytes(topics, sources)}"
+            else:
+                remedy = "remove it from stream.input_topics, or create it: "
             yield (
-                f"there is no topic {name} (or no right to see it): {way}kafka-topics.sh "
+                f"there is no topic {name} (or no permission to see it): {remedy}kafka-topics.sh "
                 f"--bootstrap-server {kafka.bootstrap_servers} --create --topic {name} "
-                f"--partitions {partitions or 4}{room}"
+                f"--partitions {partitions or 4}{config}"
             )
     if stream.input_pattern is not None and not sources:
         yield f"no topic matches stream.input_pattern {stream.input_pattern!r}"
     for name in sorted(set(sources) & set(output_topics.names(stream))):
         yield f"stream.input_pattern matches {name}, which the job writes: an endless loop"
-    yield from output_topics.problems(_written(topics, stream), kafka, stream)
+    yield from output_topics.problems(_output_topics(topics, stream), kafka, stream)
 
 
 def warnings(
     topics: Mapping[str, Topic], kafka: KafkaSettings, stream: StreamSettings
 ) -> Iterator[str]:
-    """Say what the operator should know and may want."""
+    """Describe what works but may be unintended."""
     sources = inputs(topics, stream)
     partitions = sum(topics[name].partitions for name in sources)
     if stream.parallelism and stream.parallelism > partitions:
         yield (
             f"stream.parallelism {stream.parallelism} is more than the {partitions} partitions: "
-            "messages with the same key may be answered out of order"
+            "messages with the same key may be processed out of order"
         )
-    if free := [n for n in sources if topics[n].clock_limits.get(AFTER, 0) > LATEST_TIMESTAMP]:
+    if unlimited := [n for n in sources if topics[n].clock_limits.get(AFTER, 0) > MAX_TIMESTAMP_MS]:
         yield (
-            f"{free} take records of any timestamp, and one beyond the year 294247 stops Spark's "
-            f"Kafka source: set {AFTER} (Kafka 4 has 3600000) on them"
+            f"{unlimited} accept records with any timestamp, and one beyond the year 294247 stops "
+            f"Spark's Kafka source: set {AFTER} on them (3600000 is Kafka 4's default)"
         )
-    own = _written(topics, stream)
-    if unread := [name for name in dict.fromkeys((*sources, *own)) if not topics[name].settings]:
+    outputs = _output_topics(topics, stream)
+    names = dict.fromkeys((*sources, *outputs))
+    if unreadable := [name for name in names if not topics[name].settings]:
         yield (
-            f"not allowed to read the settings of {unread}: Kafka's defaults are assumed, such as "
-            f"max.message.bytes={DEFAULTS['max.message.bytes']}, and a record that such a topic "
-            "refuses all the same stops the job: give its user the permission DescribeConfigs"
+            f"not allowed to read the settings of {unreadable}, so the job assumes Kafka's "
+            f"defaults, such as max.message.bytes={DEFAULTS['max.message.bytes']}. A record that "
+            "such a topic refuses stops the job: grant its user the permission DescribeConfigs"
         )
-    yield from output_topics.warnings(own, _room(topics, sources), kafka, stream)
+    yield from output_topics.warnings(outputs, _required_bytes(topics, sources), kafka, stream)
 
 
-def _room(topics: Mapping[str, Topic], sources: Iterable[str]) -> int:
-    """Return the bytes that hold the largest input as a dead letter."""
+def _required_bytes(topics: Mapping[str, Topic], sources: Iterable[str]) -> int:
+    """Return the size of the largest dead letter: the largest input plus headers."""
     default = int(DEFAULTS["max.message.bytes"])
     return max((topics[name].max_bytes for name in sources), default=default) + ADDED_BYTES
 
 
-def _written(topics: Mapping[str, Topic], stream: StreamSettings) -> dict[str, Topic]:
+def _output_topics(topics: Mapping[str, Topic], stream: StreamSettings) -> dict[str, Topic]:
     return {name: topics[name] for name in output_topics.names(stream) if name in topics}

@@ -1,4 +1,4 @@
-"""Spark's progress reports, read: pure functions over their JSON."""
+"""Parse Spark's progress reports (pure)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 # The next offset to read, by topic and partition.
 Offsets: TypeAlias = dict[tuple[str, int], int]
 
-# What the job has Spark observe of each micro-batch (`tidemill.streaming.observe`).
+# The name and the parameters of the metrics that Spark observes (`tidemill.streaming.observe`).
 OBSERVATION = "tidemill"
 QUANTILES = (0.5, 0.95, 0.99)
 LATENCY_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
@@ -20,8 +20,8 @@ NO_COUNTS = (0,) * len(LATENCY_BUCKETS)
 class Latencies:
     """Seconds from the messages' Kafka timestamps to their outcomes.
 
-    `buckets` counts those within each of LATENCY_BUCKETS, the larger ones with the smaller;
-    `quantiles` are those of QUANTILES, or empty.
+    `buckets` are the cumulative counts for LATENCY_BUCKETS; `quantiles` are those of QUANTILES, or
+    empty.
     """
 
     count: int = 0
@@ -32,19 +32,19 @@ class Latencies:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What Spark reports of a finished micro-batch.
+    """Spark's report of a finished micro-batch.
 
     Attributes:
-        batch: Its number.
-        messages: How many it read.
-        offsets: The next offsets to read, of all partitions of every Kafka source.
-        behind: The topics that had messages which Spark had not planned yet.
-        durations: Seconds by stage; `triggerExecution` is the whole.
-        arriving: Messages a second that came since the last micro-batch.
-        processed: Messages a second that this one went through.
-        outcomes: How many there are by model (`name:version`, where one was chosen) and error
-            class (None for results).
-        latencies: How long the messages took.
+        batch: The micro-batch's number.
+        messages: The number of messages read.
+        offsets: The next offset to read of each partition of every Kafka source.
+        behind: The topics with messages that Spark has not planned yet.
+        durations: Seconds by stage; `triggerExecution` is the total.
+        arriving: Messages per second that arrived since the last micro-batch.
+        processed: Messages per second that this micro-batch processed.
+        outcomes: The number of outcomes by model (`name:version`; None if no model was chosen) and
+            error class (None for results).
+        latencies: The messages' latencies.
 
     """
 
@@ -60,20 +60,20 @@ class Progress:
 
     @property
     def results(self) -> int:
-        """How many results."""
+        """The number of results."""
         return sum(count for (_, error), count in self.outcomes.items() if error is None)
 
     @property
     def dead_letters(self) -> int:
-        """How many dead letters."""
+        """The number of dead letters."""
         return sum(self.outcomes.values()) - self.results
 
 
 def read(report: str) -> Progress:
-    """Read a progress report, Spark's JSON (`StreamingQueryProgress.json`).
+    """Parse a progress report in Spark's JSON (`StreamingQueryProgress.json`).
 
-    Spark's `endOffset` is the first offset that the batch did not read, which is what Kafka's
-    consumer groups commit: it is taken as it is.
+    Spark's `endOffset` is the first offset that the batch did not read. Kafka's consumer groups
+    commit the same, so it is used unchanged.
     """
     fields = json.loads(report)
     observed = (fields.get("observedMetrics") or {}).get(OBSERVATION) or {}
@@ -82,7 +82,7 @@ def read(report: str) -> Progress:
         batch=int(fields["batchId"]),
         messages=int(fields.get("numInputRows") or 0),
         offsets=offsets,
-        behind=frozenset(at[0] for at, end in latest.items() if offsets.get(at, 0) < end),
+        behind=frozenset(tp[0] for tp, end in latest.items() if offsets.get(tp, 0) < end),
         durations={name: ms / 1000 for name, ms in (fields.get("durationMs") or {}).items()},
         arriving=float(fields.get("inputRowsPerSecond") or 0),
         processed=float(fields.get("processedRowsPerSecond") or 0),
@@ -108,7 +108,7 @@ def _offsets(fields: dict[str, Any], name: str) -> Offsets:
     }
 
 
-def _decoded(offsets: Any) -> dict[str, dict[str, int]]:  # noqa: ANN401 - JSON, maybe within JSON
+def _decoded(offsets: Any) -> dict[str, dict[str, int]]:  # noqa: ANN401 - JSON, or JSON in a string
     decoded: dict[str, dict[str, int]] = (
         json.loads(offsets) if isinstance(offsets, str) else offsets or {}
     )

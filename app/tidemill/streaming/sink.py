@@ -1,4 +1,4 @@
-"""Outcomes to Kafka."""
+"""Write outcomes to Kafka."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tidemill.settings import KafkaSettings, StreamSettings
 
 QUERY_NAME = "tidemill"
-# Kafka's default. A topic refuses batches, and this client splits only those that it can.
+# Kafka's default. Topics limit the size of a batch, and Java's client cannot split every batch.
 BATCH_BYTES = 16_384
 
 
@@ -42,9 +42,9 @@ def write(
     )
 
 
-def discard(told: DataFrame, stream: StreamSettings) -> StreamingQuery:
-    """Start the query whose workers have written the outcomes themselves."""
-    return _start(told.writeStream.format("noop"), stream)
+def discard(outcomes: DataFrame, stream: StreamSettings) -> StreamingQuery:
+    """Start the query whose workers write the outcomes themselves (exactly-once)."""
+    return _start(outcomes.writeStream.format("noop"), stream)
 
 
 def _start(writer: DataStreamWriter, stream: StreamSettings) -> StreamingQuery:

@@ -1,4 +1,4 @@
-"""Records from Kafka."""
+"""Read records from Kafka."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from tidemill.settings import KafkaSettings, StreamSettings
 
-# What a task asks for is there, so that it need not wait for more. Kafka's default is 500, and a
-# task would first wait for what the one before it asked for last.
-FETCH_WAIT_MS = 1
+# The records that a task requests already exist, so the broker need not wait for more. With Kafka's
+# default of 500, a task would first wait for the last request of the task before it.
+FETCH_MAX_WAIT_MS = 1
 
 
 def records(
@@ -21,7 +21,7 @@ def records(
 ) -> DataFrame:
     """Return the stream of records (`schemas.RECORD`) of the input topics.
 
-    A checkpoint that is there already knows better than `starting_offsets`.
+    An existing checkpoint overrides `starting_offsets`.
     """
     options = {f"kafka.{name}": value for name, value in java_options(kafka).items()}
     options |= {
@@ -30,9 +30,9 @@ def records(
         "maxOffsetsPerTrigger": str(stream.max_offsets_per_trigger),
         "failOnDataLoss": str(stream.fail_on_data_loss).lower(),
         "includeHeaders": "true",
-        "kafka.fetch.max.wait.ms": str(FETCH_WAIT_MS),
-        # Spark's own consumers: apart from the group that lag tools read, yet under a prefix that
-        # an access rule can name.
+        "kafka.fetch.max.wait.ms": str(FETCH_MAX_WAIT_MS),
+        # Spark's own consumers use other groups than the one that lag tools read, with a prefix
+        # that an ACL can name.
         "groupIdPrefix": f"{stream.group_id}-spark",
     }
     if stream.input_pattern is not None:

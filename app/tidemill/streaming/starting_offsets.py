@@ -1,4 +1,4 @@
-"""Find the offsets that the setting `stream.starting_offsets` stands for (pure)."""
+"""Resolve the setting `stream.starting_offsets` to offsets (pure)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tidemill.settings import StreamSettings
     from tidemill.streaming.progress import Offsets
 
-# As Spark writes them.
+# Spark's numbers for these offsets.
 EARLIEST, LATEST = -2, -1
 WORDS = ("earliest", "latest")
 
@@ -24,12 +24,12 @@ def resolve(
 ) -> Offsets:
     """Return the offset at which each partition starts; the earliest if the setting names none.
 
-    Spark does not look at the setting if there is a checkpoint. If nobody can tell, `strict` is
-    false, and no partition and no offset is refused.
+    Spark ignores the setting if a checkpoint exists. If that is unknown, pass `strict=False`, which
+    accepts any partition and any offset.
 
     Raises:
-        InvalidStartingOffsets: The setting names a partition that is no input, or an offset that
-            the partition does not hold.
+        InvalidStartingOffsets: The setting names an unknown partition, or an offset outside of the
+            partition.
 
     """
     setting = stream.starting_offsets
@@ -46,12 +46,13 @@ def resolve(
     if (unknown := sorted(named.keys() - inputs.keys())) and strict:
         raise InvalidStartingOffsets(unknown[0], "is not a partition of an input topic")
     starts = {}
-    for at, p in inputs.items():
-        offset = named.get(at, EARLIEST)
-        starts[at] = {EARLIEST: p.begin, LATEST: p.end}.get(offset, offset)
-        if starts[at] < p.begin and not stream.fail_on_data_loss:
-            starts[at] = p.begin
-        if strict and not p.begin <= starts[at] <= p.end:
+    for partition, p in inputs.items():
+        offset = named.get(partition, EARLIEST)
+        start = {EARLIEST: p.begin, LATEST: p.end}.get(offset, offset)
+        if start < p.begin and not stream.fail_on_data_loss:
+            start = p.begin
+        if strict and not p.begin <= start <= p.end:
             reason = f"holds offsets {p.begin} to {p.end}, not {offset}"
-            raise InvalidStartingOffsets(at, reason)
+            raise InvalidStartingOffsets(partition, reason)
+        starts[partition] = start
     return starts

@@ -1,4 +1,4 @@
-"""What the fault scenarios share: both promises, and a job in this process."""
+"""Fixtures of the fault scenarios: both delivery modes, and a job in this process."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module", params=["exactly-once", "at-least-once"])
 def delivery(request: pytest.FixtureRequest) -> str:
-    """The promise that is put to the test."""
+    """The delivery mode under test."""
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def start(spark: SparkSession, delivery: str) -> Callable[..., TidemillError | None]:
-    """Answer all that waits, in this process; return what ended the job: `start(pipeline)`."""
+    """Process all messages in this process; return the job's error: `start(pipeline)`."""
 
-    def answer(pipeline: Pipeline, **settings: object) -> TidemillError | None:
+    def run(pipeline: Pipeline, **settings: object) -> TidemillError | None:
         try:
             pipeline.answer_all(
                 spark, scenario.models(pipeline), **{"delivery": delivery, **settings}
@@ -41,4 +41,4 @@ def start(spark: SparkSession, delivery: str) -> Callable[..., TidemillError | N
             return translate(error, str(pipeline.folder / "checkpoint"))
         return None
 
-    return answer
+    return run

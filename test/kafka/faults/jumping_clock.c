@@ -1,8 +1,8 @@
-/* A time of day that jumps, for whatever is started with this in LD_PRELOAD.
+/* Shift the wall clock of processes that run with this library in LD_PRELOAD.
  *
- * The file JUMPING_CLOCK holds eight bytes: how many seconds the clock is ahead. Who sets a clock
- * leaves the monotonic one as it is, and so does this. (libfaketime locks at each call, which makes
- * Java crawl, and breaks Python's sleep where it spares the monotonic clock.)
+ * The file JUMPING_CLOCK contains the shift in seconds, as eight bytes. As with a real clock, the
+ * monotonic clock does not change. (libfaketime takes a lock in each call, which slows the JVM to a
+ * crawl; if it leaves the monotonic clock alone, it breaks Python's sleep.)
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,9 +23,9 @@ static const volatile int64_t *ahead = &none;
 __attribute__((constructor)) static void map(void) {
     const char *path = getenv("JUMPING_CLOCK");
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    void *at = mmap(NULL, sizeof none, PROT_READ, MAP_SHARED, file, 0);
-    if (at != MAP_FAILED)
-        ahead = at;
+    void *mapped = mmap(NULL, sizeof none, PROT_READ, MAP_SHARED, file, 0);
+    if (mapped != MAP_FAILED)
+        ahead = mapped;
     if (file >= 0)
         close(file);
 }
@@ -58,7 +58,7 @@ int timespec_get(struct timespec *now, int base) {
     return base == TIME_UTC && !clock_gettime(CLOCK_REALTIME, now) ? base : 0;
 }
 
-/* Who waits for a time of day waits longer when the clock is set back, and no longer when ahead. */
+/* Waits for a wall-clock time last longer if the clock is set back, and end if it is set ahead. */
 static int wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex,
                       const struct timespec *deadline) {
     struct timespec now;
@@ -67,23 +67,23 @@ static int wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex,
         if (now.tv_sec > deadline->tv_sec ||
             (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec))
             return ETIMEDOUT;
-        struct timespec look = *deadline;
+        struct timespec next_poll = *deadline;
         if (now.tv_sec < deadline->tv_sec) {
-            look = now;
-            look.tv_nsec += 100000000;
-            if (look.tv_nsec >= 1000000000) {
-                look.tv_sec++;
-                look.tv_nsec -= 1000000000;
+            next_poll = now;
+            next_poll.tv_nsec += 100000000;
+            if (next_poll.tv_nsec >= 1000000000) {
+                next_poll.tv_sec++;
+                next_poll.tv_nsec -= 1000000000;
             }
         }
-        look.tv_sec -= *ahead;
-        int ended = pthread_cond_clockwait(condition, mutex, CLOCK_REALTIME, &look);
+        next_poll.tv_sec -= *ahead;
+        int ended = pthread_cond_clockwait(condition, mutex, CLOCK_REALTIME, &next_poll);
         if (ended != ETIMEDOUT)
             return ended;
     }
 }
 
-/* A condition does not say of which clock its deadline is: only the time of day is that great. */
+/* A deadline does not tell which clock it uses, but only wall-clock times are so large. */
 int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex,
                            const struct timespec *restrict deadline) {
     if (deadline->tv_sec < 1000000000)

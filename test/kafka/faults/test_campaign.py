@@ -1,4 +1,4 @@
-"""The campaign of `make faults` in short: a kill at each point of a transaction, and of all."""
+"""A short campaign of `make faults`: a kill at each point of a transaction."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ STRIKES = [*(Strike("worker", point) for point in POINTS), Strike("group", LAST)
 
 
 class TestExactlyOnce:
-    """Whoever is killed, and whenever: each message has one outcome."""
+    """Each message has one outcome, whichever process is killed at whichever point."""
 
     @pytest.mark.timeout(1800)
     def test_killed_at_every_point(self, broker: Broker, tmp_path: Path) -> None:
-        """Nothing is lost, repeated, reordered or altered; the group's offset is never ahead."""
+        """Nothing is lost, repeated, reordered or changed; the group's offset is never ahead."""
         pipeline = make_pipeline(broker, tmp_path / uuid.uuid4().hex[:8])
-        rng = random.Random(5)  # noqa: S311 - the same messages at each run
-        found = Round(pipeline, "exactly-once", "local", rng).run(STRIKES)
-        assert [(kill.victim, kill.point) for kill in found.kills] == [
+        rng = random.Random(5)  # noqa: S311 - the same messages in each run
+        result = Round(pipeline, "exactly-once", "local", rng).run(STRIKES)
+        assert [(kill.victim, kill.point) for kill in result.kills] == [
             (strike.victim, strike.point) for strike in STRIKES
         ]
-        assert found.ended == []
-        assert found.verdict is not None
-        assert found.verdict.faults == {}, str(found.verdict)
-        assert found.ahead == []
-        assert found.samples > 10 * len(STRIKES)
+        assert result.ended == []
+        assert result.verdict is not None
+        assert result.verdict.faults == {}, str(result.verdict)
+        assert result.ahead == []
+        assert result.samples > 10 * len(STRIKES)

@@ -1,4 +1,4 @@
-"""The clock of the job's machine jumps, for Python, Java and Kafka's clients alike."""
+"""The clock of the job's machine jumps, for Python, the JVM and Kafka's clients."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).with_name("jumping_clock.c")
 DAY, HOUR = 86_400, 3_600
-# How far ahead of the broker a record may be: an hour, unless a topic says otherwise.
+# How far a record may be ahead of the broker; an hour by default.
 TIMES_AHEAD = "message.timestamp.after.max.ms"
 
 
 @pytest.fixture
 def library(tmp_path: Path) -> Path:
-    """The clock, for LD_PRELOAD."""
+    """The library that moves the clock, for LD_PRELOAD."""
     if shutil.which("cc") is None:
-        pytest.skip("a C compiler makes the clock jump")
+        pytest.skip("this test needs a C compiler")
     built = tmp_path / "jumping_clock.so"
     subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", built, SOURCE], check=True)
     return built
@@ -37,14 +37,14 @@ def library(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clock(tmp_path: Path) -> Path:
-    """The file that says how far the clock is ahead."""
+    """The file that contains the seconds by which the clock is ahead."""
     file = tmp_path / "clock"
     file.write_bytes(bytes(8))
     return file
 
 
 def jump(clock: Path, seconds: int) -> None:
-    """Set how far the clock is ahead."""
+    """Set the seconds by which the clock is ahead."""
     with clock.open("r+b") as file:
         file.write(struct.pack("q", seconds))
 
@@ -58,11 +58,11 @@ def job(pipeline: Pipeline, delivery: str, library: Path, clock: Path) -> dict[s
     }
 
 
-AHEAD, BEHIND = [DAY], [DAY, -HOUR]  # what is waited for takes as much longer after a step back
+AHEAD, BEHIND = [DAY], [DAY, -HOUR]  # after a step back, timeouts last longer by as much
 
 
 class TestJumps:
-    """A day ahead, then an hour behind."""
+    """The clock jumps a day ahead, then an hour back."""
 
     @pytest.mark.parametrize(
         ("delivery", "jumps"),
@@ -72,7 +72,7 @@ class TestJumps:
             pytest.param("at-least-once", BEHIND, marks=pytest.mark.slow),
         ],
     )
-    def test_answered(
+    def test_processed(
         self,
         broker: Broker,
         tmp_path: Path,
@@ -81,23 +81,23 @@ class TestJumps:
         delivery: str,
         jumps: list[int],
     ) -> None:
-        """Where the topics take records of any time, all is answered, and nothing is done twice."""
+        """If the topics accept any timestamp, all is processed and nothing repeated."""
         pipeline = scenario.make_pipeline(broker, tmp_path, output={TIMES_AHEAD: str(2**63 - 1)})
         program = pipeline.program(job(pipeline, delivery, library, clock))
         with scenario.Flow(pipeline, delivery, program) as flow:
             for seconds in jumps:
                 jump(clock, seconds)
                 time.sleep(3)
-                flow.catch_up()  # in minutes where a worker was about to connect
+                flow.catch_up()  # may take minutes if a worker was about to connect
             flow.finish()
         tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + DAY))
         assert f"{tomorrow}T" in program.output
-        assert f'"timestamp" : "{tomorrow}' in program.output  # which Java has written
+        assert f'"timestamp" : "{tomorrow}' in program.output  # written by the JVM
 
     @pytest.mark.slow
     @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
     def test_refused(self, pipeline: Pipeline, library: Path, clock: Path, delivery: str) -> None:
-        """Elsewhere the broker refuses them: the job ends by name, and a later one answers all."""
+        """Otherwise the broker refuses them: the job fails, and a later run processes all."""
         settings = job(pipeline, delivery, library, clock)
         pipeline.produce(*islice(scenario.messages(), 20))
         with pipeline.program(settings) as program:

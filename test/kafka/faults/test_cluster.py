@@ -1,4 +1,4 @@
-"""Brokers of a cluster fail one after the other, while messages flow: the job goes on."""
+"""The job continues while the brokers of a cluster fail one after the other."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 
 GROUPS, TRANSACTIONS = COORDINATORS
-PATIENCE_S = 120  # three nodes and a job, on two cores
+START_TIMEOUT_S = 120  # three nodes and a job share two cores
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three nodes."""
+    """A cluster of three nodes."""
     with Cluster(tmp_path_factory.mktemp("cluster"), fetch_kafka()) as running:
         yield running
 
 
 @pytest.fixture
 def pipeline(cluster: Cluster, tmp_path: Path) -> Pipeline:
-    """Topics of which each node has a copy, and leads a part."""
+    """A pipeline on topics with three replicas and leaders on every node."""
     return scenario.make_pipeline(cluster, tmp_path, replicas=3)
 
 
 class Replicated(scenario.Flow):
-    """A job on topics of a cluster, whose nodes fail."""
+    """A job on replicated topics of a cluster whose nodes fail."""
 
     def __init__(self, cluster: Cluster, pipeline: Pipeline, delivery: str) -> None:
         """Start the job."""
@@ -46,7 +46,7 @@ class Replicated(scenario.Flow):
             "Upper",
             STREAM__DELIVERY=delivery,
             STREAM__ARROW_BATCH_SIZE="10",
-            # As many attempts as where nothing is set: one may go with each fault.
+            # Spark's default number of attempts: each fault may cost one.
             SPARK=json.dumps({**QUICK_SPARK, "spark.master": "local[2,4]"}),
         )
         super().__init__(pipeline, delivery, pipeline.program(job))
@@ -55,16 +55,16 @@ class Replicated(scenario.Flow):
         self._cluster = cluster
 
     def kill(self, node: int) -> None:
-        """Kill a node, and start it again when the others do its work."""
+        """Kill a node, and restart it when the others have taken over."""
         broker = self._cluster.nodes[node]
         broker.kill()
         scenario.wait_until(lambda: not self._leads(node))
         time.sleep(2)
-        broker.start(PATIENCE_S)
+        broker.start(START_TIMEOUT_S)
         self._recover()
 
     def pause(self, node: int, seconds: float) -> None:
-        """Halt a node, whose connections stay, for so many seconds."""
+        """Pause a node without closing its connections."""
         broker = self._cluster.nodes[node]
         broker.pause()
         try:
@@ -74,7 +74,7 @@ class Replicated(scenario.Flow):
         self._recover()
 
     def move_leaders(self) -> None:
-        """Have each partition led by another node, where nodes have failed before."""
+        """Move leaders back to the nodes that failed before."""
         self._cluster.elect_preferred_leaders(*self._topics)
         self._recover()
 
@@ -83,7 +83,7 @@ class Replicated(scenario.Flow):
         return node in {*leaders, self._cluster.controller()}
 
     def _recover(self) -> None:
-        """Wait until all that was sent is answered, and every node has all of it."""
+        """Wait until all messages are processed and all replicas are in sync."""
         self.catch_up()
         self._cluster.wait_until_in_sync(*self._topics)
 
@@ -93,11 +93,11 @@ SLOW = [pytest.param(d, marks=pytest.mark.slow) for d in ("exactly-once", "at-le
 
 @pytest.mark.timeout(1500)
 class TestCluster:
-    """Replicated three times, two of them needed: one node at a time may fail."""
+    """With three replicas, of which two are required, one node at a time may fail."""
 
     @pytest.mark.parametrize("delivery", SLOW)
     def test_leaders(self, cluster: Cluster, pipeline: Pipeline, delivery: str) -> None:
-        """Killed, halted and moved leaders of the topics cost nothing but time."""
+        """Killed, paused and moved partition leaders only cost time."""
         with Replicated(cluster, pipeline, delivery) as flow:
             killed, paused, *_ = cluster.nodes.keys() - cluster.leaders(GROUPS)
             flow.kill(killed)
@@ -107,7 +107,7 @@ class TestCluster:
 
     @pytest.mark.parametrize("delivery", SLOW)
     def test_coordinators(self, cluster: Cluster, pipeline: Pipeline, delivery: str) -> None:
-        """Killed coordinators, of the group and of transactions, and controllers cost time only."""
+        """Killed group coordinators, transaction coordinators and controllers only cost time."""
         with Replicated(cluster, pipeline, delivery) as flow:
             for _ in range(2):
                 flow.kill(cluster.leader(GROUPS))
@@ -119,7 +119,7 @@ class TestCluster:
 
     @pytest.mark.parametrize("delivery", SLOW)
     def test_long_pauses(self, cluster: Cluster, pipeline: Pipeline, delivery: str) -> None:
-        """A broker that halts for longer than any client waits costs nothing but time."""
+        """A broker that pauses for longer than any client's timeout only costs time."""
         with Replicated(cluster, pipeline, delivery) as flow:
             flow.pause(cluster.leader(pipeline.output), 75)
             flow.pause(cluster.leader(GROUPS), 75)

@@ -1,4 +1,4 @@
-"""A checkpoint that is not as Spark left it is refused by name, or costs nothing."""
+"""A damaged checkpoint is refused with a named error, unless the damage is harmless."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 
 def empty(file: Path) -> None:
-    """Leave nothing of a file."""
+    """Empty a file."""
     file.write_bytes(b"")
 
 
 def half(file: Path) -> None:
-    """Cut a file off."""
+    """Truncate a file to half."""
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
-def bit(file: Path, at: int = -1) -> None:
-    """Turn a bit of a file's last byte, which closes its JSON."""
+def bit(file: Path, index: int = -1) -> None:
+    """Flip a bit of a file's last byte, which ends its JSON."""
     content = bytearray(file.read_bytes())
-    content[at] ^= 1
+    content[index] ^= 1
     file.write_bytes(content)
 
 
 def digit(file: Path) -> None:
-    """Turn a bit of a file's last digit: another number, as good as the right one."""
+    """Flip a bit of a file's last digit, which gives another valid number."""
     content = file.read_bytes()
-    bit(file, max(at for at, byte in enumerate(content) if chr(byte).isdigit()))
+    bit(file, max(index for index, byte in enumerate(content) if chr(byte).isdigit()))
 
 
 def missing(file: Path) -> None:
@@ -52,29 +52,29 @@ def missing(file: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A job that has ended after two micro-batches, and a copy of its checkpoint."""
+    """A job that ended after two micro-batches, and a copy of its checkpoint."""
 
     pipeline: Pipeline
     copy: Path
     messages: Iterator[dict[str, Any]]
-    answer: Callable[..., TidemillError | None]
+    run: Callable[..., TidemillError | None]
 
     @property
     def checkpoint(self) -> Path:
-        """Where a start looks for the checkpoint."""
+        """The checkpoint of the pipeline."""
         return self.pipeline.folder / "checkpoint"
 
     def restore(self, *, sums: bool = True) -> Path:
-        """Put the copy in the checkpoint's place, with Hadoop's checksums or without."""
+        """Replace the checkpoint by the copy, with or without Hadoop's checksums."""
         shutil.rmtree(self.checkpoint, ignore_errors=True)
-        left_out = None if sums else shutil.ignore_patterns("*.crc")
-        shutil.copytree(self.copy, self.checkpoint, ignore=left_out)
+        ignore = None if sums else shutil.ignore_patterns("*.crc")
+        shutil.copytree(self.copy, self.checkpoint, ignore=ignore)
         return self.checkpoint
 
     def start(self) -> TidemillError | None:
-        """Send messages and start; return what a start was refused with."""
+        """Send messages and start the job; return its error."""
         self.pipeline.produce(*islice(self.messages, 10))
-        return self.answer(self.pipeline)
+        return self.run(self.pipeline)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def prepared(
     start: Callable[..., TidemillError | None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Prepared:
-    """A job after two micro-batches; each test goes on from the copy of its checkpoint."""
+    """A job after two micro-batches; each test starts from the copy of its checkpoint."""
     folder = tmp_path_factory.mktemp("damaged")
     job = Prepared(
         scenario.make_pipeline(broker, folder), folder / "copy", scenario.messages(), start
@@ -98,13 +98,13 @@ SLOW = pytest.mark.slow
 
 
 class TestChecksums:
-    """Where checksums lie beside the files, a start compares them.
+    """A start verifies the checksums beside the files.
 
-    `test/unit/streaming/checkpoint/test_checksum_matrix.py` damages every file in every way.
+    `test/unit/streaming/checkpoint/test_checksum_matrix.py` covers every file and damage.
     """
 
     @pytest.mark.parametrize(
-        ("name", "damage", "said"),
+        ("name", "damage", "problem"),
         [
             ("metadata", empty, "does not match its checksum"),
             ("offsets/1", digit, "does not match its checksum"),
@@ -113,19 +113,19 @@ class TestChecksums:
         ],
     )
     def test_refused(
-        self, prepared: Prepared, name: str, damage: Callable[[Path], None], said: str
+        self, prepared: Prepared, name: str, damage: Callable[[Path], None], problem: str
     ) -> None:
-        """A file that is not as it was written is refused, whatever Spark would make of it."""
+        """A changed file is refused, even if Spark could read it."""
         damage(prepared.restore() / name)
         error = prepared.start()
         assert type(error) is CheckpointDamaged
-        assert f"{name} {said}" in str(error)
+        assert f"{name} {problem}" in str(error)
 
     @pytest.mark.parametrize("damage", [empty, missing])
     def test_no_checksums(
         self, prepared: Prepared, delivery: str, damage: Callable[[Path], None]
     ) -> None:
-        """Checksums that are gone, as a loss of power may leave them, cost nothing."""
+        """Missing or empty checksum files, as after a power failure, are harmless."""
         for sums in prepared.restore().rglob("*.crc"):
             damage(sums)
         assert prepared.start() is None
@@ -133,21 +133,21 @@ class TestChecksums:
 
 
 class TestSpark:
-    """Elsewhere Spark's own reading tells, and its words are recognised."""
+    """Without checksums Spark detects the damage, and its error is recognised."""
 
     @pytest.mark.parametrize(
         "damage", [half, pytest.param(empty, marks=SLOW), pytest.param(bit, marks=SLOW)]
     )
     @pytest.mark.parametrize("name", ["metadata", "offsets/1", "commits/1"])
     def test_content(self, prepared: Prepared, name: str, damage: Callable[[Path], None]) -> None:
-        """What Spark cannot read is refused by name."""
+        """A file that Spark cannot read is refused with a named error."""
         damage(prepared.restore(sums=False) / name)
         error = prepared.start()
         assert type(error) is CheckpointDamaged, error
 
     @pytest.mark.parametrize("name", ["metadata", "offsets/0", "offsets/1"])
     def test_missing(self, prepared: Prepared, name: str) -> None:
-        """What Spark misses is refused by name."""
+        """A file that Spark misses is refused with a named error."""
         missing(prepared.restore(sums=False) / name)
         error = prepared.start()
         assert type(error) is CheckpointDamaged, error
@@ -164,7 +164,7 @@ class TestSpark:
     def test_old_files(
         self, prepared: Prepared, delivery: str, damage: Callable[[Path], None]
     ) -> None:
-        """What is of no use any more may be damaged."""
+        """Damage in files that are no longer used is harmless."""
         folder = prepared.restore(sums=False)
         for name in ("commits/0", "sources/0/0"):
             damage(folder / name)
@@ -172,7 +172,7 @@ class TestSpark:
         scenario.check(prepared.pipeline, delivery)
 
     def test_last_commit(self, prepared: Prepared, delivery: str) -> None:
-        """A micro-batch whose commit is gone is done again: with exactly-once nobody sees it."""
+        """A micro-batch without its commit is repeated; with exactly-once nobody notices."""
         missing(prepared.restore(sums=False) / "commits" / "1")
         assert prepared.start() is None
         scenario.check(prepared.pipeline, delivery)
@@ -180,9 +180,9 @@ class TestSpark:
     @scenario.EXACTLY_ONCE
     @pytest.mark.parametrize("by", [1, -1])
     def test_offset(self, prepared: Prepared, delivery: str, by: int) -> None:
-        """Another offset is found out, or made up for, by the group's: with exactly-once only."""
+        """With exactly-once the group's offset reveals or corrects a wrong offset."""
         folder = prepared.restore(sums=False)
-        assert prepared.start() is None  # the group is where the checkpoint is
+        assert prepared.start() is None  # the group and the checkpoint agree
         newest = max((folder / "offsets").glob("[0-9]*"), key=lambda file: int(file.name))
         newest.with_name(f".{newest.name}.crc").unlink()
         *lines, offsets = newest.read_text().splitlines()
@@ -199,16 +199,16 @@ class TestSpark:
 
 
 class TestAdvice:
-    """What the error says to do works."""
+    """The remedies in the error message work."""
 
     def test_copy(self, prepared: Prepared, delivery: str) -> None:
-        """A whole copy goes on, if an old one."""
+        """An intact copy works, even an old one."""
         prepared.restore()
         assert prepared.start() is None
         scenario.check(prepared.pipeline, delivery)
 
     def test_new_checkpoint(self, prepared: Prepared, delivery: str, tmp_path: Path) -> None:
-        """A new checkpoint goes on too: at the group's offsets, or from the start."""
+        """A new checkpoint works: it starts at the group's offsets, or from the beginning."""
         moved = replace(prepared, pipeline=replace(prepared.pipeline, folder=tmp_path))
         assert moved.start() is None
         scenario.check(moved.pipeline, delivery)

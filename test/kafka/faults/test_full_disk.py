@@ -1,4 +1,4 @@
-"""A full disk under the checkpoint ends the job, by name; with space again it goes on."""
+"""A full disk under the checkpoint ends the job; once there is space, it resumes."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def disk(pipeline: Pipeline) -> Iterator[Path]:
-    """A file system of one megabyte, where the pipeline's checkpoint lies."""
+    """A file system of one megabyte for the pipeline's checkpoint."""
     if os.geteuid():
-        pytest.skip("only root may mount a file system")
+        pytest.skip("this test needs root, to mount a file system")
     folder = pipeline.folder / "checkpoint"
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False
     )
     if mounted.returncode:
-        pytest.skip("no file system can be mounted here")
+        pytest.skip("cannot mount a file system here")
     try:
         yield folder
     finally:
@@ -41,19 +41,19 @@ def disk(pipeline: Pipeline) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Leave not a byte."""
+    """Fill the disk completely."""
     with (disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
         while file.write(b"x" * 4096):
             pass
 
 
 class TestFullDisk:
-    """Nothing can be noted in the checkpoint."""
+    """Spark cannot write the checkpoint."""
 
     def test_before_a_start(
         self, pipeline: Pipeline, disk: Path, delivery: str, start: Start
     ) -> None:
-        """A start ends with an error that names it, again and again, until there is space."""
+        """Each start fails with an error that names the cause, until there is space."""
         pipeline.produce(*islice(scenario.messages(), 20))
         assert start(pipeline) is None
         pipeline.produce(*islice(scenario.messages(), 20))
@@ -68,7 +68,7 @@ class TestFullDisk:
 
     @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_while_it_runs(self, pipeline: Pipeline, disk: Path, delivery: str) -> None:
-        """The job ends with exit code 1 and says so; a new one goes on where it was."""
+        """The job ends with exit code 1 and the cause; the next one resumes."""
         pipeline.produce(*islice(scenario.messages(), 20))
         job = pipeline.environment("Upper", STREAM__DELIVERY=delivery)
         with pipeline.program(job) as program:

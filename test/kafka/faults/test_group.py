@@ -1,4 +1,4 @@
-"""Somebody else uses the job's consumer group, or changes its offsets."""
+"""Another program joins the job's consumer group, or changes its offsets."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def tool(pipeline: Pipeline, *arguments: str, partition: int | None = None) -> N
 
 
 def next_offsets(pipeline: Pipeline) -> dict[int, int]:
-    """Return one more than the largest answered offset of each partition."""
-    found: dict[int, int] = {}
+    """Return the next offset to process of each partition, according to the outcomes."""
+    offsets: dict[int, int] = {}
     for partition, offset in scenario.outcomes(pipeline):
-        found[partition] = max(found.get(partition, 0), offset + 1)
-    return found
+        offsets[partition] = max(offsets.get(partition, 0), offset + 1)
+    return offsets
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def moved(pipeline: Pipeline, tmp_path: Path) -> Pipeline:
 
 
 class TestWhileDown:
-    """What happens to the group while no job runs, a start sees."""
+    """A start detects changes to the group while no job ran."""
 
     @pytest.fixture(autouse=True)
     def _answered(self, pipeline: Pipeline, start: Start) -> None:
@@ -89,7 +89,7 @@ class TestWhileDown:
         pipeline.produce(*islice(scenario.messages(), 20))
 
     def test_member(self, pipeline: Pipeline, start: Start, delivery: str) -> None:
-        """Exactly-once does not start while the group has a member; at-least-once does not mind."""
+        """With a member in the group exactly-once refuses to start, at-least-once does not."""
         with closing(member(pipeline)) as consumer:
             join(consumer, pipeline)
             error = start(pipeline)
@@ -104,7 +104,7 @@ class TestWhileDown:
     def test_offsets_deleted(
         self, pipeline: Pipeline, moved: Pipeline, start: Start, delivery: str
     ) -> None:
-        """Deleted offsets: exactly-once says how to set them, and goes on once they are."""
+        """After offsets were deleted, exactly-once tells how to set them, and then resumes."""
         tool(pipeline, *DELETE)
         for _ in range(2):
             error = start(pipeline)
@@ -117,7 +117,7 @@ class TestWhileDown:
 
     @scenario.EXACTLY_ONCE
     @pytest.mark.parametrize(
-        ("partition", "named"), [(0, GroupOffsetsChanged), (None, DeliveryModeChanged)]
+        ("partition", "expected"), [(0, GroupOffsetsChanged), (None, DeliveryModeChanged)]
     )
     def test_offsets_reset(
         self,
@@ -125,34 +125,34 @@ class TestWhileDown:
         moved: Pipeline,
         start: Start,
         partition: int | None,
-        named: type[TidemillError],
+        expected: type[TidemillError],
     ) -> None:
-        """Reset offsets: exactly-once asks for a new checkpoint, and goes on from them."""
-        again = {at for at in scenario.outcomes(pipeline) if partition in {None, at[0]}}
+        """After offsets were reset, exactly-once asks for a new checkpoint, and starts at them."""
+        repeated = {m for m in scenario.outcomes(pipeline) if partition in {None, m[0]}}
         tool(pipeline, *TO_EARLIEST, partition=partition)
         for _ in range(2):
             error = start(pipeline)
-            assert type(error) is named
+            assert type(error) is expected
             assert "new stream.checkpoint_location" in str(error)
         assert start(moved) is None
-        found = scenario.outcomes(pipeline)
-        assert len(found) == 40
-        assert {at for at, count in found.items() if count == 2} == again
-        assert found.total() == 40 + len(again)
+        outcomes = scenario.outcomes(pipeline)
+        assert len(outcomes) == 40
+        assert {message for message, count in outcomes.items() if count == 2} == repeated
+        assert outcomes.total() == 40 + len(repeated)
 
 
 class TestWhileRunning:
-    """A job sees what happens to its group."""
+    """A running job detects changes to its group."""
 
     @pytest.mark.parametrize(
-        ("change", "named"),
+        ("change", "error"),
         [
             (TO_EARLIEST, "GroupOffsetsChanged"),
             pytest.param(DELETE, "GroupOffsetLost", marks=pytest.mark.slow),
         ],
     )
-    def test_offsets(self, pipeline: Pipeline, change: tuple[str, ...], named: str) -> None:
-        """Changed while it runs: exactly-once ends by name, and has answered nothing twice."""
+    def test_offsets(self, pipeline: Pipeline, change: tuple[str, ...], error: str) -> None:
+        """If its offsets change, exactly-once ends with a named error and repeats nothing."""
         pipeline.produce(*islice(scenario.messages(), 20))
         with pipeline.program(
             pipeline.environment("Upper", STREAM__DELIVERY="exactly-once")
@@ -161,11 +161,11 @@ class TestWhileRunning:
             tool(pipeline, *change)
             pipeline.produce(*islice(scenario.messages(), 20))
             assert program.wait() == 2, program.output
-        assert named in program.output
+        assert error in program.output
         assert set(scenario.outcomes(pipeline).values()) == {1}
 
     def test_member(self, pipeline: Pipeline) -> None:
-        """A member that comes ends exactly-once by name, before it commits anything."""
+        """A new member ends exactly-once with a named error before the member commits."""
         pipeline.produce(*islice(scenario.messages(), 20))
         with (
             pipeline.program(
@@ -182,7 +182,7 @@ class TestWhileRunning:
     @pytest.mark.slow
     @pytest.mark.parametrize("change", [DELETE, TO_EARLIEST])
     def test_at_least_once(self, pipeline: Pipeline, change: tuple[str, ...]) -> None:
-        """Changed offsets: at-least-once goes by its checkpoint, and commits them again."""
+        """At-least-once continues from its checkpoint, and commits its offsets again."""
         pipeline.produce(*islice(scenario.messages(), 20))
         with pipeline.program(pipeline.environment("Upper")) as program:
             scenario.wait_for_all(pipeline, program)

@@ -29,12 +29,12 @@ def other(make_topic: Callable[..., str]) -> str:
 
 
 def send(pipeline: Pipeline, topic: str, count: int) -> None:
-    """Send so many messages."""
+    """Send a number of messages."""
     records.produce(pipeline.broker.bootstrap_servers, topic, *islice(scenario.messages(), count))
 
 
-def answered(pipeline: Pipeline) -> int:
-    """Return how many outcomes there are."""
+def processed(pipeline: Pipeline) -> int:
+    """Return the number of outcomes."""
     return len(pipeline.results()) + len(pipeline.dead_letters())
 
 
@@ -42,7 +42,7 @@ class TestWhileDown:
     """The inputs change between two runs."""
 
     def test_removed_from_the_settings(self, pipeline: Pipeline, other: str, start: Start) -> None:
-        """An answered topic may go; one with unanswered messages is resumed when it is back."""
+        """A processed topic may leave; one with unprocessed messages must come back first."""
         both = {"input_topics": (pipeline.source, other)}
         send(pipeline, pipeline.source, 6)
         send(pipeline, other, 5)
@@ -53,17 +53,17 @@ class TestWhileDown:
             error = start(pipeline)
             assert type(error) is InputTopicRemoved, error
             assert f"topic {other} is no longer an input" in str(error)
-            assert answered(pipeline) == 6 + 5
+            assert processed(pipeline) == 6 + 5
         assert start(pipeline, **both) is None
-        assert answered(pipeline) == 6 + 5 + 4 + 3
+        assert processed(pipeline) == 6 + 5 + 4 + 3
         send(pipeline, pipeline.source, 2)
         assert start(pipeline) is None
         send(pipeline, other, 1)
         assert start(pipeline, **both) is None
-        assert answered(pipeline) == 6 + 5 + 4 + 3 + 2 + 1, "what comes back goes on where it was"
+        assert processed(pipeline) == 6 + 5 + 4 + 3 + 2 + 1, "a returning topic starts over"
 
     def test_deleted(self, pipeline: Pipeline, start: Start) -> None:
-        """Of daily topics an answered one may be deleted, and a new one come."""
+        """A processed topic may be deleted, and a new one match the pattern."""
         daily = {"input_pattern": f"{pipeline.source}.*", "input_topics": ()}
         servers = pipeline.broker.bootstrap_servers
         create_topic(servers, f"{pipeline.source}-1")
@@ -73,38 +73,38 @@ class TestWhileDown:
         create_topic(servers, f"{pipeline.source}-2")
         send(pipeline, f"{pipeline.source}-2", 4)
         assert start(pipeline, **daily) is None
-        assert answered(pipeline) == 5 + 4
+        assert processed(pipeline) == 5 + 4
         send(pipeline, pipeline.source, 3)
         assert start(pipeline, **daily) is None
-        assert answered(pipeline) == 5 + 4 + 3
+        assert processed(pipeline) == 5 + 4 + 3
 
     def test_given_up(self, pipeline: Pipeline, other: str, start: Start) -> None:
-        """Unanswered messages are passed over if losses are accepted."""
+        """Unprocessed messages are skipped if losses are accepted."""
         send(pipeline, pipeline.source, 6)
         send(pipeline, other, 5)
         assert start(pipeline, input_topics=(pipeline.source, other)) is None
         send(pipeline, other, 4)
         send(pipeline, pipeline.source, 3)
         assert start(pipeline, fail_on_data_loss=False) is None
-        assert answered(pipeline) == 6 + 5 + 3
+        assert processed(pipeline) == 6 + 5 + 3
         assert start(pipeline) is None
 
     def test_added(self, pipeline: Pipeline, other: str, start: Start) -> None:
-        """A topic of which retention has removed the beginning is answered from what is left."""
+        """A topic whose first records are deleted is processed from the first remaining one."""
         send(pipeline, pipeline.source, 6)
         send(pipeline, other, 5)
         delete_records(pipeline.broker.bootstrap_servers, other, {0: 3})
         assert start(pipeline) is None
         assert start(pipeline, input_topics=(pipeline.source, other)) is None
-        assert answered(pipeline) == 6 + 2
+        assert processed(pipeline) == 6 + 2
 
 
 class TestWhileRunning:
-    """A running job goes on when an answered topic is deleted."""
+    """A running job continues if a processed topic is deleted."""
 
     @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
     def test_deleted(self, pipeline: Pipeline, delivery: str) -> None:
-        """It says so in a line, and answers what comes in other topics, old and new."""
+        """It logs a line, and processes the messages of other topics, old and new."""
         servers = pipeline.broker.bootstrap_servers
         create_topic(servers, f"{pipeline.source}-1")
         send(pipeline, f"{pipeline.source}-1", 5)
@@ -121,21 +121,21 @@ class TestWhileRunning:
             send(pipeline, f"{pipeline.source}-2", 4)
             self.wait(pipeline, program, 5 + 3 + 4)
             scenario.end(program)
-        assert answered(pipeline) == 5 + 3 + 4
+        assert processed(pipeline) == 5 + 3 + 4
 
     @staticmethod
     def wait(pipeline: Pipeline, program: JobProcess, count: int) -> None:
-        """Wait for so many outcomes."""
+        """Wait for a number of outcomes."""
 
         def complete() -> bool:
             program.must_run()
-            return answered(pipeline) >= count
+            return processed(pipeline) >= count
 
         scenario.wait_until(complete, tell=lambda: f":\n{program.output}")
 
 
 class TestStartingOffsets:
-    """Where a job without a checkpoint starts."""
+    """A job without a checkpoint follows the setting."""
 
     def test_some_partitions(self, pipeline: Pipeline, start: Start) -> None:
         """Partitions that the setting does not name start at the earliest offset."""
@@ -146,4 +146,4 @@ class TestStartingOffsets:
         error = start(pipeline, starting_offsets={pipeline.source: {"1": 4}})
         assert type(error) is InvalidStartingOffsets
         assert start(pipeline, starting_offsets={pipeline.source: {"1": 2}}) is None
-        assert answered(pipeline) == 3 + 1 + 3
+        assert processed(pipeline) == 3 + 1 + 3

@@ -1,4 +1,4 @@
-"""What is killed comes back, and nothing is lost."""
+"""Killed processes are restarted, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ TEXTS = {str(i): "held" if i >= 20 else f"t{i}" for i in range(COUNT)}
 
 @pytest.fixture
 def gate(pipeline: Pipeline) -> Path:
-    """A file: without it the job stays in its second micro-batch or its third."""
+    """A file without which the job hangs in its second or third micro-batch."""
     return pipeline.folder / "gate"
 
 
 @pytest.fixture
 def job(pipeline: Pipeline, gate: Path) -> dict[str, str]:
-    """A job that stops in the midst of the messages that wait for it, until the gate opens."""
+    """A job that hangs half way through its messages until the gate opens."""
     pipeline.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))
     return pipeline.environment(
         "Hanging",
@@ -41,22 +41,22 @@ def job(pipeline: Pipeline, gate: Path) -> dict[str, str]:
 
 
 def answers(records: list[Record]) -> dict[str, set[str]]:
-    """Return what each message was answered with, by uuid."""
-    said: dict[str, set[str]] = {}
+    """Return the answers to each message by uuid."""
+    by_uuid: dict[str, set[str]] = {}
     for record in records:
         result = json.loads(record.value or b"")
-        said.setdefault(result["uuid"], set()).add(result["answer"])
-    return said
+        by_uuid.setdefault(result["uuid"], set()).add(result["answer"])
+    return by_uuid
 
 
 EXPECTED = {uuid: {text} for uuid, text in TEXTS.items()}
 
 
 class TestKill:
-    """SIGKILL, in the midst of the work."""
+    """A process is killed while messages are processed."""
 
     def test_the_job(self, pipeline: Pipeline, job: dict[str, str], gate: Path) -> None:
-        """A job that is killed with its Java and started again answers everything, alike."""
+        """A job killed with its JVM and restarted gives each message one answer."""
         with pipeline.program(job) as program:
             pipeline.wait_for_results(program)
             kill([program.process.pid, *descendants(program.process.pid)])
@@ -70,7 +70,7 @@ class TestKill:
         assert pipeline.committed() == (COUNT, 0)
 
     def test_a_worker(self, pipeline: Pipeline, job: dict[str, str], gate: Path) -> None:
-        """A Python worker that is killed costs its task a second attempt, and nothing else."""
+        """A killed Python worker only costs its task a second attempt."""
         with pipeline.program(job) as program:
             pipeline.wait_for_results(program)
             workers = victims.find(program.process.pid, "worker")
@@ -82,7 +82,7 @@ class TestKill:
         assert pipeline.dead_letters() == []
 
     def test_the_broker(self, pipeline: Pipeline, job: dict[str, str], gate: Path) -> None:
-        """A broker that is killed and comes back delays the answers; the job does not end."""
+        """A killed and restarted broker delays the answers, but does not end the job."""
         with pipeline.program(job) as program:
             pipeline.wait_for_results(program)
             pipeline.broker.kill()

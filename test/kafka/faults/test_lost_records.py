@@ -1,4 +1,4 @@
-"""Records that are gone before they were answered end the job by name, and only once accepted."""
+"""If records are deleted before they are processed, the job fails until the loss is accepted."""
 
 from __future__ import annotations
 
@@ -23,80 +23,80 @@ if TYPE_CHECKING:
     Start = Callable[..., TidemillError | None]
 
 
-def pass_over(pipeline: Pipeline) -> None:
-    """Delete all records that are there, as retention would; send a few more."""
+def expire(pipeline: Pipeline) -> None:
+    """Delete all records, as retention would; send a few more."""
     servers = pipeline.broker.bootstrap_servers
     delete_records(servers, pipeline.source, end_offsets(servers, pipeline.source))
     pipeline.produce(*islice(scenario.messages(), 6))
 
 
-def due(pipeline: Pipeline) -> set[tuple[int, int]]:
-    """Return the messages that are still there, by partition and offset."""
+def remaining(pipeline: Pipeline) -> set[tuple[int, int]]:
+    """Return the remaining messages by partition and offset."""
     return {(record.partition, record.offset) for record in pipeline.inputs()}
 
 
 class TestWhileDown:
-    """Retention passes over what was not answered while no job runs."""
+    """Retention deletes unprocessed records while no job runs."""
 
     @pytest.fixture
-    def answered(self, pipeline: Pipeline, start: Start) -> set[tuple[int, int]]:
-        """The messages that were answered before others were lost."""
+    def processed(self, pipeline: Pipeline, start: Start) -> set[tuple[int, int]]:
+        """The messages that were processed before others were lost."""
         pipeline.produce(*islice(scenario.messages(), 12))
         assert start(pipeline) is None
-        first = due(pipeline)
+        first = remaining(pipeline)
         pipeline.produce(*islice(scenario.messages(), 12))
-        pass_over(pipeline)
+        expire(pipeline)
         return first
 
     @pytest.fixture
     def once(self, delivery: str) -> bool:
-        """Whether nothing may be answered twice."""
+        """Whether each message may be processed only once."""
         return delivery == "exactly-once"
 
     def test_refused(
-        self, pipeline: Pipeline, start: Start, answered: set[tuple[int, int]]
+        self, pipeline: Pipeline, start: Start, processed: set[tuple[int, int]]
     ) -> None:
-        """Each start is refused, and answers nothing, until somebody accepts the loss."""
+        """Each start is refused, and processes nothing, until the loss is accepted."""
         for _ in range(2):
             error = start(pipeline)
             assert type(error) is DataLoss, error
             assert "stream.fail_on_data_loss" in str(error)
-        assert scenario.outcomes(pipeline).keys() == answered
+        assert scenario.outcomes(pipeline).keys() == processed
 
     def test_accepted(
-        self, pipeline: Pipeline, start: Start, answered: set[tuple[int, int]], once: bool
+        self, pipeline: Pipeline, start: Start, processed: set[tuple[int, int]], once: bool
     ) -> None:
-        """With `fail_on_data_loss: false` all that is left is answered."""
+        """With `fail_on_data_loss: false` all remaining messages are processed."""
         assert start(pipeline, fail_on_data_loss=False) is None
-        found = scenario.outcomes(pipeline)
-        assert found.keys() == answered | due(pipeline)
-        assert not once or set(found.values()) == {1}
+        outcomes = scenario.outcomes(pipeline)
+        assert outcomes.keys() == processed | remaining(pipeline)
+        assert not once or set(outcomes.values()) == {1}
 
     def test_new_checkpoint(
         self,
         pipeline: Pipeline,
         start: Start,
-        answered: set[tuple[int, int]],
+        processed: set[tuple[int, int]],
         once: bool,
         tmp_path: Path,
     ) -> None:
-        """A new checkpoint starts over; with exactly-once at the group's offsets, once accepted."""
+        """A new checkpoint starts over; with exactly-once at the group's offsets, if accepted."""
         moved = replace(pipeline, folder=tmp_path / "new")
         moved.folder.mkdir()
         if once:
             assert type(start(moved)) is DataLoss
         assert start(moved, fail_on_data_loss=not once) is None
-        found = scenario.outcomes(pipeline)
-        assert found.keys() == answered | due(pipeline)
-        assert not once or set(found.values()) == {1}
+        outcomes = scenario.outcomes(pipeline)
+        assert outcomes.keys() == processed | remaining(pipeline)
+        assert not once or set(outcomes.values()) == {1}
 
 
 class TestWhileRunning:
-    """Retention is faster than the job."""
+    """Retention deletes records that a running job has not read yet."""
 
     @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_named(self, pipeline: Pipeline, delivery: str) -> None:
-        """A running job ends with exit code 1, and says what was lost and what to do."""
+        """The job ends with exit code 1, and the error tells what to do."""
         gate = pipeline.folder / "gate"
         pipeline.produce(*(message(i, "held" if i >= 20 else f"t{i}") for i in range(40)))
         job = pipeline.environment(
@@ -107,9 +107,9 @@ class TestWhileRunning:
         )
         with pipeline.program(job) as program:
             pipeline.wait_for_results(program)
-            # Spark has not fetched these in advance.
+            # Spark has not prefetched these.
             pipeline.produce(*islice(scenario.messages(), 12))
-            pass_over(pipeline)
+            expire(pipeline)
             gate.touch()
             assert program.wait() == 1, program.output
         assert "DataLoss" in program.output

@@ -1,4 +1,4 @@
-"""Between the job and the broker everything is slow, or nothing passes for a while."""
+"""The network between the job and the broker is slow or interrupted."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from dev.pipeline.pipeline import Pipeline
 
-# Of the range for tests of networks (RFC 2544); somebody else may run the same test.
+# In the range for network tests (RFC 2544); random, as another run may use the same machine.
 NETWORK = f"198.18.{random.SystemRandom().randrange(256)}"
 HERE, THERE = f"{NETWORK}.1", f"{NETWORK}.2"
 CUT_S = 20
 
 
 def broker_for(job: str, folder: Path, *, advertised: str | None = None) -> Broker:
-    """Return a broker with a listener of the job's own, at an address that may be another's."""
+    """Return a broker with a listener for the job, which may advertise another address."""
     listeners = free_listeners()
     addresses = f"PLAINTEXT://{HOST}:{listeners.plain}"
     names = ("PLAINTEXT", "CONTROLLER", "JOB")
@@ -49,7 +49,7 @@ def broker_for(job: str, folder: Path, *, advertised: str | None = None) -> Brok
 
 
 def job(pipeline: Pipeline, delivery: str, servers: str) -> dict[str, str]:
-    """Return the environment of a job that reaches the broker in a way of its own."""
+    """Return the environment of a job that connects to certain bootstrap servers."""
     return pipeline.environment(
         "Upper", STREAM__DELIVERY=delivery, KAFKA__BOOTSTRAP_SERVERS=servers
     )
@@ -60,17 +60,17 @@ class TestSlow:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
-    def test_answered(self, delivery: str, tmp_path: Path) -> None:
-        """The job is slower, and all is as ever."""
+    def test_processed(self, delivery: str, tmp_path: Path) -> None:
+        """The job is slower, but nothing else changes."""
         port, target = free_ports(2)
-        at, behind = f"{HOST}:{port}", f"{HOST}:{target}"
+        proxy, broker_address = f"{HOST}:{port}", f"{HOST}:{target}"
         with (
             SlowLink(port, target) as link,
-            broker_for(behind, tmp_path / "broker", advertised=at) as broker,
+            broker_for(broker_address, tmp_path / "broker", advertised=proxy) as broker,
         ):
             pipeline = scenario.make_pipeline(broker, tmp_path / "pipeline")
             with scenario.Flow(
-                pipeline, delivery, pipeline.program(job(pipeline, delivery, at))
+                pipeline, delivery, pipeline.program(job(pipeline, delivery, proxy))
             ) as flow:
                 link.delay = 0.2
                 time.sleep(10)
@@ -80,12 +80,12 @@ class TestSlow:
 
 @pytest.fixture
 def namespace() -> Iterator[str]:
-    """A network of its own for the job: one link leads there, whose ends have the addresses."""
+    """A network namespace for the job, connected by one link."""
     if os.geteuid():
-        pytest.skip("only root may make a network namespace")
+        pytest.skip("this test needs root, to create a network namespace")
     name = f"tm{uuid.uuid4().hex[:8]}"
     if subprocess.run(["ip", "netns", "add", name], check=False).returncode:
-        pytest.skip("no network namespace can be made here")
+        pytest.skip("cannot create a network namespace here")
     try:
         for command in (
             f"link add {name} type veth peer name {name}j netns {name}",
@@ -103,11 +103,11 @@ def namespace() -> Iterator[str]:
 
 
 class TestCut:
-    """Nothing passes for 20 seconds; connections hang rather than end."""
+    """The link is down for 20 seconds; connections hang instead of closing."""
 
     @pytest.mark.parametrize("delivery", scenario.BOTH)
-    def test_answered(self, delivery: str, namespace: str, tmp_path: Path) -> None:
-        """The job waits, and goes on when the link is back."""
+    def test_processed(self, delivery: str, namespace: str, tmp_path: Path) -> None:
+        """The job waits, and continues when the link is up again."""
         (port,) = free_ports(1)
         servers = f"{HERE}:{port}"
         with broker_for(servers, tmp_path / "broker") as broker:

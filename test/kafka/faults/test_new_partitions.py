@@ -1,4 +1,4 @@
-"""A topic that gets more partitions while the job runs has their messages answered."""
+"""A running job processes the messages of new partitions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class TestNewPartitions:
-    """Nobody restarts the job for them."""
+    """New partitions need no restart."""
 
     @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_messages_at_once(self, pipeline: Pipeline, delivery: str) -> None:
-        """What is sent to new partitions before the job knows of them is answered."""
+        """Messages sent to new partitions before the job discovers them are processed."""
         pipeline.produce(*islice(scenario.messages(), 20))
         with pipeline.program(pipeline.environment("Upper", STREAM__DELIVERY=delivery)) as program:
             scenario.wait_for_all(pipeline, program)
@@ -33,4 +33,4 @@ class TestNewPartitions:
             scenario.wait_for_all(pipeline, program)
             scenario.end(program)
         scenario.check(pipeline, delivery)
-        assert pipeline.committed()[1] <= 5  # exactly-once: markers
+        assert pipeline.committed()[1] <= 5  # transaction markers, with exactly-once

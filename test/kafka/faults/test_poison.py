@@ -1,4 +1,4 @@
-"""A message that ends the model, or never comes back from it, is a dead letter; the job goes on."""
+"""A message that crashes or hangs the model becomes a dead letter; the job continues."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ ERRORS = {
 
 
 class TestPoison:
-    """Messages that hang, crash and take all memory, among others."""
+    """Some messages make the model hang, crash or run out of memory."""
 
     @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_dead_letters(self, pipeline: Pipeline, delivery: str) -> None:
-        """Each of them is one dead letter that says so, and every other is answered."""
+        """Each of them becomes one dead letter with the cause; all others have results."""
         pipeline.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))
         environment = pipeline.environment(
             "Poison",

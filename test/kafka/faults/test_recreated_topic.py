@@ -1,4 +1,4 @@
-"""A topic that was deleted and made anew is another topic: its messages are not passed over."""
+"""A recreated topic is another topic: its messages are not skipped."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
     Start = Callable[..., TidemillError | None]
 
-# Of one key, so that all messages are in one partition.
+# With one key, so that all messages are in one partition.
 KEYED = [{**record, "key": b"k"} for record in islice(scenario.messages(), 30)]
 
 
 def recreate(pipeline: Pipeline) -> None:
-    """Delete the input topic, and make one of its name."""
+    """Delete the input topic and create it again."""
     delete_topic(pipeline.broker.bootstrap_servers, pipeline.source)
     create_topic(pipeline.broker.bootstrap_servers, pipeline.source, partitions=3)
 
 
 class TestWhileDown:
-    """No job runs while the topic is made anew."""
+    """No job runs while the topic is recreated."""
 
     @pytest.mark.parametrize("count", [5, 30])
     def test_refused(self, pipeline: Pipeline, start: Start, count: int) -> None:
-        """However many messages the new topic has, none is taken for one of the old."""
+        """The new topic's messages are not mistaken for old ones, however many there are."""
         pipeline.produce(*KEYED[:10])
         assert start(pipeline) is None
         recreate(pipeline)
@@ -50,7 +50,7 @@ class TestWhileDown:
         assert sum(scenario.outcomes(pipeline).values()) == 10
 
     def test_unknown_id(self, pipeline: Pipeline, start: Start) -> None:
-        """A checkpoint of before ids were kept shows it by an offset beyond the topic's end."""
+        """Without recorded ids, an offset beyond the topic's end reveals it."""
         pipeline.produce(*KEYED[:10])
         assert start(pipeline) is None
         (pipeline.folder / "checkpoint" / FILE).unlink()
@@ -59,7 +59,7 @@ class TestWhileDown:
         assert type(start(pipeline)) is TopicRecreated
 
     def test_new_checkpoint(self, pipeline: Pipeline, start: Start, tmp_path: Path) -> None:
-        """With a new checkpoint, as the error says, all messages of the new topic are answered."""
+        """With a new checkpoint, as the error advises, the whole new topic is processed."""
         pipeline.produce(*KEYED[:10])
         assert start(pipeline) is None
         recreate(pipeline)
@@ -73,7 +73,7 @@ class TestWhileDown:
     def test_other_inputs(
         self, pipeline: Pipeline, start: Start, delivery: str, make_topic: Callable[..., str]
     ) -> None:
-        """A start without the topic, and one with it, answer its new messages and no old one."""
+        """A start without the topic and one with it process only its new messages."""
         other = make_topic("other")
         both = {"input_topics": (pipeline.source, other)}
         pipeline.produce(*KEYED[:10])
@@ -88,11 +88,11 @@ class TestWhileDown:
 
 
 class TestWhileRunning:
-    """The job sees it."""
+    """A running job detects it."""
 
     @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
     def test_named(self, pipeline: Pipeline, delivery: str) -> None:
-        """A running job ends by name within seconds, and so does each later start."""
+        """The job ends with a named error within seconds, and so does each later start."""
         pipeline.produce(*KEYED[:10])
         settings = pipeline.environment("Upper", STREAM__DELIVERY=delivery)
         with pipeline.program(settings) as program:

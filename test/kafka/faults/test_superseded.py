@@ -1,4 +1,4 @@
-"""A job that was given up for dead, and is not: nothing that it still does can be seen."""
+"""A job that was presumed dead continues: nothing that it writes becomes visible."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def send(pids: Iterable[int], signum: int) -> None:
-    """Send a signal to those processes that are still there."""
+    """Send a signal to the processes that still exist."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signum)
 
 
 def hooked(pipeline: Pipeline, orders: Orders) -> dict[str, str]:
-    """Return the environment of an exactly-once job that orders can hold in a transaction."""
+    """Return the environment of an exactly-once job with failpoints in its transactions."""
     return {
         **pipeline.environment("Upper", STREAM__DELIVERY="exactly-once"),
         **orders.environment(pipeline.folder / "checkpoint"),
@@ -43,7 +43,7 @@ def hooked(pipeline: Pipeline, orders: Orders) -> dict[str, str]:
 
 
 def written(pipeline: Pipeline) -> list[tuple[str, int, int]]:
-    """Return what stands on the output topics, transactions that did not commit included."""
+    """Return the records of the output topics, including those of aborted transactions."""
     consumer = Consumer(
         {
             "bootstrap.servers": pipeline.broker.bootstrap_servers,
@@ -52,48 +52,48 @@ def written(pipeline: Pipeline) -> list[tuple[str, int, int]]:
             "isolation.level": "read_uncommitted",
         }
     )
-    found = []
+    records = []
     try:
         for topic in (pipeline.output, pipeline.dead):
             for p in consumer.list_topics(topic, 30).topics[topic].partitions:
                 _, end = consumer.get_watermark_offsets(TopicPartition(topic, p), 30)
                 consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING)])
                 while message := consumer.consume(10_000, 1):
-                    found += [(topic, p, m.offset()) for m in message if m.error() is None]
-                    if found and found[-1][2] >= end - 1:
+                    records += [(topic, p, m.offset()) for m in message if m.error() is None]
+                    if records and records[-1][2] >= end - 1:
                         break
     finally:
         consumer.close()
-    return found
+    return records
 
 
 def copied(old: Path, new: Path) -> None:
-    """Start on what the other job has left."""
+    """Copy the other job's checkpoint."""
     shutil.copytree(old, new)
 
 
 def none(_old: Path, _new: Path) -> None:
-    """Start on nothing."""
+    """Start without a checkpoint."""
 
 
 class TestSuperseded:
-    """A job halts in the midst of a transaction; another one goes on; the first comes back."""
+    """A job is paused during a transaction, another takes over, and the first resumes."""
 
     @pytest.mark.parametrize("checkpoint", [copied, pytest.param(none, marks=pytest.mark.slow)])
     def test_writes_nothing(
         self, pipeline: Pipeline, checkpoint: Callable[[Path, Path], None]
     ) -> None:
-        """The first one's transaction is dropped, and it ends with an error that says why."""
+        """The first job's transaction is aborted, and it ends with a named error."""
         orders = Orders(pipeline.folder / "orders")
         old, new = pipeline.folder / "checkpoint", pipeline.folder / "new-checkpoint"
         pipeline.produce(*islice(scenario.messages(), 60))
         with pipeline.program(hooked(pipeline, orders)) as first:
-            halted: list[int] = []
+            paused: list[int] = []
             try:
                 with orders.laid("before-commit", "nobody", scenario.PATIENCE_S) as taken:
                     assert taken, first.output
-                    halted = [first.process.pid, *descendants(first.process.pid)]
-                    send(halted, signal.SIGSTOP)
+                    paused = [first.process.pid, *descendants(first.process.pid)]
+                    send(paused, signal.SIGSTOP)
                 checkpoint(old, new)
                 job = pipeline.environment(
                     "Upper",
@@ -103,7 +103,7 @@ class TestSuperseded:
                 with pipeline.program(job) as second:
                     scenario.wait_for_all(pipeline, second)
                     before = written(pipeline)
-                    send(halted, signal.SIGCONT)
+                    send(paused, signal.SIGCONT)
                     assert first.wait() == 2, first.output
                     assert "Superseded" in first.output
                     assert written(pipeline) == before
@@ -111,5 +111,5 @@ class TestSuperseded:
                     scenario.wait_for_all(pipeline, second)
                     scenario.end(second)
             finally:
-                kill(halted)
+                kill(paused)
         scenario.check(pipeline, "exactly-once")

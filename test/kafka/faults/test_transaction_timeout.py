@@ -1,4 +1,4 @@
-"""The broker gives up a transaction that lasts too long, and its messages are answered once."""
+"""The broker aborts a transaction that lasts too long; its messages are processed once."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ HOOK = Path(__file__).with_name("short_transactions")
 
 
 def states(pipeline: Pipeline) -> set[str]:
-    """Return what the broker says of the transactions of the pipeline's job."""
+    """Return the states of the job's transactions, according to the broker."""
     names = [f"{pipeline.source}/{pipeline.source}/{p}" for p in range(3)]
     with closing(KafkaAdminClient(bootstrap_servers=pipeline.broker.bootstrap_servers)) as admin:
-        return {told.state.name for told in admin.describe_transactions(names).values()}
+        return {answer.state.name for answer in admin.describe_transactions(names).values()}
 
 
 class TestTransactionTimeout:
-    """A worker halts before its commit, for longer than a transaction may last."""
+    """A worker is paused before its commit, for longer than the transaction timeout."""
 
-    def test_answered_once(self, pipeline: Pipeline) -> None:
-        """What it sent is dropped; it comes back, fails to commit, and sends it again."""
+    def test_processed_once(self, pipeline: Pipeline) -> None:
+        """The worker resumes, fails to commit, and sends the outcomes again."""
         orders = Orders(pipeline.folder / "orders")
         pipeline.produce(*islice(scenario.messages(), 60))
         job = {

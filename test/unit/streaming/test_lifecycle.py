@@ -19,36 +19,36 @@ PATIENCE = 60
 
 
 class Query:
-    """A streaming query whose running batch ends after some looks at it."""
+    """A streaming query whose running batch ends after some polls."""
 
-    def __init__(self, looks: float = 0, *, reported: bool = True, ends_after: float = 1e9) -> None:
-        self.looks, self.reported, self.ends_after = looks, reported, ends_after
+    def __init__(self, polls: float = 0, *, reported: bool = True, ends_after: float = 1e9) -> None:
+        self.polls, self.reported, self.ends_after = polls, reported, ends_after
         self.stopped_at_batch: int | None = None
         self.stops = 0
 
     @property
     def isActive(self) -> bool:  # noqa: N802 - Spark's name
-        """Tell whether it runs."""
+        """Return whether the query runs."""
         return not self.stops and self.ends_after > 0
 
     @property
     def status(self) -> dict[str, Any]:
-        """Tell whether a batch runs."""
-        self.looks -= 1
-        return {"isTriggerActive": self.looks >= 0 or self.reported}
+        """Return whether a batch runs."""
+        self.polls -= 1
+        return {"isTriggerActive": self.polls >= 0 or self.reported}
 
     @property
     def lastProgress(self) -> dict[str, Any] | None:  # noqa: N802 - Spark's name
         """Return the last finished batch."""
-        return {"batchId": 8 if self.looks < 0 and self.reported else 7}
+        return {"batchId": 8 if self.polls < 0 and self.reported else 7}
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the query."""
         self.stops += 1
         self.stopped_at_batch = (self.lastProgress or {})["batchId"]
 
     def awaitTermination(self, _: float) -> bool:  # noqa: N802 - Spark's name
-        """Tell whether it has ended."""
+        """Return whether the query has ended."""
         self.ends_after -= 1
         return self.ends_after <= 0
 
@@ -58,28 +58,28 @@ class FirstBatch(Query):
 
     @property
     def lastProgress(self) -> dict[str, Any] | None:  # noqa: N802 - Spark's name
-        """Return nothing until the first batch is done."""
-        return super().lastProgress if self.looks < 0 else None
+        """Return None until the first batch is finished."""
+        return super().lastProgress if self.polls < 0 else None
 
 
 class TestStop:
     """A query is stopped between two micro-batches."""
 
     def test_after_the_running_batch(self) -> None:
-        """The running batch ends first, as its progress reports it."""
-        query: Any = Query(looks=5)
+        """The running batch ends first, according to its progress."""
+        query: Any = Query(polls=5)
         lifecycle.stop(query, timeout=PATIENCE)
         assert (query.stops, query.stopped_at_batch) == (1, 8)
 
     def test_first_batch(self) -> None:
-        """So does the first of all."""
-        query: Any = FirstBatch(looks=5)
+        """The same holds for the first batch of the query."""
+        query: Any = FirstBatch(polls=5)
         lifecycle.stop(query, timeout=PATIENCE)
         assert (query.stops, query.stopped_at_batch) == (1, 8)
 
     def test_idle(self) -> None:
-        """Where no batch runs it is stopped at once."""
-        query: Any = Query(looks=0, reported=False)
+        """If no batch runs, the query is stopped at once."""
+        query: Any = Query(polls=0, reported=False)
         began = time.monotonic()
         lifecycle.stop(query, timeout=PATIENCE)
         assert time.monotonic() - began < PATIENCE
@@ -87,52 +87,52 @@ class TestStop:
 
     @pytest.mark.parametrize("timeout", [0, 0.05])
     def test_timeout(self, timeout: float) -> None:
-        """A batch that does not end is not waited for any longer."""
-        query: Any = Query(looks=1e9)
+        """After the timeout the query is stopped within a batch."""
+        query: Any = Query(polls=1e9)
         began = time.monotonic()
         lifecycle.stop(query, timeout)
         assert timeout <= time.monotonic() - began < timeout + PATIENCE
         assert (query.stops, query.stopped_at_batch) == (1, 7)
 
-    def test_pulse(self) -> None:
-        """The wait is no silence: whoever watches the main thread hears of it."""
-        beats: list[float] = []
-        query: Any = Query(looks=5)
-        lifecycle.stop(query, PATIENCE, lambda: beats.append(time.monotonic()))
-        assert len(beats) >= 4
+    def test_on_poll(self) -> None:
+        """The callback also runs while the stop waits for the batch."""
+        calls: list[float] = []
+        query: Any = Query(polls=5)
+        lifecycle.stop(query, PATIENCE, lambda: calls.append(time.monotonic()))
+        assert len(calls) >= 4
 
     def test_ended_meanwhile(self) -> None:
-        """A query that has ended by itself is not waited for."""
-        query: Any = Query(looks=1e9, ends_after=0)
+        """A stop does not wait for a query that has ended by itself."""
+        query: Any = Query(polls=1e9, ends_after=0)
         lifecycle.stop(query, timeout=PATIENCE)
         assert query.stops == 1
 
 
 class TestRun:
-    """A query runs until it ends or somebody asks."""
+    """A query runs until it ends or there is a reason to stop."""
 
     def test_ends(self) -> None:
-        """By itself: nobody asked, nothing is stopped."""
+        """A query that ends by itself is not stopped, and has no reason."""
         query: Any = Query(ends_after=3)
-        assert lifecycle.run(query, lambda: False, 5) is False
+        assert lifecycle.run(query, lambda: None, 5) is None
         assert query.stops == 0
 
-    def test_asked(self) -> None:
-        """Asked: it is stopped."""
-        asked = iter([False, False, True])
+    def test_stopped(self) -> None:
+        """A query is stopped as soon as there is a reason, which is returned."""
+        reasons = iter([None, None, "signal"])
         query: Any = Query()
-        assert lifecycle.run(query, lambda: next(asked), 5) is True
+        assert lifecycle.run(query, lambda: next(reasons), 5) == "signal"
         assert query.stops == 1
 
-    def test_pulse(self) -> None:
-        """Each look at the query is a sign of life."""
-        beats: list[int] = []
+    def test_on_poll(self) -> None:
+        """The callback runs after each poll of the query."""
+        calls: list[int] = []
         query: Any = Query(ends_after=4)
-        lifecycle.run(query, lambda: False, 5, lambda: beats.append(1))
-        assert len(beats) == 3
+        lifecycle.run(query, lambda: None, 5, lambda: calls.append(1))
+        assert len(calls) == 3
 
     def test_fails(self) -> None:
-        """An error goes through."""
+        """The query's error is raised."""
 
         class Failing(Query):
             def awaitTermination(self, _: float) -> bool:  # noqa: N802 - Spark's name
@@ -140,12 +140,12 @@ class TestRun:
 
         query: Any = Failing()
         with pytest.raises(StreamingQueryException):
-            lifecycle.run(query, lambda: False, 5)
+            lifecycle.run(query, lambda: None, 5)
 
 
 @pytest.fixture
 def _handlers() -> Iterator[None]:
-    """Put the signals' handlers back."""
+    """Restore the signal handlers."""
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
     yield
     for signum, handler in before.items():
@@ -154,28 +154,28 @@ def _handlers() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_handlers")
 class TestSignals:
-    """A signal only takes note."""
+    """A signal only sets a flag."""
 
     @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-    def test_noted(self, signum: signal.Signals) -> None:
-        """The program goes on, and knows that it was asked."""
-        asked = lifecycle.stop_on_signals()
-        assert not asked()
+    def test_first_signal(self, signum: signal.Signals) -> None:
+        """The program continues, and knows that a signal arrived."""
+        received = lifecycle.stop_on_signals()
+        assert not received()
         os.kill(os.getpid(), signum)
-        assert asked()
+        assert received()
 
     def test_second_interrupt(self) -> None:
         """A second Ctrl-C interrupts at once."""
-        asked = lifecycle.stop_on_signals()
+        received = lifecycle.stop_on_signals()
         os.kill(os.getpid(), signal.SIGINT)
-        assert asked()
+        assert received()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
 
     def test_other_thread(self) -> None:
-        """In another thread than the main one, as in some notebooks, the handlers stay."""
+        """Outside the main thread, as in some notebooks, the handlers stay."""
         before = signal.getsignal(signal.SIGTERM)
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(lifecycle.stop_on_signals).result()
-        assert not asked()
+            received = pool.submit(lifecycle.stop_on_signals).result()
+        assert not received()
         assert signal.getsignal(signal.SIGTERM) is before

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Java:
-    """A Java object whose methods give these values."""
+    """A Java object whose methods return these values."""
 
     def __init__(self, **values: object) -> None:
         for name, value in values.items():
@@ -20,63 +20,63 @@ class Java:
 
 
 def event(batch: int | None = None, run: str = "ours", name: str | None = "tidemill") -> Java:
-    """Return what Spark hands to a listener: a report on a micro-batch, of a query's run."""
+    """Return an event of a query's run, with the report of a micro-batch."""
     run_id = Java(toString=run)
     report = "{}" if batch is None else f'{{"batchId": {batch}, "sources": []}}'
     return Java(progress=Java(json=report, runId=run_id), runId=run_id, name=name)
 
 
 @pytest.fixture
-def taken() -> list[Progress | str]:
-    """What was handed on."""
+def received() -> list[Progress | str]:
+    """The events that the listener forwarded."""
     return []
 
 
 @pytest.fixture
-def listener(taken: list[Progress | str]) -> Any:  # noqa: ANN401 - its events here are not Spark's
-    """A listener that has heard of the start of its query."""
-    made: Any = ProgressListener("tidemill", taken.append, lambda: taken.append("idle"))
+def listener(received: list[Progress | str]) -> Any:  # noqa: ANN401 - its events here are not Spark's
+    """A listener that received the start of its query."""
+    made: Any = ProgressListener("tidemill", received.append, lambda: received.append("idle"))
     made.onQueryStarted(event())
     return made
 
 
 class TestProgressListener:
-    """Every report on the query is handed on."""
+    """Every report of the query is forwarded."""
 
-    def test_progress(self, listener: Any, taken: list[Any]) -> None:  # noqa: ANN401
-        """Read, in order."""
+    def test_progress(self, listener: Any, received: list[Any]) -> None:  # noqa: ANN401
+        """Reports are parsed and forwarded in order."""
         listener.onQueryProgress(event(1))
         listener.onQueryProgress(event(2))
-        assert [progress.batch for progress in taken] == [1, 2]
+        assert [progress.batch for progress in received] == [1, 2]
 
-    def test_idle(self, listener: Any, taken: list[Any]) -> None:  # noqa: ANN401
-        """So is word of having nothing to do."""
+    def test_idle(self, listener: Any, received: list[Any]) -> None:  # noqa: ANN401
+        """Idle events are forwarded."""
         listener.onQueryIdle(event())
-        assert taken == ["idle"]
+        assert received == ["idle"]
 
-    def test_end(self, listener: Any, taken: list[Any]) -> None:  # noqa: ANN401
-        """An end is no report."""
+    def test_end(self, listener: Any, received: list[Any]) -> None:  # noqa: ANN401
+        """The end of a query is ignored."""
         listener.onQueryTerminated(event())
-        assert taken == []
+        assert received == []
 
-    def test_others(self, listener: Any, taken: list[Any]) -> None:  # noqa: ANN401
-        """Other queries of the session are none of ours."""
+    def test_others(self, listener: Any, received: list[Any]) -> None:  # noqa: ANN401
+        """Other queries of the session are ignored."""
         listener.onQueryStarted(event(run="theirs", name="other"))
         listener.onQueryStarted(event(run="theirs", name=None))
         listener.onQueryProgress(event(7, run="theirs"))
         listener.onQueryIdle(event(run="theirs"))
-        assert taken == []
+        assert received == []
         listener.onQueryProgress(event(1))
-        assert len(taken) == 1
+        assert len(received) == 1
 
-    def test_not_understood(
+    def test_unexpected(
         self,
         listener: Any,  # noqa: ANN401
-        taken: list[Any],
+        received: list[Any],
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """A report that is not as expected is logged, and the next one is heard."""
+        """A report in an unexpected format is logged, and the next one is forwarded."""
         with caplog.at_level(logging.ERROR):
             listener.onQueryProgress(event())
         listener.onQueryProgress(event(2))
-        assert [progress.batch for progress in taken] == [2]
+        assert [progress.batch for progress in received] == [2]

@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 PATIENCE = 60
 
 
-def report(*offsets_reporter: int, batch: int = 0) -> Progress:
+def report(*offsets: int, batch: int = 0) -> Progress:
     """Return the progress of a micro-batch that ends at an offset in each partition."""
-    return Progress(
-        batch, offsets={("t", number): offset for number, offset in enumerate(offsets_reporter)}
-    )
+    return Progress(batch, offsets={("t", number): offset for number, offset in enumerate(offsets)})
 
 
 class Broker:
-    """Take commits, one at a time when it is told to; fail as often as it is told to."""
+    """A broker that can hold commits back and fail on demand."""
 
     def __init__(self) -> None:
         self.commits: list[Offsets] = []
@@ -40,7 +38,7 @@ class Broker:
         self.done = threading.Semaphore(0)
 
     def commit(self, committed: Offsets) -> None:
-        """Take offsets, once the gate is open."""
+        """Accept offsets once the gate is open."""
         self.attempts += 1
         self.entered.release()
         assert self.open.wait(PATIENCE)
@@ -73,7 +71,7 @@ def start(broker: Broker) -> Iterator[Callable[[], KafkaOffsetsReporter]]:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
-    """Return what takes the reporter's log lines."""
+    """Capture the reporter's log lines."""
     capturing = CapturingLogger()
     monkeypatch.setattr(offsets_reporter, "log", capturing)
     return capturing
@@ -81,22 +79,22 @@ def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let pauses between tries be short."""
-    monkeypatch.setattr(offsets_reporter, "FIRST_DELAY", 0.01)
-    monkeypatch.setattr(offsets_reporter, "LONGEST_DELAY", 0.02)
+    """Shorten the pauses between attempts."""
+    monkeypatch.setattr(offsets_reporter, "MIN_RETRY_DELAY_S", 0.01)
+    monkeypatch.setattr(offsets_reporter, "MAX_RETRY_DELAY_S", 0.02)
 
 
 class TestCommit:
-    """What a micro-batch has finished is committed."""
+    """The offsets of finished micro-batches are committed."""
 
     def test_as_reported(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
-        """Spark's end offset is the next to read: it is committed as it is."""
+        """Spark's end offset is the next one to read, so it is committed unchanged."""
         start().record(report(42))
         assert broker.done.acquire(timeout=PATIENCE)
         assert broker.commits == [{("t", 0): 42}]
 
     def test_newest(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
-        """Of what is recorded during a commit only the newest is committed: it names them all."""
+        """Of the reports recorded during a commit, only the latest is committed."""
         broker.open.clear()
         reporter = start()
         reporter.record(report(1))
@@ -108,10 +106,10 @@ class TestCommit:
         assert broker.done.acquire(timeout=PATIENCE)
         assert broker.commits == [{("t", 0): 1}, {("t", 0): 4, ("t", 1): 9}]
 
-    def test_partition_that_is_gone(
+    def test_removed_partition(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
     ) -> None:
-        """What the newest report names no more is not committed any more."""
+        """A partition that the latest report lacks is no longer committed."""
         broker.open.clear()
         reporter = start()
         reporter.record(report(1, 1))
@@ -132,7 +130,7 @@ class TestCommit:
     def test_no_offsets_after_some(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
     ) -> None:
-        """Such a report does not take away what is pending."""
+        """Such a report does not discard pending offsets."""
         broker.open.clear()
         reporter = start()
         reporter.record(report(1))
@@ -157,7 +155,7 @@ class TestCommit:
 
 
 class TestRepeated:
-    """Kafka forgets the offsets of a group that is silent for too long."""
+    """Kafka deletes the offsets of a group that commits nothing for too long."""
 
     def test_idle(
         self,
@@ -165,8 +163,8 @@ class TestRepeated:
         start: Callable[[], KafkaOffsetsReporter],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Where nothing new comes, the newest is committed again after a while, and again."""
-        monkeypatch.setattr(offsets_reporter, "REPEAT_AFTER", 0.01)
+        """Without new offsets the latest ones are committed again and again."""
+        monkeypatch.setattr(offsets_reporter, "RECOMMIT_INTERVAL_S", 0.01)
         start().record(report(7))
         for _ in range(3):
             assert broker.done.acquire(timeout=PATIENCE)
@@ -178,8 +176,8 @@ class TestRepeated:
         start: Callable[[], KafkaOffsetsReporter],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Where nothing was ever finished there is nothing to repeat."""
-        monkeypatch.setattr(offsets_reporter, "REPEAT_AFTER", 0.01)
+        """If no micro-batch has finished, there is nothing to repeat."""
+        monkeypatch.setattr(offsets_reporter, "RECOMMIT_INTERVAL_S", 0.01)
         start()
         time.sleep(0.1)
         assert broker.attempts == 0
@@ -196,15 +194,15 @@ class TestRepeated:
 
 
 class TestLate:
-    """Reports may come late: the query's last one comes by two ways."""
+    """Reports may arrive late, and the query's last report arrives twice."""
 
     def committed(self, broker: Broker, reporter: KafkaOffsetsReporter) -> list[Offsets]:
-        """Return what is committed until the end."""
+        """Close the reporter and return all commits."""
         reporter.close(PATIENCE)
         return broker.commits
 
     def test_earlier_batch(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
-        """One of an earlier batch than the newest is passed over: offsets never go back."""
+        """A report of an earlier batch is ignored: offsets never move back."""
         reporter = start()
         reporter.record(report(20, batch=2))
         assert broker.done.acquire(timeout=PATIENCE)
@@ -214,7 +212,7 @@ class TestLate:
     def test_earlier_batch_while_pending(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
     ) -> None:
-        """So it is where the newest is not committed yet."""
+        """It is also ignored while the latest offsets are still pending."""
         broker.open.clear()
         reporter = start()
         reporter.record(report(5, batch=0))
@@ -225,7 +223,7 @@ class TestLate:
         assert self.committed(broker, reporter) == [{("t", 0): 5}, {("t", 0): 20}]
 
     def test_same_batch(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
-        """A second report of the newest batch counts, as one of the next does."""
+        """A second report of the latest batch counts, as one of the next batch does."""
         reporter = start()
         for batch, offset in ((4, 40), (4, 44), (5, 50)):
             reporter.record(report(offset, batch=batch))
@@ -234,10 +232,10 @@ class TestLate:
 
 
 class TestClose:
-    """Closing commits what is pending, then ends the thread."""
+    """Closing commits pending offsets, then ends the thread."""
 
     def test_pending(self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]) -> None:
-        """What was recorded while a commit hung is committed before the end."""
+        """Offsets recorded while a commit was blocked are committed before the end."""
         broker.open.clear()
         reporter = start()
         reporter.record(report(1))
@@ -250,7 +248,7 @@ class TestClose:
     def test_right_after_a_record(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
     ) -> None:
-        """Nothing recorded before the close is lost, however close the two are."""
+        """Nothing recorded just before the close is lost."""
         for offset in range(20):
             reporter = start()
             reporter.record(report(offset))
@@ -260,7 +258,7 @@ class TestClose:
     def test_nothing_pending(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter]
     ) -> None:
-        """A second close, or one without news, commits nothing."""
+        """A second close, or one without new offsets, commits nothing."""
         reporter = start()
         reporter.close(PATIENCE)
         reporter.close(PATIENCE)
@@ -275,7 +273,7 @@ class TestClose:
     def test_hanging_commit(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
     ) -> None:
-        """A commit that hangs does not keep the job from ending, and a warning says so."""
+        """A commit that hangs does not keep the job from ending, and causes a warning."""
         broker.open.clear()
         reporter = start()
         reporter.record(report(1))
@@ -290,7 +288,7 @@ class TestClose:
     def test_failing_commit(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
     ) -> None:
-        """So does one that fails to the last."""
+        """A commit that fails to the last causes the same warning."""
         broker.failures = [KafkaError("away")] * 100
         reporter = start()
         reporter.record(report(1))
@@ -301,7 +299,7 @@ class TestClose:
     def test_silent(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
     ) -> None:
-        """Where all is committed nothing is said."""
+        """If everything is committed, nothing is logged."""
         reporter = start()
         reporter.record(report(1))
         reporter.close(PATIENCE)
@@ -314,8 +312,8 @@ class TestClose:
         log: CapturingLogger,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """One last try is made at once, without waiting for the pause to end."""
-        monkeypatch.setattr(offsets_reporter, "FIRST_DELAY", 2 * PATIENCE)
+        """The last attempt does not wait for the pause to end."""
+        monkeypatch.setattr(offsets_reporter, "MIN_RETRY_DELAY_S", 2 * PATIENCE)
         broker.failures = [KafkaError("away")]
         reporter = start()
         reporter.record(report(1))
@@ -325,14 +323,14 @@ class TestClose:
 
 
 class TestRelease:
-    """What commits is released by the thread that used it."""
+    """The thread that commits also releases the resources."""
 
     def test_after_the_last_commit(self, broker: Broker) -> None:
-        """Once, after the last commit, on the thread of the commits."""
+        """The release runs once, after the last commit, on the same thread."""
         order: list[tuple[str, str]] = []
 
-        def note(what: str) -> None:
-            order.append((what, threading.current_thread().name))
+        def note(event: str) -> None:
+            order.append((event, threading.current_thread().name))
 
         reporter = KafkaOffsetsReporter(lambda _: note("commit"), lambda: note("release")).start()
         reporter.record(report(1))
@@ -340,14 +338,14 @@ class TestRelease:
         reporter.close(PATIENCE)
         assert order == [("commit", "offsets-reporter"), ("release", "offsets-reporter")]
 
-    def test_without_news(self) -> None:
-        """Also where there was nothing to commit."""
+    def test_without_offsets(self) -> None:
+        """It also runs if there was nothing to commit."""
         released = threading.Event()
         KafkaOffsetsReporter(lambda _: None, released.set).start().close(PATIENCE)
         assert released.is_set()
 
     def test_hanging_commit(self, broker: Broker, log: CapturingLogger) -> None:
-        """Never under a commit that hangs, but after it."""
+        """It never runs during a commit that hangs, but after it."""
         released = threading.Event()
         broker.open.clear()
         reporter = KafkaOffsetsReporter(broker.commit, released.set).start()
@@ -359,7 +357,7 @@ class TestRelease:
         assert released.wait(PATIENCE)
 
     def test_failing_commit(self, log: CapturingLogger) -> None:
-        """Also where the last commit failed."""
+        """It also runs if the last commit failed."""
         released = threading.Event()
 
         def fail(_: Offsets) -> None:
@@ -373,17 +371,17 @@ class TestRelease:
 
 @pytest.mark.usefixtures("_quick")
 class TestOutage:
-    """A broker that is away is tried again, quietly."""
+    """The reporter retries an unreachable broker without flooding the log."""
 
     @pytest.mark.parametrize("error", [KafkaError("away"), NodeNotReadyError(), OSError("reset")])
-    def test_tried_again(
+    def test_retry(
         self,
         broker: Broker,
         start: Callable[[], KafkaOffsetsReporter],
         log: CapturingLogger,
         error: Exception,
     ) -> None:
-        """Nothing is lost, and the outage is one line, its end another."""
+        """Nothing is lost; the outage is one log line, its end another."""
         broker.failures = [error] * 4
         reporter = start()
         reporter.record(report(7))
@@ -396,7 +394,7 @@ class TestOutage:
     def test_two_outages(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
     ) -> None:
-        """Each outage has its line."""
+        """Each outage has its own lines."""
         reporter = start()
         for offset in (1, 2):
             broker.failures = [OSError("reset")] * 3
@@ -408,7 +406,7 @@ class TestOutage:
     def test_newer_offsets(
         self, broker: Broker, start: Callable[[], KafkaOffsetsReporter], log: CapturingLogger
     ) -> None:
-        """What comes during the outage replaces what failed."""
+        """Offsets that arrive during the outage replace those that failed."""
         broker.open.clear()
         broker.failures = [OSError("reset")]
         reporter = start()
@@ -420,7 +418,7 @@ class TestOutage:
         assert broker.commits == [{("t", 0): 5, ("t", 1): 6}]
 
     def test_pauses(self, broker: Broker, log: CapturingLogger) -> None:
-        """Between tries there is a pause: an outage is no busy loop."""
+        """Pauses between attempts keep an outage from becoming a busy loop."""
         broker.failures = [OSError("reset")] * 1000
         reporter = KafkaOffsetsReporter(broker.commit).start()
         began = time.monotonic()
@@ -429,19 +427,19 @@ class TestOutage:
             assert broker.entered.acquire(timeout=PATIENCE)
         assert (
             time.monotonic() - began
-            >= offsets_reporter.FIRST_DELAY + 4 * offsets_reporter.LONGEST_DELAY
+            >= offsets_reporter.MIN_RETRY_DELAY_S + 4 * offsets_reporter.MAX_RETRY_DELAY_S
         )
         reporter.close(PATIENCE)
 
 
-class TestNewsDuringAnOutage:
-    """What comes in meanwhile does not hurry the next try."""
+class TestRecordDuringAnOutage:
+    """New offsets do not shorten the pause before the next attempt."""
 
     def test_pause_kept(
         self, broker: Broker, log: CapturingLogger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A busy stream does not hammer a broker that is away."""
-        monkeypatch.setattr(offsets_reporter, "FIRST_DELAY", 2 * PATIENCE)
+        """A busy stream does not flood an unreachable broker."""
+        monkeypatch.setattr(offsets_reporter, "MIN_RETRY_DELAY_S", 2 * PATIENCE)
         broker.failures = [OSError("reset")]
         reporter = KafkaOffsetsReporter(broker.commit).start()
         reporter.record(report(0))

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def end_offsets(report: str) -> Offsets:
-    """Return what a report says is to be committed."""
+    """Return the offsets to commit according to a report."""
     return read(report).offsets
 
 
 def progress(*sources: dict[str, Any], **changes: object) -> str:
-    """Return a report as Spark writes it, with the given sources."""
+    """Return a report in Spark's format, with the given sources."""
     return json.dumps(
         {
             "id": "6f3e9bd8-52b0-4cd7-9fd7-7fb43d3a7a35",
@@ -52,23 +52,23 @@ def source(end: object, kind: str = "KafkaV2[Subscribe[in]]") -> dict[str, Any]:
 
 
 class TestMicroBatch:
-    """What a report says of its micro-batch."""
+    """A report describes its micro-batch."""
 
     def test_numbers(self) -> None:
-        """Its number, its messages, and how long each stage took, in seconds."""
+        """It contains the batch's number, its messages and the seconds of each stage."""
         report = read(progress(inputRowsPerSecond=3.5, processedRowsPerSecond=7.0))
         assert (report.batch, report.messages) == (3, 6)
         assert report.durations == {"addBatch": 0.7, "triggerExecution": 0.812}
         assert (report.arriving, report.processed) == (3.5, 7.0)
 
     @pytest.mark.parametrize("missing", ["durationMs", "inputRowsPerSecond", "observedMetrics"])
-    def test_not_said(self, missing: str) -> None:
-        """What Spark leaves out, or does not know, is nothing."""
-        said = read(progress(**{missing: None}))
-        assert (said.arriving, said.outcomes, said.latencies) == (0.0, {}, Latencies())
+    def test_missing(self, missing: str) -> None:
+        """A field that Spark omits or does not know is empty."""
+        report = read(progress(**{missing: None}))
+        assert (report.arriving, report.outcomes, report.latencies) == (0.0, {}, Latencies())
 
     def test_outcomes(self) -> None:
-        """Outcomes are counted by model and error class; a class makes it a dead letter."""
+        """Outcomes are counted by model and error class; those with a class are dead letters."""
         kinds = [
             {"item": '{"model":"ner:1"}', "count": 4},
             {"item": '{"model":"ner:1","error":"PredictionFailed"}', "count": 2},
@@ -83,7 +83,7 @@ class TestMicroBatch:
         assert (report.results, report.dead_letters) == (4, 3)
 
     def test_latencies(self) -> None:
-        """Latencies come counted, summed, in buckets and as quantiles."""
+        """Latencies are reported as count, sum, buckets and quantiles."""
         buckets = [1, *(2 for _ in LATENCY_BUCKETS[1:])]
         observed = {
             "latency_count": 2,
@@ -102,17 +102,17 @@ class TestMicroBatch:
 
 
 class TestEndOffsets:
-    """What to commit is where the batch ended."""
+    """The offsets to commit are the batch's end offsets."""
 
     def test_object(self) -> None:
-        """Java's report holds the offsets as an object; they are taken as they are."""
+        """Java's report contains the offsets as an object; they stay unchanged."""
         assert end_offsets(progress(source({"in": {"1": 2, "0": 4}}))) == {
             ("in", 0): 4,
             ("in", 1): 2,
         }
 
     def test_text(self) -> None:
-        """Python's report holds them as JSON within JSON."""
+        """Python's report contains them as JSON in a string."""
         assert end_offsets(progress(source('{"in":{"1":2,"0":4}}'))) == {
             ("in", 0): 4,
             ("in", 1): 2,
@@ -132,7 +132,7 @@ class TestEndOffsets:
         assert end_offsets(progress(source(end))) == {}
 
     def test_other_sources(self) -> None:
-        """Sources of other kinds have offsets of other kinds."""
+        """Other kinds of sources are ignored."""
         rate = source(12, "RateStreamV2[rowsPerSecond=1]")
         files = source({"logOffset": 3}, "FileStreamSource[file:/tmp/in]")
         assert end_offsets(progress(rate, files, source({"in": {"0": 1}}))) == {("in", 0): 1}

@@ -20,7 +20,7 @@ def starts(offsets: object, *, fail_on_data_loss: bool = True) -> list[int]:
 
 
 class TestResolve:
-    """Every partition gets an offset that it holds."""
+    """Every partition gets an offset that it contains."""
 
     @pytest.mark.parametrize(
         ("offsets", "expected"),
@@ -33,7 +33,7 @@ class TestResolve:
         ],
     )
     def test_named(self, offsets: object, expected: list[int]) -> None:
-        """As the setting says, in words or numbers."""
+        """The setting names offsets by words or numbers."""
         assert starts(offsets) == expected
 
     @pytest.mark.parametrize("offsets", [{"in": {"0": 42}}, {"in": {"1": 3}}, {"in": {}}, {}])
@@ -42,29 +42,29 @@ class TestResolve:
         named = offsets.get("in", {})
         assert starts(offsets) == [named.get("0", 10), named.get("1", 0)]
 
-    @pytest.mark.parametrize("at", [("in", 2), ("other", 0)])
-    def test_no_input(self, at: tuple[str, int]) -> None:
-        """A partition that the job does not read is a mistake."""
-        with pytest.raises(InvalidStartingOffsets, match=f"{at[0]}/{at[1]} is not a partition"):
-            starts({at[0]: {str(at[1]): 0}})
+    @pytest.mark.parametrize(("topic", "partition"), [("in", 2), ("other", 0)])
+    def test_unknown_partition(self, topic: str, partition: int) -> None:
+        """A partition that the job does not read is refused."""
+        with pytest.raises(InvalidStartingOffsets, match=f"{topic}/{partition} is not a partition"):
+            starts({topic: {str(partition): 0}})
 
     @pytest.mark.parametrize("offset", [9, 101, 10**12])
-    def test_not_held(self, offset: int) -> None:
-        """So is an offset that retention has passed, or that is yet to come."""
+    def test_out_of_range(self, offset: int) -> None:
+        """An offset that retention has deleted, or that does not exist yet, is refused."""
         with pytest.raises(InvalidStartingOffsets, match=f"holds offsets 10 to 100, not {offset}"):
             starts({"in": {"0": offset}})
 
     def test_accepted_loss(self) -> None:
-        """If losses are accepted, what is gone is passed over; what never was stays a mistake."""
+        """If losses are accepted, deleted offsets are skipped; future ones are still refused."""
         assert starts({"in": {"0": 9}}, fail_on_data_loss=False) == [10, 0]
         with pytest.raises(InvalidStartingOffsets):
             starts({"in": {"0": 101}}, fail_on_data_loss=False)
 
     def test_perhaps_unused(self) -> None:
-        """If there may be a checkpoint, which counts alone, nothing is refused."""
+        """If a checkpoint may exist, which would override the setting, nothing is refused."""
         stream = StreamSettings(starting_offsets={"in": {"0": 9}, "gone": {"0": 1}})  # type: ignore[arg-type]
         assert list(resolve(stream, PARTITIONS, strict=False).values()) == [9, 0]
 
-    def test_a_restart_cannot_help(self) -> None:
-        """The exit code says so."""
+    def test_exit_code(self) -> None:
+        """It is a configuration error, which a restart cannot fix."""
         assert issubclass(InvalidStartingOffsets, ConfigurationError)

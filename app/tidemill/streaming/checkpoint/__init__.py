@@ -1,1 +1,1 @@
-"""A query's checkpoint: its files, their checksums, its offset log."""
+"""The query's checkpoint: its checksums, its offset log, our topic record and the stop marker."""

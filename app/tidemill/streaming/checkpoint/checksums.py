@@ -1,4 +1,4 @@
-"""Whether a checkpoint is as Spark wrote it."""
+"""Verify a checkpoint against the checksums beside its files."""
 
 from __future__ import annotations
 
@@ -17,34 +17,36 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# What Hadoop puts beside a file on a local file system (`ChecksumFs`): these four bytes, the size
-# of a block, the CRC-32 of each. Other file systems have sums of their own.
-SUMS = re.compile(r"(?:(.*)/)?\.(metadata|\d+)\.crc")
+# Hadoop's checksum files on a local file system (`ChecksumFs`): these four bytes, the block size,
+# and the CRC-32 of each block. Other file systems keep their own checksums.
+CHECKSUM_FILE = re.compile(r"(?:(.*)/)?\.(metadata|\d+)\.crc")
 MAGIC = b"crc\0"
 
 
 def check(location: str) -> None:
-    """Compare a checkpoint with the checksums in it.
+    """Compare the files of a checkpoint with their checksums.
 
-    Spark writes these and does not read them: one wrong digit in its newest offsets, and it would
-    pass over messages, or answer some again. A warning names what cannot be read, and the rest is
-    checked all the same.
+    Spark writes checksums but never reads them: after one wrong digit in the newest offsets, it
+    would skip messages, or process some again. Log a warning for each file that cannot be read, and
+    check the rest.
 
     Raises:
-        CheckpointDamaged: A file is not as it was written, or is missing.
+        CheckpointDamaged: A file was changed, or is missing.
 
     """
     try:
-        found = damage(*locate(location))
+        damage = find_damage(*locate(location))
     except UNREADABLE as error:
-        log.warning("cannot read the checkpoint, it goes unchecked", at=location, error=str(error))
+        log.warning(
+            "cannot read the checkpoint, so it is unchecked", location=location, error=str(error)
+        )
         return
-    if found:
-        raise CheckpointDamaged(location, found)
+    if damage:
+        raise CheckpointDamaged(location, damage)
 
 
-def damage(filesystem: fs.FileSystem, path: str) -> str | None:
-    """Say what is wrong with a checkpoint; None: nothing.
+def find_damage(filesystem: fs.FileSystem, path: str) -> str | None:
+    """Describe the first damage in a checkpoint; return None if there is none.
 
     Raises:
         OSError, ArrowException: The folder cannot be read.
@@ -61,40 +63,42 @@ def damage(filesystem: fs.FileSystem, path: str) -> str | None:
         with filesystem.open_input_stream(f"{path}/{name}") as stream:
             return bytes(stream.read())
 
-    for sums in filter(None, map(SUMS.fullmatch, sorted(names))):
-        folder, entry = sums.groups()
+    for checksum_file in filter(None, map(CHECKSUM_FILE.fullmatch, sorted(names))):
+        folder, entry = checksum_file.groups()
         name = f"{folder}/{entry}" if folder else entry
         if name in names:
             try:
-                matches = compare(read(name), read(sums[0]))
+                matches = compare(read(name), read(checksum_file[0]))
             except UNREADABLE as error:
                 log.warning("cannot check a file of the checkpoint", file=name, error=str(error))
                 continue
             if matches is None:
-                log.warning("torn checksums in the checkpoint, a file goes unchecked", file=name)
+                log.warning("a checksum file is torn, so its file is unchecked", file=name)
             elif not matches:
                 return f"{name} does not match its checksum"
-        # Spark removes old entries, and one that is killed may leave the sums of one.
-        elif not entry.isdecimal() or int(entry) > newest(names, folder):
+        # Spark deletes old entries. If it is killed meanwhile, it may leave a checksum file behind.
+        elif not entry.isdecimal() or int(entry) > newest_entry(names, folder):
             return f"{name} is missing"
-    if (done := newest(names, "commits")) > newest(names, "offsets"):
-        return f"offsets/{done} is missing"
+    committed = newest_entry(names, "commits")
+    if committed > newest_entry(names, "offsets"):
+        return f"offsets/{committed} is missing"
     return None
 
 
-def newest(names: Iterable[str], folder: str) -> int:
-    """Return the number of a log's newest entry, -1 where it has none."""
+def newest_entry(names: Iterable[str], folder: str) -> int:
+    """Return the number of a log's newest entry, or -1 if it has none."""
     entries = (name.removeprefix(f"{folder}/") for name in names)
     return max((int(entry) for entry in entries if entry.isdecimal()), default=-1)
 
 
-def compare(content: bytes, sums: bytes) -> bool | None:
-    """Return whether a file matches its checksums; None if they are torn and say nothing.
+def compare(content: bytes, checksums: bytes) -> bool | None:
+    """Return whether a file matches its checksums; None if the checksum file is torn.
 
-    A power failure leaves torn ones beside files that are whole.
+    A power failure may leave a torn checksum file beside an intact file.
     """
-    block = int.from_bytes(sums[4:8], "big")
-    if not sums.startswith(MAGIC) or not block or len(sums) % 4 or (content and not sums[8:]):
+    block = int.from_bytes(checksums[4:8], "big")
+    header_torn = not checksums.startswith(MAGIC) or not block
+    if header_torn or len(checksums) % 4 or (content and not checksums[8:]):
         return None
-    crcs = [zlib.crc32(content[at : at + block]) for at in range(0, len(content), block)]
-    return sums[8:] == b"".join(crc.to_bytes(4, "big") for crc in crcs)
+    crcs = [zlib.crc32(content[start : start + block]) for start in range(0, len(content), block)]
+    return checksums[8:] == b"".join(crc.to_bytes(4, "big") for crc in crcs)

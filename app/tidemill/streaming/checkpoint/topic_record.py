@@ -1,7 +1,7 @@
-"""What a checkpoint's job knew of its input topics, kept in a file among Spark's own.
+"""A job's record of its input topics, in a file inside Spark's checkpoint.
 
-Kafka gives each topic an id. A topic that was deleted and created again has another one, and its
-offsets count other messages. Spark's checkpoint holds only names and offsets.
+Kafka assigns an id to each topic. A topic that was deleted and created again has a new id, and its
+offsets count other messages. Spark's checkpoint contains only names and offsets.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ FILE = "tidemill-topics.json"
 
 @dataclass(frozen=True, slots=True)
 class TopicRecord:
-    """What a job knew of the topics that it reads, or has read.
+    """A record of the topics that a job reads or has read.
 
     Attributes:
-        ids: Their ids.
-        behind: Those that had unanswered messages when the job last looked.
-        left: The partitions that are no longer read, and the offset up to which they are answered.
+        ids: The topics' ids.
+        behind: The topics that had unprocessed messages when the record was made.
+        left: The partitions that are no longer read, and the offset up to which they are processed.
 
     """
 
@@ -42,9 +42,9 @@ class TopicRecord:
 
 
 def read(location: str) -> TopicRecord | None:
-    """Return the record of a checkpoint: an empty one if there is none, or a torn one.
+    """Read the record of a checkpoint: an empty one if it is missing or torn.
 
-    None, with a warning, means that there may be one that cannot be read now.
+    Return None and log a warning if a record may exist but cannot be read now.
     """
     try:
         filesystem, path = locate(location)
@@ -60,7 +60,8 @@ def read(location: str) -> TopicRecord | None:
             },
         )
     except (FileNotFoundError, CheckpointUnsupported):
-        return TopicRecord()  # a new checkpoint; or one that the integrity check has warned of
+        # The checkpoint is new, or the checksum check has logged a warning.
+        return TopicRecord()
     except UNREADABLE as error:
         log.warning("cannot read a file of the checkpoint", file=FILE, error=str(error))
         return None
@@ -72,8 +73,8 @@ def read(location: str) -> TopicRecord | None:
 def write(location: str, record: TopicRecord) -> None:
     """Replace the record of a checkpoint.
 
-    Spark takes a folder that holds only this for a damaged checkpoint: call it when the query has
-    started.
+    Call this only after the query has started: Spark treats a folder that contains only this file
+    as a damaged checkpoint.
 
     Raises:
         CheckpointUnsupported, OSError, ArrowException: The checkpoint cannot be written.

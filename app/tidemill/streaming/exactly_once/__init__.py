@@ -1,1 +1,1 @@
-"""Exactly-once delivery: partition ownership, transactions, committed offsets."""
+"""The exactly-once protocol: outcomes and offsets in one transaction."""

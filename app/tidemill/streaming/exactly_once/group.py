@@ -1,4 +1,4 @@
-"""The consumer group that holds the offsets of exactly once, read by no member of it."""
+"""The consumer group that holds the exactly-once offsets, read without joining it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     TopicCollection,
-    TopicPartition,
 )
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tidemill.kafka.client_options import LIBRDKAFKA_LOGGER, librdkafka_options
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tidemill.settings import KafkaSettings
-    from tidemill.streaming.exactly_once.position import Partition, Position
+    from tidemill.streaming.exactly_once.position import CommittedOffset, TopicPartition
 
-# Seconds that a call waits for a broker that is away; then it fails, and its task is tried again.
-PATIENCE = 120.0
-BASICS: dict[str, Any] = {
-    "error_cb": lambda _: None,  # each call's own error says what went wrong
-    # Else a first connection, and a first request to a coordinator, rest for 50 ms and 100 ms. Both
-    # grow where the broker stays away.
+# If a broker is unreachable for this long, a call fails and Spark retries its task.
+CALL_TIMEOUT_S = 120.0
+CLIENT_DEFAULTS: dict[str, Any] = {
+    "error_cb": lambda _: None,  # each call reports its own error
+    # By default the first connection waits 50 ms, and the first request to a coordinator 100 ms.
+    # Both pauses grow while a broker is unreachable.
     "reconnect.backoff.ms": 1,
     "retry.backoff.ms": 10,
     "retry.backoff.max.ms": 200,
 }
-# What passes when brokers come and go.
-COORDINATOR_MOVES = {
+# Errors that occur for a short time when brokers start or stop.
+COORDINATOR_ERRORS = {
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -45,19 +45,19 @@ COORDINATOR_MOVES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic's id, which differs between two of one name, and its number of partitions."""
+class TopicDescription:
+    """A topic's id, which changes if the topic is recreated, and its number of partitions."""
 
     id: str
     partitions: int
 
 
-# What is not there; no commit names it.
-NO_TOPIC = Topic("", 0)
+# A topic that does not exist. No commit carries its id.
+MISSING_TOPIC = TopicDescription("", 0)
 
 
 class Group:
-    """What the group says of partitions, and what their topics are."""
+    """Read a group's offsets and members, and the topics that they refer to."""
 
     def __init__(self, kafka: KafkaSettings, group_id: str) -> None:
         """Connect in the background."""
@@ -65,18 +65,20 @@ class Group:
         self._consumer = Consumer(
             {
                 **librdkafka_options(kafka),
-                **BASICS,
+                **CLIENT_DEFAULTS,
                 "group.id": group_id,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 50,
-                # Also: an offset in a transaction that is not over yet is waited for.
+                # With this level, reading an offset also waits for its open transaction to end.
                 "isolation.level": "read_committed",
             },
             logger=LIBRDKAFKA_LOGGER,
         )
-        self._admin = AdminClient({**librdkafka_options(kafka), **BASICS}, logger=LIBRDKAFKA_LOGGER)
+        self._admin = AdminClient(
+            {**librdkafka_options(kafka), **CLIENT_DEFAULTS}, logger=LIBRDKAFKA_LOGGER
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -84,41 +86,42 @@ class Group:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def positions(
-        self, partitions: Collection[Partition], timeout: float = PATIENCE
-    ) -> dict[Partition, Position]:
-        """Return what the group says of those of the partitions that it knows.
+    def stable_committed(
+        self, partitions: Collection[TopicPartition], timeout: float = CALL_TIMEOUT_S
+    ) -> dict[TopicPartition, CommittedOffset]:
+        """Return the committed offsets of partitions, and wait for open transactions to end.
 
-        Each is asked for by itself: of many some are always in the midst of a transaction, whose
-        end is waited for.
+        Ask for one partition at a time: of many, some would always be in a transaction.
 
         Raises:
-            KafkaException: The broker does not answer in so many seconds, or refuses.
+            KafkaException: The broker does not answer within `timeout` seconds, or refuses.
 
         """
-        found = {}
-        for at in partitions:
-            told = self._committed(TopicPartition(*at), timeout)
-            if told.offset >= 0:
-                found[at] = decode(told.offset, told.metadata)
-        return found
+        committed = {}
+        for partition in partitions:
+            answer = self._read_committed(KafkaTopicPartition(*partition), timeout)
+            if answer.offset >= 0:
+                committed[partition] = decode(answer.offset, answer.metadata)
+        return committed
 
-    def _committed(self, at: TopicPartition, timeout: float) -> TopicPartition:
+    def _read_committed(
+        self, partition: KafkaTopicPartition, timeout: float
+    ) -> KafkaTopicPartition:
         deadline = time.monotonic() + timeout
         while True:
             try:
-                (told,) = self._consumer.committed([at], timeout)
-                error = told.error
+                (answer,) = self._consumer.committed([partition], timeout)
+                error = answer.error
             except KafkaException as raised:
                 error = raised.args[0]
             if error is None:
-                return told
-            if error.code() not in COORDINATOR_MOVES or time.monotonic() > deadline:
+                return answer
+            if error.code() not in COORDINATOR_ERRORS or time.monotonic() > deadline:
                 raise KafkaException(error)
             time.sleep(0.1)
 
-    def settled(self) -> dict[Partition, Position]:
-        """Return what the group says of all partitions, without waiting for open transactions.
+    def last_committed(self) -> dict[TopicPartition, CommittedOffset]:
+        """Return the offsets of all partitions, without waiting for open transactions.
 
         A commit may be acknowledged before it becomes visible here.
 
@@ -126,33 +129,35 @@ class Group:
             KafkaException: The broker does not answer, or refuses.
 
         """
-        asked = [ConsumerGroupTopicPartitions(self.id, None)]
-        (answer,) = self._admin.list_consumer_group_offsets(
-            asked, require_stable=False, request_timeout=PATIENCE
+        request = [ConsumerGroupTopicPartitions(self.id, None)]
+        (future,) = self._admin.list_consumer_group_offsets(
+            request, require_stable=False, request_timeout=CALL_TIMEOUT_S
         ).values()
         return {
-            (told.topic, told.partition): decode(told.offset, told.metadata)
-            for told in answer.result().topic_partitions
-            if told.offset >= 0
+            (answer.topic, answer.partition): decode(answer.offset, answer.metadata)
+            for answer in future.result().topic_partitions
+            if answer.offset >= 0
         }
 
-    def topics(self, names: Collection[str]) -> dict[str, Topic]:
+    def describe_topics(self, names: Collection[str]) -> dict[str, TopicDescription]:
         """Describe those of the topics that exist.
 
         Raises:
             KafkaException: The broker does not answer, or refuses.
 
         """
-        asked = TopicCollection(list(names))
-        found = {}
-        for name, answer in self._admin.describe_topics(asked, request_timeout=PATIENCE).items():
+        futures = self._admin.describe_topics(
+            TopicCollection(list(names)), request_timeout=CALL_TIMEOUT_S
+        )
+        topics = {}
+        for name, future in futures.items():
             try:
-                said = answer.result()
-                found[name] = Topic(str(said.topic_id), len(said.partitions))
+                topic = future.result()
+                topics[name] = TopicDescription(str(topic.topic_id), len(topic.partitions))
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise
-        return found
+        return topics
 
     def members(self) -> list[str]:
         """Return the client ids of the group's members.
@@ -161,34 +166,34 @@ class Group:
             KafkaException: The broker does not answer, or refuses.
 
         """
-        (answer,) = self._admin.describe_consumer_groups(
-            [self.id], request_timeout=PATIENCE
+        (future,) = self._admin.describe_consumer_groups(
+            [self.id], request_timeout=CALL_TIMEOUT_S
         ).values()
         try:
-            return sorted({str(member.client_id) for member in answer.result().members})
+            return sorted({str(member.client_id) for member in future.result().members})
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return []
             raise
 
-    def membership(self) -> Any:  # noqa: ANN401 - of no public type
-        """Return what a transaction must say of the group: that no member commits."""
+    def group_metadata(self) -> Any:  # noqa: ANN401 - the type is not public
+        """Return the group metadata for a transaction: its commits come from no member."""
         return self._consumer.consumer_group_metadata()
 
-    def has_record(self, at: Partition, start: int, end: int) -> bool:
-        """Tell whether there is a record, of a committed transaction or of none, from start to end.
+    def has_record(self, partition: TopicPartition, start: int, end: int) -> bool:
+        """Return whether a readable record exists from offset `start` up to, excluding, `end`.
 
-        Transactions' markers and compaction leave offsets without one.
+        Transaction markers and compaction leave offsets without a record.
 
         Raises:
             KafkaException: The broker does not answer, or refuses.
 
         """
-        self._consumer.assign([TopicPartition(*at, start)])
+        self._consumer.assign([KafkaTopicPartition(*partition, start)])
         try:
-            deadline = time.monotonic() + PATIENCE
-            while (left := deadline - time.monotonic()) > 0:
-                message = self._consumer.poll(left)
+            deadline = time.monotonic() + CALL_TIMEOUT_S
+            while (remaining := deadline - time.monotonic()) > 0:
+                message = self._consumer.poll(remaining)
                 if message is None or (message.error() and message.topic() is None):
                     continue
                 error = message.error()

@@ -1,7 +1,7 @@
-"""Who writes for a partition, from which message on: the protocol, without Kafka.
+"""Partition ownership and fencing: the exactly-once protocol, independent of Kafka.
 
-A ledger is a partition's transactional producer. Taking one fences all that were taken before it;
-what it commits, outcomes and next offset, is there at once or not at all.
+Each partition has one transactional writer. A new writer fences all earlier ones. A writer commits
+outcomes and the next offset together or not at all.
 """
 
 from __future__ import annotations
@@ -15,102 +15,107 @@ from tidemill.errors import GroupOffsetsChanged, TidemillError, TransactionFaile
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tidemill.streaming.exactly_once.position import Partition
+    from tidemill.streaming.exactly_once.position import TopicPartition
 
-# Each has a thread for every broker, with 8 MiB of addresses.
-MOST_LEDGERS = 8
+# Each writer has one thread per broker, with 8 MiB of address space each.
+MAX_WRITERS = 8
 
-Row = TypeVar("Row")
-Given_contra = TypeVar("Given_contra", contravariant=True)
+RowT = TypeVar("RowT")
+RowT_contra = TypeVar("RowT_contra", contravariant=True)
 
 
-class Ledger(Protocol[Given_contra]):
-    """One partition's outcomes and its offset, in transactions."""
+class TransactionalWriter(Protocol[RowT_contra]):
+    """Write one partition's outcomes and its offset in transactions."""
 
-    def commit(self, rows: Sequence[Given_contra], following: int) -> None:
-        """Write all rows, and that the next message to answer is `following`, or nothing.
+    def commit(self, rows: Sequence[RowT_contra], next_offset: int) -> None:
+        """Write all rows and the next offset to process, or nothing.
 
         Raises:
-            TransactionFailed: It is fenced, or cannot tell what came of it.
-            TidemillError: The offset is not the one that this ledger left; nothing is written.
+            TransactionFailed: The writer is fenced, or cannot tell whether it committed.
+            TidemillError: The offset was changed; nothing is written.
 
         """
 
     def close(self) -> None:
-        """Give it up; what it has not committed will never be seen."""
+        """Release the writer; readers never see what it has not committed."""
 
 
-class Owner(Generic[Row]):
-    """Deliver the outcomes of every message once, whatever is asked for twice.
+class PartitionOwner(Generic[RowT]):
+    """Deliver the outcomes of every message exactly once, even if Spark repeats a task.
 
-    Ledgers are kept while they work. One that fails may have committed or not, and may be fenced:
-    it is closed, and a new one tells how far the partition is.
+    Keep writers as long as they work. A writer that fails may have committed or not, and may be
+    fenced: close it, and open a new one, which reads the committed offset.
     """
 
     def __init__(
         self,
-        take: Callable[[Partition], tuple[Ledger[Row], int]],
-        most: int = MOST_LEDGERS,
+        open_writer: Callable[[TopicPartition], tuple[TransactionalWriter[RowT], int]],
+        max_writers: int = MAX_WRITERS,
     ) -> None:
-        """Take what gives a new ledger and the next offset to answer, and how many to keep."""
-        self._take = take
-        self._most = most
-        self._kept: OrderedDict[Partition, tuple[Ledger[Row], int]] = OrderedDict()
+        """Take a function that opens a writer and returns it with the next offset to process."""
+        self._open_writer = open_writer
+        self._max_writers = max_writers
+        self._writers: OrderedDict[TopicPartition, tuple[TransactionalWriter[RowT], int]] = (
+            OrderedDict()
+        )
 
     def deliver(
-        self, at: Partition, offsets: Sequence[int], answer: Callable[[int], list[Row]]
-    ) -> list[Row]:
-        """Answer those of a run of messages that are due, commit, and return their outcomes.
+        self,
+        partition: TopicPartition,
+        offsets: Sequence[int],
+        predict_from: Callable[[int], list[RowT]],
+    ) -> list[RowT]:
+        """Process the messages that are not committed yet, commit, and return their outcomes.
 
-        `offsets` ascend and leave no message out; `answer(first)` gives the outcomes of the
-        messages from the one at index `first` on.
+        `offsets` are those of consecutive messages. `predict_from(index)` returns the outcomes of
+        the messages from that index on.
 
         Raises:
-            TransactionFailed: It failed twice, the second time with a ledger taken for this.
-            GroupOffsetsChanged, GroupOffsetLost, Superseded: Something else has set the partition's
-                offset.
+            TransactionFailed: Two commits failed, the second one with a new writer.
+            GroupOffsetsChanged, GroupOffsetLost, Superseded: The partition's offset was changed.
 
         """
-        answered: list[Row] | None = None
+        outcomes: list[RowT] | None = None
         first = 0
-        for tries_left in (1, 0):
-            ledger, due = self._own(at)
-            if answered is None:
-                first = bisect_left(offsets, due)
-                answered = answer(first) if first < len(offsets) else []
-            elif first and due <= offsets[first - 1]:
-                raise GroupOffsetsChanged(at, due)
-            rows = answered[bisect_left(offsets, due) - first :]
+        for is_last_attempt in (False, True):
+            writer, next_offset = self._writer(partition)
+            if outcomes is None:
+                first = bisect_left(offsets, next_offset)
+                outcomes = predict_from(first) if first < len(offsets) else []
+            elif first and next_offset <= offsets[first - 1]:
+                raise GroupOffsetsChanged(partition, next_offset)
+            rows = outcomes[bisect_left(offsets, next_offset) - first :]
             if not rows:
                 break
             try:
-                ledger.commit(rows, offsets[-1] + 1)
+                writer.commit(rows, offsets[-1] + 1)
             except TransactionFailed:
-                self.give_up(at)
-                if not tries_left:
-                    raise  # Spark decides whether, and where, it is tried again
+                self.release(partition)
+                if is_last_attempt:
+                    raise  # Spark decides whether and where to retry the task
             except TidemillError:
-                self.give_up(at)
+                self.release(partition)
                 raise
             else:
-                self._kept[at] = ledger, offsets[-1] + 1
+                self._writers[partition] = writer, offsets[-1] + 1
                 return rows
         return []
 
-    def give_up(self, at: Partition) -> None:
-        """Close a partition's ledger."""
-        ledger, _ = self._kept.pop(at)
-        ledger.close()
+    def release(self, partition: TopicPartition) -> None:
+        """Close a partition's writer."""
+        writer, _ = self._writers.pop(partition)
+        writer.close()
 
     def close(self) -> None:
-        """Close all ledgers."""
-        for at in list(self._kept):
-            self.give_up(at)
+        """Close all writers."""
+        for partition in list(self._writers):
+            self.release(partition)
 
-    def _own(self, at: Partition) -> tuple[Ledger[Row], int]:
-        if at not in self._kept:
-            while len(self._kept) >= self._most:
-                self.give_up(next(iter(self._kept)))
-            self._kept[at] = self._take(at)
-        self._kept.move_to_end(at)
-        return self._kept[at]
+    def _writer(self, partition: TopicPartition) -> tuple[TransactionalWriter[RowT], int]:
+        """Return the partition's writer and the next offset to process."""
+        if partition not in self._writers:
+            while len(self._writers) >= self._max_writers:
+                self.release(next(iter(self._writers)))
+            self._writers[partition] = self._open_writer(partition)
+        self._writers.move_to_end(partition)
+        return self._writers[partition]

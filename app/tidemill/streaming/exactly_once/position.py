@@ -1,4 +1,4 @@
-"""How far a partition is answered, and in which run of the job: what the group's offset carries."""
+"""A committed offset and its metadata (run number and id, topic id), and the checks on them."""
 
 from __future__ import annotations
 
@@ -15,96 +15,109 @@ from tidemill.errors import (
     TransactionFailed,
 )
 
-# A topic and the number of a partition of it.
-Partition: TypeAlias = tuple[str, int]
+# A topic's name and a partition number.
+TopicPartition: TypeAlias = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Run:
-    """One start of the job. A later one has a greater number; of two with one number one wins."""
+class RunEpoch:
+    """Identify one start of the job.
+
+    Later starts have greater numbers. If two starts have the same number, the greater id wins.
+    """
 
     number: int
     id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """The next offset to answer; the run that says so, and the id of the topic that it saw.
+class CommittedOffset:
+    """The next offset to process, the run that committed it, and the id of the topic it read.
 
-    `run` and `topic_id` are None where something else than an exactly-once run committed.
+    `run` and `topic_id` are None if the commit did not come from an exactly-once run.
     """
 
     offset: int
-    run: Run | None = None
+    run: RunEpoch | None = None
     topic_id: str | None = None
 
 
-def encode(run: Run, topic_id: str) -> str:
-    """Return what a commit of the group carries beside the offset."""
+def encode(run: RunEpoch, topic_id: str) -> str:
+    """Return the metadata of a commit."""
     return json.dumps({"tidemill": {"run": run.number, "id": run.id, "topic": topic_id}})
 
 
-def decode(offset: int, metadata: str | None) -> Position:
-    """Read a commit of the group, whoever made it."""
+def decode(offset: int, metadata: str | None) -> CommittedOffset:
+    """Parse a commit of the group, whichever program made it."""
     try:
-        said = json.loads(metadata or "")["tidemill"]
-        return Position(offset, Run(int(said["run"]), str(said["id"])), str(said["topic"]))
+        fields = json.loads(metadata or "")["tidemill"]
+        run = RunEpoch(int(fields["run"]), str(fields["id"]))
+        return CommittedOffset(offset, run, str(fields["topic"]))
     except (ValueError, KeyError, TypeError):
-        return Position(offset)
+        return CommittedOffset(offset)
 
 
 def resume(
-    at: Partition, position: Position | None, run: Run, topic_id: str, claimed: str | None
+    partition: TopicPartition,
+    committed: CommittedOffset | None,
+    run: RunEpoch,
+    topic_id: str,
+    claimed: str | None,
 ) -> int:
-    """Return the next offset to answer for a run that has just become a partition's owner.
+    """Return the next offset to process, for a run that has just taken over a partition.
 
-    `position` is what the group says, None where it says nothing. `topic_id` is the topic's, and
-    `claimed` what it was when the run began, None for a partition that was not there yet.
+    `committed` is the group's offset, if it has one. `topic_id` is the topic's current id, and
+    `claimed` its id when the run began; None if the partition did not exist yet.
 
     Raises:
         Superseded: A later run owns the partition.
-        TopicRecreated: The offset is of another topic of the same name.
-        GroupOffsetsChanged: Something else than this job set the offset.
-        GroupOffsetLost: It is gone.
-        TopicDeleted: The topic is gone.
+        TopicRecreated: The offset belongs to an earlier topic of the same name.
+        GroupOffsetsChanged: Another program set the offset.
+        GroupOffsetLost: The offset was deleted.
+        TopicDeleted: The topic was deleted.
 
     """
     if not topic_id:
         raise TopicDeleted
     if claimed not in {None, topic_id}:
-        raise TopicRecreated(at[0])
-    if position is None:
+        raise TopicRecreated(partition[0])
+    if committed is None:
         if claimed:
-            raise GroupOffsetLost(at)
+            raise GroupOffsetLost(partition)
         return 0
-    if position.run is None:
-        raise GroupOffsetsChanged(at, position.offset)
-    if position.run > run:
+    if committed.run is None:
+        raise GroupOffsetsChanged(partition, committed.offset)
+    if committed.run > run:
         raise Superseded
-    if position.topic_id != topic_id:
-        raise TopicRecreated(at[0])
-    return position.offset
+    if committed.topic_id != topic_id:
+        raise TopicRecreated(partition[0])
+    return committed.offset
 
 
-def verify(at: Partition, position: Position | None, left: Position | None, run: Run) -> None:
-    """Check, before an owner commits, that the group still says what this owner left there.
+def verify(
+    partition: TopicPartition,
+    committed: CommittedOffset | None,
+    expected: CommittedOffset | None,
+    run: RunEpoch,
+) -> None:
+    """Check, before the owner of a partition commits, that nobody changed the group's offset.
 
-    `left` is what the group said when the owner took the partition, or what the owner committed
-    since.
+    `expected` is the offset that the owner read when it took over the partition, or the one that it
+    committed last.
 
     Raises:
-        GroupOffsetsChanged: Something else than this job set the offset.
-        GroupOffsetLost: It is gone.
+        GroupOffsetsChanged: Another program set the offset.
+        GroupOffsetLost: The offset was deleted.
         Superseded: A later run owns the partition.
-        TransactionFailed: Another owner of this run has gone on.
+        TransactionFailed: Another worker of this run committed.
 
     """
-    if position == left:
+    if committed == expected:
         return
-    if position is None:
-        raise GroupOffsetLost(at)
-    if position.run is None:
-        raise GroupOffsetsChanged(at, position.offset)
-    if position.run > run:
+    if committed is None:
+        raise GroupOffsetLost(partition)
+    if committed.run is None:
+        raise GroupOffsetsChanged(partition, committed.offset)
+    if committed.run > run:
         raise Superseded
-    raise TransactionFailed(at, f"another worker has gone on to offset {position.offset}")
+    raise TransactionFailed(partition, f"another worker committed offset {committed.offset}")

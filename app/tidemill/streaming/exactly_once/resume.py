@@ -1,8 +1,7 @@
-"""Where a start goes on, decided over what it found: pure."""
+"""Decide from which offset to resume each partition (pure)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidemill.errors import (
@@ -14,114 +13,83 @@ from tidemill.errors import (
     TopicRecreated,
 )
 from tidemill.streaming import starting_offsets
-from tidemill.streaming.checkpoint.offset_log import OffsetLog
-from tidemill.streaming.checkpoint.topic_record import TopicRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tidemill.kafka.lag import PartitionLag
     from tidemill.settings import StreamSettings
-    from tidemill.streaming.exactly_once.position import Partition, Position, Run
+    from tidemill.streaming.exactly_once.position import CommittedOffset, TopicPartition
     from tidemill.streaming.progress import Offsets
+    from tidemill.streaming.start_state import StartState
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What there is before a start: partitions, and what the group and the checkpoint say of them.
-
-    `topic_ids` are those of the topics that exist now; `shrunk` those that have fewer partitions
-    than the checkpoint, as only another topic of the name can have. `record` is what the
-    checkpoint's last run saw. A checkpoint that is not `readable` may be new, or not.
-    """
-
-    partitions: Sequence[PartitionLag]
-    positions: dict[Partition, Position]
-    topic_ids: dict[str, str]
-    log: OffsetLog = field(default_factory=OffsetLog)
-    record: TopicRecord = field(default_factory=TopicRecord)
-    shrunk: frozenset[str] = frozenset()
-    readable: bool = True
-
-    @property
-    def runs(self) -> list[Run]:
-        """Return the exactly-once runs that have committed what the group says."""
-        return [position.run for position in self.positions.values() if position.run]
-
-    def is_same(self, topic: str) -> bool:
-        """Return whether a topic may be the one whose messages the checkpoint has counted."""
-        known = self.record.ids.get(topic)
-        return topic not in self.shrunk and known in {None, self.topic_ids.get(topic)}
-
-    def exists(self, topic: str) -> bool:
-        """Return whether a topic of the checkpoint is still there."""
-        return topic in self.topic_ids and self.is_same(topic)
-
-    def answered(self, at: Partition) -> int:
-        """Return the offset up to which a partition is answered, as far as anybody knows."""
-        position = self.positions.get(at)
-        return position.offset if position and position.run else self.log.start.get(at, 0)
-
-
-def where(
-    found: Found, stream: StreamSettings, has_record: Callable[[Partition, int, int], bool]
+def resume_offsets(
+    state: StartState,
+    stream: StreamSettings,
+    has_record: Callable[[TopicPartition, int, int], bool],
 ) -> Offsets:
-    """Return where each partition goes on: at the group's offset, if it has one.
+    """Return the offset at which each partition resumes: the group's offset, if it has one.
 
-    `has_record` tells whether there is a record from one offset to another, the end not included.
+    `has_record` returns whether a record exists from one offset up to, excluding, another.
 
     Raises:
-        ConfigurationError: Going on would lose messages, or answer some twice; or
+        ConfigurationError: Resuming would lose messages, or process some twice; or
             `starting_offsets` does not fit the topics.
-        DataLoss: There were messages that nobody has answered.
+        DataLoss: Kafka has deleted unprocessed messages.
 
     """
     exactly_once = stream.delivery == "exactly-once"
-    used = found.log.is_used
-    if used and found.positions and exactly_once != bool(found.runs):
+    checkpoint_used = state.offset_log.is_used
+    if checkpoint_used and state.committed and exactly_once != bool(state.runs):
         raise DeliveryModeChanged(stream.checkpoint_location, stream.delivery)
-    # With at-least-once the group only tells, unless an exactly-once run has left it.
-    positions = found.positions if exactly_once or found.runs else {}
+    # With at-least-once the group only informs lag tools, unless an exactly-once run committed.
+    group = state.committed if exactly_once or state.runs else {}
     configured = {}
-    if not used and not positions:
-        configured = starting_offsets.resolve(stream, found.partitions, strict=found.readable)
-    starts = {}
-    for p in found.partitions:
-        at = p.topic, p.partition
-        position = positions.get(at)
+    if not checkpoint_used and not group:
+        configured = starting_offsets.resolve(
+            stream, state.partitions, strict=state.checkpoint_readable
+        )
+    offsets = {}
+    for p in state.partitions:
+        partition = p.topic, p.partition
+        committed = group.get(partition)
         if exactly_once:
-            _compare(p, position, found, has_record)
-            unread = position and not used and position.offset < p.begin
-            if unread and stream.fail_on_data_loss:
+            _check_consistent(p, committed, state, has_record)
+            deleted = committed and not checkpoint_used and committed.offset < p.begin
+            if deleted and stream.fail_on_data_loss:
                 raise DataLoss(stream.checkpoint_location)
-        elif found.log.start.get(at, 0) > p.end + p.held_back and p.topic not in found.record.ids:
+        elif (
+            state.offset_log.start.get(partition, 0) > p.end + p.held_back
+            and p.topic not in state.topic_record.ids
+        ):
             raise TopicRecreated(p.topic)
-        starts[at] = position.offset if position else configured.get(at, p.begin)
-        if used and not position:
-            starts[at] = found.log.start.get(at, p.begin)
-    return starts
+        offsets[partition] = committed.offset if committed else configured.get(partition, p.begin)
+        if checkpoint_used and not committed:
+            offsets[partition] = state.offset_log.start.get(partition, p.begin)
+    return offsets
 
 
-def _compare(
+def _check_consistent(
     p: PartitionLag,
-    position: Position | None,
-    found: Found,
-    has_record: Callable[[Partition, int, int], bool],
+    committed: CommittedOffset | None,
+    state: StartState,
+    has_record: Callable[[TopicPartition, int, int], bool],
 ) -> None:
-    """Refuse what the group, the topic and the checkpoint do not say alike of a partition."""
-    at = p.topic, p.partition
-    read = found.log.start.get(at, 0)
-    if position is None:
-        if read > p.end + p.held_back:
+    """Refuse a partition whose group offset, topic and checkpoint contradict each other."""
+    partition = p.topic, p.partition
+    checkpointed = state.offset_log.start.get(partition, 0)
+    if committed is None:
+        if checkpointed > p.end + p.held_back:
             raise TopicRecreated(p.topic)
-        if p.begin < read and has_record(at, p.begin, read):
-            raise GroupOffsetLost(at)
+        if p.begin < checkpointed and has_record(partition, p.begin, checkpointed):
+            raise GroupOffsetLost(partition)
         return
-    known = position.topic_id in {None, found.topic_ids.get(p.topic)}
-    if not known or position.offset > p.end + p.held_back:
+    same_topic = committed.topic_id in {None, state.topic_ids.get(p.topic)}
+    if not same_topic or committed.offset > p.end + p.held_back:
         raise TopicRecreated(p.topic)
-    if found.log.is_used and position.run is None:
-        raise GroupOffsetsChanged(at, position.offset)
-    first = max(p.begin, position.offset)
-    if first < read and has_record(at, first, read):
-        raise GroupBehindCheckpoint(at, position.offset, read)
+    if state.offset_log.is_used and committed.run is None:
+        raise GroupOffsetsChanged(partition, committed.offset)
+    first = max(p.begin, committed.offset)
+    if first < checkpointed and has_record(partition, first, checkpointed):
+        raise GroupBehindCheckpoint(partition, committed.offset, checkpointed)

@@ -1,6 +1,6 @@
-"""Transactions that time out in seconds: Python imports this where its folder is on PYTHONPATH.
+"""Let transactions time out in seconds; Python imports this if its folder is on PYTHONPATH.
 
-The points of `faults/hook`, which would be the process's `sitecustomize`, are there too.
+It also sets the failpoints of `faults/hook`, whose `sitecustomize` it replaces.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ TIMEOUT_MS = 2_000
 
 
 class Producer(confluent_kafka.Producer):
-    """A producer whose transactions the broker soon gives up."""
+    """A producer with a short transaction timeout."""
 
     def __init__(self, options: dict[str, Any], *args: object, **named: object) -> None:
-        """Change the one option."""
+        """Override the transaction timeout."""
         super().__init__({**options, "transaction.timeout.ms": TIMEOUT_MS}, *args, **named)
 
 

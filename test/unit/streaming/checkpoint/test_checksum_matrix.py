@@ -1,4 +1,4 @@
-"""Every file of a checkpoint, damaged in every way, is refused by the checksum beside it."""
+"""The checksums detect every kind of damage in every file of a checkpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = '{"batchWatermarkMs":0,"batchTimestampMs":1764355447000,"conf":{}}'
 LONG = json.dumps({"batchWatermarkMs": 0, "conf": {f"spark.sql.{n}": "0" for n in range(40)}})
 OFFSETS = '{"in":{"0":4,"1":2}}'
 COMMIT = 'v1\n{"nextBatchWatermarkMs":0}'
-# What Spark 4.2 writes there; the first offsets are longer than a block.
+# Files in the format of Spark 4.2; the first offsets are longer than a block.
 FILES = {
     "metadata": '{"id":"0a0f2c9c-6f67-4a3f-9d0c-5b1f0e1d2c3b"}',
     "offsets/0": f"v1\n{LONG}\n{OFFSETS}",
@@ -30,8 +30,8 @@ FILES = {
 }
 
 
-def sums(content: bytes) -> bytes:
-    """Return the checksums that Hadoop puts beside a file."""
+def checksum_file(content: bytes) -> bytes:
+    """Return the content of Hadoop's checksum file."""
     blocks = (content[at : at + BLOCK] for at in range(0, len(content), BLOCK))
     crcs = b"".join(zlib.crc32(block).to_bytes(4, "big") for block in blocks)
     return b"crc\0" + BLOCK.to_bytes(4, "big") + crcs
@@ -44,23 +44,23 @@ def checkpoint(tmp_path: Path) -> Path:
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
-        file.with_name(f".{file.name}.crc").write_bytes(sums(content.encode()))
+        file.with_name(f".{file.name}.crc").write_bytes(checksum_file(content.encode()))
     checksums.check(str(tmp_path))
     return tmp_path
 
 
-def turned(content: bytes, at: int) -> bytes:
-    """Return the content with a bit turned."""
+def flip_bit(content: bytes, at: int) -> bytes:
+    """Return the content with one bit flipped."""
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
 
 def last_digit(content: bytes) -> int:
-    """Return where the last digit is: with another bit it is as good a number, but a wrong one."""
+    """Return the index of the last digit; with a flipped bit it is another valid number."""
     return max(at for at, byte in enumerate(content) if chr(byte).isdigit())
 
 
 def refusal(checkpoint: Path) -> str:
-    """Return the words with which a checkpoint is refused."""
+    """Return the message of the error."""
     with pytest.raises(CheckpointDamaged) as caught:
         checksums.check(str(checkpoint))
     return str(caught.value)
@@ -68,24 +68,24 @@ def refusal(checkpoint: Path) -> str:
 
 @pytest.mark.parametrize("name", FILES)
 class TestDamaged:
-    """Any byte counts, in any file."""
+    """Any change in any file is detected."""
 
     @pytest.mark.parametrize("share", [0, 0.5, 0.99])
     def test_cut_off(self, checkpoint: Path, name: str, share: float) -> None:
-        """A file that lost its end, or everything, is refused."""
+        """A truncated or empty file is refused."""
         content = (checkpoint / name).read_bytes()
         (checkpoint / name).write_bytes(content[: int(share * len(content))])
         assert f"{name} does not match its checksum" in refusal(checkpoint)
 
     def test_every_bit(self, checkpoint: Path, name: str) -> None:
-        """A file with one bit turned is refused, wherever that is."""
+        """A file with one flipped bit is refused, wherever the bit is."""
         content = (checkpoint / name).read_bytes()
         for at in {0, last_digit(content), len(content) - 1, *range(0, len(content), 16)}:
-            (checkpoint / name).write_bytes(turned(content, at))
+            (checkpoint / name).write_bytes(flip_bit(content, at))
             assert f"{name} does not match its checksum" in refusal(checkpoint)
 
     def test_wrong_checksums(self, checkpoint: Path, name: str) -> None:
-        """Checksums that are wrong speak against their file, which may be."""
+        """Wrong checksums refuse their file, although it may be intact."""
         beside = (checkpoint / name).with_name(f".{(checkpoint / name).name}.crc")
-        beside.write_bytes(turned(beside.read_bytes(), 8))  # of the first block's sum
+        beside.write_bytes(flip_bit(beside.read_bytes(), 8))  # in the first block's checksum
         assert f"{name} does not match its checksum" in refusal(checkpoint)

@@ -12,65 +12,65 @@ from tidemill.streaming.checkpoint import checksums
 if TYPE_CHECKING:
     from pathlib import Path
 
-# As Spark 4.2 wrote them: an entry of the commit log, and its checksum.
+# An entry of the commit log and its checksum, as written by Spark 4.2.
 ENTRY = b'v1\n{"nextBatchWatermarkMs":0}'
 SUMS = bytes.fromhex("63726300 00000200 f32abfdd")
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A checkpoint after two micro-batches; its files hold what a commit does."""
+    """A checkpoint after two micro-batches; all files have the content of a commit."""
     for name in ("metadata", "offsets/0", "offsets/1", "commits/0", "commits/1", "sources/0/0"):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(ENTRY)
-        sums_of(file).write_bytes(SUMS)
+        checksum_file(file).write_bytes(SUMS)
     return tmp_path
 
 
-def sums_of(file: Path) -> Path:
-    """Return where Hadoop keeps a file's checksums."""
+def checksum_file(file: Path) -> Path:
+    """Return the path of Hadoop's checksum file."""
     return file.with_name(f".{file.name}.crc")
 
 
 def damage(checkpoint: Path) -> str | None:
-    """Return what is wrong with a checkpoint."""
-    return checksums.damage(fs.LocalFileSystem(), str(checkpoint))
+    """Return the damage of a checkpoint."""
+    return checksums.find_damage(fs.LocalFileSystem(), str(checkpoint))
 
 
 def refused(checkpoint: Path) -> str:
-    """Return the words with which a checkpoint is refused."""
+    """Return the message of the error."""
     with pytest.raises(CheckpointDamaged) as raised:
         checksums.check(str(checkpoint))
     return str(raised.value)
 
 
-class TestWhole:
-    """A checkpoint as Spark left it passes."""
+class TestIntact:
+    """An intact checkpoint passes."""
 
-    def test_all_there(self, checkpoint: Path) -> None:
-        """Every file is as its checksum says."""
+    def test_complete(self, checkpoint: Path) -> None:
+        """Every file matches its checksum."""
         assert damage(checkpoint) is None
 
     def test_none(self, tmp_path: Path) -> None:
-        """One that is not there yet is no damaged one."""
+        """A checkpoint that does not exist yet is not damaged."""
         assert damage(tmp_path / "new") is None
 
     def test_batch_in_progress(self, checkpoint: Path) -> None:
         """A micro-batch that a crash interrupted has offsets and no commit."""
         (checkpoint / "commits" / "1").unlink()
-        sums_of(checkpoint / "commits" / "1").unlink()
+        checksum_file(checkpoint / "commits" / "1").unlink()
         assert damage(checkpoint) is None
 
     def test_killed_while_writing(self, checkpoint: Path) -> None:
-        """What a crash leaves half written, or not yet summed, was never in force."""
+        """Files that a crash left incomplete or without a checksum do not count."""
         for name in (".2.a1b2.tmp", "..2.a1b2.tmp.crc"):
             (checkpoint / "offsets" / name).write_bytes(ENTRY[:5])
         (checkpoint / "offsets" / "2").write_bytes(ENTRY)
         assert damage(checkpoint) is None
 
     def test_killed_while_removing(self, checkpoint: Path) -> None:
-        """Of an old entry the checksum alone may be left."""
+        """A crash may leave only the checksum file of an old entry."""
         (checkpoint / "offsets" / "0").unlink()
         assert damage(checkpoint) is None
 
@@ -82,7 +82,7 @@ class TestWhole:
         assert damage(checkpoint) is None
 
     def test_unknown_file_system(self) -> None:
-        """What only Spark can read is left to Spark, with a warning."""
+        """A file system that only Spark supports is not checked, and causes a warning."""
         with capture_logs() as logs:
             checksums.check("abfss://container@account/checkpoints")
         assert [(entry["log_level"], "unchecked" in entry["event"]) for entry in logs] == [
@@ -91,7 +91,7 @@ class TestWhole:
 
 
 class TestTorn:
-    """A file that cannot be checked is named in a warning, and hides nothing else."""
+    """A file that cannot be checked causes a warning, and hides no other damage."""
 
     @pytest.mark.parametrize(
         "sums",
@@ -99,8 +99,8 @@ class TestTorn:
     )
     @pytest.mark.parametrize("name", ["metadata", "commits/1", "offsets/1"])
     def test_sums(self, checkpoint: Path, name: str, sums: bytes) -> None:
-        """Torn checksums say nothing of their file; another file's damage is still found."""
-        sums_of(checkpoint / name).write_bytes(sums)
+        """Torn checksums prove nothing about their file; damage in other files is detected."""
+        checksum_file(checkpoint / name).write_bytes(sums)
         with capture_logs() as logs:
             assert damage(checkpoint) is None
         assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", name)]
@@ -109,19 +109,19 @@ class TestTorn:
 
     @pytest.mark.parametrize("broken", ["commits/1", "commits/.1.crc"])
     def test_unreadable(self, checkpoint: Path, broken: str) -> None:
-        """So does a file, or one with checksums, that the file system does not give."""
+        """A file or a checksum file that cannot be read has the same effect."""
         (checkpoint / "offsets" / "0").write_bytes(ENTRY[:-1] + b"|")
-        assert checksums.damage(Refusing(broken), str(checkpoint)) == (
+        assert checksums.find_damage(Refusing(broken), str(checkpoint)) == (
             "offsets/0 does not match its checksum"
         )
-        sums_of(checkpoint / "offsets" / "0").unlink()
+        checksum_file(checkpoint / "offsets" / "0").unlink()
         with capture_logs() as logs:
-            assert checksums.damage(Refusing(broken), str(checkpoint)) is None
+            assert checksums.find_damage(Refusing(broken), str(checkpoint)) is None
         assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", "commits/1")]
 
 
 class Refusing:
-    """A local file system of which one file gives an error, as a bad disk does."""
+    """A local file system with an error in one file, as on a bad disk."""
 
     def __init__(self, name: str) -> None:
         self._local = fs.LocalFileSystem()
@@ -139,7 +139,7 @@ class Refusing:
 
 
 class TestDamaged:
-    """A checkpoint that is not as Spark left it is refused, with the file's name."""
+    """A damaged checkpoint is refused, and the error names the file."""
 
     @pytest.mark.parametrize("name", ["metadata", "offsets/1", "commits/0", "sources/0/0"])
     @pytest.mark.parametrize(
@@ -148,31 +148,31 @@ class TestDamaged:
         ids=["empty", "half", "a bit", "more"],
     )
     def test_content(self, checkpoint: Path, name: str, content: bytes) -> None:
-        """Any byte counts, in any file."""
+        """Any change in any file is detected."""
         (checkpoint / name).write_bytes(content)
         assert f"{name} does not match its checksum" in refused(checkpoint)
 
     @pytest.mark.parametrize("size", [512, 513, 2000])
     def test_blocks(self, checkpoint: Path, size: int) -> None:
-        """A block too few is damage, too."""
+        """A missing block in the checksum file is damage."""
         (checkpoint / "offsets" / "1").write_bytes(ENTRY * (size // len(ENTRY) + 1))
         assert "offsets/1 does not match" in refused(checkpoint)
 
     @pytest.mark.parametrize("name", ["metadata", "offsets/1", "commits/1", "sources/0/0"])
     def test_missing(self, checkpoint: Path, name: str) -> None:
-        """A file whose checksum is there was there."""
+        """A file with a checksum file must exist."""
         (checkpoint / name).unlink()
         assert f"{name} is missing" in refused(checkpoint)
 
     def test_commit_without_offsets(self, checkpoint: Path) -> None:
-        """A micro-batch that is committed had offsets, on any file system."""
+        """A committed micro-batch must have offsets, on any file system."""
         for sums in checkpoint.rglob("*.crc"):
             sums.unlink()
         (checkpoint / "offsets" / "1").unlink()
         assert "offsets/1 is missing" in refused(checkpoint)
 
     def test_advice(self, checkpoint: Path) -> None:
-        """The error says where the checkpoint is, and what to do."""
+        """The error names the checkpoint and the remedy."""
         (checkpoint / "metadata").unlink()
         assert str(checkpoint) in refused(checkpoint)
         with pytest.raises(CheckpointDamaged) as raised:

@@ -36,14 +36,14 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def remove(checkpoint: Path, folder: str, first: int) -> None:
-    """Remove a log's entries from a number on."""
+    """Remove the entries of a log from a number on."""
     for file in (checkpoint / folder).iterdir():
         if file.name.isdecimal() and int(file.name) >= first:
             file.unlink()
 
 
 class TestRead:
-    """Where the next micro-batch starts, and where it ends if it is planned."""
+    """The log says where the next micro-batch starts, and where it ends if it is planned."""
 
     def test_planned(self, checkpoint: Path) -> None:
         """A planned micro-batch starts where the finished one before it ended."""
@@ -58,18 +58,18 @@ class TestRead:
         assert (log.batch, log.start, log.planned) == (10, {("in", 0): 100}, {("in", 0): 100})
 
     def test_first(self, checkpoint: Path) -> None:
-        """The first one starts where Spark has noted that the query began."""
+        """The first micro-batch starts at the offsets that Spark recorded for the query."""
         remove(checkpoint, "offsets", 1)
         remove(checkpoint, "commits", 0)
         log = offset_log.read(str(checkpoint))
         assert (log.batch, log.start, log.planned) == (-1, {("in", 0): 3}, {("in", 0): 0})
 
-    def test_as_a_uri(self, checkpoint: Path) -> None:
-        """Wherever it lies."""
+    def test_uri(self, checkpoint: Path) -> None:
+        """The location may be a URI."""
         assert offset_log.read(f"file://{checkpoint}/").batch == 10
 
     def test_new(self, tmp_path: Path) -> None:
-        """A checkpoint that is not there yet, or has planned nothing, is not used."""
+        """A checkpoint that does not exist, or has planned nothing, is not used."""
         assert offset_log.read(str(tmp_path / "new")) == OffsetLog()
         (tmp_path / "commits").mkdir()
         assert not offset_log.read(str(tmp_path)).is_used
@@ -78,29 +78,29 @@ class TestRead:
         "content",
         [b"", b"{}", b"v1", b"v1\n{}\n12", b"v1\n{}\n[1]", b"v1\n{}\n{", b"\xff", b"v1\n"],
     )
-    def test_not_understood(self, checkpoint: Path, content: bytes) -> None:
-        """An entry that is not as Spark writes it is damage, and is named."""
+    def test_unknown_format(self, checkpoint: Path, content: bytes) -> None:
+        """An entry in another format is reported as damage."""
         (checkpoint / "offsets" / "10").write_bytes(content)
         with pytest.raises(CheckpointDamaged, match="offsets/10"):
             offset_log.read(str(checkpoint))
 
     def test_missing(self, checkpoint: Path) -> None:
-        """So is the lack of the entry that the next micro-batch starts from."""
+        """So is a missing entry that the next micro-batch starts from."""
         (checkpoint / "offsets" / "10").unlink()
         with pytest.raises(CheckpointDamaged, match="offsets/10 is missing"):
             offset_log.read(str(checkpoint))
 
     def test_unknown_file_system(self) -> None:
-        """What pyarrow does not reach is told from what is not there."""
+        """An unsupported file system is not treated as a missing checkpoint."""
         with pytest.raises(CheckpointUnsupported):
             offset_log.read("dbfs:/c")
 
 
 class TestRewrite:
-    """The next micro-batch gets other offsets; everything else stays as Spark wrote it."""
+    """Only the offsets of the next micro-batch change."""
 
     def test_planned(self, checkpoint: Path) -> None:
-        """Its start and its end are replaced, and their checksums go."""
+        """Its start and its end are replaced, and their checksums are deleted."""
         log = offset_log.read(str(checkpoint))
         start, planned = {("b", 1): 7}, {("b", 1): 9, ("in", 0): 100}
         rewrite(str(checkpoint), log, start, planned)
@@ -113,7 +113,7 @@ class TestRewrite:
         assert not list(checkpoint.rglob("*.new"))
 
     def test_finished(self, checkpoint: Path) -> None:
-        """One file holds both if nothing is planned."""
+        """If nothing is planned, start and end are the same file."""
         remove(checkpoint, "offsets", 11)
         log = offset_log.read(str(checkpoint))
         rewrite(str(checkpoint), log, {}, {})
@@ -121,7 +121,7 @@ class TestRewrite:
         assert (after.batch, after.start, after.planned) == (10, {}, {})
 
     def test_first(self, checkpoint: Path) -> None:
-        """Spark's note of the first offsets begins with a zero byte, and goes on to."""
+        """Spark's file of the first offsets begins with a zero byte, which is kept."""
         remove(checkpoint, "offsets", 1)
         remove(checkpoint, "commits", 0)
         log = offset_log.read(str(checkpoint))
@@ -130,14 +130,14 @@ class TestRewrite:
         assert offset_log.read(str(checkpoint)).start == {("b", 0): 1}
 
     def test_nothing_to_do(self, checkpoint: Path) -> None:
-        """Offsets that are the same are not written."""
+        """Unchanged offsets are not written."""
         log = offset_log.read(str(checkpoint))
         before = {file: file.stat().st_mtime_ns for file in checkpoint.rglob("*")}
         rewrite(str(checkpoint), log, dict(log.start), dict(log.planned))
         assert {file: file.stat().st_mtime_ns for file in checkpoint.rglob("*")} == before
 
     def test_checked(self, checkpoint: Path) -> None:
-        """The next start takes what was rewritten for whole."""
+        """The next start accepts the rewritten files."""
         for sums in checkpoint.rglob("*.crc"):
             sums.unlink()
         log = offset_log.read(str(checkpoint))
@@ -149,14 +149,14 @@ class TestParse:
     """An entry of Spark's offset log."""
 
     def test_offsets(self) -> None:
-        """The last line holds the next offsets, by topic and partition."""
+        """The last line contains the offsets by topic and partition."""
         assert parse(ENTRY) == {("in", 0): 4, ("in", 1): 2}
 
     def test_none_yet(self) -> None:
         """A dash stands for a source that has planned nothing."""
         assert parse(b"v1\n{}\n-") == {}
 
-    def test_there_and_back(self) -> None:
-        """What is written is read again."""
+    def test_round_trip(self) -> None:
+        """Parsing returns the formatted offsets."""
         offsets = {("in", 0): 4, ("in", 12): 2, ("b", 0): 2**40}
         assert parse(b"v1\n{}\n" + as_json(offsets).encode()) == offsets

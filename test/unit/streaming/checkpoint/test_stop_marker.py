@@ -15,71 +15,71 @@ if TYPE_CHECKING:
 
 
 class TestRoundTrip:
-    """One leaves the marker, the job takes it."""
+    """`tidemill stop` creates the marker, the job removes it."""
 
-    def test_left_and_taken(self, tmp_path: Path) -> None:
-        """Both see the same file, beside the checkpoint and never in it."""
+    def test_created_and_removed(self, tmp_path: Path) -> None:
+        """Both see the same file, beside the checkpoint and not in it."""
         location = str(tmp_path / "checkpoints")
-        asker, job = StopMarker.beside(location), StopMarker.beside(location)
-        assert not job.is_there()
-        asker.leave()
-        assert job.is_there()
+        asker, job = StopMarker.for_checkpoint(location), StopMarker.for_checkpoint(location)
+        assert not job.exists()
+        asker.create()
+        assert job.exists()
         assert [path.name for path in tmp_path.iterdir()] == ["checkpoints.stop"]
-        job.take()
-        assert not asker.is_there()
+        job.remove()
+        assert not asker.exists()
 
     def test_twice(self, tmp_path: Path) -> None:
-        """Leaving or taking it again changes nothing."""
-        marker = StopMarker.beside(str(tmp_path / "c"))
-        marker.take()
-        marker.leave()
-        marker.leave()
-        marker.take()
-        marker.take()
-        assert not marker.is_there()
+        """Creating or removing it again changes nothing."""
+        marker = StopMarker.for_checkpoint(str(tmp_path / "c"))
+        marker.remove()
+        marker.create()
+        marker.create()
+        marker.remove()
+        marker.remove()
+        assert not marker.exists()
 
     def test_no_folder_yet(self, tmp_path: Path) -> None:
-        """The folder is made where the job never ran."""
-        marker = StopMarker.beside(str(tmp_path / "a" / "b" / "c"))
-        assert not marker.is_there()
-        marker.leave()
+        """If the job never ran, the folder is created."""
+        marker = StopMarker.for_checkpoint(str(tmp_path / "a" / "b" / "c"))
+        assert not marker.exists()
+        marker.create()
         assert (tmp_path / "a" / "b" / "c.stop").is_file()
 
 
-class TestBeside:
+class TestForCheckpoint:
     """A checkpoint location is a path or a URI."""
 
     @pytest.mark.parametrize("name", ["c", "c/", "with space", "ü#%20?"])
     def test_path(self, tmp_path: Path, name: str) -> None:
-        """Any name of a folder will do."""
-        marker = StopMarker.beside(f"{tmp_path}/{name}")
-        marker.leave()
+        """Any folder name works."""
+        marker = StopMarker.for_checkpoint(f"{tmp_path}/{name}")
+        marker.create()
         assert (tmp_path / f"{name.rstrip('/')}.stop").is_file()
 
     def test_relative(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A relative path starts at the working folder."""
+        """A relative path is relative to the working directory."""
         monkeypatch.chdir(tmp_path)
-        StopMarker.beside("a/c").leave()
+        StopMarker.for_checkpoint("a/c").create()
         assert (tmp_path / "a" / "c.stop").is_file()
 
     @pytest.mark.parametrize("scheme", ["file://", "file:"])
     def test_file_uri(self, tmp_path: Path, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A file's URI is its path, written as Java writes it (file:/x) too."""
+        """A file URI stands for its path, also in Java's form (file:/x)."""
         monkeypatch.chdir(tmp_path)
-        assert StopMarker.beside(f"{scheme}{tmp_path}/c").path == f"{tmp_path}/c.stop"
+        assert StopMarker.for_checkpoint(f"{scheme}{tmp_path}/c").path == f"{tmp_path}/c.stop"
 
     @pytest.mark.parametrize("location", ["nosuch://host/c", "dbfs:///c", "dbfs:/c"])
     def test_unsupported(
         self, location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A file system that is not reached is named, not taken for a local folder."""
+        """An unsupported file system is named in the error, and not treated as a local folder."""
         monkeypatch.chdir(tmp_path)
         with pytest.raises(CheckpointUnsupported, match=location):
-            StopMarker.beside(location)
+            StopMarker.for_checkpoint(location)
 
 
 class Clock:
-    """A clock that stands still unless told otherwise."""
+    """A clock that only the test moves."""
 
     now = 100.0
 
@@ -90,7 +90,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return the clock that markers look at."""
+    """Return the clock that markers use."""
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
     return clock
@@ -98,113 +98,113 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
-    """Return what takes the marker's log lines."""
+    """Capture the marker's log lines."""
     capturing = CapturingLogger()
     monkeypatch.setattr(module, "log", capturing)
     return capturing
 
 
-class TestWasLeft:
-    """The job looks for the marker now and then, and takes it."""
+class TestConsume:
+    """The job checks for the marker periodically, and removes it."""
 
-    def test_taken(self, tmp_path: Path, clock: Clock) -> None:
-        """It was left once, which is told once."""
-        marker = StopMarker.beside(str(tmp_path / "c"))
-        assert not marker.was_left()
-        marker.leave()
+    def test_once(self, tmp_path: Path, clock: Clock) -> None:
+        """A marker that was created once is reported once."""
+        marker = StopMarker.for_checkpoint(str(tmp_path / "c"))
+        assert not marker.consume()
+        marker.create()
         clock.now += 2
-        assert marker.was_left()
-        assert not marker.is_there()
+        assert marker.consume()
+        assert not marker.exists()
         clock.now += 2
-        assert not marker.was_left()
+        assert not marker.consume()
 
-    def test_first_look(self, tmp_path: Path, clock: Clock) -> None:
-        """The first look is at once, however young the clock is."""
+    def test_first_check(self, tmp_path: Path, clock: Clock) -> None:
+        """The first check is immediate, whatever the clock's value."""
         clock.now = 0.0
-        marker = StopMarker.beside(str(tmp_path / "c"))
-        marker.leave()
-        assert marker.was_left()
+        marker = StopMarker.for_checkpoint(str(tmp_path / "c"))
+        marker.create()
+        assert marker.consume()
 
     def test_not_too_often(self, tmp_path: Path, clock: Clock) -> None:
-        """Within two seconds it is not looked for again."""
-        marker = StopMarker.beside(str(tmp_path / "c"))
-        marker.was_left()
-        marker.leave()
+        """There is at most one check in two seconds."""
+        marker = StopMarker.for_checkpoint(str(tmp_path / "c"))
+        marker.consume()
+        marker.create()
         clock.now += 1.99
-        assert not marker.was_left()
-        assert marker.is_there()
+        assert not marker.consume()
+        assert marker.exists()
         clock.now += 0.01
-        assert marker.was_left()
+        assert marker.consume()
 
 
 class Files:
-    """A file system that holds the marker, or does not answer."""
+    """A file system with a marker that can fail."""
 
     def __init__(self) -> None:
-        self.looks = 0
-        self.there = False
+        self.checks = 0
+        self.marker_exists = False
         self.error: OSError | None = None
-        self.left_after: int | None = None
+        self.created_after: int | None = None
 
     def get_file_info(self, path: str) -> fs.FileInfo:
-        """Tell whether it is there; it may be left right after a look."""
-        self.looks += 1
+        """Return whether the marker exists; create it right after a certain check."""
+        self.checks += 1
         if self.error:
             raise self.error
-        kind = fs.FileType.File if self.there else fs.FileType.NotFound
-        if self.looks == self.left_after:
-            self.there = True
+        kind = fs.FileType.File if self.marker_exists else fs.FileType.NotFound
+        if self.checks == self.created_after:
+            self.marker_exists = True
         return fs.FileInfo(path, kind)
 
     def delete_file(self, _: str) -> None:
-        """Remove it."""
-        self.there = False
+        """Remove the marker."""
+        self.marker_exists = False
 
 
-class TestSilentFileSystem:
-    """A file system that does not answer asks for nothing."""
+class TestFailingFileSystem:
+    """A file system that fails does not stop the job."""
 
     def test_logged_once(self, clock: Clock, log: CapturingLogger) -> None:
-        """It is one line however long it lasts, and one more the next time."""
+        """Each outage is one line, however long it lasts."""
         files: Any = Files()
         marker = StopMarker(files, "c.stop")
         for error in (OSError("busy"), OSError("busy"), None, OSError("busy again")):
             files.error = error
-            assert marker.was_left() is False
+            assert marker.consume() is False
             clock.now += 2
         assert [call.method_name for call in log.calls] == ["warning"] * 2
         assert log.calls[0].kwargs == {"path": "c.stop", "error": "busy"}
 
-    def test_answers_again(self, clock: Clock, log: CapturingLogger) -> None:
-        """What was left meanwhile is found."""
+    def test_recovers(self, clock: Clock, log: CapturingLogger) -> None:
+        """A marker that was created meanwhile is detected."""
         files: Any = Files()
-        files.there, files.error = True, OSError("busy")
+        files.marker_exists, files.error = True, OSError("busy")
         marker = StopMarker(files, "c.stop")
-        assert not marker.was_left()
+        assert not marker.consume()
         files.error = None
         clock.now += 2
-        assert marker.was_left()
-        assert not files.there
+        assert marker.consume()
+        assert not files.marker_exists
 
     def test_not_too_often(self, clock: Clock, log: CapturingLogger) -> None:
-        """It is not asked more often for its silence."""
+        """A failing file system is not checked more often."""
         files: Any = Files()
         files.error = OSError("busy")
         marker = StopMarker(files, "c.stop")
         for _ in range(10):
-            marker.was_left()
-        assert files.looks == 1
+            marker.consume()
+        assert files.checks == 1
 
 
 class TestRace:
-    """The marker may be left at any moment."""
+    """The marker may be created at any moment."""
 
-    def test_left_during_a_look(self, clock: Clock) -> None:
-        """One that is left right after the look is not taken unseen: the next look finds it."""
+    def test_created_during_a_check(self, clock: Clock) -> None:
+        """A marker created right after a check is not lost: the next check detects it."""
         files: Any = Files()
-        files.left_after = 1
+        files.created_after = 1
         marker = StopMarker(files, "c.stop")
-        assert not marker.was_left()
-        assert files.there
+        assert not marker.consume()
+        assert files.marker_exists
         clock.now += 2
-        assert marker.was_left()
+        assert marker.consume()

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class TestRecord:
-    """What a job knew of its input topics outlives it."""
+    """The record of the input topics outlives the job."""
 
-    def test_there_and_back(self, tmp_path: Path) -> None:
-        """What was written is read; the last one counts."""
+    def test_round_trip(self, tmp_path: Path) -> None:
+        """Reading returns the last written record."""
         for record in (
             TopicRecord({"a": "1"}, frozenset({"a"})),
             TopicRecord({"a": "1", "b": "2"}, frozenset({"b"})),
@@ -29,7 +29,7 @@ class TestRecord:
             assert topic_record.read(str(tmp_path)) == record
 
     def test_none(self, tmp_path: Path) -> None:
-        """A new checkpoint has an empty one, and nothing to warn of."""
+        """A new checkpoint has an empty record, without a warning."""
         with capture_logs() as logs:
             assert topic_record.read(str(tmp_path / "new")) == TopicRecord()
             assert topic_record.read("dbfs:/c") == TopicRecord()
@@ -37,33 +37,33 @@ class TestRecord:
 
     @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"topics": {"a": {}}}', b"\xff"])
     def test_torn(self, tmp_path: Path, content: bytes) -> None:
-        """A torn one says nothing, and does not keep the job from its start."""
+        """A torn record counts as empty and does not prevent a start."""
         (tmp_path / FILE).write_bytes(content)
         with capture_logs() as logs:
             assert topic_record.read(str(tmp_path)) == TopicRecord()
         assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", FILE)]
 
     def test_unreadable(self, tmp_path: Path) -> None:
-        """One that the file system does not give is not taken for none: it shall be kept."""
+        """An unreadable record does not count as empty, so that it is not overwritten."""
         (tmp_path / FILE).mkdir()
         with capture_logs() as logs:
             assert topic_record.read(str(tmp_path)) is None
         assert [(entry["log_level"], entry["file"]) for entry in logs] == [("warning", FILE)]
 
     def test_not_writable(self) -> None:
-        """Who writes it hears that it was not."""
+        """A record that cannot be written raises an error."""
         with pytest.raises(CheckpointUnsupported):
             topic_record.write("dbfs:/c", TopicRecord())
 
     def test_beside_spark(self, tmp_path: Path) -> None:
-        """It is no entry of Spark's logs."""
+        """The file is not mistaken for an entry of Spark's logs."""
         topic_record.write(str(tmp_path), TopicRecord({"a": "1"}))
         assert not offset_log.read(str(tmp_path)).is_used
         checksums.check(str(tmp_path))
 
 
 class TestObjectStore:
-    """A file system without a rename, as object stores are."""
+    """Object stores have no atomic rename."""
 
     def test_no_rename(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """There the file is written in its place: it is seen when it is complete."""

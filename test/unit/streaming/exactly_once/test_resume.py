@@ -1,4 +1,4 @@
-"""Where a start goes on, and what it refuses: pure decisions over what it found."""
+"""Where a start resumes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -18,39 +18,40 @@ from tidemill.kafka.lag import PartitionLag
 from tidemill.settings import StreamSettings
 from tidemill.streaming.checkpoint.offset_log import OffsetLog
 from tidemill.streaming.checkpoint.topic_record import TopicRecord
-from tidemill.streaming.exactly_once.position import Position, Run
-from tidemill.streaming.exactly_once.resume import Found, where
+from tidemill.streaming.exactly_once.position import CommittedOffset, RunEpoch
+from tidemill.streaming.exactly_once.resume import resume_offsets
+from tidemill.streaming.start_state import StartState
 
 AT = ("in", 0)
-OURS = Position(50, Run(3, "id"), "topic-id")
+OURS = CommittedOffset(50, RunEpoch(3, "id"), "topic-id")
 ONCE = StreamSettings(delivery="exactly-once")
 AT_LEAST = StreamSettings()
-NEW = Found([PartitionLag("in", 0, 10, 100, None)], {}, {"in": "topic-id"})
+NEW = StartState([PartitionLag("in", 0, 10, 100, None)], {}, {"in": "topic-id"})
 
 
 def log(offset: int) -> OffsetLog:
-    """Return the log of a checkpoint that goes on at an offset."""
+    """Return the offset log of a checkpoint that resumes at an offset."""
     return OffsetLog(0, {AT: offset}, {AT: offset}, "offsets/0", "offsets/0")
 
 
-USED = replace(NEW, positions={AT: OURS}, log=log(50))
+USED = replace(NEW, committed={AT: OURS}, offset_log=log(50))
 
 
 def full(*_: object) -> bool:
-    """Have a record at each offset."""
+    """Pretend that every offset has a record."""
     return True
 
 
 def empty(*_: object) -> bool:
-    """Have none."""
+    """Pretend that no offset has a record."""
     return False
 
 
-class TestANewCheckpoint:
-    """It starts at the group's offsets, where there are any."""
+class TestNewCheckpoint:
+    """A job with a new checkpoint starts at the group's offsets, if there are any."""
 
     @pytest.mark.parametrize(
-        ("asked", "start"),
+        ("setting", "start"),
         [
             ("earliest", 10),
             ("latest", 100),
@@ -60,108 +61,105 @@ class TestANewCheckpoint:
             ("{}", 10),
         ],
     )
-    def test_without_a_group(self, asked: str, start: int) -> None:
-        """As the setting says."""
+    def test_without_a_group(self, setting: str, start: int) -> None:
+        """Without group offsets the setting counts."""
         for settings in (ONCE, AT_LEAST):
-            stream = settings.model_copy(update={"starting_offsets": asked})
-            assert where(NEW, stream, full) == {AT: start}
+            stream = settings.model_copy(update={"starting_offsets": setting})
+            assert resume_offsets(NEW, stream, full) == {AT: start}
 
     def test_with_a_group(self) -> None:
-        """Exactly-once goes by it, whoever committed; the other only if exactly-once did."""
-        for position, at_least in ((OURS, 50), (Position(50), 10)):
-            found = replace(NEW, positions={AT: position})
-            assert where(found, ONCE, full) == {AT: 50}
-            assert where(found, AT_LEAST, full) == {AT: at_least}
+        """Exactly-once uses any offset; at-least-once only one that exactly-once committed."""
+        for committed, at_least in ((OURS, 50), (CommittedOffset(50), 10)):
+            state = replace(NEW, committed={AT: committed})
+            assert resume_offsets(state, ONCE, full) == {AT: 50}
+            assert resume_offsets(state, AT_LEAST, full) == {AT: at_least}
 
-    def test_messages_that_are_gone(self) -> None:
-        """What was removed unanswered is a loss, unless losses are accepted."""
-        found = replace(NEW, positions={AT: replace(OURS, offset=5)})
+    def test_deleted_messages(self) -> None:
+        """Unprocessed messages that Kafka deleted are a loss, unless losses are accepted."""
+        state = replace(NEW, committed={AT: replace(OURS, offset=5)})
         with pytest.raises(DataLoss):
-            where(found, ONCE, full)
+            resume_offsets(state, ONCE, full)
         accepting = ONCE.model_copy(update={"fail_on_data_loss": False})
-        assert where(found, accepting, full) == {AT: 5}
+        assert resume_offsets(state, accepting, full) == {AT: 5}
 
 
-class TestACheckpoint:
-    """It must be of the same story as the group."""
+class TestUsedCheckpoint:
+    """A used checkpoint must be consistent with the group."""
 
-    def test_alike(self) -> None:
-        """The group may be ahead, and behind by offsets without records."""
-        assert where(USED, ONCE, full) == {AT: 50}
-        assert where(replace(USED, log=log(40)), ONCE, full) == {AT: 50}
-        assert where(replace(USED, log=log(51)), ONCE, empty) == {AT: 50}
+    def test_consistent(self) -> None:
+        """The group may be ahead, or behind by offsets without records."""
+        assert resume_offsets(USED, ONCE, full) == {AT: 50}
+        assert resume_offsets(replace(USED, offset_log=log(40)), ONCE, full) == {AT: 50}
+        assert resume_offsets(replace(USED, offset_log=log(51)), ONCE, empty) == {AT: 50}
 
     def test_ahead_of_the_group(self) -> None:
-        """Messages between would never be answered."""
-        with pytest.raises(
-            GroupBehindCheckpoint,
-            match="group is at offset 50 of in/0, but the checkpoint continues at 51",
-        ):
-            where(replace(USED, log=log(51)), ONCE, full)
+        """The messages in between would never be processed."""
+        with pytest.raises(GroupBehindCheckpoint, match="group is at offset 50 of in/0.* at 51"):
+            resume_offsets(replace(USED, offset_log=log(51)), ONCE, full)
 
-    def test_what_is_looked_at(self) -> None:
-        """From the group's offset, or the first that is there, to the checkpoint's."""
-        asked: list[object] = []
+    def test_searched_range(self) -> None:
+        """Search for records from the group's or the first offset up to the checkpoint's."""
+        searched: list[object] = []
 
-        def look(*between: object) -> bool:
-            asked.append(between)
+        def has_record(*arguments: object) -> bool:
+            searched.append(arguments)
             return False
 
-        behind = replace(USED, positions={AT: replace(OURS, offset=5)}, log=log(60))
-        where(behind, ONCE, look)
-        where(replace(USED, log=log(60)), ONCE, look)
-        assert asked == [(AT, 10, 60), (AT, 50, 60)]
+        behind = replace(USED, committed={AT: replace(OURS, offset=5)}, offset_log=log(60))
+        resume_offsets(behind, ONCE, has_record)
+        resume_offsets(replace(USED, offset_log=log(60)), ONCE, has_record)
+        assert searched == [(AT, 10, 60), (AT, 50, 60)]
 
-    def test_the_other_delivery(self) -> None:
-        """Of a job that ran in the other mode, whichever that is."""
+    def test_other_delivery_mode(self) -> None:
+        """A checkpoint of the other delivery mode is refused, whichever that is."""
         with pytest.raises(DeliveryModeChanged, match="exactly-once"):
-            where(replace(USED, positions={AT: Position(50)}), ONCE, full)
+            resume_offsets(replace(USED, committed={AT: CommittedOffset(50)}), ONCE, full)
         with pytest.raises(DeliveryModeChanged, match="at-least-once"):
-            where(USED, AT_LEAST, full)
+            resume_offsets(USED, AT_LEAST, full)
 
-    def test_an_offset_set_by_hand(self) -> None:
-        """The checkpoint knows nothing of it."""
+    def test_offset_set_by_hand(self) -> None:
+        """An offset that no run committed is refused."""
         two = replace(
             USED,
             partitions=[*USED.partitions, PartitionLag("in", 1, 0, 9, None)],
-            positions={AT: OURS, ("in", 1): Position(3)},
+            committed={AT: OURS, ("in", 1): CommittedOffset(3)},
         )
         with pytest.raises(GroupOffsetsChanged, match=r"in/1 \(3\)"):
-            where(two, ONCE, full)
+            resume_offsets(two, ONCE, full)
 
-    def test_an_offset_that_is_gone(self) -> None:
-        """Where there are records that may have been answered."""
-        gone = replace(USED, positions={})
+    def test_deleted_offset(self) -> None:
+        """A deleted offset is refused if there are records that may have been processed."""
+        gone = replace(USED, committed={})
         with pytest.raises(GroupOffsetLost, match="in/0"):
-            where(gone, ONCE, full)
-        assert where(gone, ONCE, empty) == {AT: 50}
+            resume_offsets(gone, ONCE, full)
+        assert resume_offsets(gone, ONCE, empty) == {AT: 50}
 
-    def test_a_partition_that_was_added(self) -> None:
-        """Starts at its first record."""
+    def test_added_partition(self) -> None:
+        """A new partition starts at its first record."""
         added = replace(USED, partitions=[*USED.partitions, PartitionLag("in", 1, 2, 9, None)])
-        assert where(added, ONCE, full) == {AT: 50, ("in", 1): 2}
+        assert resume_offsets(added, ONCE, full) == {AT: 50, ("in", 1): 2}
 
 
-class TestATopicMadeAnew:
-    """Offsets of the old one mean nothing."""
+class TestRecreatedTopic:
+    """Offsets of the old topic are meaningless for the new one."""
 
-    def test_by_its_id(self) -> None:
-        """With a checkpoint and without."""
-        for found in (USED, replace(USED, log=OffsetLog())):
+    def test_by_id(self) -> None:
+        """The topic's id shows it, with and without a checkpoint."""
+        for state in (USED, replace(USED, offset_log=OffsetLog())):
             with pytest.raises(TopicRecreated, match="topic in "):
-                where(replace(found, topic_ids={"in": "other"}), ONCE, full)
+                resume_offsets(replace(state, topic_ids={"in": "other"}), ONCE, full)
 
-    def test_by_its_end(self) -> None:
-        """An offset beyond the end is of no message of this topic."""
-        for found in (
-            replace(NEW, positions={AT: Position(101)}),
-            replace(USED, positions={}, log=log(101)),
+    def test_by_end(self) -> None:
+        """An offset beyond the end cannot refer to this topic."""
+        for state in (
+            replace(NEW, committed={AT: CommittedOffset(101)}),
+            replace(USED, committed={}, offset_log=log(101)),
         ):
             with pytest.raises(TopicRecreated):
-                where(found, ONCE, full)
+                resume_offsets(state, ONCE, full)
         with pytest.raises(TopicRecreated):
-            where(replace(USED, positions={}, log=log(101)), AT_LEAST, full)
-        # Of a topic that is known to be the same, Spark says what was lost.
+            resume_offsets(replace(USED, committed={}, offset_log=log(101)), AT_LEAST, full)
+        # If the topic is known to be the same, Spark reports the loss.
         same = TopicRecord({"in": "topic-id"})
-        found = replace(USED, positions={}, log=log(101), record=same)
-        assert where(found, AT_LEAST, full) == {AT: 101}
+        state = replace(USED, committed={}, offset_log=log(101), topic_record=same)
+        assert resume_offsets(state, AT_LEAST, full) == {AT: 101}

@@ -1,4 +1,4 @@
-"""A transaction that hangs ends its worker."""
+"""A worker that hangs in a call of Kafka's client exits."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import sys
 
 import pytest
 
-HANGS = """
+HANGING = """
 import threading, time
-from tidemill.streaming.exactly_once import delivery
+from tidemill.streaming.exactly_once import hang
 
-delivery.GRACE_S = {grace}
-delivery.TaskContext.get = classmethod(lambda _: {context})
-with delivery._ended_where_it_hangs(0.2):
+hang.GRACE_S = {grace}
+hang.TaskContext.get = classmethod(lambda _: {context})
+with hang.exit_if_hung(0.2):
     time.sleep({inside})
 for thread in threading.enumerate():
     if isinstance(thread, threading.Timer):
         thread.join()
 """
-TAKES = """
+CONNECTING = """
 from tidemill.settings import KafkaSettings
-from tidemill.streaming.exactly_once import delivery
-from tidemill.streaming.exactly_once.position import Run
+from tidemill.streaming.exactly_once import delivery, hang
+from tidemill.streaming.exactly_once.position import RunEpoch
 
-delivery.GRACE_S = 0.5 - delivery.PATIENCE
-delivery.TaskContext.get = classmethod(lambda _: object())
+hang.GRACE_S = 0.5 - delivery.CALL_TIMEOUT_S
+hang.TaskContext.get = classmethod(lambda _: object())
 kafka = KafkaSettings(bootstrap_servers="{servers}")
-deliver = delivery.ExactlyOnce(kafka, "group", Run(1, "one"), {{}})
-deliver._take(delivery.Group(kafka, "group"), ("in", 0))
+deliver = delivery.ExactlyOnce(kafka, "group", RunEpoch(1, "one"), {{}})
+deliver._open_writer(delivery.Group(kafka, "group"), ("in", 0))
 """
 
 
@@ -40,7 +40,7 @@ def run(program: str) -> int:
 
 
 class TestHang:
-    """librdkafka may wait for ever and raise nothing."""
+    """librdkafka may block forever without raising an error."""
 
     @pytest.mark.parametrize(
         ("context", "grace", "inside", "code"),
@@ -51,12 +51,12 @@ class TestHang:
         ],
         ids=["hangs", "in time", "the driver"],
     )
-    def test_ends(self, context: str, grace: float, inside: float, code: int) -> None:
+    def test_exits(self, context: str, grace: float, inside: float, code: int) -> None:
         """A worker that hangs exits; a worker that finishes does not, and the driver never does."""
-        assert run(HANGS.format(context=context, grace=grace, inside=inside)) == code
+        assert run(HANGING.format(context=context, grace=grace, inside=inside)) == code
 
-    def test_connects(self) -> None:
-        """A worker also exits if it hangs while it connects, to a broker that never answers."""
+    def test_connecting(self) -> None:
+        """A worker also exits if it hangs while it connects to a broker that never answers."""
         with socket.create_server(("127.0.0.1", 0)) as silent:
             servers = f"127.0.0.1:{silent.getsockname()[1]}"
-            assert run(TAKES.format(servers=servers)) == os.EX_UNAVAILABLE
+            assert run(CONNECTING.format(servers=servers)) == os.EX_UNAVAILABLE
