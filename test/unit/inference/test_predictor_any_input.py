@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidemill.errors import MessageError
@@ -93,9 +93,15 @@ def exact(value: bytes | None) -> Any:  # noqa: ANN401 - any JSON value
     """
     text = (value or b"").removeprefix(codecs.BOM_UTF8)
     numbers: Any = {f"parse_{kind}": f"{kind} {{}}".format for kind in ("int", "float")}
-    decoded = json.loads(text, parse_constant=int, **numbers)
+    decoded = json.loads(text, parse_constant=int, object_pairs_hook=fields_of, **numbers)
     json.dumps(decoded, ensure_ascii=False).encode()
     return decoded
+
+
+def fields_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's fields; half a surrogate in an overwritten field is an error, too."""
+    json.dumps(pairs, ensure_ascii=False).encode()
+    return dict(pairs)
 
 
 @pytest.fixture(scope="session", params=[False, True], ids=["fields", "any text"])
@@ -141,6 +147,7 @@ class TestAnyInput:
     """Any messages have one outcome each, at the same index."""
 
     @given(st.lists(MESSAGE, max_size=12))
+    @example([Message(b'{"text":"\\ud800","text":""}')])
     def test_one_outcome_each(
         self, predict: Callable[[list[Message]], list[Any]], messages: list[Message]
     ) -> None:
