@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException, StreamingQueryException
 from tidemill.batch import files
 from tidemill.batch.output import check_output
 from tidemill.batch.source import find_source
-from tidemill.errors import CheckpointUnsupported, TopicDeleted
+from tidemill.errors import CheckpointUnsupported, TopicDeleted, hint_field
 from tidemill.kafka.connect import survey
 from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.kafka.lag_reader import LagReader
@@ -80,7 +80,7 @@ def stream(settings: Settings) -> None:
         for warning in warnings:
             log.warning(warning)
         if unreachable := survey(settings.kafka):  # the job may do without some of the brokers
-            log.warning(str(unreachable))
+            log.warning(unreachable.message, **hint_field(unreachable))
         log.info("starting Spark")
         spark = stack.enter_context(session.running(settings))
         _run(spark, settings, specs, health, metrics)
@@ -262,7 +262,7 @@ def _stop_marker(checkpoint_location: str) -> Callable[[], bool]:
     try:
         marker = StopMarker.for_checkpoint(checkpoint_location)
     except CheckpointUnsupported as error:
-        log.warning("`tidemill stop` cannot stop this job", error=str(error))
+        log.warning("`tidemill stop` cannot stop this job", error=error.message, hint=error.hint)
         return lambda: False
     marker.consume()  # ignore a marker from before this start
     return marker.consume

@@ -52,6 +52,7 @@ class CheckResult:
     subject: str
     message: str
     error: TidemillError | None = None
+    hint: str = ""
 
 
 def check(settings: Settings) -> Iterator[CheckResult]:
@@ -59,12 +60,12 @@ def check(settings: Settings) -> Iterator[CheckResult]:
     try:
         yield CheckResult("java", find_java())
     except TidemillError as error:
-        yield CheckResult("java", str(error), error)
+        yield _failed("java", error)
     try:
         for spec in catalogue.load_models(settings.models):
             yield _check_model(spec)
     except TidemillError as error:
-        yield CheckResult("models", str(error), error)
+        yield _failed("models", error)
     if settings.monitoring.metrics_port is not None:
         yield _check_metrics_port(settings.monitoring, settings.stream.group_id)
     url = settings.monitoring.pushgateway_url
@@ -82,6 +83,10 @@ def check(settings: Settings) -> Iterator[CheckResult]:
             yield CheckResult(f"pushgateway {url}", f"{NO_PUSH}: no answer within {TIMEOUT_S:g} s")
 
 
+def _failed(subject: str, error: TidemillError) -> CheckResult:
+    return CheckResult(subject, error.message, error, error.hint)
+
+
 def _by_deadline(
     deadline: float, kafka: KafkaSettings, checks: Callable[[], list[CheckResult]]
 ) -> list[CheckResult]:
@@ -92,7 +97,7 @@ def _by_deadline(
         error = BrokerUnreachable(
             kafka.bootstrap_servers, f"it did not finish within {TIMEOUT_S:g} s"
         )
-        return [CheckResult(f"kafka {kafka.bootstrap_servers}", str(error), error)]
+        return [_failed(f"kafka {kafka.bootstrap_servers}", error)]
 
 
 def _check_groups(settings: Settings) -> Iterator[CheckResult]:
@@ -105,7 +110,7 @@ def _check_groups(settings: Settings) -> Iterator[CheckResult]:
         try:
             require_none(settings.kafka, group)
         except GroupInUse as error:  # the job can run, but its lag cannot be seen
-            yield CheckResult(f"group {group}", f"note: {error}")
+            yield CheckResult(f"group {group}", f"note: {error.message}", hint=error.hint)
 
 
 def _check_metrics_port(monitoring: MonitoringSettings, group_id: str) -> CheckResult:
@@ -117,10 +122,10 @@ def _check_metrics_port(monitoring: MonitoringSettings, group_id: str) -> CheckR
         try:
             ask(monitoring, group_id, "/healthz")
         except TidemillError:
-            return CheckResult(subject, str(error), error)
+            return _failed(subject, error)
         return CheckResult(subject, f"note: the job of group {group_id} is running and uses it")
     except TidemillError as error:
-        return CheckResult(subject, str(error), error)
+        return _failed(subject, error)
     return CheckResult(subject, "free")
 
 
@@ -131,7 +136,7 @@ def _check_offsets(settings: Settings) -> CheckResult:
         with Group(settings.kafka, stream.group_id) as group:
             plan = start_plan.inspect(settings.kafka, stream, group)
     except TidemillError as error:
-        return CheckResult(subject, str(error), error)
+        return _failed(subject, error)
     state = plan.state
     if state.offset_log.is_used:
         start = f"resumes from {stream.checkpoint_location}"
@@ -162,7 +167,7 @@ def _check_model(spec: ModelSpec) -> CheckResult:
         finished = time.perf_counter()
     except TidemillError as error:
         log.debug("the model's traceback", model=spec.id, exc_info=error)
-        return CheckResult(f"model {spec.id}", str(error), error)
+        return _failed(f"model {spec.id}", error)
     times = f"loaded in {loaded - start:.1f} s, sample in {1000 * (finished - loaded):.0f} ms"
     return CheckResult(f"model {spec.id}", f"{times}: {output}")
 
@@ -175,7 +180,7 @@ def _check_topics(settings: Settings) -> Iterator[CheckResult]:
         if unreachable := survey(kafka):
             raise unreachable
     except TidemillError as error:
-        yield CheckResult(subject, str(error), error)
+        yield _failed(subject, error)
         return
     yield CheckResult(subject, "reachable")
     problems = list(preflight.problems(topics, kafka, stream))

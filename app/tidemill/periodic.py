@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from tidemill.errors import describe
+from tidemill.errors import describe, hint_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ class PeriodicTask:
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live
             if not self._failing:
                 said = " ".join(describe(error).split())[:LONGEST_LINE]
-                log.warning("cannot %s, trying again", self._what, error=said)
+                log.warning("cannot %s, trying again", self._what, error=said, **hint_field(error))
             self._failing = True
         else:
             if self._failing:

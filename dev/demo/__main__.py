@@ -40,14 +40,16 @@ class Unanswered(TidemillError):
     """Some message did not get exactly one answer."""
 
     def __init__(self, flaws: list[str]) -> None:
-        super().__init__(f"{'; '.join(flaws)}, by partition/offset; the job's log is {steps.LOG}")
+        super().__init__(
+            f"{'; '.join(flaws)} (by partition/offset)", f"Read the job's log, {steps.LOG}."
+        )
 
 
 class AlreadyRunning(TidemillError):
     """Another demo uses the folder."""
 
     def __init__(self) -> None:
-        super().__init__(f"another demo runs in {steps.FOLDER}: end it first")
+        super().__init__(f"another demo runs in {steps.FOLDER}", "End it first.")
 
 
 def main() -> int:
@@ -65,8 +67,8 @@ def main() -> int:
         console.print("[yellow]interrupted: all that was started is stopped[/]")
         return 128 + interrupted.number
     except (TidemillError, KafkaError, OSError) as error:
-        said = escape(str(error) or repr(error))
-        console.print(f"[bold red]the demo failed:[/] {said}", soft_wrap=True)
+        text = escape("\n".join([str(error) or repr(error), *getattr(error, "__notes__", ())]))
+        console.print(f"[bold red]the demo failed:[/] {text}", soft_wrap=True)
         return 1
     return 0
 

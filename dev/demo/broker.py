@@ -37,7 +37,8 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("\nthe broker is stopped; its data stays in .tidemill/broker")
     except (TidemillError, KafkaError, OSError) as error:
-        console.print(f"[bold red]no broker:[/] {escape(str(error) or repr(error))}")
+        text = escape("\n".join([str(error) or repr(error), *getattr(error, "__notes__", ())]))
+        console.print(f"[bold red]no broker:[/] {text}", soft_wrap=True)
         return 1
     return 0
 

@@ -24,7 +24,8 @@ class NotReady(TidemillError):
     """A child process ended, or said nothing in time, before it was ready."""
 
     def __init__(self, name: str, what: str, log: Path) -> None:
-        super().__init__(f"{name} {what}; the end of {log}:\n{tail(log)}")
+        super().__init__(f"{name} {what}", f"The end of {log} follows.")
+        self.add_note(tail(log))
 
 
 def spawn(

@@ -171,6 +171,6 @@ class TestDataLoss:
             pipeline.answer_all(spark, [model("Upper")])
         error = translate(caught.value, "the/checkpoint")
         assert isinstance(error, DataLoss)
-        assert "the/checkpoint" in str(error)
+        assert "the/checkpoint" in error.hint
         pipeline.answer_all(spark, [model("Upper")], fail_on_data_loss=False)
         assert len(pipeline.results()) == 7

@@ -108,7 +108,7 @@ class TestFailures:
             assert "test:1 is down" in errors[0]
             assert "no route" in errors[0]
             assert "Traceback" not in program.output
-            assert len(program.output.splitlines()) < 8, program.output
+            assert len(program.output.splitlines()) < 9, program.output
         assert pipeline.results() == pipeline.dead_letters() == []
 
     def test_outage_of_one_model(self, pipeline: Pipeline) -> None:

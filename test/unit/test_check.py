@@ -176,7 +176,7 @@ class TestMetricsPort:
         """A port of another program is the error that a start would raise."""
         result = metrics(metrics_port=taken)
         assert isinstance(result.error, MetricsPortTaken)
-        assert f"127.0.0.1:{taken} " in result.message
+        assert f"127.0.0.1:{taken}" in result.message
 
     @pytest.mark.parametrize(("group", "fault"), [("tidemill", False), ("other", True)])
     def test_job(self, metrics: Callable[..., CheckResult], group: str, fault: bool) -> None:

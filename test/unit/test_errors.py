@@ -77,7 +77,8 @@ def any_error(draw: st.DrawFn) -> TidemillError:
     given_by_name = {}
     given = []
     for parameter in list(inspect.signature(leaf).parameters.values()):
-        value = draw(ARGUMENTS[parameter.annotation])
+        advice = st.just("Do something.") if parameter.name == "advice" else None
+        value = draw(advice or ARGUMENTS[parameter.annotation])
         if parameter.kind is parameter.KEYWORD_ONLY:
             given_by_name[parameter.name] = value
         else:

@@ -152,7 +152,7 @@ class TestStream:
             path.write_text(content, "utf-8")
         assert run.stream(path) == 2
         line, hint = capsys.readouterr().err.splitlines()
-        assert "broken.yaml" in line
+        assert "broken.yaml" in line + hint
         assert hint.startswith("  hint: ")
 
     def test_broken_models(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,8 @@ def check(config: Config = None) -> None:
     for finding in checking.check(loaded):
         sign = "[red]✗[/]" if finding.error else "[green]✓[/]"
         screen.print(f"{sign} {escape(finding.subject)}: {escape(finding.message)}", soft_wrap=True)
+        if finding.hint:
+            screen.print(f"  hint: {escape(finding.hint)}", soft_wrap=True)
         codes.add(run.exit_code(finding.error) if finding.error else 0)
     raise typer.Exit(max(codes))
 

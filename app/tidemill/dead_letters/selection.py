@@ -65,11 +65,11 @@ def choose(
 
     """
     if model is not None and ":" not in model:
-        raise InvalidSelection(model, "a model: write NAME:VERSION, such as ner-en:3.8.0")
+        raise InvalidSelection(model, "a model", "Write NAME:VERSION, such as ner-en:3.8.0.")
     after = None if since is None else read_time(since, now)
     before = None if until is None else read_time(until, now)
     if after is not None and before is not None and after > before:
-        raise InvalidSelection(f"{since} to {until}", "a span of time: it ends before it begins")
+        raise InvalidSelection(f"{since} to {until}", "a span of time", "It ends before it begins.")
     return Selection(
         frozenset(map(read_error, errors)),
         source,
@@ -92,8 +92,8 @@ def read_error(text: str) -> str:
     if text in known.values():
         return text
     near = get_close_matches(text.lower(), known, n=1)
-    hint = f"did you mean {known[near[0]]}?" if near else f"there are {', '.join(known.values())}"
-    raise InvalidSelection(text, f"an error class: {hint}")
+    hint = f"Did you mean {known[near[0]]}?" if near else f"There are {', '.join(known.values())}."
+    raise InvalidSelection(text, "an error class", hint)
 
 
 def read_time(text: str, now: float) -> int:
@@ -111,7 +111,9 @@ def read_time(text: str, now: float) -> int:
         return max(0, int(1000 * moment.timestamp()))
     except (ValueError, OverflowError):
         raise InvalidSelection(
-            text, "a time: write 2026-11-24T05:49 (UTC), with a zone +01:00, or an age: 15m, 2h, 3d"
+            text,
+            "a time",
+            "Write 2026-11-24T05:49 (UTC), with a zone +01:00, or an age: 15m, 2h, 3d.",
         ) from None
 
 
@@ -124,5 +126,5 @@ def read_place(text: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"(\d{1,10})/(\d{1,19})", text, re.ASCII)
     if found is None:
-        raise InvalidSelection(text, "a place: write PARTITION/OFFSET, such as 0/42")
+        raise InvalidSelection(text, "a place", "Write PARTITION/OFFSET, such as 0/42.")
     return int(found[1]), int(found[2])

@@ -27,7 +27,11 @@ class TidemillError(Exception):
     def message(self) -> str:
         """What is wrong: one line of at most 160 characters."""
         text = one_line(str(self))
-        return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1].rstrip() + "…"
+        if len(text) <= MAX_MESSAGE:
+            return text
+        # The beginning says what is wrong, the end why; the middle is often a long path or name.
+        half = MAX_MESSAGE // 2
+        return f"{text[: half - 1].rstrip()}…{text[-half:].lstrip()}"
 
     @property
     def hint(self) -> str:
@@ -70,6 +74,11 @@ def rebuild(
     if cause is not None:
         error.__cause__ = RemoteTraceback(cause)
     return error
+
+
+def hint_field(error: BaseException) -> dict[str, str]:
+    """Return the hint of an error, if it has one, as a field of a log record."""
+    return {"hint": error.hint} if isinstance(error, TidemillError) and error.hint else {}
 
 
 def one_line(text: str) -> str:

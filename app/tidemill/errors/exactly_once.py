@@ -97,8 +97,9 @@ class DeliveryModeChanged(ConfigurationError):
 class TransactionFailed(TidemillError):
     """A transaction was not committed, or its outcome is unknown."""
 
-    def __init__(self, partition: tuple[str, int], cause: object) -> None:
+    def __init__(self, partition: tuple[str, int], cause: object, advice: str = "") -> None:
         super().__init__(
             f"the transaction for {partition[0]}/{partition[1]} failed: {cause}",
-            "Nothing is lost: Spark retries the task, and readers never see the failed attempt.",
+            "Nothing is lost: Spark retries the task, and readers never see the failed attempt. "
+            + advice,
         )

@@ -59,8 +59,8 @@ class NoDeadLetter(ConfigurationError):
 class InvalidSelection(ConfigurationError):
     """A word that selects dead letters is malformed."""
 
-    def __init__(self, text: str, expected: str) -> None:
-        super().__init__(f"{text!r} is not {expected}", "`tidemill dlq --help` shows the options.")
+    def __init__(self, text: str, expected: str, advice: str) -> None:
+        super().__init__(f"{text!r} is not {expected}", advice)
 
 
 class NotDelivered(TidemillError):

@@ -60,7 +60,7 @@ class TestWhileDown:
         for _ in range(2):
             error = start(pipeline)
             assert type(error) is DataLoss, error
-            assert "stream.fail_on_data_loss" in str(error)
+            assert "stream.fail_on_data_loss" in error.hint
         assert scenario.outcomes(pipeline).keys() == processed
 
     def test_accepted(

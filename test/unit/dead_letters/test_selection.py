@@ -92,7 +92,7 @@ class TestTime:
     )
     def test_wrong(self, text: str) -> None:
         """Anything else is an error that says how times are written."""
-        with pytest.raises(InvalidSelection, match="is not a time: write 2026"):
+        with pytest.raises(InvalidSelection, match="is not a time\nhint: Write 2026"):
             read_time(text, NOW)
 
     @given(st.text() | st.from_regex(r"\d+[smhdw]", fullmatch=True))
@@ -143,11 +143,11 @@ class TestChoose:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            ({"errors": ["nomodel"]}, "did you mean NoModel?"),
-            ({"errors": ["PredictionFail"]}, "did you mean PredictionFailed?"),
-            ({"errors": ["zzz"]}, "there are NullValue, InvalidUtf8"),
-            ({"model": "ner-en"}, "write NAME:VERSION"),
-            ({"since": "1h", "until": "2h"}, "it ends before it begins"),
+            ({"errors": ["nomodel"]}, "Did you mean NoModel?"),
+            ({"errors": ["PredictionFail"]}, "Did you mean PredictionFailed?"),
+            ({"errors": ["zzz"]}, "There are NullValue, InvalidUtf8"),
+            ({"model": "ner-en"}, "Write NAME:VERSION"),
+            ({"since": "1h", "until": "2h"}, "It ends before it begins"),
         ],
     )
     def test_nothing_could_match(self, words: dict[str, Any], said: str) -> None:

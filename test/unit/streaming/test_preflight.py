@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tidemill.errors import ConfigurationError, PredictionFailed
+from tidemill.inference.codec import encode_truncated_headers, record_size_upper_bound
 from tidemill.inference.message import Failure, Message
 from tidemill.kafka.topics import AFTER, BEFORE, Topic
 from tidemill.settings import KafkaSettings, StreamSettings

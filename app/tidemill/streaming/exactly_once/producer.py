@@ -32,9 +32,9 @@ VERIFY_TIMEOUT_S = 20.0
 BATCH_BYTES = 1_000_000
 
 TRANSACTION_HINT = (
-    "; if every transaction fails, check that there are as many brokers as "
+    "If every transaction fails, check that there are as many brokers as "
     "transaction.state.log.replication.factor, and that the job may write and describe "
-    "transactional ids that begin with {}/"
+    "transactional ids that begin with {}/."
 )
 
 
@@ -82,8 +82,8 @@ class KafkaTransactionalWriter:
             self.topic_id = group.describe_topics([topic]).get(topic, MISSING_TOPIC).id
             self.committed = group.stable_committed([partition]).get(partition)
         except KafkaException as error:
-            hint = TRANSACTION_HINT.format(group.id)
-            raise TransactionFailed(partition, f"{error.args[0]}{hint}") from error
+            advice = TRANSACTION_HINT.format(group.id)
+            raise TransactionFailed(partition, error.args[0], advice) from error
         self._run = run
         self._expected = self.committed
 

@@ -94,7 +94,7 @@ class TestUsedCheckpoint:
 
     def test_ahead_of_the_group(self) -> None:
         """The messages in between would never be processed."""
-        with pytest.raises(GroupBehindCheckpoint, match="group is at offset 50 of in/0.* at 51"):
+        with pytest.raises(GroupBehindCheckpoint, match=r"group is at offset 50 of in/0.* at 51"):
             resume_offsets(replace(USED, offset_log=log(51)), ONCE, full)
 
     def test_searched_range(self) -> None:
