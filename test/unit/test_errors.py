@@ -77,8 +77,8 @@ def any_error(draw: st.DrawFn) -> TidemillError:
     given_by_name = {}
     given = []
     for parameter in list(inspect.signature(leaf).parameters.values()):
-        advice = st.just("Do something.") if parameter.name == "advice" else None
-        value = draw(advice or ARGUMENTS[parameter.annotation])
+        is_advice = parameter.name == "advice"
+        value = draw(st.just("Do this.") if is_advice else ARGUMENTS[parameter.annotation])
         if parameter.kind is parameter.KEYWORD_ONLY:
             given_by_name[parameter.name] = value
         else:
