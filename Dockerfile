@@ -20,7 +20,7 @@ FROM python AS tested
 WORKDIR /src
 # The packages first: a change in the code does not install them again.
 COPY requirements requirements
-COPY pyproject.toml ./
+COPY pyproject.toml README.md LICENSE ./
 COPY app/tidemill/__init__.py app/tidemill/
 COPY dev/setup.sh dev/
 RUN sh dev/setup.sh

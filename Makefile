@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo broker test test-quick faults soak cost bench setup lint format lock clean
+.PHONY: help demo broker test test-quick docs faults soak cost bench setup lint format lock clean
 .PHONY: up down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -73,6 +73,10 @@ bench: venv ## Compare with the bare model and with peers; draw plots (PARTS=, R
 	@.venv/bin/python -m bench.run $(PARTS) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(TEXTS),--texts $(TEXTS))
 
+docs: venv ## Generate the reference pages and build the documentation into dist/docs
+	@.venv/bin/python -m dev.docs.generate
+	@.venv/bin/zensical build --strict --clean
+
 setup: venv ## Create .venv with the locked packages (PYTHON=... chooses the Python)
 	@echo "Ready: .venv"
 
@@ -94,7 +98,7 @@ lock: venv ## Upgrade the locked versions in requirements/
 
 clean: ## Remove everything built or installed (.tidemill, with its checkpoints, stays)
 	@rm -rf .venv .tox .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis \
-		dist artifacts spark-warehouse metastore_db derby.log
+		.cache dist artifacts spark-warehouse metastore_db derby.log
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: venv tools
