@@ -243,7 +243,7 @@ def _exporters(
     def read_lag() -> None:
         lag = None  # report no lag rather than an outdated one
         try:
-            lag = reader.look(time.time(), ages=False)
+            lag = reader.read(time.time(), ages=False)
         finally:
             metrics.set_lag(lag)
 

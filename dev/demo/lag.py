@@ -32,11 +32,11 @@ def show_lag(console: Console, broker: Broker) -> None:
     group = StreamSettings().group_id
     deadline = time.monotonic() + COMMITS_S
     with closing(lag_reader(broker)) as reader:
-        first = now = reader.look(time.time(), ages=True)
+        first = now = reader.read(time.time(), ages=True)
         with Live(lag_table(group, now), console=console) as live:
             while any(at.lag for at in now.partitions) and time.monotonic() < deadline:
                 time.sleep(0.3)
-                now = reader.look(time.time(), ages=True)
+                now = reader.read(time.time(), ages=True)
                 live.update(lag_table(group, now, first))
     if not console.is_terminal:
         console.line()  # Live ends the line only in a terminal

@@ -135,7 +135,7 @@ def send_and_show(
             while time.monotonic() < deadline:
                 arrived = messages.poll(consumer)
                 answers += arrived
-                lag = sum(at.lag for at in reader.look(time.time(), ages=False).partitions)
+                lag = sum(at.lag for at in reader.read(time.time(), ages=False).partitions)
                 if [lag] != lags[-1:]:
                     lags.append(lag)
                 live.update(answers_table(texts, answers, lags))

@@ -59,7 +59,7 @@ class TestNamed:
         self, astray: dict[str, KafkaSettings], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A start, the lag, a commit, dead letters: by kafka-python and by librdkafka."""
-        monkeypatch.setattr(reader, "PATIENCE", 1)
+        monkeypatch.setattr(reader, "READ_TIMEOUT_S", 1)
         stream = StreamSettings()
         for wrong, kafka in astray.items():
             expected = rf"answers at {HOST}:\d+, but broker 1 advertises {wrong}.*advertised.list"
@@ -69,7 +69,7 @@ class TestNamed:
                 closing(LagReader(kafka, stream)) as lag,
                 pytest.raises(AdvertisedUnreachable, match=expected),
             ):
-                lag.look(time.time(), ages=True)
+                lag.read(time.time(), ages=True)
             with (
                 closing(GroupCommitter(kafka, "g")) as commit,
                 pytest.raises(AdvertisedUnreachable, match=expected),

@@ -62,7 +62,7 @@ def look(kafka: KafkaSettings) -> Iterator[Callable[..., list[PartitionLag]]]:
     def once(*, ages: bool = True, **stream: Any) -> list[PartitionLag]:  # noqa: ANN401 - settings
         settings = StreamSettings(**stream)
         reader = readers.setdefault(str(settings), LagReader(kafka, settings))
-        return list(reader.look(time.time(), ages=ages).partitions)
+        return list(reader.read(time.time(), ages=ages).partitions)
 
     yield once
     for reader in readers.values():
@@ -174,7 +174,7 @@ class TestLagReader:
         commit(topic, {(topic, 0): 4})
         admin.delete_records({TopicPartition(topic, 0): 7})
         (found,) = look(input_topics=[topic], group_id=topic)
-        assert (found.begin, found.end, found.lag, found.passed_over) == (7, 10, 6, 3)
+        assert (found.begin, found.end, found.lag, found.expired) == (7, 10, 6, 3)
         assert found.age == pytest.approx(HOUR / 2, abs=60)
 
     def test_transactions(

@@ -122,7 +122,7 @@ class TestTimeout:
     def test_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Kafka and the Pushgateway share one limit, whatever their own timeouts."""
         monkeypatch.setattr(checking, "TIMEOUT_S", 0.5)
-        monkeypatch.setitem(connect.PATIENCE, "bootstrap_timeout_ms", 120_000)
+        monkeypatch.setitem(connect.TIMEOUTS, "bootstrap_timeout_ms", 120_000)
         monkeypatch.setattr(pushgateway, "TIMEOUT_S", 120)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             at = f"127.0.0.1:{silent.getsockname()[1]}"

@@ -29,7 +29,7 @@ def lag(
         show(
             console(),
             loaded.stream.group_id,
-            lambda: reader.look(time.time(), ages=True),
+            lambda: reader.read(time.time(), ages=True),
             every=every,
             as_json=as_json,
         )

@@ -1,7 +1,7 @@
 """Find the brokers whose advertised address cannot be reached from here.
 
 A client asks a bootstrap server for the cluster's brokers and then connects to the addresses that
-these advertise. If one is wrong, the bootstrap server answers and nothing else does.
+they advertise. If such an address is wrong, only the bootstrap server can be reached.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from tidemill.settings import KafkaSettings
 
-PATIENCE_S, GRACE_S = 3.0, 0.2
+CONNECT_TIMEOUT_S, GRACE_S = 3.0, 0.2
 
 
 def unreachable(kafka: KafkaSettings) -> list[str]:
-    """Say of each such broker what it advertises and why that cannot be reached.
+    """Describe each broker whose advertised address cannot be reached, with the reason.
 
     Raises:
         KafkaError, OSError: No bootstrap server answers.
@@ -43,24 +43,29 @@ def unreachable(kafka: KafkaSettings) -> list[str]:
 
 
 def answering(servers: Sequence[str]) -> list[str]:
-    """Return those of several bootstrap servers to which a connection can be made.
+    """Return the bootstrap servers that accept a connection.
 
-    Once one is found, the others have a fraction of a second left.
+    Once one server accepts, the others have a fraction of a second left.
     """
     if len(servers) == 1:
         return [*servers]
-    parted = [server.rpartition(":") for server in servers]
-    probes = [in_background(partial(_probe, at.strip("[]"), int(port))) for at, _, port in parted]
+    addresses = [server.rpartition(":") for server in servers]
+    probes = [
+        in_background(partial(_probe, host.strip("[]"), int(port))) for host, _, port in addresses
+    ]
     with suppress(TimeoutError):
-        next((probe for probe in as_completed(probes, PATIENCE_S) if probe.result() is None), None)
+        next(
+            (probe for probe in as_completed(probes, CONNECT_TIMEOUT_S) if probe.result() is None),
+            None,
+        )
     done, _ = wait(probes, GRACE_S)
-    found = zip(servers, probes, strict=True)
-    return [server for server, probe in found if probe in done and probe.result() is None]
+    probed = zip(servers, probes, strict=True)
+    return [server for server, probe in probed if probe in done and probe.result() is None]
 
 
 def _probes(addresses: Sequence[tuple[str, int]]) -> list[str | None]:
-    """Try all addresses at once; return why each cannot be reached, None for those that can."""
-    deadline = time.monotonic() + PATIENCE_S
+    """Probe all addresses in parallel; return the reason for each failure, None for a success."""
+    deadline = time.monotonic() + CONNECT_TIMEOUT_S
     probes = [in_background(partial(_probe, *address)) for address in addresses]
     reasons: list[str | None] = []
     for probe in probes:
@@ -72,19 +77,19 @@ def _probes(addresses: Sequence[tuple[str, int]]) -> list[str | None]:
 
 
 def _brokers(kafka: KafkaSettings) -> list[tuple[int, str, int]]:
-    milliseconds = 1000 * PATIENCE_S
+    milliseconds = 1000 * CONNECT_TIMEOUT_S
     options = {**python_options(kafka), "request_timeout_ms": milliseconds}
     servers = options["bootstrap_servers"]
     options["bootstrap_servers"] = answering(servers) or servers
     with closing(KafkaNetClient(**options)) as network:
         network.get_broker_version(milliseconds)  # bootstraps
-        return sorted((at.node_id, at.host, at.port) for at in network.cluster.brokers())
+        return sorted((node.node_id, node.host, node.port) for node in network.cluster.brokers())
 
 
 def _probe(host: str, port: int) -> str | None:
-    """Return why no connection can be made, or None."""
+    """Connect once; return the reason for a failure, or None."""
     try:
-        socket.create_connection((host, port), PATIENCE_S).close()
+        socket.create_connection((host, port), CONNECT_TIMEOUT_S).close()
     except socket.gaierror:
         return "the name does not resolve"
     except ConnectionRefusedError:

@@ -1,4 +1,4 @@
-"""Reach Kafka with kafka-python; say by its name here why it cannot be reached."""
+"""Connect to Kafka with kafka-python, and translate its errors into Tidemill's."""
 
 from __future__ import annotations
 
@@ -35,67 +35,67 @@ if TYPE_CHECKING:
     from tidemill.settings import KafkaSettings
 
 Client = TypeVar("Client")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-PATIENCE = {"request_timeout_ms": 8_000, "bootstrap_timeout_ms": 8_000}
-# Of a bootstrap server, if there are others to ask.
-SHORTER = {"bootstrap_timeout_ms": 4_000}
-# Bootstrap servers that let connect and then said nothing: asked last from then on.
+TIMEOUTS = {"request_timeout_ms": 8_000, "bootstrap_timeout_ms": 8_000}
+# For a bootstrap server if others are left.
+SHORT_TIMEOUT = {"bootstrap_timeout_ms": 4_000}
+# Bootstrap servers that accepted a connection but did not answer; they are tried last.
 _silent: set[str] = set()
-# Of one broker, which the clients' own options do not name.
-CONNECTING = {"socket_connection_setup_timeout_ms": 5_000}
-# Of a group's coordinator, in seconds.
-COORDINATOR_PATIENCE, COORDINATOR_PAUSE = 10.0, 0.2
-# The answer to a wrong password and the end of the connection come together, and kafka-python may
-# see the second only. A broker that is away would not have let it connect.
+# For a single connection; kafka-python's clients have no option for it.
+CONNECTION_OPTIONS = {"socket_connection_setup_timeout_ms": 5_000}
+COORDINATOR_TIMEOUT_S, COORDINATOR_PAUSE_S = 10.0, 0.2
+# A broker that refuses a password answers and closes the connection at once, and kafka-python may
+# notice only the latter. An absent broker would not have accepted the connection.
 DISCONNECTED = "socket disconnected"
 REFUSED = re.compile(r"Authenti|Authoriz|CERTIFICATE|certificate")
 
-# What the client says where the settings and the port do not agree about TLS, and what to do.
-PROTOCOL_HINTS = {
-    # A TLS alert (RFC 8446, section 6), of which the first four bytes are taken for a length.
+# kafka-python's words if the settings and the port disagree about TLS, and the explanation.
+PROTOCOL_MISMATCHES = {
+    # The first four bytes of a TLS alert (RFC 8446, section 6), read as a length.
     r"Invalid frame length: 35251[89]\d{3}": (
-        "the port speaks TLS: set kafka.security_protocol to SSL or SASL_SSL"
+        "the port expects TLS: set kafka.security_protocol to SSL or SASL_SSL"
     ),
     r"Handshake failed: \[SSL: (UNEXPECTED_EOF|WRONG_VERSION|RECORD_LAYER)": (
-        "the port seems not to speak TLS, which kafka.security_protocol asks for"
+        "the port does not seem to support TLS, which kafka.security_protocol requires"
     ),
 }
 
 
 def connect(make: Callable[..., Client], kafka: KafkaSettings, **options: Any) -> Client:  # noqa: ANN401 - kafka-python's
-    """Make a client (`KafkaAdminClient`, `KafkaConsumer`); leave nothing behind where that fails.
+    """Create a client (`KafkaAdminClient`, `KafkaConsumer`), and clean up if that fails.
 
-    One that does not find its broker would leave a thread and its sockets at each try, which an
-    outage of a day makes thousands.
+    A client that does not find its broker would leave a thread and its sockets behind; in an outage
+    of a day, thousands of them.
 
     Raises:
         KafkaError: No broker answers within 8 s, or 4 s for each but the last.
-        requests.RequestException: The endpoint for tokens gives none.
-        OSError: A certificate is not as it must be.
+        requests.RequestException: The OAuth endpoint gives no token.
+        OSError: A certificate is unreadable or invalid.
 
     """
     shared = python_options(kafka)
     if tokens := shared.get("sasl_oauth_token_provider"):
-        tokens.token()  # kafka-python would ask at each connection, and tell nobody what failed
+        tokens.token()  # fail here: kafka-python would hide the error
     servers = shared.pop("bootstrap_servers")
-    # kafka-python waits for one server, chosen at random, until its time is up.
+    # kafka-python would pick a server at random and wait for it until the time-out.
     answering = sorted(advertised.answering(servers), key=_silent.__contains__)
     for server in answering[:-1]:
         try:
-            one = [server]
-            return _made(make, **shared, **PATIENCE | SHORTER, **options, bootstrap_servers=one)
+            return _create(
+                make, **shared, **TIMEOUTS | SHORT_TIMEOUT, **options, bootstrap_servers=[server]
+            )
         except KafkaTimeoutError:
             _silent.add(server)
     last = answering[-1:] or servers
-    return _made(make, **shared, **PATIENCE, **options, bootstrap_servers=last)
+    return _create(make, **shared, **TIMEOUTS, **options, bootstrap_servers=last)
 
 
-def _made(make: Callable[..., Client], **options: Any) -> Client:  # noqa: ANN401 - kafka-python's
+def _create(make: Callable[..., Client], **options: Any) -> Client:  # noqa: ANN401 - kafka-python's
     networks: list[KafkaNetClient] = []
 
     def network(**of_client: Any) -> KafkaNetClient:  # noqa: ANN401 - kafka-python's
-        networks.append(KafkaNetClient(**of_client, **CONNECTING))
+        networks.append(KafkaNetClient(**of_client, **CONNECTION_OPTIONS))
         return networks[-1]
 
     try:
@@ -106,16 +106,16 @@ def _made(make: Callable[..., Client], **options: Any) -> Client:  # noqa: ANN40
         raise
 
 
-def with_coordinator(call: Callable[[], Answer]) -> Answer:
-    """Make a call to a group's coordinator; wait for it where Kafka has none yet.
+def with_coordinator(call: Callable[[], Result]) -> Result:
+    """Call a group's coordinator, and retry while Kafka has none yet.
 
-    So it is for a moment in a cluster that has just started, or never had a group.
+    A cluster that has just started, or never had a group, has none for a moment.
 
     Raises:
-        KafkaError: There is none within 10 s, or the call failed otherwise.
+        KafkaError: No coordinator appeared within 10 s, or the call failed otherwise.
 
     """
-    deadline = time.monotonic() + COORDINATOR_PATIENCE
+    deadline = time.monotonic() + COORDINATOR_TIMEOUT_S
     while True:
         try:
             return call()
@@ -126,17 +126,17 @@ def with_coordinator(call: Callable[[], Answer]) -> Answer:
         ):
             if time.monotonic() > deadline:
                 raise
-        time.sleep(COORDINATOR_PAUSE)
+        time.sleep(COORDINATOR_PAUSE_S)
 
 
 @contextmanager
 def kafka_errors(kafka: KafkaSettings) -> Iterator[None]:
-    """Turn what kafka-python raises within into an error that says what to do.
+    """Translate kafka-python's exceptions into errors that say what to do.
 
     Raises:
         KafkaAuthFailed: The broker refuses the credentials.
-        BrokerUnreachable: It does not answer, or a broker advertises a wrong address, or there is
-            no token to log in with.
+        BrokerUnreachable: The broker does not answer, a broker advertises a wrong address, or there
+            is no OAuth token.
 
     """
     with _reasons() as reasons:
@@ -145,57 +145,57 @@ def kafka_errors(kafka: KafkaSettings) -> Iterator[None]:
         except requests.RequestException as error:
             raise TokenUnavailable(kafka.oauth_token_url, describe(root(error))) from error
         except (KafkaError, OSError) as error:
-            # Of why it gave up at a connection kafka-python tells its log only.
+            # kafka-python only logs the reasons of failed connections.
             if refusals := list(filter(REFUSED.search, [repr(error), *reasons])):
                 raise KafkaAuthFailed(kafka.bootstrap_servers, refusals[-1]) from error
             if kafka.sasl_mechanism and any(DISCONNECTED in reason for reason in reasons):
                 raise KafkaAuthFailed(
-                    kafka.bootstrap_servers, "it hangs up at the login"
+                    kafka.bootstrap_servers, "it closes the connection at the login"
                 ) from error
-            said = reasons[-1] if reasons else error
+            cause = reasons[-1] if reasons else error
             if "Unable to bootstrap" in str(error):
-                hinted = _hint(reasons) or said
-                raise BrokerUnreachable(kafka.bootstrap_servers, hinted) from error
-            raise unreachable(kafka, said) from error
+                explained = _explain(reasons) or cause
+                raise BrokerUnreachable(kafka.bootstrap_servers, explained) from error
+            raise unreachable(kafka, cause) from error
 
 
-def _hint(reasons: list[str]) -> str | None:
-    said = "\n".join(reasons)
-    for sign, hint in PROTOCOL_HINTS.items():
-        if re.search(sign, said):
-            return hint
+def _explain(reasons: list[str]) -> str | None:
+    text = "\n".join(reasons)
+    for pattern, explanation in PROTOCOL_MISMATCHES.items():
+        if re.search(pattern, text):
+            return explanation
     if reasons and DISCONNECTED in reasons[-1]:
-        return "it hangs up, as if the port wanted TLS or a login (kafka.security_protocol)"
+        return "it closes the connection: it may require TLS or a login (kafka.security_protocol)"
     return None
 
 
 def unreachable(kafka: KafkaSettings, cause: object) -> BrokerUnreachable:
-    """Return the error of a call that Kafka did not answer; a wrong advertised address is named."""
+    """Return the error for an unanswered call; name a wrong advertised address if there is one."""
     return survey(kafka) or BrokerUnreachable(kafka.bootstrap_servers, cause)
 
 
 def survey(kafka: KafkaSettings) -> AdvertisedUnreachable | None:
-    """Return an error that names the brokers whose advertised address cannot be reached, if any.
+    """Return an error that names the brokers whose advertised address cannot be reached.
 
-    None also if no bootstrap server answers.
+    Return None if there is no such broker, or if no bootstrap server answers.
     """
     try:
-        astray = advertised.unreachable(kafka)
+        brokers = advertised.unreachable(kafka)
     except (KafkaError, OSError):
         return None
-    return AdvertisedUnreachable(kafka.bootstrap_servers, astray) if astray else None
+    return AdvertisedUnreachable(kafka.bootstrap_servers, brokers) if brokers else None
 
 
 @contextmanager
 def _reasons() -> Iterator[list[str]]:
-    """Collect what kafka-python logs as its reasons."""
+    """Collect the reasons of failures from kafka-python's log."""
     reasons: list[str] = []
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            _, found, reason = record.getMessage().partition("failed: ")
-            # Its last word is always that it gave up.
-            if found and not reason.startswith("KafkaTimeoutError: Unable to bootstrap"):
+            _, failed, reason = record.getMessage().partition("failed: ")
+            # Its last message only says that it gave up.
+            if failed and not reason.startswith("KafkaTimeoutError: Unable to bootstrap"):
                 reasons.append(re.sub(r" \(backoff .+\)$", "", reason))
 
     handler = Collect(logging.WARNING)

@@ -1,4 +1,4 @@
-"""How far a consumer group is at a moment, and how that moves between two: pure."""
+"""A consumer group's lag at one moment, and its trend between two (pure)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """How far a group is in a partition, in offsets.
+    """A group's position in a partition, in offsets.
 
     Attributes:
-        begin: The oldest that is there.
-        end: The next that comes; under `read_committed`, the first that may not be read yet.
-        committed: The next to answer, as the group tells; None: it never told.
-        age: Seconds that the oldest unanswered message has waited; None: not known, or there is
-            none.
-        held_back: How many messages follow `end`, because of a producer's open transaction.
-        held_for: Seconds since the first of them was sent; None: not known, or there is none.
+        begin: The oldest offset that exists.
+        end: The next offset to be written; with `read_committed`, the first unreadable one.
+        committed: The group's committed offset, the next to answer; None if there is none.
+        age: Seconds since the oldest unanswered message was sent; None if unknown or nothing waits.
+        held_back: Messages from `end` on that a producer's open transaction holds back.
+        held_for: Seconds since the first of them was sent; None if unknown or there is none.
 
     """
 
@@ -35,51 +34,51 @@ class PartitionLag:
 
     @property
     def lag(self) -> int:
-        """How many messages wait; all there are where nothing was committed."""
+        """The number of unanswered messages; all of them if nothing was committed."""
         return max(0, self.end - (self.begin if self.committed is None else self.committed))
 
     @property
     def oldest(self) -> int:
-        """The offset at which the messages that wait begin."""
+        """The offset of the first unanswered message."""
         return max(self.begin, self.committed or 0)
 
     @property
-    def passed_over(self) -> int:
-        """How many messages were removed before they were answered."""
+    def expired(self) -> int:
+        """The number of messages that Kafka removed before they were answered."""
         return 0 if self.committed is None else max(0, self.begin - self.committed)
 
     @property
-    def beyond(self) -> int:
-        """How far the group is beyond the end, as where a topic was made anew."""
+    def past_end(self) -> int:
+        """How far the committed offset lies past the end, as after a topic was recreated."""
         return 0 if self.committed is None else max(0, self.committed - self.end)
 
 
 @dataclass(frozen=True, slots=True)
 class LagSnapshot:
-    """All partitions at a moment, in seconds since the epoch."""
+    """The lag of all partitions at one time, in seconds since the epoch."""
 
     time: float
     partitions: tuple[PartitionLag, ...]
 
     @property
     def age(self) -> float | None:
-        """Seconds that the oldest unanswered message has waited; None: not known."""
+        """Seconds since the oldest unanswered message was sent; None if unknown."""
         return max((p.age for p in self.partitions if p.age is not None), default=None)
 
     @property
     def held_back(self) -> int:
-        """How many messages open transactions hold back."""
+        """The number of messages that open transactions hold back."""
         return sum(p.held_back for p in self.partitions)
 
     @property
     def held_for(self) -> float | None:
-        """Seconds since the oldest of these messages was sent; None: not known."""
+        """Seconds since the first held-back message was sent; None if unknown."""
         return max((p.held_for for p in self.partitions if p.held_for is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class LagTrend:
-    """A lag in messages, and how it moves in messages a second (None: not known)."""
+    """A lag in messages, with its rates in messages per second (None if unknown)."""
 
     lag: int
     rate: float | None = None
@@ -87,7 +86,7 @@ class LagTrend:
 
     @property
     def catch_up(self) -> float | None:
-        """Seconds until nothing waits; None: not known, or it does not come to that."""
+        """Seconds until the lag is zero; None if unknown, or if the lag does not shrink."""
         if not self.lag:
             return 0.0
         if self.rate is None or self.arriving is None or self.rate <= self.arriving:
@@ -96,25 +95,25 @@ class LagTrend:
 
 
 def trends(now: LagSnapshot, then: LagSnapshot | None) -> list[LagTrend]:
-    """Return how each partition moved since an earlier snapshot, in the order of the newer.
+    """Return each partition's trend since an earlier snapshot, in the order of `now`.
 
-    What cannot be told is None: of a partition that is new or made anew, or an offset set back.
+    A rate is None if the partition is new or recreated, or if its offset was set back.
     """
     earlier = {(p.topic, p.partition): p for p in then.partitions} if then else {}
     seconds = now.time - then.time if then else 0.0
-    found = []
+    result = []
     for p in now.partitions:
         before = earlier.get((p.topic, p.partition))
         rate = arriving = None
         if before is not None:
             rate = _per_second(before.committed, p.committed, seconds)
             arriving = _per_second(before.end, p.end, seconds)
-        found.append(LagTrend(p.lag, rate, arriving))
-    return found
+        result.append(LagTrend(p.lag, rate, arriving))
+    return result
 
 
 def total(each: Collection[LagTrend]) -> LagTrend:
-    """Return how all partitions move together, as far as it is known of each."""
+    """Return the sum of all partitions' trends, as far as they are known."""
     rates = [trend.rate for trend in each if trend.rate is not None]
     arriving = [trend.arriving for trend in each if trend.arriving is not None]
     return LagTrend(

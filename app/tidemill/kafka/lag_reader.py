@@ -1,4 +1,4 @@
-"""Ask Kafka how far the job's consumer group is."""
+"""Read the lag of the job's consumer group from Kafka."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ UNCOMMITTED = "read_uncommitted"
 
 
 class LagReader:
-    """Read the group's lag on a connection that is kept, and made anew after an error."""
+    """Read the group's lag over one connection, which is renewed after an error."""
 
     def __init__(self, kafka: KafkaSettings, stream: StreamSettings) -> None:
-        """Keep what is needed to ask; nothing is sent before the first look."""
+        """Store the settings; the first `read` connects."""
         self._kafka = kafka
         self._stream = stream
         self._admin: KafkaAdminClient | None = None
-        self._ages: dict[str, TimestampReader] = {}  # by their isolation level
+        self._ages: dict[str, TimestampReader] = {}  # by isolation level
 
-    def look(self, now: float, *, ages: bool) -> LagSnapshot:
-        """Return how far the group is in each partition that the input topics have by now.
+    def read(self, now: float, *, ages: bool) -> LagSnapshot:
+        """Return the lag of each current partition of the input topics.
 
-        `now` is in seconds since the epoch. With `ages` a record is fetched of each partition
-        that lags, and of each that a transaction holds back, which takes 3 s at most for either.
+        `now` is in seconds since the epoch. With `ages`, fetch a record from each partition that
+        lags and from each that a transaction holds back; each of the two takes at most 3 s.
 
         Raises:
             KafkaAuthFailed: The broker refuses the credentials.
-            BrokerUnreachable: It does not answer.
-            NoInputTopic: None of the topics is there.
+            BrokerUnreachable: The broker does not answer.
+            NoInputTopic: No input topic exists.
 
         """
         try:
             with kafka_errors(self._kafka):
                 lags = self._lags()
-                return LagSnapshot(now, tuple(self._aged(lags, now) if ages else lags))
+                return LagSnapshot(now, tuple(self._with_ages(lags, now) if ages else lags))
         except BaseException:
             self.close()
             raise
@@ -74,8 +74,8 @@ class LagReader:
         )
         if not partitions:
             raise NoInputTopic(self._stream.input_pattern or ", ".join(self._stream.input_topics))
-        # In this order, so that a running job is never seen beyond the end, and a transaction that
-        # ends meanwhile is not taken for an open one.
+        # This order never shows a running job past the end, nor counts a transaction that ends
+        # meanwhile as open.
         committed = self._committed(admin)
         begins = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
         latest = dict.fromkeys(partitions, OffsetSpec.LATEST)
@@ -83,22 +83,22 @@ class LagReader:
         ends = admin.list_partition_offsets(latest, self._kafka.isolation_level)
         return [
             PartitionLag(
-                at.topic,
-                at.partition,
-                begins[at].offset,
-                ends[at].offset,
-                committed.get(at),
-                held_back=max(0, log_ends[at].offset - ends[at].offset),
+                partition.topic,
+                partition.partition,
+                begins[partition].offset,
+                ends[partition].offset,
+                committed.get(partition),
+                held_back=max(0, log_ends[partition].offset - ends[partition].offset),
             )
-            for at in partitions
+            for partition in partitions
         ]
 
     def _is_input(self, topic: dict[str, Any]) -> bool:
-        if topic["error_code"]:  # not there, or not ours to see
+        if topic["error_code"]:  # it does not exist, or the job may not see it
             return False
         pattern = self._stream.input_pattern
         return pattern is None or (
-            # Kafka's own topics match no pattern, for Spark neither.
+            # Like Spark, never match Kafka's internal topics.
             not topic["is_internal"] and re.fullmatch(pattern, topic["name"]) is not None
         )
 
@@ -108,23 +108,27 @@ class LagReader:
             offsets = with_coordinator(lambda: admin.list_group_offsets(group)[group])
         except GroupIdNotFoundError:
             return {}
-        return {at: told.offset for at, told in offsets.items() if told.offset >= 0}
+        return {
+            partition: committed.offset
+            for partition, committed in offsets.items()
+            if committed.offset >= 0
+        }
 
-    def _aged(self, lags: list[PartitionLag], now: float) -> list[PartitionLag]:
+    def _with_ages(self, lags: list[PartitionLag], now: float) -> list[PartitionLag]:
         waiting = {(p.topic, p.partition): p.oldest for p in lags if p.lag}
         held = {(p.topic, p.partition): p.end for p in lags if p.held_back}
-        ages = self._since(waiting, self._kafka.isolation_level, now)
-        held_for = self._since(held, UNCOMMITTED, now)
+        ages = self._seconds_since(waiting, self._kafka.isolation_level, now)
+        held_for = self._seconds_since(held, UNCOMMITTED, now)
         return [
-            replace(p, age=ages.get(at), held_for=held_for.get(at))
+            replace(p, age=ages.get(key), held_for=held_for.get(key))
             for p in lags
-            for at in [(p.topic, p.partition)]
+            for key in [(p.topic, p.partition)]
         ]
 
-    def _since(
+    def _seconds_since(
         self, offsets: dict[tuple[str, int], int], isolation_level: str, now: float
     ) -> dict[tuple[str, int], float]:
-        """Return for how many seconds the messages at these offsets have been there."""
+        """Return the seconds since the messages at these offsets were sent."""
         if not offsets:
             return {}
         try:
@@ -132,6 +136,6 @@ class LagReader:
                 reader = TimestampReader(self._kafka, self._stream.group_id, isolation_level)
                 self._ages[isolation_level] = reader
             sent = self._ages[isolation_level].timestamps(offsets)
-        except KafkaException:  # a lag without its ages is better than none
+        except KafkaException:  # a lag without ages is better than no lag
             return {}
-        return {at: max(0.0, now - seconds) for at, seconds in sent.items()}
+        return {partition: max(0.0, now - seconds) for partition, seconds in sent.items()}

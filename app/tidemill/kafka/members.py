@@ -1,7 +1,7 @@
-"""Who is in a consumer group.
+"""Find the members of a consumer group.
 
-Kafka takes offsets for a group with members from these only. The job reads by assigned partitions
-and is no member, so whoever joins its group keeps it from committing.
+If a group has members, Kafka accepts offsets for it only from them. The job assigns its partitions
+itself and is no member, so a consumer that joins the group keeps the job from committing.
 """
 
 from __future__ import annotations
@@ -19,47 +19,51 @@ from tidemill.kafka.client_options import LIBRDKAFKA_LOGGER, librdkafka_options
 if TYPE_CHECKING:
     from tidemill.settings import KafkaSettings
 
-PATIENCE_S = 8.0
-# How Kafka refuses a commit to a group with members; the second while these join or leave.
+REQUEST_TIMEOUT_S = 8.0
+# Kafka's errors for a commit to a group with members; the second while members join or leave.
 MEMBERS_ONLY = (UnknownMemberIdError, RebalanceInProgressError, IllegalGenerationError)
 
 
 def members(kafka: KafkaSettings, group: str) -> list[str]:
-    """Return the client id and host of each member of a group, of any kind of protocol.
+    """Return the client id and host of each member of a group, whatever its group protocol.
 
     Raises:
         KafkaException: The broker does not answer, or refuses.
 
     """
-    # Not kafka-python: it sees no members of the newer protocol (KIP-848).
+    # kafka-python does not see members that use the newer protocol (KIP-848).
     options = {**librdkafka_options(kafka), "error_cb": lambda _: None}
     admin = AdminClient(options, logger=LIBRDKAFKA_LOGGER)
-    (answer,) = admin.describe_consumer_groups([group], request_timeout=PATIENCE_S).values()
+    (described,) = admin.describe_consumer_groups(
+        [group], request_timeout=REQUEST_TIMEOUT_S
+    ).values()
     try:
-        found = answer.result().members
+        group_members = described.result().members
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return []
         raise
-    return sorted({f"{member.client_id} at {member.host.removeprefix('/')}" for member in found})
+    return sorted(
+        {f"{member.client_id} at {member.host.removeprefix('/')}" for member in group_members}
+    )
 
 
 def require_none(kafka: KafkaSettings, group: str) -> None:
-    """Do nothing if a group has no members, or we may not ask.
+    """Raise an error if a group has members. Do nothing if the job may not look at the group.
 
     Raises:
-        GroupInUse: It has some, so that nothing could be committed to it.
+        GroupInUse: It has members, so nothing else can commit to it.
 
     """
     with suppress(KafkaException):
-        if found := members(kafka, group):
-            raise GroupInUse(group, found)
+        if names := members(kafka, group):
+            raise GroupInUse(group, names)
 
 
 def in_use(kafka: KafkaSettings, group: str) -> GroupInUse:
-    """Return the error of a commit that Kafka refused because the group has members."""
+    """Return the error for a commit that Kafka refused because the group has members."""
     try:
-        found = members(kafka, group)
-    except KafkaException:  # perhaps we may not ask
-        found = []
-    return GroupInUse(group, found)
+        names = members(kafka, group)
+    except KafkaException:  # the job may lack the right to look
+        names = []
+    return GroupInUse(group, names)

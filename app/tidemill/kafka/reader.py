@@ -1,6 +1,6 @@
-"""Read a span of a topic: one record at a time, and with an end.
+"""Read ranges of offsets of a topic, record by record.
 
-With librdkafka: it knows every compression, and a record that is broken for it is broken alone.
+It uses librdkafka, which supports every compression, and fails on one broken record at a time.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from tidemill.settings import KafkaSettings
 
-# Seconds without a record or an end, after which the broker is taken for away.
-PATIENCE = 30
+# Without a record or the end of a partition for so long, the broker counts as unreachable.
+READ_TIMEOUT_S = 30
 REFUSALS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -31,29 +31,31 @@ REFUSALS = {
 }
 
 
-def records(kafka: KafkaSettings, topic: str, spans: Mapping[int, range]) -> Iterator[Message]:
-    """Yield what is committed within the spans, each partition in its order.
+def records(kafka: KafkaSettings, topic: str, ranges: Mapping[int, range]) -> Iterator[Message]:
+    """Yield the committed records within the ranges, each partition in order.
 
-    Offsets without a record (compacted, aborted, a transaction's marker) are passed over, at the
-    end of a span too. A header's name ends at a NUL character: librdkafka knows no other end.
+    Skip offsets without a record (compacted, aborted, a transaction marker). A header's name ends
+    at a NUL character, because librdkafka uses C strings.
 
     Raises:
-        KafkaAuthFailed: The broker refuses to let the topic be read.
-        BrokerUnreachable: It does not answer.
+        KafkaAuthFailed: The broker refuses to let the job read the topic.
+        BrokerUnreachable: The broker does not answer.
 
     """
-    ends = {partition: span.stop for partition, span in spans.items() if span}
+    ends = {partition: offsets.stop for partition, offsets in ranges.items() if offsets}
     options = {
         **librdkafka_options(kafka),
-        "group.id": "tidemill-dlq",  # must be there; nothing is committed
+        "group.id": "tidemill-dlq",  # required, but nothing is committed
         "enable.auto.commit": False,
         "enable.partition.eof": True,
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",
-        "error_cb": lambda _: None,  # of what goes on without harm; `PATIENCE` sees to the rest
+        "error_cb": lambda _: (
+            None
+        ),  # ignore errors that librdkafka recovers from; `READ_TIMEOUT_S` covers the rest
     }
     with closing(Consumer(options, logger=LIBRDKAFKA_LOGGER)) as consumer:
-        consumer.assign([TopicPartition(topic, p, spans[p].start) for p in ends])
+        consumer.assign([TopicPartition(topic, p, ranges[p].start) for p in ends])
         while ends:
             record = _next(consumer, kafka)
             partition, offset = record.partition() or 0, record.offset() or 0
@@ -67,7 +69,7 @@ def records(kafka: KafkaSettings, topic: str, spans: Mapping[int, range]) -> Ite
 
 def _next(consumer: Consumer, kafka: KafkaSettings) -> Record:
     """Wait for a record, or the end of a partition."""
-    for _ in range(PATIENCE):
+    for _ in range(READ_TIMEOUT_S):
         record = consumer.poll(1)
         if record is None:
             continue
@@ -77,13 +79,13 @@ def _next(consumer: Consumer, kafka: KafkaSettings) -> Record:
         if error.code() in REFUSALS:
             raise KafkaAuthFailed(kafka.bootstrap_servers, error.str())
         raise unreachable(kafka, error.str())
-    raise unreachable(kafka, f"nothing came within {PATIENCE} s")
+    raise unreachable(kafka, f"no record within {READ_TIMEOUT_S} s")
 
 
 def _message(record: Record) -> Message:
     try:
         headers: Any = record.headers() or ()
-    except SystemError:  # a name is not UTF-8, so that the job did not write it
+    except SystemError:  # a name is not UTF-8, so the job did not write it
         headers = ()
     return Message(
         value=record.value(),

@@ -1,4 +1,4 @@
-"""What a topic takes: one record that it refuses would stop the whole query."""
+"""Decide whether a topic accepts a record. One that it refused would stop the whole query."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from tidemill.errors import MessageError
     from tidemill.inference.message import Header
 
-# Kafka compresses with Java's libraries, at these levels by default; it may need a little more.
+# The levels that Kafka's Java libraries use by default; their output may be a little larger.
 LEVELS = {"gzip": 6, "zstd": 3}
-# In these Kafka compresses each block for itself, and finds no repetition beyond it.
+# With these codecs Kafka compresses each block separately.
 BLOCKS = {"lz4": 64 * 1024, "snappy": 32 * 1024}
 ALLOWANCE = 0.9
-# Java's Snappy does worse than this one on text of few different characters: 15% were seen.
+# Java's Snappy compresses text of few different characters up to 15% worse than this one.
 ALLOWANCES = {"snappy": 0.75}
 
 
 @dataclass(frozen=True, slots=True)
 class TopicLimits:
-    """What a topic asks of every record; the default takes any record, as files do.
+    """A topic's limits for each record; the default accepts any record, as a file does.
 
-    `max_bytes` bounds a record as each of `codecs` (name and level) leaves it: the producer's, and
-    the topic's own if that is another, since the broker then compresses anew and measures again.
+    `max_bytes` limits the record compressed with each of `codecs` (name and level): the producer's,
+    and the topic's if it differs, because the broker then recompresses and measures again.
     """
 
     max_bytes: int | None = None
@@ -38,7 +38,7 @@ class TopicLimits:
     needs_key: bool = False
 
     def fit(self, key: bytes | None, value: bytes | None, headers: list[Header]) -> bool:
-        """Tell whether the topic surely takes a record of this size."""
+        """Tell whether the topic certainly accepts this record."""
         return self.max_bytes is None or all(
             fits(key, value, headers, limit=self.max_bytes, compression=codec, level=level)
             for codec, level in self.codecs
@@ -47,7 +47,7 @@ class TopicLimits:
     def refusal(
         self, key: bytes | None, value: bytes, headers: list[Header]
     ) -> MessageError | None:
-        """Return why the topic refuses a result; None if it takes it."""
+        """Return the reason if the topic refuses a result, or None."""
         if self.needs_key and key is None:
             return KeyRequired()
         if self.max_bytes is None or self.fit(key, value, headers):
@@ -67,9 +67,9 @@ def fits(
     compression: str,
     level: int | None = None,
 ) -> bool:
-    """Tell whether a record, compressed with a codec as Kafka names it, surely takes `limit` bytes.
+    """Tell whether a compressed record certainly fits into `limit` bytes.
 
-    Without a level it is Kafka's default.
+    `compression` is the codec by Kafka's name. Without a level, Kafka's default applies.
     """
     size = record_size_upper_bound(key, value, headers)
     if size > MAX_UNCOMPRESSED_BYTES:
@@ -79,9 +79,9 @@ def fits(
     if compressed_at_most(size) <= limit:
         return True
     parts = [key, value, *(part for name, content in headers for part in (name.encode(), content))]
-    # Of LZ4, the fast default is the level that compresses least.
-    at = LEVELS.get(compression) if level is None or compression not in LEVELS else level
-    codec = pa.Codec(compression, compression_level=at)
+    # LZ4's fast default compresses least of all its levels.
+    codec_level = LEVELS.get(compression) if level is None or compression not in LEVELS else level
+    codec = pa.Codec(compression, compression_level=codec_level)
     whole = b"".join(part for part in parts if part)
     step = BLOCKS.get(compression, len(whole))
     blocks = (whole[start : start + step] for start in range(0, len(whole), step))
@@ -90,14 +90,14 @@ def fits(
 
 
 def compressed_at_most(size: int) -> int:
-    """Return the most bytes that compression makes of so many.
+    """Return an upper bound of the compressed size.
 
-    Noise grows by a header, and by at most 5 bytes for each block of 16 KiB (gzip).
+    Incompressible data grows by a header, and by at most 5 bytes for each block of 16 KiB (gzip).
     """
     return size + size // 1000 + 100
 
 
-def batch_bytes(topics: Iterable[TopicLimits], most: int) -> int:
-    """Return how many bytes a producer may batch, uncompressed, so that every topic takes them."""
+def batch_bytes(topics: Iterable[TopicLimits], maximum: int) -> int:
+    """Return the uncompressed batch size at which every topic accepts a producer's batches."""
     bounds = [int(0.99 * topic.max_bytes) - 100 for topic in topics if topic.max_bytes is not None]
-    return max(1, min(most, *bounds))
+    return max(1, min(maximum, *bounds))

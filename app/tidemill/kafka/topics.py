@@ -1,4 +1,4 @@
-"""A topic as the broker describes it."""
+"""A topic and its settings, as the broker describes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 AFTER, BEFORE = "message.timestamp.after.max.ms", "message.timestamp.before.max.ms"
-# The settings that a record must satisfy, with Kafka's own values for what cannot be read.
+# The settings that limit records, with Kafka's defaults for settings that cannot be read.
 DEFAULTS = {
     "cleanup.policy": "delete",
     "compression.gzip.level": "-1",
@@ -27,45 +27,45 @@ DEFAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic's number of partitions and its settings by Kafka's names; none if unreadable."""
+    """A topic's number of partitions and its settings by Kafka's names, if they are readable."""
 
     partitions: int
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, setting: str) -> str:
-        """Return a setting, by default Kafka's own."""
+        """Return a setting, or Kafka's default."""
         return self.settings.get(setting, DEFAULTS[setting])
 
     def number(self, setting: str) -> int:
-        """Return a setting that is a number."""
+        """Return a numeric setting, or Kafka's default."""
         return int(self.text(setting))
 
     @property
     def bound(self) -> str:
-        """The setting that bounds a batch of records: it must also fit into a segment."""
+        """The setting that limits a batch of records, which must also fit into a segment."""
         return min(("max.message.bytes", "segment.bytes"), key=self.number)
 
     @property
     def max_bytes(self) -> int:
-        """The most bytes of a batch of records, compressed."""
+        """The largest compressed batch of records, in bytes."""
         return self.number(self.bound)
 
     @property
     def compacted(self) -> bool:
-        """Whether the topic keeps the latest record of each key only, and so refuses others."""
+        """Whether the topic keeps the latest record of each key, and requires keys."""
         return "compact" in self.text("cleanup.policy")
 
     @property
     def clock_limits(self) -> dict[str, int]:
-        """How many milliseconds a record's own time may be away from the broker's, each way."""
+        """How far a record's timestamp may be from the broker's time, each way, in milliseconds."""
         if self.text("message.timestamp.type") != "CreateTime":
             return {}
         return {setting: self.number(setting) for setting in (BEFORE, AFTER)}
 
     def limits(self, compression: str) -> TopicLimits:
-        """Return what the topic asks of a record that a producer with a compression sends.
+        """Return the topic's limits for records of a producer with this compression.
 
-        The broker compresses anew only if the codecs differ; a level alone changes nothing.
+        The broker recompresses only if the codecs differ, not if only their levels do.
         """
         codec = self.text("compression.type")
         codecs: list[tuple[str, int | None]] = [(compression, None)]

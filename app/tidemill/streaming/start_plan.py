@@ -86,7 +86,7 @@ def read_partitions(kafka: KafkaSettings, stream: StreamSettings) -> Sequence[Pa
 
     """
     with closing(LagReader(kafka, stream)) as reader:
-        return reader.look(time.time(), ages=False).partitions
+        return reader.read(time.time(), ages=False).partitions
 
 
 def _read_state(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> StartState:

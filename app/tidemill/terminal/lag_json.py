@@ -26,7 +26,7 @@ def lag_document(
                 "begin": p.begin,
                 "end": p.end,
                 "committed": p.committed,
-                "passed_over": p.passed_over,
+                "passed_over": p.expired,
                 **_moving(trend, p),
             }
             for p, trend in zip(now.partitions, each, strict=True)

@@ -101,8 +101,8 @@ def caption(group: str, now: LagSnapshot, then: LagSnapshot | None) -> Iterator[
         yield _movement(total(trends(now, then)), seconds, held_back=now.held_back)
     removed, beyond = Counter[str](), Counter[str]()
     for p in now.partitions:
-        removed[p.topic] += p.passed_over
-        beyond[p.topic] += p.beyond
+        removed[p.topic] += p.expired
+        beyond[p.topic] += p.past_end
     for topic, count in (+removed).items():
         yield f"{topic}: {count:,} messages were removed before they were answered", "red"
     if now.held_back:
@@ -144,7 +144,7 @@ def _committed(partition: PartitionLag) -> Text:
 
 
 def _colour(partition: PartitionLag, trend: LagTrend) -> str:
-    if partition.passed_over or partition.beyond:
+    if partition.expired or partition.past_end:
         return "bold red"
     if not partition.lag:
         return "green"

@@ -51,7 +51,7 @@ class TestUnreachable:
     def test_silence(self, monkeypatch: pytest.MonkeyPatch, listening: int) -> None:
         """A look-up or a connection that hangs is waited for no longer than one's patience."""
         over = threading.Event()
-        monkeypatch.setattr(advertised, "PATIENCE_S", 0.1)
+        monkeypatch.setattr(advertised, "CONNECT_TIMEOUT_S", 0.1)
         monkeypatch.setattr(advertised, "_brokers", lambda _: [(1, "a", 1), (2, "b", 2)])
         monkeypatch.setattr(advertised, "_probe", lambda *_: over.wait(60) and None)
         assert unreachable(KAFKA) == [
@@ -80,7 +80,7 @@ class TestAnswering:
     def test_silence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """One that is silent is waited for no longer once another has answered."""
         over = threading.Event()
-        monkeypatch.setattr(advertised, "PATIENCE_S", 120)
+        monkeypatch.setattr(advertised, "CONNECT_TIMEOUT_S", 120)
         monkeypatch.setattr(
             advertised, "_probe", lambda host, _: over.wait(60) and "late" if host == "a" else None
         )

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidemill.kafka.client_options import (
-    ClientCredentials,
+    ClientCredentialsTokens,
     java_options,
     librdkafka_options,
     python_options,
@@ -192,7 +192,7 @@ class TestOAuth:
     def test_python(self) -> None:
         """Python gets a provider, and neither user name nor password."""
         options = python_options(oauth())
-        assert isinstance(options.pop("sasl_oauth_token_provider"), ClientCredentials)
+        assert isinstance(options.pop("sasl_oauth_token_provider"), ClientCredentialsTokens)
         assert options == {
             "bootstrap_servers": ["k:1"],
             "security_protocol": "SASL_SSL",

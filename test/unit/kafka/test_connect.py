@@ -25,7 +25,7 @@ class TestConnect:
     @pytest.mark.parametrize("make", [KafkaAdminClient, KafkaConsumer])
     def test_no_broker(self, make: type, monkeypatch: pytest.MonkeyPatch) -> None:
         """A broker that is away costs no thread."""
-        monkeypatch.setitem(connecting.PATIENCE, "bootstrap_timeout_ms", 1000)
+        monkeypatch.setitem(connecting.TIMEOUTS, "bootstrap_timeout_ms", 1000)
         before = threading.active_count()
         for _ in range(2):
             with pytest.raises(KafkaError):

@@ -33,7 +33,7 @@ class TestLag:
         self, at: PartitionLag, lag: int, passed_over: int, beyond: int, oldest: int
     ) -> None:
         """From the committed offset, or the oldest there is, to the end."""
-        assert (at.lag, at.passed_over, at.beyond, at.oldest) == (lag, passed_over, beyond, oldest)
+        assert (at.lag, at.expired, at.past_end, at.oldest) == (lag, passed_over, beyond, oldest)
 
     def test_age(self) -> None:
         """The oldest message of all partitions; not known where it is known of none."""

@@ -18,10 +18,10 @@ class TestLagReader:
 
     def test_no_broker(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A broker that is away is named, and each try leaves nothing behind."""
-        monkeypatch.setitem(connect.PATIENCE, "bootstrap_timeout_ms", 1000)
+        monkeypatch.setitem(connect.TIMEOUTS, "bootstrap_timeout_ms", 1000)
         reader = LagReader(NOWHERE, StreamSettings())
         before = set(threading.enumerate())
         for _ in range(2):
             with pytest.raises(BrokerUnreachable, match="ECONNREFUSED"):
-                reader.look(0, ages=True)
+                reader.read(0, ages=True)
         assert set(threading.enumerate()) <= before

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 import requests
 
-from tidemill.kafka.client_options import ClientCredentials
+from tidemill.kafka.client_options import ClientCredentialsTokens
 from tidemill.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def provider(endpoint: TokenServer, clock: Clock, **rest: Any) -> ClientCredentials:  # noqa: ANN401
+def provider(endpoint: TokenServer, clock: Clock, **rest: Any) -> ClientCredentialsTokens:  # noqa: ANN401
     """Make a provider for the endpoint."""
     fields = {"oauth_client_id": "me", "oauth_client_secret": SECRET, **rest}
     kafka = KafkaSettings(
@@ -94,7 +94,7 @@ def provider(endpoint: TokenServer, clock: Clock, **rest: Any) -> ClientCredenti
         oauth_token_url=endpoint.url,
         **fields,
     )
-    return ClientCredentials(kafka, clock)
+    return ClientCredentialsTokens(kafka, clock)
 
 
 class TestRequest:
