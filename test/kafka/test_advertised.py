@@ -77,7 +77,7 @@ class TestNamed:
             ):
                 commit({("t", 0): 1})
             with pytest.raises(AdvertisedUnreachable, match=expected):
-                dead_letters.extent(kafka, "t")
+                dead_letters.offset_ranges(kafka, "t")
             with pytest.raises(AdvertisedUnreachable, match=expected):
                 list(reader.records(kafka, "t", {0: range(1)}))
 

@@ -21,7 +21,7 @@ from dev.pipeline.pipeline import message
 from tidemill.cli import cli
 from tidemill.dead_letters import group as asked
 from tidemill.dead_letters.letters import read
-from tidemill.dead_letters.position import Position
+from tidemill.dead_letters.position import ReplayProgress
 from tidemill.dead_letters.sender import Sender
 from tidemill.errors import (
     BrokerUnreachable,
@@ -161,7 +161,7 @@ class TestReplay:
 
         assert "0 chosen and sent" in tidemill("replay", *choice, "--send")
         assert len(pipeline.inputs()) == len(self.SENT) + 3
-        assert "replayed or passed over earlier" in tidemill("replay", *choice)
+        assert "replayed or skipped earlier" in tidemill("replay", *choice)
         assert "3 would be sent" in tidemill("replay", *choice, "--again")
 
     def test_others_between(
@@ -178,10 +178,10 @@ class TestReplay:
         choice = ("replay", "--error", "PredictionFailed")
         for said in (tidemill(*choice), tidemill(*choice, "--send")):
             assert re.search(r"before the last chosen one: .*│ +2 │", said), said
-            assert re.search(r"not chosen: they wait +│ +1 │", said), said
+            assert re.search(r"not selected; they keep waiting +│ +1 │", said), said
         others = tidemill("replay", "--error", "InvalidJson")
         assert "1 would be sent" in others
-        assert re.search(r"replayed or passed over earlier .*│ +2 │", others), others
+        assert re.search(r"replayed or skipped earlier .*│ +2 │", others), others
 
     def test_tries(
         self,
@@ -301,7 +301,7 @@ class TestPosition:
             with pytest.raises(GroupInUse, match=rf"{group} has members \(dashboard at 127"):
                 tidemill("replay", "--send")
             with pytest.raises(GroupInUse, match="dashboard at 127"):  # who joins in the midst
-                asked.commit(kafka, group, pipeline.dead, {0: Position(0)})
+                asked.commit(kafka, group, pipeline.dead, {0: ReplayProgress(0)})
             assert pipeline.inputs() == []
         tidemill("replay", "--send")
         assert len(pipeline.inputs()) == 1
@@ -382,10 +382,12 @@ class TestPosition:
     def test_a_topic_made_anew(self, pipeline: Pipeline, broker: Broker) -> None:
         """A position beyond the end of the topic counts no more."""
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
-        asked.commit(kafka, "g-" + pipeline.dead, pipeline.dead, {0: asked.position.Position(7)})
-        extent = asked.extent(kafka, pipeline.dead)
+        asked.commit(
+            kafka, "g-" + pipeline.dead, pipeline.dead, {0: asked.position.ReplayProgress(7)}
+        )
+        extent = asked.offset_ranges(kafka, pipeline.dead)
         found = asked.positions(kafka, "g-" + pipeline.dead, pipeline.dead, extent)
-        assert found == {0: asked.position.Position(0)}
+        assert found == {0: asked.position.ReplayProgress(0)}
 
 
 class TestLeftOut:
@@ -414,7 +416,7 @@ class TestLeftOut:
             "the topic gone is gone",
             f"partition 7 of {pipeline.source} is gone",
             "hold no message",
-            "no dead letters of Tidemill",
+            "records that Tidemill did not write",
         ):
             assert part in said
         assert offsets(pipeline.inputs()) == [b"value 4"]
@@ -427,7 +429,7 @@ class TestLeftOut:
         said = tidemill("replay", "--again", "--error", "MissingField", "--send", **sources)
         assert "delivered: 1" in said
         assert offsets(pipeline.inputs()) == [b"value 4", b"value 2"]
-        assert "no dead letters of Tidemill, passed over: 1" in tidemill("list")
+        assert "skipped 1 record that Tidemill did not write" in tidemill("list")
 
     @pytest.mark.parametrize(
         ("arguments", "error"),
@@ -463,7 +465,7 @@ class TestReading:
 
     def everything(self, kafka: KafkaSettings, topic: str) -> list[Message]:
         """Return what there is."""
-        return list(reader.records(kafka, topic, asked.extent(kafka, topic)))
+        return list(reader.records(kafka, topic, asked.offset_ranges(kafka, topic)))
 
     def test_ends(self, broker: Broker, make_topic: Callable[..., str]) -> None:
         """With nothing there, with markers, aborted records, and an open transaction at the end."""
@@ -556,7 +558,7 @@ class TestDoors:
             assert found is not None
             sender = Sender(kafka)
             sender.send(found)
-            assert sender.settle() == {(0, 0): None}
+            assert sender.flush() == {(0, 0): None}
             (came,) = reader.records(kafka, topic, {0: range(1)})
             assert (came.value, came.headers) == (b"value 0", (("tidemill.tries", b"1"),))
             assert len(asked_by) == (2 if door == "oauth" else 0)

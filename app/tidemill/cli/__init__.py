@@ -1,4 +1,4 @@
-"""The command line: arguments only, no logic. What a command needs it imports when it runs."""
+"""The command line: arguments only. A command imports its code when it runs, so --help is fast."""
 
 from __future__ import annotations
 

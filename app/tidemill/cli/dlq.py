@@ -1,4 +1,4 @@
-"""Dead letters."""
+"""`tidemill dlq`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from rich.text import Text
 from tidemill.cli.options import Config, load
 from tidemill.errors import NotDelivered
 
-dlq = typer.Typer(help="Look at dead letters, and send them again.", no_args_is_help=True)
+dlq = typer.Typer(help="List, show and replay dead letters.", no_args_is_help=True)
 Errors = Annotated[
-    list[str] | None, typer.Option("--error", "-e", help="Of this error class. Repeatable.")
+    list[str] | None, typer.Option("--error", "-e", help="Only this error class. Repeatable.")
 ]
-Source = Annotated[str | None, typer.Option(help="From this topic.")]
-Model = Annotated[str | None, typer.Option(help="Of this model, NAME:VERSION.")]
-Since = Annotated[str | None, typer.Option(help="Not before: ISO 8601, or an age: 15m, 2h, 3d.")]
-Until = Annotated[str | None, typer.Option(help="Not after; written as --since.")]
+Source = Annotated[str | None, typer.Option(help="Only messages from this topic.")]
+Model = Annotated[str | None, typer.Option(help="Only this model, NAME:VERSION.")]
+Since = Annotated[
+    str | None, typer.Option(help="Not older: an ISO 8601 time, or an age such as 15m, 2h, 3d.")
+]
+Until = Annotated[str | None, typer.Option(help="Not newer; written like --since.")]
 
 
 @dlq.command("list")
@@ -31,9 +33,10 @@ def list_letters(
     since: Since = None,
     until: Until = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="The newest. Default: 20; with --json all.")
+        int | None,
+        typer.Option(min=1, help="Show so many, the newest. Default: 20; with --json, all."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON line each.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
     config: Config = None,
 ) -> None:
     """Count dead letters by error class, and show the newest."""
@@ -63,14 +66,15 @@ def list_letters(
     else:
         wide.print(f"no such dead letters on {loaded.stream.dead_letter_topic}")
     if listed.foreign:
-        wide.print(f"no dead letters of Tidemill, passed over: {listed.foreign:,}")
+        records = "record" if listed.foreign == 1 else "records"
+        wide.print(f"skipped {listed.foreign:,} {records} that Tidemill did not write")
 
 
 @dlq.command("show")
 def show_letter(
     place: Annotated[str, typer.Argument(metavar="PARTITION/OFFSET")], config: Config = None
 ) -> None:
-    """Show one dead letter whole."""
+    """Show one dead letter in full."""
     from tidemill.dead_letters import summary
     from tidemill.dead_letters.selection import read_place
     from tidemill.terminal import dead_letters as view
@@ -95,17 +99,18 @@ def replay_letters(
     since: Since = None,
     until: Until = None,
     max_tries: Annotated[
-        int | None, typer.Option(min=1, help="Leave out what was replayed so often.")
+        int | None, typer.Option(min=1, help="Exclude letters that were replayed so often.")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Take what was replayed or passed over earlier too.")
+        bool, typer.Option("--again", help="Include letters that were replayed or skipped earlier.")
     ] = False,
     send: Annotated[
-        bool, typer.Option("--send", help="Send them; without, only show what would be sent.")
+        bool,
+        typer.Option("--send", help="Send the letters. Without it, only show what would be sent."),
     ] = False,
     config: Config = None,
 ) -> None:
-    """Send dead letters to the topics that they came from, each once."""
+    """Send dead letters to the topics that they came from, each of them once."""
     from tidemill.dead_letters.replay import group_of, replay
     from tidemill.dead_letters.selection import choose
     from tidemill.terminal import replay as view
@@ -125,7 +130,7 @@ def replay_letters(
         places=named,
     )
     wide = console()
-    with view.progress(wide, "sending" if send else "looking") as looked:
+    with view.progress(wide, "sending" if send else "reading") as looked:
         report = replay(
             loaded.kafka, loaded.stream, selection, again=again, send=send, looked=looked
         )
@@ -136,16 +141,16 @@ def replay_letters(
             "error": error,
             "source": source,
             "model": model,
-            "since": moment(selection.since),  # an age would go on
+            "since": moment(selection.since),  # as a time, because an age would shift
             "until": moment(selection.until),
             "max-tries": max_tries,
             "again": again,
         }
         command = view.sending_command(config, named, options)
-        wide.print("nothing was sent; this sends it:", Text(command), soft_wrap=True)
+        wide.print("Nothing was sent. To send them:", Text(command), soft_wrap=True)
     elif send and report.missing:
         raise NotDelivered(report.missing, report.chosen.total() + report.held.total())
     elif report.chosen:
         wide.print(
-            f"delivered: {report.chosen.total():,}, noted in the group {group_of(loaded.stream)}"
+            f"delivered: {report.chosen.total():,} (progress: group {group_of(loaded.stream)})"
         )

@@ -1,4 +1,4 @@
-"""Run the job, and what belongs to it."""
+"""`tidemill stream`, `batch`, `check` and `stop`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from tidemill.cli.options import Config, load, screen
 
 
 def stream(config: Config = None) -> None:
-    """Answer the messages of Kafka topics until told to stop (SIGTERM, Ctrl-C, `stop`)."""
+    """Answer the messages of Kafka topics, until SIGTERM, Ctrl-C or `tidemill stop`."""
     from tidemill import run
 
     raise typer.Exit(run.stream(config))
 
 
 def batch(
-    source: Annotated[str, typer.Option("--input", "-i", help="JSON lines or Parquet.")],
-    target: Annotated[str, typer.Option("--output", "-o", help="A folder that is not there yet.")],
+    source: Annotated[
+        str, typer.Option("--input", "-i", help="A file or folder of JSON lines or Parquet.")
+    ],
+    target: Annotated[
+        str, typer.Option("--output", "-o", help="A folder that does not exist yet.")
+    ],
     config: Config = None,
 ) -> None:
-    """Answer the messages of files, as the stream would."""
+    """Answer the messages of files, as the stream does."""
     from tidemill.terminal.progress import progress
 
     loaded = load(config)
@@ -39,7 +43,7 @@ def batch(
 
 
 def check(config: Config = None) -> None:
-    """Validate a configuration: settings, Java, models, broker, topics."""
+    """Check settings, Java, models, ports, broker and topics before a start."""
     from tidemill import check as checking
     from tidemill import run
 
@@ -57,9 +61,11 @@ def check(config: Config = None) -> None:
 
 def stop(
     config: Config = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the job to see it.")] = 30,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait until the job acknowledges it.")
+    ] = 30,
 ) -> None:
-    """Ask a running job to stop where no signal reaches it, as under spark-submit."""
+    """Stop a running job that no signal can reach, as under spark-submit."""
     from tidemill.errors import StopNotAcknowledged
     from tidemill.streaming.checkpoint.stop_marker import StopMarker
 

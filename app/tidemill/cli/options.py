@@ -1,4 +1,4 @@
-"""What commands have in common."""
+"""Options and functions that commands share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from tidemill import logs, settings
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Settings, a YAML file. Default: ./config.yaml if there."),
+    typer.Option(
+        "--config", "-c", help="Settings, a YAML file. Default: ./config.yaml if it exists."
+    ),
 ]
 screen = Console(highlight=False)
 
 
 def load(config: Path | None) -> settings.Settings:
-    """Return the settings, with the log as they want it.
+    """Load the settings, and configure the log with them.
 
     Raises:
         ConfigurationError: A setting is wrong.

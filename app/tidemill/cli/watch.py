@@ -1,4 +1,4 @@
-"""Look at a running job from outside."""
+"""`tidemill lag` and `tidemill health`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from tidemill.cli.options import Config, load, screen
 
 def lag(
     config: Config = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a line a look.")] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Repeat until Ctrl-C.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each reading.")
+    ] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two readings.")] = 2,
 ) -> None:
-    """Show how many messages wait, for how long, and when the job will have caught up."""
+    """Show how many messages wait, for how long, and when the job will catch up."""
     from contextlib import closing
 
     from tidemill.kafka.lag_reader import LagReader
@@ -37,13 +39,15 @@ def lag(
 
 def health(
     config: Config = None,
-    ready: Annotated[bool, typer.Option("--ready", help="/readyz instead of /healthz.")] = False,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Ask /readyz instead of /healthz.")
+    ] = False,
 ) -> None:
-    """Ask the running job whether it is alive, or ready: exit code 0 or 1, for exec probes."""
+    """Ask a running job whether it is alive or ready; exit code 0 or 1, for exec probes."""
     from tidemill.monitoring.probe import ask
 
     loaded = load(config)
     path = "/readyz" if ready else "/healthz"
-    well, said = ask(loaded.monitoring, loaded.stream.group_id, path)
-    screen.print(said, markup=False)
-    raise typer.Exit(0 if well else 1)
+    succeeded, answer = ask(loaded.monitoring, loaded.stream.group_id, path)
+    screen.print(answer, markup=False)
+    raise typer.Exit(0 if succeeded else 1)

@@ -1,4 +1,4 @@
-"""Why a dead letter is not sent again; pure."""
+"""Decide whether a dead letter is sent again (pure)."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
     from tidemill.dead_letters.letters import DeadLetter
-    from tidemill.dead_letters.position import Position
+    from tidemill.dead_letters.position import ReplayProgress
     from tidemill.dead_letters.selection import Selection
     from tidemill.settings import StreamSettings
 
 
-FOREIGN = "no dead letters of Tidemill"
+FOREIGN = "records that Tidemill did not write"
 NOT_NAMED = "not named"
-NAMED_YET_LEFT_OUT = "named, but left out by the other options"
-NOT_CHOSEN = "not chosen, and dealt with earlier"
-WAITS = "not chosen: they wait"
+NAMED_YET_LEFT_OUT = "named, but excluded by the other options"
+NOT_CHOSEN = "not selected, and replayed or skipped earlier"
+WAITS = "not selected; they keep waiting"
 PASSED_OVER = (
-    "not chosen, and before the last chosen one: --send passes over them (--again takes them too)"
+    "not selected, but before the last selected one: --send skips them (--again includes them)"
 )
-EARLIER = "replayed or passed over earlier (--again takes them too)"
-OMITTED = "hold no message: it did not fit, and is at its source only"
-AGAIN = "--again takes them where it is back"
-NO_SOURCE = "do not say where they came from"
+EARLIER = "replayed or skipped earlier (--again includes them)"
+OMITTED = "without the message, which did not fit and exists only in its source topic"
+AGAIN = "--again includes them once it is back"
+NO_SOURCE = "without the name of their source topic"
 
 
 def hindrance(
     letter: DeadLetter,
     selection: Selection,
-    position: Position | None,
+    position: ReplayProgress | None,
     stream: StreamSettings,
     partitions: Mapping[str, Container[int]],
 ) -> str | None:
-    """Return what keeps a letter from being sent, or None.
+    """Return the reason not to send a letter, or None.
 
-    Without a position nothing counts as replayed. `partitions` are those of the topics that exist.
+    Without a position, nothing counts as replayed. `partitions` lists those of the existing topics.
     """
-    if not selection.takes(letter):
-        if replace(selection, max_tries=None).takes(letter):
+    if not selection.matches(letter):
+        if replace(selection, max_tries=None).matches(letter):
             return f"replayed {selection.max_tries} times or more already (--max-tries)"
         if selection.places:
             named = (letter.partition, letter.offset) in selection.places
@@ -55,11 +55,11 @@ def hindrance(
 def unsendable(
     letter: DeadLetter, stream: StreamSettings, partitions: Mapping[str, Container[int]]
 ) -> str | None:
-    """Return why nobody could send a letter to where it came from, or None.
+    """Return the reason why a letter cannot be sent to its source, or None.
 
-    Only topics that the settings' job reads are sent to: others have no job to answer, and a forged
-    dead letter could name any. Where its topic or partition is gone it waits for nothing: that may
-    never come back, or have been made up.
+    Send only to input topics of the settings' job: no job answers others, and a forged dead letter
+    could name any topic. A letter whose topic or partition is gone does not wait for it, because it
+    may never come back, or may be forged.
     """
     if letter.omitted is not None:
         return OMITTED
@@ -67,9 +67,9 @@ def unsendable(
     if topic is None or partition is None:
         return NO_SOURCE
     if not is_input(stream, topic):
-        return f"came from {topic}, which is no input of these settings (section stream)"
+        return f"from {topic}, which is not an input topic in these settings"
     if topic not in partitions:
-        return f"the topic {topic} is gone, or no right to see it ({AGAIN})"
+        return f"the topic {topic} is gone or not visible to this user ({AGAIN})"
     if partition not in partitions[topic]:
         return f"partition {partition} of {topic} is gone ({AGAIN})"
     return None

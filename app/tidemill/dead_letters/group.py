@@ -1,4 +1,4 @@
-"""What is asked of the broker: the extent of topics, and the position of a consumer group."""
+"""Read topics' offsets, and read and commit the replay progress of a consumer group."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tidemill.kafka.members import MEMBERS_ONLY, in_use
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tidemill.dead_letters.position import Position
+    from tidemill.dead_letters.position import ReplayProgress
     from tidemill.dead_letters.selection import Selection
     from tidemill.settings import KafkaSettings
 
 
-def extent(kafka: KafkaSettings, topic: str) -> dict[int, range]:
+def offset_ranges(kafka: KafkaSettings, topic: str) -> dict[int, range]:
     """Return the offsets of each partition, up to the last one that is committed by now.
 
     Raises:
         KafkaAuthFailed: The broker refuses the credentials.
-        BrokerUnreachable: It does not answer.
-        NoDeadLetterTopic: There is no such topic.
+        BrokerUnreachable: The broker does not answer.
+        NoDeadLetterTopic: The topic does not exist.
 
     """
-    with _asking(kafka) as consumer:
+    with _consumer(kafka) as consumer:
         parts = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
         if not parts:
             raise NoDeadLetterTopic(topic)
@@ -39,19 +39,19 @@ def extent(kafka: KafkaSettings, topic: str) -> dict[int, range]:
     return {part.partition: range(begin[part], end[part]) for part in parts}
 
 
-def narrowed(
+def ranges_to_scan(
     kafka: KafkaSettings, topic: str, whole: Mapping[int, range], selection: Selection
 ) -> dict[int, range]:
-    """Return what a choice must look at of a topic's whole extent.
+    """Return the offset ranges that a selection must read.
 
     Raises:
-        NoDeadLetter: A place that it names is not in the topic.
+        NoDeadLetter: The topic has nothing at a named place.
 
     """
     spans = dict(whole)
     for partition, offset in sorted(selection.places):
         if offset not in whole.get(partition, ()):
-            raise NoDeadLetter(f"{partition}/{offset}", _there(topic, whole.get(partition)))
+            raise NoDeadLetter(f"{partition}/{offset}", _describe(topic, whole.get(partition)))
     if selection.places:
         named: dict[int, list[int]] = {}
         for partition, offset in selection.places:
@@ -59,14 +59,14 @@ def narrowed(
         spans = {p: range(min(offsets), max(offsets) + 1) for p, offsets in named.items()}
     if selection.since is None:
         return spans
-    with _asking(kafka) as consumer:
+    with _consumer(kafka) as consumer:
         times = {TopicPartition(topic, partition): selection.since for partition in spans}
         found = {part.partition: at for part, at in consumer.offsets_for_times(times).items()}
     starts = {p: at.offset if (at := found.get(p)) else span.stop for p, span in spans.items()}
     return {p: range(max(span.start, starts[p]), span.stop) for p, span in spans.items()}
 
 
-def _there(topic: str, span: range | None) -> str:
+def _describe(topic: str, span: range | None) -> str:
     if span is None:
         return f"{topic} has no such partition"
     if not span:
@@ -75,36 +75,38 @@ def _there(topic: str, span: range | None) -> str:
 
 
 def partitions(kafka: KafkaSettings) -> dict[str, set[int]]:
-    """Return the partitions of every topic that these credentials may see."""
-    with _asking(kafka) as consumer:
+    """Return the partitions of every topic that is visible to this user."""
+    with _consumer(kafka) as consumer:
         return {name: set(consumer.partitions_for_topic(name) or ()) for name in consumer.topics()}
 
 
 def positions(
     kafka: KafkaSettings, group: str, topic: str, spans: Mapping[int, range]
-) -> dict[int, Position]:
-    """Return the group's position in each partition; without one, where the partition begins."""
-    with _asking(kafka, group_id=group) as consumer:
+) -> dict[int, ReplayProgress]:
+    """Return the group's progress in each partition, by default the partition's start."""
+    with _consumer(kafka, group_id=group) as consumer:
         committed = {p: consumer.committed(TopicPartition(topic, p), metadata=True) for p in spans}
     return {
         p: position.decode(at.offset, at.metadata or "", spans[p])
         if at is not None and at.offset >= 0
-        else position.Position(spans[p].start)
+        else position.ReplayProgress(spans[p].start)
         for p, at in committed.items()
     }
 
 
-def commit(kafka: KafkaSettings, group: str, topic: str, moved: Mapping[int, Position]) -> None:
-    """Commit positions to the group without being a member of it.
+def commit(
+    kafka: KafkaSettings, group: str, topic: str, progress: Mapping[int, ReplayProgress]
+) -> None:
+    """Commit progress to the group without joining it.
 
     Raises:
         GroupInUse: Other consumers are members of the group.
 
     """
-    with _asking(kafka, group_id=group) as consumer:
+    with _consumer(kafka, group_id=group) as consumer:
         offsets = {
             TopicPartition(topic, p): OffsetAndMetadata(at.offset, position.encode(at), -1)
-            for p, at in moved.items()
+            for p, at in progress.items()
         }
         try:
             consumer.commit(offsets, timeout_ms=10_000)
@@ -113,7 +115,7 @@ def commit(kafka: KafkaSettings, group: str, topic: str, moved: Mapping[int, Pos
 
 
 @contextmanager
-def _asking(kafka: KafkaSettings, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401
+def _consumer(kafka: KafkaSettings, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401
     with (
         kafka_errors(kafka),
         closing(

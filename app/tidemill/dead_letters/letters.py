@@ -1,4 +1,4 @@
-"""A dead letter, read from its record, and what it becomes when it is sent again; pure."""
+"""Read dead letters from records, and prepare them for a replay (pure)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tidemill.inference.message import Header, Message
 
-# What the job adds (`tidemill.inference.codec`), in its order: these, the error's class, and these.
+# The headers that the job adds (`tidemill.inference.codec`), in order: BEFORE, CLASS, AFTER.
 BEFORE = (
     "tidemill.source.topic",
     "tidemill.source.partition",
@@ -21,17 +21,17 @@ BEFORE = (
 )
 CLASS = "tidemill.error.class"
 AFTER = ("tidemill.error.message", "tidemill.error.omitted")
-# What a replay adds, which passes through the job as an incoming header.
+# A replay adds this header. The job passes it on like any incoming header.
 TRIES = "tidemill.tries"
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that had no answer, and why.
+    """A message that could not be answered, and the reason.
 
-    `partition`, `offset` and `timestamp` (milliseconds since the epoch) are the letter's own, those
-    of `source_…` the message's. `headers` are the incoming ones, `tries` how often it was replayed.
-    `omitted` says what is missing where the letter holds no message.
+    `partition`, `offset` and `timestamp` (milliseconds since the epoch) belong to the letter, the
+    `source_…` fields to the message. `headers` are the message's own. `tries` counts its replays.
+    If the letter does not hold the message, `omitted` says what is missing.
     """
 
     partition: int
@@ -52,14 +52,14 @@ class DeadLetter:
 
 
 def read(record: Message) -> DeadLetter | None:
-    """Return the dead letter that a record is, or None where the job did not write it.
+    """Return a record's dead letter, or None if the job did not write the record.
 
-    The last of a name counts, so that incoming headers with the job's own names are kept as they
-    are: the added ones are those right around the last error class. What others added after them,
-    as tracing does, is kept too.
+    The job's headers are those around the last error class. Earlier headers with the same names
+    came with the message; later headers were added by others (by tracing, for example). Both are
+    kept.
     """
     headers = record.headers
-    last = max((at for at, (name, _) in enumerate(headers) if name == CLASS), default=-1)
+    last = max((i for i, (name, _) in enumerate(headers) if name == CLASS), default=-1)
     if last < 0 or headers[last][1] is None:
         return None
     start, end = last, last + 1
@@ -89,9 +89,9 @@ def read(record: Message) -> DeadLetter | None:
 
 
 def replayed_headers(letter: DeadLetter) -> list[Header]:
-    """Return the incoming headers as they came, with the tries counted up at their end.
+    """Return the message's headers, followed by the increased number of tries.
 
-    The last replay's count is replaced; a header of that name that no replay left there is kept.
+    It replaces the number that the last replay added. A header of that name from elsewhere is kept.
     """
     headers = list(letter.headers)
     if headers and _tries(headers[-1:]) is not None:
@@ -100,7 +100,7 @@ def replayed_headers(letter: DeadLetter) -> list[Header]:
 
 
 def _tries(headers: Sequence[Header]) -> int | None:
-    """Return what the last header of the name says, or None where it is no small number."""
+    """Return the number in the last tries header, or None if it is not a small number."""
     last = next((value for name, value in reversed(headers) if name == TRIES), None)
     return int(last) if last and re.fullmatch(rb"\d{1,9}", last) else None
 

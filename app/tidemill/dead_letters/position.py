@@ -1,9 +1,9 @@
-"""How far a partition of dead letters is replayed; pure.
+"""The replay progress in a partition of dead letters (pure).
 
-Below `offset` every letter was replayed or passed over; `ahead` are runs of letters from there on
-of which the same is true, with letters between them that wait. A consumer group keeps both: the
-offset as its own, `ahead` as the commit's metadata, which holds `MAX_METADATA` characters. Before a
-letter is sent there is `room` for whatever becomes of it: nothing is sent that could not be noted.
+Every letter below `offset` was replayed or skipped. So were the letters in `done_ranges` above it,
+with waiting letters in between. A consumer group stores both: the offset as its committed offset,
+the ranges in the commit's metadata, which holds `MAX_METADATA` characters. A letter is sent only if
+there is `capacity` to record its outcome.
 """
 
 from __future__ import annotations
@@ -15,66 +15,71 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-# Of a broker's offset.metadata.max.bytes (4096 unless changed) with room to spare.
+# Below the broker's default for offset.metadata.max.bytes, 4096.
 MAX_METADATA = 3500
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """The next offset to deal with, and what is dealt with beyond it: apart, in their order."""
+class ReplayProgress:
+    """The next offset to replay, and the disjoint, ordered ranges above it that are done."""
 
     offset: int
-    ahead: tuple[range, ...] = ()
+    done_ranges: tuple[range, ...] = ()
 
     def passed(self, offset: int) -> bool:
-        """Tell whether the letter at an offset was replayed or passed over."""
-        return offset < self.offset or any(offset in run for run in self.ahead)
+        """Tell whether the letter at an offset was replayed or skipped."""
+        return offset < self.offset or any(offset in run for run in self.done_ranges)
 
 
-def moved(
-    position: Position, delivered: Collection[int], *, failed: Collection[int], to_last: bool
-) -> Position:
-    """Return the position after some letters were delivered.
+def advance(
+    position: ReplayProgress,
+    delivered: Collection[int],
+    *,
+    failed: Collection[int],
+    skip_unselected: bool,
+) -> ReplayProgress:
+    """Return the progress after some letters were delivered.
 
-    `failed` are all letters that this replay sent and did not deliver: they wait. With `to_last`
-    whatever else lies before the last delivered letter is passed over; without, nothing is.
+    `failed` are the letters that this replay sent without success; they keep waiting. With
+    `skip_unselected`, all other letters before the last delivered one are skipped.
     """
-    done = [range(at, at + 1) for at in delivered]
-    if to_last and delivered:
+    done = [range(offset, offset + 1) for offset in delivered]
+    if skip_unselected and delivered:
         last = max(delivered)
-        waiting = sorted(at for at in failed if position.offset <= at < last)
-        starts = [position.offset, *(at + 1 for at in waiting)]
+        waiting = sorted(offset for offset in failed if position.offset <= offset < last)
+        starts = [position.offset, *(offset + 1 for offset in waiting)]
         done = list(map(range, starts, [*waiting, last + 1]))
-    return _position(position.offset, [*position.ahead, *done])
+    return _position(position.offset, [*position.done_ranges, *done])
 
 
-def room(position: Position, offset: int, *, failed: int, to_last: bool) -> int:
-    """Return how many letters, up to one at `offset`, may be under way and surely be noted.
+def capacity(position: ReplayProgress, offset: int, *, failed: int, skip_unselected: bool) -> int:
+    """Return how many letters, up to `offset`, may be in flight.
 
-    Each of them, and of the `failed` letters of this replay, makes one run more at most. Where none
-    failed a choice (`to_last`) always has room for one: delivered, it moves the offset itself.
+    The outcomes of all of them must fit into the metadata. Each of them, and each `failed` letter
+    of this replay, adds at most one range. If none failed, one letter of a selection
+    (`skip_unselected`) always fits: once delivered, it moves the offset.
     """
-    longest = 2 * (len(str(offset)) + 1)  # of a run's text: `5-7,`
+    longest = 2 * (len(str(offset)) + 1)  # the text of a range: `5-7,`
     left = (MAX_METADATA - len(encode(position))) // longest - failed
-    return max(left, 1) if to_last and not failed else max(left, 0)
+    return max(left, 1) if skip_unselected and not failed else max(left, 0)
 
 
-def encode(position: Position) -> str:
-    """Return `ahead` as text: `5,7-9`."""
+def encode(position: ReplayProgress) -> str:
+    """Return the done ranges as text: `5,7-9`."""
     return ",".join(
         f"{run.start}-{run.stop - 1}" if run.stop - run.start > 1 else str(run.start)
-        for run in position.ahead
+        for run in position.done_ranges
     )
 
 
-def decode(offset: int, metadata: str, within: range) -> Position:
-    """Return the position that a group committed; `within` are the offsets that there are now.
+def decode(offset: int, metadata: str, within: range) -> ReplayProgress:
+    """Return the progress that a group committed; `within` are the existing offsets.
 
-    An offset beyond their end is of a topic that was deleted and made anew: it counts no more.
-    Metadata that is not of this kind says nothing.
+    Ignore an offset past their end: the topic was deleted and created again. Ignore metadata of
+    another format.
     """
     if offset > within.stop:
-        return Position(within.start)
+        return ReplayProgress(within.start)
     runs = []
     if re.fullmatch(r"(\d{1,19}(-\d{1,19})?(,|$))*", metadata, re.ASCII):
         for run in filter(None, metadata.split(",")):
@@ -83,12 +88,12 @@ def decode(offset: int, metadata: str, within: range) -> Position:
     return _position(max(offset, within.start), runs)
 
 
-def _position(offset: int, runs: Iterable[range]) -> Position:
-    """Return the position of an offset and of runs in any order, which may overlap."""
+def _position(offset: int, runs: Iterable[range]) -> ReplayProgress:
+    """Return the progress for an offset and ranges, which may overlap, in any order."""
     apart = [range(offset)]
     for run in sorted(filter(None, runs), key=lambda run: run.start):
         if run.start > apart[-1].stop:
             apart.append(run)
         else:
             apart[-1] = range(apart[-1].start, max(apart[-1].stop, run.stop))
-    return Position(apart[0].stop, tuple(apart[1:]))
+    return ReplayProgress(apart[0].stop, tuple(apart[1:]))

@@ -1,24 +1,24 @@
 """Send dead letters to their source topics again, each of them once.
 
-The consumer group `<group_id>-replay` holds how far the dead-letter topic is dealt with. It has no
-members; lag tools show in it what was neither replayed nor passed over yet. What may be committed:
+The consumer group `<group_id>-replay` stores the progress. It has no members; lag tools show in it
+how many letters were neither replayed nor skipped. What a replay commits:
 
-- A choice by error class, source, model, time or tries looks at everything. The position moves
-  behind the last letter that was delivered, and so passes over those before it that were not
-  chosen or that nobody could send; those after it wait. `again` takes what was passed over too.
-- Letters that were named by their places say nothing about others. They are noted in the commit's
-  metadata (`position.py`), and the position moves only where it stands at one of them.
-- A letter that was sent and not delivered waits for the next replay, and holds the position: what
-  is done beyond it is noted in the metadata.
-- The metadata has room for about a hundred letters of a partition that wait, or that were named.
-  Where it is full nothing more of that partition is sent: it would be sent at each replay. That
-  counts as `held`. A choice that leaves out those that wait passes over them, and makes room.
+- A selection by error class, source, model, time or tries covers the whole topic. The offset moves
+  past the last delivered letter. Letters before it that were not selected, or that cannot be sent,
+  count as skipped; letters after it keep waiting. `again` includes skipped letters.
+- Letters that were named by their places do not affect others. They are stored in the commit's
+  metadata (`position.py`); the offset moves only if it points at one of them.
+- A letter that was sent but not delivered waits for the next replay and holds the offset back.
+  Letters delivered after it are stored in the metadata.
+- The metadata has room for about a hundred waiting or named letters of a partition. When it is
+  full, no more letters of the partition are sent, because each replay would send them again. They
+  count as `held`. A selection that excludes the waiting letters skips them, and so frees the room.
 
-Positions are committed each time that `CHUNK` letters were acknowledged (`delivery.py`), or sooner
-where there is little room. A crash between the acknowledgement and the commit sends up to so many
-letters again at the next replay and forgets none: at least once, as the job itself. A group without
-members expires (by default after a week): if the dead letters are kept longer, a replay after that
-begins with the first one.
+Progress is committed after each `CHUNK` of acknowledged letters (`delivery.py`), or earlier if the
+metadata is nearly full. After a crash between acknowledgement and commit, the next replay sends up
+to that many letters again and forgets none: at least once, like the job itself. A group without
+members expires (by default after a week). If the dead letters live longer, a later replay starts
+with the first one.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a replay did, or would do: letters counted.
+    """The numbers of letters in a replay or its preview.
 
-    `chosen`, which were or would be sent, by error class and target topic. By what is said of them:
-    `left_out`; `held`, which were meant and could not be noted; `failed`, which were sent and not
-    delivered.
+    `chosen` letters were or would be sent, by error class and target topic. The others by reason:
+    `left_out`; `held`, which were selected but whose outcome could not be stored; and `failed`,
+    which were sent but not delivered.
     """
 
     chosen: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -56,12 +56,12 @@ class Report:
 
     @property
     def missing(self) -> int:
-        """Return how many were meant and are not delivered."""
+        """Return how many selected letters are not delivered."""
         return self.failed.total() + self.held.total()
 
 
 def group_of(stream: StreamSettings) -> str:
-    """Return the consumer group that holds how far letters are replayed."""
+    """Return the consumer group that stores the replay progress."""
     return f"{stream.group_id}-replay"
 
 
@@ -74,32 +74,34 @@ def replay(
     send: bool = False,
     looked: Callable[[int], None] = lambda _: None,
 ) -> Report:
-    """Send the chosen letters, or only say what would be sent; `looked` hears how many are left.
+    """Send the selected letters, or only report what would be sent.
 
-    Letters that come while it runs are not looked at. It ends early where the broker answers no
-    more; what was not looked at waits.
+    `looked` is called with the number of letters that are left. Letters that arrive meanwhile are
+    not included. If the broker stops answering, the replay ends early and the rest keeps waiting.
 
     Raises:
         KafkaAuthFailed: The broker refuses the credentials.
-        BrokerUnreachable: It does not answer.
-        GroupInUse: Others are in the group, so that nobody could note what is sent.
-        NoDeadLetter: A place that was named is not in the topic.
-        NoDeadLetterTopic: There is no such topic.
+        BrokerUnreachable: The broker does not answer.
+        GroupInUse: The replay group has members, so progress could not be stored.
+        NoDeadLetter: The topic has nothing at a named place.
+        NoDeadLetterTopic: The topic does not exist.
 
     """
     topic, group_id = stream.dead_letter_topic, group_of(stream)
     if send:
         require_none(kafka, group_id)
-    whole = group.extent(kafka, topic)
-    spans = group.narrowed(kafka, topic, whole, selection)
+    whole = group.offset_ranges(kafka, topic)
+    spans = group.ranges_to_scan(kafka, topic, whole, selection)
     positions = group.positions(kafka, group_id, topic, whole)
     partitions = group.partitions(kafka)
     delivery = (
-        Delivery(kafka, group_id, topic, positions, to_last=not selection.places) if send else None
+        Delivery(kafka, group_id, topic, positions, skip_unselected=not selection.places)
+        if send
+        else None
     )
     report = Report(failed=delivery.failed if delivery else Counter())
     unseen = set(selection.places)
-    waits = Counter[int]()  # by partition, since the last chosen letter
+    waits = Counter[int]()  # by partition, since the last selected letter
     left = sum(map(len, spans.values()))
     for record in records(kafka, topic, spans):
         looked(left := left - 1)
@@ -118,7 +120,7 @@ def replay(
             continue
         if delivery is not None:
             room = delivery.fits(letter)
-            if delivery.broken:
+            if delivery.is_broken:
                 return report
             if not room:
                 report.held[FULL] += 1
@@ -127,6 +129,6 @@ def replay(
         report.chosen[letter.error, str(letter.source_topic)] += 1
         report.left_out[PASSED_OVER] += waits.pop(letter.partition, 0)
     if delivery is not None:
-        delivery.settle()
-    report.left_out.update({WAITS: waits.total(), "not there any more": len(unseen)})
+        delivery.flush()
+    report.left_out.update({WAITS: waits.total(), "gone": len(unseen)})
     return report

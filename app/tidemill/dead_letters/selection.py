@@ -1,4 +1,4 @@
-"""Which dead letters are meant: what a person may choose by, and how it is written; pure."""
+"""Select dead letters by the words of a command line (pure)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A choice of letters; what is left out or empty admits all.
+    """A selection of letters; a criterion that is None or empty matches all.
 
-    `since` and `until` are milliseconds since the epoch, both included, in the time of the dead
-    letter. `max_tries` leaves out what was replayed so often. `places` are partition and offset.
+    `since` and `until` limit the dead letter's timestamp (milliseconds since the epoch, inclusive).
+    `max_tries` excludes letters that were replayed so often. `places` holds partition and offset.
     """
 
     errors: frozenset[str] = frozenset()
@@ -34,8 +34,8 @@ class Selection:
     max_tries: int | None = None
     places: frozenset[tuple[int, int]] = frozenset()
 
-    def takes(self, letter: DeadLetter) -> bool:
-        """Tell whether a letter is chosen."""
+    def matches(self, letter: DeadLetter) -> bool:
+        """Tell whether a letter is selected."""
         return (
             (not self.errors or letter.error in self.errors)
             and self.source in {None, letter.source_topic}
@@ -58,10 +58,10 @@ def choose(
     max_tries: int | None = None,
     places: Iterable[str] = (),
 ) -> Selection:
-    """Return the choice that words of a command line make; `now` in seconds since the epoch.
+    """Return the selection for the words of a command line; `now` is in seconds since the epoch.
 
     Raises:
-        InvalidSelection: A word is not written as it must be, or no letter could be meant.
+        InvalidSelection: A word is malformed, or no letter could match.
 
     """
     if model is not None and ":" not in model:
@@ -82,10 +82,10 @@ def choose(
 
 
 def read_error(text: str) -> str:
-    """Return an error class that dead letters have.
+    """Return the error class of dead letters with this name.
 
     Raises:
-        InvalidSelection: There is none of that name.
+        InvalidSelection: There is no such class.
 
     """
     known = {error.__name__.lower(): error.__name__ for error in MessageError.__subclasses__()}
@@ -97,10 +97,10 @@ def read_error(text: str) -> str:
 
 
 def read_time(text: str, now: float) -> int:
-    """Return milliseconds since the epoch of an ISO 8601 time (UTC without a zone) or an age.
+    """Return the milliseconds since the epoch of an age or an ISO 8601 time (UTC by default).
 
     Raises:
-        InvalidSelection: It is neither.
+        InvalidSelection: The text is neither.
 
     """
     try:
@@ -118,10 +118,10 @@ def read_time(text: str, now: float) -> int:
 
 
 def read_place(text: str) -> tuple[int, int]:
-    """Return partition and offset of PARTITION/OFFSET.
+    """Parse PARTITION/OFFSET.
 
     Raises:
-        InvalidSelection: It is not written like that.
+        InvalidSelection: The text has another form.
 
     """
     found = re.fullmatch(r"(\d{1,10})/(\d{1,19})", text, re.ASCII)

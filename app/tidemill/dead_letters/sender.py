@@ -1,4 +1,4 @@
-"""Send dead letters to where their messages came from."""
+"""Send dead letters back to the topics that their messages came from."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from tidemill.dead_letters.letters import DeadLetter
     from tidemill.settings import KafkaSettings
 
-GIVE_UP = 60  # seconds
-NO_ANSWER = f"the broker did not answer within {GIVE_UP} s"
+DELIVERY_TIMEOUT_S = 60
+NO_ANSWER = f"the broker did not answer within {DELIVERY_TIMEOUT_S} s"
 
 
 class Sender:
-    """An idempotent producer that knows of each letter what became of it."""
+    """An idempotent producer that records the outcome of each letter."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         """Connect.
 
-        A letter goes to its partition with its key, value and headers, and the time of now.
+        A letter goes to its partition with its key, value and headers, and the current time.
         """
         self._producer = Producer(
             {
@@ -34,25 +34,25 @@ class Sender:
                 "acks": "all",
                 "compression.type": kafka.compression_type,
                 "message.max.bytes": MAX_UNCOMPRESSED_BYTES,
-                # A topic refuses batches: a letter that is too large for it takes no other along.
+                # A topic refuses whole batches, so a letter that is too large must not share one.
                 "batch.num.messages": 1,
                 "queue.buffering.max.kbytes": 2 * MAX_UNCOMPRESSED_BYTES // 1024,
-                "message.timeout.ms": 1000 * GIVE_UP,
-                # After a letter that is refused an idempotent producer rests for so long.
+                "message.timeout.ms": 1000 * DELIVERY_TIMEOUT_S,
+                # An idempotent producer pauses for so long after a refused letter.
                 "retry.backoff.ms": 10,
-                "error_cb": lambda _: None,  # each letter's own outcome says what went wrong
+                "error_cb": lambda _: None,  # each letter's outcome holds its error
             },
             logger=LIBRDKAFKA_LOGGER,
         )
         self._outcomes: dict[tuple[int, int], str | None] = {}
 
     @property
-    def unsettled(self) -> int:
-        """Return how many letters were sent since the last settlement."""
+    def in_flight(self) -> int:
+        """Return the number of letters sent since the last flush."""
         return len(self._outcomes)
 
     def send(self, letter: DeadLetter) -> None:
-        """Hand a letter over; wait while too much is under way."""
+        """Send a letter; wait while the queue is full."""
         place = letter.partition, letter.offset
         self._outcomes[place] = NO_ANSWER
         while True:
@@ -74,9 +74,9 @@ class Sender:
                 self._producer.poll(0)
                 return
 
-    def settle(self) -> dict[tuple[int, int], str | None]:
-        """Wait for all; return by partition and offset what went wrong, None where nothing did."""
-        self._producer.flush(2 * GIVE_UP)
+    def flush(self) -> dict[tuple[int, int], str | None]:
+        """Wait for all letters; return each one's error by partition and offset, or None."""
+        self._producer.flush(2 * DELIVERY_TIMEOUT_S)
         outcomes, self._outcomes = self._outcomes, {}
         return outcomes
 

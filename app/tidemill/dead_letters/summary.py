@@ -1,4 +1,4 @@
-"""What dead letters there are: counted by error class, and the newest of them."""
+"""Summarise dead letters: counts by error class, and the newest letters."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """How many letters of a class, and the times of the first and last (milliseconds)."""
+class ErrorClassCount:
+    """The number of letters of an error class, and the first and last time (milliseconds)."""
 
     count: int
     first: int
@@ -30,32 +30,32 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Chosen letters by error class, the newest ones, and how many records are no letters."""
+    """Counts by error class, the newest letters, and the number of unrecognised records."""
 
-    classes: dict[str, Seen]
+    classes: dict[str, ErrorClassCount]
     newest: list[DeadLetter]
     foreign: int
 
 
 def chosen(kafka: KafkaSettings, topic: str, selection: Selection) -> Iterator[DeadLetter | None]:
-    """Yield the chosen letters of the topic, one at a time, and None for what is no dead letter.
+    """Yield the selected letters of the topic, and None for each record that is no dead letter.
 
     Raises:
         KafkaAuthFailed: The broker refuses the credentials.
-        BrokerUnreachable: It does not answer.
-        NoDeadLetterTopic: There is no such topic.
+        BrokerUnreachable: The broker does not answer.
+        NoDeadLetterTopic: The topic does not exist.
 
     """
-    spans = group.narrowed(kafka, topic, group.extent(kafka, topic), selection)
+    spans = group.ranges_to_scan(kafka, topic, group.offset_ranges(kafka, topic), selection)
     for record in records(kafka, topic, spans):
         letter = read(record)
-        if letter is None or selection.takes(letter):
+        if letter is None or selection.matches(letter):
             yield letter
 
 
 def listing(found: Iterable[DeadLetter | None], limit: int) -> Listing:
-    """Count the letters; keep `limit` of them, the newest first."""
-    classes: dict[str, Seen] = {}
+    """Count the letters, and keep the `limit` newest, newest first."""
+    classes: dict[str, ErrorClassCount] = {}
     foreign = 0
 
     def counted() -> Iterator[DeadLetter]:
@@ -64,8 +64,8 @@ def listing(found: Iterable[DeadLetter | None], limit: int) -> Listing:
             if letter is None:
                 foreign += 1
                 continue
-            seen = classes.get(letter.error, Seen(0, letter.timestamp, letter.timestamp))
-            classes[letter.error] = Seen(
+            seen = classes.get(letter.error, ErrorClassCount(0, letter.timestamp, letter.timestamp))
+            classes[letter.error] = ErrorClassCount(
                 seen.count + 1,
                 min(seen.first, letter.timestamp),
                 max(seen.last, letter.timestamp),
@@ -83,11 +83,11 @@ def one(kafka: KafkaSettings, topic: str, place: tuple[int, int]) -> DeadLetter:
     """Return the letter at a partition and offset.
 
     Raises:
-        NoDeadLetter: There is none.
+        NoDeadLetter: There is no dead letter at this place.
 
     """
     for letter in chosen(kafka, topic, Selection(places=frozenset({place}))):
         if letter is not None:
             return letter
-        raise NoDeadLetter("{}/{}".format(*place), "the record there is not by Tidemill")
-    raise NoDeadLetter("{}/{}".format(*place), "the record is not there any more")
+        raise NoDeadLetter("{}/{}".format(*place), "Tidemill did not write the record there")
+    raise NoDeadLetter("{}/{}".format(*place), "the record is gone")

@@ -1,1 +1,1 @@
-"""What a person sees of it in a terminal."""
+"""Render results for a terminal."""

@@ -1,4 +1,4 @@
-"""Where a person reads it."""
+"""The console that tables are printed to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from rich.console import Console
 
 
 def console() -> Console:
-    """Return a console; a file or a pipe, which have no width, get room for the tables."""
+    """Return a console; a file or a pipe, which has no width, gets 160 columns."""
     made = Console(highlight=False)
     return made if made.is_terminal else Console(highlight=False, width=160)

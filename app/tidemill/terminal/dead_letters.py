@@ -1,4 +1,4 @@
-"""Dead letters in a terminal: from strangers, so all that is theirs goes through `foreign`."""
+"""Render dead letters. Strangers wrote their content, so all of it goes through `escape`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tidemill.dead_letters.letters import DeadLetter
-    from tidemill.dead_letters.summary import Seen
+    from tidemill.dead_letters.summary import ErrorClassCount
 
 SHORT = 60  # characters of a value or message in a table
 
@@ -49,18 +49,18 @@ def json_line(letter: DeadLetter) -> str:
 
 
 def moment(timestamp: int | None) -> str | None:
-    """Return milliseconds since the epoch as ISO 8601 in UTC; a number where no calendar has it."""
+    """Return milliseconds since the epoch as ISO 8601 in UTC, or as a number if out of range."""
     if timestamp is None:
         return None
     try:
-        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=timestamp)
+        time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=timestamp)
     except OverflowError:
         return str(timestamp)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def classes_table(classes: Mapping[str, Seen]) -> Table:
-    """Lay out how many letters each error class has; the most frequent first."""
+def classes_table(classes: Mapping[str, ErrorClassCount]) -> Table:
+    """Return a table of the error classes, the most frequent first."""
     total = sum(seen.count for seen in classes.values())
     table = ruled_table(f"{total:,} dead letters", "error class", "letters", "first", "last")
     for name, seen in sorted(classes.items(), key=lambda item: -item[1].count):
@@ -70,8 +70,8 @@ def classes_table(classes: Mapping[str, Seen]) -> Table:
 
 
 def letters_table(letters: Sequence[DeadLetter]) -> Table:
-    """Lay out letters, one a row."""
-    columns = ("at", "time", "error class", "message", "from", "tries", "value")
+    """Return a table with a row for each letter."""
+    columns = ("place", "time", "error class", "message", "from", "tries", "value")
     table = ruled_table(f"the newest {len(letters):,}", *columns)
     for letter in letters:
         table.add_row(
@@ -87,19 +87,19 @@ def letters_table(letters: Sequence[DeadLetter]) -> Table:
 
 
 def source(letter: DeadLetter) -> str:
-    """Return topic, partition and offset of the message; a question mark for what is not known."""
+    """Return the message's topic, partition and offset, with a question mark for unknown parts."""
     parts = letter.source_topic, letter.source_partition, letter.source_offset
     return "/".join("?" if part is None else str(part) for part in parts)
 
 
 def letter_view(letter: DeadLetter) -> Iterator[Text | Table]:
-    """Lay out one letter whole: what happened, where it came from, headers, key, value."""
+    """Yield the parts of one letter: its error, its source, headers, key and value."""
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, text in {
         "dead letter": f"{letter.partition}/{letter.offset}, {moment(letter.timestamp)}",
         "error class": letter.error,
         "message": letter.message,
-        "model": letter.model or "none was chosen",
+        "model": letter.model or "none",
         "from": f"{source(letter)}, {moment(letter.source_timestamp) or '?'}",
         "tries": str(letter.tries),
         **({"omitted": letter.omitted} if letter.omitted else {}),
@@ -115,9 +115,9 @@ def letter_view(letter: DeadLetter) -> Iterator[Text | Table]:
 
 
 def _escape(character: str) -> str:
-    """Return a character as JSON escapes it: units of UTF-16."""
+    """Return a character's JSON escape, in units of UTF-16."""
     units = character.encode("utf-16-be")
-    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
 
 
 def _field(name: str, content: bytes | None) -> dict[str, str | None]:
@@ -128,7 +128,7 @@ def _field(name: str, content: bytes | None) -> dict[str, str | None]:
 
 
 def ruled_table(title: str, *columns: str) -> Table:
-    """Return an empty table; counts stand to the right."""
+    """Return an empty table; align counts to the right."""
     table = Table(title=title, title_justify="left")
     for name in columns:
         right = name in {"letters", "tries"}

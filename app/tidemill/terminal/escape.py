@@ -1,4 +1,4 @@
-"""What strangers wrote, made fit for a terminal: nothing in it may steer one."""
+"""Escape untrusted text, so that it cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from rich.text import Text
 
 
 def visible(text: str) -> str:
-    """Return text with everything that prints nothing, or steers a terminal, as an escape."""
+    """Replace all unprintable and control characters by escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def shown(content: bytes | None) -> Text:
-    """Return bytes to look at: text where they are UTF-8, null where there are none."""
+    """Return bytes as safe text: decoded as UTF-8, with escapes for the rest."""
     if content is None:
         return Text("null", style="dim")
     if not content:
@@ -21,7 +21,7 @@ def shown(content: bytes | None) -> Text:
 
 
 def pretty(content: bytes | None) -> Text:
-    """Return a value to look at: JSON over several lines, all else as it is."""
+    """Return a value as safe text, with JSON indented."""
     try:
         lines = msgspec.json.format(content or b"", indent=2).decode().split("\n")
     except (ValueError, RecursionError):

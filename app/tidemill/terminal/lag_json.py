@@ -1,4 +1,4 @@
-"""How far the job is, as JSON."""
+"""Render the lag as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def lag_document(
     group: str, now: LagSnapshot, then: LagSnapshot | None = None, *, trouble: str | None = None
 ) -> dict[str, Any]:
-    """Return what the table shows, and more, as JSON holds it; null is what is not known."""
+    """Return the table's content and more as a JSON document; unknown values are null."""
     each = trends(now, then)
     return {
         "group": group,
@@ -27,21 +27,21 @@ def lag_document(
                 "end": p.end,
                 "committed": p.committed,
                 "passed_over": p.expired,
-                **_moving(trend, p),
+                **_trend(trend, p),
             }
             for p, trend in zip(now.partitions, each, strict=True)
         ],
-        "total": _moving(total(each), now),
+        "total": _trend(total(each), now),
         "trouble": trouble,
     }
 
 
-def _moving(trend: LagTrend, at: PartitionLag | LagSnapshot) -> dict[str, float | None]:
+def _trend(trend: LagTrend, lag: PartitionLag | LagSnapshot) -> dict[str, float | None]:
     return {
         "lag": trend.lag,
-        "age_seconds": at.age,
-        "held_back": at.held_back,
-        "held_back_seconds": at.held_for,
+        "age_seconds": lag.age,
+        "held_back": lag.held_back,
+        "held_back_seconds": lag.held_for,
         "rate": trend.rate,
         "arriving": trend.arriving,
         "catch_up_seconds": trend.catch_up,

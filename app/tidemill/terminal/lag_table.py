@@ -1,4 +1,4 @@
-"""How far the job is, as a table: now, and where it goes."""
+"""Render the lag as a table, with its trend."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from tidemill.kafka.lag import LagSnapshot, PartitionLag
 
 
-# Columns that a narrow screen does without, the first one first; the caption says where it goes.
-GIVE_WAY = ("end", "committed", "rate /s", "catches up in")
+# Columns that a narrow terminal drops, in this order; the caption still tells the trend.
+DROPPABLE_COLUMNS = ("end", "committed", "rate /s", "catches up in")
 HELD_BACK = (
-    "they can be answered when their producer commits or aborts, or after its "
-    "transaction.timeout.ms; kafka-transactions.sh find-hanging and abort end one that hangs"
+    "they can be read once their producer commits or aborts, or after its transaction.timeout.ms; "
+    "`kafka-transactions.sh find-hanging` and `abort` end a hanging transaction"
 )
-# Columns of the screen that a partition's name takes at most, and has at least where it needs them.
-LONGEST_NAME, SHORTEST_NAME = 40, 20
+# The width of a partition's name, in terminal columns.
+MAX_NAME, MIN_NAME = 40, 20
 
 
 def lag_table(
@@ -36,20 +36,20 @@ def lag_table(
     then: LagSnapshot | None = None,
     *,
     trouble: str | None = None,
-    most: int | None = None,
+    max_rows: int | None = None,
 ) -> ResponsiveTable:
-    """Lay out the partitions, with what moved since an earlier snapshot, and what that means.
+    """Return a table of the partitions, with their trend since an earlier snapshot and a caption.
 
-    Where there are more than `most` of them, those with the largest lag are shown.
+    If there are more than `max_rows` partitions, show those with the largest lag.
     """
     rows = list(zip(now.partitions, trends(now, then), strict=True))
-    shown = _with_most_lag(rows, most)
+    shown = _with_most_lag(rows, max_rows)
     lines = list(caption(group, now, then))
     if hidden := len(rows) - len(shown):
         lines.insert(0, (f"{hidden:,} more partitions, with less lag", "dim"))
     if trouble:
-        at = datetime.fromtimestamp(now.time).astimezone().strftime("%H:%M:%S")
-        lines.append((f"as of {at}: {trouble}", "red"))
+        clock = datetime.fromtimestamp(now.time).astimezone().strftime("%H:%M:%S")
+        lines.append((f"as of {clock}: {trouble}", "red"))
     together = total([trend for _, trend in rows])
     columns: dict[str, list[Text]] = {
         "partition": [*(Text(f"{p.topic}/{p.partition}") for p, _ in shown), Text("total")],
@@ -68,23 +68,23 @@ def lag_table(
             *(Text(f"{p.held_back:,}", "yellow" if p.held_back else "") for p, _ in shown),
             Text(f"{now.held_back:,}"),
         ]
-    said = Text("\n").join(Text(line, style) for line, style in lines)
+    caption_text = Text("\n").join(Text(line, style) for line, style in lines)
     return ResponsiveTable(
-        partial(_table, Text(f"lag of the group {group}"), columns, said), GIVE_WAY
+        partial(_table, Text(f"lag of the group {group}"), columns, caption_text), DROPPABLE_COLUMNS
     )
 
 
 def _table(
-    title: Text, columns: Mapping[str, Sequence[Text]], said: Text, without: Container[str]
+    title: Text, columns: Mapping[str, Sequence[Text]], caption_text: Text, without: Container[str]
 ) -> Table:
-    table = Table(title=title, caption=said, show_footer=True)
+    table = Table(title=title, caption=caption_text, show_footer=True)
     table.title_justify = table.caption_justify = "left"
     names = columns["partition"]
-    least = min(SHORTEST_NAME, max(name.cell_len for name in names))
+    least = min(MIN_NAME, max(name.cell_len for name in names))
     left = {name: cells for name, cells in columns.items() if name not in without}
     for name, (*_, footer) in left.items():
         if name == "partition":
-            table.add_column(name, footer, overflow="fold", min_width=least, max_width=LONGEST_NAME)
+            table.add_column(name, footer, overflow="fold", min_width=least, max_width=MAX_NAME)
         else:
             table.add_column(name, footer, justify="right", no_wrap=True)
     for row in list(zip(*left.values(), strict=True))[:-1]:
@@ -93,47 +93,47 @@ def _table(
 
 
 def caption(group: str, now: LagSnapshot, then: LagSnapshot | None) -> Iterator[tuple[str, str]]:
-    """Say in plain words what the numbers mean: lines, each with its colour."""
+    """Yield the lines of the caption, each with its colour: what the numbers mean."""
     if all(p.committed is None for p in now.partitions):
-        yield f"nothing was committed by group {group} yet", "yellow"
+        yield f"the group {group} has not committed anything yet", "yellow"
     else:
         seconds = now.time - then.time if then else 0.0
         yield _movement(total(trends(now, then)), seconds, held_back=now.held_back)
-    removed, beyond = Counter[str](), Counter[str]()
+    removed, past_end = Counter[str](), Counter[str]()
     for p in now.partitions:
         removed[p.topic] += p.expired
-        beyond[p.topic] += p.past_end
+        past_end[p.topic] += p.past_end
     for topic, count in (+removed).items():
-        yield f"{topic}: {count:,} messages were removed before they were answered", "red"
+        yield f"{topic}: Kafka removed {count:,} messages before they were answered", "red"
     if now.held_back:
         since = f", the first for {duration(now.held_for)}" if now.held_for is not None else ""
-        yield f"{now.held_back:,} messages are held back by open transactions{since}", "yellow"
+        yield f"open transactions hold back {now.held_back:,} messages{since}", "yellow"
         yield HELD_BACK, "yellow"
-    for topic in +beyond:
-        yield f"{topic}: the group is beyond the end: was the topic made anew?", "red"
+    for topic in +past_end:
+        yield f"{topic}: the group is past the end; was the topic created again?", "red"
 
 
 def _movement(trend: LagTrend, seconds: float, *, held_back: int) -> tuple[str, str]:
     if not trend.lag:
-        return "at the end" + (" of what may be read yet" if held_back else ""), "green"
+        return "caught up" + (" with what can be read yet" if held_back else ""), "green"
     if trend.catch_up is not None:
         return f"catches up in {duration(trend.catch_up)}", "green"
     if trend.rate is None or trend.arriving is None:
-        return f"{trend.lag:,} messages wait", "yellow"
-    come, answered = per_second(trend.arriving), per_second(trend.rate)
+        return f"{trend.lag:,} messages are waiting", "yellow"
+    arriving, answered = per_second(trend.arriving), per_second(trend.rate)
     if trend.rate < trend.arriving:
-        return f"falls behind: {come}/s come, {answered}/s are answered", "red"
+        return f"falls behind: {arriving}/s arrive, {answered}/s are answered", "red"
     if trend.rate:
-        return f"neither gains nor loses: {come}/s come, {answered}/s are answered", "yellow"
+        return f"keeps its distance: {arriving}/s arrive, {answered}/s are answered", "yellow"
     return f"nothing was answered in the last {duration(seconds)}", "yellow"
 
 
 def _with_most_lag(
-    rows: Sequence[tuple[PartitionLag, LagTrend]], most: int | None
+    rows: Sequence[tuple[PartitionLag, LagTrend]], max_rows: int | None
 ) -> list[tuple[PartitionLag, LagTrend]]:
-    if most is None:
+    if max_rows is None:
         return list(rows)
-    kept = sorted(range(len(rows)), key=lambda row: -rows[row][0].lag)[:most]
+    kept = sorted(range(len(rows)), key=lambda row: -rows[row][0].lag)[:max_rows]
     return [rows[row] for row in sorted(kept)]
 
 

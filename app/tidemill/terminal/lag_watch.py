@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Seconds over which a watch computes its rates.
 WINDOW_S = 60.0
-# Lines of the screen that hold no partition: title, head, total, borders and captions.
+# Lines that hold no partition: title, header, total, borders and caption.
 FRAME = 15
 
 
@@ -37,25 +37,25 @@ class LagSample:
     trouble: str | None = None
 
 
-def looks(
-    look: Callable[[], LagSnapshot], every: float, pause: Callable[[float], None] = time.sleep
+def samples(
+    read: Callable[[], LagSnapshot], every: float, pause: Callable[[float], None] = time.sleep
 ) -> Iterator[LagSample]:
     """Yield a reading every so many seconds, with the oldest snapshot of the last minute.
 
-    Where the broker goes away the last snapshot is yielded again, with the reason.
+    While the broker is unreachable, yield the last snapshot again, with the reason.
 
     Raises:
-        TidemillError: The first look failed, or the broker refuses.
+        TidemillError: The first reading failed, or the broker refuses.
 
     """
-    seen = deque([look()])
+    seen = deque([read()])
     yield LagSample(seen[0])
     while True:
         pause(every)
         try:
-            seen.append(look())
+            seen.append(read())
         except BrokerUnreachable as error:
-            yield LagSample(seen[-1], seen[0], str(error))
+            yield LagSample(seen[-1], seen[0], error.message)
             continue
         while len(seen) > 2 and seen[-1].time - seen[0].time > WINDOW_S:  # noqa: PLR2004 - a pair
             seen.popleft()
@@ -65,17 +65,17 @@ def looks(
 def once(
     console: Console,
     group: str,
-    look: Callable[[], LagSnapshot],
+    read: Callable[[], LagSnapshot],
     *,
     every: float,
     as_json: bool,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Read the lag twice, to compute rates, and show the second reading."""
-    with nullcontext() if as_json else console.status(f"Looking twice, {every:g} s apart …"):
-        then = look()
+    with nullcontext() if as_json else console.status(f"reading twice, {every:g} s apart …"):
+        then = read()
         pause(every)
-        seen = LagSample(look(), then)
+        seen = LagSample(read(), then)
     if as_json:
         _print_json(console, group, seen)
     else:
@@ -85,7 +85,7 @@ def once(
 def watch(
     console: Console,
     group: str,
-    look: Callable[[], LagSnapshot],
+    read: Callable[[], LagSnapshot],
     *,
     every: float,
     as_json: bool,
@@ -94,15 +94,15 @@ def watch(
     """Show each reading until Ctrl-C, as a table (redrawn in a terminal) or a line of JSON."""
     live = console.is_terminal and not as_json
     with (
-        suppress(KeyboardInterrupt),  # that is how a watch ends
+        suppress(KeyboardInterrupt),  # Ctrl-C ends the watch
         Live(console=console, auto_refresh=False) if live else nullcontext() as drawn,
     ):
-        for seen in looks(look, every, pause):
+        for seen in samples(read, every, pause):
             if as_json:
                 _print_json(console, group, seen)
                 continue
-            most = max(1, console.height - FRAME) if live else None
-            table = lag_table(group, seen.now, seen.then, trouble=seen.trouble, most=most)
+            max_rows = max(1, console.height - FRAME) if live else None
+            table = lag_table(group, seen.now, seen.then, trouble=seen.trouble, max_rows=max_rows)
             if drawn:
                 drawn.update(table, refresh=True)
             else:

@@ -1,4 +1,4 @@
-"""What a command that takes a while is doing, on standard error."""
+"""Show the steps of a long command on standard error."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ INTERVAL_S = 10.0  # between two log lines about the same step
 def progress(
     console: Console | None = None, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[..., None]]:
-    """Yield a function that shows a step, and how much of it is done: `show("reading", done=3)`.
+    """Yield a function that shows a step and its progress: `show("reading", done=3)`.
 
-    On a terminal one line changes; elsewhere each step is a log line, with another every ten
-    seconds if what is done has changed.
+    A terminal shows one changing line. Elsewhere each step is a log line, which is repeated at most
+    every ten seconds while its progress changes.
     """
     console = console or Console(stderr=True, highlight=False)
     if console.is_terminal:

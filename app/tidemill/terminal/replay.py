@@ -1,4 +1,4 @@
-"""What a replay does, or would do, in a terminal."""
+"""Render the progress and the report of a replay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(console: Console, what: str) -> Iterator[Callable[[int], None]]:
-    """Show a bar while the letters are gone through; yield what takes how many are left."""
+    """Show a progress bar; yield a function that takes the number of letters left."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
 
@@ -36,8 +36,8 @@ def progress(console: Console, what: str) -> Iterator[Callable[[int], None]]:
 
 
 def report_tables(report: Report, *, sent: bool) -> Iterator[Text | Table]:
-    """Lay out what a replay did or would do, and what it leaves out."""
-    title = f"{report.chosen.total():,} {'chosen and sent' if sent else 'would be sent'}"
+    """Yield tables of what a replay did or would do, and of what it left out."""
+    title = f"{report.chosen.total():,} {'sent' if sent else 'would be sent'}"
     chosen = ruled_table(title, "error class", "to topic", "letters")
     for (error, topic), count in report.chosen.most_common():
         chosen.add_row(Text(visible(error)), Text(visible(topic)), f"{count:,}")
@@ -47,9 +47,9 @@ def report_tables(report: Report, *, sent: bool) -> Iterator[Text | Table]:
         "cannot be sent now": report.held,
         "not delivered": report.failed,
     }.items():
-        table = ruled_table(f"{counts.total():,} {title}", "why", "letters")
-        for said, count in (+counts).most_common():
-            table.add_row(Text(visible(said)), f"{count:,}")
+        table = ruled_table(f"{counts.total():,} {title}", "reason", "letters")
+        for reason, count in (+counts).most_common():
+            table.add_row(Text(visible(reason)), f"{count:,}")
         if +counts:
             yield table
 
@@ -57,10 +57,10 @@ def report_tables(report: Report, *, sent: bool) -> Iterator[Text | Table]:
 def sending_command(
     config: Path | None, places: Sequence[str], options: Mapping[str, object]
 ) -> str:
-    """Return the command that sends what the same options showed, as a shell reads it."""
+    """Return the shell command that sends what was shown for the same options."""
     words = ["tidemill", "dlq", "replay", *places]
-    for name, given in {**options, "config": config, "send": True}.items():
-        for value in given if isinstance(given, list) else [given]:
+    for name, values in {**options, "config": config, "send": True}.items():
+        for value in values if isinstance(values, list) else [values]:
             if value not in {None, False}:
                 words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
     return shlex.join(words)

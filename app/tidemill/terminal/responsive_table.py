@@ -1,4 +1,4 @@
-"""A table that fits its screen."""
+"""A table that fits the terminal."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ResponsiveTable:
-    """A table of which some columns give way, the first one first, until the screen holds it.
+    """A table that drops columns, in the given order, until it fits the terminal.
 
-    `draw` returns it without the columns that are named.
+    `draw` returns the table without the named columns.
     """
 
     draw: Callable[[Container[str]], Table]
-    give_way: tuple[str, ...]
+    droppable_columns: tuple[str, ...]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the table with as many columns as fit; with the fewest, it wraps what it may."""
+        """Yield the table with as many columns as fit; the narrowest version may wrap."""
         unlimited = options.update(max_width=10_000)
-        for count in range(len(self.give_way)):
-            table = self.draw(self.give_way[:count])
+        for count in range(len(self.droppable_columns)):
+            table = self.draw(self.droppable_columns[:count])
             if table.__rich_measure__(console, unlimited).maximum <= options.max_width:
                 yield table
                 return
-        yield self.draw(self.give_way)
+        yield self.draw(self.droppable_columns)

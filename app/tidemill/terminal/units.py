@@ -1,18 +1,18 @@
-"""Numbers as a person reads them."""
+"""Format durations and rates for people."""
 
 from __future__ import annotations
 
 from typing import Final
 
 UNKNOWN: Final = "-"
-# Each with how many of the next smaller unit it holds.
+# Each unit in seconds, with its next smaller unit in seconds.
 _UNITS: Final = (("d", 86_400, "h", 3600), ("h", 3600, "min", 60))
 _MINUTE: Final = 60
 _FEW: Final = 10
 
 
 def duration(seconds: float | None) -> str:
-    """Write seconds as `0.4 s`, `12 s`, `4 min`, `3 h 20 min`, `2 d 5 h`."""
+    """Format seconds as `0.4 s`, `12 s`, `4 min`, `3 h 20 min`, `2 d 5 h`."""
     if seconds is None:
         return UNKNOWN
     if seconds < _FEW:
@@ -24,7 +24,7 @@ def duration(seconds: float | None) -> str:
 
 
 def per_second(rate: float | None) -> str:
-    """Write a rate: one decimal where it is small."""
+    """Format a rate, with one decimal if it is small."""
     if rate is None:
         return UNKNOWN
     return f"{rate:.1f}" if 0 < rate < _FEW else f"{rate:,.0f}"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from tidemill.dead_letters.delivery import after
-from tidemill.dead_letters.position import Position
+from tidemill.dead_letters.delivery import apply_outcomes
+from tidemill.dead_letters.position import ReplayProgress
 
 
 class TestAfter:
@@ -11,16 +11,18 @@ class TestAfter:
 
     def test_delivered(self) -> None:
         """Only partitions that moved are named."""
-        positions = {0: Position(0), 1: Position(0), 2: Position(9)}
+        positions = {0: ReplayProgress(0), 1: ReplayProgress(0), 2: ReplayProgress(9)}
         outcomes = {(0, 3): None, (0, 7): None, (2, 1): None}
-        assert after(positions, outcomes, defaultdict(set), to_last=True) == {0: Position(8)}
+        assert apply_outcomes(positions, outcomes, defaultdict(set), skip_unselected=True) == {
+            0: ReplayProgress(8)
+        }
 
     def test_failed(self) -> None:
         """A failure is noted, and holds its partition in later chunks too."""
         waiting = defaultdict[int, set[int]](set)
         outcomes = {(0, 9): "too large", (0, 3): "too large", (0, 2): None, (0, 8): None}
-        moved = after({0: Position(0)}, outcomes, waiting, to_last=True)
-        assert moved == {0: Position(3, (range(4, 9),))}
+        moved = apply_outcomes({0: ReplayProgress(0)}, outcomes, waiting, skip_unselected=True)
+        assert moved == {0: ReplayProgress(3, (range(4, 9),))}
         assert waiting == {0: {3, 9}}
-        later = after(moved, {(0, 20): None}, waiting, to_last=True)
-        assert later == {0: Position(3, (range(4, 9), range(10, 21)))}
+        later = apply_outcomes(moved, {(0, 20): None}, waiting, skip_unselected=True)
+        assert later == {0: ReplayProgress(3, (range(4, 9), range(10, 21)))}

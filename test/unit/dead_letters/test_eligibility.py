@@ -14,7 +14,7 @@ from tidemill.dead_letters.eligibility import (
     hindrance,
 )
 from tidemill.dead_letters.letters import DeadLetter
-from tidemill.dead_letters.position import Position
+from tidemill.dead_letters.position import ReplayProgress
 from tidemill.dead_letters.selection import Selection
 from tidemill.settings import StreamSettings
 
@@ -25,7 +25,7 @@ PARTITIONS = {"in": {0, 1}, "ner-output": {0}}
 
 def found(
     selection: Selection = Selection(),  # noqa: B008 - frozen
-    position: Position | None = None,
+    position: ReplayProgress | None = None,
     stream: StreamSettings = STREAM,
     **changes: Any,  # noqa: ANN401 - a letter's fields
 ) -> str | None:
@@ -39,18 +39,18 @@ class TestHindrance:
     def test_none(self) -> None:
         """A letter that is chosen and not dealt with is sent."""
         assert found() is None
-        assert found(position=Position(5)) is None
+        assert found(position=ReplayProgress(5)) is None
 
     def test_earlier(self) -> None:
         """What is before the position, or noted, was dealt with."""
-        assert found(position=Position(6)) == EARLIER
-        assert found(position=Position(0, (range(5, 6),))) == EARLIER
+        assert found(position=ReplayProgress(6)) == EARLIER
+        assert found(position=ReplayProgress(0, (range(5, 6),))) == EARLIER
 
     def test_not_chosen(self) -> None:
         """What is not chosen is said to be so before all else."""
         choice = Selection(errors=frozenset({"InvalidJson"}))
-        assert found(choice, Position(6)) == NOT_CHOSEN
-        assert found(choice, Position(5)) == WAITS
+        assert found(choice, ReplayProgress(6)) == NOT_CHOSEN
+        assert found(choice, ReplayProgress(5)) == WAITS
         assert found(Selection(places=frozenset({(0, 6)}))) == NOT_NAMED
         both = replace(choice, places=frozenset({(0, 5)}))
         assert found(both) == NAMED_YET_LEFT_OUT
@@ -64,11 +64,11 @@ class TestHindrance:
     @pytest.mark.parametrize(
         ("changes", "said"),
         [
-            ({"omitted": "key and value"}, "hold no message"),
-            ({"source_topic": None}, "do not say where they came from"),
-            ({"source_partition": None}, "do not say where they came from"),
-            ({"source_topic": "payments"}, "came from payments, which is no input"),
-            ({"source_topic": "ner-output"}, "came from ner-output, which is no input"),
+            ({"omitted": "key and value"}, "without the message"),
+            ({"source_topic": None}, "without the name of their source topic"),
+            ({"source_partition": None}, "without the name of their source topic"),
+            ({"source_topic": "payments"}, "from payments, which is not an input"),
+            ({"source_topic": "ner-output"}, "from ner-output, which is not an input"),
             ({"source_topic": "gone"}, "the topic gone is gone"),
             ({"source_partition": 2}, "partition 2 of in is gone"),
         ],

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tidemill.dead_letters.position import MAX_METADATA, Position, decode, encode, moved, room
+from tidemill.dead_letters.position import (
+    MAX_METADATA,
+    ReplayProgress,
+    advance,
+    capacity,
+    decode,
+    encode,
+)
 
 if TYPE_CHECKING:
     from random import Random
@@ -19,7 +26,7 @@ def runs(*offsets: int) -> tuple[range, ...]:
     return tuple(range(at, at + 1) for at in offsets)
 
 
-def position(start: int, ahead: frozenset[int]) -> Position:
+def position(start: int, ahead: frozenset[int]) -> ReplayProgress:
     """Return the position with the offsets that are beyond it."""
     return decode(start, ",".join(map(str, ahead)), range(1000))
 
@@ -29,37 +36,43 @@ class TestMoved:
 
     def test_behind_the_last(self) -> None:
         """A choice passes over what it did not choose, up to the last that was delivered."""
-        assert moved(Position(3), {5, 8}, failed=(), to_last=True) == Position(9)
+        assert advance(
+            ReplayProgress(3), {5, 8}, failed=(), skip_unselected=True
+        ) == ReplayProgress(9)
 
     def test_named(self) -> None:
         """Named letters pass over no other; they are noted."""
-        assert moved(Position(3), {5, 8}, failed=(), to_last=False) == Position(3, runs(5, 8))
+        assert advance(
+            ReplayProgress(3), {5, 8}, failed=(), skip_unselected=False
+        ) == ReplayProgress(3, runs(5, 8))
 
     def test_named_at_the_position(self) -> None:
         """Where the position stands at one, it moves over all that are done."""
-        before = Position(3, runs(4, 6))
-        assert moved(before, {3}, failed=(), to_last=False) == Position(5, runs(6))
+        before = ReplayProgress(3, runs(4, 6))
+        assert advance(before, {3}, failed=(), skip_unselected=False) == ReplayProgress(5, runs(6))
 
     def test_failed(self) -> None:
         """What was not delivered waits, and nothing else before the last delivered letter."""
-        assert moved(Position(0), {1, 2, 6, 9}, failed={4, 7, 20}, to_last=True) == Position(
-            4, (range(5, 7), range(8, 10))
-        )
+        assert advance(
+            ReplayProgress(0), {1, 2, 6, 9}, failed={4, 7, 20}, skip_unselected=True
+        ) == ReplayProgress(4, (range(5, 7), range(8, 10)))
 
     def test_one_fails_for_ever(self) -> None:
         """However many are delivered beyond it, and whatever was not chosen, one note is enough."""
-        after = moved(Position(0), range(1, 4000, 2), failed={0}, to_last=True)
-        assert after == Position(0, (range(1, 4000),))
+        after = advance(ReplayProgress(0), range(1, 4000, 2), failed={0}, skip_unselected=True)
+        assert after == ReplayProgress(0, (range(1, 4000),))
         assert encode(after) == "1-3999"
 
     def test_notes_beyond_a_chunk(self) -> None:
         """An earlier note beyond what was delivered now moves nothing: between may be letters."""
-        before = Position(0, runs(50))
-        assert moved(before, {5}, failed=(), to_last=True) == Position(6, runs(50))
+        before = ReplayProgress(0, runs(50))
+        assert advance(before, {5}, failed=(), skip_unselected=True) == ReplayProgress(6, runs(50))
 
     def test_again(self) -> None:
         """Sending old letters again moves nothing back."""
-        assert moved(Position(9), {2}, failed={3}, to_last=True) == Position(9)
+        assert advance(ReplayProgress(9), {2}, failed={3}, skip_unselected=True) == ReplayProgress(
+            9
+        )
 
     @given(st.integers(0, 60), OFFSETS, OFFSETS, OFFSETS, st.booleans())
     def test_any(
@@ -73,7 +86,7 @@ class TestMoved:
         """What is delivered is dealt with, what failed is not, and nothing goes back."""
         before = position(start, ahead)
         delivered = sent - failed
-        after = moved(before, delivered, failed=failed, to_last=last)
+        after = advance(before, delivered, failed=failed, skip_unselected=last)
         old, new = ({at for at in range(70) if p.passed(at)} for p in (before, after))
         passed_over = set(range(max(delivered, default=-1) + 1)) if last else set()
         assert new == old | delivered | (passed_over - failed)
@@ -104,34 +117,36 @@ class TestRoom:
         noted = ",".join(map(str, sorted(ahead)))[:MAX_METADATA].rpartition(",")[0]
         before = decode(start, noted, range(4000))
         assume(sent)
-        free = room(before, sent[-1], failed=len(failed), to_last=last)
+        free = capacity(before, sent[-1], failed=len(failed), skip_unselected=last)
         chunk = set(sent[:free])
         lost = {at for at in chunk if chance.random() < 0.5}
-        after = moved(before, chunk - lost, failed=failed | lost, to_last=last)
+        after = advance(before, chunk - lost, failed=failed | lost, skip_unselected=last)
         assert len(encode(after)) <= MAX_METADATA
 
     @pytest.mark.parametrize("last", [True, False])
     def test_full(self, last: bool) -> None:
         """Where every second letter fails, or is named, there is room for a hundred, and an end."""
-        now, waiting, sent = Position(1_000_000), set[int](), 0
+        now, waiting, sent = ReplayProgress(1_000_000), set[int](), 0
         for at in range(1_000_000, 1_010_000, 2):
-            if not room(now, at, failed=len(waiting), to_last=last):
+            if not capacity(now, at, failed=len(waiting), skip_unselected=last):
                 break
             sent += 1
             if last:
                 waiting.add(at)
-            now = moved(now, {at + 1}, failed=waiting, to_last=last)
+            now = advance(now, {at + 1}, failed=waiting, skip_unselected=last)
         assert len(encode(now)) <= MAX_METADATA
         assert 100 <= sent < 500
 
     def test_a_way_out(self) -> None:
         """A choice without those that wait goes on, however full the notes are, and clears them."""
-        full = Position(0, tuple(range(at, at + 2) for at in range(1_000_000, 1_001_090, 5)))
+        full = ReplayProgress(0, tuple(range(at, at + 2) for at in range(1_000_000, 1_001_090, 5)))
         assert MAX_METADATA - 16 < len(encode(full)) <= MAX_METADATA
-        assert not room(full, 1_500_000, failed=0, to_last=False)
-        assert not room(full, 1_500_000, failed=1, to_last=True)
-        assert room(full, 1_500_000, failed=0, to_last=True) == 1
-        assert moved(full, {1_500_000}, failed=(), to_last=True) == Position(1_500_001)
+        assert not capacity(full, 1_500_000, failed=0, skip_unselected=False)
+        assert not capacity(full, 1_500_000, failed=1, skip_unselected=True)
+        assert capacity(full, 1_500_000, failed=0, skip_unselected=True) == 1
+        assert advance(full, {1_500_000}, failed=(), skip_unselected=True) == ReplayProgress(
+            1_500_001
+        )
 
 
 class TestMetadata:
@@ -139,7 +154,7 @@ class TestMetadata:
 
     def test_written(self) -> None:
         """As runs."""
-        noted = Position(2, (range(5, 6), range(7, 10), range(12, 14)))
+        noted = ReplayProgress(2, (range(5, 6), range(7, 10), range(12, 14)))
         assert encode(noted) == "5,7-9,12-13"
 
     @given(st.integers(0, 60), OFFSETS)
@@ -152,14 +167,14 @@ class TestMetadata:
     @pytest.mark.parametrize("text", ["x", "5;6", "1-2-3", "-5", "5,,", "{}", "٣"])
     def test_strange(self, text: str) -> None:
         """Metadata of others says nothing."""
-        assert decode(2, text, range(100)) == Position(2)
+        assert decode(2, text, range(100)) == ReplayProgress(2)
 
     def test_retention(self) -> None:
         """What Kafka no longer has is not kept; a run without bounds ends where the topic does."""
-        assert decode(2, "5,8-10,15", range(9, 20)) == Position(11, runs(15))
-        assert decode(0, "1-9999999999999999999", range(5)) == Position(0, (range(1, 5),))
+        assert decode(2, "5,8-10,15", range(9, 20)) == ReplayProgress(11, runs(15))
+        assert decode(0, "1-9999999999999999999", range(5)) == ReplayProgress(0, (range(1, 5),))
 
     def test_made_anew(self) -> None:
         """An offset beyond the end is of an earlier topic of the name."""
-        assert decode(7, "8", range(5)) == Position(0)
-        assert decode(5, "", range(5)) == Position(5)
+        assert decode(7, "8", range(5)) == ReplayProgress(0)
+        assert decode(5, "", range(5)) == ReplayProgress(5)

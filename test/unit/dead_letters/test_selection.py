@@ -44,7 +44,7 @@ class TestTakes:
     )
     def test_taken(self, choice: dict[str, Any]) -> None:
         """Bounds in time are included."""
-        assert Selection(**choice).takes(LETTER)
+        assert Selection(**choice).matches(LETTER)
 
     @pytest.mark.parametrize(
         "choice",
@@ -61,7 +61,7 @@ class TestTakes:
     )
     def test_not_taken(self, choice: dict[str, Any]) -> None:
         """One thing that is not so is enough."""
-        assert not Selection(**choice).takes(LETTER)
+        assert not Selection(**choice).matches(LETTER)
 
 
 class TestTime:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tidemill.dead_letters.letters import DeadLetter
-from tidemill.dead_letters.summary import Seen, listing
+from tidemill.dead_letters.summary import ErrorClassCount, listing
 
 
 def letter(offset: int, timestamp: int, error: str = "NoModel") -> DeadLetter:
@@ -16,7 +16,10 @@ class TestListing:
         """With the first and last time of each class, whatever the order; others apart."""
         found = [letter(0, 50), None, letter(1, 20), letter(2, 30, "InvalidJson"), letter(3, 40)]
         listed = listing(found, 2)
-        assert listed.classes == {"NoModel": Seen(3, 20, 50), "InvalidJson": Seen(1, 30, 30)}
+        assert listed.classes == {
+            "NoModel": ErrorClassCount(3, 20, 50),
+            "InvalidJson": ErrorClassCount(1, 30, 30),
+        }
         assert [kept.timestamp for kept in listed.newest] == [50, 40]
         assert listed.foreign == 1
 

@@ -113,14 +113,14 @@ class TestReaching:
     @pytest.mark.parametrize(
         ("reason", "hint"),
         [
-            ("InvalidReceiveError: Invalid frame length: 352518912", "port speaks TLS"),
+            ("InvalidReceiveError: Invalid frame length: 352518912", "port expects TLS"),
             (
                 "KafkaConnectionError: Handshake failed: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF",
-                "not to speak TLS",
+                "not seem to support TLS",
             ),
             (
                 "KafkaConnectionError: Handshake failed: [SSL: WRONG_VERSION_NUMBER] wrong version",
-                "not to speak TLS",
+                "not seem to support TLS",
             ),
         ],
     )
@@ -142,7 +142,7 @@ class TestReaching:
             logging.getLogger("kafka.conn").warning("connect failed: socket disconnected")
             raise KafkaTimeoutError("Unable to bootstrap")
 
-        with pytest.raises(BrokerUnreachable, match="wanted TLS or a login"), kafka_errors(KAFKA):
+        with pytest.raises(BrokerUnreachable, match="require TLS or a login"), kafka_errors(KAFKA):
             connect()
 
     def test_other_errors(self) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tidemill.dead_letters.letters import DeadLetter
 from tidemill.dead_letters.replay import Report
-from tidemill.dead_letters.summary import Seen
+from tidemill.dead_letters.summary import ErrorClassCount
 from tidemill.terminal import dead_letters as view
 from tidemill.terminal import replay as replay_view
 from tidemill.terminal.escape import pretty, visible
@@ -71,7 +71,7 @@ class TestHostile:
             Counter({(text, text): 1}), Counter({text: 1}), Counter({text: 2}), Counter({text: 3})
         )
         output = drawn(
-            view.classes_table({text: Seen(1, 0, 0)}),
+            view.classes_table({text: ErrorClassCount(1, 0, 0)}),
             view.letters_table([letter]),
             *view.letter_view(letter),
             *replay_view.report_tables(report, sent=True),

@@ -39,13 +39,13 @@ class TestWords:
     @pytest.mark.parametrize(
         ("then", "now", "expected"),
         [
-            ((0, 100, 50), (0, 100, 100), "at the end"),
+            ((0, 100, 50), (0, 100, 100), "caught up"),
             ((0, 10_000, 0), (0, 10_000, 400), "catches up in 4 min"),
-            ((0, 0, 0), (0, 1200, 800), "falls behind: 120/s come, 80/s are answered"),
-            ((0, 10, 0), (0, 110, 100), "neither gains nor loses: 10/s come, 10/s are answered"),
+            ((0, 0, 0), (0, 1200, 800), "falls behind: 120/s arrive, 80/s are answered"),
+            ((0, 10, 0), (0, 110, 100), "keeps its distance: 10/s arrive, 10/s are answered"),
             ((0, 10, 5), (0, 10, 5), "nothing was answered in the last 10 s"),
-            ((0, 10, None), (0, 10, None), "nothing was committed by group g yet"),
-            ((0, 10, None), (0, 2010, 10), "2,000 messages wait"),
+            ((0, 10, None), (0, 10, None), "the group g has not committed anything yet"),
+            ((0, 10, None), (0, 2010, 10), "2,000 messages are waiting"),
         ],
     )
     def test_movement(
@@ -56,17 +56,17 @@ class TestWords:
 
     def test_one_look(self) -> None:
         """Without an earlier look nothing is said of where it goes."""
-        assert "5 messages wait" in printed("g", snapshot(0, (0, 10, 5)))
+        assert "5 messages are waiting" in printed("g", snapshot(0, (0, 10, 5)))
 
     def test_removed(self) -> None:
         """What retention took before it was answered, by topic."""
         text = printed("g", snapshot(0, (1500, 2000, 500), (300, 300, 100), (0, 5, 5)))
-        assert "ner-input: 1,200 messages were removed before they were answered" in text
+        assert "ner-input: Kafka removed 1,200 messages before they were answered" in text
 
     def test_beyond(self) -> None:
         """A topic that was made anew."""
         text = printed("g", snapshot(0, (0, 20, 500)))
-        assert "ner-input: the group is beyond the end: was the topic made anew?" in text
+        assert "ner-input: the group is past the end; was the topic created again?" in text
 
     def test_held_back(self) -> None:
         """What open transactions hold back, for how long, and what to do."""
@@ -74,9 +74,9 @@ class TestWords:
         text = printed("g", LagSnapshot(10, (held, *snapshot(0, (0, 5, 5)).partitions)), width=150)
         (head,) = [line for line in text.splitlines() if "partition" in line]
         assert "held back" in head
-        assert "at the end of what may be read yet" in text
-        assert "51 messages are held back by open transactions, the first for 4 min" in text
-        assert "when their producer commits or aborts" in text
+        assert "caught up with what can be read yet" in text
+        assert "open transactions hold back 51 messages, the first for 4 min" in text
+        assert "once their producer commits or aborts" in text
         assert "held" not in printed("g", snapshot(0, (0, 1, 1)))
 
     def test_trouble(self) -> None:
@@ -156,7 +156,7 @@ class TestTable:
     def test_many(self) -> None:
         """Where not all fit, those with the largest lag stay, in their order."""
         now = snapshot(0, (0, 9, 8), (0, 9, 1), (0, 9, 9), (0, 9, 0))
-        text = printed("g", now, most=2)
+        text = printed("g", now, max_rows=2)
         assert [n for n in range(4) if f"ner-input/{n}" in text] == [1, 3]
         assert "2 more partitions, with less lag" in text
         assert " 18 " in text  # the total is of all

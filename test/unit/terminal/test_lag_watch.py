@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tidemill.errors import BrokerUnreachable, KafkaAuthFailed
 from tidemill.kafka.lag import LagSnapshot, PartitionLag
-from tidemill.terminal.lag_watch import looks, once, watch
+from tidemill.terminal.lag_watch import samples, once, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ class TestLooks:
     def test_window(self) -> None:
         """The oldest of the last minute."""
         world = World()
-        seen = list(islice(looks(world.look, 10, world.pause), 10))
+        seen = list(islice(samples(world.look, 10, world.pause), 10))
         assert [look.now.time for look in seen] == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]
         assert [look.then and look.then.time for look in seen] == [
             *(None, 0, 0, 0, 0, 0, 0),
@@ -67,26 +67,26 @@ class TestLooks:
     def test_rare(self) -> None:
         """Where looks are further apart than that, the one before."""
         world = World()
-        seen = list(islice(looks(world.look, 100, world.pause), 4))
+        seen = list(islice(samples(world.look, 100, world.pause), 4))
         assert [look.then and look.then.time for look in seen] == [None, 0, 100, 200]
 
     def test_broker_away(self) -> None:
         """The last snapshot stays, with the reason, until the broker is back."""
         world = World(3, 4)
-        seen = list(islice(looks(world.look, 2, world.pause), 5))
+        seen = list(islice(samples(world.look, 2, world.pause), 5))
         assert [look.now.time for look in seen] == [0, 2, 2, 2, 8]
         assert [look.trouble for look in seen] == [None, None, str(AWAY), str(AWAY), None]
 
     def test_broker_away_from_the_start(self) -> None:
         """That is an error: an address may be wrong."""
         with pytest.raises(BrokerUnreachable):
-            next(looks(World(1).look, 2))
+            next(samples(World(1).look, 2))
 
     def test_refused(self) -> None:
         """So is a refusal, at any time."""
         world = World(2, error=KafkaAuthFailed("b:1", "no"))
         with pytest.raises(KafkaAuthFailed):
-            list(islice(looks(world.look, 2, world.pause), 3))
+            list(islice(samples(world.look, 2, world.pause), 3))
 
 
 class TestOnce:
@@ -95,7 +95,7 @@ class TestOnce:
     def test_table(self) -> None:
         """With rates."""
         text = show(once, World(), as_json=False)
-        assert "falls behind: 1.0/s come, 0.5/s are answered" in text
+        assert "falls behind: 1.0/s arrive, 0.5/s are answered" in text
 
     def test_json(self) -> None:
         """And nothing but JSON, in one line."""
