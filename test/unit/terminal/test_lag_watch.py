@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tidemill.errors import BrokerUnreachable, KafkaAuthFailed
 from tidemill.kafka.lag import LagSnapshot, PartitionLag
-from tidemill.terminal.lag_watch import samples, once, watch
+from tidemill.terminal.lag_watch import once, samples, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
