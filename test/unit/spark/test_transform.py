@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from example_models import Echo
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import NullType, StructField, StructType
 
@@ -79,9 +80,9 @@ def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def transform(frame: Frame, *specs: ModelSpec, **options: Any) -> Frame:  # noqa: ANN401
-    """Apply the transform; the model is Echo."""
+    """Apply the transform; the model is Remote."""
     frame_like: Any = frame
-    sized = {"load": lambda _: Echo(), **options}
+    sized = {"load": lambda _: Remote(), **options}
     made: Any = predictions(specs, results="out", dead_letters="dead", **sized)(frame_like)
     transformed: Frame = made
     return transformed
@@ -116,14 +117,14 @@ class TestColumns:
         assert isinstance(caught.value, ConfigurationError)
 
 
-class Echo:
-    """Answer with the input; be away for one of them."""
+class Remote(Echo):
+    """Answer with the input; fail as a server that is down for one input and for the sample."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Answer every input."""
         if {"away", "sample"} & set(inputs):
             raise ConnectionError
-        return [json.dumps(text) for text in inputs]
+        return super().predict_all(inputs)
 
 
 class Attempt:
@@ -147,7 +148,7 @@ class Attempt:
 @pytest.fixture
 def attempt(monkeypatch: pytest.MonkeyPatch) -> Attempt:
     """Return the attempt that runs, which has no process of its own."""
-    monkeypatch.setattr(supervised, "models", lambda _: nullcontext(lambda _: Echo()))
+    monkeypatch.setattr(supervised, "models", lambda _: nullcontext(lambda _: Remote()))
     running = Attempt()
     monkeypatch.setattr(attempts, "TaskContext", running)
     return running

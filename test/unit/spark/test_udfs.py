@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 import pytest
+from example_models import Echo
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from tidemill.errors import InvalidModels
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
 
 ARROW_RECORD = to_arrow_schema(RECORD, timezone="UTC")
-
-
-class Echo:
-    """Answer with the input."""
-
-    def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input."""
-        return [json.dumps(text) for text in inputs]
 
 
 @pytest.fixture

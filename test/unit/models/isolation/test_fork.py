@@ -17,15 +17,14 @@ if TYPE_CHECKING:
 HELPER_S = 30.0  # that Forking's lives
 BEGIN = """
 import json, os, signal, socket, sys, threading, time, traceback
+from specs import example_spec
 from tidemill.errors import PredictionFailed, WrongOutputCount
-from tidemill.inference.model import ModelSpec
 from tidemill.inference.predictor import isolate
 from tidemill.models import catalogue
 from tidemill.models.isolation import fork
 
 def spec(adapter, **options):
-    return ModelSpec(name=adapter, version="1", adapter="example_models:" + adapter,
-                     sample="s", result="r", options=options)
+    return example_spec(adapter, options=options)
 
 def ask(model):
     (answer,) = model.predict_all(["a"])

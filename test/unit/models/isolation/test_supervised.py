@@ -332,10 +332,9 @@ class TestLife:
         log = tmp_path / "log"
         program = f"""
             import time
-            from tidemill.inference.model import ModelSpec
+            from specs import example_spec
             from tidemill.models.isolation import supervised
-            spec = ModelSpec(name="m", version="1", adapter="example_models:NotedPoison",
-                             sample="s", result="r", options={{"log": {str(log)!r}}})
+            spec = example_spec("NotedPoison", options={{"log": {str(log)!r}}})
             with supervised.models(None) as load:
                 load(spec).predict_all(["hang" if {hangs} else "a"])
                 time.sleep(3600)
