@@ -43,7 +43,7 @@ class ImportsLate(Upper):
         return super().predict_all(inputs)
 
 
-class Capricious(Upper):
+class FlakyModel(Upper):
     """Do wrong what a model can do wrong, for the texts that ask for it."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
@@ -95,7 +95,7 @@ class Slow(Echo):
         return super().predict_all(inputs)
 
 
-class Witness:
+class RecordingModel:
     """Note each construction in a file; answer with the process and its thread limit."""
 
     def __init__(self, log: str) -> None:
@@ -206,7 +206,7 @@ class Forking:
         os._exit(5)
 
 
-class Keeper(Witness):
+class Keeper(RecordingModel):
     """Print, and keep a thread or a socket for as long as it lives."""
 
     def __init__(self, log: str, what: str) -> None:

@@ -107,7 +107,7 @@ class TestDelivery:
         """Models are in processes that Kafka's client has no thread in, and stay there."""
         log = pipeline.folder / "loads"
         pipeline.produce(*map(message, range(30)))
-        specs = [model("Witness", options={"log": str(log)})]
+        specs = [model("RecordingModel", options={"log": str(log)})]
         progress = pipeline.answer_all(spark, specs, max_offsets_per_trigger=5, **ONCE)
         assert progress["batchId"] >= 5
         answers = [json.loads(record.value or b"")["answer"] for record in pipeline.results()]

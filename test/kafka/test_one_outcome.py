@@ -48,7 +48,7 @@ class TestHostileMessages:
         """Each has one result or one dead letter, which has its key, value and headers."""
         pipeline.produce(*corpus(1200))
         specs = [
-            model("Capricious", echo=["extra"]),
+            model("FlakyModel", echo=["extra"]),
             model("Upper", name="french", match={"lang": "fr"}, max_chars=50, id_field="extra"),
         ]
         pipeline.answer_all(spark, specs, delivery=delivery)

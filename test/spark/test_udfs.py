@@ -129,12 +129,12 @@ class TestWorkers:
         """Micro-batches come and go; each worker process loads the model once, and keeps it."""
         log, source = tmp_path / "loads", tmp_path / "in"
         source.mkdir()
-        spec = model("Witness", options={"log": str(log)})
+        spec = model("RecordingModel", options={"log": str(log)})
         frame = spark.readStream.text(str(source)).selectExpr("CAST(value AS BINARY) value")
         query = (
             answered(frame, spec)
             .writeStream.format("memory")
-            .queryName("witness")
+            .queryName("recorded")
             .option("checkpointLocation", str(tmp_path / "checkpoint"))
             .start()
         )
@@ -147,7 +147,7 @@ class TestWorkers:
             query.stop()
         said = [
             json.loads(bytes(row.value))["answer"]
-            for row in spark.sql("SELECT value FROM witness").collect()
+            for row in spark.sql("SELECT value FROM recorded").collect()
         ]
         loads = log.read_text().split()
         assert (len(said), batches) == (5, 5)
@@ -160,7 +160,7 @@ class TestWorkers:
     ) -> None:
         """Numeric libraries are held to what the settings give; nothing else has a thread."""
         frame = spark.createDataFrame([(value("hello"),)], "value binary")
-        spec = model("Witness", options={"log": str(tmp_path / "loads")})
+        spec = model("RecordingModel", options={"log": str(tmp_path / "loads")})
         (row,) = answered(frame, spec).collect()
         answer = json.loads(bytes(row.value))["answer"]
         assert (answer["may"], answer["threads"]) == ("1", 1)

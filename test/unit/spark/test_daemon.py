@@ -111,7 +111,9 @@ class TestPreload:
     def test_shared(self, entries: Callable[..., Path], tmp_path: Path, sockets: Path) -> None:
         """What the models print while they load does not reach Java."""
         log = str(tmp_path / "log")
-        models = entries(("Keeper", {"log": log, "what": "nothing"}), ("Witness", {"log": log}))
+        models = entries(
+            ("Keeper", {"log": log, "what": "nothing"}), ("RecordingModel", {"log": log})
+        )
         with Daemon(models, sockets) as running:
             loader, again = (running.parent_of_a_worker() for _ in range(2))
         assert loader == again != running.process.pid
@@ -139,7 +141,7 @@ class TestPreload:
     ) -> None:
         """Why is said by the worker that needs the model; the others are shared all the same."""
         log = tmp_path / "log"
-        models = entries((adapter, {}), ("Witness", {"log": str(log)}))
+        models = entries((adapter, {}), ("RecordingModel", {"log": str(log)}))
         with Daemon(models, sockets) as running:
             loader = running.parent_of_a_worker()
         assert log.read_text().split() == [str(loader)]

@@ -60,11 +60,11 @@ class TestFork:
         """All entries' models are in the one fork, loaded once, whatever threads come here."""
         log = tmp_path / "log"
         ours, *theirs, loads = run(f"""
-            witness = spec("Witness", log={str(log)!r})
+            recording = spec("RecordingModel", log={str(log)!r})
             say(os.getpid())
-            say(ask(fork.load(witness)))
+            say(ask(fork.load(recording)))
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
-            say(ask(fork.load(witness)))
+            say(ask(fork.load(recording)))
             fork.load(spec("Upper"))
             say(len(open({str(log)!r}).readlines()))
         """)
@@ -76,12 +76,12 @@ class TestFork:
     def test_what_was_loaded(self, tmp_path: Path) -> None:
         """A model that this process had before is not loaded again."""
         ours, loaded_by, answered_by = run(f"""
-            witness = spec("Witness", log={str(tmp_path / "log")!r})
-            catalogue.load(witness)
+            recording = spec("RecordingModel", log={str(tmp_path / "log")!r})
+            catalogue.load(recording)
             say(os.getpid())
-            fork.load(witness)
+            fork.load(recording)
             say(int(open({str(tmp_path / "log")!r}).read()))
-            say(ask(fork.load(witness))["pid"])
+            say(ask(fork.load(recording))["pid"])
         """)
         assert ours == loaded_by != answered_by
 
@@ -90,19 +90,19 @@ class TestFork:
         ours, theirs = run(f"""
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
             say(os.getpid())
-            say(ask(fork.load(spec("Witness", log={str(tmp_path / "log")!r})))["pid"])
+            say(ask(fork.load(spec("RecordingModel", log={str(tmp_path / "log")!r})))["pid"])
         """)
         assert ours == theirs
 
     def test_a_fork_of_ours(self, tmp_path: Path) -> None:
         """Has a fork of its own: two that ask one would get one another's answers."""
         first, second = run(f"""
-            witness = spec("Witness", log={str(tmp_path / "log")!r})
-            say(ask(fork.load(witness))["pid"])
+            recording = spec("RecordingModel", log={str(tmp_path / "log")!r})
+            say(ask(fork.load(recording))["pid"])
             if os.fork():
                 os.wait()
             else:
-                say(ask(fork.load(witness))["pid"])
+                say(ask(fork.load(recording))["pid"])
         """)
         assert first != second
 
@@ -125,7 +125,7 @@ class TestAnswers:
         here, there = run("""
             texts = ["a", "raise", "too few", "no json", "too many", "b"]
             for load in (catalogue.load, fork.load):
-                answers = isolate(load(spec("Capricious")), texts, time.time)
+                answers = isolate(load(spec("FlakyModel")), texts, time.time)
                 say([a.said if isinstance(a.said, str) else repr(a.said) for a in answers])
         """)
         assert here == there
@@ -158,7 +158,7 @@ class TestEnd:
         """A fork that was killed is missed at the next call."""
         run(
             f"""
-            model = fork.load(spec("Witness", log={str(tmp_path / "log")!r}))
+            model = fork.load(spec("RecordingModel", log={str(tmp_path / "log")!r}))
             os.kill(ask(model)["pid"], signal.SIGKILL)
             model.predict_all(["a"])
             """,

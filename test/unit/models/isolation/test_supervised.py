@@ -208,9 +208,9 @@ class TestSame:
                 assert said(isolate(watched, texts, time.time)) == expected
 
     @pytest.mark.parametrize("text", ["too few", "too many", "no json", "a", "raise"])
-    def test_capricious(self, load: Load, model: Describe, text: str) -> None:
+    def test_flaky_model(self, load: Load, model: Describe, text: str) -> None:
         """What a model may do wrong is the same wrong."""
-        spec = model("Capricious")
+        spec = model("FlakyModel")
         plain = isolate(catalogue.load(spec), ["a", text], time.time)
         watched = isolate(load(spec), ["a", text], time.time)
         assert [type(a.said) for a in watched] == [type(a.said) for a in plain]
@@ -219,7 +219,7 @@ class TestSame:
     def test_count(self, load: Load, model: Describe) -> None:
         """A wrong number of outputs is found there."""
         with pytest.raises(WrongOutputCount, match="the model returned 0 for 1"):
-            load(model("Capricious")).predict_all(["too few"])
+            load(model("FlakyModel")).predict_all(["too few"])
 
     def test_large(self, poison: Model) -> None:
         """Inputs and outputs may be larger than a pipe."""
@@ -319,8 +319,8 @@ class TestLife:
     def test_with_the_context(self, model: Describe, tmp_path: Path) -> None:
         """It is another one, and ends with the context, also where it hangs."""
         with supervised.models(PATIENCE) as load:
-            witness = load(model("Witness", options={"log": str(tmp_path / "log")}))
-            (answer,) = witness.predict_all(["a"])
+            recording = load(model("RecordingModel", options={"log": str(tmp_path / "log")}))
+            (answer,) = recording.predict_all(["a"])
             pid = json.loads(answer)["pid"]
             assert pid != os.getpid()
             assert processes({pid})
@@ -358,12 +358,12 @@ class TestLife:
         self, load: Load, model: Describe, tmp_path: Path, texts: list[str]
     ) -> None:
         """One that was killed between two calls costs no answer."""
-        witness = load(model("Witness", options={"log": str(tmp_path / "log")}))
-        (first,) = isolate(witness, ["a"], time.time)
+        recording = load(model("RecordingModel", options={"log": str(tmp_path / "log")}))
+        (first,) = isolate(recording, ["a"], time.time)
         pid = json.loads(first.output)["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
-        answers = isolate(witness, texts, time.time)
+        answers = isolate(recording, texts, time.time)
         assert all(json.loads(answer.output)["pid"] != pid for answer in answers)
 
     def test_helper(self, load: Load, model: Describe) -> None:
