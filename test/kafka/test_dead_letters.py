@@ -121,7 +121,7 @@ class TestReplay:
     ) -> None:
         """By error class: looked at, tried dry, sent, answered; a second time nothing is sent."""
         pipeline.produce(*self.SENT)
-        pipeline.answer_all(spark, [model("Capricious")])
+        pipeline.answer_all(spark, [model("FlakyModel")])
         choice = "--error", "PredictionFailed"
 
         output = tidemill("list")
@@ -132,7 +132,7 @@ class TestReplay:
         assert sorted(line["key"] or "" for line in lines) == ["", "", "k"]
         place = next("{partition}/{offset}".format(**line) for line in lines if line["key"] == "k")
         shown = tidemill("show", place)
-        for part in ("PredictionFailed", "capricious:1", f"{pipeline.source}/1/0", '  "uuid": "1"'):
+        for part in ("PredictionFailed", "flakymodel:1", f"{pipeline.source}/1/0", '  "uuid": "1"'):
             assert part in shown
 
         dry = tidemill("replay", *choice)
@@ -215,7 +215,7 @@ class TestReplay:
     ) -> None:
         """Whatever a message is, it comes back as it was, in its partition, in its order."""
         pipeline.produce(*corpus(300))
-        pipeline.answer_all(spark, [model("Capricious")])
+        pipeline.answer_all(spark, [model("FlakyModel")])
         before, dead = pipeline.inputs(), pipeline.dead_letters()
         assert len(dead) > 200
         assert f"{len(dead):,} dead letters" in tidemill("list")
@@ -335,7 +335,7 @@ class TestPosition:
         produce: Callable[..., None],
         broker: Broker,
     ) -> None:
-        """If the replay progress is full, nothing is sent twice; a narrower selection makes room."""
+        """If the replay progress is full, nothing is sent twice; a narrower choice makes room."""
         large, small = {"value": b"large" * 2000, "error": "WrongType"}, {"error": "NoModel"}
         every = (letter(pipeline.source, i, **(small if i % 2 else large)) for i in range(1000))
         produce(pipeline.dead, *every)
