@@ -1,4 +1,4 @@
-"""What a cluster's settings have of the cloud that it runs in."""
+"""The settings of a cluster that depend on its cloud."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = {name: Path(__file__).with_name(f"{name}.json") for name in ("aws", "azure", "gcp")}
 CLOUD, HOST = "DATABRICKS_CLOUD", "DATABRICKS_HOST"
-# How the hosts of workspaces end.
+# Suffixes of workspace hosts.
 HOSTS = {
     ".gcp.databricks.com": "gcp",
     ".azuredatabricks.net": "azure",
@@ -24,7 +24,7 @@ HOSTS = {
     ".cloud.databricks.com": "aws",
     ".cloud.databricks.us": "aws",
 }
-# What tells a cloud if neither of the two does.
+# Variables and values that reveal the cloud if neither of the two does.
 OF_AWS = ("ECR_REGISTRY", "INSTANCE_PROFILE_ARN")
 OF_GCP = ("GOOGLE_SERVICE_ACCOUNT",)
 REGISTRIES = {
@@ -34,7 +34,7 @@ REGISTRIES = {
 }
 OF_SCHEME = {"s3": "aws", "s3a": "aws", "abfss": "azure", "gs": "gcp"}
 
-# Where an init script may lie, and where logs may go: how that begins, and the API's name for it.
+# Allowed locations of an init script and of logs: the prefix, and the API's name for it.
 WORKSPACE = dict.fromkeys(("/Workspace/", "/Users/", "/Shared/"), "workspace")
 S3 = {"s3://": "s3"}
 VOLUMES = {"/Volumes/": "volumes"}
@@ -51,10 +51,10 @@ PLACES = {
 def cloud_of(values: Mapping[str, str]) -> str | None:
     """Return `aws`, `azure` or `gcp`; None if the variables name no cloud, or several.
 
-    `DATABRICKS_CLOUD` decides, then the workspace's host, then what belongs to one cloud only.
+    `DATABRICKS_CLOUD` decides, then the workspace's host, then variables of a single cloud.
 
     Raises:
-        VariableWrong: There is no such cloud.
+        VariableWrong: The cloud is unknown.
 
     """
     if named := values.get(CLOUD, "").lower():
@@ -71,7 +71,7 @@ def cloud_of(values: Mapping[str, str]) -> str | None:
 
 
 def _signs(values: Mapping[str, str]) -> Iterator[str]:
-    """Yield the cloud of each variable that belongs to one."""
+    """Yield the clouds that variables point to."""
     for cloud, names in {"aws": OF_AWS, "gcp": OF_GCP}.items():
         yield from (cloud for name in names if name in values)
     image = values.get("IMAGE_NAME", "")
@@ -83,7 +83,7 @@ def _signs(values: Mapping[str, str]) -> Iterator[str]:
 
 
 def needed(cloud: str | None, values: Mapping[str, str]) -> Iterator[str]:
-    """Yield the variables that a cluster needs there, beside what every cluster needs."""
+    """Yield the additional variables that a cluster needs on this cloud."""
     if cloud is None:
         yield f"{HOST} or {CLOUD} (aws, azure or gcp)"
         return
@@ -93,16 +93,16 @@ def needed(cloud: str | None, values: Mapping[str, str]) -> Iterator[str]:
     private = "ECR_REGISTRY" in values or ".dkr.ecr." in values.get("IMAGE_NAME", "")
     if on_s3:
         yield "AWS_REGION"
-    # Whom the cluster is: it reads ECR and the init script, and writes logs.
+    # The cluster's identity: it reads ECR and the init script, and writes logs.
     if on_s3 or (private and "REGISTRY_USERNAME" not in values):
         yield "INSTANCE_PROFILE_ARN"
 
 
 def of_cloud(cloud: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """Return a cluster's settings that differ between clouds, variables not yet filled in.
+    """Return the cluster settings of a cloud, with variables still to fill in.
 
     Raises:
-        VariableWrong: A place cannot be, or is another cloud's.
+        VariableWrong: A location is invalid or belongs to another cloud.
 
     """
     attributes = json.loads(TEMPLATES[cloud].read_text(encoding="utf-8"))
@@ -110,7 +110,7 @@ def of_cloud(cloud: str, values: Mapping[str, str]) -> dict[str, Any]:
         for name, value in list(part.items()):
             variable = re.fullmatch(r"\$\{(\w+)\}", str(value))
             if variable and variable[1] not in values:
-                del part[name]  # none of those is needed everywhere
+                del part[name]  # optional: the required ones are checked elsewhere
     settings: dict[str, Any] = attributes
     if script := _place("INIT_SCRIPTS_DESTINATION", cloud, values):
         settings["init_scripts"] = [script]
@@ -120,7 +120,7 @@ def of_cloud(cloud: str, values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _place(name: str, cloud: str, values: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return a place as the API has it, None if there is none; the older name ends with _S3."""
+    """Return a location for the API, None if it is not set; the older variable ends with _S3."""
     given = next((n for n in (name, f"{name}_S3") if n in values), None)
     if given is None:
         return None

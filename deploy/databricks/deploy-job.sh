@@ -1,7 +1,7 @@
 #!/bin/sh
-# Deploys the job on Databricks, or shows what would be sent (--dry-run); --help lists the options.
-# PYTHON=/path/to/python picks the Python, which needs the package databricks-sdk (the extra
-# `databricks`); a dry run needs none.
+# Deploy the job to Databricks, or print its settings (--dry-run); --help lists the options.
+# PYTHON=/path/to/python selects the interpreter. It needs the package databricks-sdk (the extra
+# `databricks`), except for a dry run.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
@@ -18,6 +18,6 @@ command -v "$python" >/dev/null || {
     echo "deploy-job.sh: there is no $python: install Python 3.11 or later, or set PYTHON" >&2
     exit 1
 }
-# From whatever folder it is called, and whatever lies there.
+# Import only from the repository, not from the current folder.
 export PYTHONSAFEPATH=1 PYTHONPATH="$root/app:$root${PYTHONPATH:+:$PYTHONPATH}"
 exec "$python" -m deploy.databricks.deploy_job "$@"

@@ -1,4 +1,4 @@
-"""Bring the job to a Databricks workspace, or show what would be sent: arguments only."""
+"""Deploy the job to a Databricks workspace, or print its settings: arguments only."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ SECRET_VARIABLES = ("DATABRICKS_API_TOKEN", "REGISTRY_PASSWORD")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; a failure is one line on standard error, and an exit code."""
+    """Run the command line; print a failure as one line on standard error; return an exit code."""
     options = _options(arguments)
     try:
         return run(options, os.environ)
     except KeyboardInterrupt:
-        _tell("interrupted: deploy again, which begins at what is there")
+        _tell("interrupted: deploy again to complete the deployment")
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the outermost place, where every error ends
-        named = isinstance(error, DeploymentError)
-        said = str(error) if named else f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001 - the outermost handler
+        known = isinstance(error, DeploymentError)
+        message = str(error) if known else f"{type(error).__name__}: {error}"
         trace = traceback.format_exc() if options.debug else ""
-        _tell(f"{trace}deploy-job.sh: {' '.join(said.split())}", secrets=_secrets(os.environ))
+        _tell(f"{trace}deploy-job.sh: {' '.join(message.split())}", secrets=_secrets(os.environ))
         return FAILED
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Deploy the job, and print its run's page; or print its settings.
+    """Deploy the job and print the URL of its run, or print its settings.
 
     Raises:
         DeploymentError: It cannot be deployed.
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _settings(
     environ: Mapping[str, str], needed: Sequence[str], *, continuous: bool
 ) -> dict[str, Any]:
-    """Return the job's settings; name what is missing of both at once."""
+    """Return the job's settings; one error names all missing variables."""
     missing = [name for name in needed if not environ.get(name, "").strip()]
     try:
         settings = fill_in(environ, continuous=continuous)
@@ -83,36 +83,36 @@ def _settings(
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="deploy-job.sh",
-        description="Create or reset the job on Databricks, end its runs, start one. "
-        "The environment says which and where: see Databricks in README.md.",
+        description="Create or update the job on Databricks, cancel its runs and start a new one. "
+        "Environment variables configure it: see docs/deploy/databricks.md.",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the job's settings as JSON")
     parser.add_argument(
         "--continuous",
         action="store_true",
-        help="let Databricks keep one run going, instead of the task's retries",
+        help="let Databricks keep one run going, without the task's own retries",
     )
     parser.add_argument(
         "--timeout",
         type=seconds,
         default=900,
         metavar="SECONDS",
-        help="for cancelled runs to end (default: %(default)s)",
+        help="how long cancelled runs may take to end (default: %(default)s)",
     )
-    parser.add_argument("--debug", action="store_true", help="print the trace of a failure")
+    parser.add_argument("--debug", action="store_true", help="print the traceback of a failure")
     return parser.parse_args(arguments)
 
 
 def seconds(text: str) -> float:
-    """Read a time-out: none that never comes."""
-    given = float(text)
-    if not 0 <= given < math.inf:
-        raise ValueError(text)  # argparse says of which option it is
-    return given
+    """Parse a time-out, which must be finite and not negative."""
+    timeout = float(text)
+    if not 0 <= timeout < math.inf:
+        raise ValueError(text)  # argparse adds the option's name
+    return timeout
 
 
 def _secrets(environ: Mapping[str, str]) -> list[str]:
-    """Return the values of the environment that nobody may see; a reference to one is none."""
+    """Return the secret values of the environment; a reference to a secret is not secret."""
     values = (environ.get(name, "").strip() for name in SECRET_VARIABLES)
     return [value for value in values if value and not REFERENCE.fullmatch(value)]
 

@@ -1,4 +1,4 @@
-"""A job on Databricks: one of its name, with these settings, and one run of it."""
+"""Keep one job of a name on Databricks, with the given settings and one run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from databricks.sdk.service.jobs import JobSettings, RunLifeCycleState
 
-from deploy.databricks.errors import NotStarted, RunsGoOn, SeveralJobs, UnknownToTheApi
+from deploy.databricks.errors import NotStarted, RunsNotEnded, SeveralJobs, UnknownToTheApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from deploy.databricks.workspace import Patience
 
 POLL_S = 5.0
-# A continuous job's next run begins by itself, after a pause that grows where runs fail.
-LONGEST_START_S = 300.0
+# Databricks starts the next run of a continuous job, after a pause that grows if runs fail.
+START_TIMEOUT_S = 300.0
 NEVER_RAN = {RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR}
 
 
 def typed(settings: dict[str, Any]) -> JobSettings:
-    """Return a job's settings as the SDK has them.
+    """Return a job's settings as an object of the SDK.
 
     Raises:
-        UnknownToTheApi: The SDK, which describes the API, knows no such fields or values.
+        UnknownToTheApi: The SDK does not know some of the fields or values.
 
     """
     known = JobSettings.from_dict(settings)
@@ -52,13 +52,13 @@ def _lost(given: Any, kept: Any, at: str = "") -> Iterator[str]:  # noqa: ANN401
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What it takes to bring a job to a workspace.
+    """Deploys a job to a workspace.
 
     Attributes:
         jobs: The workspace's Jobs API.
-        patience: With an API that is busy or fails for a while; it also tells and waits.
-        timeout: Seconds in which cancelled runs must end.
-        clock: Seconds; what time-outs are measured by.
+        patience: Repeats requests while the API is busy or fails; it also prints and sleeps.
+        timeout: Seconds that cancelled runs may take to end.
+        clock: Returns seconds, to measure time-outs.
 
     """
 
@@ -68,25 +68,25 @@ class Deployment:
     clock: Callable[[], float] = time.monotonic
 
     def bring(self, settings: JobSettings) -> Run:
-        """Create or reset the job, end its runs, start one; return that one.
+        """Create or update the job, cancel its runs, start a new run; return it.
 
         Raises:
-            DeploymentError: The API refuses, or runs do not end or begin.
+            DeploymentError: The API refuses, or runs do not end or start.
 
         """
         job_id, old = self.patience.ask("cannot set up the job", lambda: self._put(settings))
         self._end(job_id, old)
         run_id = self._next(job_id, old) if settings.continuous else self._start(job_id)
-        return self._look_at(job_id, run_id)
+        return self._check_started(job_id, run_id)
 
     def _put(self, settings: JobSettings) -> tuple[int, set[int]]:
-        """Return the job's id, and its runs under the settings before.
+        """Create or update the job; return its id, and its runs with the previous settings.
 
-        It looks for the job each time, so that one that was created, though the answer told of a
-        failure, is not created again.
+        Each attempt searches for the job first: the API may have created it although the request
+        seemed to fail.
         """
         name = settings.name or ""
-        # The API's filter takes upper and lower case for the same.
+        # The API's filter ignores case.
         same = [
             job for job in self.jobs.list(name=name) if job.settings and job.settings.name == name
         ]
@@ -96,12 +96,12 @@ class Deployment:
         if ids:
             old = self._active(ids[0])
             self.jobs.reset(ids[0], settings)
-            self.patience.tell(f"job {ids[0]} ({name}) has its new settings")
+            self.patience.tell(f"job {ids[0]} ({name}) updated")
             return ids[0], old
-        # What is empty in the SDK's own type is not sent.
+        # Do not send empty fields.
         given = {name: getattr(settings, name) for name in settings.as_dict()}
         job_id = self.jobs.create(**given).job_id or 0
-        self.patience.tell(f"job {job_id} ({name}) is new")
+        self.patience.tell(f"job {job_id} ({name}) created")
         return job_id, set()
 
     def _active(self, job_id: int) -> set[int]:
@@ -109,21 +109,21 @@ class Deployment:
         return {run.run_id for run in runs if run.run_id is not None}
 
     def _end(self, job_id: int, old: set[int]) -> None:
-        """Cancel runs, and wait until they have ended."""
+        """Cancel runs and wait until they have ended."""
         for run_id in sorted(old):
             self.patience.tell(f"cancelling run {run_id}")
             cancel = partial(self.jobs.cancel_run, run_id)
             self.patience.ask(f"cannot cancel run {run_id}", cancel)
         if old:
-            self.patience.tell("waiting until it has ended, as its cluster must")
+            self.patience.tell("waiting until the run and its cluster have ended")
         deadline = self.clock() + self.timeout
         while left := old & self._ask_active(job_id):
             if self.clock() >= deadline:
-                raise RunsGoOn(left, self.timeout)
+                raise RunsNotEnded(left, self.timeout)
             self.patience.sleep(POLL_S)
 
     def _start(self, job_id: int) -> int:
-        # By this token the API knows a request that it has taken already.
+        # The token prevents a second run if the request is repeated.
         token = uuid.uuid4().hex
         run = self.patience.ask(
             f"cannot start the job {job_id}",
@@ -132,11 +132,11 @@ class Deployment:
         return int(run.run_id)
 
     def _next(self, job_id: int, old: set[int]) -> int:
-        """Return the run that Databricks starts of a continuous job."""
-        deadline = self.clock() + LONGEST_START_S
+        """Return the run that Databricks starts for a continuous job."""
+        deadline = self.clock() + START_TIMEOUT_S
         while not (new := self._ask_active(job_id) - old):
             if self.clock() >= deadline:
-                raise NotStarted(job_id, f"Databricks began none within {LONGEST_START_S:g} s")
+                raise NotStarted(job_id, f"Databricks started none within {START_TIMEOUT_S:g} s")
             self.patience.sleep(POLL_S)
         return max(new)
 
@@ -145,7 +145,7 @@ class Deployment:
             f"cannot list the runs of the job {job_id}", lambda: self._active(job_id)
         )
 
-    def _look_at(self, job_id: int, run_id: int) -> Run:
+    def _check_started(self, job_id: int, run_id: int) -> Run:
         run = self.patience.ask(f"cannot read run {run_id}", lambda: self.jobs.get_run(run_id))
         if run.state and run.state.life_cycle_state in NEVER_RAN:
             raise NotStarted(job_id, run.state.state_message or str(run.state.life_cycle_state))

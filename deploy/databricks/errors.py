@@ -1,4 +1,4 @@
-"""What keeps a job from being deployed; each says what to do."""
+"""Errors of a deployment; each message says what to do."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ if TYPE_CHECKING:
 
 
 class DeploymentError(Exception):
-    """The job is not deployed as it was asked for."""
+    """The job could not be deployed."""
 
 
 class VariablesMissing(DeploymentError):
-    """The environment does not say enough."""
+    """Variables are not set in the environment."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = tuple(names)
         listed = ", ".join(self.names)
-        super().__init__(f"set {listed} in the environment: see Databricks in README.md")
+        super().__init__(f"set {listed} in the environment: see docs/deploy/databricks.md")
 
 
 class VariableWrong(DeploymentError):
-    """A variable has a value that cannot be."""
+    """A variable has an invalid value."""
 
     def __init__(self, name: str, wanted: str) -> None:
         super().__init__(f"{name} must be {wanted}")
 
 
 class SettingsWrong(DeploymentError):
-    """The job would refuse settings that are passed on, or pass over them."""
+    """The job would refuse or ignore some of the settings that the cluster would get."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        super().__init__(f"wrong settings of the job: {'; '.join(problems)}; README.md lists them")
+        listed = "; ".join(problems)
+        super().__init__(f"wrong settings of the job: {listed}: see docs/configuration.md")
 
 
 class SecretInTheOpen(DeploymentError):
-    """A secret would stand in the job's settings, where every reader of the job sees it."""
+    """A secret would be readable by everybody who can see the job."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -46,36 +47,36 @@ class SecretInTheOpen(DeploymentError):
 
 
 class UnknownToTheApi(DeploymentError):
-    """The template has what the Jobs API does not know, and would pass over."""
+    """The template has fields or values that the Jobs API would ignore."""
 
     def __init__(self, fields: Iterable[str]) -> None:
         super().__init__(
-            f"the Jobs API knows no such field or value: {', '.join(fields)}; "
+            f"the Jobs API does not know these fields or values: {', '.join(fields)}; "
             "correct deploy/databricks/job.json"
         )
 
 
 class SeveralJobs(DeploymentError):
-    """The name tells no single job."""
+    """Several jobs have the name."""
 
     def __init__(self, name: str, ids: Iterable[int]) -> None:
         listed = ", ".join(str(job_id) for job_id in ids)
-        super().__init__(f"several jobs are called {name}, with the ids {listed}: keep one of them")
+        super().__init__(f"several jobs are called {name}, with the ids {listed}: keep only one")
 
 
-class RunsGoOn(DeploymentError):
+class RunsNotEnded(DeploymentError):
     """Cancelled runs did not end in time."""
 
     def __init__(self, ids: Iterable[int], seconds: float) -> None:
         listed = ", ".join(str(run_id) for run_id in sorted(ids))
         super().__init__(
             f"the cancelled runs {listed} did not end within {seconds:g} s; nothing was started: "
-            "look at them in the workspace, then deploy again, or wait longer (--timeout)"
+            "check them in the workspace, then deploy again, or wait longer (--timeout)"
         )
 
 
 class NotStarted(DeploymentError):
-    """The job has its settings, and no run came of it."""
+    """The job has its settings, but no run started."""
 
     def __init__(self, job_id: int, reason: str) -> None:
         super().__init__(f"the job {job_id} has its new settings, but no run started: {reason}")
@@ -84,5 +85,5 @@ class NotStarted(DeploymentError):
 class RequestFailed(DeploymentError):
     """The Jobs API refused a request, or did not answer."""
 
-    def __init__(self, what: str, said: str) -> None:
-        super().__init__(f"{what}: {said}")
+    def __init__(self, problem: str, reason: str) -> None:
+        super().__init__(f"{problem}: {reason}")

@@ -1,7 +1,7 @@
 #!/bin/bash
-# An init script of a Databricks cluster: on each node it has Spark serve its metrics for Prometheus
-# (the sink PrometheusServlet), by lines added to metrics.properties. Lines that are there stay, and
-# a second run adds nothing. SPARK_CONF_DIR names another folder.
+# An init script for Databricks clusters. On each node it enables Spark's sink PrometheusServlet in
+# metrics.properties. It keeps existing lines, and a second run adds nothing. SPARK_CONF_DIR names
+# another folder.
 set -euo pipefail
 
 conf=${SPARK_CONF_DIR:-/databricks/spark/conf}
@@ -11,7 +11,7 @@ if [[ ! -d $conf ]]; then
 fi
 file=$conf/metrics.properties
 
-# The paths as in Spark's metrics.properties.template.
+# The paths are those of Spark's metrics.properties.template.
 wanted='*.sink.prometheusServlet.class=org.apache.spark.metrics.sink.PrometheusServlet
 *.sink.prometheusServlet.path=/metrics/prometheus
 master.sink.prometheusServlet.path=/metrics/master/prometheus
@@ -22,7 +22,7 @@ added=""
 while IFS= read -r line; do
     grep -qxF -e "$line" "$file" || added+=$line$'\n'
 done <<<"$wanted"
-# A last line without its end would swallow the first one added.
+# Without a final newline, the first added line would be appended to the last one.
 if [[ -n $added && -n $(tail -c 1 "$file") ]]; then
     added=$'\n'$added
 fi

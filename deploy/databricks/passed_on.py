@@ -1,4 +1,4 @@
-"""The job's settings, which a deployment passes on: known names, possible values, no secrets."""
+"""The job's settings that a deployment passes on: known names, valid values, no secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PREFIX = "TIDEMILL__"
 SOURCE = Path(__file__).parents[2] / "app" / "tidemill" / "settings"
-# The settings that are secrets; and how one of Spark's settings tells that it is.
+# The settings that are secrets, and the pattern of Spark settings that are.
 SECRETS = (
     "kafka.ssl_key_password",
     "kafka.sasl_password",
@@ -26,19 +26,19 @@ SECRETS = (
 )
 SECRET_NAME = re.compile(r"(?i)secret|password|token|access[.]?key")
 REFERENCE = re.compile(r"\{\{secrets/[^/{}]+/[^/{}]+\}\}")
-# The section whose names are Spark's, of which no list is whole.
+# The section with Spark's own settings, which are not listed anywhere completely.
 OPEN = "spark"
 
 
 def settings_of(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that are settings of the job.
 
-    Names are held against the settings' source text, as a dry run needs no packages. Values are
-    tried too if the packages are there.
+    Names are checked against the source text of the settings' classes, as a dry run needs no
+    packages. Values are checked too if the packages are installed.
 
     Raises:
-        SettingsWrong: It names every variable that the job would refuse, or not see.
-        SecretInTheOpen: A secret is given as itself, not as a reference.
+        SettingsWrong: The job would refuse or ignore some variables; the message names each.
+        SecretInTheOpen: A secret is given as plain text, not as a reference.
 
     """
     settings = {n: environ[n] for n in sorted(environ) if n.upper().startswith(PREFIX)}
@@ -53,7 +53,7 @@ def settings_of(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _misspelt_prefixes(environ: Iterable[str]) -> Iterator[str]:
-    """Yield a problem for each variable that is probably meant to be a setting, and is not one."""
+    """Yield a problem for each variable whose prefix looks like a misspelt one."""
     for name in environ:
         word, _, rest = name.upper().partition("_")
         near = get_close_matches(word, [PREFIX.strip("_")], cutoff=0.8)
@@ -62,7 +62,7 @@ def _misspelt_prefixes(environ: Iterable[str]) -> Iterator[str]:
 
 
 def _unknown(settings: Mapping[str, str]) -> Iterator[str]:
-    """Yield a problem for each variable, or key in it, that names no setting."""
+    """Yield a problem for each variable, or key of its JSON value, that names no setting."""
     known = sections()
     for variable, value in settings.items():
         for place in _places(variable, value):
@@ -86,7 +86,7 @@ def _places(variable: str, value: str) -> list[str]:
     try:
         return [f"{section}.{key}" for key in dict(json.loads(value))]
     except (ValueError, TypeError):
-        # No JSON object, which the job refuses; of Spark's it may hold a secret all the same.
+        # The job refuses a value that is no JSON object; a value for Spark may still hold a secret.
         return [f"{section}.{value}" if section == OPEN else section]
 
 
@@ -97,7 +97,7 @@ def _is_secret(place: str) -> bool:
 
 @cache
 def sections() -> dict[str, frozenset[str]]:
-    """Return each section of the settings with the names of its settings."""
+    """Return the names of the settings of each section."""
     classes: dict[str, dict[str, str]] = {}
     for path in SOURCE.glob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -112,9 +112,9 @@ def sections() -> dict[str, frozenset[str]]:
 
 
 def _impossible(settings: Mapping[str, str]) -> Iterator[str]:
-    """Yield a problem for each value that its setting cannot have, if the packages are there.
+    """Yield a problem for each invalid value, if the packages are installed.
 
-    What several settings must be together is the job's to judge: the others may be in its file.
+    Constraints between settings are left to the job: some settings may be in its file.
     """
     try:
         from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
@@ -134,7 +134,7 @@ def _impossible(settings: Mapping[str, str]) -> Iterator[str]:
                 TypeAdapter(field).validate_python(given)
         except ValidationError as error:
             for problem in error.errors(include_input=False, include_url=False):
-                if problem["loc"]:  # none: of several settings together
+                if problem["loc"]:  # empty for a constraint between settings
                     yield f"{variable}: {problem['msg'].removeprefix('Value error, ')}"
-        except ValueError:  # of pydantic-settings: it could quote a secret
+        except ValueError:  # raised by pydantic-settings; its text could quote a secret
             yield f"{variable}: must be JSON, such as " + """'["a", "b"]' or '{"a": "b"}'"""

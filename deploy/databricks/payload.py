@@ -1,4 +1,4 @@
-"""A job's settings, as the Jobs API takes them: job.json filled in from the environment."""
+"""Fill in job.json from the environment: the job's settings for the Jobs API."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).with_name("job.json")
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 WHOLE_NUMBERS = ("MIN_WORKERS", "MAX_WORKERS", "SPOT_BID_PRICE_PERCENT")
-# A registry's host is the part before the first slash if it holds a dot or a port, as for Docker.
+# As in Docker, the part before the first slash is a registry if it has a dot or a port.
 WITH_REGISTRY = re.compile(r"(localhost|[^/]*[.:][^/]*)/.+", re.DOTALL)
 TOKEN_URL = f"{passed_on.PREFIX}KAFKA__OAUTH_TOKEN_URL"
 THREADS = f"{passed_on.PREFIX}STREAM__WORKER_THREADS"
 
 
 def fill_in(environ: Mapping[str, str], *, continuous: bool = False) -> dict[str, Any]:
-    """Return the settings of the job that the environment describes.
+    """Return the job's settings for the Jobs API.
 
-    With `continuous` Databricks keeps one run going, instead of the task's own retries.
+    With `continuous`, Databricks keeps one run going, and the task has no retries of its own.
 
     Raises:
-        VariablesMissing: It names all that are not set, or empty.
-        VariableWrong: A value cannot be.
-        SettingsWrong: The job would refuse its settings, or not see them.
-        SecretInTheOpen: A secret is given as itself, not as a reference.
+        VariablesMissing: Variables are not set or empty; the message names each.
+        VariableWrong: A value is invalid.
+        SettingsWrong: The job would refuse or ignore some of its settings.
+        SecretInTheOpen: A secret is given as plain text, not as a reference.
 
     """
     template = json.loads(TEMPLATE.read_text(encoding="utf-8"))
@@ -71,7 +71,7 @@ def _check(values: Mapping[str, str]) -> None:
 
 
 def _image(values: Mapping[str, str]) -> str:
-    """Return the image's URL, with its registry."""
+    """Return the image's URL, including its registry."""
     image = values["IMAGE_NAME"]
     if "://" in image:
         raise VariableWrong("IMAGE_NAME", f"an image's URL without {image.partition('://')[0]}://")
@@ -84,7 +84,7 @@ def _image(values: Mapping[str, str]) -> str:
 
 
 def _registry_account(values: Mapping[str, str]) -> dict[str, str]:
-    """Return who asks the registry for the image; nobody: the cluster itself does."""
+    """Return the registry account; empty if the cluster authenticates itself."""
     names = {"username": "REGISTRY_USERNAME", "password": "REGISTRY_PASSWORD"}
     account = {field: values[name] for field, name in names.items() if name in values}
     if len(account) == 1:
@@ -93,7 +93,7 @@ def _registry_account(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _replace(part: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - a JSON document
-    """Return a document with its variables replaced; whole numbers are numbers."""
+    """Return a document with its variables replaced; whole numbers become numbers."""
     if isinstance(part, dict):
         return {name: _replace(inner, values) for name, inner in part.items()}
     if isinstance(part, list):
@@ -103,18 +103,18 @@ def _replace(part: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - a J
     alone = VARIABLE.fullmatch(part)
     if alone and alone[1] in WHOLE_NUMBERS:
         return int(values[alone[1]])
-    return VARIABLE.sub(lambda found: values[found[1]], part)
+    return VARIABLE.sub(lambda match: values[match[1]], part)
 
 
 def _pass_on(cluster: dict[str, Any], values: Mapping[str, str]) -> None:
-    """Give the cluster the job's settings, and to Spark what it must know before the job starts."""
+    """Pass the settings to the cluster, and to Spark those it needs before the job starts."""
     settings = passed_on.settings_of(values)
     cluster["spark_env_vars"] |= settings
     conf = cluster["spark_conf"]
     if threads := settings.get(THREADS):
         conf |= {name: threads for name in conf if name.endswith("_NUM_THREADS")}
     if url := settings.get(TOKEN_URL):
-        # By Kafka's own name, and as Databricks renames what belongs to Kafka.
+        # Set Kafka's own property, and the one of Databricks, which shades Kafka's classes.
         name = "org.apache.kafka.sasl.oauthbearer.allowed.urls"
         allowed = f"-D{name}={url} -Dkafkashaded.{name}={url}"
         for side in ("driver", "executor"):

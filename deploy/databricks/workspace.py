@@ -1,4 +1,4 @@
-"""The way to a workspace: its Jobs API, and patience with it."""
+"""The Jobs API of a workspace, with retries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Sleep: TypeAlias = Callable[[float], None]
 TOKEN = "DATABRICKS_API_TOKEN"  # noqa: S105 - the variable's name
 HOST = "DATABRICKS_HOST"
 HTTP_TIMEOUT_S = 60
-PASSING = (
+TRANSIENT = (
     TooManyRequests,
     InternalError,
     TemporarilyUnavailable,
@@ -41,17 +41,17 @@ PASSING = (
     requests.ConnectionError,
     requests.Timeout,
 )
-LONGEST_PAUSE_S = 30.0
-LONGEST_MESSAGE = 500
-# What the SDK adds to a message: its own configuration, or how to report an answer it cannot read.
+MAX_PAUSE_S = 30.0
+MAX_MESSAGE = 500
+# The SDK appends its own configuration, or how to report an unreadable response.
 ADDITIONS = (". Config: ", " This is likely a bug in the Databricks SDK")
 
 
 class OneAttempt(RealClock):
-    """Keeps the SDK from repeating requests by itself: what is safe to repeat is known here."""
+    """Prevents retries by the SDK: only this module knows which requests are safe to repeat."""
 
     def sleep(self, seconds: float) -> None:  # noqa: ARG002 - the SDK's signature
-        """Raise what the SDK would try again after a pause."""
+        """Raise the error instead of pausing before another attempt."""
         if error := sys.exception():
             raise error
 
@@ -60,7 +60,7 @@ def jobs_of(host: str, token: str) -> JobsExt:
     """Return the Jobs API of a workspace.
 
     Raises:
-        VariableWrong: The host would get the token unencrypted, or one of them cannot be.
+        VariableWrong: The host or the token is invalid, or the token would be sent unencrypted.
 
     """
     if "://" not in host:
@@ -71,8 +71,8 @@ def jobs_of(host: str, token: str) -> JobsExt:
     if not parts.hostname or not secure or "@" in parts.netloc:
         raise VariableWrong(HOST, "the workspace's URL, such as https://name.cloud.databricks.com")
     if not (token.isascii() and token.isprintable() and " " not in token):
-        raise VariableWrong(TOKEN, "a token: it holds characters that none has")
-    # At its start the client asks what kind of host this is, and does without an answer.
+        raise VariableWrong(TOKEN, "a token; it has characters that no token has")
+    # At its start the client asks the host for its kind, and logs a failure that does not matter.
     logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
     config = Config(
         host=f"{parts.scheme}://{parts.netloc}",
@@ -87,12 +87,12 @@ def jobs_of(host: str, token: str) -> JobsExt:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to try again where the API is busy (429) or fails on its side (5xx).
+    """Repeats requests while the API is busy (429) or has failed (5xx).
 
     Attributes:
-        tell: Takes a line for whoever watches.
-        limit: Seconds after which the last failure is final.
-        sleep: Waits so many seconds.
+        tell: Prints a line for the user.
+        limit: Seconds after which a failure is final.
+        sleep: Waits the given seconds.
 
     """
 
@@ -100,11 +100,11 @@ class Patience:
     limit: float = 300.0
     sleep: Sleep = time.sleep
 
-    def ask(self, what: str, request: Callable[[], Answer]) -> Answer:
-        """Return what a request returns; it is repeated, so it must be safe to repeat.
+    def ask(self, problem: str, request: Callable[[], Answer]) -> Answer:
+        """Make a request, and repeat it if necessary: it must be safe to repeat.
 
         Raises:
-            RequestFailed: It was refused, or failed until the time was up.
+            RequestFailed: The API refused it, or it failed until the time was up.
 
         """
         waited, pause = 0.0, 1.0
@@ -112,32 +112,32 @@ class Patience:
             try:
                 return request()
             except (DatabricksError, requests.RequestException) as error:
-                said = _said(error)
-                if not _passes(error) or waited >= self.limit:
-                    raise RequestFailed(what, said) from error
-                asked = getattr(error, "retry_after_secs", None)
-            # The server's own wish, or longer each time; not all at the same moment.
-            seconds = max(float(asked or 0), pause * random.uniform(0.5, 1))  # noqa: S311
+                reason = _reason(error)
+                if not _is_transient(error) or waited >= self.limit:
+                    raise RequestFailed(problem, reason) from error
+                retry_after = getattr(error, "retry_after_secs", None)
+            # Follow the server's Retry-After, or back off exponentially, with jitter.
+            seconds = max(float(retry_after or 0), pause * random.uniform(0.5, 1))  # noqa: S311
             seconds = min(seconds, max(self.limit - waited, 0.1))
-            self.tell(f"{what}: {said}; trying again in {seconds:.1f} s")
+            self.tell(f"{problem}: {reason}; trying again in {seconds:.1f} s")
             self.sleep(seconds)
-            waited, pause = waited + seconds, min(2 * pause, LONGEST_PAUSE_S)
+            waited, pause = waited + seconds, min(2 * pause, MAX_PAUSE_S)
 
 
-def _passes(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     if isinstance(error, requests.exceptions.SSLError):
         return False
     # The SDK has no class of its own for some statuses, such as 502.
-    return isinstance(error, PASSING) or type(error) is DatabricksError
+    return isinstance(error, TRANSIENT) or type(error) is DatabricksError
 
 
-def _said(error: Exception) -> str:
-    """Return the API's own message in one line."""
+def _reason(error: Exception) -> str:
+    """Return the API's message as one line."""
     message = str(error)
-    if isinstance(error, requests.ConnectionError):  # its last words are the reason
+    if isinstance(error, requests.ConnectionError):  # the reason is at the end
         message = message.rpartition(": ")[2].rstrip("'\")")
     for addition in ADDITIONS:
         message = message.partition(addition)[0]
     code = getattr(error, "error_code", None)
     line = " ".join(f"{code or type(error).__name__}: {message}".split())
-    return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]} …"
+    return line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]} …"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What runs in a pod: `driver` and `executor` are Spark's own words, with what its Kubernetes
-# scheduler says by environment variables; all else is a command of tidemill.
+# The entry point of a pod. Spark runs `driver` and `executor`, and configures them by environment
+# variables; any other argument is a command of tidemill.
 set -euo pipefail
 
 case ${1:-} in

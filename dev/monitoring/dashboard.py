@@ -1,4 +1,4 @@
-"""The dashboard's queries, as Grafana sends them; and the names that they may ask for."""
+"""The dashboard's queries, as Grafana sends them, and the metrics that they may use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DASHBOARD = MONITORING / "grafana-dashboard.json"
-# What the job exposes of itself, and how histograms call their parts.
+# The job's own metrics, and the suffixes of histograms.
 METRICS = {
     "tidemill_info",
     "tidemill_messages_total",
@@ -30,7 +30,7 @@ METRICS = {
     "tidemill_ready",
 }
 PARTS = re.compile(r"(?<=_seconds)_(?:bucket|count|sum)$")
-# What is pushed of Spark, where the dashboard shows it.
+# The pushed metrics of Spark that the dashboard shows.
 SPARK_METRICS = {
     "spark_executor_memoryUsed_bytes",
     "spark_executor_maxMemory_bytes",
@@ -48,26 +48,26 @@ class Query:
 
 
 def panels() -> list[dict[str, Any]]:
-    """Return the dashboard's panels, rows among them, as they stand in its file."""
-    found: list[dict[str, Any]] = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-    return found
+    """Return the dashboard's panels, including rows."""
+    every: list[dict[str, Any]] = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    return every
 
 
 def queries(job: str = ".+", instance: str = ".+", rate_interval: str = "1m") -> Iterator[Query]:
     """Yield every query of every panel.
 
-    `job` and `instance` are what the variables of that name are set to, regular expressions;
-    `rate_interval` is what Grafana would compute: four times the scrape interval at least.
+    `job` and `instance` are the values of these variables, regular expressions. `rate_interval`
+    replaces the value that Grafana computes: at least four times the scrape interval.
     """
     variables = {"job": job, "instance": instance, "__rate_interval": rate_interval}
     for panel in panels():
         for target in panel.get("targets", ()):
-            expression = re.sub(r"\$\{?(\w+)\}?", lambda found: variables[found[1]], target["expr"])
+            expression = re.sub(r"\$\{?(\w+)\}?", lambda match: variables[match[1]], target["expr"])
             yield Query(panel["title"], expression)
 
 
 def metrics(expression: str) -> set[str]:
-    """Return the metrics that an expression names, a histogram by its own name."""
+    """Return the metrics that an expression uses; histograms without suffix."""
     unquoted = re.sub(r'"[^"]*"', "", expression)
-    found = re.findall(r"(?<![\w:])(?:tidemill|spark|push|up)(?:_\w+)?(?![\w:(])", unquoted)
-    return {PARTS.sub("", name) for name in found}
+    names = re.findall(r"(?<![\w:])(?:tidemill|spark|push|up)(?:_\w+)?(?![\w:(])", unquoted)
+    return {PARTS.sub("", name) for name in names}

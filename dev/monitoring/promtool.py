@@ -1,4 +1,4 @@
-"""Prometheus' own checks."""
+"""Run promtool, which checks rules and configurations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MONITORING = Path(__file__).parents[2] / "deploy/monitoring"
 
 
 def promtool(*arguments: object) -> None:
-    """Run promtool, and fail with what it says where it finds something."""
+    """Run promtool, and fail with its output if it finds a problem."""
     assert shutil.which("promtool"), (
         "promtool is missing (Debian, Ubuntu: apt-get install prometheus)"
     )

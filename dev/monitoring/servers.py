@@ -1,4 +1,4 @@
-"""Debian's Prometheus and Pushgateway, each a child process in a folder of its own."""
+"""Run Prometheus and the Pushgateway (Debian's packages) as child processes, each in a folder."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 START_S = 120.0
 STOP_S = 5.0
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
 class Server:
-    """A server that is ready when it has logged a line; it keeps its port over restarts."""
+    """A server that logs a line when it is ready, and keeps its port over restarts."""
 
     def __init__(self, folder: Path, name: str, ready: str, scheme: str = "http") -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,20 +35,20 @@ class Server:
 
     @property
     def log(self) -> Path:
-        """The file of what it has said."""
+        """The path of its log."""
         return self.folder / "server.log"
 
     def start(self) -> None:
-        """Start it and wait until it listens."""
-        already = self.log.stat().st_size if self.log.exists() else 0
+        """Start it and wait until it is ready."""
+        logged = self.log.stat().st_size if self.log.exists() else 0
         self._process = spawn(self._command, self.log)
         name = self._command[0]
         wait_for_line(
-            self._process, self.log, self._ready, name=name, timeout=START_S, start=already
+            self._process, self.log, self._ready, name=name, timeout=START_S, start=logged
         )
 
     def kill(self) -> None:
-        """End it as an outage does."""
+        """Kill it, to simulate an outage."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
@@ -65,9 +65,9 @@ class Server:
 
 
 class Pushgateway(Server):
-    """A Pushgateway that keeps nothing over a restart.
+    """A Pushgateway that loses its metrics at a restart.
 
-    `web` is its web configuration (TLS, passwords), `access` what requests needs to get in.
+    `web` is its web configuration (TLS, passwords); `access` has the arguments of `requests` for it.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Pushgateway(Server):
         tls = web is not None and "tls_server_config" in web
         scheme = "https" if tls else "http"
         super().__init__(folder, "prometheus-pushgateway", 'msg="Listening on"', scheme)
-        # Debian's keeps what was pushed in a file of the whole machine, where it is not told.
+        # By default, Debian's package persists metrics in one file for the whole machine.
         self._command.append("--persistence.file=")
         self._access = access or {}
         if web is not None:
@@ -89,24 +89,24 @@ class Pushgateway(Server):
 
     def groups(self) -> list[dict[str, Any]]:
         """Return the pushed groups: their labels, and their metrics by name."""
-        answer = requests.get(f"{self.url}/api/v1/metrics", timeout=PATIENCE_S, **self._access)
+        answer = requests.get(f"{self.url}/api/v1/metrics", timeout=TIMEOUT_S, **self._access)
         answer.raise_for_status()
         groups: list[dict[str, Any]] = answer.json()["data"]
         return groups
 
-    def wait_for_groups(self, count: int, timeout: float = PATIENCE_S) -> list[dict[str, Any]]:
-        """Return the pushed groups once there are so many."""
+    def wait_for_groups(self, count: int, timeout: float = TIMEOUT_S) -> list[dict[str, Any]]:
+        """Wait until there are `count` pushed groups; return them."""
         deadline = time.monotonic() + timeout
-        while len(found := self.groups()) != count:
-            assert time.monotonic() < deadline, f"{len(found)} groups instead of {count}"
+        while len(groups := self.groups()) != count:
+            assert time.monotonic() < deadline, f"{len(groups)} groups instead of {count}"
             time.sleep(0.05)
-        return found
+        return groups
 
 
 class Prometheus(Server):
     """A Prometheus that scrapes its targets (host:port, or URLs) four times a second.
 
-    `config` is the text of a configuration to run with instead.
+    `config` is the text of a configuration to use instead.
     """
 
     def __init__(self, folder: Path, *targets: str, config: str | None = None) -> None:
@@ -116,26 +116,26 @@ class Prometheus(Server):
         self._command += [f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}"]
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Return the labels and the value of each series that an expression gives now."""
+        """Evaluate an expression; return the labels and the value of each series."""
         answer = requests.get(
-            f"{self.url}/api/v1/query", params={"query": expression}, timeout=PATIENCE_S
+            f"{self.url}/api/v1/query", params={"query": expression}, timeout=TIMEOUT_S
         ).json()
         assert answer["status"] == "success", answer
         return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
 
     def wait_for(
-        self, expression: str, timeout: float = PATIENCE_S
+        self, expression: str, timeout: float = TIMEOUT_S
     ) -> list[tuple[dict[str, str], float]]:
-        """Return what an expression gives once it gives anything."""
+        """Wait until an expression has a result; return it."""
         deadline = time.monotonic() + timeout
-        while not (found := self.query(expression)):
-            assert time.monotonic() < deadline, f"{expression} gives nothing"
+        while not (series := self.query(expression)):
+            assert time.monotonic() < deadline, f"{expression} has no result"
             time.sleep(0.1)
-        return found
+        return series
 
 
 def scraping(targets: tuple[str, ...]) -> str:
-    """Return a configuration that takes the labels as they come, job and instance too."""
+    """Return a configuration that keeps the labels of the targets, also job and instance."""
     job = {
         "job_name": "tests",
         "honor_labels": True,

@@ -1,4 +1,4 @@
-"""A Spark application of its own, which does a little and then waits: `spark_program.py CONF`."""
+"""A small Spark application that runs a few tasks and waits: `spark_program.py CONF`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Pushgateway and Prometheus for each test that wants one."""
+"""Start a real Pushgateway or Prometheus for each test that needs one."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach this machine itself, whatever stands between it and others."""
+    """Connect to this machine directly, even if a proxy is configured."""
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
 
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Pushgateway]:
-    """A Pushgateway in plain text, which a test may kill and start again."""
+    """A Pushgateway without TLS, which a test may kill and restart."""
     with Pushgateway(tmp_path / "pushgateway") as running:
         yield running
 

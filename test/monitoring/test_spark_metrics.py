@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from dev.kafka.process import spawn, stop, wait_for_line
 from dev.monitoring import spark_program
 from dev.monitoring.servers import PATIENCE_S
+from dev.monitoring import spark_program
 from dev.monitoring.spark_program import APP
 from tidemill.monitoring import spark_metrics
 from tidemill.monitoring.pushgateway import PushgatewayExporter

@@ -9,10 +9,15 @@ import typer
 
 import tidemill
 from tidemill import extras, logs, run
-from tidemill.cli import job, watch
+from tidemill.cli.batch import batch
+from tidemill.cli.check import check
 from tidemill.cli.dlq import dlq
+from tidemill.cli.health import health
 from tidemill.cli.init import init
+from tidemill.cli.lag import lag
 from tidemill.cli.options import screen
+from tidemill.cli.stop import stop
+from tidemill.cli.stream import stream
 
 cli = typer.Typer(
     name="tidemill",
@@ -20,7 +25,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (init, job.stream, job.batch, job.check, job.stop, watch.lag, watch.health):
+for command in (init, stream, batch, check, stop, lag, health):
     cli.command()(command)
 cli.add_typer(dlq, name="dlq")
 
@@ -32,12 +37,12 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command line; a failure is one line and an exit code that says its kind."""
+    """Run the command line; log a failure as one line, and exit with the code of its kind."""
     logs.configure("console", "INFO")
     if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)  # as `python -m app` has it: one's own models lie beside
+        sys.path.insert(0, here)  # as with `python -m`, to find the user's own models
     try:
         with extras.required():
             cli()
-    except Exception as error:  # noqa: BLE001 - the outermost place, where every error ends
+    except Exception as error:  # noqa: BLE001 - the outermost handler
         sys.exit(run.report(error))

@@ -12,7 +12,7 @@ from deploy.databricks.deployment import Deployment, typed
 from deploy.databricks.errors import (
     NotStarted,
     RequestFailed,
-    RunsGoOn,
+    RunsNotEnded,
     SeveralJobs,
     UnknownToTheApi,
     VariableWrong,
@@ -131,7 +131,7 @@ class TestContinuous:
     def test_none_comes(self, deploy: Deployer, workspace: Workspace) -> None:
         """Where Databricks starts none, that is said."""
         workspace.starts = False
-        with pytest.raises(NotStarted, match="began none"):
+        with pytest.raises(NotStarted, match="started none"):
             deploy(continuous=True)
 
 
@@ -226,7 +226,7 @@ class TestRefusals:
         """A run that does not end is told, and no other started."""
         run_id = workspace.add_run(workspace.add_job(NAME, tasks=[]))
         workspace.looks_to_end = 9999
-        with pytest.raises(RunsGoOn, match=f"{run_id} did not end within 100 s"):
+        with pytest.raises(RunsNotEnded, match=f"{run_id} did not end within 100 s"):
             deploy()
         assert workspace.seen["/api/2.2/jobs/run-now"] == 0
 

@@ -1,4 +1,4 @@
-"""`tidemill lag` and `tidemill health`."""
+"""`tidemill lag`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tidemill.cli.options import Config, load, screen
+from tidemill.cli.options import Config, load
 
 
 def lag(
@@ -35,19 +35,3 @@ def lag(
             every=every,
             as_json=as_json,
         )
-
-
-def health(
-    config: Config = None,
-    ready: Annotated[
-        bool, typer.Option("--ready", help="Ask /readyz instead of /healthz.")
-    ] = False,
-) -> None:
-    """Ask a running job whether it is alive or ready; exit code 0 or 1, for exec probes."""
-    from tidemill.monitoring.probe import ask
-
-    loaded = load(config)
-    path = "/readyz" if ready else "/healthz"
-    succeeded, answer = ask(loaded.monitoring, loaded.stream.group_id, path)
-    screen.print(answer, markup=False)
-    raise typer.Exit(0 if succeeded else 1)

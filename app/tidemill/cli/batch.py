@@ -1,0 +1,33 @@
+"""`tidemill batch`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tidemill.cli.options import Config, load, screen
+
+
+def batch(
+    source: Annotated[
+        str, typer.Option("--input", "-i", help="A file or folder of JSON lines or Parquet.")
+    ],
+    target: Annotated[
+        str, typer.Option("--output", "-o", help="A folder that does not exist yet.")
+    ],
+    config: Config = None,
+) -> None:
+    """Answer the messages of files, as the stream does."""
+    from tidemill.terminal.progress import progress
+
+    loaded = load(config)
+    with progress() as show:
+        show("loading Python's libraries")
+        from tidemill import bootstrap
+
+        counts = bootstrap.batch(loaded, source, target, show)
+    screen.print(
+        f"messages: {counts.messages:,}, results: {counts.results:,}, "
+        f"dead letters: {counts.dead_letters:,}, in {target}"
+    )
