@@ -16,11 +16,13 @@ from tidemill.dead_letters.eligibility import (
 from tidemill.dead_letters.letters import DeadLetter
 from tidemill.dead_letters.position import ReplayProgress
 from tidemill.dead_letters.selection import Selection
+from tidemill.kafka.topics import Topic
 from tidemill.settings import StreamSettings
 
 LETTER = DeadLetter(0, 5, 0, None, b"v", (), "NoModel", source_topic="in", source_partition=1)
 STREAM = StreamSettings(input_topics=("in", "gone"))
-PARTITIONS = {"in": {0, 1}, "ner-output": {0}}
+INTERNAL = Topic(50, is_internal=True)
+TOPICS = {"in": Topic(2), "ner-output": Topic(1), "__internal": INTERNAL}
 
 
 def found(
@@ -30,7 +32,7 @@ def found(
     **changes: Any,  # noqa: ANN401 - a letter's fields
 ) -> str | None:
     """Return what is said of the letter with changes."""
-    return hindrance(replace(LETTER, **changes), selection, position, stream, PARTITIONS)
+    return hindrance(replace(LETTER, **changes), selection, position, stream, TOPICS)
 
 
 class TestHindrance:
@@ -83,3 +85,4 @@ class TestHindrance:
         assert found(stream=stream) is None
         assert found(stream=stream, source_topic="payments") is not None
         assert found(stream=stream, source_topic="ner-output") is not None
+        assert found(stream=stream, source_topic="__internal") is not None
