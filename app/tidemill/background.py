@@ -1,4 +1,4 @@
-"""Make a call beside what the program does, and wait for it no longer than one likes."""
+"""Call a function in the background, and wait for it with a time-out."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Answer = TypeVar("Answer")
 
 
 def in_background(call: Callable[[], Answer]) -> Future[Answer]:
-    """Start a call in a daemon thread; its future's `result(timeout)` waits for it.
+    """Start a call in a daemon thread, and return its future.
 
-    A thread pool would not do: the interpreter waits for its threads as it ends, and a look-up of a
-    name, or a server that sends a byte a second, knows no time-out.
+    A thread pool would not do, because the interpreter waits for its threads at exit. A name
+    lookup, or a server that sends a byte a second, has no time-out.
     """
     future: Future[Answer] = Future()
 
     def run() -> None:
         try:
             future.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+        except BaseException as error:  # noqa: BLE001 - the future raises it
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

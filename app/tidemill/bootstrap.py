@@ -66,7 +66,9 @@ def stream(settings: Settings) -> None:
     monitoring = settings.monitoring
     # Spark reports progress, or that the query is idle, once per trigger interval at most.
     health = Health(monitoring.progress_limit + settings.stream.trigger_seconds)
-    metrics = JobMetrics(settings.stream.group_id, specs, lambda: health.not_ready() is None)
+    metrics = JobMetrics(
+        settings.stream.group_id, specs, lambda: health.readiness_problem() is None
+    )
     registry = CollectorRegistry()
     registry.register(metrics)
     with ExitStack() as stack:
@@ -152,7 +154,7 @@ def _run_query(
             health.progressed()
 
         def on_idle() -> None:
-            for handle in (metrics.idle, summary.say, health.progressed):
+            for handle in (metrics.idle, summary.flush, health.progressed):
                 handle()
 
         listener = ProgressListener(QUERY_NAME, on_progress, on_idle)
@@ -161,7 +163,10 @@ def _run_query(
         query = job.start(spark, kafka, options, specs, query_start, limits=limits)
         stack.enter_context(
             PeriodicTask(
-                POLL_INTERVAL_S, topics.poll, what="watch the input topics", last=topics.close
+                POLL_INTERVAL_S,
+                topics.poll,
+                description="watch the input topics",
+                on_close=topics.close,
             )
         )
         stack.callback(_stop, query)  # stop the query before its watchdogs
@@ -176,7 +181,7 @@ def _run_query(
         )
 
         def on_poll() -> None:
-            health.beat()
+            health.heartbeat()
             check_group()
             topics.check()
 
@@ -198,7 +203,7 @@ def _run_query(
             last = progress.read(query.lastProgress.json)
             topics.record(last)
             commit(last)
-        summary.say()
+        summary.flush()
         log.info("stream stopped", reason=reason or "query ended")
     return True
 
@@ -220,7 +225,7 @@ def _group_offsets(
     if query_start.deliver:
         watchdog = GroupWatchdog(kafka, query_start.deliver)
         with PeriodicTask(
-            POLL_INTERVAL_S, watchdog.poll, what="watch the group", last=watchdog.close
+            POLL_INTERVAL_S, watchdog.poll, description="watch the group", on_close=watchdog.close
         ):
             yield lambda _: None, watchdog.check
         return
@@ -247,7 +252,7 @@ def _exporters(
         finally:
             metrics.set_lag(lag)
 
-    yield PeriodicTask(LAG_INTERVAL_S, read_lag, what="read the lag", last=reader.close)
+    yield PeriodicTask(LAG_INTERVAL_S, read_lag, description="read the lag", on_close=reader.close)
     if settings.monitoring.pushgateway_url:
         context = spark.sparkContext
         namespace = context.getConf().get("spark.metrics.namespace", context.applicationId)

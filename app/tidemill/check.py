@@ -25,7 +25,7 @@ from tidemill.kafka.members import require_none
 from tidemill.kafka.topics import inputs
 from tidemill.models import catalogue
 from tidemill.monitoring.probe import ask
-from tidemill.monitoring.pushgateway import greet
+from tidemill.monitoring.pushgateway import check_ready
 from tidemill.monitoring.reason import reason
 from tidemill.monitoring.server import listen
 from tidemill.spark.java import find_java
@@ -153,7 +153,7 @@ def _check_offsets(settings: Settings) -> CheckResult:
 def _check_pushgateway(monitoring: MonitoringSettings) -> CheckResult:
     subject = f"pushgateway {monitoring.pushgateway_url}"
     try:
-        greet(monitoring)
+        check_ready(monitoring)
     except requests.RequestException as error:  # the job can run without it
         return CheckResult(subject, f"{NO_PUSH}: {reason(error)}")
     return CheckResult(subject, "reachable")

@@ -1,4 +1,4 @@
-"""Make a call every so many seconds, beside what the program does."""
+"""Call a function periodically in a background thread."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-LONGEST_LINE = 1000
+MAX_LINE = 1000
 
 
 class PeriodicTask:
-    """A daemon thread that makes a call at once, and again every so many seconds.
+    """A daemon thread that calls a function at once, and then periodically.
 
-    A slow call skips the ticks that it missed. No exception ends the thread: an outage is logged
-    once, as it begins, and once, as it ends.
+    A slow call skips the ticks that it missed. No exception ends the thread; an outage is logged
+    once when it begins, and once when it ends.
     """
 
     def __init__(
         self,
         seconds: float,
         call: Callable[[], object],
-        what: str,
+        description: str,
         *,
-        last: Callable[[], object] = lambda: None,
+        on_close: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
-        """Take the call and what it does, as a log line goes on after "cannot".
+        """Store the call, and `description`, its text in log lines after "cannot".
 
-        `last`, which raises nothing, is called once, by the thread, after the last call. `wait`
-        waits for some seconds and returns whether to end.
+        The thread calls `on_close`, which must not raise, once after the last call. `wait` waits
+        for so many seconds and returns whether to end.
         """
         self._seconds = seconds
         self._call = call
-        self._what = what
-        self._last = last
+        self._description = description
+        self._on_close = on_close
         self._clock = clock
         self._closing = threading.Event()
         self._wait = wait or self._closing.wait
         self._failing = False
-        self._thread = threading.Thread(target=self._run, name=what, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=description, daemon=True)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -75,22 +75,24 @@ class PeriodicTask:
             due = next_tick(due, self._seconds, self._clock())
             if self._wait(max(0.0, due - self._clock())):
                 break
-        self._last()
+        self._on_close()
 
     def _try(self) -> None:
         try:
             self._call()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live
+        except Exception as error:  # noqa: BLE001 - no error may end the thread
             if not self._failing:
-                said = " ".join(describe(error).split())[:LONGEST_LINE]
-                log.warning("cannot %s, trying again", self._what, error=said, **hint_field(error))
+                message = " ".join(describe(error).split())[:MAX_LINE]
+                log.warning(
+                    "cannot %s, retrying", self._description, error=message, **hint_field(error)
+                )
             self._failing = True
         else:
             if self._failing:
-                log.info("can %s again", self._what)
+                log.info("can %s again", self._description)
             self._failing = False
 
 
 def next_tick(due: float, seconds: float, now: float) -> float:
-    """Return the first tick after `now` of those that come every so many seconds, one at `due`."""
+    """Return the first tick after `now`; ticks are a fixed interval apart, and one is at `due`."""
     return due + seconds * max(1, (now - due) // seconds + 1)

@@ -149,7 +149,7 @@ class TestOutage:
             gateway.wait_for_groups(1)
             wait_for_lines(logs, 2)
         assert [line["event"] for line in logs] == [
-            f"cannot push metrics to {gateway.url}, trying again",
+            f"cannot push metrics to {gateway.url}, retrying",
             f"can push metrics to {gateway.url} again",
         ]
 
@@ -172,7 +172,7 @@ class TestOutage:
         with capture_logs() as logs:
             export(gateway.url).close(PATIENCE_S)
         assert [line["event"] for line in logs] == [
-            f"cannot push metrics to {gateway.url}, trying again"
+            f"cannot push metrics to {gateway.url}, retrying"
         ]
 
     def test_hanging(self, export: Callable[..., PushgatewayExporter]) -> None:

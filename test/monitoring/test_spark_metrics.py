@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dev.kafka.process import spawn, stop, wait_for_line
+from dev.monitoring import spark_program
 from dev.monitoring.servers import PATIENCE_S
 from dev.monitoring.spark_program import APP
 from tidemill.monitoring import spark_metrics
@@ -43,7 +44,7 @@ def running(folder: Path, **conf: str) -> Iterator[str]:
     script = ROOT / "deploy" / "databricks" / "init-script.sh"
     subprocess.run([script], env={**os.environ, "SPARK_CONF_DIR": str(folder)}, check=True)
     named = QUICK | {"spark.metrics.conf": str(folder / "metrics.properties")} | conf
-    command = [sys.executable, str(Path(__file__).with_name("spark_program.py")), json.dumps(named)]
+    command = [sys.executable, spark_program.__file__, json.dumps(named)]
     log = folder / "spark.log"
     process = spawn(command, log, cwd=folder, env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"})
     try:

@@ -34,7 +34,7 @@ class Clock:
 
 def run(call: Callable[[], object], clock: Clock, last: Callable[[], object] = int) -> None:
     """Make a call every 10 s until the clock asks for the end."""
-    every = PeriodicTask(10, call, "ask", last=last, clock=clock, wait=clock.wait).start()
+    every = PeriodicTask(10, call, "ask", on_close=last, clock=clock, wait=clock.wait).start()
     every._thread.join(PATIENCE)  # noqa: SLF001 - it ends by itself
     assert every.close(PATIENCE)
 
@@ -100,7 +100,7 @@ class TestOutage:
         """One line as it begins, one as it ends."""
         failed = OSError("away")
         assert outcomes([None, failed, failed, failed, None, None]) == [
-            ("warning", "cannot ask, trying again"),
+            ("warning", "cannot ask, retrying"),
             ("info", "can ask again"),
         ]
 
@@ -110,7 +110,7 @@ class TestOutage:
         assert (
             outcomes([failed, None, failed, None])
             == [
-                ("warning", "cannot ask, trying again"),
+                ("warning", "cannot ask, retrying"),
                 ("info", "can ask again"),
             ]
             * 2
@@ -165,7 +165,7 @@ class TestClose:
             entered.set()
             go_on.wait(PATIENCE)
 
-        every = PeriodicTask(3600, call, "ask", last=ended.set).start()
+        every = PeriodicTask(3600, call, "ask", on_close=ended.set).start()
         assert entered.wait(PATIENCE)
         assert not every.close(timeout=0.05)
         assert not ended.is_set()

@@ -26,4 +26,4 @@ def watch_tasks(context: SparkContext, show: Callable[..., None], step: str) -> 
             show(step, tasks=f"{done} of {sum(stage.numTasks for stage in running)}")
 
     show(step)
-    return PeriodicTask(INTERVAL_S, show_tasks, what="watch Spark's tasks")
+    return PeriodicTask(INTERVAL_S, show_tasks, description="watch Spark's tasks")

@@ -1,4 +1,4 @@
-"""Counts of values by size, to be added up."""
+"""A histogram that can be added up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Histogram:
-    """Counts of values up to each bound, the larger bounds with the smaller; their sum."""
+    """Cumulative counts of values up to each bound, and their sum."""
 
     bounds: tuple[float, ...]
     counts: list[int] = field(default_factory=list)
@@ -32,6 +32,6 @@ class Histogram:
         self.add((int(value <= bound) for bound in self.bounds), 1, value)
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Return the buckets as Prometheus has them."""
+        """Return the buckets in Prometheus' form."""
         bounds = [*map(str, self.bounds), "+Inf"]
         return list(zip(bounds, [*self.counts, self.count], strict=True))

@@ -1,4 +1,4 @@
-"""The job's own metrics, counted on the driver from what Spark reports of each micro-batch."""
+"""The job's own metrics, counted on the driver from Spark's report of each micro-batch."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from tidemill.kafka.lag import LagSnapshot
     from tidemill.streaming.progress import Progress
 
-# What can be wrong with a message before a model is chosen for it.
+# The errors of a message for which no model was chosen yet.
 BEFORE_A_MODEL = (NullValue, InvalidUtf8, InvalidJson, MissingField, WrongType, NoModel)
 DURATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1200.0)
 
 
 class JobMetrics(Collector):
-    """What a scrape or a push finds, prefix `tidemill_`; any thread may record or collect."""
+    """The metrics with the prefix `tidemill_`; any thread may record or collect."""
 
     def __init__(
         self,
@@ -42,14 +42,14 @@ class JobMetrics(Collector):
         is_ready: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take what is known from the start; `clock` gives seconds since the epoch."""
+        """Store the job's identity; `clock` returns seconds since the epoch."""
         self._group_id = group_id
         self._specs = specs
         self._is_ready = is_ready
         self._clock = clock
         self._lock = threading.Lock()
         self._messages = 0
-        # From 0 on where it can be known: a rate misses what a series begins with.
+        # Start known series at 0, because a rate misses the first value of a series.
         self._outcomes: dict[tuple[str | None, str | None], int] = {
             **{(spec.id, None): 0 for spec in specs},
             **{(None, error.__name__): 0 for error in BEFORE_A_MODEL},
@@ -78,18 +78,18 @@ class JobMetrics(Collector):
             self._progressed_at = self._clock()
 
     def idle(self) -> None:
-        """Note that there is nothing to do."""
+        """Record that there was nothing to do."""
         with self._lock:
             self._rates = (0.0, 0.0)
             self._progressed_at = self._clock()
 
     def set_lag(self, lag: LagSnapshot | None) -> None:
-        """Take the lag of the consumer group, None where it is not known."""
+        """Record the lag of the consumer group; None means unknown."""
         with self._lock:
             self._lag = lag
 
     def collect(self) -> Iterator[Metric]:
-        """Return all metrics, as they are together at one moment."""
+        """Return a consistent snapshot of all metrics."""
         with self._lock:
             families = [*self._about(), *self._counts(), *self._times(), *self._now()]
         yield from families

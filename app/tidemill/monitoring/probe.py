@@ -1,4 +1,4 @@
-"""Ask a running job how it is, as an exec probe or a person does."""
+"""Probe a running job, as an exec probe or a person does."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from tidemill.settings import MonitoringSettings
 
 TIMEOUT_S = 5.0
-# A server that listens everywhere is asked on this machine.
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is asked, not bound
+# A server that listens on all addresses is reached through loopback.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a target, not a bind address
 
 
 def ask(monitoring: MonitoringSettings, group_id: str, path: str) -> tuple[bool, str]:
-    """Return whether `/healthz` or `/readyz` is content, and what it said.
+    """Return whether the probe of `/healthz` or `/readyz` succeeded, and its response text.
 
     Raises:
-        UnexpectedJob: The one that answers there has another consumer group.
-        MetricsPortUnset: The settings give the job no port that others could know.
-        ProbeFailed: Nothing answers there within five seconds.
+        UnexpectedJob: The answering job has another consumer group.
+        MetricsPortUnset: The settings name no fixed port.
+        ProbeFailed: Nothing answers within five seconds.
 
     """
     if not monitoring.metrics_port:
@@ -35,10 +35,10 @@ def ask(monitoring: MonitoringSettings, group_id: str, path: str) -> tuple[bool,
         try:
             connection.request("GET", path)
             response = connection.getresponse()
-            said = response.read(4096).decode(errors="replace").strip()
+            text = response.read(4096).decode(errors="replace").strip()
             group = unquote(response.getheader(GROUP_HEADER, ""))
         except (OSError, HTTPException) as error:
             raise ProbeFailed(host, monitoring.metrics_port, error) from None
     if group != group_id:
         raise UnexpectedJob(host, monitoring.metrics_port, group, group_id)
-    return response.status == 200, said  # noqa: PLR2004 - HTTP's own number
+    return response.status == 200, text  # noqa: PLR2004 - HTTP's own number

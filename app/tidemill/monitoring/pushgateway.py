@@ -1,4 +1,4 @@
-"""Push the job's metrics to a Pushgateway, for what runs where no Prometheus can scrape it."""
+"""Push the job's metrics to a Pushgateway, for jobs that no Prometheus can scrape."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ TIMEOUT_S = 5.0
 
 
 class PushgatewayExporter:
-    """A thread that replaces the job's group at the gateway every so many seconds.
+    """A thread that periodically replaces the job's group at the gateway.
 
-    The group is job and instance. Nothing else waits for the gateway; where it is away, slow or
-    refuses, that is logged once, and the next push is made at its time.
+    The group is job and instance. Nothing else waits for the gateway. If it is unreachable, slow or
+    refuses, that is logged once, and the next push happens on schedule.
     """
 
     def __init__(self, monitoring: MonitoringSettings, job: str, *collectors: Collector) -> None:
-        """Take the settings, whose `pushgateway_url` is set, the job's label, and the metrics."""
+        """Store the settings (`pushgateway_url` is set), the job's label and the metrics."""
         self._monitoring = monitoring
         self._group: dict[str, Any] = {
             "gateway": str(monitoring.pushgateway_url),
@@ -45,13 +45,16 @@ class PushgatewayExporter:
             self._registry.register(collector)
         self._clean = True
         self._pushed = False
-        what = f"push metrics to {monitoring.pushgateway_url}"
+        description = f"push metrics to {monitoring.pushgateway_url}"
         self._every = PeriodicTask(
-            monitoring.pushgateway_interval, self._push, what=what, last=self._delete
+            monitoring.pushgateway_interval,
+            self._push,
+            description=description,
+            on_close=self._delete,
         )
 
     def start(self) -> Self:
-        """Push at once, and from now on."""
+        """Push now, and then periodically."""
         self._every.start()
         return self
 
@@ -64,12 +67,12 @@ class PushgatewayExporter:
     def close(self, timeout: float = 5, *, clean: bool = True) -> None:
         """Stop pushing; return within `timeout` seconds.
 
-        After a clean end the group is deleted. What a failure leaves grows old, which is an alert:
-        without it a job that is dead and gone would be missed by nobody.
+        After a clean stop, delete the group. After a failure its metrics stay and go stale, which
+        fires an alert; otherwise nobody would notice a dead job.
         """
         self._clean = clean
         if not self._every.close(timeout) and self._pushed:
-            log.warning("the pushed metrics stay: the Pushgateway does not answer")
+            log.warning("the pushed metrics stay, because the Pushgateway does not answer")
 
     def _push(self) -> None:
         push_to_gateway(registry=self._registry, **self._group)
@@ -92,10 +95,10 @@ class PushgatewayExporter:
         headers: Sequence[tuple[str, str]],
         data: bytes,
     ) -> Callable[[], None]:
-        """Return what makes a request, as prometheus_client wants it (its `handler`).
+        """Return a `handler` for prometheus_client that makes the request.
 
         Raises:
-            requests.RequestException: The gateway is away, or refuses.
+            requests.RequestException: The gateway is unreachable, or it refuses.
 
         """
 
@@ -107,28 +110,30 @@ class PushgatewayExporter:
                     data=data,
                     headers=dict(headers),
                     timeout=timeout,
-                    # A redirected PUT would become a GET, and seem to have gone well.
+                    # A redirected PUT would become a GET, and appear to succeed.
                     allow_redirects=False,
                     **_identity(self._monitoring),
                 )
             except requests.exceptions.SSLError as error:
-                # Where it wants a certificate and gets none, it says nothing and hangs up.
-                said = f"{reason(error)}; check pushgateway_ca_file and pushgateway_keystore_file"
-                raise requests.ConnectionError(said) from error
+                # A gateway that requires a certificate closes the connection without a word.
+                message = (
+                    f"{reason(error)}; check pushgateway_ca_file and pushgateway_keystore_file"
+                )
+                raise requests.ConnectionError(message) from error
             except requests.RequestException as error:
                 raise requests.ConnectionError(reason(error)) from error
             if response.status_code >= requests.codes.multiple_choices:
-                said = f"{response.status_code} {response.reason}: {response.text[:500]}"
-                raise requests.HTTPError(said)
+                message = f"{response.status_code} {response.reason}: {response.text[:500]}"
+                raise requests.HTTPError(message)
 
         return send
 
 
-def greet(monitoring: MonitoringSettings) -> None:
-    """Ask the gateway whether it is ready.
+def check_ready(monitoring: MonitoringSettings) -> None:
+    """Check that the gateway is ready.
 
     Raises:
-        requests.RequestException: It is away, or refuses.
+        requests.RequestException: The gateway is unreachable, or it refuses.
 
     """
     url = f"{monitoring.pushgateway_url}/-/ready"
@@ -136,14 +141,14 @@ def greet(monitoring: MonitoringSettings) -> None:
 
 
 def _identity(monitoring: MonitoringSettings) -> dict[str, Any]:
-    """Return how requests tells who asks, and whom it trusts."""
+    """Return the options of requests for authentication and TLS."""
     identity: dict[str, Any] = {"verify": True}
     if monitoring.pushgateway_ca_file:
         identity["verify"] = str(monitoring.pushgateway_ca_file)
     if monitoring.pushgateway_keystore_file:
         identity["cert"] = str(monitoring.pushgateway_keystore_file)
     if monitoring.pushgateway_username is not None and monitoring.pushgateway_password:
-        # As bytes: text would be sent as Latin-1.
+        # Bytes, because requests encodes text as Latin-1.
         identity["auth"] = (
             monitoring.pushgateway_username.encode(),
             monitoring.pushgateway_password.get_secret_value().encode(),

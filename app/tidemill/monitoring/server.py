@@ -1,4 +1,4 @@
-"""/metrics, /healthz and /readyz on the driver."""
+"""Serve /metrics, /healthz and /readyz on the driver."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ log = structlog.get_logger(__name__)
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """A thread for each request: a slow reader keeps nobody else waiting."""
+    """A server with a thread for each request, so that a slow client delays no other."""
 
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-        """Log a client that went away, or fell silent, at level DEBUG; it is no fault of ours."""
-        log.debug("a request came to nothing", client=client_address, error=repr(sys.exception()))
+        """Log dropped or stalled client connections at DEBUG."""
+        log.debug(
+            "a client dropped its request", client=client_address, error=repr(sys.exception())
+        )
 
     def server_bind(self) -> None:
-        """Bind, without asking a name server for the host's name."""
+        """Bind without a name lookup."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -49,20 +51,20 @@ class Server(ThreadingMixIn, WSGIServer):
 
 
 class Handler(WSGIRequestHandler):
-    """Requests are not logged; who sends nothing is not waited for."""
+    """A handler that logs no requests and times out silent clients."""
 
     timeout = 10
 
     def log_message(self, *_: Any) -> None:  # noqa: ANN401 - the library's signature
-        """Keep silent."""
+        """Log nothing."""
 
 
 def listen(host: str, port: int) -> Server:
-    """Return a server that listens. Port 0: any that is free.
+    """Return a listening server. Port 0 means any free port.
 
     Raises:
-        MetricsPortTaken: Another program listens there, maybe not for long.
-        MetricsAddressUnusable: The host is not this machine, or the port not for this user.
+        MetricsPortTaken: Another program listens on this port.
+        MetricsAddressUnusable: The host is not this machine, or the user may not use the port.
 
     """
     try:
@@ -80,11 +82,11 @@ def listen(host: str, port: int) -> Server:
 def metrics_server(
     host: str, port: int, registry: CollectorRegistry, health: Health, group_id: str
 ) -> Iterator[tuple[str, int]]:
-    """Serve while the context lasts; yield the address. Port 0: any that is free.
+    """Serve within the context; yield the address. Port 0 means any free port.
 
     Raises:
-        MetricsPortTaken: Another program listens there, maybe not for long.
-        MetricsAddressUnusable: The host is not this machine, or the port not for this user.
+        MetricsPortTaken: Another program listens on this port.
+        MetricsAddressUnusable: The host is not this machine, or the user may not use the port.
 
     """
     server = listen(host, port)
@@ -103,8 +105,8 @@ def application(registry: CollectorRegistry, health: Health, group_id: str) -> W
     """Return the WSGI application (PEP 3333)."""
     metrics = make_wsgi_app(registry)
     probes: dict[str, Callable[[], str | None]] = {
-        "/healthz": health.not_alive,
-        "/readyz": health.not_ready,
+        "/healthz": health.liveness_problem,
+        "/readyz": health.readiness_problem,
     }
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

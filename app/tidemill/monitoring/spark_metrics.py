@@ -1,4 +1,4 @@
-"""Spark's own metrics, read from the driver's UI and given names that stay the same."""
+"""Read Spark's own metrics from the driver's UI, and give them stable names."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# What all executors report to the driver, and what the driver's own sink PrometheusServlet serves.
+# The executors' metrics as reported to the driver, and those of the driver's PrometheusServlet.
 PAGES = ("/metrics/executors/prometheus/", "/metrics/prometheus/")
 TIMEOUT_S = 5
-# Before a page that does not answer is told of: a driver that starts may be slow.
+# Report a page after so many failures, because a starting driver may be slow.
 MISSES = 3
-# Of a query without a name, which may share the session: another at each of its starts.
+# The id of an unnamed query in the same session, which is new at each of its starts.
 UUID = re.compile("[0-9a-f]{8}(_[0-9a-f]{4}){3}_[0-9a-f]{12}")
 
 
 class SparkMetrics(Collector):
-    """What Spark measures, prefix `spark_`; each collection asks the driver's UI.
+    """Spark's metrics with the prefix `spark_`; each collection reads the driver's UI.
 
-    A page that is not there again and again is told of once, and the other one still read.
+    If a page is missing repeatedly, that is logged once; the other page is still read.
     """
 
     def __init__(self, ui_url: str | None, app: str, namespace: str) -> None:
-        """Take SparkContext's uiWebUrl (None: no UI), its name, and `spark.metrics.namespace`."""
+        """Store SparkContext's uiWebUrl (None: no UI), its name, and `spark.metrics.namespace`."""
         self._ui_url = ui_url
         self._app = app
         self._namespace = namespace
         self._misses: Counter[str] = Counter()
 
     def collect(self) -> Iterator[Metric]:
-        """Return what the pages hold now."""
+        """Return the current metrics of the pages."""
         if self._ui_url is not None:
             pages = [self._read(self._ui_url, page) for page in PAGES]
             yield from families(pages, self._app, self._namespace)
@@ -52,7 +52,7 @@ class SparkMetrics(Collector):
     def _read(self, ui_url: str, page: str) -> str:
         try:
             with requests.Session() as session:
-                session.trust_env = False  # the driver itself: no proxy stands between
+                session.trust_env = False  # the driver is this machine; use no proxy
                 response = session.get(ui_url.rstrip("/") + page, timeout=TIMEOUT_S)
                 response.raise_for_status()
         except requests.RequestException as error:
@@ -67,8 +67,8 @@ class SparkMetrics(Collector):
 def families(pages: Iterable[str], app: str, namespace: str) -> list[Metric]:
     """Return the metrics of pages, with the labels `app` and `executor`.
 
-    Their type is unknown, as Spark declares none: one that was guessed from a value or a name could
-    change. Lines that cannot be read or renamed are passed over, the second of two of a kind too.
+    Their type is unknown, because Spark declares none, and a guess from values or names could
+    change. Skip lines that cannot be parsed or renamed, and duplicates.
     """
     found: dict[str, Metric] = {}
     seen: set[tuple[str, frozenset[tuple[str, str]]]] = set()
@@ -89,11 +89,11 @@ def families(pages: Iterable[str], app: str, namespace: str) -> list[Metric]:
 
 
 def stable_name(sample: Sample, namespace: str) -> str:
-    """Return a name without an application's or an executor's id; an empty one to pass it over.
+    """Return a metric's name without ids of application or executor, or "" to skip the metric.
 
-    Spark writes `metrics_executor_NAME` of what executors report, and of what the driver measures
-    `metrics_NAMESPACE_driver_NAME`. The namespace is the application's id where none is set, or
-    where the cluster ran before the job came.
+    Spark writes `metrics_executor_NAME` for executors' metrics, and `metrics_NAMESPACE_driver_NAME`
+    for the driver's. The namespace is the application's id if none is set, or if the cluster was
+    running before the job started.
     """
     if sample.name == "spark_info":
         return sample.name
@@ -102,15 +102,15 @@ def stable_name(sample: Sample, namespace: str) -> str:
         return f"spark_executor_{rest}" if found else ""
     known = re.sub("[^a-zA-Z0-9]", "_", namespace)
     match = re.match(rf"metrics_(?:{known}_|\w*?_|)driver_(\w+)", sample.name)
-    # Every gauge stands there twice, as a Number and as a Value.
+    # Spark writes each gauge twice, as a Number and as a Value.
     if match is None or match[1].endswith("_Number") or UUID.search(match[1]):
         return ""
     return f"spark_{match[1].removeprefix('spark_')}"
 
 
 def _samples(line: str) -> list[Sample]:
-    """Return the sample of a line, none where it cannot be read: a gauge may hold any object."""
+    """Parse a line into a sample, or none if that fails: a gauge may hold any object."""
     try:
         return [s for family in text_string_to_metric_families(line) for s in family.samples]
-    except (ValueError, IndexError):  # what the parser raises on what is none of its format
+    except (ValueError, IndexError):  # the parser's errors for another format
         return []

@@ -1,4 +1,4 @@
-"""A line in the log now and then on what was answered."""
+"""Log a summary of the answered messages now and then."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ INTERVAL_S = 10.0
 
 
 class Summary:
-    """Sum up the micro-batches; at most one line in ten seconds, none where there is nothing."""
+    """Sum up micro-batches: at most one line every ten seconds, and none without messages."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self._clock = clock
-        self._said_at = float("-inf")
+        self._logged_at = float("-inf")
         self._since: list[Progress] = []
 
     def record(self, progress: Progress) -> None:
-        """Take a finished micro-batch."""
+        """Add a finished micro-batch."""
         if progress.messages:
             self._since.append(progress)
-        if self._clock() - self._said_at >= INTERVAL_S:
-            self.say()
+        if self._clock() - self._logged_at >= INTERVAL_S:
+            self.flush()
 
-    def say(self) -> None:
-        """Log what was not said yet."""
+    def flush(self) -> None:
+        """Log what was not logged yet."""
         if not self._since:
             return
-        batches, self._since, self._said_at = self._since, [], self._clock()
+        batches, self._since, self._logged_at = self._since, [], self._clock()
         quantiles = batches[-1].latencies.quantiles
         log.info(
             "answered",

@@ -1,4 +1,4 @@
-"""What all sections of the settings have in common."""
+"""The base class of all sections of the settings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 
 class Section(BaseModel):
-    """A part of the settings: frozen, no unknown keys, no value in an error message.
+    """A section of the settings: frozen, without unknown keys, and with no values in its errors.
 
-    A secret has a second setting, `<name>_file`: the file that holds it.
+    Each secret has a second setting `<name>_file`, the file that holds it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -1,4 +1,4 @@
-"""Read the settings' file and the environment."""
+"""Load the settings from a YAML file and the environment."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tidemill.settings.root import PREFIX, Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# As Spark tells a secret by its name.
+# Spark recognises secrets by these words in their names.
 SECRET = re.compile(r"(?i)secret|password|token|access[.]?key")
 
 
 def load(path: Path | None = None) -> Settings:
-    """Return the settings of a YAML file and the environment.
+    """Load the settings from a YAML file and the environment.
 
-    Without a path, `config.yaml` of the working folder is read where there is one.
+    Without a path, read `config.yaml` in the working folder, if it exists.
 
     Raises:
-        SettingsFileUnreadable: The file is missing or no YAML mapping.
-        InvalidSettings: A key is unknown or a value wrong; the message names each.
+        SettingsFileUnreadable: The file is missing, or is not a YAML mapping.
+        InvalidSettings: A key is unknown or a value is wrong; the error names all of them.
 
     """
     if path is None and Path("config.yaml").is_file():
@@ -55,7 +55,7 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
-        # Without the lines that yaml would quote: one may hold a secret.
+        # Leave out the lines that yaml quotes, because one may hold a secret.
         raise SettingsFileUnreadable(path, _place(error)) from None
     except FileNotFoundError:
         raise SettingsFileUnreadable(path.absolute(), "there is no such file") from None
@@ -65,7 +65,7 @@ def _document(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict):
         raise SettingsFileUnreadable(path, "it must be a mapping of sections")
-    # What cannot be passed as a keyword, or would steer pydantic-settings itself.
+    # Names that cannot be keyword arguments, or that would control pydantic-settings.
     if unknown := [key for key in document if not isinstance(key, str) or key.startswith("_")]:
         raise InvalidSettings(str(path), [f"{key}: there is no such setting" for key in unknown])
     _refuse_secrets(path, document)
@@ -73,7 +73,7 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _refuse_secrets(path: Path, document: dict[str, Any]) -> None:
-    """Refuse what belongs into the environment or into a file of its own."""
+    """Refuse secrets in the file: they belong in the environment or in files of their own."""
     for section, field in Settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             for name in field.annotation.secrets():
@@ -99,7 +99,7 @@ def _place(error: yaml.MarkedYAMLError) -> str:
 
 
 def _refuse_unknown_variables() -> None:
-    """Name what pydantic-settings passes over: a variable whose section does not exist."""
+    """Report variables of an unknown section, which pydantic-settings would ignore."""
     for variable in os.environ:
         name = variable.upper()
         section = name.removeprefix(PREFIX[:-1]).removeprefix("_").split("__")[0].lower()
@@ -110,7 +110,7 @@ def _refuse_unknown_variables() -> None:
 
 
 def _no_json() -> Iterator[str]:
-    """Name each variable that must be JSON and is not; its value may hold a secret."""
+    """Report each variable that must be JSON but is not, without its value."""
     for variable, value in os.environ.items():
         section, _, name = variable.lower().removeprefix(PREFIX.lower()).partition("__")
         if not variable.upper().startswith(PREFIX) or section == "models":

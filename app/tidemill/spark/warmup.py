@@ -115,4 +115,4 @@ def keep_warm(spark: SparkSession, interval: float = INTERVAL_S) -> AbstractCont
     if not re.fullmatch(r"local(\[.*])?", spark.sparkContext.master or ""):
         return nullcontext()
     frame = spark.range(1).coalesce(1).mapInArrow(lambda batches: batches, "id long")
-    return PeriodicTask(interval, frame.collect, what="keep the workers warm")
+    return PeriodicTask(interval, frame.collect, description="keep the workers warm")

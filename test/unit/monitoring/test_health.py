@@ -34,20 +34,20 @@ class TestStart:
     def test_at_first(self, health: Health, clock: Clock) -> None:
         """However long Spark and the models take."""
         clock.now += 10_000
-        assert health.not_alive() is None
-        assert health.not_ready() == "starting: Spark and the models load"
+        assert health.liveness_problem() is None
+        assert health.readiness_problem() == "starting: Spark and the models load"
 
     def test_first_micro_batch(self, health: Health) -> None:
         """It is not ready before a micro-batch is finished."""
-        health.beat()
-        assert health.not_alive() is None
-        assert health.not_ready() == "no micro-batch is finished yet"
+        health.heartbeat()
+        assert health.liveness_problem() is None
+        assert health.readiness_problem() == "no micro-batch is finished yet"
 
     def test_ready(self, health: Health) -> None:
         """Then it is."""
-        health.beat()
+        health.heartbeat()
         health.progressed()
-        assert health.not_ready() is None
+        assert health.readiness_problem() is None
 
 
 class TestTrouble:
@@ -55,34 +55,34 @@ class TestTrouble:
 
     @pytest.fixture(autouse=True)
     def _running(self, health: Health) -> None:
-        health.beat()
+        health.heartbeat()
         health.progressed()
 
     def test_no_progress(self, health: Health, clock: Clock) -> None:
         """A micro-batch that does not end makes the job unready, not dead."""
         clock.now += 301
-        health.beat()
-        assert health.not_alive() is None
-        assert health.not_ready() == "no micro-batch has finished for 301 s"
+        health.heartbeat()
+        assert health.liveness_problem() is None
+        assert health.readiness_problem() == "no micro-batch has finished for 301 s"
         health.progressed()
-        assert health.not_ready() is None
+        assert health.readiness_problem() is None
 
     def test_within_the_limit(self, health: Health, clock: Clock) -> None:
         """One that takes as long as it may does not."""
         clock.now += 300
-        health.beat()
-        assert health.not_ready() is None
+        health.heartbeat()
+        assert health.readiness_problem() is None
 
     def test_hangs(self, health: Health, clock: Clock) -> None:
         """A main thread that is silent is dead, whatever progress was heard of."""
         clock.now += PULSE_LIMIT_S + 1
         health.progressed()
-        assert health.not_alive() == health.not_ready()
-        assert health.not_alive() == "the main thread has not seen its query for 61 s"
-        health.beat()
-        assert health.not_alive() is None
+        assert health.liveness_problem() == health.readiness_problem()
+        assert health.liveness_problem() == "the main thread has not seen its query for 61 s"
+        health.heartbeat()
+        assert health.liveness_problem() is None
 
     def test_ended(self, health: Health) -> None:
         """A query that has ended is dead."""
         health.ended()
-        assert health.not_alive() == health.not_ready() == "the query has ended"
+        assert health.liveness_problem() == health.readiness_problem() == "the query has ended"

@@ -33,7 +33,7 @@ def health() -> Health:
 def registry(health: Health) -> CollectorRegistry:
     """The metrics of that job."""
     registry = CollectorRegistry()
-    registry.register(JobMetrics("group", [], lambda: health.not_ready() is None))
+    registry.register(JobMetrics("group", [], lambda: health.readiness_problem() is None))
     return registry
 
 
@@ -55,7 +55,7 @@ class TestProbes:
 
     def test_ready(self, url: str, health: Health) -> None:
         """One that works is ready."""
-        health.beat()
+        health.heartbeat()
         health.progressed()
         answer = requests.get(f"{url}/readyz", timeout=PATIENCE)
         assert (answer.status_code, answer.text) == (200, "ok\n")

@@ -59,7 +59,7 @@ class TestSummary:
             for number in range(1, 12):
                 clock.now += 1
                 summary.record(batch(number))
-            summary.say()
+            summary.flush()
         assert [(line["batches"], line["results"], line["last"]) for line in lines] == [
             (10, 20, 10),
             (1, 2, 11),
@@ -70,5 +70,5 @@ class TestSummary:
         summary = Summary(clock)
         with capture_logs() as lines:
             summary.record(Progress(3))
-            summary.say()
+            summary.flush()
         assert lines == []
