@@ -22,6 +22,7 @@ from tidemill.errors import (
 from tidemill.inference.predictor import probe
 from tidemill.kafka.connect import survey
 from tidemill.kafka.members import require_none
+from tidemill.kafka.topics import inputs
 from tidemill.models import catalogue
 from tidemill.monitoring.probe import ask
 from tidemill.monitoring.pushgateway import check_ready
@@ -189,7 +190,7 @@ def _check_topics(settings: Settings) -> Iterator[CheckResult]:
     for warning in preflight.warnings(topics, kafka, stream):
         yield CheckResult("topics", f"note: {warning}")
     if not problems:
-        sources = preflight.inputs(topics, stream)
+        sources = inputs(topics, stream)
         count = sum(topics[name].partitions for name in sources)
         yield CheckResult(
             "topics",

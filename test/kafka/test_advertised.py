@@ -1,4 +1,4 @@
-"""A broker that answers, and advertises an address where it cannot be reached."""
+"""A broker answers, but advertises an unreachable address."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNRESOLVABLE = "kafka.nowhere.invalid:9092"
 
 @pytest.fixture(scope="module")
 def astray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, KafkaSettings]]:
-    """One broker with two listeners that are advertised wrongly, by what is wrong."""
+    """Start a broker with two wrongly advertised listeners; return their addresses by fault."""
     listeners = free_listeners()
     name, port, closed = free_ports(3)
     plain = f"PLAINTEXT://{HOST}:{listeners.plain}"
@@ -53,12 +53,12 @@ def astray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Kafka
 
 
 class TestNamed:
-    """Whoever asks Kafka hears which address is wrong, and which setting of the broker."""
+    """The error names the wrong address, and the broker's setting."""
 
     def test_everywhere(
         self, astray: dict[str, KafkaSettings], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A start, the lag, a commit, dead letters: by kafka-python and by librdkafka."""
+        """A start, the lag, a commit and dead letters report it, with both client libraries."""
         monkeypatch.setattr(reader, "READ_TIMEOUT_S", 1)
         stream = StreamSettings()
         for wrong, kafka in astray.items():
@@ -84,7 +84,7 @@ class TestNamed:
                 list(reader.records(kafka, "t", {0: range(1)}))
 
     def test_check(self, astray: dict[str, KafkaSettings], tmp_path: Path) -> None:
-        """`check` names it, and asks no further."""
+        """`check` reports it, and skips the other checks."""
         for wrong, kafka in astray.items():
             settings = Settings(kafka=kafka, models=tmp_path / "none.yaml")
             *_, last = check.check(settings)

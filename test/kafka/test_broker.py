@@ -1,4 +1,4 @@
-"""The broker that the other tests rely on: its three listeners, its tools, its restarts."""
+"""The broker of the other tests: its three listeners, its tools, its restarts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def listeners(
     broker: Broker, certificates: Certificates, credentials: tuple[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """What a kafka-python client needs for each of the broker's listeners."""
+    """Return a kafka-python client's options for each of the broker's listeners."""
     return {
         "plain": {"bootstrap_servers": broker.bootstrap_servers},
         "scram": {
@@ -47,7 +47,7 @@ def listeners(
 
 
 class TestListeners:
-    """Who may talk to the broker, and how."""
+    """Listeners accept only authenticated clients."""
 
     @pytest.mark.parametrize("name", ["plain", "scram", "mtls"])
     def test_write_and_read(
@@ -56,7 +56,7 @@ class TestListeners:
         listeners: dict[str, dict[str, Any]],
         make_topic: Callable[..., str],
     ) -> None:
-        """A client with the right papers writes and reads over each listener."""
+        """A client with valid credentials writes and reads over each listener."""
         topic = make_topic()
         with closing(KafkaProducer(**listeners[name])) as producer:
             producer.send(topic, b"value", key=b"key").get(120)
@@ -66,7 +66,7 @@ class TestListeners:
         assert (record.key, record.value) == (b"key", b"value")
 
     def test_wrong_password_is_refused(self, listeners: dict[str, dict[str, Any]]) -> None:
-        """SCRAM lets nobody in whose password is wrong."""
+        """SCRAM refuses a wrong password."""
         with pytest.raises(KafkaError):
             KafkaProducer(
                 **listeners["scram"] | {"sasl_plain_password": "wrong"}, bootstrap_timeout_ms=3000
@@ -75,14 +75,14 @@ class TestListeners:
     def test_foreign_certificate_is_refused(
         self, listeners: dict[str, dict[str, Any]], tmp_path: Path
     ) -> None:
-        """A client certificate of another authority is worth nothing."""
+        """A client certificate of another authority is refused."""
         foreign = {"ssl_certfile": str(issue_certificates(tmp_path).keystore)}
         with pytest.raises(KafkaError):
             KafkaProducer(**listeners["mtls"] | foreign, bootstrap_timeout_ms=3000)
 
 
 class TestRecords:
-    """What the shared fixtures and Kafka's own tools carry."""
+    """The shared fixtures and Kafka's tools transport records unchanged."""
 
     def test_everything_that_kafka_allows(
         self,
@@ -90,7 +90,7 @@ class TestRecords:
         produce: Callable[..., None],
         read_topic: Callable[[str], list[Any]],
     ) -> None:
-        """Missing keys and values, repeated headers and headers without a value come back."""
+        """Missing keys and values, repeated headers and headers without a value survive."""
         topic = make_topic(partitions=2)
         headers = [("a", b"1"), ("a", None), ("b", b"\xff")]
         produce(
@@ -107,7 +107,7 @@ class TestRecords:
     def test_console_tools(
         self, broker: Broker, make_topic: Callable[..., str], produce: Callable[..., None]
     ) -> None:
-        """Kafka's console consumer prints what was produced, by a client or by its own producer."""
+        """Kafka's console consumer prints records of a client and of Kafka's console producer."""
         topic = make_topic()
         server = ["--bootstrap-server", broker.bootstrap_servers]
         produce(topic, {"value": "Zoë".encode()})
@@ -123,15 +123,15 @@ class TestRecords:
         assert committed_offsets(broker.bootstrap_servers, topic, topic) == {0: 2}
 
     def test_group_without_commits(self, broker: Broker, make_topic: Callable[..., str]) -> None:
-        """A group that Kafka does not know has committed nothing."""
+        """An unknown group has no committed offsets."""
         assert committed_offsets(broker.bootstrap_servers, "nobody", make_topic()) == {}
 
 
 class TestLifeCycle:
-    """A broker of its own, as fault tests use it."""
+    """Fault tests use a broker of their own."""
 
     def test_data_survives_a_kill(self, tmp_path: Path) -> None:
-        """A killed broker serves its old topics again on the same port; another may run beside."""
+        """A killed broker serves its topics again on the same port, even beside another one."""
         with Broker(tmp_path / "broker", fetch_kafka(), properties={"num.partitions": "3"}) as own:
             create_topic(own.bootstrap_servers, "kept", partitions=2)
             own.kill()
@@ -139,7 +139,7 @@ class TestLifeCycle:
             assert end_offsets(own.bootstrap_servers, "kept") == {0: 0, 1: 0}
 
     def test_failed_start_shows_the_log(self, broker: Broker, tmp_path: Path) -> None:
-        """A broker whose port is taken says so, and leaves no process behind."""
+        """A broker whose port is in use reports it, and leaves no process behind."""
         taken = int(broker.bootstrap_servers.rpartition(":")[2])
         own = Broker(tmp_path / "broker", fetch_kafka(), port=taken)
         with pytest.raises(NotReady, match="Address already in use"):

@@ -1,4 +1,4 @@
-"""Dead letters, looked at and sent again: a real broker, the real job, the real commands."""
+"""List and replay dead letters with a real broker, the real job and the real commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dev.pipeline.malformed import corpus
 from dev.pipeline.oauth_server import token_endpoint
 from dev.pipeline.pipeline import message
 from tidemill.cli import cli
-from tidemill.dead_letters import group as asked
+from tidemill.dead_letters import group as replay_group
 from tidemill.dead_letters.letters import read
 from tidemill.dead_letters.position import ReplayProgress
 from tidemill.dead_letters.sender import Sender
@@ -74,7 +74,7 @@ def letter(
     error: str = "NoModel",
     **record: Any,  # noqa: ANN401 - what confluent-kafka takes
 ) -> dict[str, Any]:
-    """Return a record as the job writes it for a message of a topic."""
+    """Return the dead letter that the job writes for a message of a topic."""
     added = {
         "tidemill.source.topic": topic,
         "tidemill.source.partition": str(partition),
@@ -88,7 +88,7 @@ def letter(
 
 
 def limit(broker: Broker, topic: str, size: int) -> None:
-    """Let a topic take records of so many bytes."""
+    """Set a topic's largest record, in bytes."""
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
     config = {"max.message.bytes": size}
     admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
@@ -101,7 +101,7 @@ def offsets(found: list[records.Record]) -> list[bytes | None]:
 
 
 class TestReplay:
-    """What failed is answered once the model is mended, and nothing else is sent."""
+    """A replay after the model is repaired sends the failed messages, and nothing else."""
 
     SENT = (
         {**message("good"), "partition": 0},
@@ -119,7 +119,7 @@ class TestReplay:
         model: Callable[..., ModelSpec],
         tidemill: Callable[..., str],
     ) -> None:
-        """By error class: looked at, tried dry, sent, answered; a second time nothing is sent."""
+        """Letters of an error class are listed, previewed, sent once, and answered."""
         pipeline.produce(*self.SENT)
         pipeline.answer_all(spark, [model("FlakyModel")])
         choice = "--error", "PredictionFailed"
@@ -171,14 +171,14 @@ class TestReplay:
         model: Callable[..., ModelSpec],
         tidemill: Callable[..., str],
     ) -> None:
-        """What a choice passes over, and what goes on waiting, is said before and after."""
+        """A preview and a replay report the letters that they skip, and those that keep waiting."""
         sent = [{"value": b"junk"}, message(1, "raise")] * 2 + [{"value": b"junk"}]
         pipeline.produce(*({**record, "partition": 0} for record in sent))
         pipeline.answer_all(spark, [model("Upper")])
         choice = ("replay", "--error", "PredictionFailed")
-        for said in (tidemill(*choice), tidemill(*choice, "--send")):
-            assert re.search(r"before the last selected one: .*│ +2 │", said), said
-            assert re.search(r"not selected; they keep waiting +│ +1 │", said), said
+        for output in (tidemill(*choice), tidemill(*choice, "--send")):
+            assert re.search(r"before the last selected one: .*│ +2 │", output), output
+            assert re.search(r"not selected; they keep waiting +│ +1 │", output), output
         others = tidemill("replay", "--error", "InvalidJson")
         assert "1 would be sent" in others
         assert re.search(r"replayed or skipped earlier .*│ +2 │", others), others
@@ -190,7 +190,7 @@ class TestReplay:
         model: Callable[..., ModelSpec],
         tidemill: Callable[..., str],
     ) -> None:
-        """Each replay counts one up, and `--max-tries` leaves out what was tried so often."""
+        """Each replay increments the count, and `--max-tries` excludes letters that reached it."""
         pipeline.produce(message(1, "raise"))
         specs = [model("Upper")]
         pipeline.answer_all(spark, specs)
@@ -213,7 +213,7 @@ class TestReplay:
         model: Callable[..., ModelSpec],
         tidemill: Callable[..., str],
     ) -> None:
-        """Whatever a message is, it comes back as it was, in its partition, in its order."""
+        """Any message returns unchanged, to its partition and in order."""
         pipeline.produce(*corpus(300))
         pipeline.answer_all(spark, [model("FlakyModel")])
         before, dead = pipeline.inputs(), pipeline.dead_letters()
@@ -234,12 +234,12 @@ class TestReplay:
 
 
 class TestPosition:
-    """How far letters are replayed is kept in a consumer group."""
+    """A consumer group holds the replay progress."""
 
     def test_named_first_and_then_the_rest(
         self, pipeline: Pipeline, tidemill: Callable[..., str], produce: Callable[..., None]
     ) -> None:
-        """A letter that was named is not sent a second time with the others."""
+        """A letter that was sent by name is not sent again with the others."""
         produce(pipeline.dead, *(letter(pipeline.source, i) for i in range(4)))
         tidemill("replay", "0/2", "--send")
         assert "0 sent" in tidemill("replay", "0/2", "--send")
@@ -250,7 +250,7 @@ class TestPosition:
     def test_what_comes_later(
         self, pipeline: Pipeline, tidemill: Callable[..., str], produce: Callable[..., None]
     ) -> None:
-        """The next replay begins where the last one ended, and `again` at the start."""
+        """The next replay begins where the last one ended, with `--again` at the start."""
         produce(
             pipeline.dead,
             letter(pipeline.source, 0),
@@ -270,7 +270,7 @@ class TestPosition:
         produce: Callable[..., None],
         broker: Broker,
     ) -> None:
-        """What the broker refuses is an error, holds the position, and goes the next time."""
+        """A refused letter is an error, holds back the progress, and is sent next time."""
         values = [b"small 1", b"large" * 2000, b"small 2"]
         produce(pipeline.dead, *(letter(pipeline.source, i, value=v) for i, v in enumerate(values)))
         none = {"KAFKA__COMPRESSION_TYPE": "none"}
@@ -286,7 +286,7 @@ class TestPosition:
     def test_somebody_in_the_group(
         self, pipeline: Pipeline, broker: Broker, tidemill: Callable[..., str]
     ) -> None:
-        """What could not be noted is not sent: others in the group are named, and that is all."""
+        """If the group has members, progress cannot be committed, so nothing is sent."""
         records.produce(broker.bootstrap_servers, pipeline.dead, letter(pipeline.source))
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
         group = f"{pipeline.source}-replay"
@@ -300,8 +300,9 @@ class TestPosition:
             assert "Nothing was sent" in tidemill("replay")
             with pytest.raises(GroupInUse, match=rf"{group} has members \(dashboard at 127"):
                 tidemill("replay", "--send")
-            with pytest.raises(GroupInUse, match="dashboard at 127"):  # who joins in the midst
-                asked.commit(kafka, group, pipeline.dead, {0: ReplayProgress(0)})
+            # A member may also join during a replay.
+            with pytest.raises(GroupInUse, match="dashboard at 127"):
+                replay_group.commit(kafka, group, pipeline.dead, {0: ReplayProgress(0)})
             assert pipeline.inputs() == []
         tidemill("replay", "--send")
         assert len(pipeline.inputs()) == 1
@@ -313,7 +314,7 @@ class TestPosition:
         produce: Callable[..., None],
         broker: Broker,
     ) -> None:
-        """Whatever is delivered beyond it is sent once, every second letter of many too."""
+        """Letters beyond a refused one are sent once, even if every second letter fails."""
         small = (
             letter(pipeline.source, i, error="NoModel" if i % 2 else "WrongType")
             for i in range(1, 3000)
@@ -335,7 +336,7 @@ class TestPosition:
         produce: Callable[..., None],
         broker: Broker,
     ) -> None:
-        """If the replay progress is full, nothing is sent twice; a narrower choice makes room."""
+        """If the progress is full, nothing is sent twice; a narrower selection makes room."""
         large, small = {"value": b"large" * 2000, "error": "WrongType"}, {"error": "NoModel"}
         every = (letter(pipeline.source, i, **(small if i % 2 else large)) for i in range(1000))
         produce(pipeline.dead, *every)
@@ -361,7 +362,7 @@ class TestPosition:
         produce: Callable[..., None],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """After a crash before a commit the letters of that chunk go again, and no other."""
+        """After a crash before a commit, only that chunk's letters are sent again."""
         produce(pipeline.dead, *(letter(pipeline.source, i) for i in range(5)))
         commits = []
 
@@ -371,32 +372,32 @@ class TestPosition:
                 raise NotDelivered(0, 0)
             commit(*arguments)
 
-        commit = asked.commit
+        commit = replay_group.commit
         monkeypatch.setattr("tidemill.dead_letters.delivery.CHUNK", 2)
-        monkeypatch.setattr(asked, "commit", crashing)
+        monkeypatch.setattr(replay_group, "commit", crashing)
         with pytest.raises(NotDelivered):
             tidemill("replay", "--send")
         tidemill("replay", "--send")
         assert offsets(pipeline.inputs()) == [b"value %d" % i for i in (0, 1, 2, 3, 2, 3, 4)]
 
     def test_a_topic_made_anew(self, pipeline: Pipeline, broker: Broker) -> None:
-        """A position beyond the end of the topic counts no more."""
+        """Progress beyond the end of the topic is ignored."""
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
-        asked.commit(
-            kafka, "g-" + pipeline.dead, pipeline.dead, {0: asked.position.ReplayProgress(7)}
+        replay_group.commit(
+            kafka, "g-" + pipeline.dead, pipeline.dead, {0: replay_group.position.ReplayProgress(7)}
         )
-        extent = asked.offset_ranges(kafka, pipeline.dead)
-        found = asked.positions(kafka, "g-" + pipeline.dead, pipeline.dead, extent)
-        assert found == {0: asked.position.ReplayProgress(0)}
+        extent = replay_group.offset_ranges(kafka, pipeline.dead)
+        found = replay_group.positions(kafka, "g-" + pipeline.dead, pipeline.dead, extent)
+        assert found == {0: replay_group.position.ReplayProgress(0)}
 
 
 class TestLeftOut:
-    """What cannot be sent is told and counted, and nothing of it is sent."""
+    """Letters that cannot be sent are counted with the reason."""
 
     def test_reasons(
         self, pipeline: Pipeline, tidemill: Callable[..., str], produce: Callable[..., None]
     ) -> None:
-        """Other topics, gone ones, gone partitions, omitted messages and strangers' records."""
+        """They name other topics, deleted topics or partitions, or hold no message."""
         omitted = letter(pipeline.source, 3)
         omitted["headers"].append(("tidemill.error.omitted", b"key, value and headers: 1 bytes"))
         produce(
@@ -409,7 +410,7 @@ class TestLeftOut:
             letter(pipeline.source, 4),
         )
         sources = {"STREAM__INPUT_TOPICS": json.dumps([pipeline.source, "gone"])}
-        said = tidemill("replay", "--send", **sources)
+        output = tidemill("replay", "--send", **sources)
         for part in (
             "delivered: 1",
             f"from {pipeline.output}, which is not an input",
@@ -418,7 +419,7 @@ class TestLeftOut:
             "without the message",
             "records that Tidemill did not write",
         ):
-            assert part in said
+            assert part in output
         assert offsets(pipeline.inputs()) == [b"value 4"]
         assert offsets(records.read(pipeline.broker.bootstrap_servers, pipeline.output)) == []
         # The gone ones hold nothing, and go where what they came from is back.
@@ -426,8 +427,8 @@ class TestLeftOut:
         admin = KafkaAdminClient(bootstrap_servers=pipeline.broker.bootstrap_servers)
         admin.create_partitions({pipeline.source: 8})
         admin.close()
-        said = tidemill("replay", "--again", "--error", "MissingField", "--send", **sources)
-        assert "delivered: 1" in said
+        output = tidemill("replay", "--again", "--error", "MissingField", "--send", **sources)
+        assert "delivered: 1" in output
         assert offsets(pipeline.inputs()) == [b"value 4", b"value 2"]
         assert "skipped 1 record that Tidemill did not write" in tidemill("list")
 
@@ -444,31 +445,31 @@ class TestLeftOut:
     def test_wrong(
         self, arguments: list[str], error: type[TidemillError], tidemill: Callable[..., str]
     ) -> None:
-        """What is not there, or not written as it must be, is one clear error."""
+        """A missing letter or an invalid option is one clear error."""
         with pytest.raises(error):
             tidemill(*arguments)
 
     def test_no_topic(self, tidemill: Callable[..., str]) -> None:
-        """A topic that does not exist is named, and not made by asking for it."""
+        """A missing topic is named, and not created."""
         for command in ("list", "replay", "list"):
             with pytest.raises(NoDeadLetterTopic, match="there is no topic nowhere"):
                 tidemill(command, STREAM__DEAD_LETTER_TOPIC="nowhere")
 
     def test_no_broker(self, tidemill: Callable[..., str]) -> None:
-        """A broker that is away is named."""
+        """An absent broker is named."""
         with pytest.raises(BrokerUnreachable, match=r"127\.0\.0\.1:1"):
             tidemill("list", KAFKA__BOOTSTRAP_SERVERS="127.0.0.1:1")
 
 
 class TestReading:
-    """Reading a topic ends, whatever is at its end."""
+    """Reading a topic ends, whatever its last offsets hold."""
 
     def everything(self, kafka: KafkaSettings, topic: str) -> list[Message]:
-        """Return what there is."""
-        return list(reader.records(kafka, topic, asked.offset_ranges(kafka, topic)))
+        """Return all records of a topic."""
+        return list(reader.records(kafka, topic, replay_group.offset_ranges(kafka, topic)))
 
     def test_ends(self, broker: Broker, make_topic: Callable[..., str]) -> None:
-        """With nothing there, with markers, aborted records, and an open transaction at the end."""
+        """The topic may be empty, or end with markers, aborted records or an open transaction."""
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
         topic = make_topic("transactions", partitions=2)
         assert self.everything(kafka, topic) == []
@@ -501,7 +502,7 @@ class TestReading:
     def test_by_time(
         self, pipeline: Pipeline, tidemill: Callable[..., str], produce: Callable[..., None]
     ) -> None:
-        """From a time and up to a time, both included."""
+        """`--since` and `--until` are both inclusive."""
         times = (1_700_000_000_000, 1_700_000_060_000, 1_700_000_120_000)
         produce(
             pipeline.dead, *(letter(pipeline.source, i, timestamp=t) for i, t in enumerate(times))
@@ -517,7 +518,7 @@ class TestReading:
 
 
 class TestDoors:
-    """One section of settings serves librdkafka at the broker's protected doors too."""
+    """librdkafka reaches the broker's secured listeners with the same settings."""
 
     @pytest.mark.parametrize("door", ["scram", "oauth", "certificate"])
     def test_round(
@@ -528,7 +529,7 @@ class TestDoors:
         credentials: tuple[str, str],
         make_topic: Callable[..., str],
     ) -> None:
-        """A letter is sent and read."""
+        """A letter is sent and read over each listener."""
         topic = make_topic(door)
         sasl = {"bootstrap_servers": broker.sasl_servers, "security_protocol": "SASL_SSL"}
         with token_endpoint("tidemill", "a secret") as (url, asked_by):

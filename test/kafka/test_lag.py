@@ -1,4 +1,4 @@
-"""`tidemill lag` agrees with Kafka's own tool, and with what was sent and answered."""
+"""`tidemill lag` agrees with Kafka's own tool, and with the messages sent and answered."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ HOUR = 3600
 
 @pytest.fixture
 def kafka(broker: Broker) -> KafkaSettings:
-    """The broker, as the settings have it."""
+    """Return the settings for the broker."""
     return KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
 
 
 @pytest.fixture
 def admin(broker: Broker) -> Iterator[KafkaAdminClient]:
-    """What changes topics."""
+    """Return an admin client."""
     with closing(KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)) as client:
         yield client
 
@@ -55,8 +55,8 @@ def commit(kafka: KafkaSettings) -> Callable[..., None]:
 
 
 @pytest.fixture
-def look(kafka: KafkaSettings) -> Iterator[Callable[..., list[PartitionLag]]]:
-    """Look at a group, by the same reader: `look(input_topics=["t"], group_id="g")`."""
+def read_lag(kafka: KafkaSettings) -> Iterator[Callable[..., list[PartitionLag]]]:
+    """Read a group's lag with one reader: `read_lag(input_topics=["t"], group_id="g")`."""
     readers: dict[str, LagReader] = {}
 
     def once(*, ages: bool = True, **stream: Any) -> list[PartitionLag]:  # noqa: ANN401 - settings
@@ -75,54 +75,54 @@ def old(**record: Any) -> dict[str, Any]:  # noqa: ANN401 - a record's fields
 
 
 class TestLagReader:
-    """How far a group is."""
+    """The reader returns a group's lag by partition."""
 
     def test_several_topics(
         self,
         broker: Broker,
         make_topic: Callable[..., str],
         commit: Callable[..., None],
-        look: Callable[..., list[PartitionLag]],
+        read_lag: Callable[..., list[PartitionLag]],
     ) -> None:
-        """All partitions of the input topics; nothing of others that the group committed."""
+        """It covers all partitions of the input topics, and no other topics of the group."""
         one, two, other = sorted(make_topic(partitions=2) for _ in range(3))
         for topic in (one, two, other):
             produce(broker.bootstrap_servers, topic, *(old(partition=0),) * 5)
         stream = {"input_topics": [two, one, "not-there"], "group_id": one}
-        assert [(p.committed, p.lag) for p in look(**stream)] == [(None, 5), (None, 0)] * 2
+        assert [(p.committed, p.lag) for p in read_lag(**stream)] == [(None, 5), (None, 0)] * 2
 
         commit(one, {(one, 0): 5, (one, 1): 0, (two, 0): 3, (other, 0): 1, (other, 1): 0})
-        found = look(**stream)
-        assert [(p.topic, p.partition, p.begin, p.end, p.committed, p.lag) for p in found] == [
+        lags = read_lag(**stream)
+        assert [(p.topic, p.partition, p.begin, p.end, p.committed, p.lag) for p in lags] == [
             (one, 0, 0, 5, 5, 0),
             (one, 1, 0, 0, 0, 0),
             (two, 0, 0, 5, 3, 2),
             (two, 1, 0, 0, None, 0),
         ]
-        assert [p.age and round(p.age / HOUR, 1) for p in found] == [None, None, 0.5, None]
-        assert {p.age for p in look(**stream, ages=False)} == {None}
+        assert [p.age and round(p.age / HOUR, 1) for p in lags] == [None, None, 0.5, None]
+        assert {p.age for p in read_lag(**stream, ages=False)} == {None}
 
-    def test_no_topic(self, look: Callable[..., list[PartitionLag]]) -> None:
-        """Where no topic is there the lag is not 0: that is an error."""
+    def test_no_topic(self, read_lag: Callable[..., list[PartitionLag]]) -> None:
+        """If no input topic exists, that is an error, not a lag of 0."""
         with pytest.raises(NoInputTopic, match="not-there"):
-            look(input_topics=["not-there"])
+            read_lag(input_topics=["not-there"])
 
     def test_pattern(
         self,
         make_topic: Callable[..., str],
         admin: KafkaAdminClient,
-        look: Callable[..., list[PartitionLag]],
+        read_lag: Callable[..., list[PartitionLag]],
     ) -> None:
-        """What matches, and what appears meanwhile: partitions and topics; none of Kafka's own."""
+        """A pattern matches new topics and partitions as well, but no internal topics."""
         first = make_topic("seen")
         stream = {"input_pattern": f"{first}.*|__consumer.*", "group_id": first}
-        assert [(p.topic, p.partition) for p in look(**stream)] == [(first, 0)]
+        assert [(p.topic, p.partition) for p in read_lag(**stream)] == [(first, 0)]
         admin.create_partitions({first: 2})
         admin.create_topics({f"{first}-b": {"num_partitions": 1, "replication_factor": 1}})
         deadline = time.monotonic() + 120
-        while len(found := look(**stream)) < 3:
-            assert time.monotonic() < deadline, found
-        assert [(p.topic, p.partition) for p in found] == [
+        while len(lags := read_lag(**stream)) < 3:
+            assert time.monotonic() < deadline, lags
+        assert [(p.topic, p.partition) for p in lags] == [
             *((first, 0), (first, 1), (f"{first}-b", 0))
         ]
 
@@ -133,9 +133,9 @@ class TestLagReader:
         broker: Broker,
         make_topic: Callable[..., str],
         commit: Callable[..., None],
-        look: Callable[..., list[PartitionLag]],
+        read_lag: Callable[..., list[PartitionLag]],
     ) -> None:
-        """Of the first message that waits, in the midst of what its sender compressed."""
+        """The age is that of the first waiting message, even inside a compressed batch."""
         topic = make_topic(partitions=2)
         records = [
             {"value": b"x", "timestamp": int((time.time() - n) * 1000), "partition": partition}
@@ -144,21 +144,21 @@ class TestLagReader:
         ]
         produce(broker.bootstrap_servers, topic, *records, compression=compression)
         commit(topic, {(topic, 0): 1, (topic, 1): 2})
-        ages = [p.age for p in look(input_topics=[topic], group_id=topic)]
+        ages = [p.age for p in read_lag(input_topics=[topic], group_id=topic)]
         assert ages == [pytest.approx(600, abs=30), pytest.approx(60, abs=30)]
 
     def test_many_partitions(
         self,
         broker: Broker,
         make_topic: Callable[..., str],
-        look: Callable[..., list[PartitionLag]],
+        read_lag: Callable[..., list[PartitionLag]],
     ) -> None:
-        """Ages of a hundred partitions come together, and again where the reader is kept."""
+        """Ages of a hundred partitions arrive in one read, and in later reads."""
         topic = make_topic(partitions=100)
         produce(broker.bootstrap_servers, topic, *(old(partition=n % 100) for n in range(1000)))
         for _ in range(2):
-            found = look(input_topics=[topic], group_id=topic)
-            assert len([p for p in found if p.age is not None]) == 100
+            lags = read_lag(input_topics=[topic], group_id=topic)
+            assert len([p for p in lags if p.age is not None]) == 100
 
     def test_retention(
         self,
@@ -166,25 +166,25 @@ class TestLagReader:
         make_topic: Callable[..., str],
         commit: Callable[..., None],
         admin: KafkaAdminClient,
-        look: Callable[..., list[PartitionLag]],
+        read_lag: Callable[..., list[PartitionLag]],
     ) -> None:
-        """What was removed before it was answered is told; ages are of what is left."""
+        """Messages removed before they were answered are counted; ages cover the rest."""
         topic = make_topic()
         produce(broker.bootstrap_servers, topic, *(old(),) * 10)
         commit(topic, {(topic, 0): 4})
         admin.delete_records({TopicPartition(topic, 0): 7})
-        (found,) = look(input_topics=[topic], group_id=topic)
-        assert (found.begin, found.end, found.lag, found.expired) == (7, 10, 6, 3)
-        assert found.age == pytest.approx(HOUR / 2, abs=60)
+        (lag,) = read_lag(input_topics=[topic], group_id=topic)
+        assert (lag.begin, lag.end, lag.lag, lag.expired) == (7, 10, 6, 3)
+        assert lag.age == pytest.approx(HOUR / 2, abs=60)
 
     def test_transactions(
         self,
         broker: Broker,
         make_topic: Callable[..., str],
         commit: Callable[..., None],
-        look: Callable[..., list[PartitionLag]],
+        read_lag: Callable[..., list[PartitionLag]],
     ) -> None:
-        """Messages wait once their transaction ends; its marker is no message, and has no age."""
+        """Messages wait once their transaction ends; its marker has no age."""
         topic = make_topic()
         commit(topic, {(topic, 0): 0})
         stream = {"input_topics": [topic], "group_id": topic}
@@ -196,34 +196,34 @@ class TestLagReader:
         producer.produce(topic, **old())
         producer.flush(30)
         produce(broker.bootstrap_servers, topic, *({"value": b"behind it"},) * 50)
-        (pending,) = look(**stream)
+        (pending,) = read_lag(**stream)
         assert (pending.end, pending.lag, pending.age) == (0, 0, None)
         assert pending.held_back == 51
         assert pending.held_for == pytest.approx(HOUR / 2, abs=60)
-        (unaged,) = look(**stream, ages=False)
+        (unaged,) = read_lag(**stream, ages=False)
         assert (unaged.held_back, unaged.held_for) == (51, None)
         producer.commit_transaction(30)
         deadline = time.monotonic() + 120
-        while (done := look(**stream)[0]).end < 52:  # the marker follows
+        while (done := read_lag(**stream)[0]).end < 52:  # the marker follows
             assert time.monotonic() < deadline
         assert (done.lag, done.held_back, done.held_for) == (52, 0, None)
         assert done.age == pytest.approx(HOUR / 2, abs=60)
         commit(topic, {(topic, 0): 51})
         deadline = time.monotonic() + 120
         taken = 2.0
-        while taken >= 2:  # of three that a look would wait for what cannot come
+        while taken >= 2:  # of three reads that would wait for a record that cannot come
             began = time.monotonic()
             assert began < deadline
-            (marker,) = look(**stream)
+            (marker,) = read_lag(**stream)
             assert (marker.lag, marker.age) == (1, None)
             taken = time.monotonic() - began
 
 
 class TestProgram:
-    """The command, beside a job that is stopped in the midst of its work."""
+    """The command runs beside a job that is stopped before it finishes."""
 
     def test_once_and_watch(self, pipeline: Pipeline, admin: KafkaAdminClient) -> None:
-        """It tells what Kafka's tool tells; at the end nothing waits; outages are only told."""
+        """It agrees with Kafka's tool, ends with no lag, and survives outages."""
         gate = pipeline.folder / "gate"
         for partition in range(3):
             texts = ["t" if n < 10 or partition else "held" for n in range(20)]
@@ -241,15 +241,15 @@ class TestProgram:
             assert pipeline.committed() == (30, 30)
             with pipeline.program(job, "lag", "--json", "--every", "0.5") as lag:
                 assert lag.wait() == 0, lag.output
-            (found,) = documents(lag)
-            assert [(p["end"], p["committed"], p["lag"]) for p in found["partitions"]] == [
+            (document,) = documents(lag)
+            assert [(p["end"], p["committed"], p["lag"]) for p in document["partitions"]] == [
                 *[(20, 10, 10)] * 3
             ]
-            assert found["group"] == pipeline.source
-            assert found["total"].pop("age_seconds") > 0
+            assert document["group"] == pipeline.source
+            assert document["total"].pop("age_seconds") > 0
             held = {"held_back": 0, "held_back_seconds": None}
             rest = {"lag": 30, "rate": 0, "arriving": 0, "catch_up_seconds": None}
-            assert found["total"] == rest | held
+            assert document["total"] == rest | held
             with pipeline.program(job, "lag") as table:
                 assert table.wait() == 0, table.output
             assert "nothing was answered in the last" in table.output
@@ -275,16 +275,16 @@ class TestProgram:
 
 def committed(admin: KafkaAdminClient, group: str) -> list[int]:
     """Return the offsets of a group."""
-    return [told.offset for told in admin.list_group_offsets(group)[group].values()]
+    return [committed.offset for committed in admin.list_group_offsets(group)[group].values()]
 
 
 def documents(program: JobProcess) -> list[dict[str, Any]]:
-    """Return the whole lines of JSON that a program has printed."""
+    """Return the complete JSON lines that a program has printed."""
     return [json.loads(line) for line in program.output.split("\n")[:-1] if line.startswith("{")]
 
 
 def wait_for(done: Callable[[], bool], program: JobProcess) -> None:
-    """Wait until something is as it should be, while a program runs."""
+    """Wait for a condition while a program runs."""
     deadline = time.monotonic() + 240
     while not done():
         program.must_run()

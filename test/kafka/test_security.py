@@ -1,4 +1,4 @@
-"""The job against the broker's protected doors; no secret is ever said."""
+"""The job uses the broker's secured listeners, and never logs a secret."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSWORD = "tide-and-mill"  # of the broker's one user
 
 @pytest.fixture
 def oauth() -> Iterator[tuple[str, list[str]]]:
-    """A token endpoint that knows one client."""
+    """Run a token endpoint with one client."""
     with token_endpoint("tidemill", SECRET) as served:
         yield served
 
@@ -37,7 +37,7 @@ def doors(
     oauth: tuple[str, list[str]],
     tmp_path: Path,
 ) -> dict[str, dict[str, str]]:
-    """Return the section `kafka` for each protected door."""
+    """Return the `kafka` section of the settings for each secured listener."""
     user, password = credentials
     secret = tmp_path / "password"
     secret.write_text(password + "\n")
@@ -72,7 +72,7 @@ def doors(
 
 
 class TestProtectedBroker:
-    """One section of settings serves Spark, the checks before the start, and the reporter."""
+    """Spark, preflight and the offsets reporter share one section of settings."""
 
     @pytest.mark.parametrize(
         ("door", "delivery"),
@@ -94,9 +94,9 @@ class TestProtectedBroker:
         oauth: tuple[str, list[str]],
         pipeline: Pipeline,
     ) -> None:
-        """Messages are answered, offsets committed; at level DEBUG too no secret shows.
+        """The job answers messages and commits offsets.
 
-        And every line, Spark's too, is a JSON object.
+        Even at level DEBUG no secret is logged. Every line, even of Spark's, is a JSON object.
         """
         pipeline.produce(*map(message, range(3)))
         job = pipeline.environment(
@@ -122,7 +122,7 @@ class TestProtectedBroker:
             assert any("python" in agent for agent in oauth[1])
 
     def test_wrong_password(self, doors: dict[str, dict[str, str]], pipeline: Pipeline) -> None:
-        """Refused credentials are one line that does not repeat them."""
+        """Refused credentials are an error of one line, which does not contain them."""
         wrong = {**doors["scram"], "KAFKA__SASL_PASSWORD": "canary-secret"}
         del wrong["KAFKA__SASL_PASSWORD_FILE"]
         with pipeline.program(pipeline.environment("Upper", **wrong)) as program:

@@ -16,6 +16,7 @@ from tidemill.errors import (
     SettingsFileUnreadable,
 )
 from tidemill.inference.codec import decode_fields
+from tidemill.kafka.topics import Topic
 from tidemill.models import catalogue
 from tidemill.settings import KafkaSettings, StreamSettings
 from tidemill.spark.failures import translate
@@ -103,7 +104,7 @@ class TestTopics:
 
     def test_command(self) -> None:
         """The output gets the input's partitions, and room for what is written to it."""
-        topics = {"ner-input": preflight.Topic(6)}
+        topics = {"ner-input": Topic(6)}
         said = list(preflight.problems(topics, KafkaSettings(), StreamSettings()))
         assert len(said) == 2
         assert said[0].endswith(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tidemill.kafka.topics import is_input
+
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Mapping
 
     from tidemill.dead_letters.letters import DeadLetter
     from tidemill.dead_letters.position import ReplayProgress
     from tidemill.dead_letters.selection import Selection
+    from tidemill.kafka.topics import Topic
     from tidemill.settings import StreamSettings
 
 
@@ -34,11 +36,11 @@ def hindrance(
     selection: Selection,
     position: ReplayProgress | None,
     stream: StreamSettings,
-    partitions: Mapping[str, Container[int]],
+    topics: Mapping[str, Topic],
 ) -> str | None:
     """Return the reason not to send a letter, or None.
 
-    Without a position, nothing counts as replayed. `partitions` lists those of the existing topics.
+    Without a position, nothing counts as replayed. `topics` are those that exist.
     """
     if not selection.matches(letter):
         if replace(selection, max_tries=None).matches(letter):
@@ -49,11 +51,11 @@ def hindrance(
         return NOT_CHOSEN if position and position.passed(letter.offset) else WAITS
     if position is not None and position.passed(letter.offset):
         return EARLIER
-    return unsendable(letter, stream, partitions)
+    return unsendable(letter, stream, topics)
 
 
 def unsendable(
-    letter: DeadLetter, stream: StreamSettings, partitions: Mapping[str, Container[int]]
+    letter: DeadLetter, stream: StreamSettings, topics: Mapping[str, Topic]
 ) -> str | None:
     """Return the reason why a letter cannot be sent to its source, or None.
 
@@ -66,18 +68,11 @@ def unsendable(
     topic, partition = letter.source_topic, letter.source_partition
     if topic is None or partition is None:
         return NO_SOURCE
-    if not is_input(stream, topic):
+    own = {stream.output_topic, stream.dead_letter_topic}
+    if topic in own or not is_input(stream, topic, topics.get(topic)):
         return f"from {topic}, which is not an input topic in these settings"
-    if topic not in partitions:
+    if topic not in topics:
         return f"the topic {topic} is gone or not visible to this user ({AGAIN})"
-    if partition not in partitions[topic]:
+    if partition not in range(topics[topic].partitions):
         return f"partition {partition} of {topic} is gone ({AGAIN})"
     return None
-
-
-def is_input(stream: StreamSettings, topic: str) -> bool:
-    """Tell whether the job reads a topic."""
-    if stream.input_pattern is None:
-        return topic in stream.input_topics
-    own = {stream.output_topic, stream.dead_letter_topic}
-    return topic not in own and re.fullmatch(stream.input_pattern, topic) is not None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import CommitFailedError
 from kafka.structs import OffsetAndMetadata
 
 from tidemill.dead_letters import position
 from tidemill.errors import NoDeadLetter, NoDeadLetterTopic
+from tidemill.kafka import topics
 from tidemill.kafka.connect import connect, kafka_errors
 from tidemill.kafka.members import MEMBERS_ONLY, in_use
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from tidemill.dead_letters.position import ReplayProgress
     from tidemill.dead_letters.selection import Selection
+    from tidemill.kafka.topics import Topic
     from tidemill.settings import KafkaSettings
 
 
@@ -74,10 +76,10 @@ def _describe(topic: str, span: range | None) -> str:
     return f"the partition holds offsets {span.start} to {span.stop - 1}"
 
 
-def partitions(kafka: KafkaSettings) -> dict[str, set[int]]:
-    """Return the partitions of every topic that is visible to this user."""
-    with _consumer(kafka) as consumer:
-        return {name: set(consumer.partitions_for_topic(name) or ()) for name in consumer.topics()}
+def visible_topics(kafka: KafkaSettings) -> dict[str, Topic]:
+    """Return every topic that is visible to this user, without its settings."""
+    with kafka_errors(kafka), closing(connect(KafkaAdminClient, kafka)) as admin:
+        return topics.describe(admin)
 
 
 def positions(

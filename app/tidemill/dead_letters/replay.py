@@ -93,7 +93,7 @@ def replay(
     whole = group.offset_ranges(kafka, topic)
     spans = group.ranges_to_scan(kafka, topic, whole, selection)
     positions = group.positions(kafka, group_id, topic, whole)
-    partitions = group.partitions(kafka)
+    topics = group.visible_topics(kafka)
     delivery = (
         Delivery(kafka, group_id, topic, positions, skip_unselected=not selection.places)
         if send
@@ -111,7 +111,7 @@ def replay(
             report.left_out[FOREIGN] += 1
             continue
         position = None if again else positions[letter.partition]
-        found = hindrance(letter, selection, position, stream, partitions)
+        found = hindrance(letter, selection, position, stream, topics)
         if found == WAITS:
             waits[letter.partition] += 1
             continue

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 
 from tidemill.dead_letters.letters import replayed_headers
-from tidemill.inference.codec import MAX_UNCOMPRESSED_BYTES
-from tidemill.kafka.client_options import LIBRDKAFKA_LOGGER, librdkafka_options
+from tidemill.kafka.clients import create_producer
 
 if TYPE_CHECKING:
     from tidemill.dead_letters.letters import DeadLetter
@@ -27,23 +26,16 @@ class Sender:
 
         A letter goes to its partition with its key, value and headers, and the current time.
         """
-        self._producer = Producer(
-            {
-                **librdkafka_options(kafka),
-                "enable.idempotence": True,
-                "acks": "all",
-                "compression.type": kafka.compression_type,
-                "message.max.bytes": MAX_UNCOMPRESSED_BYTES,
-                # A topic refuses whole batches, so a letter that is too large must not share one.
-                "batch.num.messages": 1,
-                "queue.buffering.max.kbytes": 2 * MAX_UNCOMPRESSED_BYTES // 1024,
-                "message.timeout.ms": 1000 * DELIVERY_TIMEOUT_S,
-                # An idempotent producer pauses for so long after a refused letter.
-                "retry.backoff.ms": 10,
-                "error_cb": lambda _: None,  # each letter's outcome holds its error
-            },
-            logger=LIBRDKAFKA_LOGGER,
-        )
+        options = {
+            "enable.idempotence": True,
+            "acks": "all",
+            # A topic refuses whole batches, so a letter that is too large must not share one.
+            "batch.num.messages": 1,
+            "message.timeout.ms": 1000 * DELIVERY_TIMEOUT_S,
+            # An idempotent producer pauses for so long after a refused letter.
+            "retry.backoff.ms": 10,
+        }
+        self._producer = create_producer(kafka, options)
         self._outcomes: dict[tuple[int, int], str | None] = {}
 
     @property

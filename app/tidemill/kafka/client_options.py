@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,6 @@ _LOGIN_MODULES = {
     "OAUTHBEARER": f"{_JAVA_LOGIN}.oauthbearer.OAuthBearerLoginModule",
 }
 
-# Like kafka-python's, librdkafka's log messages appear at level DEBUG only.
-LIBRDKAFKA_LOGGER = logging.getLogger("kafka.librdkafka")
-LIBRDKAFKA_LOGGER.addHandler(logging.NullHandler())  # workers do not configure logging
 # Java parses the line with a StreamTokenizer, whose strings have these escapes.
 _JAAS_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 

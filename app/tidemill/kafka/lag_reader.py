@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 from kafka import KafkaAdminClient, TopicPartition
@@ -13,6 +12,7 @@ from kafka.admin import OffsetSpec
 from kafka.errors import GroupIdNotFoundError, KafkaError
 
 from tidemill.errors import NoInputTopic
+from tidemill.kafka import topics
 from tidemill.kafka.connect import connect, kafka_errors, with_coordinator
 from tidemill.kafka.lag import LagSnapshot, PartitionLag
 from tidemill.kafka.timestamps import TimestampReader
@@ -65,12 +65,12 @@ class LagReader:
         if self._admin is None:
             self._admin = connect(KafkaAdminClient, self._kafka)
         admin = self._admin
-        names = None if self._stream.input_pattern else list(self._stream.input_topics)
+        names = None if self._stream.input_pattern else self._stream.input_topics
+        described = topics.describe(admin, names)
         partitions = sorted(
-            TopicPartition(topic["name"], partition["partition_index"])
-            for topic in admin.describe_topics(names)
-            if self._is_input(topic)
-            for partition in topic["partitions"]
+            TopicPartition(name, partition)
+            for name in topics.inputs(described, self._stream)
+            for partition in range(described[name].partitions)
         )
         if not partitions:
             raise NoInputTopic(self._stream.input_pattern or ", ".join(self._stream.input_topics))
@@ -92,15 +92,6 @@ class LagReader:
             )
             for partition in partitions
         ]
-
-    def _is_input(self, topic: dict[str, Any]) -> bool:
-        if topic["error_code"]:  # it does not exist, or the job may not see it
-            return False
-        pattern = self._stream.input_pattern
-        return pattern is None or (
-            # Like Spark, never match Kafka's internal topics.
-            not topic["is_internal"] and re.fullmatch(pattern, topic["name"]) is not None
-        )
 
     def _committed(self, admin: KafkaAdminClient) -> dict[TopicPartition, int]:
         group = self._stream.group_id

@@ -10,11 +10,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 from kafka.errors import IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
 
 from tidemill.errors import GroupInUse
-from tidemill.kafka.client_options import LIBRDKAFKA_LOGGER, librdkafka_options
+from tidemill.kafka.clients import create_admin
 
 if TYPE_CHECKING:
     from tidemill.settings import KafkaSettings
@@ -32,8 +31,7 @@ def members(kafka: KafkaSettings, group: str) -> list[str]:
 
     """
     # kafka-python does not see members that use the newer protocol (KIP-848).
-    options = {**librdkafka_options(kafka), "error_cb": lambda _: None}
-    admin = AdminClient(options, logger=LIBRDKAFKA_LOGGER)
+    admin = create_admin(kafka, {})
     (described,) = admin.describe_consumer_groups(
         [group], request_timeout=REQUEST_TIMEOUT_S
     ).values()

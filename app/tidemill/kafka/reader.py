@@ -8,20 +8,22 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from tidemill.errors import KafkaAuthFailed
 from tidemill.inference.message import Message
-from tidemill.kafka.client_options import LIBRDKAFKA_LOGGER, librdkafka_options
+from tidemill.kafka.clients import create_consumer
 from tidemill.kafka.connect import unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from confluent_kafka import Consumer
     from confluent_kafka import Message as Record
 
     from tidemill.settings import KafkaSettings
 
+GROUP_ID = "tidemill-dlq"
 # Without a record or the end of a partition for so long, the broker counts as unreachable.
 READ_TIMEOUT_S = 30
 REFUSALS = {
@@ -43,18 +45,7 @@ def records(kafka: KafkaSettings, topic: str, ranges: Mapping[int, range]) -> It
 
     """
     ends = {partition: offsets.stop for partition, offsets in ranges.items() if offsets}
-    options = {
-        **librdkafka_options(kafka),
-        "group.id": "tidemill-dlq",  # required, but nothing is committed
-        "enable.auto.commit": False,
-        "enable.partition.eof": True,
-        "isolation.level": "read_committed",
-        "auto.offset.reset": "earliest",
-        "error_cb": lambda _: (
-            None
-        ),  # ignore errors that librdkafka recovers from; `READ_TIMEOUT_S` covers the rest
-    }
-    with closing(Consumer(options, logger=LIBRDKAFKA_LOGGER)) as consumer:
+    with closing(create_consumer(kafka, GROUP_ID, "read_committed", {})) as consumer:
         consumer.assign([TopicPartition(topic, p, ranges[p].start) for p in ends])
         while ends:
             record = _next(consumer, kafka)

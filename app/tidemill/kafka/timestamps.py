@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 # kafka-python needs more packages to read lz4, snappy or zstd.
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
-from tidemill.kafka.client_options import LIBRDKAFKA_LOGGER, librdkafka_options
+from tidemill.kafka.clients import create_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,23 +23,14 @@ class TimestampReader:
 
     def __init__(self, kafka: KafkaSettings, group_id: str, isolation_level: str) -> None:
         """Connect in the background. An absent broker raises no error here."""
-        self._consumer = Consumer(
-            {
-                **librdkafka_options(kafka),
-                "group.id": group_id,  # required, but not used
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "isolation.level": isolation_level,
-                # The broker still sends a whole batch of records, but rarely more than one.
-                "fetch.message.max.bytes": 1024,
-                "queued.min.messages": 1,
-                "fetch.queue.backoff.ms": 0,  # by default it pauses for 1 s once a record is queued
-                "fetch.wait.max.ms": 50,
-                "enable.partition.eof": True,
-                "error_cb": lambda _: None,  # ignore errors that librdkafka recovers from
-            },
-            logger=LIBRDKAFKA_LOGGER,
-        )
+        options = {
+            # The broker still sends a whole batch of records, but rarely more than one.
+            "fetch.message.max.bytes": 1024,
+            "queued.min.messages": 1,
+            "fetch.queue.backoff.ms": 0,  # by default it pauses for 1 s once a record is queued
+            "fetch.wait.max.ms": 50,
+        }
+        self._consumer = create_consumer(kafka, group_id, isolation_level, options)
 
     def timestamps(
         self, offsets: Mapping[tuple[str, int], int], timeout: float = READ_TIMEOUT_S

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import KafkaAdminClient
 
 from tidemill.errors import InvalidTopics
+from tidemill.kafka import topics as kafka_topics
 from tidemill.kafka.connect import connect, kafka_errors
-from tidemill.kafka.topics import AFTER, DEFAULTS, Topic
+from tidemill.kafka.topics import AFTER, DEFAULTS, inputs
 from tidemill.streaming import output_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tidemill.kafka.record_size import TopicLimits
+    from tidemill.kafka.topics import Topic
     from tidemill.settings import KafkaSettings, StreamSettings
 
 # A dead letter is its input plus headers, which always fit into 64 KiB.
@@ -53,40 +54,11 @@ def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
 
     """
     with kafka_errors(kafka), closing(connect(KafkaAdminClient, kafka)) as admin:
-        return _describe(admin, stream)
-
-
-def _describe(admin: KafkaAdminClient, stream: StreamSettings) -> dict[str, Topic]:
-    names = None if stream.input_pattern else [*stream.input_topics, *output_topics.names(stream)]
-    partitions = {
-        topic["name"]: len(topic["partitions"])
-        for topic in admin.describe_topics(names)
-        if not topic["error_code"]
-    }
-    resources = [
-        ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(DEFAULTS))
-        for name in {*inputs(partitions, stream), *output_topics.names(stream)} & set(partitions)
-    ]
-    described = admin.describe_configs(resources, config_filter="all") if resources else {}
-    configs = described.get("topic", {})  # missing if the job may not read a topic's settings
-    return {
-        name: Topic(
-            count,
-            {
-                setting: config["value"]
-                for setting, config in configs.get(name, {}).items()
-                if setting in DEFAULTS and config["value"] is not None
-            },
-        )
-        for name, count in partitions.items()
-    }
-
-
-def inputs(topics: Iterable[str], stream: StreamSettings) -> list[str]:
-    """Return the names of the input topics that exist."""
-    if stream.input_pattern is None:
-        return [name for name in stream.input_topics if name in topics]
-    return [name for name in topics if re.fullmatch(stream.input_pattern, name)]
+        names = [*stream.input_topics, *output_topics.names(stream)]
+        topics = kafka_topics.describe(admin, None if stream.input_pattern else names)
+        own = {*inputs(topics, stream), *output_topics.names(stream)}
+        own_topics = {name: topic for name, topic in topics.items() if name in own}
+        return topics | kafka_topics.with_settings(admin, own_topics)
 
 
 def problems(

@@ -7,10 +7,10 @@ from tidemill.dead_letters.position import ReplayProgress
 
 
 class TestAfter:
-    """The positions that a chunk's outcomes move, by partition."""
+    """A chunk's outcomes advance the progress of its partitions."""
 
     def test_delivered(self) -> None:
-        """Only partitions that moved are named."""
+        """Only partitions that advanced are returned."""
         positions = {0: ReplayProgress(0), 1: ReplayProgress(0), 2: ReplayProgress(9)}
         outcomes = {(0, 3): None, (0, 7): None, (2, 1): None}
         assert apply_outcomes(positions, outcomes, defaultdict(set), skip_unselected=True) == {
@@ -18,7 +18,7 @@ class TestAfter:
         }
 
     def test_failed(self) -> None:
-        """A failure is noted, and holds its partition in later chunks too."""
+        """An undelivered letter holds back its partition, in later chunks too."""
         waiting = defaultdict[int, set[int]](set)
         outcomes = {(0, 9): "too large", (0, 3): "too large", (0, 2): None, (0, 8): None}
         moved = apply_outcomes({0: ReplayProgress(0)}, outcomes, waiting, skip_unselected=True)

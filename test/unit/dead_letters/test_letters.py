@@ -33,7 +33,7 @@ MESSAGE = Message(b"v", b"k", (("a", b"1"),), "in", 3, 7, 1_700_000_000_123)
 
 
 def dead(message: Message, failure: Failure) -> DeadLetter:
-    """Return the letter that a message becomes, as it is read at 1/42."""
+    """Return the dead letter of a message, read from 1/42."""
     headers = tuple(encode_headers(message, failure))
     letter = read(
         replace(message, headers=headers, topic="dlq", partition=1, offset=42, timestamp=9)
@@ -43,15 +43,15 @@ def dead(message: Message, failure: Failure) -> DeadLetter:
 
 
 def counts(headers: tuple[Header, ...]) -> list[bytes | None]:
-    """Return the values of all headers of the name of tries."""
+    """Return the values of all headers that count tries."""
     return [value for name, value in headers if name == TRIES]
 
 
 class TestRead:
-    """A dead letter tells the message apart from what the job added."""
+    """Reading separates the message from the headers that the job added."""
 
     def test_fields(self) -> None:
-        """What happened, where it came from, and the message as it was."""
+        """A letter has the error, the source and the original message."""
         assert dead(MESSAGE, Failure(NullValue(), "m:1")) == DeadLetter(
             partition=1,
             offset=42,
@@ -69,7 +69,7 @@ class TestRead:
         )
 
     def test_omitted(self) -> None:
-        """A letter without its message says so."""
+        """A letter without its message is marked."""
         headers = tuple(encode_truncated_headers(MESSAGE, Failure(NullValue())))
         letter = read(Message(None, headers=headers))
         assert letter is not None
@@ -78,11 +78,11 @@ class TestRead:
 
     @pytest.mark.parametrize("headers", [(), (("a", b"1"),), ((CLASS, None),)])
     def test_no_dead_letter(self, headers: tuple[Header, ...]) -> None:
-        """A record without an error class is none."""
+        """A record without an error class is not a dead letter."""
         assert read(Message(b"v", headers=headers)) is None
 
     def test_headers_of_others_behind(self) -> None:
-        """What tracing adds to what the job sends is kept as if it had come in."""
+        """Headers that tracing adds after the job's count as incoming."""
         added = encode_headers(MESSAGE, Failure(NullValue()))
         letter = read(Message(b"v", headers=(*added, ("traceparent", b"00"))))
         assert letter is not None
@@ -91,28 +91,28 @@ class TestRead:
 
     @pytest.mark.parametrize("junk", [b"", b"x", b"-", b"1" * 30, "\u0661".encode(), b"1\n"])
     def test_forged_numbers(self, junk: bytes) -> None:
-        """What is no number is not known."""
+        """An invalid number counts as unknown."""
         headers = (("tidemill.source.partition", junk), (CLASS, b"E"))
         letter = read(Message(b"v", headers=headers))
         assert letter is not None
         assert letter.source_partition is None
 
     def test_not_utf8(self) -> None:
-        """Bytes that are no text are shown as escapes."""
+        """Bytes that are not UTF-8 become escapes."""
         letter = read(Message(b"v", headers=((CLASS, b"E\xff"),)))
         assert letter is not None
         assert letter.error == "E\\xff"
 
 
 class TestRoundTrip:
-    """From message to dead letter and back nothing is changed."""
+    """A message survives the way to a dead letter and back."""
 
     @given(HEADERS, FAILURES)
     @example(((CLASS, b"old"), ("tidemill.error.message", b"old")), Failure(NullValue()))
     @example((("tidemill.model", b"old"),), Failure(NullValue()))
     @example((("tidemill.error.omitted", b"old"),), Failure(NullValue(), "m:1"))
     def test_headers(self, headers: tuple[Header, ...], failure: Failure) -> None:
-        """Incoming headers come back byte for byte, whatever their names."""
+        """Incoming headers come back byte for byte, whatever their names are."""
         letter = dead(replace(MESSAGE, headers=headers), failure)
         assert letter.headers == headers
         assert (letter.error, letter.model) == (failure.error_class, failure.model)
@@ -122,7 +122,7 @@ class TestRoundTrip:
     @example(((TRIES, b"x"),), Failure(NullValue()), 2)
     @example(((TRIES, b"5"), ("a", None)), Failure(NullValue()), 2)
     def test_replays(self, headers: tuple[Header, ...], failure: Failure, times: int) -> None:
-        """Each replay counts one up, in one header at the end, and changes no other."""
+        """Each replay increments one header at the end, and changes no other."""
         letter = dead(replace(MESSAGE, headers=headers), failure)
         began, had = letter.tries, len(headers)
         for _ in range(times):
@@ -134,13 +134,13 @@ class TestRoundTrip:
         assert len(letter.headers) == kept + 1
 
     def test_first(self) -> None:
-        """The first replay is number one."""
+        """The first replay has the number 1."""
         letter = dead(MESSAGE, Failure(NullValue()))
         assert replayed_headers(letter) == [("a", b"1"), (TRIES, b"1")]
 
     @pytest.mark.parametrize("junk", [None, b"", b"x", b"-1", b"1" * 5000])
     def test_no_count(self, junk: bytes | None) -> None:
-        """A sender's own header of that name is kept where it is no count."""
+        """A sender's own header of that name is kept unless it is a count."""
         letter = dead(replace(MESSAGE, headers=((TRIES, junk),)), Failure(NullValue()))
         assert letter.tries == 0
         assert counts(tuple(replayed_headers(letter))) == [junk, b"1"]

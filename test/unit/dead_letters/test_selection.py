@@ -28,7 +28,7 @@ NOW = 1_700_000_000.0
 
 
 class TestTakes:
-    """A letter is chosen where everything that is asked for is so."""
+    """A letter is selected if it meets every condition."""
 
     @pytest.mark.parametrize(
         "choice",
@@ -43,7 +43,7 @@ class TestTakes:
         ],
     )
     def test_taken(self, choice: dict[str, Any]) -> None:
-        """Bounds in time are included."""
+        """Time bounds are inclusive."""
         assert Selection(**choice).matches(LETTER)
 
     @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ class TestTakes:
         ],
     )
     def test_not_taken(self, choice: dict[str, Any]) -> None:
-        """One thing that is not so is enough."""
+        """One unmet condition excludes a letter."""
         assert not Selection(**choice).matches(LETTER)
 
 
@@ -84,20 +84,20 @@ class TestTime:
         ],
     )
     def test_read(self, text: str, expected: int) -> None:
-        """Milliseconds since the epoch, UTC where no zone is given."""
+        """The result is in milliseconds since the epoch; times without a zone are UTC."""
         assert read_time(text, NOW) == expected
 
     @pytest.mark.parametrize(
         "text", ["", "yesterday", "3", "3 d", "-3d", "3y", "1.5h", "2023-13-01", "٣d"]
     )
     def test_wrong(self, text: str) -> None:
-        """Anything else is an error that says how times are written."""
+        """Anything else is an error that explains the format."""
         with pytest.raises(InvalidSelection, match="is not a time\nhint: Write 2026"):
             read_time(text, NOW)
 
     @given(st.text() | st.from_regex(r"\d+[smhdw]", fullmatch=True))
     def test_any(self, text: str) -> None:
-        """Whatever is written is a time not before the epoch, or that error."""
+        """Any text gives a time not before the epoch, or that error."""
         with contextlib.suppress(InvalidSelection):
             assert read_time(text, NOW) >= 0
 
@@ -106,21 +106,21 @@ class TestPlace:
     """A place is a partition and an offset."""
 
     def test_read(self) -> None:
-        """Separated by a slash."""
+        """They are separated by a slash."""
         assert read_place("3/42") == (3, 42)
 
     @pytest.mark.parametrize("text", ["", "3", "3/", "/3", "-1/3", "3/4/5", "a/b", "1/" + "9" * 20])
     def test_wrong(self, text: str) -> None:
-        """Anything else is an error that says how places are written."""
+        """Anything else is an error that explains the format."""
         with pytest.raises(InvalidSelection, match="PARTITION/OFFSET"):
             read_place(text)
 
 
 class TestChoose:
-    """Words of a command line make a choice."""
+    """Command-line options become a selection."""
 
     def test_words(self) -> None:
-        """Each in its field."""
+        """Each option has its field."""
         assert choose(
             now=NOW,
             errors=["NoModel", "InvalidJson"],
@@ -141,7 +141,7 @@ class TestChoose:
         )
 
     @pytest.mark.parametrize(
-        ("words", "said"),
+        ("words", "hint"),
         [
             ({"errors": ["nomodel"]}, "Did you mean NoModel?"),
             ({"errors": ["PredictionFail"]}, "Did you mean PredictionFailed?"),
@@ -150,11 +150,11 @@ class TestChoose:
             ({"since": "1h", "until": "2h"}, "It ends before it begins"),
         ],
     )
-    def test_nothing_could_match(self, words: dict[str, Any], said: str) -> None:
-        """A choice that no letter could meet is a slip, and said to be one."""
-        with pytest.raises(InvalidSelection, match=re.escape(said)):
+    def test_nothing_could_match(self, words: dict[str, Any], hint: str) -> None:
+        """A selection that can match no letter is an error."""
+        with pytest.raises(InvalidSelection, match=re.escape(hint)):
             choose(now=NOW, **words)
 
     def test_none(self) -> None:
-        """Nothing said chooses all."""
+        """Without options, all letters are selected."""
         assert choose(now=NOW) == Selection()

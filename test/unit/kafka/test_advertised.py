@@ -19,23 +19,23 @@ NOWHERE = "kafka.nowhere.invalid"
 
 @pytest.fixture
 def listening() -> Iterator[int]:
-    """A port where somebody listens."""
+    """Return a port on which a server listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 @pytest.fixture
 def closed() -> int:
-    """A port where nobody listens."""
+    """Return a port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 class TestUnreachable:
-    """Of a cluster's brokers, those are named that cannot be reached where they say they are."""
+    """Brokers whose advertised address is unreachable are named."""
 
     def test_some(self, monkeypatch: pytest.MonkeyPatch, listening: int, closed: int) -> None:
-        """Each with its address and the reason; a broker that can be reached is not named."""
+        """Each has its address and the reason; reachable brokers are left out."""
         brokers = [(1, "127.0.0.1", listening), (2, "127.0.0.1", closed), (3, NOWHERE, 9092)]
         monkeypatch.setattr(advertised, "_brokers", lambda _: brokers)
         assert unreachable(KAFKA) == [
@@ -44,12 +44,12 @@ class TestUnreachable:
         ]
 
     def test_none(self, monkeypatch: pytest.MonkeyPatch, listening: int) -> None:
-        """Where all can be reached there is nothing to say."""
+        """If all brokers are reachable, the list is empty."""
         monkeypatch.setattr(advertised, "_brokers", lambda _: [(1, "localhost", listening)])
         assert unreachable(KAFKA) == []
 
     def test_silence(self, monkeypatch: pytest.MonkeyPatch, listening: int) -> None:
-        """A look-up or a connection that hangs is waited for no longer than one's patience."""
+        """A look-up or a connection that hangs ends at the time-out."""
         over = threading.Event()
         monkeypatch.setattr(advertised, "CONNECT_TIMEOUT_S", 0.1)
         monkeypatch.setattr(advertised, "_brokers", lambda _: [(1, "a", 1), (2, "b", 2)])
@@ -62,23 +62,23 @@ class TestUnreachable:
 
 
 class TestAnswering:
-    """Of several bootstrap servers, those are asked that can be connected to."""
+    """Only bootstrap servers that accept a connection are used."""
 
     def test_some(self, listening: int, closed: int) -> None:
-        """One that is away is left out; of an IPv6 address the brackets are no part."""
+        """An absent server is left out; IPv6 addresses may have brackets."""
         servers = [f"127.0.0.1:{closed}", f"127.0.0.1:{listening}", f"[::1]:{closed}"]
         assert answering(servers) == [f"127.0.0.1:{listening}"]
 
     def test_none(self, closed: int) -> None:
-        """Perhaps none is there."""
+        """If none accepts a connection, the list is empty."""
         assert answering([f"127.0.0.1:{closed}", f"{NOWHERE}:1"]) == []
 
     def test_one(self, closed: int) -> None:
-        """A single one is not tried twice: the client does it."""
+        """A single server is not probed, because the client connects to it anyway."""
         assert answering([f"127.0.0.1:{closed}"]) == [f"127.0.0.1:{closed}"]
 
     def test_silence(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One that is silent is waited for no longer once another has answered."""
+        """A silent server is not waited for once another has answered."""
         over = threading.Event()
         monkeypatch.setattr(advertised, "CONNECT_TIMEOUT_S", 120)
         monkeypatch.setattr(

@@ -22,27 +22,27 @@ SECURITY = "org.apache.kafka.common.security"
 
 @pytest.fixture
 def pem(tmp_path: Path) -> Path:
-    """A file that is there: its content is for the clients to read."""
+    """Return an existing file; only the clients read its content."""
     path = tmp_path / "some.pem"
     path.touch()
     return path
 
 
 def sasl(mechanism: str, **rest: Any) -> KafkaSettings:  # noqa: ANN401 - settings of many types
-    """Make settings for SASL over TLS."""
+    """Return settings for SASL over TLS."""
     return KafkaSettings(
         bootstrap_servers="k:1", security_protocol="SASL_SSL", sasl_mechanism=mechanism, **rest
     )
 
 
 def oauth(**rest: Any) -> KafkaSettings:  # noqa: ANN401 - settings of many types
-    """Make settings for OAuth."""
+    """Return settings for OAuth."""
     known = {"oauth_token_url": "https://id/token", "oauth_client_id": "me"}
     return sasl("OAUTHBEARER", **known, oauth_client_secret="s3cret", **rest)
 
 
 class TestPlaintext:
-    """Without security only the address goes to a client."""
+    """Without security, a client gets only the address."""
 
     KAFKA = KafkaSettings(bootstrap_servers="a:1, b:2")
 
@@ -54,7 +54,7 @@ class TestPlaintext:
         }
 
     def test_python(self) -> None:
-        """Python gets a list."""
+        """kafka-python needs a list."""
         assert python_options(self.KAFKA) == {
             "bootstrap_servers": ["a:1", "b:2"],
             "security_protocol": "PLAINTEXT",
@@ -69,10 +69,10 @@ class TestPlaintext:
 
 
 class TestTls:
-    """PEM files serve all clients."""
+    """All clients read PEM files."""
 
     def test_java(self, pem: Path) -> None:
-        """The one file is both key and certificates."""
+        """One file holds the key and the certificates."""
         kafka = KafkaSettings(
             security_protocol="SSL",
             ssl_ca_file=pem,
@@ -90,7 +90,7 @@ class TestTls:
         }
 
     def test_python(self, pem: Path) -> None:
-        """So it is for Python."""
+        """kafka-python reads the same file."""
         kafka = KafkaSettings(
             security_protocol="SSL",
             ssl_ca_file=pem,
@@ -107,7 +107,7 @@ class TestTls:
         }
 
     def test_librdkafka(self, pem: Path) -> None:
-        """And for librdkafka."""
+        """Librdkafka reads the same file."""
         kafka = KafkaSettings(
             security_protocol="SSL",
             ssl_ca_file=pem,
@@ -124,7 +124,7 @@ class TestTls:
         }
 
     def test_system_authorities(self) -> None:
-        """Without files the system's authorities are trusted and no client is named."""
+        """Without files, clients trust the system's authorities and have no certificate."""
         kafka = KafkaSettings(security_protocol="SSL")
         assert set(java_options(kafka)) == {"bootstrap.servers", "security.protocol"}
         assert set(python_options(kafka)) == {"bootstrap_servers", "security_protocol"}
@@ -132,7 +132,7 @@ class TestTls:
 
 
 class TestPasswords:
-    """User name and password, by each mechanism."""
+    """Each mechanism gets the user name and password."""
 
     @pytest.mark.parametrize(
         ("mechanism", "module"),
@@ -143,13 +143,13 @@ class TestPasswords:
         ],
     )
     def test_java(self, mechanism: str, module: str) -> None:
-        """Java reads a JAAS line."""
+        """Java's client reads a JAAS line."""
         options = java_options(sasl(mechanism, sasl_username="me", sasl_password="pw"))
         assert options["sasl.mechanism"] == mechanism
         assert options["sasl.jaas.config"] == f'{module} required username="me" password="pw";'
 
     def test_python(self) -> None:
-        """Python takes them apart."""
+        """kafka-python has an option for each."""
         options = python_options(sasl("SCRAM-SHA-512", sasl_username="me", sasl_password="pw"))
         assert options == {
             "bootstrap_servers": ["k:1"],
@@ -161,7 +161,7 @@ class TestPasswords:
 
     @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
     def test_librdkafka(self, mechanism: str) -> None:
-        """Librdkafka takes them as options of their own."""
+        """Librdkafka has an option for each."""
         assert librdkafka_options(sasl(mechanism, sasl_username="me", sasl_password="pw")) == {
             "bootstrap.servers": "k:1",
             "security.protocol": "SASL_SSL",
@@ -172,10 +172,10 @@ class TestPasswords:
 
 
 class TestOAuth:
-    """Client credentials, fetched by each client itself."""
+    """Each client fetches its own tokens with client credentials."""
 
     def test_java(self) -> None:
-        """Java gets the endpoint, the credentials and what fetches the token."""
+        """Java's client gets the endpoint, the credentials and a callback handler."""
         options = java_options(oauth(oauth_scope="kafka"))
         assert options["sasl.mechanism"] == "OAUTHBEARER"
         assert options["sasl.oauthbearer.token.endpoint.url"] == "https://id/token"
@@ -186,11 +186,11 @@ class TestOAuth:
         )
 
     def test_no_scope(self) -> None:
-        """A scope that is not set is not sent."""
+        """Without a scope, none is sent."""
         assert "scope" not in java_options(oauth())["sasl.jaas.config"]
 
     def test_python(self) -> None:
-        """Python gets a provider, and neither user name nor password."""
+        """kafka-python gets a token provider, but no user name or password."""
         options = python_options(oauth())
         assert isinstance(options.pop("sasl_oauth_token_provider"), ClientCredentialsTokens)
         assert options == {
@@ -200,7 +200,7 @@ class TestOAuth:
         }
 
     def test_librdkafka(self) -> None:
-        """Librdkafka gets what fetches tokens, and no credentials."""
+        """Librdkafka gets a callback that fetches tokens, but no credentials."""
         options = librdkafka_options(oauth())
         assert callable(options.pop("oauth_cb"))
         assert options == {
@@ -211,27 +211,27 @@ class TestOAuth:
 
 
 def read_jaas(line: str) -> dict[str, str]:
-    """Read a JAAS line as Java does: `java.io.StreamTokenizer`, whose strings know escapes."""
+    """Parse a JAAS line like `java.io.StreamTokenizer`, whose strings have escapes."""
     _, _, rest = line.partition(" required ")
-    found: dict[str, str] = {}
-    at = 0
-    while rest[at] != ";":
-        name, _, _ = rest[at:].partition("=")
-        at += len(name) + 1
-        assert rest[at] == '"'
-        at, value = at + 1, ""
-        while rest[at] != '"':
-            assert rest[at] not in "\r\n", "a string ends with its line"
-            if rest[at] == "\\":
-                at += 1
-                assert not rest[at].isdigit(), "an octal escape"
-                value += {"n": "\n", "r": "\r", "t": "\t"}.get(rest[at], rest[at])
+    options: dict[str, str] = {}
+    index = 0
+    while rest[index] != ";":
+        name, _, _ = rest[index:].partition("=")
+        index += len(name) + 1
+        assert rest[index] == '"'
+        index, value = index + 1, ""
+        while rest[index] != '"':
+            assert rest[index] not in "\r\n", "a string ends with its line"
+            if rest[index] == "\\":
+                index += 1
+                assert not rest[index].isdigit(), "an octal escape"
+                value += {"n": "\n", "r": "\r", "t": "\t"}.get(rest[index], rest[index])
             else:
-                value += rest[at]
-            at += 1
-        found[name.strip()] = value
-        at += 1
-    return found
+                value += rest[index]
+            index += 1
+        options[name.strip()] = value
+        index += 1
+    return options
 
 
 PRINTABLE = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1)
@@ -239,13 +239,13 @@ QUOTED = st.text("\"\\'; =nrt0a", min_size=1)
 
 
 class TestDatabricks:
-    """There Kafka's client for Java is renamed, and its classes are named accordingly."""
+    """Databricks shades Kafka's Java client, which renames its classes."""
 
     @pytest.mark.parametrize(
         "kafka", [sasl("SCRAM-SHA-512", sasl_username="me", sasl_password="pw"), oauth()]
     )
     def test_classes(self, kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-        """All of them, and nothing else."""
+        """All class names are changed, and nothing else."""
         elsewhere = java_options(kafka)
         monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "19.0")
         assert java_options(kafka) == {
@@ -254,7 +254,7 @@ class TestDatabricks:
         }
 
     def test_python(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The other clients are as everywhere."""
+        """The other clients' options do not change."""
         kafka = sasl("PLAIN", sasl_username="me", sasl_password="pw")
         elsewhere = python_options(kafka), librdkafka_options(kafka)
         monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "19.0")
@@ -262,7 +262,7 @@ class TestDatabricks:
 
 
 class TestJaasQuoting:
-    """Whatever a password holds, Java reads the same and nothing more."""
+    """Java reads any password unchanged."""
 
     @given(QUOTED | PRINTABLE, QUOTED | PRINTABLE)
     @example("u", '"; evil required x="')

@@ -15,16 +15,16 @@ from tidemill.kafka.connect import connect, kafka_errors
 from tidemill.settings import KafkaSettings
 
 KAFKA = KafkaSettings(bootstrap_servers="broker:1")
-# Nobody listens there.
+# Nothing listens there.
 NOWHERE = KafkaSettings(bootstrap_servers="127.0.0.1:1")
 
 
 class TestConnect:
-    """A client of any kind is made, or nothing is left of it."""
+    """A client that cannot be created leaves nothing behind."""
 
     @pytest.mark.parametrize("make", [KafkaAdminClient, KafkaConsumer])
     def test_no_broker(self, make: type, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A broker that is away costs no thread."""
+        """An absent broker leaves no thread."""
         monkeypatch.setitem(connecting.TIMEOUTS, "bootstrap_timeout_ms", 1000)
         before = threading.active_count()
         for _ in range(2):
@@ -33,7 +33,7 @@ class TestConnect:
         assert threading.active_count() == before
 
     def test_one_of_several(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A bootstrap server that is silent, or away, leaves the client to another."""
+        """If a bootstrap server is silent or absent, the client uses another."""
         monkeypatch.setattr(connecting, "_silent", set())
         asked: list[str] = []
 
@@ -54,7 +54,7 @@ class TestConnect:
         assert asked == [*servers[1:], servers[2]]  # the silent one is not asked first again
 
     def test_none_of_several(self) -> None:
-        """Where nobody listens they are tried once, together."""
+        """If no server listens, all are tried once, at the same time."""
         asked: list[list[str]] = []
 
         def make(*, bootstrap_servers: list[str], **options: object) -> None:
@@ -66,7 +66,7 @@ class TestConnect:
         assert asked == [["127.0.0.1:1", "127.0.0.1:2"]]
 
     def test_no_token(self) -> None:
-        """An OAuth endpoint that is away is named, rather than the broker that was not asked."""
+        """If the OAuth endpoint is absent, the error names it, not the broker."""
         kafka = KafkaSettings(
             bootstrap_servers="127.0.0.1:1",
             security_protocol="SASL_PLAINTEXT",
@@ -81,10 +81,10 @@ class TestConnect:
 
 
 class TestReaching:
-    """What keeps us from Kafka has a name here, and says what to do."""
+    """Errors of the client become errors that say what to do."""
 
     def test_not_allowed(self) -> None:
-        """A right that is missing is a wrong configuration, not an outage."""
+        """A missing permission is a configuration error, not an outage."""
         with (
             pytest.raises(KafkaAuthFailed, match=r"broker:1.*GroupAuthorizationFailed"),
             kafka_errors(KAFKA),
@@ -93,7 +93,7 @@ class TestReaching:
         assert issubclass(KafkaAuthFailed, ConfigurationError)
 
     def test_away(self) -> None:
-        """Silence is an outage."""
+        """An unanswered call is an outage."""
         with (
             pytest.raises(BrokerUnreachable, match=r"(?s)broker:1.*bootstrap_servers"),
             kafka_errors(KAFKA),
@@ -101,7 +101,7 @@ class TestReaching:
             raise KafkaTimeoutError
 
     def test_reason(self) -> None:
-        """The reason that the client told its log only is told."""
+        """The error quotes the reason that the client only logged."""
 
         def connect() -> None:
             logging.getLogger("kafka.conn").warning("connect failed: Connection refused")
@@ -125,7 +125,7 @@ class TestReaching:
         ],
     )
     def test_protocol(self, reason: str, hint: str) -> None:
-        """TLS on one side only is named, whatever the last try ended with."""
+        """If only one side uses TLS, the error says so, whatever the last attempt raised."""
 
         def connect() -> None:
             logging.getLogger("kafka.conn").warning("connect failed: %s", reason)
@@ -136,7 +136,7 @@ class TestReaching:
             connect()
 
     def test_hung_up(self) -> None:
-        """A port that hangs up wants something else than what we speak."""
+        """A port that closes the connection expects another protocol."""
 
         def connect() -> None:
             logging.getLogger("kafka.conn").warning("connect failed: socket disconnected")
@@ -146,6 +146,6 @@ class TestReaching:
             connect()
 
     def test_other_errors(self) -> None:
-        """What is not about the connection passes."""
+        """Other errors pass unchanged."""
         with pytest.raises(ZeroDivisionError), kafka_errors(KAFKA):
             raise ZeroDivisionError

@@ -10,15 +10,15 @@ from tidemill.kafka.lag import LagSnapshot, LagTrend, PartitionLag, total, trend
 def partition(
     begin: int, end: int, committed: int | None, *, number: int = 0, age: float | None = None
 ) -> PartitionLag:
-    """Return a partition of a topic."""
+    """Return the lag of one partition."""
     return PartitionLag("t", number, begin, end, committed, age)
 
 
 class TestLag:
-    """How many messages wait."""
+    """The lag is the number of unanswered messages."""
 
     @pytest.mark.parametrize(
-        ("at", "lag", "passed_over", "beyond", "oldest"),
+        ("partition_lag", "lag", "expired", "past_end", "oldest"),
         [
             (partition(0, 10, 4), 6, 0, 0, 4),
             (partition(0, 10, 10), 0, 0, 0, 10),
@@ -30,13 +30,14 @@ class TestLag:
         ],
     )
     def test_offsets(
-        self, at: PartitionLag, lag: int, passed_over: int, beyond: int, oldest: int
+        self, partition_lag: PartitionLag, lag: int, expired: int, past_end: int, oldest: int
     ) -> None:
-        """From the committed offset, or the oldest there is, to the end."""
-        assert (at.lag, at.expired, at.past_end, at.oldest) == (lag, passed_over, beyond, oldest)
+        """It counts from the committed or the oldest offset to the end."""
+        p = partition_lag
+        assert (p.lag, p.expired, p.past_end, p.oldest) == (lag, expired, past_end, oldest)
 
     def test_age(self) -> None:
-        """The oldest message of all partitions; not known where it is known of none."""
+        """The age is that of the oldest message, or unknown."""
         known = [partition(0, 2, 1, age=age) for age in (3.0, None, 9.0)]
         assert LagSnapshot(0, tuple(known)).age == 9
         assert LagSnapshot(0, (known[1],)).age is None
@@ -44,7 +45,7 @@ class TestLag:
 
 
 class TestTrend:
-    """How a lag moves between two snapshots."""
+    """A trend compares two snapshots."""
 
     def moved(self, then: PartitionLag, now: PartitionLag, seconds: float = 10) -> LagTrend:
         """Return the trend of a partition."""
@@ -52,7 +53,7 @@ class TestTrend:
         return trend
 
     def test_rates(self) -> None:
-        """Messages a second, those that come and those that are answered."""
+        """It has the rates of arriving and of answered messages."""
         trend = self.moved(partition(0, 100, 50), partition(0, 120, 100))
         assert trend == LagTrend(20, rate=5, arriving=2)
 
@@ -70,22 +71,22 @@ class TestTrend:
     def test_unknown(
         self, then: PartitionLag, now: PartitionLag, rate: float | None, arriving: float | None
     ) -> None:
-        """What cannot be told is not told."""
+        """A rate that cannot be computed is None."""
         trend = self.moved(then, now)
         assert (trend.rate, trend.arriving) == (rate, arriving)
 
     @pytest.mark.parametrize("seconds", [0, -5])
     def test_no_time_between(self, seconds: float) -> None:
-        """Nor is it where no time has passed, or the clock was set back."""
+        """Rates are None if no time has passed, or the clock was set back."""
         assert self.moved(partition(0, 10, 5), partition(0, 20, 9), seconds) == LagTrend(11)
 
     def test_one_snapshot(self) -> None:
-        """Nor with one snapshot."""
+        """Rates are None with a single snapshot."""
         assert trends(LagSnapshot(0, (partition(0, 10, 5),)), None) == [LagTrend(5)]
 
 
 class TestCatchUp:
-    """When nothing will wait."""
+    """A trend predicts when the lag will be zero."""
 
     @pytest.mark.parametrize(
         ("trend", "seconds"),
@@ -101,7 +102,7 @@ class TestCatchUp:
         ],
     )
     def test_seconds(self, trend: LagTrend, seconds: float | None) -> None:
-        """The lag by what is answered beyond what comes; never where that is nothing."""
+        """The prediction divides the lag by the surplus of answers, if there is one."""
         assert trend.catch_up == seconds
 
     @given(
@@ -110,22 +111,22 @@ class TestCatchUp:
         st.floats(0, 1e6, allow_nan=False),
     )
     def test_never_negative(self, lag: int, rate: float, arriving: float) -> None:
-        """Where there is an answer it lies ahead."""
+        """A prediction is never negative."""
         seconds = LagTrend(lag, rate, arriving).catch_up
         assert (seconds is None) == (rate <= arriving)
         assert seconds is None or seconds > 0
 
 
 class TestTotal:
-    """All partitions together."""
+    """The total covers all partitions."""
 
     def test_sums(self) -> None:
-        """As far as it is known of each."""
+        """It adds the known values."""
         assert total([LagTrend(5, 1, 2), LagTrend(7, None, 3), LagTrend(0, 4, None)]) == LagTrend(
             12, 5, 5
         )
 
     def test_nothing_known(self) -> None:
-        """Unknown is not 0."""
+        """Without a known rate, the total is unknown, not 0."""
         assert total([LagTrend(5), LagTrend(7)]) == LagTrend(12)
         assert total([]) == LagTrend(0)

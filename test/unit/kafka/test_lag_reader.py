@@ -9,7 +9,7 @@ from tidemill.kafka import connect
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.settings import KafkaSettings, StreamSettings
 
-# Nobody listens there.
+# Nothing listens there.
 NOWHERE = KafkaSettings(bootstrap_servers="127.0.0.1:1")
 
 

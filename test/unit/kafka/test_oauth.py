@@ -23,7 +23,7 @@ SECRET = "canary-5b2e"
 
 
 class TokenServer(ThreadingHTTPServer):
-    """A token endpoint: gives token-1, token-2, …, or what it is told to answer."""
+    """A token endpoint, which answers token-1, token-2, …, or a given answer."""
 
     daemon_threads = True
 
@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
     server: TokenServer
 
     def do_POST(self) -> None:
-        """Note who asks for what; answer."""
+        """Record the request, and answer."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.server.asked.append((self.headers["Authorization"], parse_qs(body)))
         token = {"access_token": f"token-{len(self.server.asked)}"}
@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[TokenServer]:
 
 
 def provider(endpoint: TokenServer, clock: Clock, **rest: Any) -> ClientCredentialsTokens:  # noqa: ANN401
-    """Make a provider for the endpoint."""
+    """Return a provider for the endpoint."""
     fields = {"oauth_client_id": "me", "oauth_client_secret": SECRET, **rest}
     kafka = KafkaSettings(
         security_protocol="SASL_SSL",
@@ -84,22 +84,22 @@ def provider(endpoint: TokenServer, clock: Clock, **rest: Any) -> ClientCredenti
 
 
 class TestRequest:
-    """What the endpoint is asked."""
+    """A request follows the client-credentials grant."""
 
     def test_nothing_at_first(self, endpoint: TokenServer, clock: Clock) -> None:
-        """Making a provider asks nothing."""
+        """Creating a provider sends no request."""
         provider(endpoint, clock)
         assert endpoint.asked == []
 
     def test_grant(self, endpoint: TokenServer, clock: Clock) -> None:
-        """The grant and the scope are in the form, the credentials in the header only."""
+        """The form holds the grant and the scope; only the header holds the credentials."""
         assert provider(endpoint, clock, oauth_scope="kafka").token() == "token-1"
         ((authorization, form),) = endpoint.asked
         assert form == {"grant_type": ["client_credentials"], "scope": ["kafka"]}
         assert authorization == "Basic " + base64.b64encode(f"me:{SECRET}".encode()).decode()
 
     def test_no_scope(self, endpoint: TokenServer, clock: Clock) -> None:
-        """A scope that is not set is not sent."""
+        """Without a scope, none is sent."""
         provider(endpoint, clock).token()
         assert endpoint.asked[0][1] == {"grant_type": ["client_credentials"]}
 
@@ -111,10 +111,10 @@ class TestRequest:
 
 
 class TestRenewal:
-    """A token is used until 80% of its life is over."""
+    """A token is used for 80% of its lifetime."""
 
     def test_reused(self, endpoint: TokenServer, clock: Clock) -> None:
-        """Until then nobody is asked again."""
+        """Until then, no new request is sent."""
         tokens = provider(endpoint, clock)
         assert tokens.token() == "token-1"
         clock.now += 79.9
@@ -122,14 +122,14 @@ class TestRenewal:
         assert len(endpoint.asked) == 1
 
     def test_renewed(self, endpoint: TokenServer, clock: Clock) -> None:
-        """From then on another one is fetched, and used in its turn."""
+        """After that, a new token is fetched and used."""
         tokens = provider(endpoint, clock)
         tokens.token()
         clock.now += 80
         assert [tokens.token(), tokens.token()] == ["token-2", "token-2"]
 
     def test_expires_in_as_text(self, endpoint: TokenServer, clock: Clock) -> None:
-        """A life in text is understood."""
+        """A lifetime may be text."""
         endpoint.expires_in = "100"
         tokens = provider(endpoint, clock)
         tokens.token()
@@ -137,7 +137,7 @@ class TestRenewal:
         assert tokens.token() == "token-1"
 
     def test_no_expiry(self, endpoint: TokenServer, clock: Clock) -> None:
-        """A life that the answer does not tell is taken for a short one."""
+        """Without a lifetime, a token counts as short-lived."""
         endpoint.answer = 200, {"access_token": "t"}
         tokens = provider(endpoint, clock)
         assert [tokens.token(), tokens.token()] == ["t", "t"]
@@ -146,7 +146,7 @@ class TestRenewal:
         assert len(endpoint.asked) == 2
 
     def test_many_threads(self, endpoint: TokenServer, clock: Clock) -> None:
-        """Clients that ask at once share one request."""
+        """Concurrent clients share one request."""
         tokens = provider(endpoint, clock)
         threads = [threading.Thread(target=tokens.token) for _ in range(8)]
         for thread in threads:
@@ -157,7 +157,7 @@ class TestRenewal:
 
 
 class TestRefusal:
-    """An endpoint that gives no token raises what a client takes for an outage."""
+    """An endpoint without a token raises an error that counts as an outage."""
 
     @pytest.mark.parametrize(
         "answer",
@@ -170,7 +170,7 @@ class TestRefusal:
         ],
     )
     def test_raises(self, endpoint: TokenServer, clock: Clock, answer: tuple[int, Any]) -> None:
-        """The error does not hold the secret, nor does its trace."""
+        """Neither the error nor its traceback contains the secret."""
         endpoint.answer = answer
         with pytest.raises(requests.RequestException) as caught:
             provider(endpoint, clock).token()
@@ -180,7 +180,7 @@ class TestRefusal:
         assert encoded not in trace
 
     def test_again_afterwards(self, endpoint: TokenServer, clock: Clock) -> None:
-        """The next call asks again."""
+        """The next call sends a new request."""
         tokens = provider(endpoint, clock)
         endpoint.answer = 503, {}
         with pytest.raises(requests.RequestException):
@@ -189,7 +189,7 @@ class TestRefusal:
         assert tokens.token() == "token-2"
 
     def test_refused_renewal(self, endpoint: TokenServer, clock: Clock) -> None:
-        """A token that could not be renewed is not handed out again."""
+        """A token that could not be renewed is not used again."""
         tokens = provider(endpoint, clock)
         tokens.token()
         clock.now += 80
@@ -198,7 +198,7 @@ class TestRefusal:
             tokens.token()
 
     def test_no_answer(self, endpoint: TokenServer, clock: Clock) -> None:
-        """Nobody there is the same kind of error."""
+        """An absent endpoint raises the same error."""
         tokens = provider(endpoint, clock)
         endpoint.socket.close()
         with pytest.raises(requests.RequestException):

@@ -32,12 +32,12 @@ RECORD = st.tuples(PART, PART, HEADERS)
 
 
 def noise(size: int) -> bytes:
-    """Return bytes that no one can compress."""
+    """Return incompressible bytes."""
     return random.Random(size).randbytes(size)  # noqa: S311 - no secret
 
 
 def batch_size(key: bytes | None, value: bytes | None, headers: Headers, compression: str) -> int:
-    """Return the bytes of a batch of one record, compressed, which a topic's limit counts."""
+    """Return the size of a compressed batch of one record, which the topic limits."""
     builder = DefaultRecordBatchBuilder(
         magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1,
         base_sequence=-1, batch_size=10**9,
@@ -50,11 +50,11 @@ def batch_size(key: bytes | None, value: bytes | None, headers: Headers, compres
 
 
 class TestAnyRecord:
-    """Whatever a record holds, what is told of it is true."""
+    """The predictions hold for any record."""
 
     @given(RECORD)
     def test_files(self, record: tuple[bytes | None, bytes | None, Headers]) -> None:
-        """Files take any record."""
+        """Files accept any record."""
         assert ANY_RECORD.fit(*record)
         assert ANY_RECORD.refusal(record[0], record[1] or b"", record[2]) is None
 
@@ -67,7 +67,7 @@ class TestAnyRecord:
         record: tuple[bytes | None, bytes | None, Headers],
         above: int,
     ) -> None:
-        """What is within the limit as it is fits, with what a compression may add to noise."""
+        """An uncompressed record within the limit fits, if it leaves room for overhead."""
         size = record_size_upper_bound(*record)
         limit = above + (size if compression == "none" else compressed_at_most(size))
         assert fits(*record, limit=limit, compression=compression)
@@ -76,7 +76,7 @@ class TestAnyRecord:
     def test_uncompressed(
         self, record: tuple[bytes | None, bytes | None, Headers], below: int
     ) -> None:
-        """Without compression nothing above the limit fits."""
+        """Without compression, nothing above the limit fits."""
         assert not fits(*record, limit=record_size_upper_bound(*record) - below, compression="none")
 
     @pytest.mark.parametrize("compression", COMPRESSIONS)
@@ -88,7 +88,7 @@ class TestAnyRecord:
         times: int,
         random_bytes: int,
     ) -> None:
-        """What is told to fit is below the limit as a batch of Kafka's, compressed."""
+        """A record that fits is below the limit as Kafka's compressed batch."""
         key, value, headers = record
         whole = (value or b"x") * times + noise(random_bytes)
         if fits(key, whole, headers, limit=LEAST, compression=compression):
@@ -98,11 +98,11 @@ class TestAnyRecord:
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 class TestCompression:
-    """Above the limit it depends on what compression gains."""
+    """A record above the limit may fit once compressed."""
 
     @pytest.mark.parametrize("size", [LEAST, LEAST + 1, 2 * LEAST, 3_000_000])
     def test_incompressible(self, compression: str, size: int) -> None:
-        """Noise never fits, be it the key, the value or a header."""
+        """Noise never fits, whether in the key, the value or a header."""
         parts: list[tuple[bytes | None, bytes | None, Headers]] = [
             (noise(size), None, []),
             (None, noise(size), []),
@@ -114,7 +114,7 @@ class TestCompression:
 
     @pytest.mark.parametrize("where", ["key", "value", "header", "name"])
     def test_compressible(self, compression: str, where: str) -> None:
-        """What shrinks well fits, and is really below the limit."""
+        """A compressible record fits, and its batch is below the limit."""
         text = b"every word of this is said again " * 10_000
         records: dict[str, tuple[bytes | None, bytes | None, Headers]] = {
             "key": (text, None, []),
@@ -127,7 +127,7 @@ class TestCompression:
         assert batch_size(*records[where], compression) <= LEAST
 
     def test_allowance(self, compression: str) -> None:
-        """A tenth is left for what another library compresses less well, a quarter of Snappy."""
+        """A tenth of the limit allows for other libraries; with Snappy, a quarter."""
         limit, share = 200_000, 0.75 if compression == "snappy" else 0.9
         packed = noise(int((share - 0.02) * limit)) + bytes(60_000)
         assert fits(None, packed, [], limit=limit, compression=compression)
@@ -137,14 +137,14 @@ class TestCompression:
     def test_more_than_the_producer_holds(
         self, compression: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What the producer has no room for never fits, however well it shrinks."""
+        """A record above the producer's limit never fits, however well it compresses."""
         monkeypatch.setattr(sizes, "MAX_UNCOMPRESSED_BYTES", 300_000)
         assert fits(None, bytes(299_000), [], limit=LEAST, compression=compression)
         assert not fits(None, bytes(300_000), [], limit=LEAST, compression=compression)
 
 
 class TestRepeats:
-    """What repeats after a while shrinks as much as Kafka's own client can shrink it, not more."""
+    """Distant repetitions compress only as well as in Kafka's own client."""
 
     @pytest.mark.parametrize(
         ("compression", "period", "kafka"),
@@ -162,7 +162,7 @@ class TestRepeats:
         ],
     )
     def test_as_kafka(self, compression: str, period: int, kafka: int) -> None:
-        """It never fits below what Kafka's client needs, and does with some more room."""
+        """A record never fits into less than Kafka's client needs, but does with a margin."""
         value = noise(period) * (2_000_000 // period)
         needed = min(kafka, compressed_at_most(record_size_upper_bound(None, value, [])))
         room = 1.4 if compression == "snappy" else 1.2
@@ -171,20 +171,20 @@ class TestRepeats:
 
 
 class TestRoom:
-    """The producer's room is large, and not endless."""
+    """The producer has a limit of its own."""
 
     def test_bytes(self) -> None:
-        """64 MiB."""
+        """It is 64 MiB."""
         assert MAX_UNCOMPRESSED_BYTES == 64 * 1024 * 1024
 
 
 class TestNoise:
-    """What cannot be compressed grows, which counts at a topic's limit."""
+    """Compression makes noise larger, which matters at a topic's limit."""
 
     @pytest.mark.parametrize("compression", COMPRESSIONS)
     @pytest.mark.parametrize("size", [0, 100, 16_384, 1_048_000, 5_000_000])
     def test_growth(self, compression: str, size: int) -> None:
-        """It never grows by more than is allowed for."""
+        """Noise never grows by more than the allowance."""
         value = noise(size)
         assert batch_size(None, value, [], compression) <= compressed_at_most(
             record_size_upper_bound(None, value, [])
@@ -192,7 +192,7 @@ class TestNoise:
 
     @pytest.mark.parametrize("compression", COMPRESSIONS)
     def test_at_the_limit(self, compression: str) -> None:
-        """Noise of just the limit does not fit, as a broker refuses it."""
+        """Noise of exactly the limit does not fit, because a broker refuses it."""
         value = noise(1_048_588 - record_size_upper_bound(None, b"", []))
         assert record_size_upper_bound(None, value, []) == 1_048_588
         assert fits(None, value, [], limit=1_048_588, compression="none")
@@ -200,14 +200,14 @@ class TestNoise:
 
 
 class TestTopics:
-    """A record must fit as its producer sends it and as the topic keeps it."""
+    """A record must fit both as it is sent and as the topic stores it."""
 
     WORDS = b"every word of this is said again " * 55_000  # 1.8 MB, and little compressed
 
     @pytest.mark.parametrize("producer", [*COMPRESSIONS, "none"])
     @pytest.mark.parametrize("topic", [*COMPRESSIONS, "producer", "uncompressed"])
     def test_codecs(self, producer: str, topic: str) -> None:
-        """Both must bring it below the limit, whichever they are."""
+        """Both codecs must compress it below the limit."""
         limits = Topic(1, {"compression.type": topic}).limits(producer)
         assert limits.fit(None, self.WORDS, []) is not ("none" in producer or "un" in topic)
         assert limits.fit(None, b"small", [])
@@ -216,7 +216,7 @@ class TestTopics:
         ("codec", "weak", "strong"), [("gzip", "1", "9"), ("zstd", "-100", "19")]
     )
     def test_levels(self, codec: str, weak: str, strong: str) -> None:
-        """The topic's level counts, if the broker compresses anew."""
+        """The topic's level matters if the broker recompresses."""
         words = b"".join(b"word %d " % random.Random(n).randrange(5000) for n in range(200_000))  # noqa: S311
 
         def takes(level: str, producer: str) -> bool:
@@ -231,7 +231,7 @@ class TestTopics:
         assert takes(weak, codec)
 
     def test_level_of_lz4(self) -> None:
-        """LZ4's own levels compress no less than the default."""
+        """LZ4's levels compress at least as well as its default."""
         limits = Topic(1, {"compression.type": "lz4", "compression.lz4.level": "17"}).limits("gzip")
         assert limits.fit(None, self.WORDS, [])
 
@@ -241,7 +241,7 @@ class TestTopics:
         assert (topic.bound, topic.max_bytes) == ("segment.bytes", 1_048_576)
 
     def test_refusals(self) -> None:
-        """A result is refused by name: first for its key, then for its size."""
+        """A result is refused first for its missing key, then for its size."""
         limits = TopicLimits(1000, (("none", None),), needs_key=True)
         assert limits.refusal(b"", b"small", []) is None
         assert isinstance(limits.refusal(None, bytes(1000), []), KeyRequired)
@@ -252,10 +252,10 @@ class TestTopics:
 
 
 class TestBatches:
-    """A topic's limit is one of batches, which the producer has to keep."""
+    """A topic limits batches, so the producer must limit its own."""
 
     def test_smallest_topic(self) -> None:
-        """The smallest topic counts, with what a compression may add."""
+        """The topic with the lowest limit counts, less the overhead of compression."""
         topics = [TopicLimits(50_000), TopicLimits(10_000), ANY_RECORD]
         size = batch_bytes(topics, 16_384)
         assert 9_000 < size < compressed_at_most(size) <= 10_000

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from kafka.errors import (
@@ -13,7 +13,7 @@ from kafka.errors import (
 
 from tidemill.errors import BrokerUnreachable, InvalidTopics, KafkaAuthFailed
 from tidemill.kafka.record_size import TopicLimits
-from tidemill.kafka.topics import AFTER, Topic
+from tidemill.kafka.topics import AFTER, Topic, inputs, is_input
 from tidemill.settings import KafkaSettings, StreamSettings
 from tidemill.streaming import preflight
 from tidemill.streaming.preflight import describe
@@ -28,7 +28,7 @@ SETTINGS = {"max.message.bytes": "5", "cleanup.policy": "compact"}
 
 
 class Admin:
-    """A broker with three topics of ours and one of others."""
+    """A broker with three topics of the job and one of another program."""
 
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ("in", "out", "out.dlq", "other")
@@ -38,18 +38,19 @@ class Admin:
         self.closed = 0
 
     def describe_topics(self, names: list[str] | None) -> list[dict[str, Any]]:
-        """Describe the topics, those that are not there too."""
+        """Describe the topics, including missing ones."""
         return [
             {
                 "name": name,
                 "partitions": [0, 1] if name in self.names else [],
                 "error_code": 0 if name in self.names else 3,
+                "is_internal": name.startswith("__"),
             }
             for name in names or self.names
         ]
 
     def describe_configs(self, resources: list[Any], **_: object) -> dict[str, Any]:
-        """Describe settings; kafka-python gives none for a topic that it may not ask about."""
+        """Describe settings; kafka-python omits topics whose settings may not be read."""
         self.asked = {resource.name for resource in resources}
         if self.fails:
             raise self.fails
@@ -67,35 +68,35 @@ class Admin:
 
 @pytest.fixture
 def admin(monkeypatch: pytest.MonkeyPatch) -> Admin:
-    """Return the broker that is asked."""
+    """Return the broker that preflight connects to."""
     broker = Admin()
     monkeypatch.setattr(preflight, "KafkaAdminClient", lambda **_: broker)
     return broker
 
 
 class TestDescribe:
-    """The broker is asked for the topics of the stream."""
+    """Preflight describes the topics of the job."""
 
     def test_settings(self, admin: Admin) -> None:
-        """Partitions and settings of each are read."""
+        """Each topic has its partitions and settings."""
         admin.settings = dict.fromkeys(admin.names, SETTINGS)
         expected = dict.fromkeys(("in", "out", "out.dlq"), Topic(2, SETTINGS))
         assert describe(KAFKA, STREAM) == expected
         assert admin.closed == 1
 
     def test_missing(self, admin: Admin) -> None:
-        """A topic that is not there is left out."""
+        """A missing topic is left out."""
         admin.names = ("in", "out")
         assert set(describe(KAFKA, STREAM)) == {"in", "out"}
 
     def test_pattern(self, admin: Admin) -> None:
-        """With a pattern all topics are listed, and the limits of ours asked."""
+        """With a pattern, all topics are listed, but only the job's settings are read."""
         admin.names = (*admin.names, "in-2")
         assert set(describe(KAFKA, PATTERN)) == set(admin.names)
         assert admin.asked == {"in", "in-2", "out", "out.dlq"}
 
     def test_older_broker(self, admin: Admin) -> None:
-        """A setting that the broker does not have is Kafka's own."""
+        """A setting that the broker does not know has Kafka's default."""
         admin.settings = {"in": {**SETTINGS, "segment.bytes": None}}
         topic = describe(KAFKA, STREAM)["in"]
         assert (topic.compacted, topic.max_bytes) == (True, 5)
@@ -103,7 +104,7 @@ class TestDescribe:
         assert topic.clock_limits[AFTER] == 3_600_000
 
     def test_not_allowed(self, admin: Admin) -> None:
-        """A topic whose settings may not be read is there all the same, with Kafka's own."""
+        """A topic whose settings may not be read has Kafka's defaults."""
         admin.settings = {"in": SETTINGS}
         topics = describe(KAFKA, STREAM)
         assert topics["in"].settings
@@ -111,17 +112,49 @@ class TestDescribe:
         assert topics["out"].limits("gzip") == TopicLimits(1_048_588, (("gzip", None),))
 
     def test_outage(self, admin: Admin) -> None:
-        """A broker that goes away meanwhile is not taken for one that refuses."""
+        """A broker that becomes unreachable does not count as one that refuses."""
         admin.fails = KafkaTimeoutError("away")
         with pytest.raises(BrokerUnreachable, match="away"):
             describe(KAFKA, STREAM)
 
 
+class TestInputs:
+    """One rule says which topics the job reads."""
+
+    TOPICS: ClassVar = {"in-1": Topic(1), "out": Topic(1), "__in": Topic(50, is_internal=True)}
+
+    @pytest.mark.parametrize(
+        ("regex", "names"),
+        [
+            ("in.*", ["in-1"]),
+            ("in", []),
+            (".*in.*", ["in-1"]),
+            (".*", ["in-1", "out"]),
+        ],
+    )
+    def test_pattern(self, regex: str, names: list[str]) -> None:
+        """A pattern matches whole names, but no internal topic."""
+        stream = StreamSettings(input_pattern=regex, output_topic="out")
+        assert inputs(self.TOPICS, stream) == names
+
+    def test_listed(self) -> None:
+        """Listed topics keep their order and count once. Internal topics may be listed."""
+        stream = StreamSettings(input_topics=("__in", "gone", "in-1", "__in"), output_topic="out")
+        assert inputs(self.TOPICS, stream) == ["__in", "in-1"]
+
+    def test_missing(self) -> None:
+        """A topic that does not exist is an input if the settings name it."""
+        assert is_input(STREAM, "in")
+        assert is_input(PATTERN, "in-2")
+        assert not is_input(STREAM, "in-2")
+        assert not is_input(PATTERN, "out")
+
+
 class TestCheck:
-    """A start learns what the topics take."""
+    """A start reads the topics' limits."""
 
     def test_limits(self, admin: Admin) -> None:
-        """Of those that the job writes."""
+        """The output topics have limits."""
         admin.settings = {
             "in": {"max.message.bytes": "1"},
             "out": {"max.message.bytes": "7000", "cleanup.policy": "compact"},
@@ -135,21 +168,18 @@ class TestCheck:
         assert len(warnings) == 2
 
     def test_refused(self, admin: Admin) -> None:
-        """Nothing starts where the promise cannot be kept."""
+        """A topic that would lose dead letters stops the start."""
         admin.settings = {"out.dlq": {"cleanup.policy": "compact"}}
         with pytest.raises(InvalidTopics, match=r"out\.dlq is compacted"):
             preflight.check(KAFKA, STREAM)
 
 
 class TestNoAnswer:
-    """Of why it gave up kafka-python tells its log only: the reasons are taken from there."""
+    """kafka-python only logs the reasons of failed connections; errors quote them."""
 
     @pytest.fixture
     def fail(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-        """Have the client log its reasons, as kafka-python does, and give up.
-
-        It does so at once where a broker refuses the credentials, else when its time is over.
-        """
+        """Return a function that makes the client log reasons, as kafka-python does, and fail."""
         timeout = KafkaTimeoutError("Unable to bootstrap from ['k:1']")
 
         def prepare(*reasons: str, error: Exception = timeout) -> None:
@@ -168,13 +198,13 @@ class TestNoAnswer:
         return prepare
 
     def test_unreachable(self, fail: Callable[..., None]) -> None:
-        """The reason is told, not that there was one."""
+        """The error quotes the reason."""
         fail("KafkaConnectionError: 111 ECONNREFUSED")
         with pytest.raises(BrokerUnreachable, match=r"at k:1: .*ECONNREFUSED"):
             describe(KAFKA, STREAM)
 
-    def test_hung_up_at_the_login(self, fail: Callable[..., None]) -> None:
-        """A broker that lets one connect and then hangs up refuses the login."""
+    def test_disconnected_at_login(self, fail: Callable[..., None]) -> None:
+        """A broker that accepts the connection and then closes it refuses the login."""
         fail("KafkaConnectionError: socket disconnected")
         login = KafkaSettings(
             bootstrap_servers="k:1",
@@ -190,7 +220,7 @@ class TestNoAnswer:
 
     @pytest.mark.parametrize("error", [KafkaTimeoutError("away"), OSError("away")])
     def test_no_reason(self, fail: Callable[..., None], error: Exception) -> None:
-        """Where none was logged the error itself is told."""
+        """Without a logged reason, the error is quoted itself."""
         fail(error=error)
         with pytest.raises(BrokerUnreachable, match=r"at k:1: .*away"):
             describe(KAFKA, STREAM)
@@ -203,7 +233,7 @@ class TestNoAnswer:
         ],
     )
     def test_refused(self, fail: Callable[..., None], error: KafkaError) -> None:
-        """Refused credentials are a wrong configuration, told with the broker's words."""
+        """Refused credentials are a configuration error, which quotes the broker."""
         fail("KafkaConnectionError: 111 ECONNREFUSED", str(error), error=error)
         with pytest.raises(KafkaAuthFailed) as caught:
             describe(KAFKA, STREAM)
@@ -217,15 +247,15 @@ class TestNoAnswer:
         ],
     )
     def test_refused_certificate(self, fail: Callable[..., None], reason: str) -> None:
-        """So are refused certificates, with what is wrong with them."""
+        """Refused certificates are one too, which quotes the reason."""
         fail(reason)
         with pytest.raises(KafkaAuthFailed) as caught:
             describe(KAFKA, STREAM)
         assert "Kafka at k:1 refuses the connection" in str(caught.value)
         assert reason in str(caught.value)
 
-    def test_listener_leaves(self, fail: Callable[..., None]) -> None:
-        """Nobody listens to kafka-python's log any longer."""
+    def test_handler_removed(self, fail: Callable[..., None]) -> None:
+        """The handler that collected the reasons is removed."""
         before = list(logging.getLogger("kafka").handlers)
         fail("KafkaConnectionError: x")
         with pytest.raises(BrokerUnreachable):

@@ -7,10 +7,10 @@ import pytest
 from tidemill.errors import ConfigurationError, PredictionFailed
 from tidemill.inference.codec import encode_truncated_headers, record_size_upper_bound
 from tidemill.inference.message import Failure, Message
-from tidemill.kafka.topics import AFTER, BEFORE, Topic
+from tidemill.kafka.topics import AFTER, BEFORE, Topic, inputs
 from tidemill.settings import KafkaSettings, StreamSettings
 from tidemill.streaming.output_topics import MIN_DEAD_LETTER_BYTES
-from tidemill.streaming.preflight import ADDED_BYTES, MAX_TIMESTAMP_MS, inputs, problems, warnings
+from tidemill.streaming.preflight import ADDED_BYTES, MAX_TIMESTAMP_MS, problems, warnings
 
 INPUT = 1_048_588
 NEEDED = INPUT + 65_536

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import (
-    Consumer,
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicCollection,
 )
 from confluent_kafka import TopicPartition as KafkaTopicPartition
-from confluent_kafka.admin import AdminClient
 
-from tidemill.kafka.client_options import LIBRDKAFKA_LOGGER, librdkafka_options
+from tidemill.kafka.clients import create_admin, create_consumer
 from tidemill.streaming.exactly_once.position import decode
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 # If a broker is unreachable for this long, a call fails and Spark retries its task.
 CALL_TIMEOUT_S = 120.0
 CLIENT_DEFAULTS: dict[str, Any] = {
-    "error_cb": lambda _: None,  # each call reports its own error
     # By default the first connection waits 50 ms, and the first request to a coordinator 100 ms.
     # Both pauses grow while a broker is unreachable.
     "reconnect.backoff.ms": 1,
@@ -62,23 +59,10 @@ class Group:
     def __init__(self, kafka: KafkaSettings, group_id: str) -> None:
         """Connect in the background."""
         self.id = group_id
-        self._consumer = Consumer(
-            {
-                **librdkafka_options(kafka),
-                **CLIENT_DEFAULTS,
-                "group.id": group_id,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 50,
-                # With this level, reading an offset also waits for its open transaction to end.
-                "isolation.level": "read_committed",
-            },
-            logger=LIBRDKAFKA_LOGGER,
-        )
-        self._admin = AdminClient(
-            {**librdkafka_options(kafka), **CLIENT_DEFAULTS}, logger=LIBRDKAFKA_LOGGER
-        )
+        # With `read_committed`, reading an offset also waits for its open transaction to end.
+        options = {**CLIENT_DEFAULTS, "fetch.wait.max.ms": 50}
+        self._consumer = create_consumer(kafka, group_id, "read_committed", options)
+        self._admin = create_admin(kafka, CLIENT_DEFAULTS)
 
     def __enter__(self) -> Self:
         return self

@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from tidemill.errors import TidemillError, TransactionFailed
-from tidemill.inference.codec import MAX_UNCOMPRESSED_BYTES
-from tidemill.kafka.client_options import LIBRDKAFKA_LOGGER, librdkafka_options
+from tidemill.kafka.clients import create_producer
 from tidemill.streaming.exactly_once.group import CALL_TIMEOUT_S, CLIENT_DEFAULTS, MISSING_TOPIC
 from tidemill.streaming.exactly_once.hang import exit_if_hung
 from tidemill.streaming.exactly_once.position import CommittedOffset, encode, resume, verify
@@ -62,18 +61,14 @@ class KafkaTransactionalWriter:
         self._group = group
         topic = partition[0]
         options = {
-            **librdkafka_options(kafka),
             **CLIENT_DEFAULTS,
             "transactional.id": f"{group.id}/{topic}/{partition[1]}",
             "transaction.timeout.ms": 1000 * TRANSACTION_TIMEOUT_S,
-            "compression.type": kafka.compression_type,
             "partitioner": "murmur2_random",  # Java's default: a key stays in its partition
-            "message.max.bytes": MAX_UNCOMPRESSED_BYTES,
-            "queue.buffering.max.kbytes": 2 * MAX_UNCOMPRESSED_BYTES // 1024,
             "batch.size": batch_bytes,
         }
         try:
-            self._producer = Producer(options, logger=LIBRDKAFKA_LOGGER)
+            self._producer = create_producer(kafka, options)
             # Connect first: otherwise the producer waits 500 ms before it looks for its
             # coordinator. The first call may use the bootstrap connection, which does not count.
             for _ in range(2):
