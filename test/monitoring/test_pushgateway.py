@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from structlog.testing import capture_logs
 
 from dev.kafka.certificates import issue_certificates
-from dev.monitoring.servers import PATIENCE_S, Pushgateway
+from dev.monitoring.servers import TIMEOUT_S, Pushgateway
 from tidemill.monitoring.pushgateway import PushgatewayExporter
 from tidemill.settings import MonitoringSettings
 
@@ -50,12 +50,12 @@ def export(registry: CollectorRegistry) -> Iterator[Callable[..., PushgatewayExp
 
     yield start
     for exporter in started:
-        exporter.close(PATIENCE_S)
+        exporter.close(TIMEOUT_S)
 
 
 def wait_for_lines(logs: list[Any], count: int) -> None:
     """Wait until so many lines are logged."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while len(logs) < count:
         assert time.monotonic() < deadline, logs
         time.sleep(0.05)
@@ -76,7 +76,7 @@ class TestGroup:
             assert types["tidemill_messages_total"] == "COUNTER"
             assert types["tidemill_lag"] == "GAUGE"
             assert types["tidemill_latency_seconds"] == "HISTOGRAM"
-            exporter.close(PATIENCE_S)
+            exporter.close(TIMEOUT_S)
             assert gateway.groups() == []
         assert logs == []
 
@@ -105,7 +105,7 @@ class TestGroup:
         export(gateway.url)
         assert "tidemill_old" in gateway.wait_for_groups(1)[0]
         registry.unregister(lag)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while "tidemill_old" in gateway.groups()[0]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -116,7 +116,7 @@ class TestGroup:
         """The end of one leaves the other's alone."""
         first, _ = export(gateway.url), export(gateway.url, job="tidemill-other")
         gateway.wait_for_groups(2)
-        first.close(PATIENCE_S)
+        first.close(TIMEOUT_S)
         (left,) = gateway.groups()
         assert left["labels"]["job"] == "tidemill-other"
 
@@ -161,7 +161,7 @@ class TestOutage:
             exporter = export(gateway.url)
             gateway.wait_for_groups(1)
             gateway.kill()
-            exporter.close(PATIENCE_S)
+            exporter.close(TIMEOUT_S)
         assert logs[-1]["event"] == "the pushed metrics stay at the Pushgateway"
 
     def test_never_there(
@@ -170,7 +170,7 @@ class TestOutage:
         """Where nothing was ever pushed, nothing stays."""
         gateway.kill()
         with capture_logs() as logs:
-            export(gateway.url).close(PATIENCE_S)
+            export(gateway.url).close(TIMEOUT_S)
         assert [line["event"] for line in logs] == [
             f"cannot push metrics to {gateway.url}, retrying"
         ]
@@ -186,7 +186,7 @@ class TestOutage:
                     exporter.close(timeout=0.5)
                     assert 0.4 < time.monotonic() - began < 20  # of the 30 that a push may take
                     assert logs == []
-            exporter.close(PATIENCE_S)  # now that the connection is gone it ends
+            exporter.close(TIMEOUT_S)  # now that the connection is gone it ends
 
     def test_refused(
         self,
@@ -202,7 +202,7 @@ class TestOutage:
         Gauge("tidemill_messages_total", "No counter.", registry=other)
         settings = MonitoringSettings(pushgateway_url=gateway.url, instance="there")
         with capture_logs() as logs:
-            PushgatewayExporter(settings, JOB, other).start().close(PATIENCE_S)
+            PushgatewayExporter(settings, JOB, other).start().close(TIMEOUT_S)
         (line,) = [line for line in logs if "cannot push" in line["event"]]
         assert "400 Bad Request" in line["error"]
         assert "tidemill_messages_total" in line["error"]
@@ -252,7 +252,7 @@ class TestSecured:
         """All of it together lets the push in, and the deletion."""
         exporter = export(secured.url, **access)
         secured.wait_for_groups(1)
-        exporter.close(PATIENCE_S)
+        exporter.close(TIMEOUT_S)
         assert secured.groups() == []
 
     @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ class TestSecured:
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.delenv(name, raising=False)
         with capture_logs() as logs:
-            export(secured.url, **access | wrong).close(PATIENCE_S)
+            export(secured.url, **access | wrong).close(TIMEOUT_S)
         assert said in logs[0]["error"]
         assert not any(secret in str(logs) for secret in (PASSWORD, "guessed-by-me"))
         assert secured.groups() == []

@@ -14,8 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from dev.kafka.process import spawn, stop, wait_for_line
-from dev.monitoring.servers import PATIENCE_S
 from dev.monitoring import spark_program
+from dev.monitoring.servers import TIMEOUT_S
 from dev.monitoring.spark_program import APP
 from tidemill.monitoring import spark_metrics
 from tidemill.monitoring.pushgateway import PushgatewayExporter
@@ -57,7 +57,7 @@ def running(folder: Path, **conf: str) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a page as long as it takes: Spark makes the first one in seconds."""
-    monkeypatch.setattr(spark_metrics, "TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(spark_metrics, "TIMEOUT_S", TIMEOUT_S)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ class TestPushed:
                 exporter = PushgatewayExporter(settings, APP, metrics).start()
                 gateway.wait_for_groups(1)
                 scraper.wait_for("spark_info")
-                exporter.close(PATIENCE_S)
+                exporter.close(TIMEOUT_S)
                 assert gateway.groups() == []
         assert logs == []
         found = scraper.query('count by (__name__) (last_over_time({__name__=~"spark_.*"}[10m]))')
