@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from confluent_kafka import Producer
 
+from dev.pipeline.messages import encode_message
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
@@ -16,11 +18,6 @@ if TYPE_CHECKING:
 KEYS = 40
 BAD_SHARE = 0.01
 STEP_S = 0.02
-
-
-def message(uuid: int, text: str, lang: str = "en", **more: object) -> bytes:
-    """Return a value."""
-    return json.dumps({"text": text, "lang": lang, "uuid": str(uuid), **more}).encode()
 
 
 def bad(uuid: int) -> tuple[bytes | None, ...]:
@@ -31,9 +28,9 @@ def bad(uuid: int) -> tuple[bytes | None, ...]:
         b"\xff\xfe",
         b"[1]",
         json.dumps({"lang": "en", "uuid": str(uuid)}).encode(),
-        message(uuid, "in German", "de"),
-        message(uuid, "x" * 2000),
-        message(uuid, "raise"),
+        encode_message("in German", "de", uuid),
+        encode_message("x" * 2000, uuid=uuid),
+        encode_message("raise", uuid=uuid),
     )
 
 
@@ -42,7 +39,7 @@ def stream(rng: random.Random) -> Iterator[dict[str, Any]]:
     uuid = 0
     while True:
         text = f"message {uuid} " + "word " * rng.randrange(12)
-        value = message(uuid, text)
+        value = encode_message(text, uuid=uuid)
         if rng.random() < BAD_SHARE:
             value = rng.choice(bad(uuid))
         key = None if rng.random() < 0.1 else f"key-{rng.randrange(KEYS)}".encode()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from specs import example_spec
 
 from dev import PYTHONPATH
 from dev.kafka import ports
-from tidemill.inference.model import ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pyspark.sql import SparkSession
+
+    from tidemill.inference.model import ModelSpec
 
 DOUBLES = Path(__file__).parent / "doubles"
 # Spark's workers and child processes import the tests' models, and this tree's package, from here.
@@ -50,18 +52,5 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def model() -> Callable[..., ModelSpec]:
-    """Describe a model of the tests: `model("Upper", match={"lang": "en"})`."""
-
-    def describe(adapter: str, **changes: Any) -> ModelSpec:  # noqa: ANN401 - ModelSpec's fields
-        fields: dict[str, Any] = {
-            "name": adapter.lower(),
-            "version": "1",
-            "adapter": f"example_models:{adapter}",
-            "match": {"lang": "en"},
-            "payload": "text",
-            "result": "answer",
-            "sample": "a sample",
-        }
-        return ModelSpec(**fields | changes)
-
-    return describe
+    """Return what describes a model of the tests: `model("Upper", match={"lang": "en"})`."""
+    return example_spec

@@ -8,18 +8,16 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from dev.pipeline.messages import encode_message
+
 Record = dict[str, Any]
 
 TRICKS = ("", "raise", "too few", "too many", "no json", "huge", "x" * 3000, "naïve \u0000 é 🚀")
 
 
-def message(text: object, lang: object = "en", **more: object) -> bytes:
-    """Return a value, its text escaped as JSON wants it."""
-    return json.dumps({"text": text, "lang": lang, "uuid": "u", **more}).encode()
-
-
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
 texts = st.sampled_from(TRICKS) | st.text(max_size=60)
+messages = st.builds(encode_message, texts)
 fields = st.fixed_dictionaries(
     {},
     optional={
@@ -32,13 +30,11 @@ fields = st.fixed_dictionaries(
 values = st.one_of(
     st.none(),
     st.binary(max_size=60),
-    st.builds(message, texts),
+    messages,
     fields.map(lambda fields: json.dumps(fields).encode(errors="surrogatepass")),
-    # What was right until somebody cut it, or put something before it.
-    st.builds(
-        lambda value, at: value[: at % len(value)], st.builds(message, texts), st.integers(0)
-    ),
-    st.builds(lambda junk, value: junk + value, st.binary(max_size=4), st.builds(message, texts)),
+    # A good message that was cut off, or that has junk before it.
+    st.builds(lambda value, at: value[: at % len(value)], messages, st.integers(0)),
+    st.builds(lambda junk, value: junk + value, st.binary(max_size=4), messages),
 )
 header_names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.sampled_from(
     ["tidemill.model", "tidemill.error.class"]
@@ -61,18 +57,18 @@ BY_HAND: list[Record] = [
         b"null",
         b"[]",
         b'"text"',
-        b"\xef\xbb\xbf" + message("a byte order mark"),
+        b"\xef\xbb\xbf" + encode_message("a byte order mark"),
         b"[" * 100_000,
         b'{"text":' + b"[" * 100_000,
         b'{"text": "\\ud800", "lang": "en", "uuid": "u"}',
         b'{"text": "a", "text": "b", "lang": "en", "uuid": "u"}',
         b'{"text": 1e999, "lang": "en", "uuid": "u"}',
         b'{"text": NaN, "lang": "en", "uuid": "u"}',
-        message("x" * 1_000_001),
-        message("x" * 900_000),
-        message("é" * 150_000),
-        message("huge"),
-        message("raise " + "é" * 2000),
+        encode_message("x" * 1_000_001),
+        encode_message("x" * 900_000),
+        encode_message("é" * 150_000),
+        encode_message("huge"),
+        encode_message("raise " + "é" * 2000),
     )
 ]
 

@@ -12,6 +12,8 @@ import yaml
 
 from dev.pipeline import records
 from dev.pipeline.job_process import JobProcess
+from dev.pipeline.messages import encode_message
+from dev.pipeline.models import model_entry
 from tidemill.settings import KafkaSettings, StreamSettings
 from tidemill.streaming import job, preflight, progress, startup
 from tidemill.streaming.topic_watchdog import TopicWatchdog
@@ -38,7 +40,7 @@ GROUP_TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 
 def message(uuid: object, text: str = "t", lang: str = "en") -> dict[str, bytes]:
     """Return a record with a good message."""
-    return {"value": json.dumps({"text": text, "lang": lang, "uuid": str(uuid)}).encode()}
+    return {"value": encode_message(text, lang, uuid)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +122,7 @@ class Pipeline:
         Further settings are named as in the environment: `STREAM__TRIGGER="available-now"`.
         """
         models = self.folder / "models.yaml"
-        entry = {
-            "name": "test",
-            "version": "1",
-            "adapter": f"example_models:{adapter}",
-            "options": options or {},
-            "match": {"lang": "en"},
-            "payload": "text",
-            "result": "answer",
-            "sample": "a sample",
-        }
+        entry = model_entry(adapter) | {"options": options or {}}
         models.write_text(yaml.safe_dump({"models": [entry]}))
         named = {
             "KAFKA__BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,

@@ -15,8 +15,16 @@ from pathlib import Path
 HUGE = random.Random(1).randbytes(2_000_000).hex()  # noqa: S311 - no secret
 
 
+class Echo:
+    """Answer with the input."""
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        return [json.dumps(text) for text in inputs]
+
+
 class Upper:
-    """Answer with the text in capitals; raise on what contains `raise`."""
+    """Answer in capitals; raise if an input contains `raise`."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Answer every input."""
@@ -35,7 +43,7 @@ class ImportsLate(Upper):
         return super().predict_all(inputs)
 
 
-class Capricious(Upper):
+class FlakyModel(Upper):
     """Do wrong what a model can do wrong, for the texts that ask for it."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
@@ -59,7 +67,7 @@ class Broken:
         raise ConnectionError(f"no route for {len(inputs)} input(s)")
 
 
-class Hanging:
+class Hanging(Echo):
     """Never answer texts that contain a word, until a file is there."""
 
     def __init__(self, until: str, on: str = "") -> None:
@@ -71,10 +79,10 @@ class Hanging:
         """Wait, then answer."""
         while any(self._on in text for text in inputs) and not self._until.exists():
             time.sleep(0.05)
-        return [json.dumps(text) for text in inputs]
+        return super().predict_all(inputs)
 
 
-class Slow:
+class Slow(Echo):
     """Take a while for each input."""
 
     def __init__(self, seconds: float) -> None:
@@ -84,10 +92,10 @@ class Slow:
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Wait, then answer."""
         time.sleep(self._seconds * len(inputs))
-        return [json.dumps(text) for text in inputs]
+        return super().predict_all(inputs)
 
 
-class Witness:
+class RecordingModel:
     """Note each construction in a file; answer with the process and its thread limit."""
 
     def __init__(self, log: str) -> None:
@@ -198,7 +206,7 @@ class Forking:
         os._exit(5)
 
 
-class Keeper(Witness):
+class Keeper(RecordingModel):
     """Print, and keep a thread or a socket for as long as it lives."""
 
     def __init__(self, log: str, what: str) -> None:

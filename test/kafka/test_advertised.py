@@ -62,7 +62,9 @@ class TestNamed:
         monkeypatch.setattr(reader, "READ_TIMEOUT_S", 1)
         stream = StreamSettings()
         for wrong, kafka in astray.items():
-            expected = rf"answers at {HOST}:\d+, but broker 1 advertises {wrong}.*advertised.list"
+            expected = (
+                rf"(?s)answers at {HOST}:\d+, but broker 1 advertises {wrong}.*advertised.list"
+            )
             with pytest.raises(AdvertisedUnreachable, match=expected):
                 preflight.check(kafka, stream)
             with (

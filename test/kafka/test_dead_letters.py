@@ -121,7 +121,7 @@ class TestReplay:
     ) -> None:
         """By error class: looked at, tried dry, sent, answered; a second time nothing is sent."""
         pipeline.produce(*self.SENT)
-        pipeline.answer_all(spark, [model("Capricious")])
+        pipeline.answer_all(spark, [model("FlakyModel")])
         choice = "--error", "PredictionFailed"
 
         output = tidemill("list")
@@ -132,7 +132,7 @@ class TestReplay:
         assert sorted(line["key"] or "" for line in lines) == ["", "", "k"]
         place = next("{partition}/{offset}".format(**line) for line in lines if line["key"] == "k")
         shown = tidemill("show", place)
-        for part in ("PredictionFailed", "capricious:1", f"{pipeline.source}/1/0", '  "uuid": "1"'):
+        for part in ("PredictionFailed", "flakymodel:1", f"{pipeline.source}/1/0", '  "uuid": "1"'):
             assert part in shown
 
         dry = tidemill("replay", *choice)
@@ -159,7 +159,7 @@ class TestReplay:
         answered = {json.loads(record.value or b"")["uuid"] for record in pipeline.results()}
         assert answered == {"good", "1", "2", "4"}
 
-        assert "0 chosen and sent" in tidemill("replay", *choice, "--send")
+        assert "0 sent" in tidemill("replay", *choice, "--send")
         assert len(pipeline.inputs()) == len(self.SENT) + 3
         assert "replayed or skipped earlier" in tidemill("replay", *choice)
         assert "3 would be sent" in tidemill("replay", *choice, "--again")
@@ -177,7 +177,7 @@ class TestReplay:
         pipeline.answer_all(spark, [model("Upper")])
         choice = ("replay", "--error", "PredictionFailed")
         for said in (tidemill(*choice), tidemill(*choice, "--send")):
-            assert re.search(r"before the last chosen one: .*│ +2 │", said), said
+            assert re.search(r"before the last selected one: .*│ +2 │", said), said
             assert re.search(r"not selected; they keep waiting +│ +1 │", said), said
         others = tidemill("replay", "--error", "InvalidJson")
         assert "1 would be sent" in others
@@ -202,7 +202,7 @@ class TestReplay:
                 str(tries).encode()
             ]
         output = tidemill("replay", "--send", "--max-tries", "2")
-        assert "0 chosen and sent" in output
+        assert "0 sent" in output
         assert "replayed 2 times or more" in output
         assert len(pipeline.inputs()) == 3
 
@@ -215,7 +215,7 @@ class TestReplay:
     ) -> None:
         """Whatever a message is, it comes back as it was, in its partition, in its order."""
         pipeline.produce(*corpus(300))
-        pipeline.answer_all(spark, [model("Capricious")])
+        pipeline.answer_all(spark, [model("FlakyModel")])
         before, dead = pipeline.inputs(), pipeline.dead_letters()
         assert len(dead) > 200
         assert f"{len(dead):,} dead letters" in tidemill("list")
@@ -242,7 +242,7 @@ class TestPosition:
         """A letter that was named is not sent a second time with the others."""
         produce(pipeline.dead, *(letter(pipeline.source, i) for i in range(4)))
         tidemill("replay", "0/2", "--send")
-        assert "0 chosen and sent" in tidemill("replay", "0/2", "--send")
+        assert "0 sent" in tidemill("replay", "0/2", "--send")
         assert "3 would be sent" in tidemill("replay")
         tidemill("replay", "--send")
         assert offsets(pipeline.inputs()) == [b"value 2", b"value 0", b"value 1", b"value 3"]
@@ -281,7 +281,7 @@ class TestPosition:
         limit(broker, pipeline.source, 1_048_588)
         assert "delivered: 1" in tidemill("replay", "--send", **none)
         assert offsets(pipeline.inputs()) == [values[0], values[2], values[1]]
-        assert "0 chosen" in tidemill("replay", "--send")
+        assert "0 sent" in tidemill("replay", "--send")
 
     def test_somebody_in_the_group(
         self, pipeline: Pipeline, broker: Broker, tidemill: Callable[..., str]
@@ -297,7 +297,7 @@ class TestPosition:
             while not consumer.assignment():
                 consumer.poll(0.2)
                 assert time.monotonic() < deadline
-            assert "nothing was sent" in tidemill("replay")
+            assert "Nothing was sent" in tidemill("replay")
             with pytest.raises(GroupInUse, match=rf"{group} has members \(dashboard at 127"):
                 tidemill("replay", "--send")
             with pytest.raises(GroupInUse, match="dashboard at 127"):  # who joins in the midst
@@ -335,7 +335,7 @@ class TestPosition:
         produce: Callable[..., None],
         broker: Broker,
     ) -> None:
-        """Where there is no room to note more nothing is sent twice; a choice makes room."""
+        """If the replay progress is full, nothing is sent twice; a narrower choice makes room."""
         large, small = {"value": b"large" * 2000, "error": "WrongType"}, {"error": "NoModel"}
         every = (letter(pipeline.source, i, **(small if i % 2 else large)) for i in range(1000))
         produce(pipeline.dead, *every)
@@ -345,7 +345,7 @@ class TestPosition:
         for _ in range(2):
             with pytest.raises(NotDelivered, match="dead letters were not delivered") as caught:
                 tidemill("replay", "--send", **none)
-            assert "no room to note" in str(caught.value.__notes__)
+            assert "replay progress is full" in str(caught.value.__notes__)
             came = offsets(pipeline.inputs())
             assert came == [b"value %d" % i for i in range(1, 2 * len(came), 2)]
             assert sent <= len(came)
@@ -412,17 +412,17 @@ class TestLeftOut:
         said = tidemill("replay", "--send", **sources)
         for part in (
             "delivered: 1",
-            f"came from {pipeline.output}, which is no input",
+            f"from {pipeline.output}, which is not an input",
             "the topic gone is gone",
             f"partition 7 of {pipeline.source} is gone",
-            "hold no message",
+            "without the message",
             "records that Tidemill did not write",
         ):
             assert part in said
         assert offsets(pipeline.inputs()) == [b"value 4"]
         assert offsets(records.read(pipeline.broker.bootstrap_servers, pipeline.output)) == []
         # The gone ones hold nothing, and go where what they came from is back.
-        assert "0 chosen and sent" in tidemill("replay", "--send", **sources)
+        assert "0 sent" in tidemill("replay", "--send", **sources)
         admin = KafkaAdminClient(bootstrap_servers=pipeline.broker.bootstrap_servers)
         admin.create_partitions({pipeline.source: 8})
         admin.close()

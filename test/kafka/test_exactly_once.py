@@ -107,7 +107,7 @@ class TestDelivery:
         """Models run in long-lived processes without threads of Kafka's client."""
         log = pipeline.folder / "loads"
         pipeline.produce(*map(message, range(30)))
-        specs = [model("Witness", options={"log": str(log)})]
+        specs = [model("RecordingModel", options={"log": str(log)})]
         progress = pipeline.answer_all(spark, specs, max_offsets_per_trigger=5, **ONCE)
         assert progress["batchId"] >= 5
         answers = [json.loads(record.value or b"")["answer"] for record in pipeline.results()]

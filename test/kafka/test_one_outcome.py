@@ -14,7 +14,7 @@ from kafka.admin import KafkaAdminClient
 from pyspark.errors import StreamingQueryException
 
 from dev.pipeline.malformed import corpus
-from dev.pipeline.malformed import message as message_with
+from dev.pipeline.messages import encode_message
 from dev.pipeline.pipeline import message
 from tidemill.errors import DataLoss
 from tidemill.spark.failures import translate
@@ -48,7 +48,7 @@ class TestMalformedMessages:
         """Each has one result or one dead letter, with its key, headers and (dead letter) value."""
         pipeline.produce(*corpus(1200))
         specs = [
-            model("Capricious", echo=["extra"]),
+            model("FlakyModel", echo=["extra"]),
             model("Upper", name="french", match={"lang": "fr"}, max_chars=50, id_field="extra"),
         ]
         pipeline.answer_all(spark, specs, delivery=delivery)
@@ -82,7 +82,7 @@ class TestMalformedMessages:
             "ResultTooLarge",
         }  # fmt: skip
         assert len(results) > 100
-        marked = codecs.BOM_UTF8 + message_with("a byte order mark")
+        marked = codecs.BOM_UTF8 + encode_message("a byte order mark")
         assert marked in {record.value for record in inputs} - {record.value for record in dead}
 
     @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])

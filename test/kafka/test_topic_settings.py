@@ -96,7 +96,7 @@ class TestDefaults:
         pipeline.produce({"value": padded(1_750_000, digits)}, compression="gzip")
         pipeline.produce({"value": b"not JSON " * 200_000}, compression="zstd")
         pipeline.produce({"value": padded(1_000_000, digits)}, message("end", "huge"))
-        pipeline.answer_all(spark, [model("Capricious", max_chars=2_000_000)], delivery=delivery)
+        pipeline.answer_all(spark, [model("FlakyModel", max_chars=2_000_000)], delivery=delivery)
         assert errors(outcomes(pipeline)) == [
             (None, True),
             (None, True),

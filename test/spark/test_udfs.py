@@ -129,12 +129,12 @@ class TestWorkers:
         """Each worker process loads the model once for all micro-batches."""
         log, source = tmp_path / "loads", tmp_path / "in"
         source.mkdir()
-        spec = model("Witness", options={"log": str(log)})
+        spec = model("RecordingModel", options={"log": str(log)})
         frame = spark.readStream.text(str(source)).selectExpr("CAST(value AS BINARY) value")
         query = (
             outcomes_of(frame, spec)
             .writeStream.format("memory")
-            .queryName("witness")
+            .queryName("recorded")
             .option("checkpointLocation", str(tmp_path / "checkpoint"))
             .start()
         )
@@ -147,7 +147,7 @@ class TestWorkers:
             query.stop()
         answers = [
             json.loads(bytes(row.value))["answer"]
-            for row in spark.sql("SELECT value FROM witness").collect()
+            for row in spark.sql("SELECT value FROM recorded").collect()
         ]
         loads = log.read_text().split()
         assert (len(answers), batches) == (5, 5)
@@ -160,7 +160,7 @@ class TestWorkers:
     ) -> None:
         """A worker has one thread, and numeric libraries are limited by the settings."""
         frame = spark.createDataFrame([(value("hello"),)], "value binary")
-        spec = model("Witness", options={"log": str(tmp_path / "loads")})
+        spec = model("RecordingModel", options={"log": str(tmp_path / "loads")})
         (row,) = outcomes_of(frame, spec).collect()
         answer = json.loads(bytes(row.value))["answer"]
         assert (answer["may"], answer["threads"]) == ("1", 1)

@@ -49,7 +49,7 @@ class TestLoadModels:
     ) -> None:
         """The loaded models process the messages, and none is loaded again."""
         log = tmp_path / "loaded"
-        spec = model("Witness", options={"log": str(log)})
+        spec = model("RecordingModel", options={"log": str(log)})
         load_models(spark, [spec], catalogue.load)
         loaded = log.read_text().split()
         assert str(os.getpid()) not in loaded
@@ -146,7 +146,7 @@ class TestKeepWarm:
     ) -> None:
         """Workers outlive the minute after which Spark, which checks every 10 s, ends idle ones."""
         log = tmp_path / "loaded"
-        load_models(spark, [model("Witness", options={"log": str(log)})], catalogue.load)
+        load_models(spark, [model("RecordingModel", options={"log": str(log)})], catalogue.load)
         workers = [Path("/proc", pid) for pid in log.read_text().split()]
         with keep_warm(spark):
             end = time.monotonic() + 75

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+import specs
 import structlog
+from clock import Clock
 
-from tidemill.inference.model import ModelSpec
 from tidemill.logs import QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tidemill.inference.model import ModelSpec
 
 # No deadline: a busy machine is no failure.
 hypothesis.settings.register_profile("unit", deadline=None, max_examples=60)
@@ -43,10 +46,11 @@ def _logging_as_before() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def make_spec() -> Callable[..., ModelSpec]:
-    """Make an entry: `make_spec(name="a", match={"lang": "en"})`, the rest with small values."""
+    """Return what makes a spec: `make_spec(name="a", match={"lang": "en"})`."""
+    return specs.make_spec
 
-    def make(**fields: Any) -> ModelSpec:  # noqa: ANN401 - fields of many types
-        small = {"name": "m", "version": "1", "adapter": "x:Y", "sample": "sample", "result": "out"}
-        return ModelSpec(**{**small, **fields})
 
-    return make
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that a test moves."""
+    return Clock()

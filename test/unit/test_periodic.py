@@ -4,6 +4,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from clock import Clock
 from structlog.testing import capture_logs
 
 from tidemill.periodic import PeriodicTask, next_tick
@@ -14,16 +15,12 @@ if TYPE_CHECKING:
 PATIENCE = 60
 
 
-class Clock:
-    """A clock that waiting moves on; so many waits, and the end is asked for."""
+class WaitingClock(Clock):
+    """A clock that moves when the task waits; it asks the task to end after some waits."""
 
     def __init__(self, waits: int) -> None:
-        self.now = 100.0
+        super().__init__(100.0)
         self._waits = waits
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
 
     def wait(self, seconds: float) -> bool:
         """Let time pass."""
@@ -32,7 +29,7 @@ class Clock:
         return self._waits <= 0
 
 
-def run(call: Callable[[], object], clock: Clock, last: Callable[[], object] = int) -> None:
+def run(call: Callable[[], object], clock: WaitingClock, last: Callable[[], object] = int) -> None:
     """Make a call every 10 s until the clock asks for the end."""
     every = PeriodicTask(10, call, "ask", on_close=last, clock=clock, wait=clock.wait).start()
     every._thread.join(PATIENCE)  # noqa: SLF001 - it ends by itself
@@ -42,7 +39,7 @@ def run(call: Callable[[], object], clock: Clock, last: Callable[[], object] = i
 def outcomes(results: Iterable[Exception | None]) -> list[tuple[str, str]]:
     """Return the level and the text of what is logged where calls end so."""
     left = list(results)
-    clock = Clock(waits=len(left))
+    clock = WaitingClock(waits=len(left))
 
     def call() -> None:
         if (result := left.pop(0)) is not None:
@@ -58,7 +55,7 @@ class TestTicks:
 
     def test_at_once(self) -> None:
         """The first one at once, the others at their ticks, however long one takes."""
-        clock = Clock(waits=4)
+        clock = WaitingClock(waits=4)
         times: list[float] = []
 
         def call() -> None:
@@ -70,7 +67,7 @@ class TestTicks:
 
     def test_slow_call(self) -> None:
         """The ticks that a slow call missed are not made up for."""
-        clock = Clock(waits=3)
+        clock = WaitingClock(waits=3)
         times: list[float] = []
 
         def call() -> None:
@@ -132,7 +129,7 @@ class TestOutage:
             raise left[0]
 
         with capture_logs() as logs:
-            run(call, Clock(waits=1))
+            run(call, WaitingClock(waits=1))
         assert logs[0]["error"].startswith("ValueError: a bccc")
         assert len(logs[0]["error"]) == 1000
 
@@ -147,7 +144,7 @@ class TestClose:
         def note(what: str) -> Callable[[], None]:
             return lambda: order.append((what, threading.current_thread().name))
 
-        run(note("call"), Clock(waits=2), last=note("last"))
+        run(note("call"), WaitingClock(waits=2), last=note("last"))
         assert order == [("call", "ask"), ("call", "ask"), ("last", "ask")]
 
     def test_in_a_pause(self) -> None:

@@ -11,6 +11,7 @@ from faults import feeder
 from faults.checker import judge
 from faults.offline import expected
 from faults.outcomes import TIMES
+from faults.target import MODEL
 from tidemill.inference.model import ModelSpec
 
 if TYPE_CHECKING:
@@ -18,16 +19,7 @@ if TYPE_CHECKING:
 
 IN, OUT, DEAD = "in", "out", "dead"
 COUNT = 400
-SPEC = ModelSpec(
-    name="cheap",
-    version="1",
-    adapter="faults.cheap_model:Cheap",
-    match={"lang": "en"},
-    payload="text",
-    result="answer",
-    sample="a sample",
-    max_chars=1000,
-)
+SPEC = ModelSpec(**MODEL | {"options": {}})
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import example_models
 import pytest
+from clock import Clock
 
+from dev.pipeline.messages import encode_message
 from tidemill.errors import (
     InputTooLong,
     InvalidJson,
@@ -26,8 +30,11 @@ if TYPE_CHECKING:
     MakeSpec = Callable[..., ModelSpec]
 
 
-class Upper:
-    """Return each input in capitals; record each call."""
+Ticking = partial(Clock, 1_700_000_000.0, step=1.25)
+
+
+class Upper(example_models.Upper):
+    """Answer in capitals; keep the inputs of each call."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
@@ -35,24 +42,12 @@ class Upper:
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Return one output for each input."""
         self.calls.append(inputs)
-        return [json.dumps(text.upper()) for text in inputs]
-
-
-class Ticking:
-    """A clock that advances by a second and a quarter at each reading."""
-
-    def __init__(self, now: float = 1_700_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        """Return the time, then advance."""
-        self.now += 1.25
-        return self.now - 1.25
+        return super().predict_all(inputs)
 
 
 def message(text: object = "hi", lang: object = "en", **rest: Any) -> Message:  # noqa: ANN401
-    """Make a message in the format of the shipped models."""
-    return Message(json.dumps({"text": text, "lang": lang, "uuid": f"u-{text}"}).encode(), **rest)
+    """Make a message as the shipped models read it."""
+    return Message(encode_message(text, lang, f"u-{text}"), **rest)
 
 
 @pytest.fixture

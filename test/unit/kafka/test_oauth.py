@@ -17,6 +17,8 @@ from tidemill.settings import KafkaSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clock import Clock
+
 SECRET = "canary-5b2e"
 
 
@@ -57,16 +59,6 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class Clock:
-    """A clock that stands until it is moved."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[TokenServer]:
     """A running token endpoint."""
@@ -77,12 +69,6 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[TokenServer]:
         yield server
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Return the clock that the provider looks at."""
-    return Clock()
 
 
 def provider(endpoint: TokenServer, clock: Clock, **rest: Any) -> ClientCredentialsTokens:  # noqa: ANN401

@@ -1,25 +1,13 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tidemill.monitoring.health import PULSE_LIMIT_S, Health
 
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """Return it."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The time."""
-    return Clock()
+if TYPE_CHECKING:
+    from clock import Clock
 
 
 @pytest.fixture

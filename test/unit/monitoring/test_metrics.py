@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from specs import make_spec
 
-from tidemill.inference.model import ModelSpec
 from tidemill.kafka.lag import LagSnapshot, PartitionLag
 from tidemill.monitoring.metrics import BEFORE_A_MODEL, JobMetrics
 from tidemill.streaming.progress import LATENCY_BUCKETS, Latencies, Progress
@@ -14,10 +14,7 @@ from tidemill.streaming.progress import LATENCY_BUCKETS, Latencies, Progress
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SPECS = [
-    ModelSpec(name=name, version="1.2", adapter="m:M", sample="s", result="r")
-    for name in ("ner-en", "ner-fr")
-]
+SPECS = [make_spec(name=name, version="1.2") for name in ("ner-en", "ner-fr")]
 
 
 @pytest.fixture

@@ -1,27 +1,14 @@
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
+
 from structlog.testing import capture_logs
 
 from tidemill.monitoring.summary import Summary
 from tidemill.streaming.progress import Latencies, Progress
 
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """Return it."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The time."""
-    return Clock()
+if TYPE_CHECKING:
+    from clock import Clock
 
 
 def batch(number: int, results: int = 2) -> Progress:

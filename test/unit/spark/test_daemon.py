@@ -111,7 +111,9 @@ class TestPreload:
     def test_shared(self, entries: Callable[..., Path], tmp_path: Path, sockets: Path) -> None:
         """Workers share the loaded models, and a model's output does not reach the JVM."""
         log = str(tmp_path / "log")
-        models = entries(("Keeper", {"log": log, "what": "nothing"}), ("Witness", {"log": log}))
+        models = entries(
+            ("Keeper", {"log": log, "what": "nothing"}), ("RecordingModel", {"log": log})
+        )
         with Daemon(models, sockets) as running:
             loader, second = (running.parent_of_a_worker() for _ in range(2))
         assert loader == second != running.process.pid
@@ -139,7 +141,7 @@ class TestPreload:
     ) -> None:
         """A model that fails to load is skipped, and the others are shared."""
         log = tmp_path / "log"
-        models = entries((adapter, {}), ("Witness", {"log": str(log)}))
+        models = entries((adapter, {}), ("RecordingModel", {"log": str(log)}))
         with Daemon(models, sockets) as running:
             loader = running.parent_of_a_worker()
         assert log.read_text().split() == [str(loader)]

@@ -68,7 +68,7 @@ class TestModels:
     @pytest.mark.parametrize("number", [0, 1])
     def test_process(self, model: Callable[..., ModelSpec], tmp_path: Path, number: int) -> None:
         """The first attempt uses the given loader, and a retry a supervised process."""
-        spec = model("Witness", options={"log": str(tmp_path / "log")})
+        spec = model("RecordingModel", options={"log": str(tmp_path / "log")})
         with Attempt(number, 60).models(catalogue.load) as load:
             (output,) = load(spec).predict_all(["a"])
             assert (json.loads(output)["pid"] == os.getpid()) == (number == 0)

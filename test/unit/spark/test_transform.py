@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from arrow_batches import record_batch
+from example_models import Echo
 from pyspark.sql.types import NullType, StructField, StructType
 
 from tidemill.errors import ConfigurationError, ModelUnavailable, NoValueColumn
@@ -80,9 +81,9 @@ def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def transform(frame: Frame, *specs: ModelSpec, **options: Any) -> Frame:  # noqa: ANN401
-    """Apply the transform; the model is Echo."""
+    """Apply the transform; the model is Remote."""
     frame_like: Any = frame
-    sized = {"load": lambda _: Echo(), **options}
+    sized = {"load": lambda _: Remote(), **options}
     made: Any = predictions(specs, results="out", dead_letters="dead", **sized)(frame_like)
     transformed: Frame = made
     return transformed
@@ -117,14 +118,14 @@ class TestColumns:
         assert isinstance(caught.value, ConfigurationError)
 
 
-class Echo:
-    """Return the input as JSON; fail on "away" and on the sample."""
+class Remote(Echo):
+    """Answer with the input; fail as a server that is down for one input and for the sample."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Return every input."""
         if {"away", "sample"} & set(inputs):
             raise ConnectionError
-        return [json.dumps(text) for text in inputs]
+        return super().predict_all(inputs)
 
 
 class Attempt:
@@ -148,7 +149,7 @@ class Attempt:
 @pytest.fixture
 def attempt(monkeypatch: pytest.MonkeyPatch) -> Attempt:
     """Return the current attempt, whose models run in this process even on a retry."""
-    monkeypatch.setattr(supervised, "loader", lambda _: nullcontext(lambda _: Echo()))
+    monkeypatch.setattr(supervised, "loader", lambda _: nullcontext(lambda _: Remote()))
     running = Attempt()
     monkeypatch.setattr(attempts, "TaskContext", running)
     return running

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from arrow_batches import record_batch
+from example_models import Echo
 
 from tidemill.errors import InvalidModels
 from tidemill.inference.codec import record_size_upper_bound
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidemill.inference.model import ModelSpec
-
-
-class Echo:
-    """Return the input as JSON."""
-
-    def predict_all(self, inputs: list[str]) -> list[str]:
-        """Return every input."""
-        return [json.dumps(text) for text in inputs]
 
 
 @pytest.fixture

@@ -17,15 +17,14 @@ if TYPE_CHECKING:
 HELPER_S = 30.0  # that Forking's lives
 PRELUDE = """
 import json, os, signal, socket, sys, threading, time, traceback
+from specs import example_spec
 from tidemill.errors import PredictionFailed, WrongOutputCount
-from tidemill.inference.model import ModelSpec
 from tidemill.inference.predictor import bisect_failures
 from tidemill.models import catalogue
 from tidemill.models.isolation import fork
 
 def spec(adapter, **options):
-    return ModelSpec(name=adapter, version="1", adapter="example_models:" + adapter,
-                     sample="s", result="r", options=options)
+    return example_spec(adapter, options=options)
 
 def report(model):
     (answer,) = model.predict_all(["a"])
@@ -61,11 +60,11 @@ class TestFork:
         """One fork loads all models once, even if this process starts threads later."""
         log = tmp_path / "log"
         ours, *theirs, loads = run(f"""
-            witness = spec("Witness", log={str(log)!r})
+            recording = spec("RecordingModel", log={str(log)!r})
             emit(os.getpid())
-            emit(report(fork.load(witness)))
+            emit(report(fork.load(recording)))
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
-            emit(report(fork.load(witness)))
+            emit(report(fork.load(recording)))
             fork.load(spec("Upper"))
             emit(len(open({str(log)!r}).readlines()))
         """)
@@ -77,12 +76,12 @@ class TestFork:
     def test_what_was_loaded(self, tmp_path: Path) -> None:
         """A model that was loaded before the fork is not loaded again."""
         ours, loaded_by, answered_by = run(f"""
-            witness = spec("Witness", log={str(tmp_path / "log")!r})
-            catalogue.load(witness)
+            recording = spec("RecordingModel", log={str(tmp_path / "log")!r})
+            catalogue.load(recording)
             emit(os.getpid())
-            fork.load(witness)
+            fork.load(recording)
             emit(int(open({str(tmp_path / "log")!r}).read()))
-            emit(report(fork.load(witness))["pid"])
+            emit(report(fork.load(recording))["pid"])
         """)
         assert ours == loaded_by != answered_by
 
@@ -91,19 +90,19 @@ class TestFork:
         ours, theirs = run(f"""
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
             emit(os.getpid())
-            emit(report(fork.load(spec("Witness", log={str(tmp_path / "log")!r})))["pid"])
+            emit(report(fork.load(spec("RecordingModel", log={str(tmp_path / "log")!r})))["pid"])
         """)
         assert ours == theirs
 
     def test_a_fork_of_ours(self, tmp_path: Path) -> None:
         """A forked process makes a fork of its own; sharing one would mix up the replies."""
         first, second = run(f"""
-            witness = spec("Witness", log={str(tmp_path / "log")!r})
-            emit(report(fork.load(witness))["pid"])
+            recording = spec("RecordingModel", log={str(tmp_path / "log")!r})
+            emit(report(fork.load(recording))["pid"])
             if os.fork():
                 os.wait()
             else:
-                emit(report(fork.load(witness))["pid"])
+                emit(report(fork.load(recording))["pid"])
         """)
         assert first != second
 
@@ -126,7 +125,7 @@ class TestAnswers:
         in_process, in_fork = run("""
             texts = ["a", "raise", "too few", "no json", "too many", "b"]
             for load in (catalogue.load, fork.load):
-                outputs = bisect_failures(load(spec("Capricious")), texts, time.time)
+                outputs = bisect_failures(load(spec("FlakyModel")), texts, time.time)
                 emit([o.result if isinstance(o.result, str) else repr(o.result) for o in outputs])
         """)
         assert in_process == in_fork
@@ -159,7 +158,7 @@ class TestEnd:
         """A killed fork is noticed at the next call."""
         run(
             f"""
-            model = fork.load(spec("Witness", log={str(tmp_path / "log")!r}))
+            model = fork.load(spec("RecordingModel", log={str(tmp_path / "log")!r}))
             os.kill(report(model)["pid"], signal.SIGKILL)
             model.predict_all(["a"])
             """,

@@ -213,9 +213,9 @@ class TestSame:
                 assert results(bisect_failures(watched, texts, time.time)) == expected
 
     @pytest.mark.parametrize("text", ["too few", "too many", "no json", "a", "raise"])
-    def test_capricious(self, load: ModelLoader, model: Describe, text: str) -> None:
+    def test_flaky_model(self, load: ModelLoader, model: Describe, text: str) -> None:
         """Mistakes of a model give the same errors."""
-        spec = model("Capricious")
+        spec = model("FlakyModel")
         plain = bisect_failures(catalogue.load(spec), ["a", text], time.time)
         watched = bisect_failures(load(spec), ["a", text], time.time)
         assert [type(o.result) for o in watched] == [type(o.result) for o in plain]
@@ -224,7 +224,7 @@ class TestSame:
     def test_count(self, load: ModelLoader, model: Describe) -> None:
         """A wrong number of outputs is noticed in the child process."""
         with pytest.raises(WrongOutputCount, match="the model returned 0 for 1"):
-            load(model("Capricious")).predict_all(["too few"])
+            load(model("FlakyModel")).predict_all(["too few"])
 
     def test_large(self, poison: Model) -> None:
         """Inputs and outputs may be larger than a pipe's buffer."""
@@ -330,8 +330,8 @@ class TestLife:
     def test_with_the_context(self, model: Describe, tmp_path: Path) -> None:
         """It is another process, and ends with the context."""
         with supervised.loader(PATIENCE) as load:
-            witness = load(model("Witness", options={"log": str(tmp_path / "log")}))
-            (answer,) = witness.predict_all(["a"])
+            recording = load(model("RecordingModel", options={"log": str(tmp_path / "log")}))
+            (answer,) = recording.predict_all(["a"])
             pid = json.loads(answer)["pid"]
             assert pid != os.getpid()
             assert processes({pid})
@@ -343,10 +343,9 @@ class TestLife:
         log = tmp_path / "log"
         program = f"""
             import time
-            from tidemill.inference.model import ModelSpec
+            from specs import example_spec
             from tidemill.models.isolation import supervised
-            spec = ModelSpec(name="m", version="1", adapter="example_models:NotedPoison",
-                             sample="s", result="r", options={{"log": {str(log)!r}}})
+            spec = example_spec("NotedPoison", options={{"log": {str(log)!r}}})
             with supervised.loader(None) as load:
                 load(spec).predict_all(["hang" if {hangs} else "a"])
                 time.sleep(3600)
@@ -370,12 +369,12 @@ class TestLife:
         self, load: ModelLoader, model: Describe, tmp_path: Path, texts: list[str]
     ) -> None:
         """A process that was killed between two calls costs no output."""
-        witness = load(model("Witness", options={"log": str(tmp_path / "log")}))
-        (first,) = bisect_failures(witness, ["a"], time.time)
+        recording = load(model("RecordingModel", options={"log": str(tmp_path / "log")}))
+        (first,) = bisect_failures(recording, ["a"], time.time)
         pid = json.loads(first.text)["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
-        outputs = bisect_failures(witness, texts, time.time)
+        outputs = bisect_failures(recording, texts, time.time)
         assert all(json.loads(output.text)["pid"] != pid for output in outputs)
 
     def test_helper(self, load: ModelLoader, model: Describe) -> None:

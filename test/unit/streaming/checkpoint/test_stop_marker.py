@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from clock import Clock
 from pyarrow import fs
 from structlog.testing import CapturingLogger
 
@@ -76,16 +77,6 @@ class TestForCheckpoint:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(CheckpointUnsupported, match=location):
             StopMarker.for_checkpoint(location)
-
-
-class Clock:
-    """A clock that only the test moves."""
-
-    now = 100.0
-
-    def monotonic(self) -> float:
-        """Return the time."""
-        return self.now
 
 
 @pytest.fixture
