@@ -67,7 +67,7 @@ class Server:
 class Pushgateway(Server):
     """A Pushgateway that loses its metrics at a restart.
 
-    `web` is its web configuration (TLS, passwords); `access` is passed to `requests`.
+    `web` is its web configuration (TLS, passwords); `access` holds arguments for `requests`.
     """
 
     def __init__(
