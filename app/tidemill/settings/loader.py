@@ -79,8 +79,9 @@ def _refuse_secrets(path: Path, document: dict[str, Any]) -> None:
             for name in field.annotation.secrets():
                 if name in _keys(document, section):
                     variable = f"{PREFIX}{section.upper()}__{name.upper()}"
-                    said = f"is a secret: set {variable} or {section}.{name}_file"
-                    raise InvalidSettings(str(path), [f"{section}.{name} {said}"])
+                    setting = f"{section}.{name}"
+                    problem = f"{setting} is a secret: set {variable} or {setting}_file"
+                    raise InvalidSettings(str(path), [problem])
     for name in _keys(document, "spark"):
         if SECRET.search(str(name)):
             raise InvalidSettings(
