@@ -49,12 +49,12 @@ def list_letters(
     selection = choose(
         now=time.time(), errors=error or (), source=source, model=model, since=since, until=until
     )
-    found = summary.chosen(loaded.kafka, loaded.stream.dead_letter_topic, selection)
+    letters = summary.chosen(loaded.kafka, loaded.stream.dead_letter_topic, selection)
     if as_json and limit is None:
-        for letter in filter(None, found):
+        for letter in filter(None, letters):
             typer.echo(view.json_line(letter))
         return
-    listed = summary.listing(found, limit or 20)
+    listed = summary.listing(letters, limit or 20)
     if as_json:
         for letter in listed.newest:
             typer.echo(view.json_line(letter))

@@ -33,5 +33,5 @@ def init(
 def _command(program: str) -> str:
     """Return a program of this environment: its name if the shell finds it so, or its path."""
     own = Path(sys.executable).with_name(program)
-    found = shutil.which(program)
-    return program if found and Path(found) == own else shlex.quote(str(own))
+    on_path = shutil.which(program)
+    return program if on_path and Path(on_path) == own else shlex.quote(str(own))

@@ -31,7 +31,7 @@ AGAIN = "--again includes them once it is back"
 NO_SOURCE = "without the name of their source topic"
 
 
-def hindrance(
+def ineligibility(
     letter: DeadLetter,
     selection: Selection,
     position: ReplayProgress | None,

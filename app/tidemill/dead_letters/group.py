@@ -63,8 +63,8 @@ def ranges_to_scan(
         return spans
     with _consumer(kafka) as consumer:
         times = {TopicPartition(topic, partition): selection.since for partition in spans}
-        found = {part.partition: at for part, at in consumer.offsets_for_times(times).items()}
-    starts = {p: at.offset if (at := found.get(p)) else span.stop for p, span in spans.items()}
+        first = {part.partition: at for part, at in consumer.offsets_for_times(times).items()}
+    starts = {p: at.offset if (at := first.get(p)) else span.stop for p, span in spans.items()}
     return {p: range(max(span.start, starts[p]), span.stop) for p, span in spans.items()}
 
 

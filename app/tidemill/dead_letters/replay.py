@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.dead_letters import group, letters
 from tidemill.dead_letters.delivery import FULL, Delivery
-from tidemill.dead_letters.eligibility import FOREIGN, PASSED_OVER, WAITS, hindrance
+from tidemill.dead_letters.eligibility import FOREIGN, PASSED_OVER, WAITS, ineligibility
 from tidemill.kafka.members import require_none
 from tidemill.kafka.reader import records
 
@@ -111,12 +111,12 @@ def replay(
             report.left_out[FOREIGN] += 1
             continue
         position = None if again else positions[letter.partition]
-        found = hindrance(letter, selection, position, stream, topics)
-        if found == WAITS:
+        reason = ineligibility(letter, selection, position, stream, topics)
+        if reason == WAITS:
             waits[letter.partition] += 1
             continue
-        if found is not None:
-            report.left_out[found] += 1
+        if reason is not None:
+            report.left_out[reason] += 1
             continue
         if delivery is not None:
             room = delivery.fits(letter)

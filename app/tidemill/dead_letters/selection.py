@@ -124,7 +124,7 @@ def read_place(text: str) -> tuple[int, int]:
         InvalidSelection: The text has another form.
 
     """
-    found = re.fullmatch(r"(\d{1,10})/(\d{1,19})", text, re.ASCII)
-    if found is None:
+    match = re.fullmatch(r"(\d{1,10})/(\d{1,19})", text, re.ASCII)
+    if match is None:
         raise InvalidSelection(text, "a place", "Write PARTITION/OFFSET, such as 0/42.")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])

@@ -70,7 +70,7 @@ def families(pages: Iterable[str], app: str, namespace: str) -> list[Metric]:
     Their type is unknown, because Spark declares none, and a guess from values or names could
     change. Skip lines that cannot be parsed or renamed, and duplicates.
     """
-    found: dict[str, Metric] = {}
+    by_name: dict[str, Metric] = {}
     seen: set[tuple[str, frozenset[tuple[str, str]]]] = set()
     for line in (line for page in pages for line in page.splitlines()):
         for sample in _samples(line):
@@ -83,9 +83,9 @@ def families(pages: Iterable[str], app: str, namespace: str) -> list[Metric]:
             key = name, frozenset(labels.items())
             if name and key not in seen:
                 seen.add(key)
-                family = found.setdefault(name, Metric(name, "As Spark measures it.", "unknown"))
+                family = by_name.setdefault(name, Metric(name, "As Spark measures it.", "unknown"))
                 family.add_sample(name, labels, sample.value)
-    return list(found.values())
+    return list(by_name.values())
 
 
 def stable_name(sample: Sample, namespace: str) -> str:
@@ -98,8 +98,8 @@ def stable_name(sample: Sample, namespace: str) -> str:
     if sample.name == "spark_info":
         return sample.name
     if "executor_id" in sample.labels:
-        _, found, rest = sample.name.partition("metrics_executor_")
-        return f"spark_executor_{rest}" if found else ""
+        _, prefix, rest = sample.name.partition("metrics_executor_")
+        return f"spark_executor_{rest}" if prefix else ""
     known = re.sub("[^a-zA-Z0-9]", "_", namespace)
     match = re.match(rf"metrics_(?:{known}_|\w*?_|)driver_(\w+)", sample.name)
     # Spark writes each gauge twice, as a Number and as a Value.

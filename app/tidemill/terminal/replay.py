@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress(console: Console, what: str) -> Iterator[Callable[[int], None]]:
+def progress(console: Console, description: str) -> Iterator[Callable[[int], None]]:
     """Show a progress bar; yield a function that takes the number of letters left."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(description, total=None)
 
         def looked(left: int) -> None:
             done = bar.tasks[0].completed + 1

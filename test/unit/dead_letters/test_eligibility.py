@@ -11,7 +11,7 @@ from tidemill.dead_letters.eligibility import (
     NOT_CHOSEN,
     NOT_NAMED,
     WAITS,
-    hindrance,
+    ineligibility,
 )
 from tidemill.dead_letters.letters import DeadLetter
 from tidemill.dead_letters.position import ReplayProgress
@@ -32,7 +32,7 @@ def reason(
     **changes: Any,  # noqa: ANN401 - a letter's fields
 ) -> str | None:
     """Return the reason not to send the letter with these changes."""
-    return hindrance(replace(LETTER, **changes), selection, position, stream, TOPICS)
+    return ineligibility(replace(LETTER, **changes), selection, position, stream, TOPICS)
 
 
 class TestHindrance:
