@@ -56,7 +56,7 @@ def job(at: Pipeline, workers: int, daemon: str, *, models: bool) -> float:
     records.produce(at.broker.bootstrap_servers, at.source, *messages(TEXTS))
     with at.program(environment) as program:
         wait_for_all(at, TEXTS, program.must_run)
-        return gauges.look(program.process.pid, at.folder)["workers MiB"]
+        return gauges.measure(program.process.pid, at.folder)["workers MiB"]
 
 
 def measure(console: Console) -> dict[str, Any]:

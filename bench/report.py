@@ -12,7 +12,7 @@ from bench.contenders.table import CONTENDERS
 from bench.latency_floor import PHASES, STEPS
 from bench.throughput import LIMIT, TIDEMILL
 from faults.figures import median_interval
-from faults.report import table
+from faults.round_tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
