@@ -22,7 +22,7 @@ PARTITIONS: Final = 3
 # other tasks have written all their outcomes by then.
 HELD: Final = "held"
 HELD_PARTITION: Final = PARTITIONS - 1
-# Keep everything, however old it is. Transactional ids expire after 24 days at the latest, but Kafka
+# Keep everything, however old. Transactional ids expire after 24 days at the latest, but Kafka
 # checks that only at an interval, and no test lasts that long.
 KEEP_ALL: Final = {
     "log.retention.ms": "-1",
