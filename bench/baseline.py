@@ -1,7 +1,7 @@
-"""The limit: nothing but `nlp.pipe` over one part of the texts, on one core.
+"""The limit: run only `nlp.pipe` over one part of the texts, on one core.
 
-`python -m bench.bare TEXTS PART PARTS` says `ready` when the pipe is loaded and warm, begins at the
-next line on standard input, and prints the time, in seconds since the epoch, of each text's end.
+`python -m bench.baseline TEXTS PART PARTS` prints `ready` when the pipe is loaded and warm. It
+begins when it reads a line, and prints when each text was done, in seconds since the epoch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The texts that every contender answers, as messages."""
+"""The texts that all contenders answer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ FILE = Path(__file__).with_name("texts.jsonl.gz")
 
 
 def messages(count: int) -> Iterator[dict[str, bytes]]:
-    """Yield so many messages, the corpus over and over, as confluent-kafka's `produce` takes them.
+    """Yield messages as arguments of confluent-kafka's `produce`; repeat the corpus if needed.
 
-    In an order that is random but always the same, so that any part is much like another. Each
-    text's key is its uuid.
+    The order is random but reproducible, so that all parts are alike. The key is the text's uuid.
     """
     with gzip.open(FILE) as lines:
         corpus = [line.strip() for line in lines]
@@ -29,5 +28,5 @@ def messages(count: int) -> Iterator[dict[str, bytes]]:
 
 
 def texts(count: int) -> list[str]:
-    """Return the texts of so many messages."""
+    """Return the texts of the same messages."""
     return [json.loads(message["value"])["text"] for message in messages(count)]

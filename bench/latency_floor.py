@@ -1,4 +1,4 @@
-"""What the time of one message alone is made of, and what each setting takes off it."""
+"""Measure the latency of single messages, and what each of our settings takes off it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unittest import mock
 from confluent_kafka import Producer
 
 from bench import testbed
-from bench.open_loop import Arrivals
+from bench.open_loop import ArrivalReader
 from faults.figures import percentile
 from tidemill.inference.model import ModelSpec
 from tidemill.settings import KafkaSettings, Settings, StreamSettings
@@ -27,56 +27,68 @@ if TYPE_CHECKING:
     from dev.kafka.broker import Broker
 
 WARM_UP, MESSAGES = 30, 60
-PATIENCE_S = 60
-LEAST = "at-least-once"
+TIMEOUT_S = 60
+AT_LEAST_ONCE = "at-least-once"
 SOCKET = "spark.python.unix.domain.socket.enabled"
 FILES = "spark.sql.streaming.checkpointFileManagerClass"
-SPARKS_FILES = (
+SPARK_FILES = (
     "org.apache.spark.sql.execution.streaming.checkpointing.FileContextBasedCheckpointFileManager"
 )
-KAFKAS_WAIT_MS = 500
-# Cumulative: Kafka's wait or ours, what of Spark's is its default, the way of delivery.
+KAFKA_WAIT_MS = 500
+# Cumulative steps: the fetch wait, Spark settings that undo ours, and the delivery.
 STEPS = {
-    "Spark's and Kafka's defaults": (KAFKAS_WAIT_MS, {FILES: SPARKS_FILES, SOCKET: "false"}, LEAST),
-    "+ fetch.max.wait.ms": (source.FETCH_WAIT_MS, {FILES: SPARKS_FILES, SOCKET: "false"}, LEAST),
-    "+ checkpoint files": (source.FETCH_WAIT_MS, {SOCKET: "false"}, LEAST),
-    "+ Unix socket": (source.FETCH_WAIT_MS, {}, LEAST),
+    "Spark's and Kafka's defaults": (
+        KAFKA_WAIT_MS,
+        {FILES: SPARK_FILES, SOCKET: "false"},
+        AT_LEAST_ONCE,
+    ),
+    "+ fetch.max.wait.ms": (
+        source.FETCH_WAIT_MS,
+        {FILES: SPARK_FILES, SOCKET: "false"},
+        AT_LEAST_ONCE,
+    ),
+    "+ checkpoint files": (source.FETCH_WAIT_MS, {SOCKET: "false"}, AT_LEAST_ONCE),
+    "+ Unix socket": (source.FETCH_WAIT_MS, {}, AT_LEAST_ONCE),
     "the same, exactly-once": (source.FETCH_WAIT_MS, {}, "exactly-once"),
 }
-# Of a micro-batch, as Spark's progress tells them.
+# The phases of a micro-batch in Spark's progress.
 PHASES = ("latestOffset", "queryPlanning", "walCommit", "addBatch", "commitOffsets")
 MODEL = ModelSpec(
-    name="none", version="1", adapter="bench.sleeping_models:Waits", result="ner", sample="{}"
+    name="none",
+    version="1",
+    adapter="bench.sleeping_models:SleepingModel",
+    result="ner",
+    sample="{}",
 )
 
 
 def one_by_one(
-    spark: SparkSession, running: Broker, folder: Path, delivery: str, messages: int
+    spark: SparkSession, broker: Broker, folder: Path, delivery: str, messages: int
 ) -> dict[str, float]:
-    """Send messages one at a time; return milliseconds from sent to arrived, and by phase."""
-    at = testbed.pipeline(running, folder)
-    kafka = KafkaSettings(bootstrap_servers=running.bootstrap_servers)
+    """Send messages one by one; return their latency and the phases, in milliseconds."""
+    pipeline = testbed.make_pipeline(broker, folder)
+    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
     stream = StreamSettings(
-        input_topics=(at.source,),
-        output_topic=at.output,
-        dead_letter_topic=at.dead,
-        group_id=at.source,
+        input_topics=(pipeline.source,),
+        output_topic=pipeline.output,
+        dead_letter_topic=pipeline.dead,
+        group_id=pipeline.source,
         delivery=delivery,
-        checkpoint_location=str(at.folder / "checkpoint"),
+        checkpoint_location=str(pipeline.folder / "checkpoint"),
     )
     limits, _ = preflight.check(kafka, stream)
     query = job.start(
         spark, kafka, stream, [MODEL], startup.take_over(kafka, stream), limits=limits
     )
-    producer = Producer({"bootstrap.servers": running.bootstrap_servers, "linger.ms": 0})
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 0})
     rng = random.Random(7)  # noqa: S311 - no secret
-    with Arrivals(running.bootstrap_servers, at.output) as arrivals:
+    with ArrivalReader(broker.bootstrap_servers, pipeline.output) as arrivals:
         for number in range(messages):
-            time.sleep(rng.uniform(0.1, 0.3))  # the last micro-batch is over
-            producer.produce(at.source, b"{}", key=str(number).encode())
+            time.sleep(rng.uniform(0.1, 0.3))  # until the last micro-batch has ended
+            producer.produce(pipeline.source, b"{}", key=str(number).encode())
             producer.flush()
-            arrivals.wait(number + 1, PATIENCE_S)
-    waits = [1000 * (came - sent) for sent, came in arrivals.times[-MESSAGES:]]
+            arrivals.wait(number + 1, TIMEOUT_S)
+    waits = [1000 * (received - sent) for sent, received in arrivals.times[-MESSAGES:]]
     phases = [p["durationMs"] for p in query.recentProgress if p["numInputRows"]][-MESSAGES:]
     query.stop()
     return {
@@ -88,13 +100,16 @@ def one_by_one(
 
 def measure(console: Console) -> dict[str, dict[str, float]]:
     """Measure each step, with a model that does nothing."""
-    found = {}
-    with testbed.broker() as (running, folder):
-        for name, (wait, own, delivery) in {"Java compiles": (1, {}, LEAST), **STEPS}.items():
+    steps = {}
+    with testbed.broker() as (broker, folder):
+        for name, (wait, conf, delivery) in {
+            "Java compiles": (1, {}, AT_LEAST_ONCE),
+            **STEPS,
+        }.items():
             with (
-                session.running(Settings(spark=own)) as spark,
+                session.running(Settings(spark=conf)) as spark,
                 mock.patch.object(source, "FETCH_WAIT_MS", wait),
             ):
-                found[name] = one_by_one(spark, running, folder, delivery, WARM_UP + MESSAGES)
-            console.print(f"{name}: {found[name]}", highlight=False)
-    return found
+                steps[name] = one_by_one(spark, broker, folder, delivery, WARM_UP + MESSAGES)
+            console.print(f"{name}: {steps[name]}", highlight=False)
+    return steps

@@ -1,4 +1,4 @@
-"""What models cost in memory when several workers have them."""
+"""Measure the memory of models that several workers use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import testbed
 from bench.corpus import messages
-from bench.throughput import wait_for_all
+from bench.rates import wait_for_all
 from dev import PYTHONPATH, ROOT
 from dev.pipeline import records
 from faults import gauges
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WORKERS = (1, 2, 4)
 TEXTS = 2000
-# How the workers get their models: from the daemon that forks them, or each by itself.
+# Workers share models that the daemon loaded before forking, or load their own.
 DAEMONS = {"shared": "tidemill.spark.daemon", "each its own": "pyspark.daemon"}
 LOAD = """
 import sys
@@ -37,7 +37,7 @@ sys.stdin.read()
 
 
 def alone(*, loaded: bool) -> float:
-    """Return the PSS, in MiB, of a Python process with the shipped models, or without."""
+    """Return the PSS in MiB of a Python process, with or without the shipped models."""
     command = [sys.executable, "-c", LOAD, *(["models"] if loaded else [])]
     environment = {**os.environ, **testbed.THREADS, "PYTHONPATH": PYTHONPATH}
     with subprocess.Popen(
@@ -48,32 +48,36 @@ def alone(*, loaded: bool) -> float:
         return gauges.pss(process.pid)
 
 
-def job(at: Pipeline, workers: int, daemon: str, *, models: bool) -> float:
-    """Return the PSS, in MiB, of a job's workers and their daemon, once they have worked."""
+def job(pipeline: Pipeline, workers: int, daemon: str, *, models: bool) -> float:
+    """Return the PSS in MiB of a job's workers and their daemon, after they have worked."""
     spark = {"spark.master": f"local[{workers},4]", "spark.python.daemon.module": daemon}
     settings = {"SPARK": json.dumps(spark)}
-    environment = testbed.shipped(at, **settings) if models else testbed.waiting(at, {}, **settings)
-    records.produce(at.broker.bootstrap_servers, at.source, *messages(TEXTS))
-    with at.program(environment) as program:
-        wait_for_all(at, TEXTS, program.must_run)
-        return gauges.look(program.process.pid, at.folder)["workers MiB"]
+    environment = (
+        testbed.shipped(pipeline, **settings)
+        if models
+        else testbed.sleeping(pipeline, {}, **settings)
+    )
+    records.produce(pipeline.broker.bootstrap_servers, pipeline.source, *messages(TEXTS))
+    with pipeline.program(environment) as program:
+        wait_for_all(pipeline, TEXTS, program.must_run)
+        return gauges.measure(program.process.pid, pipeline.folder)["workers MiB"]
 
 
 def measure(console: Console) -> dict[str, Any]:
-    """Measure both ways at each number of workers, with the models and with one that is nothing."""
+    """Measure both daemons at each number of workers, with the models and with an empty one."""
     model = alone(loaded=True) - alone(loaded=False)
     console.print(f"the models: {model:.0f} MiB")
-    found: dict[str, Any] = {"model": round(model, 1)}
-    with testbed.broker() as (running, folder):
+    results: dict[str, Any] = {"model": round(model, 1)}
+    with testbed.broker() as (broker, folder):
         for name, daemon in DAEMONS.items():
-            found[name] = []
+            results[name] = []
             for workers in WORKERS:
                 fixed, full = (
-                    job(testbed.pipeline(running, folder), workers, daemon, models=models)
+                    job(testbed.make_pipeline(broker, folder), workers, daemon, models=models)
                     for models in (False, True)
                 )
-                found[name].append([workers, round(fixed, 1), round(full, 1)])
+                results[name].append([workers, round(fixed, 1), round(full, 1)])
                 console.print(
                     f"{name}, {workers} workers: {fixed:.0f} MiB without, {full:.0f} with"
                 )
-    return found
+    return results

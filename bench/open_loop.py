@@ -1,4 +1,4 @@
-"""When results arrive at one who waits for them."""
+"""Record when results arrive at a consumer."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Self
 from confluent_kafka import Consumer, TopicPartition
 
 
-class Arrivals:
-    """Read a topic from its end in a thread, committed records only, and note when each came."""
+class ArrivalReader:
+    """Read committed records from a topic's end, in a thread, and note when each arrives."""
 
     def __init__(self, servers: str, topic: str) -> None:
-        """Be at the topic's end."""
+        """Seek to the end of the topic."""
         self._consumer = Consumer(
             {
                 "bootstrap.servers": servers,
                 "group.id": "waits-for-results",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
-                # Else it asks only once so often, which is no part of what is measured.
+                # Otherwise the consumer's own waiting would add to the latency.
                 "fetch.wait.max.ms": 5,
                 "fetch.error.backoff.ms": 5,
             }
@@ -34,7 +34,7 @@ class Arrivals:
         )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        # When a message was sent, as its outcome says, and when the outcome came; in seconds.
+        # When each message was sent, from its outcome's header, and when the outcome arrived.
         self.times: list[tuple[float, float]] = []
         self.values: list[bytes] = []
 
@@ -50,21 +50,21 @@ class Arrivals:
         self._consumer.close()
 
     def wait(self, count: int, timeout: float) -> None:
-        """Wait until so many have come.
+        """Wait until that many results have arrived.
 
         Raises:
-            TimeoutError: They have not.
+            TimeoutError: Fewer arrived in time.
 
         """
         deadline = time.monotonic() + timeout
         while len(self.times) < count:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{len(self.times)} of {count} results came in {timeout} s")
+                raise TimeoutError(f"{len(self.times)} of {count} results arrived in {timeout} s")
             time.sleep(0.001)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            message = self._consumer.poll(0.1)  # `consume` would wait for more of them
+            message = self._consumer.poll(0.1)  # `consume` would wait for more records
             if message is not None and message.error() is None:
                 now = time.time()
                 headers = dict(message.headers() or [])

@@ -1,4 +1,4 @@
-"""The pictures of bench/RESULTS.md."""
+"""Draw the plots of bench/RESULTS.md."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ OURS, OTHERS = "tab:blue", "tab:gray"
 
 
 def save(figure: Figure, name: str) -> None:
-    """Write a picture."""
+    """Write a plot to a file."""
     figure.tight_layout()
     figure.savefig(FOLDER / name, dpi=110)
     plt.close(figure)
 
 
 def throughput(ratios: Mapping[str, tuple[float, float, float]]) -> None:
-    """Draw each contender's share of what the model alone does, median and range, best on top."""
+    """Draw each contender's share of the limit, with median and range, the best on top."""
     ordered = sorted(ratios.items(), key=lambda item: item[1][0])
     figure, axis = plt.subplots(figsize=(8, 0.4 * len(ordered) + 1))
-    for row, (name, (middle, least, most)) in enumerate(ordered):
+    for row, (name, (median, low, high)) in enumerate(ordered):
         color = OURS if name.startswith("Tidemill") else OTHERS
-        axis.barh(row, middle, color=color)
-        axis.plot([least, most], [row, row], color="black", lw=1)
+        axis.barh(row, median, color=color)
+        axis.plot([low, high], [row, row], color="black", lw=1)
     axis.set_yticks(range(len(ordered)), [name for name, _ in ordered])
     axis.axvline(1, color="black", lw=1, ls=":")
     axis.set_xlabel("throughput, as a share of nlp.pipe alone on the same cores")
@@ -41,12 +41,12 @@ def throughput(ratios: Mapping[str, tuple[float, float, float]]) -> None:
 
 
 def latency(found: Mapping[str, Any]) -> None:
-    """Draw percentiles over load, for each way of delivery."""
+    """Draw percentiles over load, for each delivery."""
     figure, axes = plt.subplots(1, len(found), sharey=True, figsize=(8, 3.2), squeeze=False)
     for axis, (delivery, one) in zip(axes[0], found.items(), strict=True):
         for name in ("p50", "p95", "p99"):
             loads = [f"{100 * float(load):.0f}%" for load in one["loads"]]
-            waits = [at["waits"][name] for at in one["loads"].values()]
+            waits = [figures["waits"][name] for figures in one["loads"].values()]
             axis.plot(loads, waits, marker="o", label=name)
         axis.set_title(delivery, fontsize=9)
         axis.set_xlabel("load")
@@ -57,17 +57,17 @@ def latency(found: Mapping[str, Any]) -> None:
 
 
 def backlog(found: Mapping[str, Sequence[Sequence[float]]]) -> None:
-    """Draw CPU time a message, and memory, over the messages answered."""
+    """Draw CPU time per message, and memory, over the number of answered messages."""
     figure, (cost, memory) = plt.subplots(2, sharex=True, figsize=(8, 5))
-    for delivery, looks in found.items():
+    for delivery, samples in found.items():
         steps = [
             (after[1], 1e6 * (after[2] - before[2]) / (after[1] - before[1]))
-            for before, after in zip(looks[::5], looks[5::5], strict=False)
+            for before, after in zip(samples[::5], samples[5::5], strict=False)
             if after[1] > before[1]
         ]
         cost.plot(*zip(*steps, strict=True), label=delivery, lw=1)
-        memory.plot([look[1] for look in looks], [look[3] for look in looks], lw=1)
-    cost.set_ylabel("CPU µs a message")
+        memory.plot([sample[1] for sample in samples], [sample[3] for sample in samples], lw=1)
+    cost.set_ylabel("CPU µs per message")
     memory.set_ylabel("MiB (PSS) of the job")
     memory.set_xlabel("messages answered")
     for axis in (cost, memory):
@@ -77,13 +77,18 @@ def backlog(found: Mapping[str, Sequence[Sequence[float]]]) -> None:
 
 
 def memory(found: Mapping[str, Any]) -> None:
-    """Draw the workers' memory over their number, for each way that they get their models."""
+    """Draw the workers' memory over their number, for each way to load models."""
     figure, axis = plt.subplots(figsize=(6, 3.2))
     for name, rows in found.items():
         if name != "model":
             axis.plot([row[0] for row in rows], [row[2] for row in rows], marker="o", label=name)
     axis.set_xlabel("workers")
-    axis.set_ylabel("MiB (PSS) of all")
+    axis.set_ylabel("MiB (PSS) of all workers")
     axis.set_ylim(bottom=0)
     axis.legend()
     save(figure, "memory.png")
+
+
+def picture(name: str) -> str:
+    """Return the Markdown of a plot."""
+    return f"\n\n![{name}]({name}.png)"

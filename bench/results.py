@@ -1,4 +1,4 @@
-"""bench/results.json: what was measured, with the machine, its load and the day."""
+"""Keep measurements in bench/results.json, with the machine, its load and the date."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FILE = Path(__file__).with_name("results.json")
 
 
 def read() -> dict[str, Any]:
-    """Return what was measured, by the name of the part; throughput is a list of rounds."""
+    """Return the measurements of each part; throughput is a list of rounds."""
     return json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
 
 
-def keep(part: str, found: Any) -> None:  # noqa: ANN401 - each part has a form of its own
-    """Keep what a part found, in the place of what it found before."""
-    _write(read() | {part: {"found": found, **_circumstances()}})
+def replace(part: str, measured: Any) -> None:  # noqa: ANN401 - differs between parts
+    """Replace the measurements of a part."""
+    _write(read() | {part: {"found": measured, **_circumstances()}})
 
 
-def keep_round(found: dict[str, Any]) -> None:
-    """Keep a round of throughput, beside those before."""
+def add_round(measured: dict[str, Any]) -> None:
+    """Add a round of throughput."""
     content = read()
     rounds = content.get("throughput", [])
-    _write(content | {"throughput": [*rounds, {**found, **_circumstances()}]})
+    _write(content | {"throughput": [*rounds, {**measured, **_circumstances()}]})
 
 
 def _circumstances() -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _circumstances() -> dict[str, Any]:
 
 
 def _write(content: dict[str, Any]) -> None:
-    """Write it whole: a crash leaves the old file or the new one."""
+    """Replace the file atomically."""
     draft = FILE.with_suffix(".draft")
     draft.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
     draft.replace(FILE)

@@ -18,34 +18,36 @@ PARTS = ("throughput", "latency", "floor", "scale", "memory")
 
 
 def main() -> int:
-    """Measure the parts that are asked for, one after the other."""
+    """Measure the parts that are args for, one after the other."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all where none is")
-    parser.add_argument("--texts", type=int, default=11_500, help="that wait for throughput")
+    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)} (default: all)")
+    parser.add_argument("--texts", type=int, default=11_500, help="backlog for throughput")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of throughput to add")
     parser.add_argument(
-        "--rounds", type=int, default=5, help="of throughput, added to those before"
+        "--only", action="append", help="contender for throughput; repeatable (default: all)"
     )
-    parser.add_argument("--only", action="append", help="a contender, instead of all")
-    parser.add_argument("--seconds", type=float, default=60, help="for each load of latency")
-    asked = parser.parse_args()
-    if unknown := set(asked.parts) - set(PARTS):
-        parser.error(f"no such part: {', '.join(unknown)}")
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="duration of each load for latency"
+    )
+    args = parser.parse_args()
+    if unknown := set(args.parts) - set(PARTS):
+        parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
     console = Console()
     others: dict[str, Callable[[], object]] = {
-        "latency": lambda: latency.measure(asked.seconds, console),
+        "latency": lambda: latency.measure(args.seconds, console),
         "floor": lambda: latency_floor.measure(console),
         "scale": lambda: scale.measure(console),
         "memory": lambda: memory.measure(console),
     }
-    for part in asked.parts or PARTS:
+    for part in args.parts or PARTS:
         console.rule(part)
         if part == "throughput":
-            rounds = throughput.measure(asked.texts, asked.only or (), console)
-            for found in itertools.islice(rounds, asked.rounds):
-                results.keep_round({"texts": asked.texts, "rates": found})
+            rounds = throughput.measure(args.texts, args.only or (), console)
+            for rates in itertools.islice(rounds, args.rounds):
+                results.add_round({"texts": args.texts, "rates": rates})
                 report.write()
         else:
-            results.keep(part, others[part]())
+            results.replace(part, others[part]())
             report.write()
     return 0
 

@@ -1,4 +1,4 @@
-"""How the job does with more workers, partitions, messages in a batch, and messages that wait."""
+"""Measure the job with more workers, partitions, messages per batch, and a long backlog."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import testbed
 from bench.corpus import messages
-from bench.throughput import slope, wait_for_all
+from bench.rates import slope, wait_for_all
 from dev.kafka.topics import end_offsets
 from dev.pipeline import records
 from dev.pipeline.job_process import descendants
@@ -26,130 +26,134 @@ WORKERS = (1, 2, 4)
 PARTITIONS = (1, 2, 4, 8, 16)
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 TEXTS = 4000
-IN_A_MICRO_BATCH = 1000
+MICRO_BATCH_SIZE = 1000
 WARM_UP_SHARE = 0.3
-# A model that waits so long for each message; and for each character, where texts are skewed.
-WAIT_S, WAIT_A_CHARACTER_S = 0.01, 0.000_1
+# Time that the model sleeps for each message; and for each character, if lengths are skewed.
+WAIT_S, WAIT_PER_CHARACTER_S = 0.01, 0.000_1
 BACKLOG = 1_000_000
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def run(at: Pipeline, environment: dict[str, str], count: int) -> tuple[float, list[float]]:
-    """Return when the job began, and when each message was answered, in order."""
-    with at.program(environment) as job:
+def run(pipeline: Pipeline, environment: dict[str, str], count: int) -> tuple[float, list[float]]:
+    """Return when the job started, and when each message was answered, in order."""
+    with pipeline.program(environment) as job:
         job.wait_for("stream started")
-        began = time.time()
-        times = wait_for_all(at, count, job.must_run)
+        started = time.time()
+        times = wait_for_all(pipeline, count, job.must_run)
         job.process.terminate()
         assert job.wait() == 0, job.output
-    return began, times
+    return started, times
 
 
-def steady(at: Pipeline, environment: dict[str, str], count: int) -> float:
-    """Return results a second, over many micro-batches, without those that came first."""
-    _, times = run(at, environment, count)
+def steady(pipeline: Pipeline, environment: dict[str, str], count: int) -> float:
+    """Return results a second over many micro-batches, without the first ones."""
+    _, times = run(pipeline, environment, count)
     return slope(times[int(count * WARM_UP_SHARE) :])
 
 
-def seconds(at: Pipeline, environment: dict[str, str], count: int) -> float:
-    """Return how long a micro-batch of all messages takes."""
-    began, times = run(at, environment, count)
-    return times[-1] - began
+def seconds(pipeline: Pipeline, environment: dict[str, str], count: int) -> float:
+    """Return the seconds that one micro-batch of all messages takes."""
+    started, times = run(pipeline, environment, count)
+    return times[-1] - started
 
 
 def cluster(workers: int) -> str:
-    """Return Spark's settings for so many executors, each a process with one worker."""
+    """Return Spark settings for executors with one worker each."""
     return json.dumps({"spark.master": f"local-cluster[{workers},1,1024]"})
 
 
-def by_workers(running: Broker, folder: Path) -> dict[int, float]:
-    """Return messages a second, by executors, as a share of what the model's waiting allows."""
-    found = {}
+def by_workers(broker: Broker, folder: Path) -> dict[int, float]:
+    """Return the rate by number of executors, as a share of what the sleeping model allows."""
+    results = {}
     for workers in WORKERS:
-        at = testbed.pipeline(running, folder, partitions=8)
+        pipeline = testbed.make_pipeline(broker, folder, partitions=8)
         sent = list(messages(TEXTS * workers // 2))
-        records.produce(running.bootstrap_servers, at.source, *sent)
-        size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(IN_A_MICRO_BATCH * workers)}
-        environment = testbed.waiting(at, {"seconds": WAIT_S}, SPARK=cluster(workers), **size)
-        found[workers] = round(steady(at, environment, len(sent)) * WAIT_S / workers, 3)
-    return found
+        records.produce(broker.bootstrap_servers, pipeline.source, *sent)
+        size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(MICRO_BATCH_SIZE * workers)}
+        environment = testbed.sleeping(
+            pipeline, {"seconds": WAIT_S}, SPARK=cluster(workers), **size
+        )
+        results[workers] = round(steady(pipeline, environment, len(sent)) * WAIT_S / workers, 3)
+    return results
 
 
-def by_partitions(running: Broker, folder: Path) -> dict[int, float]:
-    """Return messages a second with the shipped models, by partitions of the input topic."""
-    found = {}
+def by_partitions(broker: Broker, folder: Path) -> dict[int, float]:
+    """Return messages a second with the shipped models, by number of input partitions."""
+    results = {}
     for partitions in PARTITIONS:
-        at = testbed.pipeline(running, folder, partitions=partitions)
-        records.produce(running.bootstrap_servers, at.source, *messages(TEXTS))
-        size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(IN_A_MICRO_BATCH)}
-        found[partitions] = round(steady(at, testbed.shipped(at, **size), TEXTS), 1)
-    return found
+        pipeline = testbed.make_pipeline(broker, folder, partitions=partitions)
+        records.produce(broker.bootstrap_servers, pipeline.source, *messages(TEXTS))
+        size = {"STREAM__MAX_OFFSETS_PER_TRIGGER": str(MICRO_BATCH_SIZE)}
+        results[partitions] = round(steady(pipeline, testbed.shipped(pipeline, **size), TEXTS), 1)
+    return results
 
 
-def by_batch(running: Broker, folder: Path) -> dict[int, float]:
+def by_batch(broker: Broker, folder: Path) -> dict[int, float]:
     """Return messages a second with the shipped models, by messages in an Arrow batch.
 
-    Two tasks, each with as many as the largest batch has.
+    Each of two tasks gets as many messages as the largest batch holds.
     """
-    found = {}
+    results = {}
     count = 2 * max(BATCHES)
     for batch in BATCHES:
-        at = testbed.pipeline(running, folder, partitions=2)
-        records.produce(running.bootstrap_servers, at.source, *messages(count))
+        pipeline = testbed.make_pipeline(broker, folder, partitions=2)
+        records.produce(broker.bootstrap_servers, pipeline.source, *messages(count))
         size = {"STREAM__ARROW_BATCH_SIZE": str(batch)}
-        found[batch] = round(count / seconds(at, testbed.shipped(at, **size), count), 1)
-    return found
-
-
-def skewed(running: Broker, folder: Path) -> dict[int, float]:
-    """Return the share of its time that four workers wait in the model, with one partition.
-
-    The texts' own lengths, of which some are many times the mean.
-    """
-    found = {}
-    for parallelism in (1, 4, 16):
-        at = testbed.pipeline(running, folder, partitions=1)
-        sent = list(messages(TEXTS))
-        records.produce(running.bootstrap_servers, at.source, *sent)
-        settings = {"STREAM__PARALLELISM": str(parallelism)} if parallelism > 1 else {}
-        environment = testbed.waiting(
-            at, {"a_character": WAIT_A_CHARACTER_S}, SPARK=cluster(4), **settings
+        results[batch] = round(
+            count / seconds(pipeline, testbed.shipped(pipeline, **size), count), 1
         )
-        text = sum(len(json.loads(one["value"])["text"]) for one in sent)
-        took = seconds(at, environment, TEXTS)
-        found[parallelism] = round(text * WAIT_A_CHARACTER_S / 4 / took, 3)
-    return found
+    return results
 
 
-def backlog(running: Broker, folder: Path, delivery: str, count: int) -> list[list[float]]:
-    """Answer so many small messages with a model that does nothing; look once a second.
+def skewed(broker: Broker, folder: Path) -> dict[int, float]:
+    """Return the share of time that four workers spend in the model, with one partition.
 
-    Return seconds, messages answered, CPU seconds used and MiB (PSS), of the whole job.
+    The texts have their natural lengths; some are many times the mean.
     """
-    at = testbed.pipeline(running, folder)
+    results = {}
+    for parallelism in (1, 4, 16):
+        pipeline = testbed.make_pipeline(broker, folder, partitions=1)
+        sent = list(messages(TEXTS))
+        records.produce(broker.bootstrap_servers, pipeline.source, *sent)
+        settings = {"STREAM__PARALLELISM": str(parallelism)} if parallelism > 1 else {}
+        environment = testbed.sleeping(
+            pipeline, {"per_character": WAIT_PER_CHARACTER_S}, SPARK=cluster(4), **settings
+        )
+        chars = sum(len(json.loads(message["value"])["text"]) for message in sent)
+        took = seconds(pipeline, environment, TEXTS)
+        results[parallelism] = round(chars * WAIT_PER_CHARACTER_S / 4 / took, 3)
+    return results
+
+
+def backlog(broker: Broker, folder: Path, delivery: str, count: int) -> list[list[float]]:
+    """Answer small messages with a model that does nothing, and sample the job once a second.
+
+    Return for each sample: seconds, answered messages, CPU seconds and MiB (PSS) of the whole job.
+    """
+    pipeline = testbed.make_pipeline(broker, folder)
     message = '{"uuid":"%d","text":"t","lang":"en"}'
     small = ({"value": (message % n).encode(), "key": b"%d" % n} for n in range(count))
-    records.produce(running.bootstrap_servers, at.source, *small)
-    looks = []
-    with at.program(testbed.waiting(at, {}, STREAM__DELIVERY=delivery)) as job:
+    records.produce(broker.bootstrap_servers, pipeline.source, *small)
+    samples = []
+    with pipeline.program(testbed.sleeping(pipeline, {}, STREAM__DELIVERY=delivery)) as job:
         job.wait_for("stream started")
         start, answered = time.monotonic(), 0
         while answered < count:
             job.must_run()
             time.sleep(1)
-            everyone = [job.process.pid, *descendants(job.process.pid)]
-            answered = sum(end_offsets(running.bootstrap_servers, at.output).values())
+            pids = [job.process.pid, *descendants(job.process.pid)]
+            answered = sum(end_offsets(broker.bootstrap_servers, pipeline.output).values())
             seconds = time.monotonic() - start
-            memory = sum(map(gauges.pss, everyone))
-            used = sum(map(cpu_seconds, everyone))
-            looks.append([round(seconds, 1), answered, round(used, 2), round(memory)])
+            memory = sum(map(gauges.pss, pids))
+            used = sum(map(cpu_seconds, pids))
+            samples.append([round(seconds, 1), answered, round(used, 2), round(memory)])
         job.process.terminate()
         assert job.wait() == 0, job.output
-    return looks
+    return samples
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process, with the children that ended, has used."""
+    """Return the CPU time of a process and of its ended children."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
@@ -158,16 +162,16 @@ def cpu_seconds(pid: int) -> float:
 
 
 def measure(console: Console) -> dict[str, Any]:
-    """Measure all of it."""
-    found: dict[str, Any] = {}
+    """Measure all parts."""
+    results: dict[str, Any] = {}
     parts = {"workers": by_workers, "partitions": by_partitions, "batch": by_batch, "skew": skewed}
-    with testbed.broker() as (running, folder):
+    with testbed.broker() as (broker, folder):
         for name, part in parts.items():
-            found[name] = part(running, folder)
-            console.print(f"{name}: {found[name]}", highlight=False)
-        found["backlog"] = {}
+            results[name] = part(broker, folder)
+            console.print(f"{name}: {results[name]}", highlight=False)
+        results["backlog"] = {}
         for delivery in ("at-least-once", "exactly-once"):
-            looks = backlog(running, folder, delivery, BACKLOG)
-            found["backlog"][delivery] = looks
-            console.print(f"backlog, {delivery}: {looks[-1]}", highlight=False)
-    return found
+            samples = backlog(broker, folder, delivery, BACKLOG)
+            results["backlog"][delivery] = samples
+            console.print(f"backlog, {delivery}: {samples[-1]}", highlight=False)
+    return results

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes .venv hold what requirements/dev.txt locks. Checks Python and Java first and says in one
-# line what is missing; as root on Debian or Ubuntu it installs that itself.
-# PYTHON=/path/to/python picks the Python, JAVA_HOME the Java. With --with-test-tools it sees to the
-# servers that the tests start, too.
+# Installs the packages that requirements/dev.txt locks into .venv. First checks Python and Java. If
+# one is missing, installs it (as root on Debian or Ubuntu) or says in one line what to do.
+# PYTHON=/path/to/python chooses the Python, JAVA_HOME the Java. With --with-test-tools, also checks
+# or installs the servers that the tests start.
 set -eu
 cd "$(dirname "$0")/.."
 with_test_tools=${1:-}
@@ -11,7 +11,7 @@ say() { printf '%s\n' "$1" >&2; }
 
 python_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
 
-# Sets python, or python_problem and the packages of which one would help.
+# Sets python, or python_problem and python_packages, any one of which would solve it.
 check_python() {
     python="" python_problem="" python_packages="python3.12-venv python3.11-venv" found=""
     if [ -n "${PYTHON:-}" ]; then
@@ -21,7 +21,7 @@ check_python() {
         set -- .venv/bin/python python3.12 python3.11 python3
     fi
     for candidate in "$@"; do
-        # A pyenv shim may be on the path and still fail, so each one is run.
+        # Run each one: a pyenv shim may be on the PATH and still fail.
         version=$(python_version "$candidate") || continue
         case $version in
             3.11 | 3.12) ;;
@@ -35,13 +35,13 @@ check_python() {
             return
         fi
         python_packages="python$version-venv"
-        python_problem="Python $version has no venv module: install $python_packages."
+        python_problem="Python $version has no venv module. Install $python_packages."
     done
     [ -n "$python_problem" ] ||
-        python_problem="Tidemill needs Python 3.11 or 3.12${found:-${PYTHON:+ ($PYTHON does not run)}}: install one, or name one with PYTHON=/path/to/python."
+        python_problem="Tidemill needs Python 3.11 or 3.12${found:-${PYTHON:+ ($PYTHON does not run)}}. Install one, or set PYTHON=/path/to/python."
 }
 
-# Sets java_version, or java_problem and the packages of which one would help.
+# Sets java_version, or java_problem and java_packages, any one of which would solve it.
 check_java() {
     java_problem="" java_packages="openjdk-17-jre-headless openjdk-21-jre-headless"
     java=java
@@ -54,14 +54,14 @@ check_java() {
         17 | 17[.-]* | 21 | 21[.-]*) return ;;
     esac
     if [ -n "${JAVA_HOME:-}" ]; then
-        java_problem="Spark needs Java 17 or 21, but JAVA_HOME=$JAVA_HOME holds ${java_version:-none}: point it at one of those, or unset it."
+        java_problem="Spark needs Java 17 or 21, but JAVA_HOME=$JAVA_HOME has ${java_version:-no Java}. Change or unset JAVA_HOME."
     else
-        java_problem="Spark needs Java 17 or 21${java_version:+ (java is $java_version)}: install openjdk-17-jre-headless or openjdk-21-jre-headless, or set JAVA_HOME."
+        java_problem="Spark needs Java 17 or 21${java_version:+ (java is $java_version)}. Install openjdk-17-jre-headless or openjdk-21-jre-headless, or set JAVA_HOME."
     fi
 }
 
-# Sets tools_problem, and the packages that would help. Without a C compiler or ip (iproute2) a test
-# or two are left out, which is no problem.
+# Sets tools_problem and tools_packages, which would solve it. A C compiler and ip (iproute2) are
+# optional: without them a few tests are skipped.
 check_tools() {
     tools_problem="" tools_packages="" missing=""
     [ "$with_test_tools" = --with-test-tools ] || return 0
@@ -73,11 +73,10 @@ check_tools() {
     command -v cc >/dev/null || tools_packages="$tools_packages gcc libc6-dev"
     command -v ip >/dev/null || tools_packages="$tools_packages iproute2"
     [ -z "$missing" ] ||
-        tools_problem="The tests need$missing on the path: install prometheus and prometheus-pushgateway (packages of Debian and Ubuntu)."
+        tools_problem="The tests need$missing on the PATH. Install the Debian packages prometheus and prometheus-pushgateway."
 }
 
-# Installs packages without their services: none starts now (Debian asks policy-rc.d), nor with the
-# machine.
+# Installs packages but prevents their services from starting, now (policy-rc.d) and at boot.
 install_without_services() (
     policy=/usr/sbin/policy-rc.d
     if [ ! -e $policy ] && [ ! -L $policy ]; then
@@ -98,7 +97,7 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
 }
 
-# Installs the first package that the lists know, for each problem, and the tests' tools.
+# Installs the first available package for each problem, and the tests' tools.
 install_missing() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
     [ -n "${python_problem:+$python_packages}${java_problem:+$java_packages}$tools_packages" ] || return 0
@@ -119,7 +118,7 @@ install_missing() {
     [ -z "$tools_packages" ] || install_without_services $tools_packages || true
 }
 
-# Runs uv, without its lines for each installed package.
+# Runs uv, without its output for each package.
 run_uv() {
     rm -f .venv/failed
     { .venv/bin/uv "$@" --python .venv/bin/python 2>&1 || touch .venv/failed; } |
@@ -157,11 +156,11 @@ rm -f $stamp
 
 say "Python $(python_version "$python"), Java $java_version"
 if [ "$(python_version .venv/bin/python)" != "$(python_version "$python")" ]; then
-    say "Making .venv"
+    say "Creating .venv"
     "$python" -m venv --clear .venv
 fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-say "Installing the locked packages (the first time downloads about 700 MB)"
+say "Installing the locked packages (about 700 MB to download the first time)"
 run_uv pip sync --require-hashes requirements/dev.txt
 run_uv pip install --quiet --no-deps --no-build-isolation --editable .
 printf '%s\n' "$wanted" >$stamp

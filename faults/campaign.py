@@ -1,6 +1,6 @@
-"""`make faults`: kill a running job in every way, hundreds of times, and count what went wrong.
+"""`make faults`: kill a running job hundreds of times and check its output.
 
-Each round that ends is added to docs/faults.json; Ctrl-C loses only the one that runs.
+Each finished round is added to docs/faults.json; Ctrl-C loses only the current round.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ if TYPE_CHECKING:
 
 FOLDER = ROOT / ".tidemill" / "faults"
 KILLS_A_ROUND = 25
-# Of both modes together; and every so manyth round runs on executors of their own.
+# Of the kills in both modes.
 EXACTLY_ONCE_SHARE = 0.75
+# Every fifth round runs on Spark's standalone cluster.
 CLUSTER_EVERY = 5
 OUTPUT_LIMIT = {"max.message.bytes": str(INPUT_LIMIT + 65536)}
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A round to come."""
+    """A planned round."""
 
     mode: str
     engine: str
@@ -52,21 +53,21 @@ class Stage:
 
 
 def stages(kills: int, mode: str) -> Iterator[Stage]:
-    """Yield the rounds that so many kills take."""
+    """Yield the rounds for a number of kills."""
     shares = {"exactly-once": EXACTLY_ONCE_SHARE, "at-least-once": 1 - EXACTLY_ONCE_SHARE}
     if mode != "both":
         shares = {mode: 1.0}
     for name, share in shares.items():
-        left, number = round(kills * share), 0
-        while left > 0:
+        remaining, number = round(kills * share), 0
+        while remaining > 0:
             number += 1
             engine = "local" if number % CLUSTER_EVERY else "cluster"
-            yield Stage(name, engine, min(left, KILLS_A_ROUND))
-            left -= KILLS_A_ROUND
+            yield Stage(name, engine, min(remaining, KILLS_A_ROUND))
+            remaining -= KILLS_A_ROUND
 
 
 def make_pipeline(broker: Broker, folder: Path) -> Pipeline:
-    """Make topics that only one round uses."""
+    """Create topics for one round."""
     folder.mkdir(parents=True)
     name = folder.name
     servers = broker.bootstrap_servers
@@ -77,34 +78,43 @@ def make_pipeline(broker: Broker, folder: Path) -> Pipeline:
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=260)
-    parser.add_argument("--driver-share", type=float, default=0.2)
-    parser.add_argument("--mode", choices=["both", "exactly-once", "at-least-once"], default="both")
-    parser.add_argument("--engine", choices=["local", "cluster"], help="instead of both in turn")
-    parser.add_argument("--short", action="store_true", help="one round of ten kills, not kept")
-    parser.add_argument("--seed", type=int, help="the same plan, messages and pauses")
+    parser.add_argument("--kills", type=int, default=260, help="number of kills")
+    parser.add_argument(
+        "--driver-share", type=float, default=0.2, help="share of kills that end the job"
+    )
+    parser.add_argument(
+        "--mode",
+        choices=["both", "exactly-once", "at-least-once"],
+        default="both",
+        help="delivery mode",
+    )
+    parser.add_argument(
+        "--engine", choices=["local", "cluster"], help="run only on this Spark master"
+    )
+    parser.add_argument("--short", action="store_true", help="ten kills; record nothing")
+    parser.add_argument("--seed", type=int, help="repeat a plan, its messages and pauses")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Run the campaign; return 1 where a promise was broken."""
-    asked = arguments()
-    # Whoever ends it, the job and the broker end with it.
+    """Run the campaign; return 1 if a promise was broken."""
+    args = arguments()
+    # SIGTERM, like Ctrl-C, must stop the job and the broker too.
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
-    seed = secrets.randbits(32) if asked.seed is None else asked.seed
-    rng = random.Random(seed)  # noqa: S311 - to be repeated, not to be unguessable
+    seed = secrets.randbits(32) if args.seed is None else args.seed
+    rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
     console = Console()
     console.print(f"seed {seed}")
     broken = 0
-    kills = 10 if asked.short else asked.kills
+    total = 10 if args.short else args.kills
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("kills, {task.fields[broken]} violations, left:"),
+        TextColumn("kills, {task.fields[broken]} rounds broken, left:"),
         TimeRemainingColumn(elapsed_when_finished=True, compact=True),
     )
     run = FOLDER / f"{time.time():.0f}"
@@ -113,24 +123,24 @@ def main() -> int:
         Broker(run / "broker", fetch_kafka()) as broker,
         Progress(*columns, console=console) as progress,
     ):
-        bar = progress.add_task("", total=kills, broken=0)
-        for number, stage in enumerate(stages(kills, asked.mode)):
-            engine = asked.engine or stage.engine
+        bar = progress.add_task("", total=total, broken=0)
+        for number, stage in enumerate(stages(total, args.mode)):
+            engine = args.engine or stage.engine
             progress.update(bar, description=f"{stage.mode}, {engine}")
-            tried = results_log.tried(results_log.read(), stage.mode, engine)
-            strikes = plan(stage.mode, engine, stage.kills, asked.driver_share, tried, rng)
+            tried = results_log.count_kills(results_log.read(), stage.mode, engine)
+            kills = plan(stage.mode, engine, stage.kills, args.driver_share, tried, rng)
             pipeline = make_pipeline(broker, run / f"{number}")
             findings = Round(pipeline, stage.mode, engine, rng).run(
-                strikes, lambda: progress.advance(bar)
+                kills, lambda: progress.advance(bar)
             )
-            if not asked.short:
+            if not args.short:
                 results_log.add("rounds", {**results_log.entry(findings), "seed": seed})
             broken += not findings.holds
             progress.update(bar, broken=broken)
             progress.console.print(str(findings), highlight=False)
             if findings.holds:
                 shutil.rmtree(pipeline.folder)
-    if not broken:  # else its topics and logs are evidence
+    if not broken:  # otherwise keep the topics and logs as evidence
         shutil.rmtree(run, ignore_errors=True)
     return int(broken > 0)
 

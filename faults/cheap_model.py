@@ -1,4 +1,4 @@
-"""A model for jobs that are killed: it costs next to nothing, and long enough to be hit."""
+"""A model for the jobs that the campaign kills: cheap, but slow enough to be killed at work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 
 class Cheap:
-    """Answer with the text in capitals, after a while for each input; raise where asked to."""
+    """Answer in capitals after some time for each input; raise if an input contains `raise`."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         """Take the time for one input."""

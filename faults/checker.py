@@ -1,4 +1,4 @@
-"""Whether every message has its one outcome: read from the topics, without a look at the job."""
+"""Check that every message has its one outcome; read only the topics, never the job."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ if TYPE_CHECKING:
     from faults.outcomes import Outcome, Source
     from tidemill.inference.model import ModelSpec
 
-MOST_NAMED = 20  # of a kind, in a rendering
+MAX_NAMED = 20  # messages of a kind in str()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of the messages; each tuple names those of which it is not true.
+    """Counts, and the messages for which something is wrong.
 
     Attributes:
-        inputs: Messages.
-        outcomes: Records on the output and the dead-letter topic.
+        inputs: The number of messages.
+        outcomes: The number of records on the output and the dead-letter topic.
         lost: Messages without an outcome.
-        duplicates: Messages of outcomes beyond their first, one for each.
-        unlike: Those of the duplicates that differ from the first, times apart: a reader who drops
-            what has the same `tidemill.source.*` would drop something else.
-        strange: Records that are of no message.
-        altered: Messages whose first outcome is not that of an offline run, times apart.
-        inversions: Messages whose first outcome stands after that of a later one with their key.
+        duplicates: The message of each outcome after a message's first.
+        unlike: The message of each duplicate that differs from the first outcome, apart from times.
+            A reader who drops the second of two outcomes with the same `tidemill.source.*` headers
+            would lose information.
+        strange: Records whose headers name no message that was sent.
+        altered: Messages whose first outcome differs from an offline run's, apart from times.
+        inversions: Messages whose first outcome comes after that of a later message with the same
+            key.
 
     """
 
@@ -47,20 +49,20 @@ class Verdict:
 
     @property
     def faults(self) -> dict[str, tuple[object, ...]]:
-        """What was found, by its kind."""
+        """The kinds of faults that occurred, each with its messages."""
         kinds = ("lost", "duplicates", "unlike", "strange", "altered", "inversions")
-        return {kind: found for kind in kinds if (found := getattr(self, kind))}
+        return {kind: messages for kind in kinds if (messages := getattr(self, kind))}
 
     def holds(self, *, exactly_once: bool) -> bool:
-        """Tell whether the delivery's promise was kept; at least once may repeat what is alike."""
+        """Return whether the promise was kept; at-least-once allows duplicates that are equal."""
         return not (self.faults if exactly_once else self.faults.keys() - {"duplicates"})
 
     def __str__(self) -> str:
         lines = [f"{self.inputs} messages, {self.outcomes} outcomes"]
-        for kind, found in self.faults.items():
-            more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-            named = ", ".join(map(str, found[:MOST_NAMED]))
-            lines.append(f"{len(found)} {kind}: {named}{more}")
+        for kind, messages in self.faults.items():
+            more = f" and {len(messages) - MAX_NAMED} more" if len(messages) > MAX_NAMED else ""
+            named = ", ".join(map(str, messages[:MAX_NAMED]))
+            lines.append(f"{len(messages)} {kind}: {named}{more}")
         return "\n".join(lines)
 
 
@@ -72,37 +74,37 @@ def check(
     dead_letters: str,
     specs: Sequence[ModelSpec],
 ) -> Verdict:
-    """Read all topics, read_committed, and judge."""
+    """Read all topics with read_committed and compare them with an offline run."""
     sent = [record for topic in inputs for record in records.read(bootstrap_servers, topic)]
     written = [
         record
         for topic in (output, dead_letters)
         for record in records.read(bootstrap_servers, topic)
     ]
-    return judge(written, expected(sent, specs, output, dead_letters), output)
+    return compare(written, expected(sent, specs, output, dead_letters), output)
 
 
-def judge(written: Iterable[Record], wanted: Mapping[Source, Outcome], output: str) -> Verdict:
-    """Hold outcomes, in the order of each partition, against what each message must come to."""
+def compare(written: Iterable[Record], wanted: Mapping[Source, Outcome], output: str) -> Verdict:
+    """Compare outcomes, in the order of each partition, with the expected ones."""
     first: dict[Source, Outcome] = {}
     duplicates, unlike, strange = [], [], []
     order: dict[tuple[str, bytes | None, str, int], list[int]] = {}
     count = 0
     for record in written:
         count += 1
-        at, said = source(record), outcome(record, output)
-        if at not in wanted:
-            strange.append(f"{record.topic}/{record.partition}/{record.offset} is of {at}")
-        elif at in first:
-            duplicates.append(at)
-            if said != first[at]:
-                unlike.append(at)
+        message, actual = source(record), outcome(record, output)
+        if message not in wanted:
+            strange.append(f"{record.topic}/{record.partition}/{record.offset} is of {message}")
+        elif message in first:
+            duplicates.append(message)
+            if actual != first[message]:
+                unlike.append(message)
         else:
-            first[at] = said
-            # Keys have a partition, what has no key has no order.
+            first[message] = actual
+            # Kafka keeps the order of messages with the same key only.
             if record.key is not None:
-                line = (record.topic, record.key, *at[:2])
-                order.setdefault(line, []).append(at[2])
+                sequence = (record.topic, record.key, *message[:2])
+                order.setdefault(sequence, []).append(message[2])
     return Verdict(
         inputs=len(wanted),
         outcomes=count,
@@ -110,7 +112,9 @@ def judge(written: Iterable[Record], wanted: Mapping[Source, Outcome], output: s
         duplicates=tuple(duplicates),
         unlike=tuple(unlike),
         strange=tuple(strange),
-        altered=tuple(sorted(at for at, said in first.items() if said != wanted[at])),
+        altered=tuple(
+            sorted(message for message, actual in first.items() if actual != wanted[message])
+        ),
         inversions=tuple(
             (topic, partition, offset)
             for (_, _, topic, partition), offsets in order.items()
@@ -120,10 +124,10 @@ def judge(written: Iterable[Record], wanted: Mapping[Source, Outcome], output: s
 
 
 def _out_of_order(offsets: Iterable[int]) -> list[int]:
-    """Return the offsets that stand after a greater one."""
-    greatest, found = -1, []
+    """Return the offsets that come after a greater one."""
+    greatest, late = -1, []
     for offset in offsets:
         if offset < greatest:
-            found.append(offset)
+            late.append(offset)
         greatest = max(greatest, offset)
-    return found
+    return late

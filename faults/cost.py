@@ -1,7 +1,7 @@
-"""`make cost`: what exactly-once costs, as throughput of both modes on the same backlog.
+"""`make cost`: compare the throughput of exactly-once and at-least-once on the same backlog.
 
-The shipped model on the same cores; the modes take turns, so that what else the machine does meets
-both. Counted from the first outcome's timestamp to the last one's: without the start.
+Both modes run the shipped model on the same cores in turn, so other load affects both. The time
+runs from the first outcome's timestamp to the last one's, so the start of the job does not count.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from dev.pipeline.pipeline import Pipeline
 
 MODES = ("exactly-once", "at-least-once")
-LONGEST = 200  # characters of a text
-IN_A_MICRO_BATCH = 1000
-PATIENCE_S = 300
+MAX_CHARS = 200  # of a text
+MICRO_BATCH_SIZE = 1000
+TIMEOUT_S = 300
 
 
 def throughput(pipeline: Pipeline, mode: str) -> float:
@@ -40,28 +40,28 @@ def throughput(pipeline: Pipeline, mode: str) -> float:
         pipeline,
         mode,
         STREAM__TRIGGER="available-now",
-        STREAM__MAX_OFFSETS_PER_TRIGGER=str(IN_A_MICRO_BATCH),
+        STREAM__MAX_OFFSETS_PER_TRIGGER=str(MICRO_BATCH_SIZE),
     )
     with pipeline.program(environment) as job:
-        assert job.wait(PATIENCE_S) == 0, job.output
+        assert job.wait(TIMEOUT_S) == 0, job.output
     times = [record.timestamp for record in pipeline.results()]
     return 1000 * len(times) / (max(times) - min(times))
 
 
 def compare(broker: Broker, folder: Path, texts: int, repeats: int, console: Console) -> list[dict]:
-    """Return the throughput of both modes, once for each repeat, which of them first in turn."""
-    backlog = list(itertools.islice(itertools.cycle(shipped_models.records(LONGEST)), texts))
-    found = []
+    """Return the throughput of both modes for each repeat; the modes take turns to be first."""
+    backlog = list(itertools.islice(itertools.cycle(shipped_models.records(MAX_CHARS)), texts))
+    pairs = []
     for repeat in range(repeats):
         pair = {}
         for mode in MODES if repeat % 2 else reversed(MODES):
             pipeline = make_pipeline(broker, folder / f"{repeat}-{mode}")
             records.produce(broker.bootstrap_servers, pipeline.source, *backlog)
             pair[mode] = round(throughput(pipeline, mode), 1)
-        found.append(pair)
+        pairs.append(pair)
         ratio = pair[MODES[0]] / pair[MODES[1]]
         console.print(f"{repeat + 1} of {repeats}: {pair}, ratio {ratio:.3f}", highlight=False)
-    return found
+    return pairs
 
 
 def ratios(pairs: Sequence[dict[str, float]]) -> list[float]:
@@ -70,21 +70,21 @@ def ratios(pairs: Sequence[dict[str, float]]) -> list[float]:
 
 
 def main() -> int:
-    """Measure, and add it to docs/faults.json."""
+    """Measure, and add the result to docs/faults.json."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--texts", type=int, default=4000)
-    parser.add_argument("--repeats", type=int, default=6)
-    asked = parser.parse_args()
+    parser.add_argument("--texts", type=int, default=4000, help="messages in the backlog")
+    parser.add_argument("--repeats", type=int, default=6, help="runs of each mode")
+    args = parser.parse_args()
     console = Console()
     with (
         tempfile.TemporaryDirectory() as folder,
         Broker(Path(folder, "broker"), fetch_kafka()) as broker,
     ):
-        pairs = compare(broker, Path(folder), asked.texts, asked.repeats, console)
-    median, least, most = median_interval(ratios(pairs))
-    console.print(f"median {median:.3f}, from {least:.3f} to {most:.3f}", highlight=False)
+        pairs = compare(broker, Path(folder), args.texts, args.repeats, console)
+    median, low, high = median_interval(ratios(pairs))
+    console.print(f"median {median:.3f}, from {low:.3f} to {high:.3f}", highlight=False)
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    results_log.add("costs", {"date": date, "texts": asked.texts, "pairs": pairs})
+    results_log.add("costs", {"date": date, "texts": args.texts, "pairs": pairs})
     return 0
 
 

@@ -1,7 +1,8 @@
-"""Orders to kill at a named point, laid down in a folder for whichever process meets the point.
+"""Points in a transaction at which one process of a job can be killed or held.
 
-`POINT.order` waits and says who is to die; renaming it takes it, so that only one process can.
-`POINT.taken` tells who did; a process that is held there goes on after `POINT.release`.
+A failpoint is a file in a folder that the hook (faults/hook) watches. `POINT.armed` names the
+target of the kill; the first process that reaches the point renames it, so only one process can
+hit it. `POINT.hit` names that process. A process that is held goes on after `POINT.release`.
 """
 
 from __future__ import annotations
@@ -18,62 +19,63 @@ if TYPE_CHECKING:
 
 HOOK = Path(__file__).parent / "hook"
 POINTS = ("before-send", "amid-send", "after-send", "before-commit", "after-commit")
-LAST = "after-last-commit"
-CLAIMS = ("claim-before-commit", "claim-after-commit")
+AFTER_LAST_COMMIT = "after-last-commit"
+CLAIM_POINTS = ("claim-before-commit", "claim-after-commit")
 POLL_S = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """Who took an order, and when, in seconds since the epoch."""
+class Hit:
+    """The process that reached a failpoint, and when, in seconds since the epoch."""
 
     pid: int
     time: float
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
-    """The folder, and the environment that makes a job look there."""
+class Failpoints:
+    """The failpoints of a job, in a folder of their own."""
 
     folder: Path
 
     def environment(self, checkpoint: Path) -> dict[str, str]:
-        """Make the folder; return what a job's environment needs, but for PYTHONPATH."""
+        """Create the folder; return the job's environment variables except PYTHONPATH."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "checkpoint").write_text(str(checkpoint))
-        return {"FAULTS_ORDERS": str(self.folder)}
+        return {"FAULTS_FAILPOINTS": str(self.folder)}
 
     @contextmanager
-    def laid(
-        self, point: str, victim: str, patience: float, tick: Callable[[], None] = lambda: None
-    ) -> Iterator[Taken | None]:
-        """Lay an order down and yield who took it, None after `patience` seconds without anyone.
+    def armed(
+        self, point: str, target: str, timeout: float, tick: Callable[[], None] = lambda: None
+    ) -> Iterator[Hit | None]:
+        """Arm a failpoint and yield its hit, or None if nothing reaches it within the timeout.
 
-        `tick` is called while it waits. At the end who is held is let go, and nothing is left.
+        Call `tick` while waiting. At the end, release the process that is held and disarm the
+        failpoint.
         """
-        order = self.folder / f"{point}.order"
-        draft = order.with_suffix(".draft")
-        draft.write_text(victim)
-        draft.rename(order)
+        armed = self.folder / f"{point}.armed"
+        draft = armed.with_suffix(".draft")
+        draft.write_text(target)
+        draft.rename(armed)
         try:
-            yield self._wait(point, patience, tick)
+            yield self._wait(point, timeout, tick)
         finally:
-            order.unlink(missing_ok=True)
+            armed.unlink(missing_ok=True)
             self.release(point)
-            time.sleep(5 * POLL_S)  # for who looks for it
-            for left in self.folder.glob(f"{point}.*"):
-                left.unlink(missing_ok=True)
+            time.sleep(5 * POLL_S)  # until the held process has seen the release
+            for file in self.folder.glob(f"{point}.*"):
+                file.unlink(missing_ok=True)
 
     def release(self, point: str) -> None:
-        """Let who is held at a point go on."""
+        """Let the process that is held at a failpoint go on."""
         (self.folder / f"{point}.release").touch()
 
-    def _wait(self, point: str, patience: float, tick: Callable[[], None]) -> Taken | None:
-        taken = self.folder / f"{point}.taken"
-        deadline = time.monotonic() + patience
+    def _wait(self, point: str, timeout: float, tick: Callable[[], None]) -> Hit | None:
+        hit = self.folder / f"{point}.hit"
+        deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            if taken.exists():
-                return Taken(**json.loads(taken.read_text()))
+            if hit.exists():
+                return Hit(**json.loads(hit.read_text()))
             tick()
             time.sleep(POLL_S)
         return None

@@ -1,4 +1,4 @@
-"""Messages all the while: keys, several partitions, and about one bad record in a hundred."""
+"""Feed a topic with messages at a steady rate, about one bad record in a hundred."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEP_S = 0.02
 
 
 def bad(uuid: int) -> tuple[bytes | None, ...]:
-    """Return a value of each kind that becomes a dead letter."""
+    """Return one value of each kind that becomes a dead letter."""
     return (
         None,
         b"not JSON",
@@ -35,7 +35,7 @@ def bad(uuid: int) -> tuple[bytes | None, ...]:
 
 
 def stream(rng: random.Random) -> Iterator[dict[str, Any]]:
-    """Yield records without end, as confluent-kafka's `produce` takes them; the same for a seed."""
+    """Yield records without end, as arguments of confluent-kafka's `produce`."""
     uuid = 0
     while True:
         text = f"message {uuid} " + "word " * rng.randrange(12)
@@ -49,26 +49,26 @@ def stream(rng: random.Random) -> Iterator[dict[str, Any]]:
 
 
 class Feeder:
-    """Send so many messages a second to a topic, in a thread, until it is stopped."""
+    """Send messages to a topic at a given rate, in a thread, until it is stopped."""
 
     def __init__(
         self, servers: str, topic: str, rate: float, messages: Iterator[dict[str, Any]]
     ) -> None:
-        """Take the messages, and how many a second."""
+        """Take the messages, and the rate a second."""
         self.sent = 0
         self._topic = topic
         self._rate = rate
         self._records = messages
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        # Idempotent, so that what it counts as sent stands in the topic once.
+        # Idempotent, so that every message that it counts is in the topic once.
         self._producer = Producer(
             {
                 "bootstrap.servers": servers,
                 "partitioner": "murmur2_random",
                 "enable.idempotence": True,
                 "linger.ms": 5,
-                # Keyless messages to all partitions, rather than to one for a while.
+                # Spread messages without a key over all partitions, instead of one for a while.
                 "sticky.partitioning.linger.ms": 0,
                 "log_level": 0,
             }
@@ -80,11 +80,11 @@ class Feeder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, where nobody has."""
+        """Stop."""
         self.stop()
 
     def stop(self) -> int:
-        """End; return how many messages stand in the topic."""
+        """Stop; return how many messages were sent."""
         self._stopping.set()
         self._thread.join()
         assert not self._producer.flush(30), "not all messages were sent"

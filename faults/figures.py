@@ -1,4 +1,4 @@
-"""What a few numbers allow to be said, and how surely."""
+"""Statistics with intervals, for few measurements."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ T_QUANTILE = 2.228  # of Student's distribution, 97.5%, with BLOCKS - 2 degrees 
 
 
 def upper_bound(trials: int) -> float:
-    """Return the failure rate that 95% of series of so many trials without a failure are below.
+    """Return the 95% upper bound of the failure rate after trials without a failure.
 
-    1 - 0.05^(1/n), about 3/n: the "rule of three" (Hanley and Lippman-Hand, JAMA 1983).
+    It is 1 - 0.05^(1/n), about 3/n: the "rule of three" (Hanley and Lippman-Hand, JAMA 1983).
     """
     return 1 - 0.05 ** (1 / trials) if trials else 1.0
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that this share of them is not above (nearest rank)."""
+    """Return the smallest value that is at least as large as a share of all (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the median, and the least and the greatest value.
+    """Return the median, the least and the greatest value.
 
-    Of n values the true median is between those with a chance of 1 - 2 (1/2)^n, 97% of six.
+    With n values the true median lies between the last two with probability 1 - 2 (1/2)^n: 97% for
+    six values.
     """
     return statistics.median(values), min(values), max(values)
 
 
 def slope(times: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
-    """Return how fast values grow, and half the width of the 95% interval, per unit of time.
+    """Return the growth of values per unit of time, and half the width of its 95% interval.
 
-    A least-squares line through the means of twelve blocks: values that follow one another closely
-    are alike, and would make a line through all of them look surer than it is.
+    Fit a least-squares line through the means of twelve blocks. Neighbouring values are correlated,
+    so the interval of a line through all of them would be too narrow.
 
     Raises:
-        ValueError: There are fewer values than blocks.
+        ValueError: There are too few values.
 
     """
     size = len(times) // BLOCKS
@@ -57,6 +58,6 @@ def slope(times: Sequence[float], values: Sequence[float]) -> tuple[float, float
     ]
     xs, ys = zip(*means, strict=True)
     fit = statistics.linear_regression(xs, ys)
-    left = sum((y - fit.intercept - fit.slope * x) ** 2 for x, y in means)
+    residual = sum((y - fit.intercept - fit.slope * x) ** 2 for x, y in means)
     spread = sum((x - statistics.fmean(xs)) ** 2 for x in xs)
-    return fit.slope, T_QUANTILE * math.sqrt(left / (BLOCKS - 2) / spread)
+    return fit.slope, T_QUANTILE * math.sqrt(residual / (BLOCKS - 2) / spread)

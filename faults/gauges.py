@@ -1,4 +1,4 @@
-"""What a job takes of the machine, as proc(5) and its folders show it."""
+"""Measure a job's memory, threads, open files and checkpoint, through proc(5)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dev.pipeline.job_process import descendants
+from faults.job_processes import JVM, WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-JVM = "org.apache.spark.deploy.SparkSubmit"
-WORKER = "pyspark.worker"  # its daemon, too, and the process that waits for that
 
+def measure(driver: int, checkpoint: Path) -> dict[str, float]:
+    """Return MiB and threads of each kind of process, open files, and the checkpoint's KiB.
 
-def look(driver: int, checkpoint: Path) -> dict[str, float]:
-    """Return memory in MiB and threads for each kind of process, file handles, and the files.
-
-    Memory is PSS: what several processes share counts in parts.
+    Memory is PSS: each process counts its share of what several use.
     """
     below = descendants(driver)
     kinds = {
@@ -26,17 +24,17 @@ def look(driver: int, checkpoint: Path) -> dict[str, float]:
         "java": [pid for pid, command in below.items() if JVM in command],
         "workers": [pid for pid, command in below.items() if WORKER in command],
     }
-    everyone = [pid for pids in kinds.values() for pid in pids]
+    all_pids = [pid for pids in kinds.values() for pid in pids]
     return {
         **{f"{kind} MiB": sum(map(pss, pids)) for kind, pids in kinds.items()},
-        "file handles": sum(map(handles, everyone)),
+        "file handles": sum(map(handles, all_pids)),
         **{f"{kind} threads": sum(map(threads, pids)) for kind, pids in kinds.items()},
         "checkpoint KiB": size(checkpoint.rglob("*")),
     }
 
 
 def pss(pid: int) -> float:
-    """Return a process's share of the memory that it uses, in MiB; 0 where it has ended."""
+    """Return a process's proportional set size in MiB, or 0 if it has ended."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines():
             if line.startswith("Pss:"):
@@ -45,21 +43,21 @@ def pss(pid: int) -> float:
 
 
 def handles(pid: int) -> int:
-    """Return how many files a process has open."""
+    """Return the number of files that a process has open."""
     with suppress(OSError):
         return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     return 0
 
 
 def threads(pid: int) -> int:
-    """Return how many threads a process has."""
+    """Return the number of threads of a process."""
     with suppress(OSError):
         return sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
     return 0
 
 
 def size(files: Iterable[Path]) -> float:
-    """Return the size of files, in KiB; those that go meanwhile have none."""
+    """Return the size of files in KiB; files that disappear meanwhile count as empty."""
     total = 0
     for file in files:
         with suppress(OSError):

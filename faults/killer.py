@@ -1,4 +1,4 @@
-"""Carry out a strike on the job, and tell when."""
+"""Carry out a kill and measure how long the job takes to recover."""
 
 from __future__ import annotations
 
@@ -10,123 +10,131 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dev.kafka.topics import committed_offsets
-from dev.pipeline.job_process import kill
-from faults.failpoints import CLAIMS, LAST
+from dev.pipeline.job_process import kill as kill_processes
+from faults.failpoints import AFTER_LAST_COMMIT, CLAIM_POINTS
+from faults.job_processes import is_running
 from faults.kills import ANY_TIME, ZOMBIE
-from faults.victims import any_lives
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from faults.failpoints import Taken
-    from faults.kills import Strike
-    from faults.target import Target
+    from faults.campaign_job import CampaignJob
+    from faults.failpoints import Hit
+    from faults.kills import Kill
 
-TAKEN_WITHIN_S = 60.0
-CLAIMED_WITHIN_S = 240.0  # a start, on a busy machine
-ZOMBIE_ENDS_WITHIN_S = 120.0
-MOST_PAUSE_S = 1.0
+HIT_TIMEOUT_S = 60.0
+CLAIM_TIMEOUT_S = 240.0  # a start, on a busy machine
+ZOMBIE_TIMEOUT_S = 120.0
+MAX_PAUSE_S = 1.0
 
 
-class Striker:
-    """Kill parts of a job, and start it again where that ended it.
+class Killer:
+    """Kill parts of a job, and restart it if that ended it.
 
-    `answers` waits until every input partition has an outcome after a time, and returns when each
-    had its first; all times are in seconds since the epoch.
+    `wait_for_outcomes` takes a time, waits until every input partition has an outcome that is
+    later, and returns the times of these; all times are in seconds since the epoch.
     """
 
     def __init__(
-        self, target: Target, rng: random.Random, answers: Callable[[float], list[float]]
+        self,
+        job: CampaignJob,
+        rng: random.Random,
+        wait_for_outcomes: Callable[[float], list[float]],
     ) -> None:
         """Take the job."""
-        self._target = target
+        self._job = job
         self._rng = rng
-        self._answers = answers
+        self._wait_for_outcomes = wait_for_outcomes
 
-    def strike(self, strike: Strike) -> tuple[float, float] | None:
+    def carry_out(self, kill: Kill) -> tuple[float, float] | None:
         """Kill once, at a random moment, and wait until the job answers again.
 
-        Return the seconds to the first outcome of all, and until each input partition has had one;
-        None where nobody met the point. After the end of a job only what its successor writes
-        counts, which is started at once.
+        Return the seconds from the kill to the first outcome, and until every input partition has
+        one; None if no process reached the point. If the kill ended the job, restart it at once,
+        and count only outcomes of the new one.
         """
-        time.sleep(self._rng.uniform(0, MOST_PAUSE_S))
-        self._target.keep_up()
-        if strike.point == ANY_TIME:
-            at = self._kill(strike.victim)
-            return self._wait(strike, at) if at else None
-        patience = TAKEN_WITHIN_S
-        if strike.point in CLAIMS:  # which only a start meets
-            patience = CLAIMED_WITHIN_S
+        time.sleep(self._rng.uniform(0, MAX_PAUSE_S))
+        self._job.restart_if_ended()
+        if kill.point == ANY_TIME:
+            killed = self._kill(kill.target)
+            return self._recover(kill, killed) if killed else None
+        timeout = HIT_TIMEOUT_S
+        if kill.point in CLAIM_POINTS:  # only a starting job reaches these
+            timeout = CLAIM_TIMEOUT_S
             self._kill("group")
-            self._succeed()
-        laid = self._target.orders.laid(strike.point, strike.victim, patience, self._target.keep_up)
-        with laid as taken:
-            if taken is None or (strike.point == LAST and not self._all_committed()):
+            self._restart()
+        armed = self._job.failpoints.armed(
+            kill.point, kill.target, timeout, self._job.restart_if_ended
+        )
+        with armed as hit:
+            if hit is None or (kill.point == AFTER_LAST_COMMIT and not self._all_committed()):
                 return None
-            if strike.victim == ZOMBIE:
-                return self._resurrect(strike.point)
-            at = self._kill(strike.victim, taken)
-        return self._wait(strike, at) if at else None
+            if kill.target == ZOMBIE:
+                return self._suspend_and_resume(kill.point)
+            killed = self._kill(kill.target, hit)
+        return self._recover(kill, killed) if killed else None
 
-    def _kill(self, victim: str, taken: Taken | None = None) -> float | None:
-        """Kill a victim that lives; a worker at a point has done so by itself. Return when."""
-        if victim == "worker" and taken:
-            return taken.time
-        pids, at = self._target.pids(victim, taken.pid if taken else None), time.time()
-        kill(pids)
-        return at if pids else None
+    def _kill(self, target: str, hit: Hit | None = None) -> float | None:
+        """Kill a target and return when; None if it has no process.
 
-    def _wait(self, strike: Strike, at: float) -> tuple[float, float]:
-        times = self._answers(self._succeed() if strike.restarts else at)
-        return round(min(times) - at, 3), round(max(times) - at, 3)
+        A worker that hits a failpoint has killed itself.
+        """
+        if target == "worker" and hit:
+            return hit.time
+        pids, now = self._job.pids(target, hit.pid if hit else None), time.time()
+        kill_processes(pids)
+        return now if pids else None
 
-    def _succeed(self) -> float:
-        """Start the job anew, at once; return when nothing of the one before lived any more."""
-        self._target.bury()
-        left = self._target.left()
-        self._target.start()
-        while any_lives(left):
+    def _recover(self, kill: Kill, killed: float) -> tuple[float, float]:
+        times = self._wait_for_outcomes(self._restart() if kill.restarts else killed)
+        return round(min(times) - killed, 3), round(max(times) - killed, 3)
+
+    def _restart(self) -> float:
+        """Restart the job at once; return when the last process of the old one had ended."""
+        self._job.wait_until_ended()
+        old = self._job.running()
+        self._job.start()
+        while any(map(is_running, old)):
             time.sleep(0.02)
         return time.time()
 
-    def _resurrect(self, point: str) -> tuple[float, float]:
-        """Suspend the whole job where it stands; let it go on when its successor answers.
+    def _suspend_and_resume(self, point: str) -> tuple[float, float]:
+        """Suspend the whole job at a point; resume it when its successor answers.
 
-        It must end: what it has not committed yet it may not commit any more.
+        The old job must end, and must not commit what it had not committed before.
         """
-        old, pids, at = self._target.program, self._target.pids("group"), time.time()
+        old, pids, suspended = self._job.process, self._job.pids("group"), time.time()
         _signal(pids, signal.SIGSTOP)
-        self._target.start()
-        times = self._answers(at)
-        self._target.orders.release(point)
+        self._job.start()
+        times = self._wait_for_outcomes(suspended)
+        self._job.failpoints.release(point)
         _signal(pids, signal.SIGCONT)
-        deadline = time.monotonic() + ZOMBIE_ENDS_WITHIN_S
+        deadline = time.monotonic() + ZOMBIE_TIMEOUT_S
         while old.process.poll() is None and time.monotonic() < deadline:
-            self._target.keep_up()
+            self._job.restart_if_ended()
             time.sleep(0.05)
         if old.process.poll() is None:
-            self._target.ended.append(f"the zombie went on for {ZOMBIE_ENDS_WITHIN_S:g} s")
-            kill([old.process.pid, *pids])
+            self._job.unexpected.append(f"the zombie still ran after {ZOMBIE_TIMEOUT_S:g} s")
+            kill_processes([old.process.pid, *pids])
             old.process.wait()
-        return round(min(times) - at, 3), round(max(times) - at, 3)
+        return round(min(times) - suspended, 3), round(max(times) - suspended, 3)
 
     def _all_committed(self) -> bool:
-        """Wait until the group's offsets are where the running micro-batch ends.
+        """Wait until the group's offsets reach the end of the running micro-batch.
 
-        Return whether that came before Spark's commit log has it.
+        Return whether that happened before Spark wrote the micro-batch to its commit log.
         """
-        pipeline, log = self._target.pipeline, self._target.checkpoint
-        newest = max((log / "offsets").glob("[0-9]*"), key=lambda entry: int(entry.name))
+        pipeline, checkpoint = self._job.pipeline, self._job.checkpoint
+        newest = max((checkpoint / "offsets").glob("[0-9]*"), key=lambda entry: int(entry.name))
         ends = json.loads(newest.read_text("utf-8").splitlines()[-1])[pipeline.source]
-        deadline = time.monotonic() + TAKEN_WITHIN_S
+        deadline = time.monotonic() + HIT_TIMEOUT_S
         while time.monotonic() < deadline:
             committed = committed_offsets(
                 pipeline.broker.bootstrap_servers, pipeline.source, pipeline.source
             )
             if all(committed.get(int(number), 0) == end for number, end in ends.items()):
-                return not (log / "commits" / newest.name).exists()
+                return not (checkpoint / "commits" / newest.name).exists()
         return False
 
 

@@ -1,11 +1,11 @@
-"""Who is killed, and where: every pair that makes sense, the least tried first."""
+"""Plan the kills of a campaign: every target at every point, the least tried first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faults.failpoints import CLAIMS, LAST, POINTS
+from faults.failpoints import AFTER_LAST_COMMIT, CLAIM_POINTS, POINTS
 
 if TYPE_CHECKING:
     import random
@@ -18,48 +18,48 @@ ZOMBIE = "zombie"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Strike:
-    """A victim (`victims.find`), and the point at which it dies."""
+class Kill:
+    """The processes to kill (`job_processes.find`), and the point at which they die."""
 
-    victim: str
+    target: str
     point: str = ANY_TIME
 
     @property
     def restarts(self) -> bool:
-        """Whether the whole job ends by it."""
-        return self.victim in {*DRIVERS, ZOMBIE}
+        """Whether the kill ends the whole job."""
+        return self.target in {*DRIVERS, ZOMBIE}
 
 
-def possible(mode: str, engine: str) -> list[Strike]:
-    """Return all strikes: what writes at least once has no points of a transaction."""
-    victims = ("worker", *DRIVERS) if engine == "local" else ("worker", "executor", "group")
-    found = [Strike(victim) for victim in victims]
+def possible(mode: str, engine: str) -> list[Kill]:
+    """Return all kills; an at-least-once job has no transactions, so no points in them."""
+    targets = ("worker", *DRIVERS) if engine == "local" else ("worker", "executor", "group")
+    kills = [Kill(target) for target in targets]
     if mode == "exactly-once":
-        found += [Strike(victim, point) for victim in victims for point in POINTS]
-        found += [Strike(victim, LAST) for victim in victims if victim in DRIVERS]
-        found += [Strike("group", point) for point in CLAIMS]
-        if engine == "local":  # two at once are enough for one machine
-            found += [Strike(ZOMBIE, point) for point in ("amid-send", "before-commit")]
-    return found
+        kills += [Kill(target, point) for target in targets for point in POINTS]
+        kills += [Kill(target, AFTER_LAST_COMMIT) for target in targets if target in DRIVERS]
+        kills += [Kill("group", point) for point in CLAIM_POINTS]
+        if engine == "local":  # one machine has no room for two clusters
+            kills += [Kill(ZOMBIE, point) for point in ("amid-send", "before-commit")]
+    return kills
 
 
 def plan(
     mode: str,
     engine: str,
-    kills: int,
+    count: int,
     driver_share: float,
-    tried: Counter[Strike],
+    tried: Counter[Kill],
     rng: random.Random,
-) -> list[Strike]:
-    """Return so many strikes in a random order; `tried` counts earlier ones, and then these."""
-    drivers = round(kills * driver_share)
-    chosen = []
-    for restarts, count in ((True, drivers), (False, kills - drivers)):
-        kinds = [strike for strike in possible(mode, engine) if strike.restarts is restarts]
-        for _ in range(count):
-            least = min(tried[strike] for strike in kinds)
-            strike = rng.choice([strike for strike in kinds if tried[strike] == least])
-            tried[strike] += 1
-            chosen.append(strike)
-    rng.shuffle(chosen)
-    return chosen
+) -> list[Kill]:
+    """Return `count` kills in a random order, and add them to `tried`, the earlier ones."""
+    drivers = round(count * driver_share)
+    planned = []
+    for restarts, number in ((True, drivers), (False, count - drivers)):
+        kinds = [kill for kill in possible(mode, engine) if kill.restarts is restarts]
+        for _ in range(number):
+            fewest = min(tried[kill] for kill in kinds)
+            kill = rng.choice([kill for kill in kinds if tried[kill] == fewest])
+            tried[kill] += 1
+            planned.append(kill)
+    rng.shuffle(planned)
+    return planned

@@ -1,4 +1,4 @@
-"""Which messages have an outcome that readers of committed records can see, and since when."""
+"""The outcomes that a reader of committed records has seen so far."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ if TYPE_CHECKING:
     from dev.pipeline.records import Record
     from faults.outcomes import Source
 
-# A topic and a partition of it.
-Partition: TypeAlias = tuple[str, int]
+# A topic, and the number of a partition.
+TopicPartition: TypeAlias = tuple[str, int]
 
-LATEST = 5000  # outcomes whose times are kept
+MAX_TIMES = 5000  # of the latest outcomes
 
 
-class Seen:
-    """The first outcome of each message; safe to be read by one thread while another adds."""
+class ObservedOutcomes:
+    """The first outcome of each message; one thread may read while another adds."""
 
     def __init__(self) -> None:
         """Start with none."""
         self._lock = threading.Lock()
-        self._first: dict[Source, tuple[Partition, int]] = {}
-        self._latest: deque[tuple[float, Partition]] = deque(maxlen=LATEST)
+        self._first: dict[Source, tuple[TopicPartition, int]] = {}
+        self._times: deque[tuple[float, TopicPartition]] = deque(maxlen=MAX_TIMES)
 
-    def note(self, record: Record) -> None:
-        """Take in a record of an output topic."""
-        at = source(record)
-        if at is not None:
+    def add(self, record: Record) -> None:
+        """Add a record of an output topic."""
+        message = source(record)
+        if message is not None:
             with self._lock:
-                self._first.setdefault(at, ((record.topic, record.partition), record.offset))
-                self._latest.append((record.timestamp / 1000, at[:2]))
+                self._first.setdefault(message, ((record.topic, record.partition), record.offset))
+                self._times.append((record.timestamp / 1000, message[:2]))
 
     def __len__(self) -> int:
         """Return how many messages have an outcome."""
         return len(self._first)
 
     def missing(
-        self, at: Partition, start: int, end: int, ends: Mapping[Partition, int]
+        self, partition: TopicPartition, start: int, end: int, ends: Mapping[TopicPartition, int]
     ) -> list[int]:
-        """Return the messages of a partition, from start to end, without an outcome below `ends`.
+        """Return the offsets from start to end of a partition whose messages have no outcome.
 
-        `ends` are offsets in the output topics' partitions.
+        An outcome counts if its own offset is below the end of its partition in `ends`.
         """
         nowhere = (("", 0), 0)
         return [
             offset
             for offset in range(start, end)
-            for where, stands in [self._first.get((*at, offset), nowhere)]
-            if stands >= ends.get(where, 0)
+            for output, position in [self._first.get((*partition, offset), nowhere)]
+            if position >= ends.get(output, 0)
         ]
 
-    def next_after(self, seconds: float) -> dict[Partition, float]:
-        """Return the time of the first outcome after a time, for each input partition that has one.
+    def first_times_after(self, seconds: float) -> dict[TopicPartition, float]:
+        """Return when each input partition had its first outcome after a time, if it had one.
 
-        Both are in seconds since the epoch; an outcome's is its record's timestamp. To be asked
-        soon after that time: old outcomes are forgotten.
+        Times are in seconds since the epoch; an outcome's time is its record's timestamp. Ask
+        soon, because only the latest outcomes are kept.
         """
         with self._lock:
-            later = sorted((time, at) for time, at in self._latest if time > seconds)
-        return {at: time for time, at in reversed(later)}
+            later = sorted((time, part) for time, part in self._times if time > seconds)
+        return {part: time for time, part in reversed(later)}

@@ -1,11 +1,11 @@
-"""What every message must come to, by a run of the predictor without Spark and without Kafka."""
+"""Compute the expected outcome of every message: run the predictor without Spark and Kafka."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from faults.outcomes import Outcome, timeless
+from faults.outcomes import Outcome, without_times
 from tidemill.inference.codec import encode_headers
 from tidemill.inference.message import Message, Prediction
 from tidemill.inference.predictor import Predictor
@@ -26,19 +26,20 @@ def expected(
 ) -> dict[Source, Outcome]:
     """Return the one outcome of each message."""
     predictor = Predictor(specs, catalogue.load, clock=time.time)
-    found = {}
+    outcomes = {}
     for batch in _batches(inputs):
         messages = [_message(record) for record in batch]
-        for record, message, said in zip(batch, messages, predictor.predict(messages), strict=True):
+        results = predictor.predict(messages)
+        for record, message, result in zip(batch, messages, results, strict=True):
             topic, value = (
-                (output, timeless(said.value))
-                if isinstance(said, Prediction)
+                (output, without_times(result.value))
+                if isinstance(result, Prediction)
                 else (dead_letters, message.value)
             )
-            headers = tuple(encode_headers(message, said))
-            at = (record.topic, record.partition, record.offset)
-            found[at] = Outcome(topic, message.key, value, headers)
-    return found
+            headers = tuple(encode_headers(message, result))
+            source = (record.topic, record.partition, record.offset)
+            outcomes[source] = Outcome(topic, message.key, value, headers)
+    return outcomes
 
 
 def _batches(inputs: Sequence[Record]) -> Iterator[Sequence[Record]]:

@@ -1,4 +1,4 @@
-"""A record of an output topic, as far as it is the same at every run, and its message."""
+"""Compare records of the output topics: find their message, and leave out times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMES = re.compile(rb'"ts_start":"[^"]*","ts_end":"[^"]*","process_time":[^,]*,'
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A result or a dead letter, without the times that differ from run to run."""
+    """A result or a dead letter, without the times that differ between runs."""
 
     topic: str
     key: bytes | None
@@ -26,19 +26,19 @@ class Outcome:
     headers: Headers
 
 
-def timeless(value: bytes | None) -> bytes | None:
-    """Return a result's JSON with a mark where the times of the model's call stood."""
+def without_times(value: bytes | None) -> bytes | None:
+    """Return a result's JSON with a placeholder for the times of the model's call."""
     return value if value is None else TIMES.sub(b'"times":0,', value)
 
 
 def outcome(record: Record, output: str) -> Outcome:
-    """Return what a record of the output topic `output`, or of the dead letters, says."""
-    value = timeless(record.value) if record.topic == output else record.value
+    """Return the outcome in a record of the output topic `output` or of the dead-letter topic."""
+    value = without_times(record.value) if record.topic == output else record.value
     return Outcome(record.topic, record.key, value, tuple(record.headers))
 
 
 def source(record: Record) -> Source | None:
-    """Return the message that a record is the outcome of; None where its headers do not say."""
+    """Return the message that an outcome's headers name, or None if they name none."""
     topic, partition, offset = (
         record.header(f"tidemill.source.{name}") for name in ("topic", "partition", "offset")
     )

@@ -1,4 +1,4 @@
-"""docs/faults.json: every round, soak and comparison so far; each is added whole or not at all."""
+"""Keep all rounds, soaks and cost comparisons in docs/faults.json."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyspark
 
 from dev import ROOT
 from dev.kafka.distribution import VERSION
-from faults.kills import Strike
+from faults.kills import Kill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,13 +25,13 @@ FILE = ROOT / "docs" / "faults.json"
 
 
 def read(file: Path = FILE) -> dict[str, list[dict[str, Any]]]:
-    """Return what is there: rounds, soaks, costs."""
+    """Return all entries: rounds, soaks and costs."""
     empty: dict[str, list[dict[str, Any]]] = {"rounds": [], "soaks": [], "costs": []}
     return empty | (json.loads(file.read_text("utf-8")) if file.exists() else {})
 
 
 def add(kind: str, entry: Mapping[str, Any], file: Path = FILE) -> None:
-    """Add an entry; a crash leaves the old file or the new one."""
+    """Add an entry and the machine that it is from. Replace the file atomically."""
     content = read(file)
     content[kind].append({**entry, "machine": machine()})
     lists = (
@@ -44,7 +44,7 @@ def add(kind: str, entry: Mapping[str, Any], file: Path = FILE) -> None:
 
 
 def entry(findings: Findings) -> dict[str, Any]:
-    """Return a round as it is kept: counts, and of what was found the first few."""
+    """Return a round's entry: counts, and evidence if a promise was broken."""
     verdict = findings.verdict
     assert verdict is not None
     return {
@@ -56,27 +56,29 @@ def entry(findings: Findings) -> dict[str, Any]:
         "messages": verdict.inputs,
         "outcomes": verdict.outcomes,
         "samples": findings.samples,
-        "faults": {kind: len(found) for kind, found in verdict.faults.items()}
+        "faults": {kind: len(messages) for kind, messages in verdict.faults.items()}
         | ({"ahead": len(findings.ahead)} if findings.ahead else {}),
         "holds": findings.holds,
         "evidence": [] if findings.holds else str(findings).splitlines(),
-        "ended": findings.ended,
-        "kills": [[kill.victim, kill.point, kill.first, kill.every] for kill in findings.kills],
+        "ended": findings.unexpected,
+        "kills": [[kill.target, kill.point, kill.first, kill.every] for kill in findings.kills],
     }
 
 
-def tried(content: Mapping[str, list[dict[str, Any]]], mode: str, engine: str) -> Counter[Strike]:
-    """Return how often each strike was carried out."""
+def count_kills(
+    content: Mapping[str, list[dict[str, Any]]], mode: str, engine: str
+) -> Counter[Kill]:
+    """Return how often each kill was carried out."""
     return Counter(
-        Strike(victim, point)
-        for one in content["rounds"]
-        if (one["mode"], one["engine"]) == (mode, engine)
-        for victim, point, *_ in one["kills"]
+        Kill(target, point)
+        for entry in content["rounds"]
+        if (entry["mode"], entry["engine"]) == (mode, engine)
+        for target, point, *_ in entry["kills"]
     )
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
+    """Return the hardware and the versions that figures depend on."""
     cpu = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
     names = [line.partition(":")[2].strip() for line in cpu.splitlines() if "model name" in line]
     return {

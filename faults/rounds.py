@@ -1,4 +1,4 @@
-"""One round: a job under load is struck, again and again, then all it wrote is checked."""
+"""One round of the campaign: kill a job under load again and again, then check its output."""
 
 from __future__ import annotations
 
@@ -8,90 +8,93 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from faults import checker
+from faults.campaign_job import CampaignJob
 from faults.feeder import Feeder, stream
-from faults.findings import Findings, Kill
-from faults.killer import Striker
-from faults.observed import Seen
+from faults.findings import Findings, Recovery
+from faults.killer import Killer
+from faults.observed import ObservedOutcomes
 from faults.sampler import Sampler
-from faults.target import Target
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
 
     from dev.pipeline.pipeline import Pipeline
-    from faults.kills import Strike
+    from faults.kills import Kill
 
 PARTITIONS = 4
 RATE = 40.0  # messages a second
-RECOVERED_WITHIN_S = 300.0
-DRAINED_WITHIN_S = 300.0
+RECOVERY_TIMEOUT_S = 300.0
+DRAIN_TIMEOUT_S = 300.0
 
 
 class NotRecovered(Exception):
-    """The job runs, or is started again and again, and answers nothing any more."""
+    """The job runs, or is restarted again and again, but answers nothing."""
 
 
 class Round:
-    """A pipeline with a feeder, a sampler and the job, for as long as the strikes take."""
+    """A pipeline with a feeder, a sampler and a job that is killed."""
 
     def __init__(self, pipeline: Pipeline, mode: str, engine: str, rng: random.Random) -> None:
-        """Take the pipeline, whose topics nobody else uses."""
+        """Take a pipeline whose topics nothing else uses."""
         self.findings = Findings(mode, engine, datetime.now(UTC).isoformat(timespec="seconds"))
         self._pipeline = pipeline
         self._rng = rng
-        self._seen = Seen()
-        self._target = Target(pipeline, mode, engine)
+        self._observed = ObservedOutcomes()
+        self._job = CampaignJob(pipeline, mode, engine)
 
-    def run(self, strikes: Sequence[Strike], done: Callable[[], None] = lambda: None) -> Findings:
-        """Strike, drain, check; `done` is called after each kill."""
-        pipeline, found, start = self._pipeline, self.findings, time.time()
+    def run(self, kills: Sequence[Kill], on_kill: Callable[[], None] = lambda: None) -> Findings:
+        """Carry out the kills, wait for the remaining outcomes, and check all of them.
+
+        Call `on_kill` after each kill.
+        """
+        pipeline, findings, start = self._pipeline, self.findings, time.time()
         servers = pipeline.broker.bootstrap_servers
         outputs = (pipeline.output, pipeline.dead)
-        striker = Striker(self._target, self._rng, self._recovered)
+        killer = Killer(self._job, self._rng, self._wait_for_outcomes)
         with ExitStack() as running:
             feeder = running.enter_context(
                 Feeder(servers, pipeline.source, RATE, stream(self._rng))
             )
             sampler = running.enter_context(
-                Sampler(servers, pipeline.source, [pipeline.source], outputs, self._seen)
+                Sampler(servers, pipeline.source, [pipeline.source], outputs, self._observed)
             )
-            running.enter_context(self._target)
+            running.enter_context(self._job)
             try:
-                self._recovered(start)
-                for strike in strikes:
-                    if took := striker.strike(strike):
-                        found.kills.append(Kill(strike.victim, strike.point, *took))
-                        done()
+                self._wait_for_outcomes(start)
+                for kill in kills:
+                    if times := killer.carry_out(kill):
+                        findings.kills.append(Recovery(kill.target, kill.point, *times))
+                        on_kill()
                 self._drain(feeder.stop())
-                self._target.stop()
+                self._job.stop()
             except NotRecovered as error:
-                found.stuck = str(error)
-        found.verdict = checker.check(
+                findings.stuck = str(error)
+        findings.verdict = checker.check(
             servers,
             inputs=[pipeline.source],
             output=pipeline.output,
             dead_letters=pipeline.dead,
-            specs=self._target.specs,
+            specs=self._job.specs,
         )
-        found.samples, found.ahead = sampler.verdict.samples, sampler.verdict.ahead
-        found.ended = self._target.ended
-        found.seconds = round(time.time() - start, 1)
-        return found
+        findings.samples, findings.ahead = sampler.checker.samples, sampler.checker.ahead
+        findings.unexpected = self._job.unexpected
+        findings.seconds = round(time.time() - start, 1)
+        return findings
 
-    def _recovered(self, since: float) -> list[float]:
-        """Wait until every input partition has an outcome after a time; return when each had."""
-        deadline = time.monotonic() + RECOVERED_WITHIN_S
-        while len(times := self._seen.next_after(since)) < PARTITIONS:
+    def _wait_for_outcomes(self, since: float) -> list[float]:
+        """Wait until every input partition has an outcome after a time; return their times."""
+        deadline = time.monotonic() + RECOVERY_TIMEOUT_S
+        while len(times := self._observed.first_times_after(since)) < PARTITIONS:
             if time.monotonic() > deadline:
-                raise NotRecovered(f"only in {sorted(times)}; {self._target.program.log}")
-            self._target.keep_up()
+                raise NotRecovered(f"outcomes only in {sorted(times)}; {self._job.process.log}")
+            self._job.restart_if_ended()
             time.sleep(0.02)
         return list(times.values())
 
     def _drain(self, sent: int) -> None:
-        """Wait until all is answered; what is not then, the checker finds."""
-        deadline = time.monotonic() + DRAINED_WITHIN_S
-        while len(self._seen) < sent and time.monotonic() < deadline:
-            self._target.keep_up()
+        """Wait until all messages are answered; after a timeout leave the rest to the checker."""
+        deadline = time.monotonic() + DRAIN_TIMEOUT_S
+        while len(self._observed) < sent and time.monotonic() < deadline:
+            self._job.restart_if_ended()
             time.sleep(0.1)

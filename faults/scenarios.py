@@ -1,4 +1,4 @@
-"""The other faults, as the tests in test/kafka/faults tell of them."""
+"""List the other faults: the tests in test/kafka/faults, by their docstrings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = ROOT / "test" / "kafka" / "faults"
 
 
 def scenarios(folder: Path = FOLDER) -> str:
-    """Return a Markdown list: what each file is about, and what each of its tests shows."""
+    """Return Markdown: a heading for each file, and a line for each of its tests."""
     return "\n\n".join(_file(file) for file in sorted(folder.glob("test_*.py")))
 
 

@@ -1,4 +1,4 @@
-"""The shipped models, and texts for them: a job as it would really run."""
+"""A job with the shipped models, and texts for it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 TEXTS = ROOT / "bench" / "texts.jsonl.gz"
 
 
-def records(longest: int) -> list[dict[str, bytes]]:
-    """Return messages with English texts of at most so many characters, keyed by their uuid."""
+def records(max_chars: int) -> list[dict[str, bytes]]:
+    """Return messages with English texts of at most `max_chars` characters; the uuid is the key."""
     with gzip.open(TEXTS) as lines:
         messages = [(line.strip(), json.loads(line)) for line in lines]
     return [
         {"value": line, "key": fields["uuid"].encode()}
         for line, fields in messages
-        if len(fields["text"]) <= longest
+        if len(fields["text"]) <= max_chars
     ]
 
 
 def environment(pipeline: Pipeline, mode: str, **settings: str) -> dict[str, str]:
     """Return the environment of a job with the shipped models, on two cores."""
     spark = QUICK_SPARK | {"spark.master": "local[2,4]", "spark.driver.memory": "512m"}
-    # With the optimising compiler: how fast it goes is asked.
+    # Keep the optimising compiler: the speed matters here.
     del spark["spark.driver.extraJavaOptions"]
     return {
         **pipeline.environment(

@@ -1,4 +1,4 @@
-"""What Spark and broker tests share: one session, and models that do as they are told."""
+"""Fixtures for all tests: one Spark session, and specs of the tests' models."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
 
 DOUBLES = Path(__file__).parent / "doubles"
-# Spark's workers and child processes import the tests' models, and this tree's package, from here.
+# For Spark's workers and child processes, which import the tests' models and this tree's package.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(DOUBLES), PYTHONPATH, *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
 
-# Test processes that run at once never want the same port.
+# Parallel test processes use different ports.
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     processes = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     ports.CANDIDATES = ports.CANDIDATES[int(worker[2:]) :: processes]  # type: ignore[misc]
@@ -34,8 +34,8 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    """The session of all tests, made as the job makes its own."""
-    from tidemill.settings import Settings  # noqa: PLC0415 - unit tests shall not pay for Spark
+    """The session of all tests, created as the job creates its own."""
+    from tidemill.settings import Settings  # noqa: PLC0415 - importing Spark would slow down unit tests
     from tidemill.spark import session  # noqa: PLC0415
 
     settings = Settings(

@@ -1,6 +1,6 @@
-"""Bytewax: a dataflow on a cluster of processes, as workers in one process share Python's lock.
+"""Bytewax: a dataflow on a cluster of processes, since workers in one process share the GIL.
 
-It keeps offsets in a recovery store of its own, not with the consumer group.
+It keeps offsets in its own recovery store, not in the consumer group.
 """
 
 from __future__ import annotations
@@ -29,44 +29,45 @@ if TYPE_CHECKING:
 
 def answer(messages: list[KafkaSourceMessage]) -> list[KafkaSinkMessage]:
     """Return the answers to a batch of messages."""
-    found = common.answers((message.value for message in messages), pipe=True)
+    values = common.answers((message.value for message in messages), pipe=True)
     return [
-        KafkaSinkMessage(message.key, value) for message, value in zip(messages, found, strict=True)
+        KafkaSinkMessage(message.key, value)
+        for message, value in zip(messages, values, strict=True)
     ]
 
 
-def dataflow(asked: argparse.Namespace) -> Dataflow:
+def dataflow(args: argparse.Namespace) -> Dataflow:
     """Return the dataflow from Kafka to Kafka."""
     flow = Dataflow("ner")
-    brokers = [asked.bootstrap_servers]
-    read = kop.input("read", flow, brokers=brokers, topics=[asked.source], batch_size=common.BATCH)
+    brokers = [args.bootstrap_servers]
+    read = kop.input("read", flow, brokers=brokers, topics=[args.source], batch_size=common.BATCH)
     op.raises("fail", read.errs)
     answers = op.flat_map_batch("answer", read.oks, answer)
-    kop.output("write", answers, brokers=brokers, topic=asked.target)
+    kop.output("write", answers, brokers=brokers, topic=args.target)
     return flow
 
 
-def work(asked: argparse.Namespace, recovery: Path, addresses: list[str], number: int) -> None:
+def work(args: argparse.Namespace, recovery: Path, addresses: list[str], number: int) -> None:
     """Run one process of the cluster until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     common.load()
     config = RecoveryConfig(str(recovery))
-    cluster_main(dataflow(asked), addresses, number, recovery_config=config)
+    cluster_main(dataflow(args), addresses, number, recovery_config=config)
 
 
-def run(asked: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Answer messages until SIGTERM."""
     stopping = common.stop_on_sigterm()
-    recovery = asked.folder / "recovery"
+    recovery = args.folder / "recovery"
     if not recovery.exists():
         recovery.mkdir()
-        init_db_dir(recovery, asked.processes)
-    addresses = [f"{HOST}:{port}" for port in free_ports(asked.processes)]
-    # Not forked: librdkafka and Rust's threads would not be there.
+        init_db_dir(recovery, args.processes)
+    addresses = [f"{HOST}:{port}" for port in free_ports(args.processes)]
+    # Threads of librdkafka and Rust do not survive a fork.
     context = multiprocessing.get_context("spawn")
     workers = [
-        context.Process(target=work, args=(asked, recovery, addresses, number))
-        for number in range(asked.processes)
+        context.Process(target=work, args=(args, recovery, addresses, number))
+        for number in range(args.processes)
     ]
     for worker in workers:
         worker.start()

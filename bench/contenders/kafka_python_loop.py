@@ -1,6 +1,6 @@
 """A consumer loop with kafka-python.
 
-A batch is answered, sent, known to have arrived, and then committed.
+Answer a batch, send the answers, wait for their acknowledgement, then commit.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     import threading
 
 
-def run(asked: argparse.Namespace, stopping: threading.Event) -> None:
+def run(args: argparse.Namespace, stopping: threading.Event) -> None:
     """Answer messages until `stopping` is set."""
-    common.load()  # before it joins: the group shall not wait for it
+    common.load()  # before joining, so that the group does not wait
     consumer = KafkaConsumer(
-        asked.source,
-        bootstrap_servers=asked.bootstrap_servers,
-        group_id=asked.group,
+        args.source,
+        bootstrap_servers=args.bootstrap_servers,
+        group_id=args.group,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         max_poll_records=common.BATCH,
     )
-    producer = KafkaProducer(bootstrap_servers=asked.bootstrap_servers, acks="all", linger_ms=5)
+    producer = KafkaProducer(bootstrap_servers=args.bootstrap_servers, acks="all", linger_ms=5)
     with closing(producer), closing(consumer):
         while not stopping.is_set():
             polled = consumer.poll(timeout_ms=200)
             records = [record for partition in polled.values() for record in partition]
-            answers = common.answers((record.value for record in records), pipe=asked.pipe)
+            answers = common.answers((record.value for record in records), pipe=args.pipe)
             sent = [
-                producer.send(asked.target, answer, key=record.key)
+                producer.send(args.target, answer, key=record.key)
                 for record, answer in zip(records, answers, strict=True)
             ]
             producer.flush()
             for future in sent:
-                future.get()  # raises what kept it from arriving
+                future.get()  # raises if the send failed
             if sent:
                 consumer.commit()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when it is imported
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # MLflow reads it at import
 
 import mlflow
 from mlflow.models import ModelSignature
@@ -26,10 +26,10 @@ FIELDS = ("uuid", "lang", "text")
 
 
 class Ner(PythonModel):
-    """Answer a frame of messages, row by row in JSON."""
+    """Answer a frame of messages with a JSON text per row."""
 
-    def load_context(self, context: PythonModelContext) -> None:  # noqa: ARG002 - MLflow's own
-        """Take the pipe that the process holds.
+    def load_context(self, context: PythonModelContext) -> None:  # noqa: ARG002 - MLflow's signature
+        """Use the process's pipe.
 
         In local mode MLflow loads a model for each task; on a cluster it keeps it in the process.
         """
@@ -43,7 +43,7 @@ class Ner(PythonModel):
 
 
 def save(model: Path) -> None:
-    """Save the model, as a registry would hold it, where it is not there from an earlier run."""
+    """Save the model in MLflow's format, unless an earlier run has done so."""
     if model.exists():
         return
     columns = Schema([ColSpec(DataType.string, name) for name in FIELDS])
@@ -51,20 +51,20 @@ def save(model: Path) -> None:
         str(model),
         python_model=Ner(),
         signature=ModelSignature(columns, Schema([ColSpec(DataType.string)])),
-        pip_requirements=[],  # else it would look for them, for a minute
+        pip_requirements=[],  # otherwise MLflow infers them, for a minute
     )
 
 
-def run(asked: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Answer messages until SIGTERM."""
-    model = asked.folder / "model"
+    model = args.folder / "model"
     save(model)
-    with spark_query.running(asked) as spark:
+    with spark_query.running(args) as spark:
         ner = mlflow.pyfunc.spark_udf(spark, str(model), result_type="string", env_manager="local")
-        answers = spark_query.messages(spark, asked).select(
+        answers = spark_query.messages(spark, args).select(
             "key", ner(struct(*FIELDS)).alias("value")
         )
-        spark_query.wait(spark_query.write(answers, asked))
+        spark_query.wait(spark_query.write(answers, args))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def make_predict() -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """Load the pipe; return what answers arrays of uuids, languages and texts."""
+    """Load the pipe; return a function that answers arrays of uuids, languages and texts."""
     nlp = common.load()
 
     def predict(uuids: np.ndarray, langs: np.ndarray, texts: np.ndarray) -> np.ndarray:
@@ -26,14 +26,14 @@ def make_predict() -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     return predict
 
 
-def run(asked: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Answer messages until SIGTERM."""
     ner = predict_batch_udf(make_predict, return_type=StringType(), batch_size=common.BATCH)
-    with spark_query.running(asked) as spark:
-        answers = spark_query.messages(spark, asked).select(
+    with spark_query.running(args) as spark:
+        answers = spark_query.messages(spark, args).select(
             "key", ner("uuid", "lang", "text").alias("value")
         )
-        spark_query.wait(spark_query.write(answers, asked))
+        spark_query.wait(spark_query.write(answers, args))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Quix Streams.
 
-It hands over one message at a time: its only batches are windows, and those are kept for each key.
+It processes one message at a time; its only batches are windows, which are per key.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 def answer(message: dict[str, Any]) -> dict[str, Any]:
     """Return the answer to a message."""
-    found = common.entities(common.load()(message["text"]))
-    return {"uuid": message["uuid"], "lang": message["lang"], "ner": found}
+    entities = common.entities(common.load()(message["text"]))
+    return {"uuid": message["uuid"], "lang": message["lang"], "ner": entities}
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Answer messages until SIGTERM, which ends it after a last commit."""
-    common.load()  # before it joins: the group shall not wait for it
+def run(args: argparse.Namespace) -> None:
+    """Answer messages until SIGTERM, then commit and stop."""
+    common.load()  # before joining, so that the group does not wait
     application = Application(
-        broker_address=asked.bootstrap_servers,
-        consumer_group=asked.group,
+        broker_address=args.bootstrap_servers,
+        consumer_group=args.group,
         auto_offset_reset="earliest",
         processing_guarantee="at-least-once",
         producer_extra_config={"linger.ms": 5},
         auto_create_topics=False,
-        state_dir=asked.folder / f"state-{os.getpid()}",  # two that make one together can fail
+        state_dir=args.folder / f"state-{os.getpid()}",  # two processes cannot share one safely
         loglevel="WARNING",
     )
-    messages = application.dataframe(application.topic(asked.source, value_deserializer="json"))
-    messages.apply(answer).to_topic(application.topic(asked.target, value_serializer="json"))
+    messages = application.dataframe(application.topic(args.source, value_deserializer="json"))
+    messages.apply(answer).to_topic(application.topic(args.target, value_serializer="json"))
     application.run()
 
 

@@ -1,4 +1,4 @@
-"""What the contenders on Spark share: our job's own session, Kafka in, Kafka out, and the end."""
+"""Shared by the contenders on Spark: the session, reading and writing Kafka, and stopping."""
 
 from __future__ import annotations
 
@@ -25,61 +25,61 @@ MESSAGE: Final = "uuid string, lang string, text string"
 
 
 @contextmanager
-def running(asked: argparse.Namespace) -> Iterator[SparkSession]:
-    """Yield the session that the shipped job would have here, yet with Spark's own daemon.
+def running(args: argparse.Namespace) -> Iterator[SparkSession]:
+    """Yield the session that the shipped job would have, but with Spark's own worker daemon.
 
-    As for the job, `TIDEMILL__SPARK` in the environment adds settings of Spark's.
+    As for the job, `TIDEMILL__SPARK` in the environment adds Spark settings.
     """
-    # The workers' Python, which a caller may have named for another environment.
+    # The environment may name another Python for the workers.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     settings = Settings(
-        stream={"group_id": asked.group},
-        # Ours loads the models of models.yaml.
+        stream={"group_id": args.group},
+        # Our daemon would load the models of models.yaml.
         spark={"spark.python.daemon.module": "pyspark.daemon"},
     )
     with session.running(settings) as spark:
-        for name in SINGLE_THREADED_ARROW:  # nor are workers told what ours are
+        for name in SINGLE_THREADED_ARROW:  # set for our workers only
             del spark.sparkContext.environment[name]
         yield spark
 
 
-def messages(spark: SparkSession, asked: argparse.Namespace) -> DataFrame:
-    """Return the stream of messages: key, uuid, lang, text."""
+def messages(spark: SparkSession, args: argparse.Namespace) -> DataFrame:
+    """Return a stream of messages: key, uuid, lang, text."""
     records = (
         spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", asked.bootstrap_servers)
-        .option("subscribe", asked.source)
+        .option("kafka.bootstrap.servers", args.bootstrap_servers)
+        .option("subscribe", args.source)
         .option("startingOffsets", "earliest")
-        .option("maxOffsetsPerTrigger", asked.max_offsets)
-        .option("groupIdPrefix", asked.group)
+        .option("maxOffsetsPerTrigger", args.max_offsets)
+        .option("groupIdPrefix", args.group)
         .load()
     )
     fields = from_json(col("value").cast("string"), MESSAGE).alias("fields")
     return records.select("key", fields).select("key", "fields.*")
 
 
-def to_kafka(writer: Any, asked: argparse.Namespace) -> Any:  # noqa: ANN401 - of a batch or a stream
-    """Let a writer of key and value write to the target topic."""
+def to_kafka(writer: Any, args: argparse.Namespace) -> Any:  # noqa: ANN401 - of a batch or a stream
+    """Configure a writer of key and value for the target topic."""
     return (
         writer.format("kafka")
-        .option("kafka.bootstrap.servers", asked.bootstrap_servers)
-        .option("topic", asked.target)
+        .option("kafka.bootstrap.servers", args.bootstrap_servers)
+        .option("topic", args.target)
     )
 
 
-def write(answers: DataFrame, asked: argparse.Namespace) -> StreamingQuery:
-    """Start the query that writes key and value to the target topic."""
-    return start(to_kafka(answers.writeStream, asked), asked)
+def write(answers: DataFrame, args: argparse.Namespace) -> StreamingQuery:
+    """Start a query that writes key and value to the target topic."""
+    return start(to_kafka(answers.writeStream, args), args)
 
 
-def start(writer: Any, asked: argparse.Namespace) -> StreamingQuery:  # noqa: ANN401 - as it comes
-    """Start a query, its checkpoint in the contender's folder."""
-    kept = writer.option("checkpointLocation", str(asked.folder / "checkpoint"))
-    return kept.trigger(processingTime="0 seconds").start()
+def start(writer: Any, args: argparse.Namespace) -> StreamingQuery:  # noqa: ANN401 - from a frame
+    """Start a query with its checkpoint in the contender's folder."""
+    writer = writer.option("checkpointLocation", str(args.folder / "checkpoint"))
+    return writer.trigger(processingTime="0 seconds").start()
 
 
 def wait(query: StreamingQuery) -> None:
-    """Let a query run until SIGTERM, and raise what it fails of."""
+    """Let a query run until SIGTERM; raise its exception if it fails."""
     stopping = stop_on_sigterm()
     while not stopping.is_set():
         query.awaitTermination(1)

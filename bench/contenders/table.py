@@ -1,4 +1,4 @@
-"""The contenders, and how each is started."""
+"""List the contenders and how to start each."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ CORES: Final = os.cpu_count() or 1
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Something else that does the job.
+    """Another way to do the same job.
 
     Attributes:
+        name: Its name in the report.
         script: Its file in this folder.
-        about: What it is, in a line.
-        environment: The name of its environment (bench/environments), None for our own.
-        processes: How many of it are started, to answer together in one group.
-        options: What its command line has beside the arguments that all take.
-        windows: For how many times as long it is measured: more where many results come at once.
+        about: One line about it, for the report.
+        environment: The name of its environment (bench/environments); None for our own.
+        processes: The number of processes that share its consumer group.
+        options: Arguments in addition to those that all contenders take.
+        windows: The factor on the measured time; larger if results come in large batches.
 
     """
 
@@ -37,12 +38,12 @@ class Contender:
     windows: int = 1
 
     def command(self) -> list[str]:
-        """Return how one of its processes is started; `common.parser` has the arguments to add.
+        """Return the command of one process, to which the arguments of `common.parser` are added.
 
-        Makes its environment first, where it has one that is not there.
+        Create its environment first, if that is missing.
 
         Raises:
-            NotInstalled: That cannot be made.
+            NotInstalled: The environment cannot be created.
 
         """
         python = str(python_of(self.environment)) if self.environment else sys.executable
@@ -53,33 +54,33 @@ CONTENDERS: Final = (
     Contender(
         "kafka-python, nlp",
         "kafka_python_loop.py",
-        "a consumer loop for each core, a call of nlp(text) for each text",
+        "a consumer loop per core, nlp(text) for each text",
         processes=CORES,
     ),
     Contender(
         "kafka-python, nlp.pipe",
         "kafka_python_loop.py",
-        "a consumer loop for each core, a call of nlp.pipe for each batch",
+        "a consumer loop per core, nlp.pipe for each batch",
         processes=CORES,
         options=("--pipe",),
     ),
     Contender(
         "confluent-kafka, nlp",
         "confluent_loop.py",
-        "a consumer loop for each core, a call of nlp(text) for each text",
+        "a consumer loop per core, nlp(text) for each text",
         processes=CORES,
     ),
     Contender(
         "confluent-kafka, nlp.pipe",
         "confluent_loop.py",
-        "a consumer loop for each core, a call of nlp.pipe for each batch",
+        "a consumer loop per core, nlp.pipe for each batch",
         processes=CORES,
         options=("--pipe",),
     ),
     Contender(
         "Spark, udf",
         "row_udf.py",
-        "row by row in foreachBatch: persist, count, JSON there and back",
+        "row by row in foreachBatch: persist, count, JSON parsed twice",
         windows=2,
     ),
     Contender(
@@ -91,19 +92,19 @@ CONTENDERS: Final = (
     Contender(
         "Spark, predict_batch_udf",
         "predict_batch.py",
-        "pyspark.ml's batches and nlp.pipe, in a streaming query",
+        "batches of pyspark.ml and nlp.pipe, in a streaming query",
     ),
     Contender(
         "Quix Streams",
         "quix.py",
-        "an application for each core, a call of nlp(text) for each text",
+        "an application per core, nlp(text) for each text",
         environment="quix",
         processes=CORES,
     ),
     Contender(
         "Bytewax",
         "bytewax_flow.py",
-        "a cluster of a process for each core, nlp.pipe by flat_map_batch",
+        "a cluster with a process per core, nlp.pipe in flat_map_batch",
         environment="bytewax",
         options=("--processes", str(CORES)),
     ),

@@ -1,6 +1,7 @@
-"""Environments of those contenders that our own cannot hold, made once in .tidemill/bench.
+"""Create environments, in .tidemill/bench, for contenders that conflict with our packages.
 
-NAME.in says what each is for. NAME.txt, made from it as its first lines tell, is what is installed.
+NAME.in lists the requirements of each. NAME.txt locks them, and its first lines show how to update
+it.
 """
 
 from __future__ import annotations
@@ -17,34 +18,34 @@ from tidemill.errors import TidemillError
 
 LISTS: Final = Path(__file__).parent
 ROOT: Final = LISTS.parents[1]
-MADE: Final = ROOT / ".tidemill" / "bench"
+FOLDER: Final = ROOT / ".tidemill" / "bench"
 
 
 class NotInstalled(TidemillError):
-    """An environment cannot be made."""
+    """An environment cannot be created."""
 
-    def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"the environment {name} cannot be made: {why}")
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"cannot create the environment {name}: {reason}")
 
 
-def python_of(name: str, lists: Path = LISTS, made: Path = MADE) -> Path:
-    """Return an environment's Python; make the environment first where its list is new.
+def python_of(name: str, lists: Path = LISTS, folder: Path = FOLDER) -> Path:
+    """Return an environment's Python; create the environment if its list is new or changed.
 
     Raises:
-        NotInstalled: There is no such list, or what it names cannot be installed.
+        NotInstalled: There is no such list, or a package cannot be installed.
 
     """
-    wanted = lists / f"{name}.txt"
-    if not wanted.is_file():
-        raise NotInstalled(name, f"there is no {wanted}")
-    folder = made / name
-    python, stamp = folder / "bin" / "python", folder / "installed"
-    state = f"{sys.version} {ROOT} {hashlib.sha256(wanted.read_bytes()).hexdigest()}"
+    requirements = lists / f"{name}.txt"
+    if not requirements.is_file():
+        raise NotInstalled(name, f"there is no {requirements}")
+    environment = folder / name
+    python, stamp = environment / "bin" / "python", environment / "installed"
+    state = f"{sys.version} {ROOT} {hashlib.sha256(requirements.read_bytes()).hexdigest()}"
     if not stamp.is_file() or stamp.read_text("utf-8") != state:
-        _uv(name, "venv", "--clear", "--python", sys.executable, str(folder))
-        _uv(name, "pip", "install", "--python", str(python), "--requirements", str(wanted))
-        # What is ours is found there as it is in our own environment.
-        (site_packages,) = folder.glob("lib/python*/site-packages")
+        _uv(name, "venv", "--clear", "--python", sys.executable, str(environment))
+        _uv(name, "pip", "install", "--python", str(python), "--requirements", str(requirements))
+        # Make our modules importable there.
+        (site_packages,) = environment.glob("lib/python*/site-packages")
         (site_packages / "tidemill.pth").write_text(f"{ROOT / 'app'}\n{ROOT}\n", "utf-8")
         stamp.write_text(state, "utf-8")
     return python

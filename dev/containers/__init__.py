@@ -1,1 +1,1 @@
-"""The compose stack as the container tests drive it."""
+"""Drive the compose stack for the container tests."""

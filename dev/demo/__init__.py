@@ -1,1 +1,1 @@
-"""The demo: broker, job, messages, answers."""
+"""The demo: run a broker and a job, send messages, and show the answers."""

@@ -1,4 +1,4 @@
-"""The demo: a real broker, the real job, a few messages, and every answer on the screen.
+"""Run a real broker and the real job, send a few messages, and show every answer.
 
 Run it from the repository's root: `python -m dev.demo [--keep]`.
 """
@@ -29,7 +29,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """Someone wants the demo to end: Ctrl-C, SIGTERM or a closed terminal."""
+    """The demo must end: Ctrl-C, SIGTERM or a closed terminal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -37,11 +37,11 @@ class Interrupted(BaseException):
 
 
 class Unanswered(TidemillError):
-    """Some message did not get exactly one answer."""
+    """Not every message got exactly one answer."""
 
-    def __init__(self, flaws: list[str]) -> None:
+    def __init__(self, problems: list[str]) -> None:
         super().__init__(
-            f"{'; '.join(flaws)} (by partition/offset)", f"Read the job's log, {steps.LOG}."
+            f"{'; '.join(problems)} (by partition/offset)", f"Read the job's log, {steps.LOG}."
         )
 
 
@@ -53,7 +53,7 @@ class AlreadyRunning(TidemillError):
 
 
 def main() -> int:
-    """Run the demo; return 0 only where every message got exactly one answer."""
+    """Run the demo; return 0 only if every message got exactly one answer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep running until Ctrl-C")
     keep = parser.parse_args().keep
@@ -64,7 +64,7 @@ def main() -> int:
         with ExitStack() as running:
             run(console, running, keep=keep)
     except Interrupted as interrupted:
-        console.print("[yellow]interrupted: all that was started is stopped[/]")
+        console.print("[yellow]interrupted; everything is stopped[/]")
         return 128 + interrupted.number
     except (TidemillError, KafkaError, OSError) as error:
         text = escape("\n".join([str(error) or repr(error), *getattr(error, "__notes__", ())]))
@@ -74,14 +74,14 @@ def main() -> int:
 
 
 def interrupt(number: int, _: object) -> None:
-    """Unwind from wherever the demo is; the stopping that follows is not interrupted again."""
+    """Unwind the stack to stop everything; ignore further signals meanwhile."""
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise Interrupted(number)
 
 
 def run(console: Console, running: ExitStack, *, keep: bool) -> None:
-    """Go through the demo's steps; what they start is stopped when `running` is left."""
+    """Run the demo's steps; closing `running` stops what they started."""
     fresh_folder(running)
     libs = steps.fetch(console)
     broker = steps.start_broker(console, running, steps.FOLDER / "broker", libs)
@@ -90,18 +90,18 @@ def run(console: Console, running: ExitStack, *, keep: bool) -> None:
     texts, answers = steps.send_and_show(console, broker, job)
     show_lag(console, broker)
     show_metrics(console, url)
-    if flaws := messages.flaws(texts, answers):
-        raise Unanswered(flaws)
+    if problems := messages.problems(texts, answers):
+        raise Unanswered(problems)
     console.print(f"[green]✓[/] {len(texts)} messages, each with exactly one answer")
     if keep:
         try:
             steps.keep_running(console, broker, job, url)
         except Interrupted:
-            console.print()  # the way to end it; the terminal shows ^C in this line
+            console.print()  # Ctrl-C is the way to end it; the terminal shows ^C in this line
 
 
 def fresh_folder(running: ExitStack) -> None:
-    """Wipe an earlier demo's data, unless that demo still runs."""
+    """Delete an earlier demo's data; raise AlreadyRunning if that demo still runs."""
     steps.FOLDER.parent.mkdir(exist_ok=True)
     lock = running.enter_context(steps.FOLDER.with_name("demo.lock").open("w"))
     try:

@@ -1,7 +1,6 @@
-"""Run the demo's broker alone, without Docker, until Ctrl-C.
+"""`make broker`: run only the demo's broker, without Docker, until Ctrl-C.
 
-Run it from the repository's root: `make broker`. Its topics and messages stay in .tidemill/broker
-for the next time.
+Its topics and messages stay in .tidemill/broker for the next run.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def main() -> int:
 
 
 def run(console: Console, running: ExitStack) -> None:
-    """Start the broker, make the shipped topics, print the commands, and wait."""
+    """Start the broker, create the shipped topics, print commands, and wait."""
     libs = steps.fetch(console)
     broker = steps.start_broker(console, running, FOLDER, libs)
     steps.make_topics(console, broker)

@@ -1,4 +1,4 @@
-"""Commands for a second terminal: Kafka's own tools, Tidemill's, and curl."""
+"""Print commands for a second terminal: Kafka's tools, Tidemill's, and curl."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EXAMPLE: Final = '{"text": "Grace Hopper taught at Yale.", "lang": "en", "uuid":
 
 
 def show(console: Console, commands: Mapping[str, str]) -> None:
-    """Print commands under their purposes, each on a line of its own that can be copied."""
+    """Print each command under its purpose, on one line that can be copied."""
     for purpose, command in commands.items():
         console.print(f"\n[bold]{purpose}[/]")
         console.print(command, markup=False, soft_wrap=True)
 
 
 def broker_commands(broker: Broker, topics: tuple[str, str, str], tools: Path) -> dict[str, str]:
-    """Return commands that need only the broker, by purpose; `tools` holds Kafka's scripts."""
+    """Return commands that need only the broker, by purpose; `tools` has Kafka's scripts."""
     source, results, _ = topics
     servers = broker.bootstrap_servers
     server = f"--bootstrap-server {servers}"
@@ -50,7 +50,7 @@ def broker_commands(broker: Broker, topics: tuple[str, str, str], tools: Path) -
 
 
 def job_commands(url: str) -> dict[str, str]:
-    """Return commands that need a running job, by purpose; `url` is where its metrics are."""
+    """Return commands that need a running job, by purpose; `url` serves its metrics."""
     return {
         "see whether the job is ready": f"curl {url}/readyz",
         "see the metrics": f"curl {url}/metrics",

@@ -1,4 +1,4 @@
-"""How far the job's consumer group has come: as Tidemill shows it, and as Kafka's own tool does."""
+"""Show the consumer group's lag, first with Tidemill and then with Kafka's own tool."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ if TYPE_CHECKING:
     from dev.kafka.broker import Broker
 
 CONSUMER_GROUPS: Final = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
-COMMITS_S: Final = 20.0
+COMMIT_TIMEOUT_S: Final = 20.0
 
 
 def lag_reader(broker: Broker) -> LagReader:
-    """Return what reads the lag of the shipped settings on the demo's broker."""
+    """Return a lag reader with the shipped settings, on the demo's broker."""
     return LagReader(KafkaSettings(bootstrap_servers=broker.bootstrap_servers), StreamSettings())
 
 
 def show_lag(console: Console, broker: Broker) -> None:
-    """Show the lag as `tidemill lag` does until it is 0; then what Kafka's own tool says."""
+    """Show the lag as `tidemill lag` does until it is 0; then show Kafka's own tool."""
     group = StreamSettings().group_id
-    deadline = time.monotonic() + COMMITS_S
+    deadline = time.monotonic() + COMMIT_TIMEOUT_S
     with closing(lag_reader(broker)) as reader:
         first = now = reader.read(time.time(), ages=True)
         with Live(lag_table(group, now), console=console) as live:
-            while any(at.lag for at in now.partitions) and time.monotonic() < deadline:
+            while (
+                any(partition.lag for partition in now.partitions) and time.monotonic() < deadline
+            ):
                 time.sleep(0.3)
                 now = reader.read(time.time(), ages=True)
                 live.update(lag_table(group, now, first))
     if not console.is_terminal:
-        console.line()  # Live ends the line only in a terminal
+        console.line()  # outside a terminal Live does not end the line
     arguments = ("--bootstrap-server", broker.bootstrap_servers, "--describe", "--group", group)
     console.print(kafkas_lag_table(broker.tool(CONSUMER_GROUPS, *arguments).stdout))

@@ -1,4 +1,4 @@
-"""What the demo sends, and the answers that it gets: each is known by where its message lies."""
+"""Send the demo's messages and match the answers to them, by partition and offset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """Where a message lies in the input topic."""
+    """A message's partition and offset in the input topic."""
 
     partition: int
     offset: int
@@ -33,28 +33,31 @@ class Answer:
 
 
 def read_lines(file: Path) -> list[bytes]:
-    """Return a file's lines that are not empty, as they are: some are broken on purpose."""
+    """Return a file's lines as bytes, without empty ones; some are invalid on purpose."""
     return [line for line in file.read_bytes().splitlines() if line.strip()]
 
 
 def send(bootstrap_servers: str, topic: str, lines: Sequence[bytes]) -> dict[Source, str]:
-    """Send each line as a message; return the texts by their messages' places."""
+    """Send each line as a message; return the text of each message."""
     with closing(KafkaProducer(bootstrap_servers=bootstrap_servers)) as producer:
         sent = [producer.send(topic, line, key=field(line, "uuid")) for line in lines]
-        places = [future.get(30) for future in sent]
+        metadata = [future.get(30) for future in sent]
     texts = [(field(line, "text") or line).decode() for line in lines]
-    return {Source(at.partition, at.offset): text for at, text in zip(places, texts, strict=True)}
+    return {
+        Source(record.partition, record.offset): text
+        for record, text in zip(metadata, texts, strict=True)
+    }
 
 
 def field(line: bytes, name: str) -> bytes | None:
-    """Return a text field of a JSON object, None where there is none."""
+    """Return a field of a JSON object as text, or None if there is none."""
     with suppress(ValueError, TypeError, KeyError):
         return str(json.loads(line)[name]).encode()
     return None
 
 
 def follow(bootstrap_servers: str, *topics: str) -> KafkaConsumer:
-    """Return a consumer that reads committed answers from the start and belongs to no group."""
+    """Return a consumer without a group that reads committed answers from the beginning."""
     return KafkaConsumer(
         *topics,
         bootstrap_servers=bootstrap_servers,
@@ -65,12 +68,12 @@ def follow(bootstrap_servers: str, *topics: str) -> KafkaConsumer:
 
 
 def poll(consumer: KafkaConsumer) -> list[Answer]:
-    """Return the answers that have come, after a fifth of a second at the latest."""
+    """Return new answers; wait for at most a fifth of a second."""
     return [read(record) for batch in consumer.poll(200).values() for record in batch]
 
 
 def read(record: Any) -> Answer:  # noqa: ANN401 - kafka-python is not typed
-    """Turn a record of either output topic into an answer: a dead letter has an error's headers."""
+    """Return the answer in a record; a dead letter has headers about its error."""
     headers = {name: value.decode() for name, value in record.headers if value is not None}
     source = Source(
         int(headers["tidemill.source.partition"]), int(headers["tidemill.source.offset"])
@@ -83,19 +86,16 @@ def read(record: Any) -> Answer:  # noqa: ANN401 - kafka-python is not typed
     return Answer(source, latency_ms, tuple((it["entity"], it["category"]) for it in entities))
 
 
-def flaws(sent: Collection[Source], answers: Iterable[Answer]) -> list[str]:
-    """Name what keeps the answers from being exactly one for each message; nothing where they are.
-
-    A message that was answered twice shows here as much as one that was not answered.
-    """
+def problems(sent: Collection[Source], answers: Iterable[Answer]) -> list[str]:
+    """Return a line for each way in which messages did not get exactly one answer."""
     count = Counter(answer.source for answer in answers)
-    found = {
+    messages = {
         "not answered": [source for source in sent if not count[source]],
         "answered more than once": [source for source in sent if count[source] > 1],
         "answered but never sent": [source for source in count if source not in sent],
     }
     return [
-        f"{len(sources)} message(s) {flaw} ({', '.join(f'{p}/{o}' for p, o in sources)})"
-        for flaw, sources in found.items()
+        f"{len(sources)} message(s) {problem} ({', '.join(f'{p}/{o}' for p, o in sources)})"
+        for problem, sources in messages.items()
         if sources
     ]

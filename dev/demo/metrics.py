@@ -1,4 +1,4 @@
-"""What the job's metrics say, as Prometheus would scrape them."""
+"""Show some of the job's metrics, as Prometheus would scrape them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.console import Console
 
-# A few of many; counters of what did not happen are left out.
+# A few of many; those that are 0 are not shown.
 SHOWN: Final = (
     "tidemill_messages_total",
     "tidemill_results_total",
@@ -22,7 +22,7 @@ SHOWN: Final = (
 
 
 def show_metrics(console: Console, url: str) -> None:
-    """Show some of the metrics, and where all of them are while the job runs."""
+    """Show some of the metrics, and the URL of all of them."""
     table = Table(title=f"some of the metrics at {url}/metrics", title_justify="left")
     table.add_column("series")
     table.add_column("value", justify="right")

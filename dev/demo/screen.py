@@ -1,4 +1,4 @@
-"""What the demo shows: its steps, the answers as they come, the consumer group's lag."""
+"""Draw the demo's steps, the answers as they arrive, and the lag."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ TEXT_WIDTH: Final = 44
 
 
 def make_console() -> Console:
-    """Return a console; a log file or a pipe, which have no width, get room for the tables."""
+    """Return a console; in a log file or a pipe, which have no width, it is wide enough."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=140)
 
 
 @contextmanager
-def step(console: Console, what: str) -> Iterator[Callable[[str], None]]:
-    """Show that a step goes on, with what its `report` was told last, and then its time."""
+def step(console: Console, name: str) -> Iterator[Callable[[str], None]]:
+    """Show a spinner while a step runs, then its time; yield a function that shows a detail."""
     began = time.monotonic()
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    live = console.is_terminal  # elsewhere nothing can be drawn over
+    live = console.is_terminal  # only a terminal can redraw
     with Progress(*columns, console=console, transient=True, disable=not live) as progress:
-        task = progress.add_task(escape(what), total=None)
-        yield lambda detail: progress.update(task, description=escape(f"{what}: {detail}"))
-    console.print(f"[green]✓[/] {escape(what)} [dim]{time.monotonic() - began:.1f} s[/]")
+        task = progress.add_task(escape(name), total=None)
+        yield lambda detail: progress.update(task, description=escape(f"{name}: {detail}"))
+    console.print(f"[green]✓[/] {escape(name)} [dim]{time.monotonic() - began:.1f} s[/]")
 
 
 def answers_table(
     texts: Mapping[Source, str], answers: Sequence[Answer], lags: Sequence[int] = ()
 ) -> Table:
-    """Lay out the answers in the order they came in; dead letters are red. Below, the lag's way."""
+    """Return a table of the answers as they arrived, dead letters in red, with the lag below."""
     table = Table(title=f"{len(answers)} of {len(texts)} answered", title_justify="left")
     table.add_column("text", max_width=TEXT_WIDTH, no_wrap=True)
     table.add_column("entities")
@@ -61,17 +61,17 @@ def answers_table(
 
 
 def outcome(answer: Answer) -> Text:
-    """Write the entities, each with its category, or the error of a dead letter."""
+    """Return the entities with their categories, or the error of a dead letter."""
     if answer.error is not None:
         return Text(answer.error, style="red")
     entities = [Text.assemble(name, " ", (kind, "cyan")) for name, kind in answer.entities]
     return Text(", ").join(entities) if entities else Text("none", style="dim")
 
 
-def kafkas_lag_table(described: str) -> Table:
-    """Lay out what Kafka's ConsumerGroupCommand printed."""
-    table = Table(title="the same, by Kafka's own tool", title_justify="left")
-    lines = [line.split() for line in described.splitlines() if line.strip()]
+def kafkas_lag_table(output: str) -> Table:
+    """Return a table of the output of Kafka's ConsumerGroupCommand."""
+    table = Table(title="the same, from Kafka's own tool", title_justify="left")
+    lines = [line.split() for line in output.splitlines() if line.strip()]
     start = next((i for i, line in enumerate(lines) if line[0] == "GROUP"), len(lines))
     for name in lines[start][:6] if start < len(lines) else ():
         table.add_column(name.lower(), justify="left" if name in {"GROUP", "TOPIC"} else "right")

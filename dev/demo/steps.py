@@ -1,4 +1,4 @@
-"""The demo's steps, one function each, in the order in which it takes them."""
+"""The demo's steps in their order, one function each."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ TOPICS: Final = ("ner-input", "ner-output", "ner-output.dlq")
 PORT: Final = 9092
 METRICS_PORT: Final = 9095
 PARTITIONS: Final = 4
-# With these Spark compiles what it runs; the latencies of the rest are a stream's.
+# Spark compiles its code for these messages; later ones have the latency of a running stream.
 FIRST_WAVE: Final = 6
-# Results and dead letters carry more than their messages: headers, an error, the envelope.
-ROOM: Final = 64 * 1024
-BROKERS_LIMIT: Final = 1_048_588  # max.message.bytes of a topic that sets none, like the input
-JOB_START_S: Final = 180.0
-ANSWERS_S: Final = 120.0
-JOB_STOP_S: Final = 60.0
+# Results and dead letters are larger than their messages: headers, an error, the envelope.
+ADDED_BYTES: Final = 64 * 1024
+DEFAULT_LIMIT: Final = 1_048_588  # max.message.bytes of a topic that sets none, like the input
+JOB_START_TIMEOUT_S: Final = 180.0
+ANSWERS_TIMEOUT_S: Final = 120.0
+JOB_STOP_TIMEOUT_S: Final = 60.0
 
 
 def fetch(console: Console) -> Path:
-    """Fetch Kafka and Spark's Kafka connector unless they are here; return Kafka's jars."""
+    """Download Kafka and Spark's Kafka connector, if missing; return the folder of Kafka's jars."""
     with step(console, f"Kafka {VERSION}") as report:
         libs = fetch_kafka(report=report)
     with step(console, "Spark's Kafka connector") as report:
@@ -59,7 +59,7 @@ def fetch(console: Console) -> Path:
 
 
 def start_broker(console: Console, running: ExitStack, folder: Path, libs: Path) -> Broker:
-    """Start a broker with its data in `folder`, on Kafka's usual port if it is free."""
+    """Start a broker with its data in `folder`, on Kafka's default port if that is free."""
     port = PORT if is_free(PORT) else None
     broker = Broker(folder, libs, port=port)
     address = broker.bootstrap_servers + ("" if port else f" (port {PORT} is taken)")
@@ -69,12 +69,12 @@ def start_broker(console: Console, running: ExitStack, folder: Path, libs: Path)
 
 
 def make_topics(console: Console, broker: Broker) -> None:
-    """Make the missing topics, with room for answers that are larger than their messages."""
+    """Create the missing topics; those for answers accept larger records than the input."""
     source, results, dead_letters = TOPICS
     existing = topic_names(broker.bootstrap_servers)
-    room = {"max.message.bytes": str(BROKERS_LIMIT + ROOM)}
+    larger = {"max.message.bytes": str(DEFAULT_LIMIT + ADDED_BYTES)}
     with step(console, f"topics {', '.join(TOPICS)}"):
-        for topic, configs in ((source, {}), (results, room), (dead_letters, room)):
+        for topic, configs in ((source, {}), (results, larger), (dead_letters, larger)):
             if topic not in existing:
                 create_topic(
                     broker.bootstrap_servers, topic, partitions=PARTITIONS, configs=configs
@@ -84,12 +84,12 @@ def make_topics(console: Console, broker: Broker) -> None:
 def start_job(
     console: Console, running: ExitStack, broker: Broker
 ) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the streaming job as a process of its own, and wait until its query runs.
+    """Start the streaming job as a process, and wait until its query runs.
 
-    Return it, and the URL of its metrics and probes.
+    Return the process and the URL of its metrics and probes.
     """
     port = METRICS_PORT if is_free(METRICS_PORT) else free_ports(1)[0]
-    # The shipped settings are shown, not what this shell may have set for another job.
+    # Use the shipped settings, not those that this shell may have for another job.
     env = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMILL__")}
     env |= {
         "TIDEMILL__KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
@@ -100,14 +100,16 @@ def start_job(
     with step(console, f"streaming job, its log in {LOG.relative_to(ROOT)}"):
         job = spawn(command, LOG, cwd=ROOT, env=env)
         running.callback(stop_job, console, job)
-        wait_for_line(job, LOG, "stream started", name="the streaming job", timeout=JOB_START_S)
+        wait_for_line(
+            job, LOG, "stream started", name="the streaming job", timeout=JOB_START_TIMEOUT_S
+        )
     return job, f"http://127.0.0.1:{port}"
 
 
 def stop_job(console: Console, job: subprocess.Popen[bytes]) -> None:
-    """Stop the job between two micro-batches, by force if it does not come to that."""
+    """Stop the job between two micro-batches; kill it if that takes too long."""
     with step(console, "stopping the job"):
-        stop(job, JOB_STOP_S)
+        stop(job, JOB_STOP_TIMEOUT_S)
 
 
 def send_and_show(
@@ -115,9 +117,8 @@ def send_and_show(
 ) -> tuple[dict[Source, str], list[Answer]]:
     """Send the input's lines and show the answers as they arrive; return both.
 
-    It ends a moment after the last message was answered and the consumer group has seen it, so that
-    a second answer to one is seen too.
-    Raises NotReady where the job ends before that.
+    Wait until all messages are answered, the lag is 0 and nothing arrives any more, so that a
+    second answer would be noticed. Raise NotReady if the job ends before that.
     """
     lines = messages.read_lines(INPUT)
     texts: dict[Source, str] = {}
@@ -131,25 +132,27 @@ def send_and_show(
     ):
         for wave in (lines[:FIRST_WAVE], lines[FIRST_WAVE:]):
             texts |= messages.send(broker.bootstrap_servers, TOPICS[0], wave)
-            deadline = time.monotonic() + ANSWERS_S
+            deadline = time.monotonic() + ANSWERS_TIMEOUT_S
             while time.monotonic() < deadline:
                 arrived = messages.poll(consumer)
                 answers += arrived
-                lag = sum(at.lag for at in reader.read(time.time(), ages=False).partitions)
+                lag = sum(
+                    partition.lag for partition in reader.read(time.time(), ages=False).partitions
+                )
                 if [lag] != lags[-1:]:
                     lags.append(lag)
                 live.update(answers_table(texts, answers, lags))
-                if not (arrived or lag or messages.flaws(texts, answers)):
+                if not (arrived or lag or messages.problems(texts, answers)):
                     break
                 if (status := job.poll()) is not None:
                     raise NotReady("the streaming job", f"ended with status {status}", LOG)
     if not console.is_terminal:
-        console.line()  # Live ends the line only in a terminal
+        console.line()  # outside a terminal Live does not end the line
     return texts, answers
 
 
 def keep_running(console: Console, broker: Broker, job: subprocess.Popen[bytes], url: str) -> None:
-    """Print commands for a second terminal, and wait for Ctrl-C. Raises NotReady."""
+    """Print commands for a second terminal and wait for Ctrl-C; raise NotReady if the job ends."""
     show(console, broker_commands(broker, TOPICS, write_tools(broker.libs)) | job_commands(url))
     console.print("\nrunning until Ctrl-C")
     raise NotReady("the streaming job", f"ended with status {job.wait()}", LOG)

@@ -1,4 +1,4 @@
-"""A real Kafka broker as a child process: one node, KRaft, ready in a few seconds."""
+"""Run a real Kafka broker as a child process: one KRaft node, ready in a few seconds."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READY: Final = "Kafka Server started"
-STOP_PATIENCE_S: Final = 20.0
+STOP_TIMEOUT_S: Final = 20.0
 
 
 def new_cluster_id() -> str:
-    """Return an id for a cluster: 16 random bytes, as Kafka writes them."""
+    """Return a new cluster id: 16 random bytes in base64, as Kafka makes it."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
 
 
 def free_listeners(port: int | None = None, *, secured: bool = False) -> Listeners:
-    """Return listeners on free ports; `port` is the plain one's, where somebody wants it."""
+    """Return listeners on free ports; `port`, if given, is that of the plain-text one."""
     plain, controller, sasl, mtls = free_ports(4)
     plain = port or plain
     return Listeners(plain, controller, sasl, mtls) if secured else Listeners(plain, controller)
 
 
 class BrokerNotFormatted(TidemillError):
-    """Kafka's storage tool refused to prepare the data folder."""
+    """Kafka's storage tool could not format the data folder."""
 
-    def __init__(self, said: str) -> None:
-        super().__init__(f"the broker's data folder could not be prepared: {said.strip()}")
+    def __init__(self, output: str) -> None:
+        super().__init__(f"Kafka could not format the broker's data folder: {output.strip()}")
 
 
 class Broker:
     """A broker with its data, its configuration and its log in one folder.
 
-    It listens in plain text; with `tls` also for SASL over TLS, where it knows `users`
-    (name to password), and for clients with certificates. Ports stay the same over restarts.
+    It listens in plain text. With `tls` it also listens for SASL over TLS, with the passwords of
+    `users`, and for clients with certificates. Restarts keep the ports.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Broker:
         self._heap = heap
         self._cluster_id = cluster_id or new_cluster_id()
         self._process: subprocess.Popen[bytes] | None = None
-        self._already = 0
+        self._log_start = 0
         self._listeners = listeners or free_listeners(port, secured=tls is not None)
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "server.properties"
@@ -85,7 +85,7 @@ class Broker:
 
     @property
     def sasl_servers(self) -> str:
-        """The address for SASL_SSL: SCRAM-SHA-512, and what else `properties` enable there."""
+        """The address for SASL_SSL: SCRAM-SHA-512, and mechanisms that `properties` add."""
         return f"{HOST}:{self._listeners.sasl}"
 
     @property
@@ -94,55 +94,61 @@ class Broker:
         return f"{HOST}:{self._listeners.mtls}"
 
     def start(self, timeout: float = 180.0) -> None:
-        """Start the broker, on its old data if there is any, and wait until it serves.
+        """Start the broker, on its old data if there is any, and wait until it is ready.
 
-        Raises NotReady with the end of the log, BrokerNotFormatted and JavaNotFound.
+        Raises:
+            NotReady: It ended or took too long; the message has the end of its log.
+            BrokerNotFormatted: Its data folder could not be formatted.
+            JavaNotFound: There is no Java.
+
         """
         self.format()
         self.launch()
         self.wait_until_ready(timeout)
 
     def launch(self) -> None:
-        """Start the broker's process, which ends with the thread that calls this."""
-        self._already = self.log.stat().st_size if self.log.exists() else 0
+        """Start the broker's process. It is killed when the calling thread ends."""
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
         java, *rest = java_command(self.libs, "kafka.Kafka", heap=self._heap, log="INFO")
         self._process = spawn([java, *self._jvm_options, *rest, str(self._config)], self.log)
 
     def wait_until_ready(self, timeout: float = 180.0) -> None:
-        """Wait until a broker that was launched serves; where it does not, kill it.
+        """Wait until a launched broker is ready; kill it if that fails.
 
-        Raises NotReady with the end of the log.
+        Raises:
+            NotReady: It ended or took too long; the message has the end of its log.
+
         """
         if self._process is None:
             return
         try:
             wait_for_line(
-                self._process, self.log, READY, name="Kafka", timeout=timeout, start=self._already
+                self._process, self.log, READY, name="Kafka", timeout=timeout, start=self._log_start
             )
         except BaseException:
             self.kill()
             raise
 
     def stop(self) -> None:
-        """Shut the broker down in order; do nothing where it does not run."""
+        """Shut the broker down cleanly, if it runs."""
         if self._process is not None:
-            stop(self._process, STOP_PATIENCE_S)
+            stop(self._process, STOP_TIMEOUT_S)
             self._process = None
 
     def kill(self) -> None:
-        """End the broker with SIGKILL, as a crash would."""
+        """Kill the broker with SIGKILL, as a crash would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def pause(self) -> None:
-        """Halt the broker with SIGSTOP: its connections stay, and nobody answers."""
+        """Suspend the broker with SIGSTOP: connections stay open, but nothing answers."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a halted broker go on."""
+        """Resume a suspended broker."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
 
@@ -153,9 +159,9 @@ class Broker:
         input: str | None = None,  # noqa: A002 - named as in subprocess.run
         timeout: float = 180.0,
     ) -> subprocess.CompletedProcess[str]:
-        """Run one of Kafka's command-line classes and return what it printed.
+        """Run one of Kafka's command-line classes and return the completed process.
 
-        Most want `--bootstrap-server` among their arguments: this adds none.
+        Most need `--bootstrap-server`, which this does not add.
         """
         command = [*java_command(self.libs, main_class), *args]
         return subprocess.run(
@@ -163,13 +169,16 @@ class Broker:
         )
 
     def format(self) -> None:
-        """Prepare the data folder, unless it is.
+        """Format the data folder, if it is not formatted yet.
 
-        Raises BrokerNotFormatted and JavaNotFound.
+        Raises:
+            BrokerNotFormatted: Kafka's tool failed.
+            JavaNotFound: There is no Java.
+
         """
         if (self.folder / "data" / "meta.properties").exists():
             return
-        # As one word: an id may begin with a dash.
+        # `=`, because an id may begin with a dash.
         arguments = ["format", f"--cluster-id={self._cluster_id}", "--config", str(self._config)]
         for name, password in self._users.items():
             arguments += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]

@@ -1,7 +1,7 @@
-"""A certificate authority made on the spot, with PEM files for a broker and a client of it.
+"""Create a certificate authority, with PEM files for a broker and a client.
 
-The files suit Java, kafka-python and librdkafka alike: PKCS#8 keys, as Java wants them, and the
-certificate chain behind the key in one file.
+Java, kafka-python and librdkafka can all read the files: a PKCS#8 key, which Java requires,
+followed by the certificate chain.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ADDRESSES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """PEM files: the authority's certificate, and a key with its chain for either side."""
+    """PEM files: the authority's certificate, and a key with its chain for each side."""
 
     ca: Path
     broker: Path
@@ -37,7 +37,7 @@ class Certificates:
 
 
 def issue_certificates(folder: Path) -> Certificates:
-    """Make an authority and have it issue a broker's and a client's certificate."""
+    """Create an authority, and issue a broker's and a client's certificate."""
     folder.mkdir(parents=True, exist_ok=True)
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = sign(ca_key, common_name("Tidemill test CA"), ca_key, None)
@@ -56,7 +56,7 @@ def issue_certificates(folder: Path) -> Certificates:
 
 
 def common_name(name: str) -> x509.Name:
-    """Return a subject of nothing but a common name."""
+    """Return a subject with only a common name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
@@ -66,7 +66,7 @@ def sign(
     ca_key: ec.EllipticCurvePrivateKey,
     ca: x509.Certificate | None,
 ) -> x509.Certificate:
-    """Issue a certificate for a key: signed by `ca`, or the authority's own where that is None."""
+    """Issue a certificate for a key, signed by `ca`; if that is None, the authority's own."""
     now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()

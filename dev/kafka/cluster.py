@@ -1,4 +1,4 @@
-"""A real Kafka cluster on loopback: three nodes, each broker and controller, ready in seconds."""
+"""Run a real Kafka cluster on loopback: three nodes, each both broker and controller."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ REPLICATED: Final = {
     "offsets.topic.replication.factor": "3",
     "transaction.state.log.replication.factor": "3",
     "transaction.state.log.min.isr": "2",
-    # Only the tests move leaders.
+    # Only tests move leaders.
     "auto.leader.rebalance.enable": "false",
 }
-# Of one partition each (`dev.kafka.properties`), whose leader is every group's coordinator.
+# Each has one partition (`dev.kafka.properties`); its leader is the coordinator of all groups.
 COORDINATORS: Final = ("__consumer_offsets", "__transaction_state")
-PATIENCE_S: Final = 30.0
+TIMEOUT_S: Final = 30.0
 
 
 class Cluster:
-    """Nodes by their id, with their data in one folder; any two of them can go on alone.
+    """Three nodes with their data in one folder; any two of them suffice.
 
-    Its addresses and `tool` are as a broker's, so that it can stand in a broker's place.
+    It has a broker's addresses and `tool`, so it can be used in place of a broker.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Cluster:
         properties: Mapping[str, str] | None = None,
     ) -> None:
         listeners = {node: free_listeners() for node in NODES}
-        voters = [f"{node}@{HOST}:{at.controller}" for node, at in listeners.items()]
+        voters = [f"{node}@{HOST}:{ports.controller}" for node, ports in listeners.items()]
         self.folder = folder
         self.libs = libs
         cluster_id = new_cluster_id()
@@ -60,7 +60,7 @@ class Cluster:
                 libs,
                 heap=heap,
                 cluster_id=cluster_id,
-                listeners=at,
+                listeners=ports,
                 properties={
                     **REPLICATED,
                     "node.id": str(node),
@@ -68,7 +68,7 @@ class Cluster:
                     **(properties or {}),
                 },
             )
-            for node, at in listeners.items()
+            for node, ports in listeners.items()
         }
 
     @property
@@ -77,9 +77,13 @@ class Cluster:
         return ",".join(node.bootstrap_servers for node in self.nodes.values())
 
     def start(self) -> None:
-        """Start all nodes at once, for none is ready alone, and wait until they serve.
+        """Start all nodes at once, since none gets ready alone, and wait until they are ready.
 
-        Raises NotReady with the end of a node's log, BrokerNotFormatted and JavaNotFound.
+        Raises:
+            NotReady: A node ended or took too long; the message has the end of its log.
+            BrokerNotFormatted: A node's data folder could not be formatted.
+            JavaNotFound: There is no Java.
+
         """
         nodes = self.nodes.values()
         with ThreadPoolExecutor(len(nodes)) as pool:
@@ -91,12 +95,12 @@ class Cluster:
             node.wait_until_ready()
 
     def stop(self) -> None:
-        """Shut all nodes down; paused ones are killed."""
+        """Kill all nodes: a suspended one cannot shut down cleanly."""
         for node in self.nodes.values():
             node.kill()
 
     def leader(self, topic: str, partition: int = 0) -> int:
-        """Return the node that leads a partition, as the others know it."""
+        """Return the node that leads a partition."""
         return int(self._partitions(topic)[partition].leader)
 
     def leaders(self, topic: str) -> set[int]:
@@ -105,15 +109,17 @@ class Cluster:
 
     def controller(self) -> int:
         """Return the active controller."""
-        while True:  # any node is asked, and one may be down
+        while True:  # the client may ask a node that is down
             with suppress(KafkaError), closing(self._quorum()) as admin:
                 (topic,) = admin.describe_metadata_quorum()["topics"]
                 return int(topic["partitions"][0]["leader_id"])
 
     def wait_until_in_sync(self, *topics: str, timeout: float = 60.0) -> None:
-        """Wait until each node has all of some topics, so that the next may fail.
+        """Wait until all replicas of the topics are in sync, so that a node may fail.
 
-        Raises TimeoutError.
+        Raises:
+            TimeoutError: They are not in sync in time.
+
         """
         deadline = time.monotonic() + timeout
         while not all(self._in_sync(topic) for topic in topics):
@@ -122,17 +128,17 @@ class Cluster:
             time.sleep(0.2)
 
     def elect_preferred_leaders(self, *topics: str) -> None:
-        """Have each partition of some topics led by its first replica."""
+        """Make the first replica of each partition of the topics its leader."""
         partitions = [TopicPartition(topic, p) for topic in topics for p in self._partitions(topic)]
         admin = self._admin()
         admin.elect_leaders(ElectionType.PREFERRED, partitions).result()
 
     def tool(self, main_class: str, *args: str) -> subprocess.CompletedProcess[str]:
-        """Run one of Kafka's command-line classes and return what it printed."""
+        """Run one of Kafka's command-line classes and return the completed process."""
         return next(iter(self.nodes.values())).tool(main_class, *args)
 
     def _partitions(self, topic: str) -> dict[int, Any]:
-        return dict(self._admin().list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions)
+        return dict(self._admin().list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions)
 
     def _in_sync(self, topic: str) -> bool:
         return all(len(p.isrs) == len(NODES) for p in self._partitions(topic).values())

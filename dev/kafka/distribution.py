@@ -1,4 +1,4 @@
-"""Apache Kafka itself: its jars, fetched once from Maven, and the commands that run them."""
+"""Download Apache Kafka's jars once from Maven, and build commands that run them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ LIBS: Final = ROOT / ".tidemill" / f"kafka-{VERSION}" / "libs"
 COORDINATES: Final = (
     f"org.apache.kafka:kafka_2.13:{VERSION}",
     f"org.apache.kafka:kafka-tools:{VERSION}",
-    # Kafka leaves the choice of a log library open; without one the broker would log nothing.
+    # Kafka does not depend on a log library; without one the broker would log nothing.
     "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4",
 )
-# Kafka Connect is in the tools' dependencies, with a web server; leaving it out saves a third of
-# the time that the download takes.
+# The tools depend on Kafka Connect and its web server; without them the download takes a third less
+# time.
 UNUSED: Final = ("connect-runtime", "connect-transforms", "maven-artifact")
 LOG_CONFIG: Final = Path(__file__).with_name("log4j2.properties")
-# Starts in seconds on two cores: no optimising compiler, one collector thread.
+# For a start in seconds on two cores: no optimising compiler, one collector thread.
 QUICK_JVM: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 
 
 def fetch_kafka(libs: Path = LIBS, report: Callable[[str], None] | None = None) -> Path:
-    """Fill a folder with Kafka's jars unless it holds them already, and return it.
+    """Download Kafka's jars into a folder, if they are missing, and return the folder.
 
-    Raises ArtifactsUnavailable and JavaNotFound.
+    Raises:
+        ArtifactsUnavailable: The download failed.
+        JavaNotFound: There is no Java.
+
     """
     retrieve(COORDINATES, libs, exclude=UNUSED, report=report)
     return libs
@@ -40,7 +43,7 @@ def fetch_kafka(libs: Path = LIBS, report: Callable[[str], None] | None = None) 
 def java_command(
     libs: Path, main_class: str, *, heap: str = "256m", log: str = "WARN"
 ) -> list[str]:
-    """Return the command that runs one of Kafka's main classes; its arguments come after it."""
+    """Return the command that runs one of Kafka's main classes, without arguments."""
     return [
         find_java(),
         f"-Xmx{heap}",

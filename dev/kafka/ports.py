@@ -1,4 +1,4 @@
-"""TCP ports on this machine that nobody listens on."""
+"""Find free TCP ports on this machine."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import socket
 from typing import Final
 
 HOST: Final = "127.0.0.1"
-# Below the range that systems take clients' ports from. In that range a client that reconnects to a
-# stopped server can connect to itself, and then holds the port that the server wants back.
+# Below the ephemeral ports. In that range a client that reconnects to a stopped server can connect
+# to itself, and then occupies the server's port.
 CANDIDATES: Final = range(20_000, 32_000)
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on a port now."""
+    """Return whether a server can listen on a port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -24,7 +24,7 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return so many different free ports, chosen at random: two callers rarely get the same."""
+    """Return different free ports, chosen at random so that two callers rarely get the same."""
     shuffled = random.sample(CANDIDATES, len(CANDIDATES))
     free = [port for port in shuffled[: 10 * count] if is_free(port)]
     return free[:count]

@@ -1,4 +1,4 @@
-"""Child processes that end when they should: on request, or with the process that started them."""
+"""Start child processes that end with their parent, and stop them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
-# Loaded before any fork: a child must not load libraries between fork and exec.
+# Loaded here, because a child must not load libraries between fork and exec.
 LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class NotReady(TidemillError):
-    """A child process ended, or said nothing in time, before it was ready."""
+    """A child process ended or took too long before it was ready."""
 
     def __init__(self, name: str, what: str, log: Path) -> None:
         super().__init__(f"{name} {what}", f"The end of {log} follows.")
@@ -35,9 +35,9 @@ def spawn(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own, its output added to a log file.
+    """Start a command in its own session, and append its output to a log file.
 
-    Ctrl-C in the terminal does not reach it, so that its owner can stop things in order.
+    Ctrl-C in the terminal does not reach it, so its parent can stop processes in order.
     """
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -53,7 +53,7 @@ def spawn(
 
 
 def die_with_parent() -> None:
-    """Ask the system to kill this process when its parent dies, however it dies (Linux only)."""
+    """Ask the kernel to kill this process when its parent dies (Linux only)."""
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -69,11 +69,13 @@ def wait_for_line(
 ) -> None:
     """Wait until a process logs a line that contains `line`, after the byte `start` of its log.
 
-    Raises NotReady where it ends before or takes longer than `timeout` seconds.
+    Raises:
+        NotReady: It ended before, or took longer than `timeout` seconds.
+
     """
     deadline = time.monotonic() + timeout
     while True:
-        ended = process.poll()  # before the look: what it logged last must be seen
+        ended = process.poll()  # before reading, so that its last lines are read
         with log.open("rb") as file:
             file.seek(start)
             if line.encode() in file.read():
@@ -85,11 +87,11 @@ def wait_for_line(
         time.sleep(0.05)
 
 
-def stop(process: subprocess.Popen[bytes], patience: float) -> int:
-    """End a process: SIGTERM, and SIGKILL after `patience` seconds. Return its exit status."""
+def stop(process: subprocess.Popen[bytes], timeout: float) -> int:
+    """Stop a process with SIGTERM, after the timeout with SIGKILL; return its exit status."""
     process.terminate()
     try:
-        return process.wait(patience)
+        return process.wait(timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()

@@ -1,4 +1,4 @@
-"""server.properties of a one-node Kafka broker that starts fast and needs little memory."""
+"""Write server.properties of a one-node broker that starts fast and needs little memory."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ SMALL: Final = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "auto.create.topics.enable": "false",
-    # One node: everything that Kafka keeps three copies of has one.
+    # One node can hold only one replica.
     "offsets.topic.replication.factor": "1",
     "transaction.state.log.replication.factor": "1",
     "transaction.state.log.min.isr": "1",
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
-    # Fifty partitions of an internal topic are fifty folders to make before the first commit.
+    # With the default, Kafka creates fifty folders before the first commit.
     "offsets.topic.num.partitions": "1",
     "transaction.state.log.num.partitions": "1",
     "share.coordinator.state.topic.num.partitions": "1",
     "group.initial.rebalance.delay.ms": "0",
-    # A killed broker may register anew only when its old session has run out.
+    # A killed broker can register again only after its old session has expired.
     "broker.session.timeout.ms": "4000",
     "broker.heartbeat.interval.ms": "1000",
     # The cleaner's default buffer, 128 MB, does not fit into a small heap.
@@ -40,7 +40,7 @@ SMALL: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """The broker's ports: plain text always, the secured ones where they are wanted."""
+    """The broker's ports; those for SASL and mutual TLS are optional."""
 
     plain: int
     controller: int
@@ -50,7 +50,7 @@ class Listeners:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """The broker's PEM files: its PKCS#8 key with the certificate chain, and the CA it trusts."""
+    """The broker's PEM files: a PKCS#8 key with its certificate chain, and the trusted CA."""
 
     keystore: Path
     ca: Path
@@ -59,7 +59,7 @@ class Tls:
 def server_properties(
     data: Path, listeners: Listeners, tls: Tls | None, overrides: Mapping[str, str]
 ) -> str:
-    """Write server.properties; `overrides` win."""
+    """Return the text of server.properties; `overrides` take precedence."""
     ports = {
         "PLAINTEXT": listeners.plain,
         "CONTROLLER": listeners.controller,
@@ -87,7 +87,7 @@ def server_properties(
 
 
 def secured(tls: Tls) -> dict[str, str]:
-    """Return what the SASL and the client-certificate listeners need."""
+    """Return the properties of the SASL and the mutual-TLS listener."""
     login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
     return {
         "ssl.keystore.type": "PEM",

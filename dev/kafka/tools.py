@@ -1,4 +1,4 @@
-"""Kafka's command-line tools under their usual names, for whoever has no Kafka distribution."""
+"""Write scripts for Kafka's command-line tools, as its distribution has them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ TOOLS: Final = {
 def write_tools(libs: Path) -> Path:
     """Write a script for each tool into `bin`, beside the folder of Kafka's jars; return `bin`.
 
-    Raises JavaNotFound.
+    Raises:
+        JavaNotFound: There is no Java.
+
     """
     folder = libs.parent / "bin"
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Topics of a broker: made, changed, measured, and how far a consumer group has come in one."""
+"""Create, change and inspect topics, and read a consumer group's offsets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def topic_names(bootstrap_servers: str) -> set[str]:
 
 
 def delete_topic(bootstrap_servers: str, name: str) -> None:
-    """Delete a topic and wait until no broker tells of it."""
+    """Delete a topic and wait until no broker lists it."""
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
         admin.delete_topics([name])
         while name in admin.list_topics():
@@ -46,28 +46,28 @@ def delete_topic(bootstrap_servers: str, name: str) -> None:
 
 
 def add_partitions(bootstrap_servers: str, name: str, total: int) -> None:
-    """Give a topic so many partitions in all and wait until each has a leader."""
+    """Raise a topic's number of partitions to `total` and wait until each has a leader."""
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
         admin.create_partitions({name: total})
-        while not _is_led(admin, name, total):
+        while not _has_leaders(admin, name, total):
             time.sleep(0.05)
 
 
-def _is_led(admin: KafkaAdminClient, name: str, partitions: int) -> bool:
+def _has_leaders(admin: KafkaAdminClient, name: str, partitions: int) -> bool:
     (topic,) = admin.describe_topics([name])
     led = [p for p in topic["partitions"] if p["leader_id"] >= 0]
     return len(led) == partitions
 
 
 def delete_records(bootstrap_servers: str, topic: str, before: Mapping[int, int]) -> None:
-    """Delete the records of a topic's partitions that stand before an offset of each."""
+    """Delete the records of a topic before an offset in each partition."""
     offsets = {TopicPartition(topic, p): offset for p, offset in before.items()}
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
         admin.delete_records(offsets)
 
 
 def end_offsets(bootstrap_servers: str, topic: str) -> dict[int, int]:
-    """Return the next offset to be written in each partition."""
+    """Return the end offset of each partition: that of the next record."""
     with closing(KafkaConsumer(bootstrap_servers=bootstrap_servers)) as consumer:
         parts = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
         return {part.partition: end for part, end in consumer.end_offsets(parts).items()}
@@ -76,11 +76,15 @@ def end_offsets(bootstrap_servers: str, topic: str) -> dict[int, int]:
 def committed_offsets(bootstrap_servers: str, group: str, topic: str) -> dict[int, int]:
     """Return the offsets that a consumer group has committed in a topic.
 
-    There are none while nobody knows the group, or while its coordinator is not ready.
+    Return none if the group does not exist yet, or if its coordinator is not ready.
     """
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers)) as admin:
         try:
             committed = admin.list_group_offsets(group)[group]
         except (GroupIdNotFoundError, RetriableError):
             return {}
-    return {part.partition: at.offset for part, at in committed.items() if part.topic == topic}
+    return {
+        part.partition: position.offset
+        for part, position in committed.items()
+        if part.topic == topic
+    }

@@ -1,1 +1,1 @@
-"""A job between topics of its own, for tests and benchmarks."""
+"""A job with its own topics, for tests and benchmarks."""

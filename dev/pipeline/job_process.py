@@ -1,4 +1,4 @@
-"""A command of Tidemill as a process of its own."""
+"""Run a command of Tidemill as a process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class JobProcess:
-    """`python -m app COMMAND`, or what another launcher starts; its output goes to a file."""
+    """A process of `python -m app COMMAND`, or of another launcher; its output goes to a file."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class JobProcess:
         *command: str,
         launcher: Sequence[str] = (sys.executable, "-m", "app"),
     ) -> None:
-        """Start it, in a process session of its own."""
+        """Start the process in its own session."""
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / f"{Path(command[0]).name}-{time.monotonic_ns()}.log"
         path = os.pathsep.join(filter(None, [PYTHONPATH, os.environ.get("PYTHONPATH")]))
@@ -43,38 +43,38 @@ class JobProcess:
 
     @property
     def output(self) -> str:
-        """What it has said so far."""
+        """The output so far."""
         return self.log.read_text()
 
     def wait_for(self, text: str, timeout: float = 300) -> None:
-        """Wait until it says something."""
+        """Wait until the output contains a text."""
         deadline = time.monotonic() + timeout
         while text not in self.output:
             self.must_run()
-            assert time.monotonic() < deadline, f"never said {text!r}:\n{self.output}"
+            assert time.monotonic() < deadline, f"no {text!r} in the output:\n{self.output}"
             time.sleep(0.1)
 
     def must_run(self) -> None:
-        """Fail where it has ended."""
+        """Fail if the process has ended."""
         assert self.process.poll() is None, f"ended early:\n{self.output}"
 
     def wait(self, timeout: float = 300) -> int:
-        """Wait for its end; return the exit code."""
+        """Wait until the process ends; return its exit code."""
         return self.process.wait(timeout)
 
     def __enter__(self) -> Self:
-        """Return the running program."""
+        """Return the running process."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill it where it still runs."""
+        """Kill the process if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
 
 
 def descendants(pid: int) -> dict[int, str]:
-    """Return the processes below a process, and their command lines (proc(5))."""
+    """Return all processes below a process, with their command lines (proc(5))."""
     parents, commands = {}, {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -82,17 +82,17 @@ def descendants(pid: int) -> dict[int, str]:
                 stat = (folder / "stat").read_text()
                 command = (folder / "cmdline").read_bytes()
             except OSError:
-                continue  # it has ended meanwhile
+                continue  # it has ended
             parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
             commands[int(folder.name)] = command.replace(b"\0", b" ").decode()
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return {child: commands[child] for child in found - {pid}}
+    tree = {pid}
+    while more := {child for child, parent in parents.items() if parent in tree} - tree:
+        tree |= more
+    return {child: commands[child] for child in tree - {pid}}
 
 
 def kill(pids: Iterable[int]) -> None:
-    """End processes as an outage does; the end of one may already have ended another."""
+    """Kill processes with SIGKILL; ignore those that have already ended."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

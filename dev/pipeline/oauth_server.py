@@ -1,4 +1,4 @@
-"""An OAuth 2.0 server for client credentials, and what makes a broker trust its tokens."""
+"""Run an OAuth 2.0 server for client credentials, and make a broker trust its tokens."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ LOGIN = "org.apache.kafka.common.security.oauthbearer"
 
 
 def encoded(part: bytes) -> str:
-    """Return base64url without padding."""
+    """Encode bytes as base64url without padding."""
     return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
 def token(subject: str) -> str:
-    """Return a signed JSON web token (RFC 7519, RS256), good for a minute."""
+    """Return a signed JSON web token (RFC 7519, RS256) that is valid for a minute."""
     now = int(time.time())
     head = {"alg": "RS256", "kid": "test"}
     claims = {"sub": subject, "iat": now, "exp": now + 60, "scope": "kafka"}
-    said = ".".join(encoded(json.dumps(part).encode()) for part in (head, claims))
-    return f"{said}.{encoded(KEY.sign(said.encode(), padding.PKCS1v15(), SHA256()))}"
+    payload = ".".join(encoded(json.dumps(part).encode()) for part in (head, claims))
+    return f"{payload}.{encoded(KEY.sign(payload.encode(), padding.PKCS1v15(), SHA256()))}"
 
 
 def write_keys(file: Path) -> None:
-    """Write the key set (RFC 7517) by which a broker checks tokens."""
+    """Write the key set (RFC 7517) with which a broker verifies tokens."""
     public = KEY.public_key().public_numbers()
     numbers = {
         name: encoded(number.to_bytes((number.bit_length() + 7) // 8))
@@ -47,7 +47,7 @@ def write_keys(file: Path) -> None:
 
 
 def broker_properties(keys: Path) -> dict[str, str]:
-    """Return what lets clients with such tokens in, beside those with SCRAM."""
+    """Return properties that accept these tokens, in addition to SCRAM."""
     listener = "listener.name.sasl."
     return {
         listener + "sasl.enabled.mechanisms": "SCRAM-SHA-512,OAUTHBEARER",
@@ -60,27 +60,27 @@ def broker_properties(keys: Path) -> dict[str, str]:
 
 
 def broker_jvm_option(keys: Path) -> str:
-    """Return what allows a broker to read the keys: it fetches from named places only."""
+    """Return the JVM option that allows a broker to fetch the keys from this URL."""
     return f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys.as_uri()}"
 
 
 @contextmanager
 def token_endpoint(client: str, secret: str) -> Iterator[tuple[str, list[str]]]:
-    """Serve on loopback; yield the endpoint's URL, and who asked, as it fills."""
-    asked: list[str] = []
+    """Serve on loopback; yield the endpoint's URL and a growing list of clients' user agents."""
+    user_agents: list[str] = []
     expected = "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            good = self.headers["Authorization"] == expected
-            asked.append(self.headers["User-Agent"])
+            valid = self.headers["Authorization"] == expected
+            user_agents.append(self.headers["User-Agent"])
             body = json.dumps(
                 {"access_token": token(client), "token_type": "bearer", "expires_in": 60}
-                if good
+                if valid
                 else {"error": "invalid_client"}
             ).encode()
-            self.send_response(200 if good else 401)
+            self.send_response(200 if valid else 401)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -93,7 +93,7 @@ def token_endpoint(client: str, secret: str) -> Iterator[tuple[str, list[str]]]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/token", asked
+        yield f"http://127.0.0.1:{server.server_port}/token", user_agents
     finally:
         server.shutdown()
         thread.join()

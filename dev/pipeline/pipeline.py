@@ -1,4 +1,4 @@
-"""Topics of a test's own and the job between them: what comes in, runs, and comes out."""
+"""A job and its three topics: send messages, run the job, read its results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
     from tidemill.kafka.record_size import TopicLimits
 
-# Two cores for a short while: no optimising compiler, one collector thread.
+# For short runs on two cores: no optimising compiler, one collector thread.
 QUICK_SPARK = {
     "spark.master": "local[2,2]",
     "spark.ui.enabled": "false",
@@ -39,13 +39,13 @@ GROUP_TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 
 
 def message(uuid: object, text: str = "t", lang: str = "en") -> dict[str, bytes]:
-    """Return a record with a good message."""
+    """Return a record with a valid message."""
     return {"value": encode_message(text, lang, uuid)}
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Three topics on a broker, and a folder for what the job keeps."""
+    """Three topics on a broker, and a folder for the job's files."""
 
     broker: Broker
     source: str
@@ -58,7 +58,7 @@ class Pipeline:
         records.produce(self.broker.bootstrap_servers, self.source, *sent, compression=compression)
 
     def inputs(self) -> list[Record]:
-        """Return what was sent."""
+        """Return the records of the input topic."""
         return records.read(self.broker.bootstrap_servers, self.source)
 
     def results(self) -> list[Record]:
@@ -70,7 +70,7 @@ class Pipeline:
         return records.read(self.broker.bootstrap_servers, self.dead)
 
     def wait_for_results(self, program: JobProcess, count: int = 1) -> None:
-        """Wait until a running job has written results."""
+        """Wait until a running job has written that many results."""
         while len(self.results()) < count:
             program.must_run()
             time.sleep(0.05)
@@ -82,9 +82,9 @@ class Pipeline:
         limits: Mapping[str, TopicLimits] | None = None,
         **stream: Any,  # noqa: ANN401 - settings
     ) -> dict[str, Any]:
-        """Run the query in this process until all that was sent is answered; return progress.
+        """Run the query in this process until all messages are answered; return its progress.
 
-        Without `limits` what the topics take is asked of the broker, as a start does.
+        Without `limits`, ask the broker for the topics' limits, as the job does.
         """
         kafka = KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers)
         settings = StreamSettings(
@@ -104,7 +104,7 @@ class Pipeline:
         query = job.start(spark, kafka, settings, specs, query_start, limits=limits)
         with closing(TopicWatchdog(kafka, settings, query_start.topics)) as topics:
             try:
-                with suppress(OSError):  # as the job does, which goes on if its disk is full
+                with suppress(OSError):  # as the job does: it goes on if its disk is full
                     topics.poll()
                 assert query.awaitTermination(480), "the query did not end"
             finally:
@@ -117,9 +117,9 @@ class Pipeline:
     def environment(
         self, adapter: str, *, options: object = None, **settings: str
     ) -> dict[str, str]:
-        """Return a job's environment, with one model of the tests.
+        """Write models.yaml with one of the tests' models; return the job's environment.
 
-        Further settings are named as in the environment: `STREAM__TRIGGER="available-now"`.
+        Name other settings as in the environment: `STREAM__TRIGGER="available-now"`.
         """
         models = self.folder / "models.yaml"
         entry = model_entry(adapter) | {"options": options or {}}
@@ -139,11 +139,11 @@ class Pipeline:
         return {f"TIDEMILL__{name}": value for name, value in named.items()}
 
     def program(self, environment: dict[str, str], *command: str) -> JobProcess:
-        """Start a command; without one the job."""
+        """Start a command; by default, the job."""
         return JobProcess(self.folder, environment, *(command or ("stream",)))
 
     def committed(self) -> tuple[int, int]:
-        """Return the group's offsets and its lag, summed, as Kafka's own tool sees them."""
+        """Return the sums of the group's offsets and of its lag, from Kafka's own tool."""
         done = self.broker.tool(
             GROUP_TOOL,
             *("--bootstrap-server", self.broker.bootstrap_servers),

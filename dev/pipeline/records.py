@@ -1,4 +1,4 @@
-"""Write and read whole topics with a client that the job does not use."""
+"""Write and read whole topics with confluent-kafka."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 
-INPUT_LIMIT = 1_048_588  # max.message.bytes of a topic where nothing else is said
+INPUT_LIMIT = 1_048_588  # the default of max.message.bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as a consumer got it."""
+    """A consumed record."""
 
     topic: str
     partition: int
@@ -24,13 +24,13 @@ class Record:
     headers: list[tuple[str, bytes | None]]
 
     def header(self, name: str) -> str | None:
-        """Return the last header of a name, as readers take it."""
-        found = [value for key, value in self.headers if key == name]
-        return found[-1].decode() if found and found[-1] is not None else None
+        """Return the last header with a name, as readers do."""
+        values = [value for key, value in self.headers if key == name]
+        return values[-1].decode() if values and values[-1] is not None else None
 
     @property
     def source(self) -> tuple[int, int]:
-        """Partition and offset of the message that this is the outcome of."""
+        """The partition and offset of the message whose outcome this is."""
         partition, offset = (
             self.header(f"tidemill.source.{name}") for name in ("partition", "offset")
         )
@@ -40,11 +40,11 @@ class Record:
 
 
 def produce(servers: str, topic: str, *sent: dict[str, Any], compression: str = "none") -> None:
-    """Send records, each what confluent-kafka's `produce` takes.
+    """Send records, each given as arguments of confluent-kafka's `produce`.
 
-    kafka-python refuses headers without a value, which Kafka allows.
+    kafka-python rejects headers without a value, which Kafka allows.
     """
-    # Java's partitioner: librdkafka's own puts the same key into another partition.
+    # Java's partitioner; librdkafka's own default maps keys to other partitions.
     producer = Producer(
         {
             "bootstrap.servers": servers,
@@ -69,7 +69,7 @@ def produce(servers: str, topic: str, *sent: dict[str, Any], compression: str = 
 
 
 def read(servers: str, topic: str) -> list[Record]:
-    """Return a whole topic, read_committed, in the order of partition and offset."""
+    """Return all committed records of a topic, ordered by partition and offset."""
     consumer = Consumer(
         {
             "bootstrap.servers": servers,
@@ -82,23 +82,23 @@ def read(servers: str, topic: str) -> list[Record]:
     try:
         open_partitions = set(consumer.list_topics(topic, 120).topics[topic].partitions)
         consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in open_partitions])
-        found = []
+        records = []
         while open_partitions:
             message = consumer.poll(120)
-            assert message is not None, f"{topic} did not end within 120 s"
+            assert message is not None, f"the end of {topic} was not reached within 120 s"
             if (error := message.error()) is None:
-                found.append(as_record(message))
+                records.append(as_record(message))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 open_partitions.discard(message.partition())
             else:
                 pytest.fail(str(error))
     finally:
         consumer.close()
-    return sorted(found, key=lambda record: (record.partition, record.offset))
+    return sorted(records, key=lambda record: (record.partition, record.offset))
 
 
 def as_record(message: Any) -> Record:  # noqa: ANN401 - confluent-kafka's Message cannot be made
-    """Turn confluent-kafka's message into a value that can be compared."""
+    """Convert confluent-kafka's message to a record, which can be compared."""
     return Record(
         message.topic(),
         message.partition(),

@@ -1,1 +1,1 @@
-"""What older versions left behind: checkpoints, and the topics and groups of a broker."""
+"""States that an older version left behind: checkpoints, and a broker with topics and groups."""

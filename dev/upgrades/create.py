@@ -1,14 +1,14 @@
 """Make the states that the test of upgrades starts from, with the code of commit b80ab4a.
 
-Run this file from a checkout of that commit (its imports are of that commit), with the packages
-that its `make setup` installs:
+Run this file from a checkout of that commit, whose modules it imports, with the packages that its
+`make setup` installs:
 
     PYTHONPATH=.:test/doubles:test/kafka:test/faults .venv/bin/python \
         .../dev/upgrades/create.py
 
-It writes `b80ab4a.tar.xz` beside itself: the data folder of a Kafka broker that was stopped in
-order, and the checkpoints of four jobs that used it. For each delivery one job was stopped and one
-was killed in the middle of a micro-batch.
+It writes `b80ab4a.tar.xz` beside itself: the data folder of a cleanly stopped Kafka broker, and the
+checkpoints of four jobs that used it. For each delivery, one job was stopped and one was killed in
+the middle of a micro-batch.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from states import Message
 
 CHECKOUT = Path.cwd()
-# With the hook a worker waits in the middle of a transaction if there is an order to do so.
+# The hook can hold a worker in the middle of a transaction.
 PYTHONPATH = ":".join(str(CHECKOUT / name) for name in ("test/faults/hook", "", "test/doubles"))
-PATIENCE_S = 150
+TIMEOUT_S = 150
 
 
 def main() -> None:
-    """Make the archive."""
+    """Write the archive."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with Broker(folder / "broker", fetch_kafka(), properties=states.KEEP_ALL) as broker:
-            # The job that leaves a transaction open is last: Kafka aborts that after a minute.
+            # The job that leaves a transaction open comes last: Kafka aborts it after a minute.
             for end in states.ENDS:
                 for delivery in states.DELIVERIES:
                     leave(broker, folder / f"{delivery}-{end}", delivery, end)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def leave(broker: Broker, folder: Path, delivery: str, end: str) -> None:
-    """Run a job on topics of its own until it is stopped or killed, and leave messages unread."""
+    """Run a job on its own topics, stop or kill it, and leave messages unread."""
     folder.mkdir()
     lane = make_lane(broker, folder)
     environment = lane.environment(
@@ -77,7 +77,7 @@ def leave(broker: Broker, folder: Path, delivery: str, end: str) -> None:
 
 
 def stop(lane: Lane, program: Program) -> None:
-    """Stop a job when it has answered all messages."""
+    """Stop a job after it has answered all messages."""
     (lane.folder / "gate").touch()
     produce(lane, states.DURING)
     due = len(states.BEFORE + states.DURING)
@@ -87,9 +87,9 @@ def stop(lane: Lane, program: Program) -> None:
 
 
 def interrupt(lane: Lane, program: Program, delivery: str) -> None:
-    """Kill a job in the middle of a micro-batch, when some of the outcomes are written.
+    """Kill a job in the middle of a micro-batch, after it has written some of the outcomes.
 
-    With exactly-once the micro-batch goes on until a transaction is complete but for its commit.
+    With exactly-once, kill it when a transaction lacks only its commit.
     """
     produce(lane, states.DURING)
     unheld = [message for message in states.DURING if message.partition != states.HELD_PARTITION]
@@ -104,7 +104,7 @@ def interrupt(lane: Lane, program: Program, delivery: str) -> None:
 
 
 def make_lane(broker: Broker, folder: Path) -> Lane:
-    """Make topics that keep their records for ever."""
+    """Create topics that keep their records for ever."""
     keep = {"retention.ms": "-1"}
     written = keep | {"max.message.bytes": str(INPUT_LIMIT + ADDED_BYTES)}
     names = [f"{topic}-{folder.name}" for topic in ("in", "out", "dead")]
@@ -119,24 +119,24 @@ def produce(lane: Lane, messages: tuple[Message, ...]) -> None:
 
 
 def committed(lane: Lane) -> int:
-    """Return how many messages the group says are answered."""
+    """Return the sum of the group's committed offsets."""
     servers = lane.broker.bootstrap_servers
     return sum(committed_offsets(servers, lane.source, lane.source).values())
 
 
 def wait_until(program: Program, condition: Callable[[], object]) -> None:
     """Wait until a condition holds; fail if the job ends before that."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         program.must_run()
-        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s:\n{program.output}"
+        assert time.monotonic() < deadline, f"still false after {TIMEOUT_S} s:\n{program.output}"
         time.sleep(0.1)
 
 
 def pack(folder: Path) -> None:
-    """Write the archive, without what a broker makes again and with nobody's name."""
+    """Write the archive, without files that a broker restores and without a user's name."""
 
-    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    def anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         if entry.name.endswith((".lock", ".timeindex", ".index")):
             return None
         entry.uid = entry.gid = 0
@@ -144,9 +144,9 @@ def pack(folder: Path) -> None:
         return entry
 
     with tarfile.open(states.ARCHIVE, "w:xz") as archive:
-        archive.add(folder / "broker/data", "data", filter=plain)
+        archive.add(folder / "broker/data", "data", filter=anonymous)
         for checkpoint in sorted(folder.glob("*/checkpoint")):
-            archive.add(checkpoint, checkpoint.parent.name, filter=plain)
+            archive.add(checkpoint, checkpoint.parent.name, filter=anonymous)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The states that an old version of the job left behind: its messages and their outcomes.
+"""Describe the states that an old version of the job left behind: messages and their outcomes.
 
-`create.py` made the states with the old code, so this module imports nothing from the project.
+The old code runs this module too (`create.py`), so it imports nothing from the project.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ ARCHIVE: Final = Path(__file__).with_name(f"{COMMIT}.tar.xz")
 DELIVERIES: Final = ("at-least-once", "exactly-once")
 ENDS: Final = ("stopped", "killed")
 PARTITIONS: Final = 3
-# A text with this word keeps its micro-batch from ending. Only the last task meets one, when those
-# of the other partitions have written all their outcomes.
+# A text with this word keeps its micro-batch from ending. Only the last partition has one, so the
+# other tasks have written all their outcomes by then.
 HELD: Final = "held"
 HELD_PARTITION: Final = PARTITIONS - 1
-# Kafka drops nothing, however old it is. Kafka checks transactional ids only after an interval of
-# up to 24 days, which no test lasts; their expiry itself cannot be set to more than that.
+# Keep everything, however old. Transactional ids expire after 24 days at the latest, but Kafka
+# checks that only at an interval, and no test lasts that long.
 KEEP_ALL: Final = {
     "log.retention.ms": "-1",
     "offsets.retention.minutes": str(2**31 - 1),
@@ -31,7 +31,7 @@ KEEP_ALL: Final = {
     "transaction.remove.expired.transaction.cleanup.interval.ms": str(2**31 - 1),
 }
 
-# The messages of each partition, in order. A text is answered with itself; an error class names the
+# The messages of each partition, in order. A text is answered with itself; an error class means a
 # dead letter.
 ANSWERED: Final = ("text", "NullValue", "InvalidJson", "MissingField", "NoModel", "text")
 INTERRUPTED: Final = ("text", "NoModel", "InvalidJson", HELD, "text")
@@ -41,9 +41,9 @@ LATER: Final = ("NullValue", "text")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message, and its outcome: the answer of its result, or the error class of its dead letter.
+    """A message and its outcome: the answer in its result, or its dead letter's error class.
 
-    The uuid is also the record's key, since not every message can carry it.
+    The uuid is also the record's key, since not every value can hold it.
     """
 
     uuid: str
@@ -53,7 +53,7 @@ class Message:
 
     @property
     def record(self) -> dict[str, Any]:
-        """Return the message as confluent-kafka's `produce` takes it."""
+        """Return the arguments of confluent-kafka's `produce`."""
         return {"key": self.uuid.encode(), "value": self.value, "partition": self.partition}
 
 
@@ -71,9 +71,9 @@ def messages(name: str, kinds: tuple[str, ...]) -> Iterator[Message]:
                 "MissingField": json.dumps({"lang": "en", "uuid": uuid}).encode(),
                 "NoModel": json.dumps(fields | {"lang": "de"}).encode(),
             }
-            good = kind not in bad
-            value = json.dumps(fields).encode() if good else bad[kind]
-            yield Message(uuid, partition, value, text if good else kind)
+            valid = kind not in bad
+            value = json.dumps(fields).encode() if valid else bad[kind]
+            yield Message(uuid, partition, value, text if valid else kind)
 
 
 BEFORE: Final = tuple(messages("answered", ANSWERED))

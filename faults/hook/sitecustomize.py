@@ -1,8 +1,8 @@
-"""Points at which a job can be killed: Python imports this where its folder is on PYTHONPATH.
+"""Add failpoints to a job: Python imports this module at start if its folder is on PYTHONPATH.
 
-confluent-kafka's producer is replaced before the job imports it; production code knows nothing of
-it. At each point the process looks for an order (`orders.py`), which one process only can take.
-The driver's producers, which claim partitions at a start, have points of their own.
+Replace confluent-kafka's producer before the job imports it, so production code needs no hook. At
+each point of a transaction look for an armed failpoint (`failpoints.py`), which only one process
+can hit. The driver's producers, which claim partitions at a start, have failpoints of their own.
 """
 
 from __future__ import annotations
@@ -16,76 +16,76 @@ from typing import Any
 
 import confluent_kafka
 
-ORDERS = Path(os.environ["FAULTS_ORDERS"])
-# A fork of Spark's daemon, which keeps the daemon's command line.
+FOLDER = Path(os.environ["FAULTS_FAILPOINTS"])
+# Workers are forks of Spark's daemon and keep its command line.
 IN_WORKER = b"pyspark.worker" in Path("/proc/self/cmdline").read_bytes()
-HELD_AT_MOST_S = 30.0
+MAX_HOLD_S = 30.0
 
 
-def meet(point: str) -> None:
-    """Take the order for this point, if there is one, and do what it says."""
+def reach(point: str) -> None:
+    """Hit the failpoint if it is armed: die if this worker is the target, else wait."""
     name = point if IN_WORKER else f"claim-{point}"
-    taken = ORDERS / f"{name}.{os.getpid()}"
+    mine = FOLDER / f"{name}.{os.getpid()}"
     try:
-        (ORDERS / f"{name}.order").rename(taken)
+        (FOLDER / f"{name}.armed").rename(mine)
     except FileNotFoundError:
         return
-    victim = taken.read_text()
-    noted = taken.with_suffix(".noted")
-    noted.write_text(json.dumps({"pid": os.getpid(), "time": time.time()}))
-    noted.rename(ORDERS / f"{name}.taken")
-    if victim == "worker":
+    target = mine.read_text()
+    draft = mine.with_suffix(".draft")
+    draft.write_text(json.dumps({"pid": os.getpid(), "time": time.time()}))
+    draft.rename(FOLDER / f"{name}.hit")
+    if target == "worker":
         os.kill(os.getpid(), signal.SIGKILL)
-    # Another process is to die while this one stands here; then it may go on, if it still lives.
-    deadline = time.monotonic() + HELD_AT_MOST_S
-    while not (ORDERS / f"{name}.release").exists() and time.monotonic() < deadline:
+    # The campaign kills another process while this one waits here.
+    deadline = time.monotonic() + MAX_HOLD_S
+    while not (FOLDER / f"{name}.release").exists() and time.monotonic() < deadline:
         time.sleep(0.002)
 
 
-def ends_its_part(sent: list[Any]) -> bool:
-    """Tell whether a committed offset is where the running micro-batch ends in its partition."""
-    checkpoint = (ORDERS / "checkpoint").read_text()
+def is_last(offsets: list[Any]) -> bool:
+    """Return whether the committed offsets are the end of the running micro-batch."""
+    checkpoint = (FOLDER / "checkpoint").read_text()
     entries = [entry for entry in Path(checkpoint, "offsets").glob("*") if entry.name.isdecimal()]
     newest = max(entries, key=lambda entry: int(entry.name))
     (*_, line) = newest.read_text().splitlines()
     ends = json.loads(line)
-    return all(ends[at.topic][str(at.partition)] == at.offset for at in sent)
+    return all(ends[p.topic][str(p.partition)] == p.offset for p in offsets)
 
 
 class Producer(confluent_kafka.Producer):
-    """A producer that meets the points of a transaction."""
+    """A producer with failpoints in its transactions."""
 
-    _sent: list[Any]
+    _offsets: list[Any]
 
     def begin_transaction(self, *args: object) -> None:
-        """Meet `before-send`."""
-        meet("before-send")
+        """Reach `before-send`."""
+        reach("before-send")
         super().begin_transaction(*args)
 
     def produce(self, *args: object, **named: object) -> None:
-        """Meet `amid-send`."""
+        """Reach `amid-send`."""
         super().produce(*args, **named)
-        meet("amid-send")
+        reach("amid-send")
 
     def flush(self, *args: object) -> int:
-        """Meet `after-send`."""
-        left = super().flush(*args)
-        meet("after-send")
-        return left
+        """Reach `after-send`."""
+        unsent = super().flush(*args)
+        reach("after-send")
+        return unsent
 
-    def send_offsets_to_transaction(self, positions: list[Any], *args: object) -> None:
-        """Remember how far the transaction goes."""
-        super().send_offsets_to_transaction(positions, *args)
-        self._sent = positions
+    def send_offsets_to_transaction(self, offsets: list[Any], *args: object) -> None:
+        """Remember the offsets of the transaction."""
+        super().send_offsets_to_transaction(offsets, *args)
+        self._offsets = offsets
 
     def commit_transaction(self, *args: object) -> None:
-        """Meet `before-commit`, `after-commit`, and `after-last-commit` with a task's last."""
-        meet("before-commit")
+        """Reach `before-commit`, `after-commit`, and after a task's last commit that point too."""
+        reach("before-commit")
         super().commit_transaction(*args)
-        meet("after-commit")
-        last = ORDERS / "after-last-commit.order"
-        if IN_WORKER and last.exists() and ends_its_part(self._sent):
-            meet("after-last-commit")
+        reach("after-commit")
+        last = FOLDER / "after-last-commit.armed"
+        if IN_WORKER and last.exists() and is_last(self._offsets):
+            reach("after-last-commit")
 
 
 confluent_kafka.Producer = Producer

@@ -1,4 +1,4 @@
-"""What the benchmark compares us with does the same job: the loops, and one on Spark."""
+"""The contenders of the benchmark do the same job as ours: the loops, and one on Spark."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 COUNT = 60
 SOURCE = "texts"
-LOOPS = [it for it in CONTENDERS if it.script.endswith("_loop.py")]
-# One of those on Spark, which take their time: the one that a target is about.
-ON_SPARK = next(it for it in CONTENDERS if it.script == "row_udf.py")
+LOOPS = [contender for contender in CONTENDERS if contender.script.endswith("_loop.py")]
+# Only one of those on Spark, since they are slow to start.
+ON_SPARK = next(one for one in CONTENDERS if one.script == "row_udf.py")
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +44,18 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, Any]:
-    """The answer to each text, by key, with the entities that the shipped model finds."""
+    """The answer to each text by key, with the entities of the shipped model."""
     uuids = [message["key"].decode() for message in messages(COUNT)]
-    found = SpacyNer(PACKAGE).predict_all(texts(COUNT))
+    entities = SpacyNer(PACKAGE).predict_all(texts(COUNT))
     return {
         uuid: {"uuid": uuid, "lang": "en", "ner": json.loads(ner)}
-        for uuid, ner in zip(uuids, found, strict=True)
+        for uuid, ner in zip(uuids, entities, strict=True)
     }
 
 
 @pytest.fixture
 def answers(broker: Broker, tmp_path: Path) -> Callable[[Contender], dict[str, Any]]:
-    """Run a contender until all is answered, stop it, and return what it wrote, by key."""
+    """Return a function that runs a contender until all is answered, and returns its answers."""
 
     def answer(contender: Contender) -> dict[str, Any]:
         target = topic_of(contender)
@@ -87,12 +87,12 @@ def answers(broker: Broker, tmp_path: Path) -> Callable[[Contender], dict[str, A
 
 
 def topic_of(contender: Contender) -> str:
-    """Return the topic that a contender writes to, which names its group too."""
+    """Return the name of a contender's output topic and group."""
     return re.sub(r"\W+", "-", contender.name)
 
 
 class TestLoops:
-    @pytest.mark.parametrize("contender", LOOPS, ids=lambda it: it.name)
+    @pytest.mark.parametrize("contender", LOOPS, ids=lambda contender: contender.name)
     def test_answers_what_it_commits(
         self,
         contender: Contender,
@@ -100,7 +100,7 @@ class TestLoops:
         answers: Callable[[Contender], dict[str, Any]],
         expected: dict[str, Any],
     ) -> None:
-        """A loop answers each message once as our model does, and has committed it at its end."""
+        """A loop answers each message once, as our model does, and commits it."""
         assert answers(contender) == expected
         committed = committed_offsets(broker.bootstrap_servers, topic_of(contender), SOURCE)
         assert committed == end_offsets(broker.bootstrap_servers, SOURCE)
@@ -112,5 +112,5 @@ class TestOnSpark:
         answers: Callable[[Contender], dict[str, Any]],
         expected: dict[str, Any],
     ) -> None:
-        """A query answers each message once as our model does, over several micro-batches."""
+        """A query answers each message once, as our model does, over several micro-batches."""
         assert answers(ON_SPARK) == expected

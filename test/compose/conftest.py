@@ -1,4 +1,4 @@
-"""One stack of containers for all tests, where a Docker engine is there."""
+"""One stack of containers for all tests; without a Docker engine they are skipped."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack with nothing running; what a test leaves of it is removed at the end."""
-    asked = subprocess.run(
+    """A stack in which nothing runs yet; everything is removed at the end."""
+    engine = subprocess.run(
         ["sh", ROOT / "deploy/local/compose.sh", "engine"],
         capture_output=True,
         text=True,
         check=False,
     )
-    if asked.returncode:
-        pytest.skip(asked.stderr.strip())
-    made = Stack(tmp_path_factory.mktemp("checkout"))
-    yield made
-    made.make("down", WIPE="1")
-    for image in made.docker("image", "ls", "--quiet", made.name).split():
-        # The layers below stay, so that the next run builds nothing.
-        made.docker("image", "rm", "--no-prune", image)
+    if engine.returncode:
+        pytest.skip(engine.stderr.strip())
+    stack = Stack(tmp_path_factory.mktemp("checkout"))
+    yield stack
+    stack.make("down", WIPE="1")
+    for image in stack.docker("image", "ls", "--quiet", stack.name).split():
+        # Keep the layers below for the next build.
+        stack.docker("image", "rm", "--no-prune", image)

@@ -1,4 +1,4 @@
-"""Models for the tests. Like a user's own they import nothing from the project."""
+"""Models for the tests. Like users' models, they import nothing from the project."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-# Compressed it still takes 2 MB.
+# Random, so that it takes 2 MB even when compressed.
 HUGE = random.Random(1).randbytes(2_000_000).hex()  # noqa: S311 - no secret
 
 
@@ -34,7 +34,7 @@ class Upper:
 
 
 class ImportsLate(Upper):
-    """Import a module only as it answers."""
+    """Import a module only when it predicts."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Answer every input."""
@@ -44,10 +44,10 @@ class ImportsLate(Upper):
 
 
 class FlakyModel(Upper):
-    """Do wrong what a model can do wrong, for the texts that ask for it."""
+    """Fail in the way that a text asks for."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input, or too many, too few, or no JSON."""
+        """Answer every input; or too many, too few, or with invalid JSON."""
         answers = super().predict_all(inputs)
         if any("too few" in text for text in inputs):
             return answers[1:]
@@ -60,7 +60,7 @@ class FlakyModel(Upper):
 
 
 class Broken:
-    """Fail on everything, as where a server that the model needs is away."""
+    """Fail on every input, like a model whose server is down."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Raise."""
@@ -68,7 +68,7 @@ class Broken:
 
 
 class Hanging(Echo):
-    """Never answer texts that contain a word, until a file is there."""
+    """Hang on texts that contain a word, until a file exists."""
 
     def __init__(self, until: str, on: str = "") -> None:
         """Take the file's path, and the word."""
@@ -83,7 +83,7 @@ class Hanging(Echo):
 
 
 class Slow(Echo):
-    """Take a while for each input."""
+    """Take some time for each input."""
 
     def __init__(self, seconds: float) -> None:
         """Take the time for one input."""
@@ -96,29 +96,29 @@ class Slow(Echo):
 
 
 class RecordingModel:
-    """Note each construction in a file; answer with the process and its thread limit."""
+    """Record each construction in a file; answer with the process and its threads."""
 
     def __init__(self, log: str) -> None:
-        """Note the process that loads."""
+        """Record the process that loads the model."""
         with Path(log).open("a") as lines:
             lines.write(f"{os.getpid()}\n")
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Say who answers."""
+        """Answer every input with the process's id, thread limit and number of threads."""
         threads = len(list(Path("/proc/self/task").iterdir()))
-        said = {"pid": os.getpid(), "may": os.environ.get("OMP_NUM_THREADS"), "threads": threads}
-        return [json.dumps(said) for _ in inputs]
+        process = {"pid": os.getpid(), "may": os.environ.get("OMP_NUM_THREADS"), "threads": threads}
+        return [json.dumps(process) for _ in inputs]
 
 
 class Poison(Upper):
-    """Be ended by texts that contain a word that asks for it; take a while for the others."""
+    """Hang, crash or exhaust the memory if a text asks for it; take some time for other texts."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         """Take the time for one input."""
         self._seconds = seconds
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input, unless one of them hangs, exhausts the memory or ends the process."""
+        """Answer every input, unless one of them asks for a failure."""
         for text in inputs:
             if "hang" in text:
                 time.sleep(3600)
@@ -135,16 +135,16 @@ class Poison(Upper):
 
 
 def _exhaust_memory() -> None:
-    """Take addresses, untouched, until there are no more, or 64 GiB where nothing limits it."""
+    """Allocate address space until there is no more, but at most 64 GiB."""
     held = [bytes(1 << 26) for _ in range(1 << 10)]
     held.clear()
 
 
 class NotedPoison(Poison):
-    """Note each process in a file; say "no memory" for texts that contain that."""
+    """Record each process in a file; raise MemoryError for texts with `no memory`."""
 
     def __init__(self, log: str) -> None:
-        """Note the process that loads."""
+        """Record the process that loads the model."""
         super().__init__()
         with Path(log).open("a") as lines:
             lines.write(f"{os.getpid()}\n")
@@ -157,10 +157,10 @@ class NotedPoison(Poison):
 
 
 class Strange:
-    """Return for `a` what cannot leave the process."""
+    """Answer `a` with an object that cannot be pickled."""
 
     def __init__(self) -> None:
-        """Hold what does not pickle."""
+        """Hold an object that cannot be pickled."""
         self._lock = threading.Lock()
 
     def predict_all(self, inputs: list[str]) -> list[str]:
@@ -169,10 +169,10 @@ class Strange:
 
 
 class EndsAtLoad:
-    """End the process instead of being made."""
+    """Exit the process while loading."""
 
     def __init__(self) -> None:
-        """End."""
+        """Exit."""
         os._exit(4)
 
     def predict_all(self, inputs: list[str]) -> list[str]:
@@ -181,7 +181,7 @@ class EndsAtLoad:
 
 
 class FailsAtLoad:
-    """Miss what is needed."""
+    """Fail to load."""
 
     def __init__(self) -> None:
         """Fail."""
@@ -189,7 +189,7 @@ class FailsAtLoad:
 
 
 class SlowToLoad(Upper):
-    """Take a while to be made."""
+    """Take some time to load."""
 
     def __init__(self, seconds: float) -> None:
         """Wait."""
@@ -197,7 +197,7 @@ class SlowToLoad(Upper):
 
 
 class Forking:
-    """Fork a helper that goes on for a while, and end."""
+    """Fork a helper that runs for 30 s, and exit."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Answer nothing."""
@@ -207,10 +207,10 @@ class Forking:
 
 
 class Keeper(RecordingModel):
-    """Print, and keep a thread or a socket for as long as it lives."""
+    """Print while loading, and keep a thread or a socket."""
 
     def __init__(self, log: str, what: str) -> None:
-        """Note the process that loads."""
+        """Record the process that loads the model."""
         super().__init__(log)
         print("from the model", flush=True)  # noqa: T201 - as models do
         if what == "thread":

@@ -1,4 +1,4 @@
-"""A workspace's Jobs API on this machine: documented shapes, state, pages, refusals, faults."""
+"""A fake of Databricks' Jobs API: documented requests, state, pages, errors and faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOKEN = "dapi-canary-5f0c"
-# A job on it, as the environment describes one.
+# The environment variables that describe a job on AWS.
 VARIABLES = {
     "CLUSTER_NAME": "STAGE_NER",
     "IMAGE_NAME": "tidemill:stage",
@@ -31,7 +31,7 @@ VARIABLES = {
     "MIN_WORKERS": "1",
     "MAX_WORKERS": "4",
 }
-# What every cloud needs; and what a job there may have.
+# Variables for all clouds, and jobs on the two others.
 EVERYWHERE = {
     name: VARIABLES[name]
     for name in ("CLUSTER_NAME", "SPARK_VERSION", "MIN_WORKERS", "MAX_WORKERS")
@@ -57,14 +57,15 @@ RETRIES = ("max_retries", "min_retry_interval_millis", "retry_on_timeout")
 
 @dataclass
 class Fault:
-    """What answers come instead of the right one.
+    """A wrong response to some requests.
 
     Attributes:
-        path: Of which requests.
-        status: HTTP's.
-        times: How many; the rest are as they should be.
-        body: What it says.
-        done: The request is carried out, and only its answer lost.
+        path: The endpoint that fails.
+        status: The HTTP status.
+        times: The number of requests that fail; later ones succeed.
+        body: The body of the response.
+        headers: The headers of the response.
+        done: Whether the request is carried out, so that only its response is lost.
 
     """
 
@@ -78,13 +79,13 @@ class Fault:
 
 @dataclass
 class Workspace:
-    """Jobs and their runs.
+    """A workspace with jobs and their runs.
 
     Attributes:
-        looks_to_end: After how many looks a cancelled run has ended.
-        page_size: Items of a page.
-        starts: Whether it starts the runs of continuous jobs.
-        begins_between: Whether somebody else starts a run just before one is asked for.
+        looks_to_end: The number of list requests until a cancelled run has ended.
+        page_size: The number of items on a page.
+        starts: Whether the workspace starts runs of continuous jobs.
+        begins_between: Whether another client starts a run just before each `run-now`.
 
     """
 
@@ -101,25 +102,25 @@ class Workspace:
     next_id: int = 100
 
     def add_job(self, name: str, **settings: Any) -> int:  # noqa: ANN401 - JSON
-        """Have a job from before."""
+        """Add an existing job."""
         self.next_id += 1
         self.jobs[self.next_id] = {"name": name, **settings}
         return self.next_id
 
     def add_run(self, job_id: int, state: str = "RUNNING") -> int:
-        """Have a run of it."""
+        """Add a run of a job."""
         self.next_id += 1
         self.runs[self.next_id] = {
             "run_id": self.next_id,
             "job_id": job_id,
             "run_page_url": f"{self.url}/#job/{job_id}/run/{self.next_id}",
-            "state": {"life_cycle_state": state, "state_message": "as it was told"},
+            "state": {"life_cycle_state": state, "state_message": "as requested"},
             "settings": self.jobs[job_id],
         }
         return self.next_id
 
     def active(self, job_id: int | None = None) -> list[Json]:
-        """Return the runs that have not ended, of a job or of all."""
+        """Return the runs that have not ended, of one job or of all."""
         return [
             run
             for run in self.runs.values()
@@ -133,12 +134,12 @@ class Workspace:
         """jobs/list"""  # noqa: D400
         check(query, {"limit": str, "name": str, "page_token": str, "expand_tasks": str}, "query")
         wanted = query.get("name", "").lower()
-        found = [
+        jobs = [
             {"job_id": job_id, "settings": settings}
             for job_id, settings in self.jobs.items()
             if wanted in {"", settings["name"].lower()}
         ]
-        return self._page("jobs", found, query)
+        return self._page("jobs", jobs, query)
 
     def post_jobs_create(self, body: Json) -> Json:
         """jobs/create"""  # noqa: D400
@@ -193,7 +194,7 @@ class Workspace:
         check(query, {"run_id": str}, "query")
         return {name: self.runs[int(query["run_id"])][name] for name in RUN}
 
-    # --- what they have in common ----------------------------------------------------------------
+    # --- shared by the endpoints -----------------------------------------------------------------
 
     def _page(self, name: str, items: list[Json], query: Json) -> Json:
         first = int(query.get("page_token", 0))
@@ -222,7 +223,7 @@ RUN = ("run_id", "job_id", "run_page_url", "state")
 
 @contextmanager
 def serving(workspace: Workspace) -> Iterator[Workspace]:
-    """Serve a workspace on a free port of this machine."""
+    """Serve a workspace on a free local port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -263,14 +264,14 @@ def serving(workspace: Workspace) -> Iterator[Workspace]:
 def respond(
     workspace: Workspace, method: str, path: str, given: Json, authorization: str | None
 ) -> tuple[int, str, dict[str, str]]:
-    """Return a status, a body, and headers."""
+    """Return the status, body and headers of a response."""
     endpoint = path.removeprefix("/api/2.2/")
     name = f"{method}_{endpoint}".lower().replace("/", "_").replace("-", "_")
     if endpoint == path or not hasattr(workspace, name):
         return 404, json.dumps({"error_code": "ENDPOINT_NOT_FOUND", "message": path}), {}
     if authorization != f"Bearer {TOKEN}":
-        said = {"error_code": "PERMISSION_DENIED", "message": "Invalid access token."}
-        return 403, json.dumps(said), {}
+        body = {"error_code": "PERMISSION_DENIED", "message": "Invalid access token."}
+        return 403, json.dumps(body), {}
     fault = next((f for f in workspace.faults if f.path == endpoint and f.times), None)
     if fault:
         fault.times -= 1
@@ -280,5 +281,5 @@ def respond(
     try:
         return 200, json.dumps(getattr(workspace, name)(given)), {}
     except Refused as error:
-        said = {"error_code": "INVALID_PARAMETER_VALUE", "message": str(error)}
-        return 400, json.dumps(said), {}
+        body = {"error_code": "INVALID_PARAMETER_VALUE", "message": str(error)}
+        return 400, json.dumps(body), {}

@@ -1,4 +1,4 @@
-"""The documented fields of what the Jobs API (2.2) takes, as far as ours could use them."""
+"""The documented request fields of the Jobs API (2.2), as far as our jobs could use them."""
 
 from __future__ import annotations
 
@@ -82,21 +82,21 @@ JOB: dict[str, Any] = {
 
 
 class Refused(Exception):
-    """A request that the API would not take."""
+    """A request that the API would reject."""
 
 
-def check(given: Any, shape: Any, at: str) -> None:  # noqa: ANN401 - JSON
-    """Raise Refused where a document has an unknown field, or a value of another type."""
+def check(given: Any, shape: Any, path: str) -> None:  # noqa: ANN401 - JSON
+    """Raise Refused if a document has an unknown field or a value of the wrong type."""
     if isinstance(shape, dict) and isinstance(given, dict):
         for name, inner in given.items():
             if name not in shape:
-                raise Refused(f"unknown field {at}.{name}")
-            check(inner, shape[name], f"{at}.{name}")
+                raise Refused(f"unknown field {path}.{name}")
+            check(inner, shape[name], f"{path}.{name}")
     elif isinstance(shape, list) and isinstance(given, list):
         for inner in given:
-            check(inner, shape[0], at)
+            check(inner, shape[0], path)
     elif shape is TEXTS and isinstance(given, dict):
         for name, inner in given.items():
-            check(inner, TEXT, f"{at}.{name}")
+            check(inner, TEXT, f"{path}.{name}")
     elif type(given) is not shape:
-        raise Refused(f"{at} has a value of the wrong type")
+        raise Refused(f"{path} has a value of the wrong type")

@@ -1,4 +1,4 @@
-"""The restricted Pod Security Standard (of Kubernetes 1.36), as far as it concerns our pods."""
+"""Check pods against the restricted Pod Security Standard (Kubernetes 1.36), as far as we need."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secre
 
 
 def unrestricted(pod: dict[str, Any]) -> list[str]:
-    """Return what keeps a pod from the standard: `container.field`."""
-    found = [name for name in ("hostNetwork", "hostPID", "hostIPC") if pod.get(name)]
+    """Return a pod's violations of the standard, as `container.field`."""
+    violations = [name for name in ("hostNetwork", "hostPID", "hostIPC") if pod.get(name)]
     of_pod = pod.get("securityContext", {})
-    found += [
+    violations += [
         f"volume {volume['name']}"
         for volume in pod.get("volumes", ())
         if not volume.keys() & VOLUMES
@@ -30,5 +30,7 @@ def unrestricted(pod: dict[str, Any]) -> list[str]:
                 "privileged": not own.get("privileged"),
                 "hostPort": not any("hostPort" in port for port in container.get("ports", ())),
             }
-            found += [f"{container['name']}.{name}" for name, good in fields.items() if not good]
-    return found
+            violations += [
+                f"{container['name']}.{name}" for name, valid in fields.items() if not valid
+            ]
+    return violations

@@ -1,4 +1,4 @@
-"""What every unit test stands on: no settings from outside, no logging left behind."""
+"""Isolate unit tests: no settings from the environment, no leftover logging."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import ModelSpec
 
-# No deadline: a busy machine is no failure.
+# No deadline: a slow machine is not a failure.
 hypothesis.settings.register_profile("unit", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("unit")
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take Tidemill's variables out of the environment."""
+    """Remove Tidemill's variables from the environment."""
     for variable in list(os.environ):
         if variable.upper().startswith("TIDEMILL__"):
             monkeypatch.delenv(variable)
@@ -34,7 +34,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
-    """Undo what a test configures of logging."""
+    """Undo a test's changes to logging."""
     loggers = [logging.getLogger(name) for name in (None, *QUIET)]
     handlers, levels = list(loggers[0].handlers), [logger.level for logger in loggers]
     yield

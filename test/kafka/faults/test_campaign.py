@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from faults.campaign import make_pipeline
-from faults.failpoints import LAST, POINTS
-from faults.kills import Strike
+from faults.failpoints import AFTER_LAST_COMMIT, POINTS
+from faults.kills import Kill
 from faults.rounds import Round
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dev.kafka.broker import Broker
 
-STRIKES = [*(Strike("worker", point) for point in POINTS), Strike("group", LAST)]
+KILLS = [*(Kill("worker", point) for point in POINTS), Kill("group", AFTER_LAST_COMMIT)]
 
 
 class TestExactlyOnce:
@@ -28,13 +28,13 @@ class TestExactlyOnce:
     def test_killed_at_every_point(self, broker: Broker, tmp_path: Path) -> None:
         """Nothing is lost, repeated, reordered or changed; the group's offset is never ahead."""
         pipeline = make_pipeline(broker, tmp_path / uuid.uuid4().hex[:8])
-        rng = random.Random(5)  # noqa: S311 - the same messages in each run
-        result = Round(pipeline, "exactly-once", "local", rng).run(STRIKES)
-        assert [(kill.victim, kill.point) for kill in result.kills] == [
-            (strike.victim, strike.point) for strike in STRIKES
+        rng = random.Random(5)  # noqa: S311 - the same messages at each run
+        found = Round(pipeline, "exactly-once", "local", rng).run(KILLS)
+        assert [(kill.target, kill.point) for kill in found.kills] == [
+            (kill.target, kill.point) for kill in KILLS
         ]
-        assert result.ended == []
-        assert result.verdict is not None
-        assert result.verdict.faults == {}, str(result.verdict)
-        assert result.ahead == []
-        assert result.samples > 10 * len(STRIKES)
+        assert found.unexpected == []
+        assert found.verdict is not None
+        assert found.verdict.faults == {}, str(found.verdict)
+        assert found.ahead == []
+        assert found.samples > 10 * len(KILLS)

@@ -10,7 +10,7 @@ import pytest
 
 from dev.pipeline.job_process import descendants, kill
 from dev.pipeline.pipeline import message
-from faults import victims
+from faults import job_processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ class TestKill:
         """A killed Python worker only costs its task a second attempt."""
         with pipeline.program(job) as program:
             pipeline.wait_for_results(program)
-            workers = victims.find(program.process.pid, "worker")
+            workers = job_processes.find(program.process.pid, "worker")
             assert workers
             kill(workers)
             gate.touch()

@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from dev import PYTHONPATH
 from dev.pipeline.job_process import descendants, kill
 from faults import scenario
-from faults.failpoints import HOOK, Orders
+from faults.failpoints import HOOK, Failpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,11 +32,11 @@ def send(pids: Iterable[int], signum: int) -> None:
             os.kill(pid, signum)
 
 
-def hooked(pipeline: Pipeline, orders: Orders) -> dict[str, str]:
-    """Return the environment of an exactly-once job with failpoints in its transactions."""
+def hooked(pipeline: Pipeline, failpoints: Failpoints) -> dict[str, str]:
+    """Return the environment of an exactly-once job that failpoints can hold in a transaction."""
     return {
         **pipeline.environment("Upper", STREAM__DELIVERY="exactly-once"),
-        **orders.environment(pipeline.folder / "checkpoint"),
+        **failpoints.environment(pipeline.folder / "checkpoint"),
         "PYTHONPATH": f"{HOOK}:{PYTHONPATH}:{os.environ['PYTHONPATH']}",
         "PYSPARK_PYTHON": sys.executable,
     }
@@ -84,14 +84,14 @@ class TestSuperseded:
         self, pipeline: Pipeline, checkpoint: Callable[[Path, Path], None]
     ) -> None:
         """The first job's transaction is aborted, and it ends with a named error."""
-        orders = Orders(pipeline.folder / "orders")
+        failpoints = Failpoints(pipeline.folder / "failpoints")
         old, new = pipeline.folder / "checkpoint", pipeline.folder / "new-checkpoint"
         pipeline.produce(*islice(scenario.messages(), 60))
-        with pipeline.program(hooked(pipeline, orders)) as first:
+        with pipeline.program(hooked(pipeline, failpoints)) as first:
             paused: list[int] = []
             try:
-                with orders.laid("before-commit", "nobody", scenario.PATIENCE_S) as taken:
-                    assert taken, first.output
+                with failpoints.armed("before-commit", "nobody", scenario.TIMEOUT_S) as hit:
+                    assert hit, first.output
                     paused = [first.process.pid, *descendants(first.process.pid)]
                     send(paused, signal.SIGSTOP)
                 checkpoint(old, new)

@@ -14,7 +14,7 @@ from kafka import KafkaAdminClient
 
 from dev import PYTHONPATH
 from faults import scenario
-from faults.failpoints import Orders
+from faults.failpoints import Failpoints
 
 if TYPE_CHECKING:
     from dev.pipeline.pipeline import Pipeline
@@ -32,22 +32,22 @@ def states(pipeline: Pipeline) -> set[str]:
 class TestTransactionTimeout:
     """A worker is paused before its commit, for longer than the transaction timeout."""
 
-    def test_processed_once(self, pipeline: Pipeline) -> None:
-        """The worker resumes, fails to commit, and sends the outcomes again."""
-        orders = Orders(pipeline.folder / "orders")
+    def test_answered_once(self, pipeline: Pipeline) -> None:
+        """Kafka aborts it; the worker resumes, fails to commit, and sends everything again."""
+        failpoints = Failpoints(pipeline.folder / "failpoints")
         pipeline.produce(*islice(scenario.messages(), 60))
         job = {
             **pipeline.environment("Upper", STREAM__DELIVERY="exactly-once"),
-            **orders.environment(pipeline.folder / "checkpoint"),
+            **failpoints.environment(pipeline.folder / "checkpoint"),
             "PYTHONPATH": f"{HOOK}:{PYTHONPATH}:{os.environ['PYTHONPATH']}",
             "PYSPARK_PYTHON": sys.executable,
         }
         with pipeline.program(job) as program:
-            with orders.laid("before-commit", "nobody", scenario.PATIENCE_S) as taken:
-                assert taken, program.output
-                os.kill(taken.pid, signal.SIGSTOP)
+            with failpoints.armed("before-commit", "nobody", scenario.TIMEOUT_S) as hit:
+                assert hit, program.output
+                os.kill(hit.pid, signal.SIGSTOP)
                 scenario.wait_until(lambda: "COMPLETE_ABORT" in states(pipeline))
-                os.kill(taken.pid, signal.SIGCONT)
+                os.kill(hit.pid, signal.SIGCONT)
             scenario.wait_for_all(pipeline, program)
             scenario.end(program)
         scenario.check(pipeline, "exactly-once")

@@ -8,10 +8,10 @@ import pytest
 
 from dev.pipeline.records import Record
 from faults import feeder
-from faults.checker import judge
+from faults.campaign_job import MODEL
+from faults.checker import compare
 from faults.offline import expected
 from faults.outcomes import TIMES
-from faults.target import MODEL
 from tidemill.inference.model import ModelSpec
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ SPEC = ModelSpec(**MODEL | {"options": {}})
 
 @pytest.fixture(scope="module")
 def wanted() -> dict[Source, Outcome]:
-    """What the messages of a feeder must come to."""
-    made = feeder.stream(random.Random(7))  # noqa: S311 - the same at each run
+    """The expected outcomes of a feeder's messages."""
+    records = feeder.stream(random.Random(7))  # noqa: S311 - the same at each run
     sent = [
-        Record(IN, number % 3, number // 3, 1_700_000_000_000 + number, **next(made))
+        Record(IN, number % 3, number // 3, 1_700_000_000_000 + number, **next(records))
         for number in range(COUNT)
     ]
     return expected(sent, [SPEC], OUT, DEAD)
@@ -35,52 +35,54 @@ def wanted() -> dict[Source, Outcome]:
 
 @pytest.fixture
 def written(wanted: dict[Source, Outcome]) -> list[Record]:
-    """Records that answer each message once, with times of their own, in the order of a reader."""
+    """Records that answer each message once, with other times, in the order of a reader."""
     times = b'"ts_start":"2026-01-01T00:00:00.000Z","ts_end":"2026","process_time":0.25,'
-    found = []
+    records = []
     for number, outcome in enumerate(wanted.values()):
         value = outcome.value
         if outcome.topic == OUT:
             assert value is not None
             value = value.replace(b'"times":0,', times)
             assert TIMES.search(value)
-        found.append(Record(outcome.topic, 0, number, 0, outcome.key, value, list(outcome.headers)))
-    return found
+        records.append(
+            Record(outcome.topic, 0, number, 0, outcome.key, value, list(outcome.headers))
+        )
+    return records
 
 
 def with_key(written: list[Record]) -> list[int]:
-    """Return where the results of one key stand."""
+    """Return the indexes of one key's results from one input partition."""
     keys = [record.key for record in written]
-    found = [
+    results = [
         number
         for number, record in enumerate(written)
         if record.key == b"key-1" and record.topic == OUT and keys.count(b"key-1") > 1
     ]
-    # Of one input partition: the order of a key is that of its partition.
-    same = [n for n in found if written[n].header("tidemill.source.partition") == "1"]
+    # A key is ordered only within its input partition.
+    same = [n for n in results if written[n].header("tidemill.source.partition") == "1"]
     assert len(same) > 1
     return same
 
 
 class TestVerdict:
-    """A verdict of made-up topics names each thing that is wrong with them."""
+    """The verdict names every fault in the topics."""
 
     def test_all_is_well(self, wanted: dict[Source, Outcome], written: list[Record]) -> None:
-        """One outcome for each message holds, whatever the times in it."""
-        verdict = judge(written, wanted, OUT)
+        """One outcome for each message keeps the promise, whatever times it holds."""
+        verdict = compare(written, wanted, OUT)
         assert verdict.holds(exactly_once=True)
         assert verdict.inputs == verdict.outcomes == COUNT
         assert {record.topic for record in written} == {OUT, DEAD}
 
     def test_lost(self, wanted: dict[Source, Outcome], written: list[Record]) -> None:
         """A message without an outcome is lost, in both modes."""
-        verdict = judge(written[:5] + written[6:], wanted, OUT)
+        verdict = compare(written[:5] + written[6:], wanted, OUT)
         assert verdict.faults == {"lost": (list(wanted)[5],)}
         assert not verdict.holds(exactly_once=False)
 
     def test_duplicate(self, wanted: dict[Source, Outcome], written: list[Record]) -> None:
-        """A second outcome that is alike breaks exactly-once only."""
-        verdict = judge([*written, written[9]], wanted, OUT)
+        """An equal second outcome breaks exactly-once only."""
+        verdict = compare([*written, written[9]], wanted, OUT)
         assert verdict.faults == {"duplicates": (list(wanted)[9],)}
         assert verdict.holds(exactly_once=False)
         assert not verdict.holds(exactly_once=True)
@@ -88,33 +90,33 @@ class TestVerdict:
     def test_duplicate_that_differs(
         self, wanted: dict[Source, Outcome], written: list[Record]
     ) -> None:
-        """A second outcome with another answer cannot be dropped by who reads."""
-        verdict = judge([*written, replace(written[9], key=b"other")], wanted, OUT)
+        """A different second outcome breaks at-least-once too."""
+        verdict = compare([*written, replace(written[9], key=b"other")], wanted, OUT)
         assert verdict.faults.keys() == {"duplicates", "unlike"}
         assert not verdict.holds(exactly_once=False)
 
     def test_result_and_dead_letter(
         self, wanted: dict[Source, Outcome], written: list[Record]
     ) -> None:
-        """A dead letter of a message that has its result is a duplicate that differs."""
-        verdict = judge([*written, replace(written[3], topic=DEAD)], wanted, OUT)
+        """A dead letter for a message with a result is a different second outcome."""
+        verdict = compare([*written, replace(written[3], topic=DEAD)], wanted, OUT)
         assert verdict.faults.keys() == {"duplicates", "unlike"}
 
     def test_reordered(self, wanted: dict[Source, Outcome], written: list[Record]) -> None:
-        """A later message's result before an earlier one's of the same key is an inversion."""
+        """A later message's result before an earlier one's with the same key is an inversion."""
         first, second = with_key(written)[:2]
         written[first], written[second] = written[second], written[first]
-        verdict = judge(written, wanted, OUT)
+        verdict = compare(written, wanted, OUT)
         assert verdict.faults == {"inversions": (list(wanted)[first],)}
 
     def test_other_keys(self, wanted: dict[Source, Outcome], written: list[Record]) -> None:
-        """Messages of different keys have no order."""
+        """Messages with different keys have no order."""
         first = with_key(written)[0]
         moved = next(n for n, record in enumerate(written) if n > first and record.key != b"key-1")
         written[first:moved] = [*written[first + 1 : moved], written[first]]
         late = [record.key for record in written[first : moved - 1]]
         assert b"key-1" not in late
-        assert judge(written, wanted, OUT).holds(exactly_once=True)
+        assert compare(written, wanted, OUT).holds(exactly_once=True)
 
     @pytest.mark.parametrize(
         "change",
@@ -128,36 +130,36 @@ class TestVerdict:
     def test_altered(
         self, wanted: dict[Source, Outcome], written: list[Record], change: dict[str, object]
     ) -> None:
-        """Another value, key or header than that of an offline run is found."""
-        at = next(n for n, record in enumerate(written) if record.header("trace"))
+        """A value, key or header that differs from an offline run's is reported."""
+        index = next(n for n, record in enumerate(written) if record.header("trace"))
         if "headers" in change:
-            change = {"headers": written[at].headers[1:]}
-        written[at] = replace(written[at], **change)
-        assert judge(written, wanted, OUT).faults == {"altered": (list(wanted)[at],)}
+            change = {"headers": written[index].headers[1:]}
+        written[index] = replace(written[index], **change)
+        assert compare(written, wanted, OUT).faults == {"altered": (list(wanted)[index],)}
 
     def test_no_times(self, wanted: dict[Source, Outcome], written: list[Record]) -> None:
-        """A result without the times is another one."""
+        """A result without its times is altered."""
         value = TIMES.sub(b"", written[0].value or b"")
         written[0] = replace(written[0], value=value)
-        assert judge(written, wanted, OUT).faults == {"altered": (next(iter(wanted)),)}
+        assert compare(written, wanted, OUT).faults == {"altered": (next(iter(wanted)),)}
 
     def test_strange(self, wanted: dict[Source, Outcome], written: list[Record]) -> None:
-        """A record of no message is found, with or without headers that say otherwise."""
-        unheard = [
+        """A record that belongs to no message is reported, with or without source headers."""
+        unknown = [
             (name, b"99999" if name == "tidemill.source.offset" else value)
             for name, value in written[0].headers
         ]
-        verdict = judge(
-            [*written, replace(written[0], headers=unheard), replace(written[0], headers=[])],
+        verdict = compare(
+            [*written, replace(written[0], headers=unknown), replace(written[0], headers=[])],
             wanted,
             OUT,
         )
         assert list(verdict.faults) == ["strange"]
         assert len(verdict.strange) == 2
 
-    def test_says_what_it_found(self, wanted: dict[Source, Outcome], written: list[Record]) -> None:
-        """The rendering names kinds, numbers and the first messages."""
-        said = str(judge(written[30:], wanted, OUT))
-        assert f"{COUNT} messages, {COUNT - 30} outcomes" in said
-        assert "30 lost: ('in', 0, 0)" in said
-        assert said.endswith("and 10 more")
+    def test_str(self, wanted: dict[Source, Outcome], written: list[Record]) -> None:
+        """The text names each kind, its count and its first messages."""
+        text = str(compare(written[30:], wanted, OUT))
+        assert f"{COUNT} messages, {COUNT - 30} outcomes" in text
+        assert "30 lost: ('in', 0, 0)" in text
+        assert text.endswith("and 10 more")

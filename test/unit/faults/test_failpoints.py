@@ -6,52 +6,52 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.failpoints import Orders, Taken
+from faults.failpoints import Failpoints, Hit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture
-def orders(tmp_path: Path) -> Orders:
-    """A folder for orders."""
-    found = Orders(tmp_path / "orders")
-    assert found.environment(tmp_path / "checkpoint") == {"FAULTS_ORDERS": str(found.folder)}
-    return found
+def failpoints(tmp_path: Path) -> Failpoints:
+    """Failpoints in a folder."""
+    made = Failpoints(tmp_path / "failpoints")
+    assert made.environment(tmp_path / "checkpoint") == {"FAULTS_FAILPOINTS": str(made.folder)}
+    return made
 
 
-class TestLaid:
-    """An order waits for one process, and leaves nothing."""
+class TestArmed:
+    """A failpoint waits for one process, and leaves no files."""
 
-    def test_nobody_comes(self, orders: Orders) -> None:
-        """What nobody took is withdrawn."""
-        looks = []
-        with orders.laid("before-send", "worker", 0.05, lambda: looks.append(1)) as taken:
-            assert taken is None
-        assert looks
-        assert [path.name for path in orders.folder.iterdir()] == ["checkpoint"]
+    def test_not_reached(self, failpoints: Failpoints) -> None:
+        """A failpoint that no process reaches is disarmed after the timeout."""
+        ticks = []
+        with failpoints.armed("before-send", "worker", 0.05, lambda: ticks.append(1)) as hit:
+            assert hit is None
+        assert ticks
+        assert [path.name for path in failpoints.folder.iterdir()] == ["checkpoint"]
 
-    def test_taken_and_let_go(self, orders: Orders) -> None:
-        """Who takes it is known; who is held there is let go at the end."""
-        let_go = threading.Event()
+    def test_hit_and_released(self, failpoints: Failpoints) -> None:
+        """The process that hits it is named, and released at the end."""
+        released = threading.Event()
 
-        def take() -> None:
-            order = orders.folder / "before-send.order"
-            while not order.exists():
+        def reach() -> None:
+            armed = failpoints.folder / "before-send.armed"
+            while not armed.exists():
                 pass
-            order.rename(orders.folder / "before-send.7")
-            noted = orders.folder / "before-send.noted"
-            noted.write_text(json.dumps({"pid": 7, "time": 1.5}))
-            noted.rename(orders.folder / "before-send.taken")
-            while not (orders.folder / "before-send.release").exists():
+            armed.rename(failpoints.folder / "before-send.7")
+            draft = failpoints.folder / "before-send.draft"
+            draft.write_text(json.dumps({"pid": 7, "time": 1.5}))
+            draft.rename(failpoints.folder / "before-send.hit")
+            while not (failpoints.folder / "before-send.release").exists():
                 pass
-            let_go.set()
+            released.set()
 
-        process = threading.Thread(target=take)
+        process = threading.Thread(target=reach)
         process.start()
-        with orders.laid("before-send", "group", 60) as taken:
-            assert taken == Taken(7, 1.5)
-            assert not let_go.is_set()
+        with failpoints.armed("before-send", "group", 60) as hit:
+            assert hit == Hit(7, 1.5)
+            assert not released.is_set()
         process.join(60)
-        assert let_go.is_set()
-        assert [path.name for path in orders.folder.iterdir()] == ["checkpoint"]
+        assert released.is_set()
+        assert [path.name for path in failpoints.folder.iterdir()] == ["checkpoint"]

@@ -7,26 +7,26 @@ import pytest
 
 from faults.kills import plan, possible
 
-RNG = random.Random(1)  # noqa: S311 - the same at each run
+RNG = random.Random(1)  # noqa: S311 - reproducible
 
 
 class TestPlan:
-    """Strikes are spread over all that is possible."""
+    """Kills are spread evenly over all that are possible."""
 
     @pytest.mark.parametrize("mode", ["exactly-once", "at-least-once"])
     @pytest.mark.parametrize("engine", ["local", "cluster"])
     def test_least_tried_first(self, mode: str, engine: str) -> None:
-        """No kind of strike is planned again while another of its class was planned less."""
+        """No kill is planned again while another of its class was planned less often."""
         tried: Counter = Counter()
-        strikes = plan(mode, engine, 100, 0.5, tried, RNG)
-        assert len(strikes) == 100
-        assert sum(strike.restarts for strike in strikes) == 50
-        assert set(strikes) == set(possible(mode, engine))
+        kills = plan(mode, engine, 100, 0.5, tried, RNG)
+        assert len(kills) == 100
+        assert sum(kill.restarts for kill in kills) == 50
+        assert set(kills) == set(possible(mode, engine))
         for restarts in (True, False):
-            counts = [tried[strike] for strike in tried if strike.restarts is restarts]
+            counts = [tried[kill] for kill in tried if kill.restarts is restarts]
             assert max(counts) - min(counts) <= 1
 
     def test_transactions_only(self) -> None:
-        """The points of a transaction are for exactly-once."""
-        assert {strike.point for strike in possible("at-least-once", "local")} == {"any time"}
-        assert len({strike.point for strike in possible("exactly-once", "local")}) == 9
+        """Only exactly-once jobs are killed at the points of a transaction."""
+        assert {kill.point for kill in possible("at-least-once", "local")} == {"any time"}
+        assert len({kill.point for kill in possible("exactly-once", "local")}) == 9

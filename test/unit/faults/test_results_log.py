@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from faults import results_log
 from faults.checker import Verdict
-from faults.findings import Findings, Kill
-from faults.kills import Strike
+from faults.findings import Findings, Recovery
+from faults.kills import Kill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,39 +14,39 @@ if TYPE_CHECKING:
 
 def round_of(mode: str, verdict: Verdict, ahead: tuple[str, ...] = ()) -> Findings:
     """Return a round with two kills."""
-    kills = [Kill("worker", "any time", 0.5, 1.0), Kill("group", "after-commit", 9.0, 11.0)]
+    kills = [Recovery("worker", "any time", 0.5, 1.0), Recovery("group", "after-commit", 9.0, 11.0)]
     return Findings(mode, "local", "2026-01-01", kills=kills, ahead=list(ahead), verdict=verdict)
 
 
 class TestAdd:
-    """Each run adds to what is there."""
+    """Each run adds an entry to the file."""
 
     def test_grows(self, tmp_path: Path) -> None:
-        """An entry comes after the earlier ones, and no draft is left."""
+        """An entry comes after the earlier ones, and no draft remains."""
         file = tmp_path / "faults.json"
         for number in range(3):
             results_log.add("rounds", {"number": number}, file)
         results_log.add("costs", {"number": 9}, file)
         content = results_log.read(file)
-        assert [one["number"] for one in content["rounds"]] == [0, 1, 2]
-        assert [one["number"] for one in content["costs"]] == [9]
+        assert [entry["number"] for entry in content["rounds"]] == [0, 1, 2]
+        assert [entry["number"] for entry in content["costs"]] == [9]
         assert content["soaks"] == []
         assert [path.name for path in tmp_path.iterdir()] == ["faults.json"]
         assert len(file.read_text().splitlines()) < 20
 
-    def test_says_what_it_ran_on(self, tmp_path: Path) -> None:
-        """Figures come with the machine's, and nothing that names it."""
+    def test_machine(self, tmp_path: Path) -> None:
+        """An entry describes the machine without its name."""
         results_log.add("rounds", {}, tmp_path / "faults.json")
-        (one,) = results_log.read(tmp_path / "faults.json")["rounds"]
-        assert one["machine"]["cores"] > 0
-        assert {"cpu", "kernel", "spark", "kafka"} < one["machine"].keys()
+        (entry,) = results_log.read(tmp_path / "faults.json")["rounds"]
+        assert entry["machine"]["cores"] > 0
+        assert {"cpu", "kernel", "spark", "kafka"} < entry["machine"].keys()
 
 
 class TestEntry:
-    """What is kept of a round."""
+    """A round's entry."""
 
     def test_counts(self) -> None:
-        """Counts of what was found; evidence only where a promise was broken."""
+        """A broken promise has counts and evidence."""
         lost = (("in", 0, 1), ("in", 0, 2))
         entry = results_log.entry(
             round_of("exactly-once", Verdict(10, 8, lost=lost), ("in/0 at 5",))
@@ -57,7 +57,7 @@ class TestEntry:
         assert any("in/0 at 5" in line for line in entry["evidence"])
 
     def test_at_least_once(self) -> None:
-        """What may be is counted and breaks nothing."""
+        """With at-least-once, duplicates are counted but break no promise."""
         entry = results_log.entry(
             round_of("at-least-once", Verdict(10, 11, duplicates=(("in", 0, 1),)))
         )
@@ -65,10 +65,10 @@ class TestEntry:
         assert entry["holds"]
         assert entry["evidence"] == []
 
-    def test_tried(self) -> None:
-        """Kills are counted by who and where, of one mode and engine."""
+    def test_count_kills(self) -> None:
+        """Kills of one mode and engine are counted by target and point."""
         entry = json.loads(json.dumps(results_log.entry(round_of("exactly-once", Verdict(1, 1)))))
         content = {"rounds": [entry, entry]}
-        tried = results_log.tried(content, "exactly-once", "local")
-        assert tried == {Strike("worker"): 2, Strike("group", "after-commit"): 2}
-        assert not results_log.tried(content, "exactly-once", "cluster")
+        tried = results_log.count_kills(content, "exactly-once", "local")
+        assert tried == {Kill("worker"): 2, Kill("group", "after-commit"): 2}
+        assert not results_log.count_kills(content, "exactly-once", "cluster")

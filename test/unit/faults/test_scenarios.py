@@ -22,10 +22,10 @@ class TestIt:
 
 
 class TestScenarios:
-    """The page lists what the tests say of themselves."""
+    """Scenarios are listed by the docstrings of their tests."""
 
     def test_files_and_tests(self, tmp_path: Path) -> None:
-        """A file is a heading, each of its tests a line; nothing else is listed."""
+        """Each file is a heading and each of its tests a line; nothing else is listed."""
         (tmp_path / "test_a.py").write_text(FILE)
         (tmp_path / "conftest.py").write_text(FILE)
         assert scenarios(tmp_path) == "**What is broken.** (`test_a.py`)\n\n- It goes on."

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from dev import PYTHONPATH, ROOT
-from faults import victims
+from faults import job_processes
 from tidemill.spark import daemon
 from tidemill.spark.conf import SINGLE_THREADED_ARROW
 
@@ -50,7 +50,7 @@ class Daemon:
         """Request a worker; return the id of the process that forked it."""
         worker, connection = self.worker()
         with connection:
-            return victims.parent(worker)
+            return job_processes.parent(worker)
 
     def worker(self) -> tuple[int, socket.socket]:
         """Request a worker; return its process id and the connection to it."""
@@ -159,7 +159,7 @@ def test_terminated(tmp_path: Path, sockets: Path) -> None:
         assert loader
         running.process.terminate()
         running.process.wait(120)
-        assert not victims.lives(loader)
+        assert not job_processes.is_running(loader)
 
 
 def test_cancelled(tmp_path: Path, sockets: Path, capfd: pytest.CaptureFixture[str]) -> None:

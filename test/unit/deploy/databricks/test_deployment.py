@@ -234,7 +234,7 @@ class TestRefusals:
         """A run that the API skips, since another began in between, is no success."""
         workspace.begins_between = True
         workspace.add_job(NAME, tasks=[])
-        with pytest.raises(NotStarted, match="as it was told"):
+        with pytest.raises(NotStarted, match="as requested"):
             deploy()
 
     def test_unknown_field(self) -> None:
