@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from specs import make_spec
 
 from tidemill.kafka.lag import LagSnapshot, PartitionLag
-from tidemill.monitoring.metrics import BEFORE_A_MODEL, JobMetrics
+from tidemill.monitoring.metrics import JobMetrics
+from tidemill.monitoring.totals import BEFORE_A_MODEL
 from tidemill.streaming.progress import LATENCY_BUCKETS, Latencies, Progress
 
 if TYPE_CHECKING:

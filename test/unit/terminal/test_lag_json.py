@@ -22,7 +22,7 @@ class TestDocument:
         """By stable names, null where something is not known."""
         then = snapshot(0, (0, 100, 20), (0, 10, None))
         now = snapshot(10, (0, 110, 80), (0, 10, None), age=7.5)
-        assert json.loads(json.dumps(lag_document("g", now, then, trouble="away"))) == {
+        assert json.loads(json.dumps(lag_document("g", now, then, error="away"))) == {
             "group": "g",
             "time": "1970-01-01T00:00:10.000+00:00",
             "partitions": [

@@ -79,9 +79,9 @@ class TestWords:
         assert "once their producer commits or aborts" in text
         assert "held" not in printed("g", snapshot(0, (0, 1, 1)))
 
-    def test_trouble(self) -> None:
+    def test_error(self) -> None:
         """Of when the numbers are where the broker is away, and why."""
-        text = printed("g", snapshot(0, (0, 1, 1)), trouble="no answer [from] Kafka")
+        text = printed("g", snapshot(0, (0, 1, 1)), error="no answer [from] Kafka")
         assert ":00: no answer [from] Kafka" in text
 
 

@@ -58,8 +58,8 @@ class TestLooks:
         """The oldest of the last minute."""
         world = World()
         seen = list(islice(samples(world.look, 10, world.pause), 10))
-        assert [look.now.time for look in seen] == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]
-        assert [look.then and look.then.time for look in seen] == [
+        assert [sample.now.time for sample in seen] == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]
+        assert [sample.then and sample.then.time for sample in seen] == [
             *(None, 0, 0, 0, 0, 0, 0),
             *(10, 20, 30),
         ]
@@ -68,14 +68,14 @@ class TestLooks:
         """Where looks are further apart than that, the one before."""
         world = World()
         seen = list(islice(samples(world.look, 100, world.pause), 4))
-        assert [look.then and look.then.time for look in seen] == [None, 0, 100, 200]
+        assert [sample.then and sample.then.time for sample in seen] == [None, 0, 100, 200]
 
     def test_broker_away(self) -> None:
         """The last snapshot stays, with the reason, until the broker is back."""
         world = World(3, 4)
         seen = list(islice(samples(world.look, 2, world.pause), 5))
-        assert [look.now.time for look in seen] == [0, 2, 2, 2, 8]
-        assert [look.trouble for look in seen] == [None, None, str(AWAY), str(AWAY), None]
+        assert [sample.now.time for sample in seen] == [0, 2, 2, 2, 8]
+        assert [sample.error for sample in seen] == [None, None, str(AWAY), str(AWAY), None]
 
     def test_broker_away_from_the_start(self) -> None:
         """That is an error: an address may be wrong."""
