@@ -83,9 +83,9 @@ class TestBootstrapServers:
             ("[::1]", "has no port"),
             ("::1:9092", "several colons"),
             ("a:1;b:1", "several colons"),
-            ("[a]:1", "no IPv6 address in its brackets"),
-            ("a b:1", "character that no host name has"),
-            ("bücher:1", "character that no host name has"),
+            ("[a]:1", "no valid IPv6 address in its brackets"),
+            ("a b:1", "character that is not allowed"),
+            ("bücher:1", "character that is not allowed"),
         ],
     )
     def test_refused(self, load: Load, written: str, said: str) -> None:
@@ -97,6 +97,6 @@ class TestBootstrapServers:
 
     def test_password(self, load: Load) -> None:
         """A password in an address is not repeated."""
-        with pytest.raises(InvalidSettings, match="entry 1 holds a user or password") as refused:
+        with pytest.raises(InvalidSettings, match="entry 1 contains a user or password") as refused:
             load(kafka={"bootstrap_servers": "SASL_SSL://user:canary@a:1"})
         assert "canary" not in str(refused.value)

@@ -138,7 +138,7 @@ class TestTopics:
     def test_empty_pattern(self, load: Load) -> None:
         """A pattern that matches nothing is refused, with topics beside it too."""
         for topics in ({}, {"input_topics": ["in"]}):
-            with pytest.raises(InvalidSettings, match=r"stream\.input_pattern: it is empty"):
+            with pytest.raises(InvalidSettings, match=r"stream\.input_pattern: must not be empty"):
                 load(stream={"input_pattern": "", **topics})
 
     def test_same(self, load: Load) -> None:
