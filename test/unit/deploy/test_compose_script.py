@@ -1,4 +1,4 @@
-"""compose.sh finds an engine and its Compose, or says in a line what to do without."""
+"""compose.sh finds Docker and Compose, or says in one line what to do without them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ NEEDED = "cat", "dirname", "echo", "printf", "tail"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A folder that is the whole path: no docker, only what a shell needs."""
+    """A folder that is the whole PATH: it has what a shell needs, but no docker."""
     for name in NEEDED:
         (tmp_path / name).symlink_to(shutil.which(name) or f"/bin/{name}")
     return tmp_path
 
 
 def program(path: Path, name: str, script: str) -> None:
-    """Put a program on the path."""
+    """Add a program to the PATH."""
     (path / name).write_text(f"#!/bin/sh\n{script}\n")
     (path / name).chmod(0o755)
 
 
 def run(path: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """Run the script with nothing but that path."""
+    """Run the script with only that PATH."""
     return subprocess.run(
         ["/bin/sh", SCRIPT, command],
         env={"PATH": str(path), "STACK": "s"},
@@ -38,17 +38,17 @@ def run(path: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 
 class TestNoEngine:
-    """Without an engine there is one line, which names what works without."""
+    """Without an engine, one line names the command that needs none."""
 
     @pytest.mark.parametrize("command", ["up", "app", "produce-input", "down", "engine"])
     def test_no_docker(self, command: str, path: Path) -> None:
-        """Where there is no docker at all, whatever was asked for."""
+        """This applies to every command if docker is missing."""
         done = run(path, command)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == "There is no docker here. Without it: make demo\n"
 
     def test_engine_does_not_run(self, path: Path) -> None:
-        """Where its engine does not answer, with its own words."""
+        """This applies if the engine does not answer, with docker's message."""
         program(path, "docker", "echo Client: 28; echo 'Cannot connect. Does it run?' >&2; exit 1")
         done = run(path, "up")
         assert (done.returncode, done.stdout) == (1, "")
@@ -56,7 +56,7 @@ class TestNoEngine:
         assert done.stderr == said
 
     def test_no_compose(self, path: Path) -> None:
-        """Where neither Compose is installed."""
+        """This applies if neither version of Compose is installed."""
         program(path, "docker", "[ $1 != compose ]")
         done = run(path, "up")
         assert done.returncode == 1
@@ -65,10 +65,10 @@ class TestNoEngine:
 
 
 class TestCompose:
-    """Docker's own Compose is taken where it is, else the older program."""
+    """Docker's own Compose is preferred to the older program."""
 
     def test_plugin(self, path: Path) -> None:
-        """`docker compose` wins over docker-compose."""
+        """`docker compose` is used if both exist."""
         program(path, "docker", 'echo "docker $*"')
         program(path, "docker-compose", 'echo "docker-compose $*"')
         done = run(path, "logs")
@@ -76,7 +76,7 @@ class TestCompose:
         assert done.stdout.startswith("docker compose -p s-app -f app/docker-compose.yml logs")
 
     def test_older_program(self, path: Path) -> None:
-        """docker-compose is found where docker knows no `compose`."""
+        """docker-compose is used if docker has no `compose`."""
         program(path, "docker", '[ $1 != compose ] && echo "docker $*"')
         program(path, "docker-compose", 'echo "docker-compose $*"')
         done = run(path, "logs")
@@ -84,7 +84,7 @@ class TestCompose:
         assert done.stdout.startswith("docker-compose -p s-app -f app/docker-compose.yml logs")
 
     def test_kafka_does_not_run(self, path: Path) -> None:
-        """What needs the broker says how to get it."""
+        """A command that needs the broker says how to start it."""
         program(path, "docker", "[ $1 != inspect ]")
         done = run(path, "consume-results")
         assert (done.returncode, done.stderr) == (1, "Kafka does not run: make kafka\n")

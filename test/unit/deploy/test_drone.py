@@ -1,4 +1,4 @@
-"""What the pipeline of Drone does, on which event."""
+"""Check which steps Drone's pipeline runs on which event."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / ".drone.yml").read_text(encoding="utf-8"))
 STEPS = {step["name"]: step for step in PIPELINE["steps"]}
 SHA = "0123456789abcdef0123456789abcdef01234567"
-# What Drone says of an event.
+# Drone's variables for an event.
 BRANCH = {"event": "push", "branch": "feature/x", "ref": "refs/heads/feature/x"}
 MAIN = {"event": "push", "branch": "main", "ref": "refs/heads/main"}
 TAG = {"event": "tag", "branch": "main", "ref": "refs/tags/v1.2.0"}
@@ -29,7 +29,7 @@ PULL = {"event": "pull_request", "branch": "main", "ref": "refs/pull/7/head"}
 
 
 def runs(conditions: dict[str, Any], event: dict[str, str]) -> bool:
-    """Tell whether conditions hold, by Drone's rules: all of them, by pattern."""
+    """Return whether all conditions match, by Drone's patterns."""
     for name, wanted in conditions.items():
         include = wanted.get("include", []) if isinstance(wanted, dict) else wanted
         exclude = wanted.get("exclude", []) if isinstance(wanted, dict) else []
@@ -47,7 +47,7 @@ def steps_on(event: dict[str, str]) -> list[str]:
 
 
 def environment(name: str) -> dict[str, str]:
-    """Return a step's environment as it has it, with what Drone puts in."""
+    """Return a step's environment, with Drone's variables filled in."""
     own = {"${DRONE_COMMIT_SHA:0:8}": SHA[:8], "${DRONE_TAG}": "v1.2.0"}
     secrets = {"databricks_host": "https://x", "databricks_api_token": TOKEN}
     found = {}
@@ -72,7 +72,7 @@ def perform(command: str, environ: dict[str, str]) -> subprocess.CompletedProces
 
 
 class TestTriggers:
-    """An event runs the steps of its phase, after the tests."""
+    """An event runs the tests, then the steps of its phase."""
 
     @pytest.mark.parametrize(
         ("event", "steps"),
@@ -85,18 +85,18 @@ class TestTriggers:
         ids=["branch", "main", "tag", "pull request"],
     )
     def test_steps(self, event: dict[str, str], steps: list[str]) -> None:
-        """A branch is built, main and tags are deployed too, a request to merge is tested."""
+        """Branches are built; main and tags are also deployed; pull requests are tested."""
         assert steps_on(event) == steps
 
     def test_all(self) -> None:
-        """No step is for an event that never comes."""
+        """Every step belongs to an event that can occur."""
         assert {name for event in (BRANCH, MAIN, TAG, PULL) for name in steps_on(event)} == set(
             STEPS
         )
 
 
 class TestBuild:
-    """The image for Databricks goes to ECR."""
+    """The image for Databricks is pushed to ECR."""
 
     @pytest.mark.parametrize(
         ("name", "tags"),
@@ -107,7 +107,7 @@ class TestBuild:
         ],
     )
     def test_image(self, name: str, tags: list[str]) -> None:
-        """Under the tags of its phase."""
+        """It has the tags of its phase."""
         built = STEPS[name]["settings"]
         assert built["tags"] == tags
         assert built["build_args"] == ["BUILD_TARGET=databricks"]
@@ -115,7 +115,7 @@ class TestBuild:
 
     @pytest.mark.parametrize("phase", ["stage", "prod"])
     def test_deployed(self, phase: str) -> None:
-        """What is deployed is what was built, by a tag that does not move."""
+        """The deployment uses the image that was built, by a fixed tag."""
         built, variables = (
             STEPS[f"build-{phase}"]["settings"],
             STEPS[f"deploy-{phase}"]["environment"],
@@ -126,10 +126,10 @@ class TestBuild:
 
 @pytest.mark.parametrize("phase", ["stage", "prod"])
 class TestDeploy:
-    """The steps that deploy do so, with their own variables."""
+    """The deployment steps work with their own variables."""
 
     def test_twice(self, phase: str) -> None:
-        """There is one job, with the phase's name, and one run."""
+        """One job with the phase's name exists, with one run."""
         with serving(Workspace()) as workspace:
             environ = environment(f"deploy-{phase}") | {"DATABRICKS_HOST": workspace.url}
             for command in [c for c in STEPS[f"deploy-{phase}"]["commands"] if "deploy-job" in c]:
@@ -141,13 +141,13 @@ class TestDeploy:
             assert len(workspace.active()) == 1
 
     def test_sdk(self, phase: str) -> None:
-        """The SDK is of the version that is locked."""
+        """The SDK has the locked version."""
         install = STEPS[f"deploy-{phase}"]["commands"][0]
         done = perform(install.replace("pip install --quiet", "echo"), {})
         assert re.fullmatch(r"databricks-sdk==[\d.]+\n", done.stdout)
 
     def test_upload(self, phase: str, tmp_path: Path) -> None:
-        """The init script goes to where the job looks for it."""
+        """The init script is uploaded to the place that the job expects."""
         aws = tmp_path / "aws"
         aws.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
         aws.chmod(0o755)
@@ -161,7 +161,7 @@ class TestDeploy:
         assert task["new_cluster"]["init_scripts"][0]["s3"]["destination"] == target
 
     def test_settings(self, phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The job takes its settings."""
+        """The job accepts its settings."""
         for name, value in environment(f"deploy-{phase}").items():
             if name.startswith("TIDEMILL__"):
                 monkeypatch.setenv(name, value)

@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.server.text.encode())
 
-    # GET is what a redirected PUT would become.
+    # A redirected PUT would become a GET.
     do_GET = do_PUT = do_DELETE = _answer  # noqa: N815 - the library's names
 
     def log_message(self, *_: object) -> None:

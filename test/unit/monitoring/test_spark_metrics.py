@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 EXECUTORS, DRIVER = PAGES
-# As Spark 4.2.0 serves them, shortened.
+# Pages of Spark 4.2.0, shortened.
 EXECUTORS_PAGE = """\
 spark_info{version="4.2.0", revision="32f7299601108917fb01920a54e084595b7b3bf8"} 1.0
 metrics_executor_rddBlocks{application_id="ID", application_name="tidemill-g", executor_id="driver"} 0
