@@ -30,14 +30,14 @@ class WaitingClock(Clock):
 
 
 def run(call: Callable[[], object], clock: WaitingClock, last: Callable[[], object] = int) -> None:
-    """Make a call every 10 s until the clock asks for the end."""
+    """Run a task every 10 s until the clock asks it to end."""
     every = PeriodicTask(10, call, "ask", on_close=last, clock=clock, wait=clock.wait).start()
     every._thread.join(PATIENCE)  # noqa: SLF001 - it ends by itself
     assert every.close(PATIENCE)
 
 
 def outcomes(results: Iterable[Exception | None]) -> list[tuple[str, str]]:
-    """Return the level and the text of what is logged where calls end so."""
+    """Return the level and event of each log line, for calls with these results."""
     left = list(results)
     clock = WaitingClock(waits=len(left))
 
@@ -54,7 +54,7 @@ class TestTicks:
     """Calls happen at a steady pace."""
 
     def test_at_once(self) -> None:
-        """The first one at once, the others at their ticks, however long one takes."""
+        """The first call happens at once, the others at their ticks, however long a call takes."""
         clock = WaitingClock(waits=4)
         times: list[float] = []
 
@@ -66,7 +66,7 @@ class TestTicks:
         assert times == [100, 110, 120, 130]
 
     def test_slow_call(self) -> None:
-        """The ticks that a slow call missed are not made up for."""
+        """A slow call skips the ticks that it missed."""
         clock = WaitingClock(waits=3)
         times: list[float] = []
 
@@ -176,4 +176,4 @@ class TestClose:
 
     def test_daemon(self) -> None:
         """The thread does not keep the program running."""
-        assert PeriodicTask(1, int, "ask")._thread.daemon  # noqa: SLF001 - what the interpreter looks at
+        assert PeriodicTask(1, int, "ask")._thread.daemon  # noqa: SLF001 - it has no public property
