@@ -24,8 +24,8 @@ from tidemill.kafka.connect import survey
 from tidemill.kafka.members import require_none
 from tidemill.kafka.topics import inputs
 from tidemill.models import catalogue
+from tidemill.monitoring.gateway_requests import check_ready
 from tidemill.monitoring.probe import ask
-from tidemill.monitoring.pushgateway import check_ready
 from tidemill.monitoring.reason import reason
 from tidemill.monitoring.server import listen
 from tidemill.spark.java import find_java

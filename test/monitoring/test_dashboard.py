@@ -1,4 +1,4 @@
-"""The dashboard, as far as its file tells: Grafana can load it, Prometheus can read its queries."""
+"""Check the dashboard's file: Grafana can load it, and Prometheus can parse its queries."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def cells(panel: dict[str, Any]) -> set[tuple[int, int]]:
 
 
 class TestPanels:
-    """Each panel has its place, and says what it shows."""
+    """Each panel has a place and describes itself."""
 
     def test_ids(self) -> None:
-        """No two panels have the same id, nor two queries of a panel the same letter."""
+        """Panels have unique ids, and the queries of a panel unique letters."""
         ids = [panel["id"] for panel in panels()]
         assert len(ids) == len(set(ids))
         for panel in SHOWN:
@@ -48,7 +48,7 @@ class TestPanels:
         assert max(column for column, _ in covered) == 23
 
     @pytest.mark.parametrize("panel", SHOWN, ids=lambda panel: panel["title"])
-    def test_told(self, panel: dict[str, Any]) -> None:
+    def test_described(self, panel: dict[str, Any]) -> None:
         """A panel has a title, a description, a unit and queries."""
         assert panel["title"]
         assert panel["description"].endswith(".")
@@ -57,16 +57,16 @@ class TestPanels:
 
     @pytest.mark.parametrize("panel", SHOWN, ids=lambda panel: panel["title"])
     def test_source(self, panel: dict[str, Any]) -> None:
-        """A panel and its queries ask the data source that was chosen."""
+        """A panel and its queries use the selected data source."""
         for asking in (panel, *panel["targets"]):
             assert asking["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
 
 
 class TestQueries:
-    """The queries can be asked, of what is there."""
+    """The queries are valid, and their metrics exist."""
 
     def test_parsed(self, tmp_path: Path) -> None:
-        """Prometheus reads every query, here as the rules of a file."""
+        """Prometheus parses every query, here as the rules of a file."""
         rules = [
             {"record": f"query:{number}", "expr": query.expression}
             for number, query in enumerate(queries())
@@ -77,12 +77,12 @@ class TestQueries:
         promtool("check", "rules", file)
 
     def test_metrics(self) -> None:
-        """Together they show all that the job tells of itself, and no metric that it has not."""
+        """Together they show every metric of the job, and no metric that does not exist."""
         asked = set().union(*(metrics(query.expression) for query in queries()))
         assert asked == METRICS | SPARK_METRICS
 
     def test_chosen(self) -> None:
-        """Every metric of every query is of the job and the instance that were chosen."""
+        """Every metric of every query is limited to the selected job and instance."""
         for query in queries("a job", "an instance"):
             chosen = query.expression.count('{job=~"a job", instance=~"an instance"')
             named = len(re.findall(r"\b(?:tidemill|spark)_\w+", query.expression))
@@ -90,7 +90,7 @@ class TestQueries:
             assert "$" not in query.expression
 
     def test_variables(self) -> None:
-        """What queries refer to is a variable of the dashboard, or Grafana's own."""
+        """Queries refer only to variables of the dashboard or of Grafana."""
         text = DASHBOARD.read_text(encoding="utf-8")
         defined = {one["name"] for one in json.loads(text)["templating"]["list"]}
         assert set(re.findall(r"\$\{?(\w+)", text)) - {"__all"} == defined | BUILT_IN

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from dev.monitoring.servers import Prometheus
 
 USER, PASSWORD = "tidemill", "tide-and-mill"
-# bcrypt, with the least work that Pushgateway takes.
+# bcrypt, with the lowest cost that Pushgateway accepts.
 HASHED = "$2b$04$abcdefghijklmnopqrstuuXcf1hrn0J7.GH4hk3gqRVsZTF4rbDgK"
 JOB = "tidemill-g"
 
 
 @pytest.fixture
 def registry() -> CollectorRegistry:
-    """One metric of each kind."""
+    """A registry with one metric of each type."""
     registry = CollectorRegistry()
     Counter("tidemill_messages", "Messages.", registry=registry).inc(3)
     Gauge("tidemill_lag", "Lag.", ["topic"], registry=registry).labels("in").set(5)
@@ -37,7 +37,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def export(registry: CollectorRegistry) -> Iterator[Callable[..., PushgatewayExporter]]:
-    """Start an exporter: `export(url, interval=0.1, username=...)`, settings as they are named."""
+    """Start an exporter: `export(url, interval=0.1, username=...)`, with settings by name."""
     started: list[PushgatewayExporter] = []
 
     def start(url: str, job: str = JOB, **settings: Any) -> PushgatewayExporter:  # noqa: ANN401
@@ -54,7 +54,7 @@ def export(registry: CollectorRegistry) -> Iterator[Callable[..., PushgatewayExp
 
 
 def wait_for_lines(logs: list[Any], count: int) -> None:
-    """Wait until so many lines are logged."""
+    """Wait until this many lines are logged."""
     deadline = time.monotonic() + TIMEOUT_S
     while len(logs) < count:
         assert time.monotonic() < deadline, logs
@@ -62,12 +62,12 @@ def wait_for_lines(logs: list[Any], count: int) -> None:
 
 
 class TestGroup:
-    """A job has one group, as long as it runs."""
+    """A running job has one group."""
 
     def test_there_and_gone(
         self, gateway: Pushgateway, export: Callable[..., PushgatewayExporter]
     ) -> None:
-        """All kinds of metrics arrive with their types; the stop removes them."""
+        """All types of metrics arrive with their types; a stop deletes them."""
         with capture_logs() as logs:
             exporter = export(gateway.url)
             (group,) = gateway.wait_for_groups(1)
@@ -81,7 +81,7 @@ class TestGroup:
         assert logs == []
 
     def test_failure(self, gateway: Pushgateway, registry: CollectorRegistry) -> None:
-        """A job that fails leaves its group, which grows old: that is how it is missed."""
+        """A failed job leaves its group, which goes stale, so that an alert can fire."""
 
         def job() -> None:
             with PushgatewayExporter(
@@ -100,7 +100,7 @@ class TestGroup:
         export: Callable[..., PushgatewayExporter],
         registry: CollectorRegistry,
     ) -> None:
-        """What the job has no more is there no more after the next push."""
+        """A metric that the job no longer has disappears with the next push."""
         lag = Gauge("tidemill_old", "Old.", registry=registry)
         export(gateway.url)
         assert "tidemill_old" in gateway.wait_for_groups(1)[0]
@@ -113,7 +113,7 @@ class TestGroup:
     def test_two_jobs(
         self, gateway: Pushgateway, export: Callable[..., PushgatewayExporter]
     ) -> None:
-        """The end of one leaves the other's alone."""
+        """The end of one job does not delete the other's group."""
         first, _ = export(gateway.url), export(gateway.url, job="tidemill-other")
         gateway.wait_for_groups(2)
         first.close(TIMEOUT_S)
@@ -126,7 +126,7 @@ class TestGroup:
         prometheus: Callable[..., Prometheus],
         export: Callable[..., PushgatewayExporter],
     ) -> None:
-        """Prometheus has them from there, with job and instance as they were pushed."""
+        """Prometheus scrapes the metrics with the job and instance that were pushed."""
         export(pushgateway)
         ((labels, value),) = prometheus(pushgateway).wait_for("tidemill_messages_total")
         assert value == 3
@@ -134,12 +134,12 @@ class TestGroup:
 
 
 class TestOutage:
-    """A gateway that is away costs the pushes of that time, and no more."""
+    """An outage of the gateway loses only the pushes of that time."""
 
     def test_restart(
         self, gateway: Pushgateway, export: Callable[..., PushgatewayExporter]
     ) -> None:
-        """Killed and started again, it gets the next push; that is two lines of log."""
+        """After a kill and a restart it gets the next push; two lines are logged."""
         with capture_logs() as logs:
             export(gateway.url)
             gateway.wait_for_groups(1)
@@ -156,7 +156,7 @@ class TestOutage:
     def test_away_at_the_stop(
         self, gateway: Pushgateway, export: Callable[..., PushgatewayExporter]
     ) -> None:
-        """Where nobody listens any more the stop is not delayed; what was pushed is told of."""
+        """An unreachable gateway does not delay the stop; the log says that the metrics stay."""
         with capture_logs() as logs:
             exporter = export(gateway.url)
             gateway.wait_for_groups(1)
@@ -167,7 +167,7 @@ class TestOutage:
     def test_never_there(
         self, gateway: Pushgateway, export: Callable[..., PushgatewayExporter]
     ) -> None:
-        """Where nothing was ever pushed, nothing stays."""
+        """If nothing was ever pushed, the log does not say that metrics stay."""
         gateway.kill()
         with capture_logs() as logs:
             export(gateway.url).close(TIMEOUT_S)
@@ -176,7 +176,7 @@ class TestOutage:
         ]
 
     def test_hanging(self, export: Callable[..., PushgatewayExporter]) -> None:
-        """One that takes a connection and never answers delays the stop as long as was said."""
+        """A gateway that accepts connections but never answers delays the stop to its time-out."""
         with capture_logs() as logs:
             with socket.create_server(("127.0.0.1", 0)) as silent:
                 exporter = export(f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -184,9 +184,10 @@ class TestOutage:
                 with connection:
                     began = time.monotonic()
                     exporter.close(timeout=0.5)
-                    assert 0.4 < time.monotonic() - began < 20  # of the 30 that a push may take
+                    # A push itself may take 30 s.
+                    assert 0.4 < time.monotonic() - began < 20
                     assert logs == []
-            exporter.close(TIMEOUT_S)  # now that the connection is gone it ends
+            exporter.close(TIMEOUT_S)  # it ends, because the connection is closed
 
     def test_refused(
         self,
@@ -194,7 +195,7 @@ class TestOutage:
         export: Callable[..., PushgatewayExporter],
         registry: CollectorRegistry,
     ) -> None:
-        """A type that another group has otherwise is refused, and the gateway's reason logged."""
+        """A metric whose type differs from another group's is refused; the log has the reason."""
         export(gateway.url)
         gateway.wait_for_groups(1)
         other = CollectorRegistry()
@@ -209,11 +210,11 @@ class TestOutage:
 
 
 class TestSecured:
-    """TLS with the job's own authority and certificate, and a password."""
+    """The gateway requires TLS with a private authority, a client certificate and a password."""
 
     @pytest.fixture
     def access(self, tmp_path: Path) -> dict[str, Any]:
-        """What it takes to get in, as settings."""
+        """The settings that the gateway requires."""
         files = issue_certificates(tmp_path / "certificates")
         return {
             "username": USER,
@@ -224,7 +225,7 @@ class TestSecured:
 
     @pytest.fixture
     def secured(self, tmp_path: Path, access: dict[str, Any]) -> Iterator[Pushgateway]:
-        """A Pushgateway that lets nobody else in."""
+        """A Pushgateway that refuses everyone else."""
         server = str(tmp_path / "certificates" / "broker.pem")
         web = {
             "tls_server_config": {
@@ -249,7 +250,7 @@ class TestSecured:
         access: dict[str, Any],
         export: Callable[..., PushgatewayExporter],
     ) -> None:
-        """All of it together lets the push in, and the deletion."""
+        """With all of them, pushes and deletions are accepted."""
         exporter = export(secured.url, **access)
         secured.wait_for_groups(1)
         exporter.close(TIMEOUT_S)
@@ -273,7 +274,7 @@ class TestSecured:
         export: Callable[..., PushgatewayExporter],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """With any part missing or wrong nothing is pushed, and the log says why, no secret."""
+        """If any is missing or wrong, nothing is pushed; the log says why, without secrets."""
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.delenv(name, raising=False)
         with capture_logs() as logs:

@@ -1,4 +1,4 @@
-"""The alerts, run by promtool: they fire where they should, and are quiet where they should be."""
+"""Run the tests of the alerts with promtool: they fire when they should, and only then."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 CONFIGURATIONS = [MONITORING / "prometheus.yml", MONITORING.parent / "local/app/prometheus.yml"]
 ALERTS, TESTS = MONITORING / "alerts.yml", MONITORING / "alerts_test.yml"
-# What Prometheus and the Pushgateway tell of themselves.
+# The metrics of Prometheus and the Pushgateway themselves.
 THEIRS = {"up", "push_time_seconds"}
-# Each is about one of the two ways to read a job.
+# Alerts about only one of the two ways to read a job.
 OF_ONE_WAY = {"TidemillTargetDown", "TidemillPushesStopped"}
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return a YAML file."""
+    """Return the content of a YAML file."""
     document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return document
 
@@ -34,7 +34,7 @@ def rules(kind: str) -> list[dict[str, Any]]:
 
 
 def firing(tests: list[dict[str, Any]], alert: str) -> list[bool]:
-    """Return of each expectation of an alert whether it fires."""
+    """Return for each expectation of an alert whether it fires."""
     return [
         bool(expected["exp_alerts"])
         for test in tests
@@ -44,15 +44,15 @@ def firing(tests: list[dict[str, Any]], alert: str) -> list[bool]:
 
 
 def is_scraped(test: dict[str, Any]) -> bool:
-    """Tell whether a test is of a job that is scraped and nothing else."""
+    """Return whether a test is about a job that is only scraped."""
     names = {one["series"].partition("{")[0] for one in test["input_series"]}
     return "tidemill_info" in names and "push_time_seconds" not in names
 
 
 def as_pushed(test: dict[str, Any]) -> dict[str, Any]:
-    """Return a test of a scraped job, its metrics under the labels that a Pushgateway gives them.
+    """Return the test of a scraped job with the labels of pushed metrics.
 
-    A push each minute, the last of them the newest: `0+60x100` is a clock.
+    The job pushes every minute; `0+60x100` is the time of the last push.
     """
     kept = [one for one in test["input_series"] if not one["series"].startswith("up{")]
     pushed = [
@@ -68,24 +68,24 @@ def as_pushed(test: dict[str, Any]) -> dict[str, Any]:
 
 
 def rename(found: re.Match[str]) -> str:
-    """Return the labels of what a job pushes, one group for each host here."""
+    """Return the labels of a job's pushed metrics, with one group for each host."""
     return f'job="tidemill-{found[1]}",instance="{found[1]}"'
 
 
 class TestFiles:
-    """What Prometheus reads, it can read."""
+    """Prometheus can read the files."""
 
     @pytest.mark.parametrize("file", CONFIGURATIONS, ids=lambda file: file.parent.name)
     def test_configuration(self, file: Path) -> None:
-        """The configurations, and the rules that they name."""
+        """Prometheus accepts the configurations, and the rules that they name."""
         promtool("check", "config", file)
 
     def test_rules(self) -> None:
-        """The rules alone, duplicates refused."""
+        """Prometheus accepts the rules, which have no duplicates."""
         promtool("check", "rules", "--lint=all", "--lint-fatal", ALERTS)
 
     def test_names(self) -> None:
-        """Rules ask for metrics that are there."""
+        """Rules use only metrics that exist."""
         asked = {
             name
             for kind in ("alert", "record")
@@ -96,22 +96,22 @@ class TestFiles:
         assert "push_time_seconds" in asked
 
     @pytest.mark.parametrize("alert", rules("alert"), ids=lambda alert: alert["alert"])
-    def test_told(self, alert: dict[str, Any]) -> None:
-        """An alert says how bad it is, of which job, how much, and what to do."""
+    def test_annotations(self, alert: dict[str, Any]) -> None:
+        """An alert has a severity, the job, the value and advice."""
         assert alert["labels"]["severity"] in {"warning", "critical"}
         assert "$labels." in alert["annotations"]["summary"]
         assert re.search(r"\$(value|labels)", alert["annotations"]["description"])
 
 
 class TestAlerts:
-    """Every alert is tested, both ways."""
+    """Every alert is tested with scraped and with pushed metrics."""
 
     def test_scraped(self) -> None:
-        """They fire and are quiet as the tests say."""
+        """Scraped metrics give the expected alerts."""
         promtool("test", "rules", TESTS)
 
     def test_pushed(self, tmp_path: Path) -> None:
-        """They do the same of a job that pushes instead of being scraped."""
+        """Pushed metrics give the same alerts."""
         document = read(TESTS)
         tests = [as_pushed(test) for test in document["tests"] if is_scraped(test)]
         for alert in {rule["alert"] for rule in rules("alert")} - OF_ONE_WAY:
@@ -122,5 +122,5 @@ class TestAlerts:
 
     @pytest.mark.parametrize("alert", [rule["alert"] for rule in rules("alert")])
     def test_each(self, alert: str) -> None:
-        """Each has a test in which it fires, and one in which it does not."""
+        """Each alert has a test in which it fires, and one in which it does not."""
         assert set(firing(read(TESTS)["tests"], alert)) == {True, False}

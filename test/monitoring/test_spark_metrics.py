@@ -1,4 +1,4 @@
-"""Spark's real pages, from runs with and without the job's namespace."""
+"""Read the pages of real Spark applications, with and without the job's namespace."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ QUICK = {
 
 @contextmanager
 def running(folder: Path, **conf: str) -> Iterator[str]:
-    """Run Spark with the file that the init script for Databricks writes; yield the UI's URL."""
+    """Run Spark with the file that the Databricks init script writes; yield the UI's URL."""
     folder.mkdir()
     script = ROOT / "deploy" / "databricks" / "init-script.sh"
     subprocess.run([script], env={**os.environ, "SPARK_CONF_DIR": str(folder)}, check=True)
@@ -56,13 +56,13 @@ def running(folder: Path, **conf: str) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a page as long as it takes: Spark makes the first one in seconds."""
+    """Wait longer for a page, because Spark needs seconds for the first one."""
     monkeypatch.setattr(spark_metrics, "TIMEOUT_S", TIMEOUT_S)
 
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The UI of a run with the job's namespace."""
+    """The UI of an application with the job's namespace."""
     folder = tmp_path_factory.mktemp("spark") / "ours"
     with running(folder, **{"spark.metrics.namespace": NAMESPACE}) as url:
         yield url
@@ -70,13 +70,13 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The UI of a run whose names hold the application's id, as where the cluster ran before."""
+    """The UI of an application whose metric names contain its id, as on a running cluster."""
     with running(tmp_path_factory.mktemp("spark") / "clusters") as url:
         yield url
 
 
 def series(url: str) -> set[tuple[str, frozenset[tuple[str, str]]]]:
-    """Return the names and labels of all that is read of a UI."""
+    """Return the names and labels of all metrics read from a UI."""
     return {
         (sample.name, frozenset(sample.labels.items()))
         for metric in SparkMetrics(url, APP, NAMESPACE).collect()
@@ -85,10 +85,10 @@ def series(url: str) -> set[tuple[str, frozenset[tuple[str, str]]]]:
 
 
 class TestPages:
-    """Both pages are there where the init script ran, and are read."""
+    """After the init script, both pages exist and are read."""
 
     def test_names(self, ours: str) -> None:
-        """Metrics of the driver, and of the executors; the version."""
+        """They contain metrics of the driver and the executors, and the version."""
         with capture_logs() as logs:
             names = {name for name, _ in series(ours)}
         assert logs == []
@@ -103,12 +103,12 @@ class TestPages:
         assert all(name.startswith("spark_") for name in names)
 
     def test_two_runs(self, ours: str, clusters: str) -> None:
-        """Names and labels are the same in two runs, whatever the application's id is."""
+        """Names and labels are the same in two runs, although the application's id differs."""
         assert series(ours) == series(clusters)
 
 
 class TestPushed:
-    """A Pushgateway takes all of it, and Prometheus finds it there."""
+    """A Pushgateway accepts all of the metrics, and Prometheus scrapes them."""
 
     def test_nothing_refused(
         self,
@@ -117,7 +117,7 @@ class TestPushed:
         gateway: Pushgateway,
         prometheus: Callable[..., Prometheus],
     ) -> None:
-        """A run after another continues the same series."""
+        """The next run continues the same series."""
         scraper = prometheus(gateway.url)
         settings = MonitoringSettings(
             pushgateway_url=gateway.url, pushgateway_interval=0.2, instance="here"

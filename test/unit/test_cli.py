@@ -31,13 +31,13 @@ COMMANDS = ("stream", "batch", "check", "stop", "lag", "health", "dlq", "version
 
 @pytest.fixture(autouse=True)
 def _own_logger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take a logger that no other test has used: one keeps the configuration it first had."""
+    """Use a new logger, because a logger keeps the configuration of its first use."""
     monkeypatch.setattr(run, "log", structlog.get_logger("tidemill.run"))
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """Return a settings file whose checkpoint lies beside it."""
+    """Return a settings file with a checkpoint next to it."""
     path = tmp_path / "c.yaml"
     path.write_text(f"stream: {{checkpoint_location: {tmp_path}/checkpoints}}", "utf-8")
     return path
@@ -47,16 +47,16 @@ class TestVersion:
     """The version is printed."""
 
     def test_printed(self) -> None:
-        """And nothing else."""
+        """Nothing else is printed."""
         result = runner.invoke(cli, ["version"])
         assert (result.exit_code, result.output) == (0, f"{tidemill.__version__}\n")
 
 
 class TestHelp:
-    """The command line explains itself."""
+    """The command line has help."""
 
     def test_commands(self) -> None:
-        """Without a command the commands are listed."""
+        """Without a command, the commands are listed."""
         result = runner.invoke(cli, [])
         for command in COMMANDS:
             assert command in result.output
@@ -67,22 +67,22 @@ class TestHelp:
         assert runner.invoke(cli, [command, "--help"]).exit_code == 0
 
     def test_unknown(self) -> None:
-        """Another command is a wrong use."""
+        """An unknown command is a usage error."""
         assert runner.invoke(cli, ["strem"]).exit_code == 2
 
 
 class TestStop:
-    """A running job is asked by a marker."""
+    """`stop` asks a running job to stop by a marker file."""
 
     def test_no_job(self, config: Path, tmp_path: Path) -> None:
-        """Nobody takes the marker: that is an error, and the marker does not stop a later job."""
+        """If no job takes the marker, that is an error, and no later job is stopped."""
         result = runner.invoke(cli, ["stop", "--config", str(config), "--timeout", "0"])
         assert isinstance(result.exception, StopNotAcknowledged)
         assert f"{tmp_path}/checkpoints.stop" in str(result.exception)
         assert not (tmp_path / "checkpoints.stop").exists()
 
     def test_job(self, config: Path, tmp_path: Path) -> None:
-        """A job takes it: that is told."""
+        """If a job takes the marker, the command reports it."""
         marker = StopMarker.for_checkpoint(f"{tmp_path}/checkpoints")
         over = threading.Event()
 
@@ -99,7 +99,7 @@ class TestStop:
 
 
 class TestBrokenConfig:
-    """A configuration that cannot be is named, whatever the command."""
+    """Every command reports an invalid configuration."""
 
     @pytest.mark.parametrize(
         "command",
@@ -115,7 +115,7 @@ class TestBrokenConfig:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """In one line, without a trace, with exit code 2."""
+        """The error is one line without a traceback, and the exit code is 2."""
         path = tmp_path / "broken.yaml"
         if content is not None:
             path.write_text(content, "utf-8")
@@ -127,7 +127,7 @@ class TestBrokenConfig:
         assert len(lines) == 1
 
     def test_check(self, tmp_path: Path) -> None:
-        """`check` raises what is wrong with the file itself."""
+        """`check` raises an error about the file itself."""
         (tmp_path / "c.yaml").write_text("log: {level: LOUD}", "utf-8")
         result = runner.invoke(cli, ["check", "--config", str(tmp_path / "c.yaml")])
         assert isinstance(result.exception, ConfigurationError)
@@ -135,7 +135,7 @@ class TestBrokenConfig:
 
 
 class TestCheck:
-    """`check` tells what is wrong, and its exit code what kind of wrong."""
+    """`check` reports problems, and its exit code tells their kind."""
 
     FAULT = CheckResult("kafka k:1", "no answer", BrokerUnreachable("k:1", "x"))
     LOAD = CheckResult("model m:1", "no memory", ModelLoadFailed("m:1", MemoryError()))
@@ -158,12 +158,12 @@ class TestCheck:
     def test_exit_code(
         self, config: Path, findings: list[CheckResult], code: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """2 with any wrong configuration, else 1 with a fault, else 0."""
+        """It is 2 with any configuration error, otherwise 1 with any fault, otherwise 0."""
         monkeypatch.setattr("tidemill.check.check", lambda _: iter(findings))
         assert runner.invoke(cli, ["check", "--config", str(config)]).exit_code == code
 
     def test_printed(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Every finding is a line with a sign, brackets and all."""
+        """Every result is a line with a sign; brackets are kept."""
         monkeypatch.setattr("tidemill.check.check", lambda _: iter([self.WELL, self.TOPICS]))
         result = runner.invoke(cli, ["check", "--config", str(config)])
         assert result.output.splitlines() == [
@@ -177,14 +177,14 @@ class TestMain:
     """The program ends with an exit code."""
 
     def test_success(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """0 where all is well."""
+        """It is 0 after success."""
         monkeypatch.setattr(sys, "argv", ["tidemill", "version"])
         with pytest.raises(SystemExit) as ended:
             main()
         assert ended.value.code == 0
 
     def test_fault(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """1 for a fault that is no wrong configuration."""
+        """It is 1 for a fault that is not a configuration error."""
         argv = ["tidemill", "stop", "--config", str(config), "--timeout", "0"]
         monkeypatch.setattr(sys, "argv", argv)
         with pytest.raises(SystemExit) as ended:
@@ -192,7 +192,7 @@ class TestMain:
         assert ended.value.code == 1
 
     def test_wrong_use(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """2 for a wrong use."""
+        """It is 2 for a usage error."""
         monkeypatch.setattr(sys, "argv", ["tidemill", "stop", "--timeout", "soon"])
         with pytest.raises(SystemExit) as ended:
             main()

@@ -30,14 +30,14 @@ class WaitingClock(Clock):
 
 
 def run(call: Callable[[], object], clock: WaitingClock, last: Callable[[], object] = int) -> None:
-    """Make a call every 10 s until the clock asks for the end."""
+    """Run a task every 10 s until the clock asks it to end."""
     every = PeriodicTask(10, call, "ask", on_close=last, clock=clock, wait=clock.wait).start()
     every._thread.join(PATIENCE)  # noqa: SLF001 - it ends by itself
     assert every.close(PATIENCE)
 
 
 def outcomes(results: Iterable[Exception | None]) -> list[tuple[str, str]]:
-    """Return the level and the text of what is logged where calls end so."""
+    """Return the level and event of each log line, for calls with these results."""
     left = list(results)
     clock = WaitingClock(waits=len(left))
 
@@ -51,10 +51,10 @@ def outcomes(results: Iterable[Exception | None]) -> list[tuple[str, str]]:
 
 
 class TestTicks:
-    """Calls come at a steady pace."""
+    """Calls happen at a steady pace."""
 
     def test_at_once(self) -> None:
-        """The first one at once, the others at their ticks, however long one takes."""
+        """The first call happens at once, the others at their ticks, however long a call takes."""
         clock = WaitingClock(waits=4)
         times: list[float] = []
 
@@ -66,7 +66,7 @@ class TestTicks:
         assert times == [100, 110, 120, 130]
 
     def test_slow_call(self) -> None:
-        """The ticks that a slow call missed are not made up for."""
+        """A slow call skips the ticks that it missed."""
         clock = WaitingClock(waits=3)
         times: list[float] = []
 
@@ -81,20 +81,20 @@ class TestTicks:
         ("now", "tick"), [(0, 10), (9.9, 10), (10, 20), (25, 30), (-3, 10), (30, 40)]
     )
     def test_next_tick(self, now: float, tick: float) -> None:
-        """It lies after now, a whole number of pauses after the last."""
+        """The next tick is after now, a whole number of intervals after the last one."""
         assert next_tick(0, 10, now) == tick
 
     def test_fraction(self) -> None:
-        """A pause that binary numbers cannot tell exactly never gives a tick that has passed."""
+        """An interval that is inexact in binary never gives a tick in the past."""
         for step in range(1000):
             assert next_tick(0, 0.1, step * 0.1) > step * 0.1 - 0.1
 
 
 class TestOutage:
-    """A call that fails is made again at the next tick, and its outage told of once."""
+    """A failed call is repeated at the next tick, and its outage is logged once."""
 
     def test_one_outage(self) -> None:
-        """One line as it begins, one as it ends."""
+        """A line is logged when an outage begins, and one when it ends."""
         failed = OSError("away")
         assert outcomes([None, failed, failed, failed, None, None]) == [
             ("warning", "cannot ask, retrying"),
@@ -102,7 +102,7 @@ class TestOutage:
         ]
 
     def test_two_outages(self) -> None:
-        """Each has its lines."""
+        """Each outage has its own lines."""
         failed = OSError("away")
         assert (
             outcomes([failed, None, failed, None])
@@ -114,15 +114,15 @@ class TestOutage:
         )
 
     def test_no_outage(self) -> None:
-        """Where all goes well nothing is said."""
+        """Without an outage, nothing is logged."""
         assert outcomes([None, None]) == []
 
     def test_to_the_end(self) -> None:
-        """An outage that lasts is not said to have ended."""
+        """An outage that lasts until the end is not logged as ended."""
         assert len(outcomes([OSError("away")] * 3)) == 1
 
     def test_one_line(self) -> None:
-        """The reason is one line of some length at most."""
+        """The reason is one line of limited length."""
         left = [ValueError("a\nb" + "c" * 10_000)]
 
         def call() -> None:
@@ -135,10 +135,10 @@ class TestOutage:
 
 
 class TestClose:
-    """The end comes soon, and in order."""
+    """The task closes promptly and in order."""
 
     def test_last(self) -> None:
-        """The last call is followed by what ends it, once, on the same thread."""
+        """`on_close` is called once after the last call, on the same thread."""
         order: list[tuple[str, str]] = []
 
         def note(what: str) -> Callable[[], None]:
@@ -148,14 +148,14 @@ class TestClose:
         assert order == [("call", "ask"), ("call", "ask"), ("last", "ask")]
 
     def test_in_a_pause(self) -> None:
-        """A pause is cut short."""
+        """Closing interrupts a wait."""
         called = threading.Event()
         every = PeriodicTask(3600, called.set, "ask").start()
         assert called.wait(PATIENCE)
         assert every.close(PATIENCE)
 
     def test_hanging_call(self) -> None:
-        """A call that hangs is waited for so long and no longer; its end is still in order."""
+        """Closing waits for a hung call until its time-out; `on_close` still follows the call."""
         entered, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
         def call() -> None:
@@ -171,9 +171,9 @@ class TestClose:
         assert ended.is_set()
 
     def test_never_started(self) -> None:
-        """What never ran has ended."""
+        """A task that was never started counts as ended."""
         assert PeriodicTask(1, int, "ask").close()
 
     def test_daemon(self) -> None:
-        """A program that ends does not wait for it."""
-        assert PeriodicTask(1, int, "ask")._thread.daemon  # noqa: SLF001 - what the interpreter looks at
+        """The thread does not keep the program running."""
+        assert PeriodicTask(1, int, "ask")._thread.daemon  # noqa: SLF001 - it has no public property

@@ -49,7 +49,7 @@ class TestSettings:
         ("variable", "value", "said"),
         [
             ("TIDEMILL__STREAM__INPUT_TOPICS", "a,b", 'write it like \'["a", "b"]\''),
-            ("TIDEMILL_KAFKA__BOOTSTRAP_SERVERS", "x:1", "after TIDEMILL come two underscores"),
+            ("TIDEMILL_KAFKA__BOOTSTRAP_SERVERS", "x:1", "two underscores must follow TIDEMILL"),
         ],
     )
     def test_environment(

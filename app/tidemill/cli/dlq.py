@@ -34,7 +34,7 @@ def list_letters(
     until: Until = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Show so many, the newest. Default: 20; with --json, all."),
+        typer.Option(min=1, help="Show only the newest N. Default: 20; with --json, all."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
     config: Config = None,
@@ -99,7 +99,7 @@ def replay_letters(
     since: Since = None,
     until: Until = None,
     max_tries: Annotated[
-        int | None, typer.Option(min=1, help="Exclude letters that were replayed so often.")
+        int | None, typer.Option(min=1, help="Exclude letters that were replayed this many times.")
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Include letters that were replayed or skipped earlier.")

@@ -57,9 +57,9 @@ class Health:
         if problem := self.liveness_problem():
             return problem
         if self._pulse is None:
-            return "starting: Spark and the models load"
+            return "starting: loading Spark and the models"
         if self._progress is None:
-            return "no micro-batch is finished yet"
+            return "no micro-batch has finished yet"
         if (silent := self._clock() - self._progress) > self._progress_limit:
             return f"no micro-batch has finished for {silent:.0f} s"
         return None

@@ -1,4 +1,4 @@
-"""Why a request failed, in few words."""
+"""Describe briefly why a request failed."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def reason(error: requests.RequestException) -> str:
-    """Return what an exception of requests is about, without the layers around it."""
+    """Describe the root cause of an exception of requests, without the layers around it."""
     return describe(root(error))

@@ -118,7 +118,7 @@ def application(registry: CollectorRegistry, health: Health, group_id: str) -> W
             problem = probes[path]()
             status = "503 Service Unavailable" if problem else "200 OK"
             return text(start_response, status, problem or "ok")
-        return text(start_response, "404 Not Found", "there are /metrics, /healthz and /readyz")
+        return text(start_response, "404 Not Found", "not found: use /metrics, /healthz or /readyz")
 
     def text(start_response: StartResponse, status: str, line: str) -> list[bytes]:
         headers = [

@@ -58,7 +58,7 @@ class SparkMetrics(Collector):
         except requests.RequestException as error:
             self._misses[page] += 1
             if self._misses[page] == MISSES:
-                log.warning("metrics of Spark are missing", page=page, error=reason(error))
+                log.warning("cannot read Spark's metrics", page=page, error=reason(error))
             return ""
         self._misses[page] = 0
         return response.text
@@ -83,7 +83,7 @@ def families(pages: Iterable[str], app: str, namespace: str) -> list[Metric]:
             key = name, frozenset(labels.items())
             if name and key not in seen:
                 seen.add(key)
-                family = by_name.setdefault(name, Metric(name, "As Spark measures it.", "unknown"))
+                family = by_name.setdefault(name, Metric(name, "Measured by Spark.", "unknown"))
                 family.add_sample(name, labels, sample.value)
     return list(by_name.values())
 

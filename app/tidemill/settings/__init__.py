@@ -1,8 +1,8 @@
 """Every setting in one validated object: defaults, then a YAML file, then the environment.
 
-An environment variable is `TIDEMILL__SECTION__NAME`, lists and mappings as JSON. A key that no
-setting has is an error that names it. Secrets come from the environment or from files that a
-`*_file` setting names, never from the YAML file, and never appear in a message.
+Environment variables are named `TIDEMILL__SECTION__NAME`; lists and mappings are JSON. An unknown
+key is an error that names it. Secrets come from the environment or from files that
+`*_file` settings name, never from the YAML file, and never appear in a message.
 """
 
 from tidemill.settings.kafka import KafkaSettings

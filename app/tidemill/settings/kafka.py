@@ -11,22 +11,22 @@ from pydantic import AfterValidator, SecretStr, model_validator
 
 from tidemill.settings.base import Section
 
-# What Java takes for a host; kafka-python and librdkafka take more.
+# Host names that Java accepts; kafka-python and librdkafka accept more.
 _HOST = re.compile(r"[0-9A-Za-z_.-]+")
 _LARGEST_PORT = 65_535
 
 
 def _servers(servers: str) -> str:
-    """Return the addresses without blanks, each once; all three Kafka clients read that alike.
+    """Return the addresses without blanks and duplicates, which all three Kafka clients read alike.
 
     Raises:
-        ValueError: An entry is no host:port.
+        ValueError: An entry is not host:port.
 
     """
     entries = [entry.strip() for entry in servers.split(",")]
     for number, entry in enumerate(entries, start=1):
         if problem := _problem_of(entry):
-            # An address with a password in it stays out of messages and logs.
+            # Keep an address that contains a password out of messages and logs.
             shown = f" {entry!r}" if entry and "@" not in entry else ""
             raise ValueError(
                 f"entry {number}{shown} {problem}: write host:port, or [IPv6 address]:port, "
@@ -41,19 +41,22 @@ def _problem_of(entry: str) -> str | None:
     port_is_number = port.isascii() and port.isdigit()
     problems = (
         (not entry, "is empty"),
-        ("@" in entry, "holds a user or password"),
+        ("@" in entry, "contains a user or password"),
         (
             "://" in entry,
             f"begins with {entry.partition('://')[0]}:// (kafka.security_protocol is for that)",
         ),
         (not colon or entry.endswith("]"), "has no port"),
         (not host, "has no host"),
-        (ipv6 and not _is_ipv6(host[1:-1]), "has no IPv6 address in its brackets"),
+        (ipv6 and not _is_ipv6(host[1:-1]), "has no valid IPv6 address in its brackets"),
         (not ipv6 and ":" in host, "has several colons"),
-        (not ipv6 and not _HOST.fullmatch(host), "has a character that no host name has"),
+        (
+            not ipv6 and not _HOST.fullmatch(host),
+            "has a character that is not allowed in a host name",
+        ),
         (not port_is_number or not 0 < int(port) <= _LARGEST_PORT, "has no port from 1 to 65535"),
     )
-    return next((said for wrong, said in problems if wrong), None)
+    return next((text for wrong, text in problems if wrong), None)
 
 
 def _is_ipv6(text: str) -> bool:
@@ -68,24 +71,29 @@ class KafkaSettings(Section):
     """How to connect to Kafka. All three Kafka clients use these settings.
 
     Attributes:
-        bootstrap_servers: `host:port` or `[IPv6]:port`, separated by commas.
-        security_protocol: How to connect: with TLS, a login, both, or neither.
-        isolation_level: Whether to read only committed messages of transactions.
-        compression_type: The compression of results and dead letters. Every client reads gzip
-            without further packages.
-        ssl_ca_file: PEM file with the authorities to trust; by default the system's.
-        ssl_keystore_file: PEM file with the client's private key (PKCS#8) and certificates.
+        bootstrap_servers: Brokers to connect to first: `host:port` or `[IPv6]:port`, separated by
+            commas. Name several, so that the job can start while one is down.
+        security_protocol: How to connect: with TLS (`SSL`), a login (`SASL_PLAINTEXT`), both
+            (`SASL_SSL`), or neither (`PLAINTEXT`).
+        isolation_level: `read_committed` reads only committed messages of transactions;
+            `read_uncommitted` also reads those of open and aborted transactions.
+        compression_type: The compression of results and dead letters. Change it only if all
+            their readers support the codec; every client reads gzip without further packages.
+        ssl_ca_file: PEM file with the certificate authorities to trust; by default the
+            system's. Set it for a private authority.
+        ssl_keystore_file: PEM file with the client's private key (PKCS#8) and certificates,
+            for brokers that require them.
         ssl_key_password: The password of an encrypted private key.
-        ssl_key_password_file: The file that holds it.
-        sasl_mechanism: The login's mechanism, for `SASL_SSL` and `SASL_PLAINTEXT`.
+        ssl_key_password_file: A file that holds this password.
+        sasl_mechanism: How to log in, for `SASL_SSL` and `SASL_PLAINTEXT`.
         sasl_username: The user, for `PLAIN` and `SCRAM`.
         sasl_password: The user's password.
-        sasl_password_file: The file that holds it.
+        sasl_password_file: A file that holds this password.
         oauth_token_url: The token endpoint, for `OAUTHBEARER`.
         oauth_client_id: The client's id at that endpoint.
-        oauth_client_secret: The client's secret.
-        oauth_client_secret_file: The file that holds it.
-        oauth_scope: The scope to ask for.
+        oauth_client_secret: The client's secret at that endpoint.
+        oauth_client_secret_file: A file that holds this secret.
+        oauth_scope: The scope to request, if the endpoint requires one.
 
     """
 
@@ -121,7 +129,7 @@ class KafkaSettings(Section):
                 needs["sasl_password (or its _file)"] = self.sasl_password
         elif self.sasl_mechanism:
             raise ValueError(
-                f"sasl_mechanism is set, yet security_protocol is {self.security_protocol}: "
+                f"sasl_mechanism is set, but security_protocol is {self.security_protocol}: "
                 "use SASL_SSL"
             )
         if missing := [name for name, value in needs.items() if not value]:

@@ -107,7 +107,7 @@ def _refuse_unknown_variables() -> None:
         if name.startswith(PREFIX) and section not in Settings.model_fields:
             raise ValueError(f"{variable}: there is no section {section!r}")
         if not name.startswith(PREFIX) and name.startswith(f"{PREFIX[:-1]}{section.upper()}__"):
-            raise ValueError(f"{variable}: after TIDEMILL come two underscores")
+            raise ValueError(f"{variable}: two underscores must follow TIDEMILL")
 
 
 def _no_json() -> Iterator[str]:

@@ -17,14 +17,14 @@ def _url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be a URL such as http://pushgateway:9091")
     if parts.username or parts.password:
-        raise ValueError("holds a user or password: set pushgateway_username and _password")
+        raise ValueError("contains a user or password: set pushgateway_username and _password")
     if "/metrics" in parts.path:
-        raise ValueError("names a group already: leave out /metrics and what follows")
+        raise ValueError("already names a group: remove /metrics and everything after it")
     return url.rstrip("/")
 
 
 def _null(value: object) -> object:
-    """Read YAML's word for none, which an environment variable can only spell out."""
+    """Convert the text `null`, which is how an environment variable spells YAML's null."""
     return None if value == "null" else value
 
 
@@ -32,19 +32,25 @@ class MonitoringSettings(Section):
     """Metrics and probes of a running job.
 
     Attributes:
-        metrics_host: The address of /metrics, /healthz and /readyz; `0.0.0.0` in a container.
-        metrics_port: Their port. 0: any free port, which the log names; null: none.
-        progress_limit: Seconds after which a job is not ready if no micro-batch ended although
-            there was something to do; more than the slowest micro-batch takes.
-        instance: The label `instance` of pushed metrics. Set it if the host's name changes with
-            each start.
-        pushgateway_url: The Pushgateway to push to, such as `http://pushgateway:9091`.
-        pushgateway_interval: Seconds between two pushes.
-        pushgateway_username: The user, if the Pushgateway asks for one.
+        metrics_host: The address that serves /metrics, /healthz and /readyz. Set it to `0.0.0.0` if
+            others must reach them, as in a container.
+        metrics_port: The port of these pages. `0`: any free port, which the log names. `null`: do
+            not serve them.
+        progress_limit: Seconds without a finished micro-batch, while messages wait, after which
+            /readyz fails. Set it higher than the longest micro-batch takes.
+        instance: The label `instance` of pushed metrics. Set it if the host's name changes at each
+            start, as a pod's does.
+        pushgateway_url: The Pushgateway to push to, such as `http://pushgateway:9091`. Set it if
+            Prometheus cannot reach the driver.
+        pushgateway_interval: Seconds between two pushes. If you raise it above 15, adapt the
+            alerts.
+        pushgateway_username: The user, if the Pushgateway requires one.
         pushgateway_password: The user's password.
-        pushgateway_password_file: The file that holds it.
-        pushgateway_ca_file: PEM file with the authorities to trust; by default the usual ones.
-        pushgateway_keystore_file: PEM file with the client's private key and certificate.
+        pushgateway_password_file: A file that holds this password.
+        pushgateway_ca_file: PEM file with the certificate authorities to trust; by default those of
+            the Python package `certifi`.
+        pushgateway_keystore_file: PEM file with the client's private key and certificate, if the
+            Pushgateway requires them.
 
     """
 

@@ -22,7 +22,7 @@ class LogSettings(Section):
 
     Attributes:
         format: `console` for people, `json` for programs.
-        level: The least level; `DEBUG` adds the tracebacks of errors.
+        level: The lowest level to log; `DEBUG` adds the tracebacks of errors.
 
     """
 
@@ -31,7 +31,7 @@ class LogSettings(Section):
 
 
 def _spark_value(value: Any) -> Any:  # noqa: ANN401 - what a document may hold
-    """Write numbers and truth values as Spark does."""
+    """Convert numbers and booleans to Spark's text."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value
@@ -41,8 +41,9 @@ class Settings(BaseSettings):
     """All settings.
 
     Attributes:
-        models: The models' file; a relative path starts at the settings file's folder.
-        spark: Spark settings by their own names, such as `spark.master`. They win over Tidemill's.
+        models: The models file. A relative path starts at the settings file's folder.
+        spark: Spark settings by their own names, such as `spark.master`. They override
+            those that Tidemill sets.
 
     """
 
@@ -77,5 +78,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, whose content comes as keywords."""
+        """Let the environment override the file, whose content is passed as keyword arguments."""
         return env_settings, init_settings

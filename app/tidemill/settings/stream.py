@@ -17,7 +17,9 @@ TRIGGER = r"available-now|\d+ (milliseconds?|seconds?|minutes?|hours?)"
 def _topic(name: str) -> str:
     legal = len(name) <= 249 and name not in {".", ".."}  # noqa: PLR2004 - Kafka's own limit
     if not (legal and name and all(c.isascii() and (c.isalnum() or c in "._-") for c in name)):
-        raise ValueError(f"{name!r} is no topic name: letters, digits, '.', '_', '-', at most 249")
+        raise ValueError(
+            f"{name!r} is not a topic name: use letters, digits, '.', '_', '-', at most 249"
+        )
     return name
 
 
@@ -30,16 +32,16 @@ def _trigger(trigger: str) -> str:
 def _whole(number: Any) -> int:  # noqa: ANN401 - what a document may hold
     if isinstance(number, str | int) and not isinstance(number, bool):
         return int(number)
-    raise TypeError(f"{number!r} is no whole number")
+    raise TypeError(f"{number!r} is not a whole number")
 
 
 def _pattern(pattern: str) -> str:
     if not pattern:
-        raise ValueError("it is empty")
+        raise ValueError("must not be empty")
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
     return pattern
 
 
@@ -50,29 +52,36 @@ class StreamSettings(Section):
     """The streaming job.
 
     Attributes:
-        input_topics: Topics to read.
-        input_pattern: Instead of `input_topics`: a regular expression of topic names. Use only what
-            Java (the connector) and Python (the checks) read alike.
+        input_topics: The topics to read.
+        input_pattern: A regular expression of topic names, instead of `input_topics`, for topics
+            that are created later. Use only syntax that Java and Python share.
         output_topic: The topic for results.
         dead_letter_topic: The topic for dead letters; by default `<output_topic>.dlq`.
-        group_id: The consumer group that shows the lag; with exactly-once it belongs to the job.
-        checkpoint_location: The folder of Spark's checkpoint; on a cluster, on a shared file
-            system. A different one for each job.
+        group_id: The consumer group whose offsets show the lag. Each job needs its own; with
+            exactly-once it also decides where the job resumes.
+        checkpoint_location: The folder of Spark's checkpoint. Each job needs its own; on a cluster
+            it must be on a shared file system.
         starting_offsets: `earliest`, `latest`, or offsets such as `{"topic": {"0": 42}}`, with
             other partitions at the earliest. Used only if there is no checkpoint yet.
-        trigger: An interval such as `10 seconds`; 0 starts a micro-batch as soon as there are
-            messages. `available-now` processes what is there and ends.
+        trigger: The interval between micro-batches, such as `10 seconds`. `0 seconds` starts one as
+            soon as there are messages. `available-now` processes the messages that exist and ends.
         delivery: `at-least-once`: a crash may repeat outcomes. `exactly-once`: readers with
             `isolation.level=read_committed` see each outcome once.
-        max_offsets_per_trigger: The most messages in a micro-batch.
-        parallelism: More tasks per micro-batch than there are partitions. Gives up order per key,
-            and is not possible with exactly-once. By default a task for each partition.
-        fail_on_data_loss: Stop if Kafka no longer holds messages that were not processed.
-        arrow_batch_size: The most messages that a worker takes at a time.
-        worker_threads: Threads of numeric libraries in each Python worker.
+        max_offsets_per_trigger: The most messages in a micro-batch. Lower it if micro-batches take
+            too long, as with a slow model: a stop waits for the running one.
+        parallelism: Tasks per micro-batch; by default one for each partition. Set it to use more
+            cores than there are partitions. It gives up order per key, and is not possible with
+            exactly-once.
+        fail_on_data_loss: Stop if Kafka deleted messages before they were processed. `false`
+            accepts the loss and continues with the messages that are left.
+        arrow_batch_size: The most messages that a worker takes at a time. Lower it if messages are
+            large and workers run out of memory.
+        worker_threads: Threads of numeric libraries in each Python worker. Raise it if there are
+            more cores than tasks.
         udf_idle_timeout: Seconds without output before Spark kills a hung worker and retries its
-            task; more than the slowest batch takes. 0: never.
-        stop_timeout: Seconds that a stop waits for the running micro-batch.
+            task; `0`: never. Raise it if a single call of the model takes longer.
+        stop_timeout: Seconds that a stop waits for the running micro-batch. Set it to the longest
+            that one may take, and give a container 20 s more.
 
     """
 
@@ -96,10 +105,10 @@ class StreamSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _topics(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic's hook
-        """Name the dead-letter topic after the output topic where only that one is given.
+        """Name the dead-letter topic after the output topic if only that one is set.
 
         Raises:
-            ValueError: The input is named in two ways.
+            ValueError: Both input_topics and input_pattern are set.
 
         """
         if isinstance(data, dict) and data.get("input_topics") and data.get("input_pattern"):
@@ -119,14 +128,14 @@ class StreamSettings(Section):
             raise ValueError(f"{sorted(loop)} would be read and written: an endless loop")
         if self.delivery == "exactly-once" and self.parallelism is not None:
             raise ValueError(
-                "parallelism is set, yet delivery is exactly-once, where each partition is one "
-                "task's: leave it out, and give the topics more partitions"
+                "parallelism is not possible with delivery: exactly-once, which needs one task per "
+                "partition: remove it, and give the topics more partitions"
             )
         return self
 
     @property
     def trigger_seconds(self) -> float:
-        """Seconds between two looks for messages; 0 where there is no interval."""
+        """The trigger's interval in seconds; 0 without an interval."""
         number, _, unit = self.trigger.partition(" ")
         return int(number) * TRIGGER_UNITS[unit.removesuffix("s")] if unit else 0.0
 

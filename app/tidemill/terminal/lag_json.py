@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def lag_document(
-    group: str, now: LagSnapshot, then: LagSnapshot | None = None, *, trouble: str | None = None
+    group: str, now: LagSnapshot, then: LagSnapshot | None = None, *, error: str | None = None
 ) -> dict[str, Any]:
     """Return the table's content and more as a JSON document; unknown values are null."""
     each = trends(now, then)
@@ -32,7 +32,7 @@ def lag_document(
             for p, trend in zip(now.partitions, each, strict=True)
         ],
         "total": _trend(total(each), now),
-        "trouble": trouble,
+        "trouble": error,
     }
 
 

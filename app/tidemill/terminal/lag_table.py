@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,22 +9,18 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from tidemill.kafka.lag import LagTrend, total, trends
+from tidemill.kafka.lag import total, trends
+from tidemill.terminal.lag_caption import caption
 from tidemill.terminal.responsive_table import ResponsiveTable
 from tidemill.terminal.units import duration, per_second
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
-    from tidemill.kafka.lag import LagSnapshot, PartitionLag
-
+    from tidemill.kafka.lag import LagSnapshot, LagTrend, PartitionLag
 
 # Columns that a narrow terminal drops, in this order; the caption still tells the trend.
 DROPPABLE_COLUMNS = ("end", "committed", "rate /s", "catches up in")
-HELD_BACK = (
-    "they can be read once their producer commits or aborts, or after its transaction.timeout.ms; "
-    "`kafka-transactions.sh find-hanging` and `abort` end a hanging transaction"
-)
 # The width of a partition's name, in terminal columns.
 MAX_NAME, MIN_NAME = 40, 20
 
@@ -35,7 +30,7 @@ def lag_table(
     now: LagSnapshot,
     then: LagSnapshot | None = None,
     *,
-    trouble: str | None = None,
+    error: str | None = None,
     max_rows: int | None = None,
 ) -> ResponsiveTable:
     """Return a table of the partitions, with their trend since an earlier snapshot and a caption.
@@ -47,9 +42,9 @@ def lag_table(
     lines = list(caption(group, now, then))
     if hidden := len(rows) - len(shown):
         lines.insert(0, (f"{hidden:,} more partitions, with less lag", "dim"))
-    if trouble:
+    if error:
         clock = datetime.fromtimestamp(now.time).astimezone().strftime("%H:%M:%S")
-        lines.append((f"as of {clock}: {trouble}", "red"))
+        lines.append((f"as of {clock}: {error}", "red"))
     together = total([trend for _, trend in rows])
     columns: dict[str, list[Text]] = {
         "partition": [*(Text(f"{p.topic}/{p.partition}") for p, _ in shown), Text("total")],
@@ -90,42 +85,6 @@ def _table(
     for row in list(zip(*left.values(), strict=True))[:-1]:
         table.add_row(*row)
     return table
-
-
-def caption(group: str, now: LagSnapshot, then: LagSnapshot | None) -> Iterator[tuple[str, str]]:
-    """Yield the lines of the caption, each with its colour: what the numbers mean."""
-    if all(p.committed is None for p in now.partitions):
-        yield f"the group {group} has not committed anything yet", "yellow"
-    else:
-        seconds = now.time - then.time if then else 0.0
-        yield _movement(total(trends(now, then)), seconds, held_back=now.held_back)
-    removed, past_end = Counter[str](), Counter[str]()
-    for p in now.partitions:
-        removed[p.topic] += p.expired
-        past_end[p.topic] += p.past_end
-    for topic, count in (+removed).items():
-        yield f"{topic}: Kafka removed {count:,} messages before they were answered", "red"
-    if now.held_back:
-        since = f", the first for {duration(now.held_for)}" if now.held_for is not None else ""
-        yield f"open transactions hold back {now.held_back:,} messages{since}", "yellow"
-        yield HELD_BACK, "yellow"
-    for topic in +past_end:
-        yield f"{topic}: the group is past the end; was the topic created again?", "red"
-
-
-def _movement(trend: LagTrend, seconds: float, *, held_back: int) -> tuple[str, str]:
-    if not trend.lag:
-        return "caught up" + (" with what can be read yet" if held_back else ""), "green"
-    if trend.catch_up is not None:
-        return f"catches up in {duration(trend.catch_up)}", "green"
-    if trend.rate is None or trend.arriving is None:
-        return f"{trend.lag:,} messages are waiting", "yellow"
-    arriving, answered = per_second(trend.arriving), per_second(trend.rate)
-    if trend.rate < trend.arriving:
-        return f"falls behind: {arriving}/s arrive, {answered}/s are answered", "red"
-    if trend.rate:
-        return f"keeps its distance: {arriving}/s arrive, {answered}/s are answered", "yellow"
-    return f"nothing was answered in the last {duration(seconds)}", "yellow"
 
 
 def _with_most_lag(

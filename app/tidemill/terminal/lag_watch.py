@@ -34,7 +34,7 @@ class LagSample:
 
     now: LagSnapshot
     then: LagSnapshot | None = None
-    trouble: str | None = None
+    error: str | None = None
 
 
 def samples(
@@ -102,7 +102,7 @@ def watch(
                 _print_json(console, group, seen)
                 continue
             max_rows = max(1, console.height - FRAME) if live else None
-            table = lag_table(group, seen.now, seen.then, trouble=seen.trouble, max_rows=max_rows)
+            table = lag_table(group, seen.now, seen.then, error=seen.error, max_rows=max_rows)
             if drawn:
                 drawn.update(table, refresh=True)
             else:
@@ -110,4 +110,4 @@ def watch(
 
 
 def _print_json(console: Console, group: str, seen: LagSample) -> None:
-    console.out(json.dumps(lag_document(group, seen.now, seen.then, trouble=seen.trouble)))
+    console.out(json.dumps(lag_document(group, seen.now, seen.then, error=seen.error)))

@@ -12,34 +12,34 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def health(clock: Clock) -> Health:
-    """A job that has just begun, and may take 300 s for a micro-batch."""
+    """A job that has just started, and may take 300 s for a micro-batch."""
     return Health(300, clock)
 
 
 class TestStart:
-    """A job that starts is alive, and not ready."""
+    """A starting job is alive, but not ready."""
 
     def test_at_first(self, health: Health, clock: Clock) -> None:
-        """However long Spark and the models take."""
+        """It stays so, however long Spark and the models take to load."""
         clock.now += 10_000
         assert health.liveness_problem() is None
-        assert health.readiness_problem() == "starting: Spark and the models load"
+        assert health.readiness_problem() == "starting: loading Spark and the models"
 
     def test_first_micro_batch(self, health: Health) -> None:
-        """It is not ready before a micro-batch is finished."""
+        """The job is not ready before a micro-batch has finished."""
         health.heartbeat()
         assert health.liveness_problem() is None
-        assert health.readiness_problem() == "no micro-batch is finished yet"
+        assert health.readiness_problem() == "no micro-batch has finished yet"
 
     def test_ready(self, health: Health) -> None:
-        """Then it is."""
+        """It is ready once a micro-batch has finished."""
         health.heartbeat()
         health.progressed()
         assert health.readiness_problem() is None
 
 
 class TestTrouble:
-    """What is wrong is said."""
+    """A problem is reported with its reason."""
 
     @pytest.fixture(autouse=True)
     def _running(self, health: Health) -> None:
@@ -47,7 +47,7 @@ class TestTrouble:
         health.progressed()
 
     def test_no_progress(self, health: Health, clock: Clock) -> None:
-        """A micro-batch that does not end makes the job unready, not dead."""
+        """A micro-batch that does not end makes the job unready, but not dead."""
         clock.now += 301
         health.heartbeat()
         assert health.liveness_problem() is None
@@ -56,13 +56,13 @@ class TestTrouble:
         assert health.readiness_problem() is None
 
     def test_within_the_limit(self, health: Health, clock: Clock) -> None:
-        """One that takes as long as it may does not."""
+        """A micro-batch that takes exactly the limit leaves the job ready."""
         clock.now += 300
         health.heartbeat()
         assert health.readiness_problem() is None
 
     def test_hangs(self, health: Health, clock: Clock) -> None:
-        """A main thread that is silent is dead, whatever progress was heard of."""
+        """A silent main thread makes the job dead, even if there was progress."""
         clock.now += PULSE_LIMIT_S + 1
         health.progressed()
         assert health.liveness_problem() == health.readiness_problem()
@@ -71,6 +71,6 @@ class TestTrouble:
         assert health.liveness_problem() is None
 
     def test_ended(self, health: Health) -> None:
-        """A query that has ended is dead."""
+        """A job whose query has ended is dead."""
         health.ended()
         assert health.liveness_problem() == health.readiness_problem() == "the query has ended"

@@ -9,11 +9,11 @@ BOUNDS = (0.05, 0.1, 1.0, 30.0, 1200.0)
 
 
 class TestHistogram:
-    """Counts by bound."""
+    """Counts are cumulative by bound."""
 
     @given(st.lists(st.floats(0, 5000)))
     def test_observed(self, values: list[float]) -> None:
-        """Each bucket holds the values up to its bound; the last holds all."""
+        """Each bucket counts the values up to its bound; the last one counts all."""
         histogram = Histogram(BOUNDS)
         for value in values:
             histogram.observe(value)

@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from specs import make_spec
 
 from tidemill.kafka.lag import LagSnapshot, PartitionLag
-from tidemill.monitoring.metrics import BEFORE_A_MODEL, JobMetrics
+from tidemill.monitoring.metrics import JobMetrics
+from tidemill.monitoring.totals import BEFORE_A_MODEL
 from tidemill.streaming.progress import LATENCY_BUCKETS, Latencies, Progress
 
 if TYPE_CHECKING:
@@ -19,23 +20,23 @@ SPECS = [make_spec(name=name, version="1.2") for name in ("ner-en", "ner-fr")]
 
 @pytest.fixture
 def metrics() -> JobMetrics:
-    """The metrics of a job with two models, at the time 5000."""
+    """The metrics of a job with two models, at time 5000."""
     return JobMetrics("group", SPECS, lambda: True, lambda: 5000.0)
 
 
 @pytest.fixture
 def sample(metrics: JobMetrics) -> Callable[..., float | None]:
-    """Return the value of a series, as a scrape would find it."""
+    """Return a function that reads the value of a series, as a scrape would."""
     registry = CollectorRegistry()
     registry.register(metrics)
     return lambda name, **labels: registry.get_sample_value(name, labels)
 
 
 class TestCounts:
-    """Messages and outcomes are summed up over the micro-batches."""
+    """Messages and outcomes are added up over the micro-batches."""
 
     def test_sums(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
-        """By model and version, and dead letters by error class too."""
+        """Results are counted by model and version, dead letters also by error class."""
         for _ in range(2):
             metrics.record(
                 Progress(
@@ -59,13 +60,13 @@ class TestCounts:
     def test_what_spark_did_not_count(
         self, metrics: JobMetrics, sample: Callable[..., float | None]
     ) -> None:
-        """Messages without a counted outcome are told: answered before, or by a killed worker."""
+        """Messages answered earlier, or by a killed worker, count as uncounted."""
         metrics.record(Progress(0, messages=10, outcomes={("ner-en:1.2", None): 6}))
         assert sample("tidemill_messages_total") == 10
         assert sample("tidemill_uncounted_total") == 4
 
     def test_there_from_the_start(self, sample: Callable[..., float | None]) -> None:
-        """Series begin at 0 where they are known: a rate misses what a series begins with."""
+        """Known series start at 0, because a rate misses the first value of a series."""
         assert sample("tidemill_results_total", model="ner-fr", version="1.2") == 0
         for error in BEFORE_A_MODEL:
             labels = {"error": error.__name__, "model": "", "version": ""}
@@ -73,7 +74,7 @@ class TestCounts:
 
 
 class TestTimes:
-    """Durations and latencies."""
+    """Durations and latencies are histograms."""
 
     def test_durations(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
         """Each stage has a histogram."""
@@ -86,7 +87,7 @@ class TestTimes:
         assert sample(f"{name}_count", stage="walCommit") == 1
 
     def test_latencies(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
-        """Latencies add up; quantiles are of the last micro-batch that had messages."""
+        """Latencies add up; quantiles are those of the last micro-batch that had messages."""
         counts = tuple(int(bound >= 1) for bound in LATENCY_BUCKETS)
         metrics.record(Progress(0, latencies=Latencies(2, 1.4, counts, (0.7, 0.8, 0.9))))
         metrics.record(Progress(1, latencies=Latencies(1, 0.6, counts, (0.6, 0.61, 0.62))))
@@ -98,10 +99,10 @@ class TestTimes:
 
 
 class TestNow:
-    """What holds at this moment."""
+    """Gauges show the current state."""
 
     def test_progress(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
-        """Rates and the time of the last progress."""
+        """Rates and the time of the last progress come from the last micro-batch."""
         assert sample("tidemill_last_progress_timestamp_seconds") is None
         metrics.record(Progress(0, arriving=5.0, processed=9.0))
         assert sample("tidemill_last_progress_timestamp_seconds") == 5000
@@ -109,14 +110,14 @@ class TestNow:
         assert sample("tidemill_processed_rows_per_second") == 9
 
     def test_idle(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
-        """Having nothing to do is progress too, at no rate."""
+        """An idle job makes progress too, at rate 0."""
         metrics.record(Progress(0, arriving=5.0, processed=9.0))
         metrics.idle()
         assert sample("tidemill_last_progress_timestamp_seconds") == 5000
         assert sample("tidemill_processed_rows_per_second") == 0
 
     def test_lag(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
-        """Lag is as last seen; where it is not known there is none."""
+        """The lag is the last one read; an unknown lag has no series."""
         lags = PartitionLag("in", 0, 0, 10, 3, held_back=51), PartitionLag("in", 10, 0, 5, 5)
         metrics.set_lag(LagSnapshot(0.0, lags))
         assert sample("tidemill_lag_messages", topic="in", partition="0") == 7
@@ -127,16 +128,16 @@ class TestNow:
         assert sample("tidemill_lag_messages", topic="in", partition="0") is None
 
     def test_models(self, sample: Callable[..., float | None]) -> None:
-        """The models that the job has, and whether it is ready."""
+        """The job's models are listed, and whether it is ready."""
         assert sample("tidemill_model_info", model="ner-en", version="1.2") == 1
         assert sample("tidemill_ready") == 1
 
 
 class TestExposition:
-    """What Prometheus reads."""
+    """The metrics are valid for Prometheus."""
 
     def test_parses(self, metrics: JobMetrics) -> None:
-        """Every name has the prefix, a help and one type, in the text format."""
+        """In the text format, every name has the prefix, a help text and one type."""
         metrics.record(Progress(0, 1, durations={"addBatch": 1.0}))
         registry = CollectorRegistry()
         registry.register(metrics)

@@ -22,7 +22,7 @@ PATIENCE = 60
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a gateway got."""
+    """A request that the gateway received."""
 
     method: str
     path: str
@@ -31,7 +31,7 @@ class Request:
 
 
 class Gateway(ThreadingHTTPServer):
-    """Takes note of requests, and answers each with a status and a text."""
+    """A handler that records requests, and answers each with a given status and text."""
 
     daemon_threads = True
 
@@ -58,16 +58,16 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.server.text.encode())
 
-    # GET is what a redirected PUT would become.
+    # A redirected PUT would become a GET.
     do_GET = do_PUT = do_DELETE = _answer  # noqa: N815 - the library's names
 
     def log_message(self, *_: object) -> None:
-        """Keep silent."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
-    """Return a running gateway that says yes to all."""
+    """Run a gateway that accepts every request."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with Gateway() as server:
@@ -80,7 +80,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
 
 @pytest.fixture
 def export(gateway: Gateway) -> Iterator[Callable[..., PushgatewayExporter]]:
-    """Start an exporter of one gauge; the arguments are settings, without `pushgateway_`."""
+    """Start an exporter of one gauge; arguments are settings without `pushgateway_`."""
     started: list[PushgatewayExporter] = []
     registry = CollectorRegistry()
     Gauge("tidemill_ready", "Ready.", registry=registry).set(1)
@@ -102,12 +102,12 @@ def export(gateway: Gateway) -> Iterator[Callable[..., PushgatewayExporter]]:
 
 
 class TestGroup:
-    """Job and instance name what is pushed and, at the end, removed."""
+    """Job and instance identify the group that is pushed, and deleted at the end."""
 
     def test_replaced_and_deleted(
         self, gateway: Gateway, export: Callable[..., PushgatewayExporter]
     ) -> None:
-        """PUT at once, DELETE of the same at the end; an instance may hold any character."""
+        """PUT is sent at once, DELETE at the end; an instance may contain any character."""
         exporter = export()
         pushed = gateway.next()
         exporter.close(PATIENCE)
@@ -119,16 +119,16 @@ class TestGroup:
         assert "tidemill_ready 1.0" in pushed.body.splitlines()
 
     def test_again(self, gateway: Gateway, export: Callable[..., PushgatewayExporter]) -> None:
-        """The push is repeated."""
+        """The exporter pushes repeatedly."""
         export(interval=0.01)
         assert [gateway.next().method for _ in range(3)] == ["PUT"] * 3
 
 
 class TestPassword:
-    """The gateway gets the password, nobody else."""
+    """Only the gateway gets the password."""
 
     def test_sent(self, gateway: Gateway, export: Callable[..., PushgatewayExporter]) -> None:
-        """In UTF-8, with the push and with the deletion."""
+        """Push and deletion send it, in UTF-8."""
         exporter = export(username="tidemill", password="gehäim")
         exporter.close(PATIENCE)
         wanted = "Basic " + base64.b64encode("tidemill:gehäim".encode()).decode()
@@ -137,7 +137,7 @@ class TestPassword:
     def test_never_logged(
         self, gateway: Gateway, export: Callable[..., PushgatewayExporter]
     ) -> None:
-        """Not where it is refused, nor where the gateway is away."""
+        """The log does not contain it if the gateway refuses it or is unreachable."""
         gateway.status, gateway.text = 401, "Unauthorized"
         with capture_logs() as logs:
             export(username="tidemill", password="gehäim").close(PATIENCE)
@@ -150,13 +150,13 @@ class TestPassword:
 
 
 class TestRefusal:
-    """A gateway that refuses is told of with its reason."""
+    """A refusal is logged with the gateway's reason."""
 
     @pytest.mark.parametrize("status", [400, 401, 404, 500, 301, 307])
     def test_one_line(
         self, status: int, gateway: Gateway, export: Callable[..., PushgatewayExporter]
     ) -> None:
-        """Once, however often it refuses; a redirection is a refusal, it would lose the push."""
+        """It is logged once; a redirection counts as a refusal, because it would lose the push."""
         gateway.status, gateway.text = status, "pushed metrics are\ninvalid"
         with capture_logs() as logs:
             export(interval=0.01)
@@ -169,7 +169,7 @@ class TestRefusal:
     def test_broken_collector(
         self, gateway: Gateway, export: Callable[..., PushgatewayExporter]
     ) -> None:
-        """Metrics that cannot be collected are an outage too, not the end."""
+        """Metrics that cannot be collected are an outage too, and do not end the exporter."""
 
         class Broken:
             def collect(self) -> list[object]:
@@ -184,7 +184,7 @@ class TestRefusal:
     def test_not_deleted(
         self, gateway: Gateway, export: Callable[..., PushgatewayExporter]
     ) -> None:
-        """That the metrics stay is said."""
+        """If the deletion fails, the log says that the metrics stay."""
         exporter = export()
         gateway.next()
         gateway.status, gateway.text = 403, "no"

@@ -25,7 +25,7 @@ PATIENCE = 60
 
 @pytest.fixture
 def health() -> Health:
-    """A job that has just begun."""
+    """A job that has just started."""
     return Health(300)
 
 
@@ -45,16 +45,19 @@ def url(registry: CollectorRegistry, health: Health) -> Iterator[str]:
 
 
 class TestProbes:
-    """What Kubernetes and people ask."""
+    """Probes answer Kubernetes and people."""
 
     def test_starting(self, url: str) -> None:
-        """A job that starts is alive and not ready, and says why."""
+        """A starting job is alive but not ready, and says why."""
         assert requests.get(f"{url}/healthz", timeout=PATIENCE).text == "ok\n"
         answer = requests.get(f"{url}/readyz", timeout=PATIENCE)
-        assert (answer.status_code, answer.text) == (503, "starting: Spark and the models load\n")
+        assert (answer.status_code, answer.text) == (
+            503,
+            "starting: loading Spark and the models\n",
+        )
 
     def test_ready(self, url: str, health: Health) -> None:
-        """One that works is ready."""
+        """A working job is ready."""
         health.heartbeat()
         health.progressed()
         answer = requests.get(f"{url}/readyz", timeout=PATIENCE)
@@ -62,29 +65,29 @@ class TestProbes:
         assert answer.headers[GROUP_HEADER] == "group"
 
     def test_ended(self, url: str, health: Health) -> None:
-        """One that has ended is not alive."""
+        """A job whose query has ended is not alive."""
         health.ended()
         answer = requests.get(f"{url}/healthz", timeout=PATIENCE)
         assert (answer.status_code, answer.text) == (503, "the query has ended\n")
 
     def test_elsewhere(self, url: str) -> None:
-        """Another path says what there is."""
+        """Any other path lists the valid ones."""
         answer = requests.get(f"{url}/", timeout=PATIENCE)
         assert answer.status_code == 404
         assert "/metrics" in answer.text
 
 
 class TestMetrics:
-    """What Prometheus scrapes."""
+    """Prometheus can scrape the metrics."""
 
     def test_text(self, url: str) -> None:
-        """The text format, as its own parser reads it."""
+        """The text format is valid for Prometheus' own parser."""
         answer = requests.get(f"{url}/metrics", timeout=PATIENCE)
         families = {family.name for family in text_string_to_metric_families(answer.text)}
         assert {"tidemill_info", "tidemill_messages", "tidemill_ready"} <= families
 
     def test_open_metrics(self, url: str) -> None:
-        """Who asks for OpenMetrics gets that."""
+        """A client that asks for OpenMetrics gets it."""
         wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
         answer = requests.get(f"{url}/metrics", headers=wanted, timeout=PATIENCE)
         assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
@@ -92,10 +95,10 @@ class TestMetrics:
 
 
 class TestAddress:
-    """Where it listens."""
+    """The server listens on the configured address."""
 
     def test_taken(self, registry: CollectorRegistry, health: Health) -> None:
-        """A port that is taken may be free again soon: a fault, named with what to do."""
+        """A port in use is a fault, because it may soon be free; the error says what to do."""
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
@@ -110,7 +113,7 @@ class TestAddress:
         assert not issubclass(MetricsPortTaken, ConfigurationError)
 
     def test_unknown_host(self, registry: CollectorRegistry, health: Health) -> None:
-        """A host that is not this machine is a wrong configuration."""
+        """A host that is not this machine is a configuration error."""
         with (
             pytest.raises(MetricsAddressUnusable, match=r"nowhere\.invalid"),
             metrics_server("nowhere.invalid", 0, registry, health, "group"),
@@ -119,14 +122,14 @@ class TestAddress:
         assert issubclass(MetricsAddressUnusable, ConfigurationError)
 
     def test_again(self, registry: CollectorRegistry, health: Health) -> None:
-        """A port that was closed is free at once."""
+        """A closed port can be reused at once."""
         with metrics_server("127.0.0.1", 0, registry, health, "group") as (_, port):
             requests.get(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE)
         with metrics_server("127.0.0.1", port, registry, health, "group") as (_, again):
             assert again == port
 
     def test_a_silent_client(self, url: str) -> None:
-        """Who connects and says nothing keeps nobody else waiting."""
+        """A client that connects and sends nothing delays no other client."""
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))):
             assert requests.get(f"{url}/healthz", timeout=PATIENCE).ok
@@ -134,7 +137,7 @@ class TestAddress:
     def test_a_client_that_hangs_up(
         self, url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Who hangs up, or stops in the midst, is told of at level DEBUG only."""
+        """A client that disconnects, or stops halfway, is logged at DEBUG only."""
         monkeypatch.setattr(Handler, "timeout", 0.1)
         host, port = url.removeprefix("http://").split(":")
         others = set(threading.enumerate())

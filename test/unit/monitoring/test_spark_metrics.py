@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 EXECUTORS, DRIVER = PAGES
-# As Spark 4.2.0 serves them, shortened.
+# Pages of Spark 4.2.0, shortened.
 EXECUTORS_PAGE = """\
 spark_info{version="4.2.0", revision="32f7299601108917fb01920a54e084595b7b3bf8"} 1.0
 metrics_executor_rddBlocks{application_id="ID", application_name="tidemill-g", executor_id="driver"} 0
@@ -39,13 +39,13 @@ metrics_NS_driver_LiveListenerBus_queue_streams_listenerProcessingTime_Max{type=
 
 
 def pages(application: str = "local-1795510130843", namespace: str = "tidemill") -> list[str]:
-    """Return both pages of a run."""
+    """Return both pages of an application."""
     known = namespace.replace("-", "_").replace(" ", "_")
     return [EXECUTORS_PAGE.replace("ID", application), DRIVER_PAGE.replace("NS", known)]
 
 
 def samples(metrics: list[Metric]) -> dict[tuple[str, str], float]:
-    """Return the values by name and executor."""
+    """Return the values by metric name and executor."""
     return {
         (sample.name, sample.labels.get("executor", "")): sample.value
         for metric in metrics
@@ -55,7 +55,7 @@ def samples(metrics: list[Metric]) -> dict[tuple[str, str], float]:
 
 @contextmanager
 def ui(served: dict[str, str | int]) -> Iterator[str]:
-    """Serve pages, or HTTP's status instead of one, as the driver's UI does; yield the URL."""
+    """Serve pages, or an HTTP status instead of a page, like the driver's UI; yield the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -79,10 +79,10 @@ def ui(served: dict[str, str | int]) -> Iterator[str]:
 
 
 class TestNames:
-    """Names and labels tell nothing of a run."""
+    """Names and labels are the same in every run."""
 
     def test_all(self) -> None:
-        """Each metric is there once, under its name here."""
+        """Each metric occurs once, under its stable name."""
         assert samples(families(pages(), "tidemill-g", "tidemill")) == {
             ("spark_info", ""): 1,
             ("spark_executor_rddBlocks", "driver"): 0,
@@ -99,7 +99,7 @@ class TestNames:
         }
 
     def test_labels(self) -> None:
-        """The application's name and the executor; of Spark its version."""
+        """The labels are application and executor; `spark_info` has Spark's version."""
         for metric in families(pages(), "tidemill-g", "tidemill"):
             for sample in metric.samples:
                 if sample.name == "spark_info":
@@ -120,14 +120,14 @@ class TestNames:
         ],
     )
     def test_other_namespaces(self, namespace: str) -> None:
-        """On a cluster that ran before, the same names come out as with the job's own namespace."""
+        """A cluster that was already running gives the same names as the job's namespace."""
         running = [page.replace("__", "_") for page in pages("other", namespace)]
         assert samples(families(running, "a", "tidemill")) == samples(
             families(pages(), "a", "tidemill")
         )
 
     def test_two_runs(self) -> None:
-        """Two runs of a job on such a cluster give the same text."""
+        """Two runs of a job on such a cluster give the same output."""
         first, second = (
             generate_latest(collected(families(pages(run, run), "a", "tidemill")))
             for run in ("local-1", "local-2")
@@ -135,14 +135,14 @@ class TestNames:
         assert first == second
 
     def test_awkward_namespace(self) -> None:
-        """A namespace that looks like the executor's name is known by what was set."""
+        """A namespace that looks like an executor's name is recognised from the setting."""
         name = "my_driver_job"
         assert samples(families(pages(namespace=name), "a", name)) == samples(
             families(pages(), "a", "tidemill")
         )
 
     def test_query_without_a_name(self) -> None:
-        """One that shares the session, and has an id for a name, is passed over."""
+        """An unnamed query that shares the session is skipped."""
         of = "metrics_tidemill_driver_spark_streaming_{}_latency_Value 4"
         unnamed = of.format("0b5e7a52_5a0e_4c3f_9f6b_5a0e7c3f9f6b")
         assert families([unnamed], "a", "tidemill") == []
@@ -150,17 +150,17 @@ class TestNames:
 
 
 class TestText:
-    """What is pushed is valid, and its types never change."""
+    """The pushed metrics are valid, and their types never change."""
 
     def test_untyped(self) -> None:
-        """No type is claimed, of counters neither; the names stay as they are, without times."""
+        """No metric declares a type, not even counters; names stay, timestamps do not."""
         text = generate_latest(collected(families(pages(), "a", "tidemill"))).decode()
         types = [line.split() for line in text.splitlines() if line.startswith("# TYPE")]
         assert {kind for *_, kind in types} == {"untyped"}
         assert 'spark_executor_completedTasks_total{app="a",executor="1"} 2.0\n' in text
 
     def test_duplicates(self) -> None:
-        """Of two samples that come to the same name and labels the first one counts."""
+        """If two samples get the same name and labels, the first one is kept."""
         twice = [
             "metrics_tidemill_driver_a_Count 1\nmetrics_local_1_driver_a_Count 2\n",
             "metrics_tidemill_driver_spark_a_Count 3",
@@ -168,7 +168,7 @@ class TestText:
         assert samples(families(twice, "a", "tidemill")) == {("spark_a_Count", "driver"): 1}
 
     def test_timestamp(self) -> None:
-        """A time, which a Pushgateway refuses, is dropped."""
+        """Timestamps are dropped, because a Pushgateway refuses them."""
         (metric,) = families(["metrics_x_driver_a_Value 1 1795510130843"], "a", "tidemill")
         assert metric.samples[0].timestamp is None
 
@@ -188,20 +188,20 @@ class TestText:
         ],
     )
     def test_garbage(self, line: str) -> None:
-        """A line that is no sample of Spark costs no other line."""
+        """An invalid line does not affect the others."""
         good = "metrics_x_driver_a_Value 1"
         assert len(families([f"{line}\n{good}\n{line}"], "a", "tidemill")) == 1
 
     @given(st.text(), st.text())
     def test_any_text(self, page: str, app: str) -> None:
-        """Whatever a page holds, what comes out is valid."""
+        """The output is valid, whatever a page contains."""
         whole = [page, f"metrics_x_driver_{page}_Value 1", *pages()]
         text = generate_latest(collected(families(whole, app, "tidemill"))).decode()
         assert len(list(text_string_to_metric_families(text))) >= 8
 
 
 def collected(metrics: list[Metric]) -> CollectorRegistry:
-    """Return a registry with metrics."""
+    """Return a registry with these metrics."""
 
     class Fixed:
         def collect(self) -> list[Metric]:
@@ -213,10 +213,10 @@ def collected(metrics: list[Metric]) -> CollectorRegistry:
 
 
 class TestReading:
-    """Each page that is there is read."""
+    """Each available page is read."""
 
     def test_both(self) -> None:
-        """Both pages, at each collection anew."""
+        """Each collection reads both pages again."""
         served: dict[str, str | int] = dict(zip(PAGES, pages(), strict=True))
         with ui(served) as url:
             metrics = SparkMetrics(url, "a", "tidemill")
@@ -227,7 +227,7 @@ class TestReading:
     @pytest.mark.parametrize("page", PAGES)
     @pytest.mark.parametrize("instead", [404, 500, 403])
     def test_one_missing(self, page: str, instead: int) -> None:
-        """The other one still counts, and that one is missing is said once."""
+        """A missing page is logged once, and the other page is still read."""
         served: dict[str, str | int] = dict(zip(PAGES, pages(), strict=True)) | {page: instead}
         with ui(served) as url, capture_logs() as logs:
             metrics = SparkMetrics(url, "a", "tidemill")
@@ -237,7 +237,7 @@ class TestReading:
         assert str(instead) in logs[0]["error"]
 
     def test_missing_again(self) -> None:
-        """A page that was there meanwhile is told of again; a slow moment is not told of."""
+        """A page that was available in between is logged again; a short outage is not logged."""
         served: dict[str, str | int] = {DRIVER: ""}
         with ui(served) as url, capture_logs() as logs:
             metrics = SparkMetrics(url, "a", "tidemill")
@@ -247,7 +247,7 @@ class TestReading:
         assert len(logs) == 2
 
     def test_gone(self) -> None:
-        """A UI that does not answer gives nothing, and raises nothing."""
+        """A UI that does not answer gives no metrics, and raises no error."""
         with ui({}) as url:
             pass
         metrics = SparkMetrics(url, "a", "tidemill")
@@ -256,11 +256,11 @@ class TestReading:
         assert logs[0]["error"].endswith("Connection refused")
 
     def test_no_ui(self) -> None:
-        """Where there is no UI, nothing is asked."""
+        """Without a UI, no request is made."""
         assert list(SparkMetrics(None, "a", "tidemill").collect()) == []
 
     def test_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A proxy for what is outside is not asked for the driver's own pages."""
+        """Requests to the driver bypass a configured proxy."""
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)

@@ -20,10 +20,10 @@ def batch(number: int, results: int = 2) -> Progress:
 
 
 class TestSummary:
-    """The log tells that the job works, without a line for each micro-batch."""
+    """The log shows that the job works, without a line for each micro-batch."""
 
     def test_first(self, clock: Clock) -> None:
-        """The first micro-batch is told at once."""
+        """The first micro-batch is logged at once."""
         with capture_logs() as lines:
             Summary(clock).record(batch(0))
         assert lines == [
@@ -39,7 +39,7 @@ class TestSummary:
         ]
 
     def test_next(self, clock: Clock) -> None:
-        """The next ones are summed up after ten seconds."""
+        """The following ones are summed up after ten seconds."""
         summary = Summary(clock)
         summary.record(batch(0))
         with capture_logs() as lines:
@@ -53,7 +53,7 @@ class TestSummary:
         ]
 
     def test_nothing(self, clock: Clock) -> None:
-        """Of nothing, nothing is said."""
+        """Without messages, nothing is logged."""
         summary = Summary(clock)
         with capture_logs() as lines:
             summary.record(Progress(3))

@@ -1,4 +1,4 @@
-"""Settings from a document, in a folder without any."""
+"""Load settings from a document, in a folder without a config.yaml."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start where there is no config.yaml."""
+    """Run each test in a folder without a config.yaml."""
     monkeypatch.chdir(tmp_path)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TestSecurity:
-    """What a protocol needs must be there, and nothing that contradicts it."""
+    """The settings that a protocol needs must be set, and none that contradicts it."""
 
     @pytest.mark.parametrize(
         ("kafka", "needed"),
@@ -32,19 +32,19 @@ class TestSecurity:
         ],
     )  # fmt: skip
     def test_needed(self, load: Load, kafka: dict[str, str], needed: str) -> None:
-        """What is missing is named."""
+        """The error names the missing settings."""
         with pytest.raises(InvalidSettings, match=f"needs .*{needed}"):
             load(kafka=kafka)
 
     @pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL"])
     def test_contradiction(self, load: Load, protocol: str) -> None:
-        """A mechanism that would silently not be used is refused."""
+        """A mechanism that the protocol would ignore is refused."""
         with pytest.raises(InvalidSettings, match=f"security_protocol is {protocol}"):
             load(kafka={"security_protocol": protocol, "sasl_mechanism": "PLAIN"})
 
 
 class TestBootstrapServers:
-    """Addresses are such that Java, kafka-python and librdkafka read alike."""
+    """Java, kafka-python and librdkafka read the addresses alike."""
 
     @pytest.mark.parametrize(
         ("written", "meant"),
@@ -57,7 +57,7 @@ class TestBootstrapServers:
         ],
     )  # fmt: skip
     def test_accepted(self, load: Load, written: str, meant: str) -> None:
-        """Blanks around an address and repetitions go; host names and IP addresses stay."""
+        """Blanks and duplicates are removed; host names and IP addresses are kept."""
         kafka = load(kafka={"bootstrap_servers": written}).kafka
         assert kafka.bootstrap_servers == meant
         assert python_options(kafka)["bootstrap_servers"] == meant.split(",")
@@ -83,20 +83,20 @@ class TestBootstrapServers:
             ("[::1]", "has no port"),
             ("::1:9092", "several colons"),
             ("a:1;b:1", "several colons"),
-            ("[a]:1", "no IPv6 address in its brackets"),
-            ("a b:1", "character that no host name has"),
-            ("bücher:1", "character that no host name has"),
+            ("[a]:1", "no valid IPv6 address in its brackets"),
+            ("a b:1", "character that is not allowed"),
+            ("bücher:1", "character that is not allowed"),
         ],
     )
     def test_refused(self, load: Load, written: str, said: str) -> None:
-        """The entry that is wrong is named, with what is wrong and what is expected."""
+        """The error names the invalid entry, its problem and the expected form."""
         with pytest.raises(
             InvalidSettings, match=f"kafka.bootstrap_servers: .*{said}.*write host:port"
         ):
             load(kafka={"bootstrap_servers": written})
 
     def test_password(self, load: Load) -> None:
-        """A password in an address is not repeated."""
-        with pytest.raises(InvalidSettings, match="entry 1 holds a user or password") as refused:
+        """The error does not repeat a password in an address."""
+        with pytest.raises(InvalidSettings, match="entry 1 contains a user or password") as refused:
             load(kafka={"bootstrap_servers": "SASL_SSL://user:canary@a:1"})
         assert "canary" not in str(refused.value)

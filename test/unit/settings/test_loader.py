@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class TestSources:
-    """Defaults, then the file, then the environment."""
+    """The file overrides the defaults, and the environment overrides the file."""
 
     def test_defaults(self) -> None:
-        """Without a file and variables the job runs on a local broker."""
+        """Without a file and variables, the job uses a local broker."""
         loaded = settings.load()
         assert loaded.kafka.bootstrap_servers == "localhost:9092"
         assert loaded.stream.input_topics == ("ner-input",)
@@ -27,17 +27,17 @@ class TestSources:
         assert loaded.stream.fail_on_data_loss is True
 
     def test_file_of_the_folder(self, tmp_path: Path) -> None:
-        """A config.yaml in the working folder is read unasked."""
+        """A config.yaml in the working folder is read by default."""
         (tmp_path / "config.yaml").write_text("stream: {group_id: from-file}", "utf-8")
         assert settings.load().stream.group_id == "from-file"
 
     def test_null(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The environment has YAML's word for none."""
+        """The environment can set null."""
         monkeypatch.setenv("TIDEMILL__MONITORING__METRICS_PORT", "null")
         assert load().monitoring.metrics_port is None
 
     def test_environment_wins(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A variable replaces its own setting only."""
+        """A variable overrides only its own setting."""
         monkeypatch.setenv("TIDEMILL__KAFKA__BOOTSTRAP_SERVERS", "b:1")
         monkeypatch.setenv("tidemill__stream__max_offsets_per_trigger", "7")
         loaded = load(
@@ -50,26 +50,26 @@ class TestSources:
         assert loaded.stream.group_id == "g"
 
     def test_lists_as_json(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Lists and mappings in variables are JSON."""
+        """Variables hold lists and mappings as JSON."""
         monkeypatch.setenv("TIDEMILL__STREAM__INPUT_TOPICS", '["a","b"]')
         monkeypatch.setenv("TIDEMILL__SPARK", '{"spark.ui.enabled": "false"}')
         assert settings.load().stream.input_topics == ("a", "b")
         assert settings.load().spark == {"spark.ui.enabled": "false"}
 
     def test_frozen(self) -> None:
-        """Settings do not change."""
+        """Settings are immutable."""
         with pytest.raises(ValueError, match="frozen"):
             settings.load().stream.group_id = "other"  # type: ignore[misc]
 
     @pytest.mark.parametrize("content", ["", "# nothing\n", "---\n"])
     def test_empty_file(self, tmp_path: Path, content: str) -> None:
-        """An empty file leaves all defaults."""
+        """With an empty file, all defaults apply."""
         (tmp_path / "config.yaml").write_text(content, "utf-8")
         assert settings.load().stream == settings.StreamSettings()
 
 
 class TestSparkValues:
-    """Spark's settings are text; YAML need not quote them."""
+    """Spark's settings are text, but YAML need not quote them."""
 
     @pytest.mark.parametrize(
         ("value", "text"),
@@ -85,54 +85,54 @@ class TestSparkValues:
         ],
     )
     def test_written(self, load: Load, value: object, text: str) -> None:
-        """Numbers and truth values are written as Spark reads them; text stays as it is."""
+        """Numbers and booleans become Spark's text; text is unchanged."""
         assert load(spark={"spark.x": value}).spark == {"spark.x": text}
 
     def test_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """So they are in a variable."""
+        """The same applies to a variable."""
         monkeypatch.setenv("TIDEMILL__SPARK", '{"spark.ui.enabled": false, "spark.n": 4}')
         assert settings.load().spark == {"spark.ui.enabled": "false", "spark.n": "4"}
 
     @pytest.mark.parametrize("value", [None, ["a"], {"b": 1}])
     def test_refused(self, load: Load, value: object) -> None:
-        """Anything else is named."""
+        """Any other type is an error that names the setting."""
         with pytest.raises(InvalidSettings, match=r"spark\.spark\.x"):
             load(spark={"spark.x": value})
 
 
 class TestModelsPath:
-    """A relative path of the models' file starts at the settings file."""
+    """A relative path of the models file starts at the settings file."""
 
     def test_beside_the_file(self, tmp_path: Path) -> None:
-        """Whatever the working folder is."""
+        """The working folder does not matter."""
         folder = tmp_path / "etc"
         folder.mkdir()
         (folder / "c.yaml").write_text("models: m.yaml", "utf-8")
         assert settings.load(folder / "c.yaml").models == folder / "m.yaml"
 
     def test_absolute(self, load: Load, tmp_path: Path) -> None:
-        """An absolute path stays as it is."""
+        """An absolute path is unchanged."""
         assert load(models=str(tmp_path / "x" / "m.yaml")).models == tmp_path / "x" / "m.yaml"
 
 
 class TestUnreadableFile:
-    """A file that cannot be read is named."""
+    """An unreadable file is an error that names it."""
 
     def test_missing(self, tmp_path: Path) -> None:
-        """One that was asked for must be there."""
+        """A file that was asked for must exist."""
         with pytest.raises(SettingsFileUnreadable, match=r"none\.yaml"):
             settings.load(tmp_path / "none.yaml")
 
     @pytest.mark.parametrize("content", [b"a: [", b"a: b: c", b"\xff\xfe\xfa", b"- a", b"text"])
     def test_no_mapping(self, tmp_path: Path, content: bytes) -> None:
-        """It must be YAML and a mapping."""
+        """The file must be YAML, and a mapping."""
         (tmp_path / "bad.yaml").write_bytes(content)
         with pytest.raises(SettingsFileUnreadable, match=r"bad\.yaml"):
             settings.load(tmp_path / "bad.yaml")
 
 
 class TestUnknownKeys:
-    """A key that no setting has is an error that names it."""
+    """An unknown key is an error that names it."""
 
     @pytest.mark.parametrize(
         ("document", "named"),
@@ -148,7 +148,7 @@ class TestUnknownKeys:
         ],
     )
     def test_in_the_file(self, tmp_path: Path, document: dict[Any, Any], named: str) -> None:
-        """Wherever it stands, and whatever it is."""
+        """This applies at any place, and to any kind of key."""
         path = tmp_path / "file.yaml"
         path.write_text(yaml.safe_dump(document), "utf-8")
         with pytest.raises(ConfigurationError, match=named):
@@ -165,20 +165,20 @@ class TestUnknownKeys:
     def test_in_the_environment(
         self, monkeypatch: pytest.MonkeyPatch, variable: str, named: str
     ) -> None:
-        """A variable is named as it must be looked for."""
+        """The error names the variable itself."""
         monkeypatch.setenv(variable, '{"surplus": 1}')
         with pytest.raises(InvalidSettings, match=named):
             settings.load()
 
     def test_of_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Variables with another prefix are none of ours."""
+        """Variables with another prefix are ignored."""
         monkeypatch.setenv("TIDEMILL_HOME", "x")
         monkeypatch.setenv("KAFKA__NOPE", "x")
         settings.load()
 
 
 class TestWrongValues:
-    """A wrong value is an error that names its setting."""
+    """An invalid value is an error that names its setting."""
 
     @pytest.mark.parametrize(
         ("section", "name", "value"),
@@ -211,18 +211,18 @@ class TestWrongValues:
         ],
     )
     def test_named(self, load: Load, section: str, name: str, value: object) -> None:
-        """With its section, and the file that it is in."""
+        """The error names the section and the file."""
         with pytest.raises(InvalidSettings, match=rf"file\.yaml.*{section}.*{name}"):
             load(**{section: {name: value}})
 
     @pytest.mark.parametrize("value", [5, True, "text", ["a"], None])
     def test_section_of_another_type(self, load: Load, value: object) -> None:
-        """A section that is no mapping is named."""
+        """A section that is not a mapping is an error that names it."""
         with pytest.raises(InvalidSettings, match="kafka"):
             load(kafka=value)
 
     def test_all_at_once(self, load: Load) -> None:
-        """Every wrong setting is named, not only the first."""
+        """The error names every invalid setting, not only the first."""
         with pytest.raises(InvalidSettings) as caught:
             load(stream={"group_id": "", "parallelism": 0}, log={"level": "LOUD"}, more=1)
         for name in ("stream.group_id", "stream.parallelism", "log.level", "more"):
@@ -242,7 +242,7 @@ class TestWrongValues:
     def test_variable_that_is_no_json(
         self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
     ) -> None:
-        """The variable itself is named, and how to write it, but not its value."""
+        """The error names the variable and shows the form, but not the value."""
         monkeypatch.setenv(variable, value)
         monkeypatch.setenv("TIDEMILL__MODELS", "models.yaml")
         monkeypatch.setenv("TIDEMILL__STREAM__GROUP_ID", "no JSON either")
@@ -255,7 +255,7 @@ class TestWrongValues:
         assert ";" not in said
 
     def test_all_variables_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Every variable that is no JSON is named."""
+        """The error names every variable that is not JSON."""
         for variable in ("TIDEMILL__SPARK", "TIDEMILL__STREAM__INPUT_TOPICS"):
             monkeypatch.setenv(variable, "x")
         with pytest.raises(

@@ -18,7 +18,7 @@ CANARY = "canary-9c2e"
 
 
 class TestDefaults:
-    """Without a word the job is watched from its own machine only."""
+    """By default, only the job's own machine can monitor it."""
 
     def test_loopback(self, load: Load) -> None:
         """Metrics and probes listen on loopback; nothing is pushed."""
@@ -28,29 +28,29 @@ class TestDefaults:
         assert monitoring.instance
 
     def test_off(self, load: Load) -> None:
-        """Null turns the port off."""
+        """Null disables the port."""
         assert load(monitoring={"metrics_port": None}).monitoring.metrics_port is None
 
 
 class TestPushgateway:
-    """How to reach a gateway."""
+    """The settings of a gateway are validated."""
 
     @pytest.mark.parametrize(
         "url", ["pushgateway:9091", "ftp://host", "http://", "http:///metrics", ""]
     )
     def test_no_url(self, load: Load, url: str) -> None:
-        """What is no URL is refused, with an example."""
+        """An invalid URL is refused, with an example."""
         with pytest.raises(InvalidSettings, match=r"such as http://pushgateway:9091"):
             load(monitoring={"pushgateway_url": url})
 
     def test_password_in_the_url(self, load: Load) -> None:
-        """A URL is for all to see: a password in it is refused, and not repeated."""
+        """A URL is public, so a password in it is refused, and not repeated."""
         with pytest.raises(InvalidSettings, match="pushgateway_username") as caught:
             load(monitoring={"pushgateway_url": f"http://user:{CANARY}@host:9091"})
         assert CANARY not in str(caught.value)
 
     def test_password(self, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A password comes from the environment or a file, not from YAML."""
+        """The password comes from the environment or a file, not from YAML."""
         user = {"pushgateway_username": "u"}
         with pytest.raises(InvalidSettings, match="pushgateway_password is a secret") as caught:
             load(monitoring={**user, "pushgateway_password": CANARY})
@@ -71,6 +71,6 @@ class TestPushgateway:
 
     @pytest.mark.parametrize("name", ["pushgateway_ca_file", "pushgateway_keystore_file"])
     def test_missing_file(self, load: Load, name: str) -> None:
-        """A file that is not there is named."""
+        """A missing file is an error that names it."""
         with pytest.raises(InvalidSettings, match=rf"{name}: there is no file nowhere\.pem"):
             load(monitoring={name: "nowhere.pem"})

@@ -23,12 +23,12 @@ SECRETS = ("ssl_key_password", "sasl_password", "oauth_client_secret")
 
 @pytest.fixture(params=SECRETS)
 def secret(request: pytest.FixtureRequest) -> str:
-    """Each setting that is a secret."""
+    """Each secret setting."""
     return str(request.param)
 
 
 def revealed(loaded: settings.Settings, secret: str) -> str:
-    """Return the secret as a client gets it."""
+    """Return the secret that clients get."""
     value: str = getattr(loaded.kafka, secret).get_secret_value()
     return value
 
@@ -37,13 +37,13 @@ class TestWaysIn:
     """A secret comes from a variable or from a file."""
 
     def test_variable(self, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A variable holds it."""
+        """A variable may hold the secret."""
         monkeypatch.setenv(f"TIDEMILL__KAFKA__{secret.upper()}", CANARY)
         assert revealed(settings.load(), secret) == CANARY
 
     @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
     def test_file(self, secret: str, end: str, tmp_path: Path) -> None:
-        """A setting names a file that holds it; its last line break is none of it."""
+        """A setting may name a file that holds the secret; the final line break is removed."""
         (tmp_path / "secret").write_bytes(f" {CANARY} {end}".encode())
         (tmp_path / "c.yaml").write_text(f"kafka: {{{secret}_file: {tmp_path}/secret}}", "utf-8")
         assert revealed(settings.load(tmp_path / "c.yaml"), secret) == f" {CANARY} "
@@ -63,16 +63,16 @@ class TestWaysIn:
     @example("12")
     @example(" spaced ")
     def test_any_password(self, password: str) -> None:
-        """A password stays as it is, even where it looks like JSON."""
+        """A password is unchanged, even if it looks like JSON."""
         with mock.patch.dict(os.environ, {"TIDEMILL__KAFKA__SASL_PASSWORD": password}):
             assert revealed(settings.load(), "sasl_password") == password
 
 
 class TestRefused:
-    """A secret where it does not belong is refused, without repeating it."""
+    """A misplaced secret is refused, and not repeated."""
 
     def test_in_the_file(self, secret: str, tmp_path: Path) -> None:
-        """In YAML it is refused; the message says what to do instead."""
+        """YAML may not hold it; the message says what to do instead."""
         (tmp_path / "c.yaml").write_text(f"kafka: {{{secret}: {CANARY}}}", "utf-8")
         with pytest.raises(InvalidSettings) as caught:
             settings.load(tmp_path / "c.yaml")
@@ -81,7 +81,7 @@ class TestRefused:
         assert CANARY not in trace(caught.value)
 
     def test_twice(self, secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Given in both ways it is refused."""
+        """Setting both the secret and its file is refused."""
         (tmp_path / "secret").write_text("other", "utf-8")
         monkeypatch.setenv(f"TIDEMILL__KAFKA__{secret.upper()}", CANARY)
         monkeypatch.setenv(f"TIDEMILL__KAFKA__{secret.upper()}_FILE", str(tmp_path / "secret"))
@@ -90,14 +90,14 @@ class TestRefused:
         assert CANARY not in trace(caught.value)
 
     def test_file_missing(self, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A file that is not there is named."""
+        """A missing file is an error that names it."""
         monkeypatch.setenv(f"TIDEMILL__KAFKA__{secret.upper()}_FILE", "nowhere")
         with pytest.raises(InvalidSettings, match=f"{secret}_file: .*nowhere"):
             settings.load()
 
 
 class TestSpark:
-    """Spark's settings may hold secrets too."""
+    """Spark's settings may contain secrets too."""
 
     @pytest.mark.parametrize(
         "name",
@@ -111,7 +111,7 @@ class TestSpark:
     )
     @pytest.mark.parametrize("value", [CANARY, [CANARY], {"x": CANARY}])
     def test_in_the_file(self, name: str, value: object, tmp_path: Path) -> None:
-        """In YAML one is refused by its name; the message says what to do instead."""
+        """YAML may not hold a setting with a secret's name; the message says what to do instead."""
         document = {"spark": {"spark.ui.enabled": False, name: value}}
         (tmp_path / "c.yaml").write_text(yaml.safe_dump(document), "utf-8")
         with pytest.raises(InvalidSettings) as caught:
@@ -126,28 +126,28 @@ class TestSpark:
 
     @pytest.mark.parametrize("name", ["spark.ui.enabled", "spark.executor.memory", "spark.jars"])
     def test_others(self, name: str, tmp_path: Path) -> None:
-        """Other settings are welcome in the file."""
+        """The file may hold other Spark settings."""
         (tmp_path / "c.yaml").write_text(yaml.safe_dump({"spark": {name: "x"}}), "utf-8")
         assert settings.load(tmp_path / "c.yaml").spark == {name: "x"}
 
     @pytest.mark.parametrize("spark", ["text", ["a"], {1: "x"}, None])
     def test_no_mapping_of_names(self, spark: object, tmp_path: Path) -> None:
-        """A section of another shape is named as any other."""
+        """A section that is not a mapping is an error like any other."""
         (tmp_path / "c.yaml").write_text(yaml.safe_dump({"spark": spark}), "utf-8")
         with pytest.raises(InvalidSettings, match="spark"):
             settings.load(tmp_path / "c.yaml")
 
 
 def trace(error: BaseException) -> str:
-    """Return all that a log may print of an error."""
+    """Return everything that a log may print of an error."""
     return "".join(traceback.format_exception(error)) + repr(error)
 
 
 class TestNeverShown:
-    """A secret appears in no text of the settings and in no error."""
+    """Neither the settings' text nor an error contains a secret."""
 
     def test_texts(self, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Neither in repr nor in str, nor in a dump as JSON."""
+        """It is not in repr, str or a JSON dump."""
         monkeypatch.setenv(f"TIDEMILL__KAFKA__{secret.upper()}", CANARY)
         loaded = settings.load()
         for text in (repr(loaded), str(loaded), f"{loaded.kafka}", loaded.model_dump_json()):
@@ -155,7 +155,7 @@ class TestNeverShown:
         assert CANARY not in str(loaded.model_dump())
 
     def test_text_of_a_file(self, secret: str, tmp_path: Path) -> None:
-        """The same for one from a file."""
+        """The same applies to a secret from a file."""
         (tmp_path / "secret").write_text(CANARY, "utf-8")
         (tmp_path / "c.yaml").write_text(f"kafka: {{{secret}_file: secret}}", "utf-8")
         assert CANARY not in repr(settings.load(tmp_path / "c.yaml"))
@@ -175,7 +175,7 @@ class TestNeverShown:
     def test_errors(
         self, secret: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Neither in an error about anything else, nor in its trace."""
+        """It is not in an error about another setting, nor in its traceback."""
         monkeypatch.setenv(f"TIDEMILL__KAFKA__{secret.upper()}", CANARY)
         for name, value in variables.items():
             monkeypatch.setenv(f"TIDEMILL__{name}", value)
@@ -197,14 +197,14 @@ class TestNeverShown:
     def test_section_as_json(
         self, secret: str, section: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Nor where a wrong variable holds it within a whole section."""
+        """It is not in the error about an invalid variable that sets a whole section."""
         monkeypatch.setenv("TIDEMILL__KAFKA", section.replace("SECRET", secret))
         with pytest.raises(InvalidSettings) as caught:
             settings.load()
         assert CANARY not in trace(caught.value)
 
     def test_wrong_type_in_the_file(self, secret: str, tmp_path: Path) -> None:
-        """Nor where the file holds it in a list."""
+        """It is not in the error about a list in the file."""
         document = {"kafka": {secret: [CANARY]}}
         (tmp_path / "c.yaml").write_text(yaml.safe_dump(document), "utf-8")
         with pytest.raises(InvalidSettings) as caught:
@@ -212,14 +212,14 @@ class TestNeverShown:
         assert CANARY not in trace(caught.value)
 
     def test_broken_file(self, secret: str, tmp_path: Path) -> None:
-        """Nor where the file, which should not hold it, is broken on that line."""
+        """It is not in the error about a syntax error on its line of the file."""
         (tmp_path / "c.yaml").write_text(f"kafka: {{{secret}: {CANARY}: x", "utf-8")
         with pytest.raises(ConfigurationError) as caught:
             settings.load(tmp_path / "c.yaml")
         assert CANARY not in trace(caught.value)
 
     def test_json_is_masked(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A dump keeps the field, masked."""
+        """A dump contains the field, but masked."""
         monkeypatch.setenv("TIDEMILL__KAFKA__SASL_PASSWORD", CANARY)
         dumped = json.loads(settings.load().model_dump_json())
         assert set(dumped["kafka"]["sasl_password"]) == {"*"}

@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 
 class TestTrigger:
-    """How often a micro-batch starts."""
+    """The trigger decides when a micro-batch starts."""
 
     @pytest.mark.parametrize(
         "trigger", ["0 seconds", "available-now", "1 second", "10 minutes", "250 milliseconds"]
     )
     def test_taken(self, load: Load, trigger: str) -> None:
-        """An interval in words, or once over all that is there."""
+        """It is an interval in words, or available-now."""
         assert load(stream={"trigger": trigger}).stream.trigger == trigger
 
     @pytest.mark.parametrize(
         "trigger", ["", "1", "5s", "-1 seconds", "1.5 seconds", "once", "0 seconds\n", 5, None]
     )
     def test_refused(self, load: Load, trigger: object) -> None:
-        """Anything else is named."""
+        """Any other value is an error that names it."""
         with pytest.raises(InvalidSettings, match=r"stream\.trigger"):
             load(stream={"trigger": trigger})
 
     @pytest.mark.parametrize("trigger", ["5s", "", "once"])
     def test_in_words(self, load: Load, trigger: str) -> None:
-        """The message shows what to write, not a regular expression."""
+        """The message shows an example, not a regular expression."""
         with pytest.raises(InvalidSettings) as caught:
             load(stream={"trigger": trigger})
         assert str(caught.value).endswith(
@@ -43,7 +43,7 @@ class TestTrigger:
 
 
 class TestTriggerSeconds:
-    """How long the query may be silent by its trigger."""
+    """The trigger's interval is known in seconds."""
 
     @pytest.mark.parametrize(
         ("trigger", "seconds"),
@@ -57,26 +57,26 @@ class TestTriggerSeconds:
         ],
     )
     def test_read(self, load: Load, trigger: str, seconds: float) -> None:
-        """In seconds, whatever the unit."""
+        """Every unit is converted to seconds."""
         assert load(stream={"trigger": trigger}).stream.trigger_seconds == seconds
 
 
 class TestStartingOffsets:
-    """Where a first run starts."""
+    """The starting offsets are validated."""
 
     @pytest.mark.parametrize("offsets", ["earliest", "latest"])
     def test_words(self, load: Load, offsets: str) -> None:
-        """The two words stay as they are."""
+        """The two words are unchanged."""
         assert load(stream={"starting_offsets": offsets}).stream.starting_offsets == offsets
 
     @pytest.mark.parametrize("offsets", [{"t": {0: 42, 1: -2}}, '{"t": {"0": 42, "1": -2}}'])
     def test_by_partition(self, load: Load, offsets: object) -> None:
-        """A mapping, or its JSON, becomes the JSON that Spark reads."""
+        """A mapping or its JSON becomes the JSON that Spark reads."""
         loaded = load(stream={"starting_offsets": offsets}).stream.starting_offsets
         assert json.loads(loaded) == {"t": {"0": 42, "1": -2}}
 
     def test_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The same in a variable."""
+        """The same applies to a variable."""
         monkeypatch.setenv("TIDEMILL__STREAM__STARTING_OFFSETS", '{"t":{"0":42}}')
         assert json.loads(settings.load().stream.starting_offsets) == {"t": {"0": 42}}
 
@@ -88,71 +88,71 @@ class TestStartingOffsets:
         ],
     )  # fmt: skip
     def test_refused(self, load: Load, offsets: object) -> None:
-        """Anything else is named; nothing is rounded."""
+        """Any other value is an error that names it; nothing is rounded."""
         with pytest.raises(InvalidSettings, match=r"stream\.starting_offsets"):
             load(stream={"starting_offsets": offsets})
 
 
 class TestTopics:
-    """Topics that would mix what comes in with what goes out are refused."""
+    """Topics that mix input and output are refused."""
 
     def test_dead_letters_follow(self, load: Load) -> None:
-        """The dead-letter topic is named after the output topic."""
+        """The dead-letter topic's default name follows the output topic."""
         assert load(stream={"output_topic": "out"}).stream.dead_letter_topic == "out.dlq"
 
     def test_dead_letters_follow_a_variable(
         self, load: Load, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """So it is where the environment names the output topic."""
+        """It also follows an output topic from the environment."""
         monkeypatch.setenv("TIDEMILL__STREAM__OUTPUT_TOPIC", "out")
         assert load(stream={"group_id": "g"}).stream.dead_letter_topic == "out.dlq"
 
     def test_dead_letters_named(self, load: Load) -> None:
-        """A name of its own stays."""
+        """An explicit name is kept."""
         stream = load(stream={"output_topic": "out", "dead_letter_topic": "dead"}).stream
         assert stream.dead_letter_topic == "dead"
 
     @pytest.mark.parametrize("loop", ["out", "out.dlq"])
     def test_loop(self, load: Load, loop: str) -> None:
-        """A topic that is read may not be written."""
+        """A topic cannot be both input and output."""
         with pytest.raises(InvalidSettings, match=f"'{loop}'.*endless loop"):
             load(stream={"input_topics": ["in", loop], "output_topic": "out"})
 
     def test_two_ways(self, load: Load) -> None:
-        """The input is named in one way: topics that would not be read are refused."""
+        """Setting both topics and a pattern is refused, because the topics would be ignored."""
         with pytest.raises(InvalidSettings, match="input_topics and input_pattern are both set"):
             load(stream={"input_topics": ["in"], "input_pattern": "in-.*"})
 
     def test_two_ways_apart(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-        """So it is where the environment has the one and the file the other."""
+        """The same applies if the environment sets one and the file the other."""
         monkeypatch.setenv("TIDEMILL__STREAM__INPUT_PATTERN", "in-.*")
         with pytest.raises(InvalidSettings, match="both set"):
             load(stream={"input_topics": ["in"]})
 
     @pytest.mark.parametrize("topics", [{}, {"input_topics": []}])
     def test_pattern(self, load: Load, topics: dict[str, list[str]]) -> None:
-        """A pattern alone will do."""
+        """A pattern alone is enough."""
         loaded = load(stream={"input_pattern": "in-.*", **topics})
         assert loaded.stream.input_pattern == "in-.*"
 
     def test_empty_pattern(self, load: Load) -> None:
-        """A pattern that matches nothing is refused, with topics beside it too."""
+        """An empty pattern is refused, with or without topics."""
         for topics in ({}, {"input_topics": ["in"]}):
-            with pytest.raises(InvalidSettings, match=r"stream\.input_pattern: it is empty"):
+            with pytest.raises(InvalidSettings, match=r"stream\.input_pattern: must not be empty"):
                 load(stream={"input_pattern": "", **topics})
 
     def test_same(self, load: Load) -> None:
-        """Results and dead letters go to two topics."""
+        """Results and dead letters need different topics."""
         with pytest.raises(InvalidSettings, match="the same"):
             load(stream={"output_topic": "out", "dead_letter_topic": "out"})
 
     def test_longest_name(self, load: Load) -> None:
-        """The longest name that Kafka takes is taken."""
+        """The longest name that Kafka allows is accepted."""
         assert load(stream={"input_topics": ["x" * 249]}).stream.input_topics == ("x" * 249,)
 
 
 class TestExactlyOnce:
-    """What breaks its promise is refused before anything starts."""
+    """Settings that break exactly-once are refused before anything starts."""
 
     @pytest.mark.parametrize(
         ("stream", "spark"),
@@ -160,7 +160,7 @@ class TestExactlyOnce:
         ids=["parallelism", "speculation"],
     )
     def test_refused(self, load: Load, stream: dict[str, object], spark: dict[str, object]) -> None:
-        """Tasks that share a partition, and attempts at one that run at the same time."""
+        """These are tasks that share a partition, and concurrent attempts at one task."""
         load(stream=stream, spark=spark)
         with pytest.raises(InvalidSettings, match="exactly-once"):
             load(stream={**stream, "delivery": "exactly-once"}, spark=spark)

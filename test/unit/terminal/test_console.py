@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 class TestConsole:
-    """How wide the tables may be."""
+    """The console's width limits the tables."""
 
     def test_pipe(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A pipe or a file has room."""
+        """A pipe or a file gets a fixed, wide console."""
         monkeypatch.setattr("sys.stdout", io.StringIO())
         assert console().width == 160
 
     def test_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A terminal is as wide as it is."""
+        """A terminal keeps its own width."""
         monkeypatch.setenv("FORCE_COLOR", "1")
         monkeypatch.setenv("COLUMNS", "70")
         assert console().width == 70

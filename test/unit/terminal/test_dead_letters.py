@@ -27,7 +27,7 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 
 
 def evil(text: str, value: bytes | None = None) -> DeadLetter:
-    """Make a letter in which everything that a stranger can write is the same text."""
+    """Return a letter in which every part that a stranger can write is this text."""
     content = text.encode() if value is None else value
     return DeadLetter(
         partition=0,
@@ -45,7 +45,7 @@ def evil(text: str, value: bytes | None = None) -> DeadLetter:
 
 
 def drawn(*parts: RenderableType) -> str:
-    """Return what a terminal without colours would get."""
+    """Return the output for a terminal without colours."""
     console = Console(file=io.StringIO(), width=400, color_system=None, highlight=False)
     for part in parts:
         console.print(part, soft_wrap=True)
@@ -54,18 +54,18 @@ def drawn(*parts: RenderableType) -> str:
 
 
 def steers(output: str) -> set[str]:
-    """Return the characters of an output that could steer a terminal, or hide something."""
+    """Return the characters of an output that could control a terminal, or hide something."""
     return {c for c in output if not c.isprintable() and c != "\n"}
 
 
 class TestHostile:
-    """Nothing in a letter reaches the terminal but what prints."""
+    """Only printable characters of a letter reach the terminal."""
 
     @given(TEXT)
     @example(EVIL)
     @example("two\nlines")
     def test_everything(self, text: str) -> None:
-        """In tables, in the view of one letter, in JSON lines and in reports."""
+        """Tables, the view of one letter, JSON lines and reports are all safe."""
         letter = evil(text)
         report = Report(
             Counter({(text, text): 1}), Counter({text: 1}), Counter({text: 2}), Counter({text: 3})
@@ -79,21 +79,21 @@ class TestHostile:
         assert steers(output + view.json_line(letter)) == set()
 
     def test_visible(self) -> None:
-        """It is shown as an escape; markup is not read."""
+        """A control character is shown as an escape, and markup is not interpreted."""
         assert visible("a\x1b[2J\u202eé🚀\n") == "a\\x1b[2J\\u202eé🚀\\n"
         assert "[bold]" in drawn(view.letters_table([evil("[bold]x")]))
 
     @given(st.binary(max_size=30))
     @example(b'{"a": "\xc2\x9b31m"}')
     def test_bytes(self, value: bytes) -> None:
-        """Values that are no text, too."""
+        """Values that are not text are safe too."""
         letter = evil("x", value)
         output = drawn(view.letters_table([letter]), *view.letter_view(letter))
         assert steers(output + view.json_line(letter)) == set()
 
 
 class TestValue:
-    """A value is shown as what it is."""
+    """A value is shown according to its content."""
 
     @pytest.mark.parametrize(
         ("value", "expected"),
@@ -107,27 +107,27 @@ class TestValue:
         ],
     )
     def test_pretty(self, value: bytes | None, expected: str) -> None:
-        """JSON over lines, text as it is, the rest as escapes."""
+        """JSON is indented, text is unchanged, and other bytes are escaped."""
         assert pretty(value).plain == expected
 
     def test_short(self) -> None:
-        """In a table it is cut."""
+        """A table truncates a long value."""
         output = drawn(view.letters_table([evil("x", b"v" * 1000)]))
         assert 0 < output.count("v") <= view.SHORT + len("value")
 
     def test_whole(self) -> None:
-        """The view of one letter has all of it, and null told from empty."""
+        """The view of one letter shows the whole value, and distinguishes null from empty."""
         output = drawn(*view.letter_view(evil("x", b"v" * 1000)))
         assert "v" * 1000 in output
         assert "null" in output
 
 
 class TestJsonLine:
-    """A letter as JSON, for other programs."""
+    """Other programs can read a letter as JSON."""
 
     @given(TEXT, st.none() | st.binary(max_size=20))
     def test_read_back(self, text: str, value: bytes | None) -> None:
-        """Text comes back as it was, and bytes that are no text as base64."""
+        """Text is kept unchanged; other bytes are base64."""
         fields = json.loads(view.json_line(evil(text, value)))
         assert fields["error"] == fields["source"]["topic"] == text
         try:
@@ -140,12 +140,12 @@ class TestJsonLine:
         assert fields["headers"][1] == {"name": "null", "value": None}
 
     def test_readable(self) -> None:
-        """What prints is not escaped."""
+        """Printable characters are not escaped."""
         assert '"value": "é🚀"' in view.json_line(evil("é🚀"))
 
 
 class TestMoment:
-    """Kafka's times are UTC."""
+    """Kafka's timestamps are shown in UTC."""
 
     @pytest.mark.parametrize(
         ("timestamp", "expected"),
@@ -158,15 +158,15 @@ class TestMoment:
         ],
     )
     def test_written(self, timestamp: int | None, expected: str | None) -> None:
-        """What no calendar has stays a number."""
+        """A timestamp out of range stays a number."""
         assert view.moment(timestamp) == expected
 
 
 class TestCommand:
-    """The command that sends is what was asked, as a shell reads it."""
+    """The command that sends has the same options, quoted for a shell."""
 
     def test_words(self) -> None:
-        """Each option that was given, quoted where it must be."""
+        """Each given option is included, and quoted if necessary."""
         command = replay_view.sending_command(
             Path("my c.yaml"),
             ["0/1"],
@@ -178,6 +178,6 @@ class TestCommand:
         ]
 
     def test_bare(self) -> None:
-        """Nothing given is nothing said."""
+        """Options that were not given are left out."""
         command = replay_view.sending_command(None, [], {"error": None, "again": False})
         assert command == "tidemill dlq replay --send"

@@ -9,20 +9,20 @@ from tidemill.terminal.lag_json import lag_document
 def snapshot(
     time: float, *rows: tuple[int, int, int | None], age: float | None = None
 ) -> LagSnapshot:
-    """Return a snapshot of a topic: begin, end, committed for each partition."""
+    """Return a snapshot of a topic from the begin, end and committed offset of each partition."""
     return LagSnapshot(
         time, tuple(PartitionLag("ner-input", n, *row, age) for n, row in enumerate(rows))
     )
 
 
 class TestDocument:
-    """The lag, for programs."""
+    """Programs can read the lag as JSON."""
 
     def test_whole(self) -> None:
-        """By stable names, null where something is not known."""
+        """The keys are stable; unknown values are null."""
         then = snapshot(0, (0, 100, 20), (0, 10, None))
         now = snapshot(10, (0, 110, 80), (0, 10, None), age=7.5)
-        assert json.loads(json.dumps(lag_document("g", now, then, trouble="away"))) == {
+        assert json.loads(json.dumps(lag_document("g", now, then, error="away"))) == {
             "group": "g",
             "time": "1970-01-01T00:00:10.000+00:00",
             "partitions": [
@@ -70,7 +70,7 @@ class TestDocument:
         }
 
     def test_held_back(self) -> None:
-        """What open transactions hold back, and for how long; in total the sum and the longest."""
+        """Held-back messages are counted and timed; the total has their sum and longest time."""
         held = PartitionLag("t", 0, 0, 5, 5, held_back=51, held_for=4.0)
         more = PartitionLag("t", 1, 0, 5, 5, held_back=1, held_for=None)
         document = lag_document("g", LagSnapshot(0, (held, more)))

@@ -13,14 +13,14 @@ from tidemill.terminal.lag_table import lag_table
 def snapshot(
     time: float, *rows: tuple[int, int, int | None], age: float | None = None
 ) -> LagSnapshot:
-    """Return a snapshot of a topic: begin, end, committed for each partition."""
+    """Return a snapshot of a topic from the begin, end and committed offset of each partition."""
     return LagSnapshot(
         time, tuple(PartitionLag("ner-input", n, *row, age) for n, row in enumerate(rows))
     )
 
 
 def printed(*args: Any, width: int = 100, **options: Any) -> str:  # noqa: ANN401 - lag_table's
-    """Return what a person sees."""
+    """Return the table's text."""
     console = Console(file=io.StringIO(), width=width)
     console.print(lag_table(*args, **options))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
@@ -28,13 +28,13 @@ def printed(*args: Any, width: int = 100, **options: Any) -> str:  # noqa: ANN40
 
 
 def said(then: tuple[int, int, int | None], now: tuple[int, int, int | None]) -> str:
-    """Return the first line of the caption, 10 s later."""
+    """Return the first line of the caption, with a second snapshot 10 s later."""
     text = printed("g", snapshot(10, now), snapshot(0, then))
     return text.rpartition("┘\n")[2].splitlines()[0].strip()
 
 
 class TestWords:
-    """The caption says what the numbers mean."""
+    """The caption explains the numbers."""
 
     @pytest.mark.parametrize(
         ("then", "now", "expected"),
@@ -51,25 +51,25 @@ class TestWords:
     def test_movement(
         self, then: tuple[int, int, int | None], now: tuple[int, int, int | None], expected: str
     ) -> None:
-        """Where the lag goes."""
+        """The caption tells the lag's trend."""
         assert said(then, now) == expected
 
     def test_one_look(self) -> None:
-        """Without an earlier look nothing is said of where it goes."""
+        """Without an earlier snapshot, there is no trend."""
         assert "5 messages are waiting" in printed("g", snapshot(0, (0, 10, 5)))
 
     def test_removed(self) -> None:
-        """What retention took before it was answered, by topic."""
+        """Messages that retention removed before they were answered are counted by topic."""
         text = printed("g", snapshot(0, (1500, 2000, 500), (300, 300, 100), (0, 5, 5)))
         assert "ner-input: Kafka removed 1,200 messages before they were answered" in text
 
     def test_beyond(self) -> None:
-        """A topic that was made anew."""
+        """A topic that was created again is mentioned."""
         text = printed("g", snapshot(0, (0, 20, 500)))
         assert "ner-input: the group is past the end; was the topic created again?" in text
 
     def test_held_back(self) -> None:
-        """What open transactions hold back, for how long, and what to do."""
+        """The caption says what open transactions hold back, for how long, and what to do."""
         held = PartitionLag("ner-input", 0, 0, 7, 7, held_back=51, held_for=250.0)
         text = printed("g", LagSnapshot(10, (held, *snapshot(0, (0, 5, 5)).partitions)), width=150)
         (head,) = [line for line in text.splitlines() if "partition" in line]
@@ -79,14 +79,14 @@ class TestWords:
         assert "once their producer commits or aborts" in text
         assert "held" not in printed("g", snapshot(0, (0, 1, 1)))
 
-    def test_trouble(self) -> None:
-        """Of when the numbers are where the broker is away, and why."""
-        text = printed("g", snapshot(0, (0, 1, 1)), trouble="no answer [from] Kafka")
+    def test_error(self) -> None:
+        """If the broker is unreachable, the caption says why, and when the numbers were read."""
+        text = printed("g", snapshot(0, (0, 1, 1)), error="no answer [from] Kafka")
         assert ":00: no answer [from] Kafka" in text
 
 
 class TestTable:
-    """A row for each partition, and a total."""
+    """The table has a row for each partition, and a total."""
 
     NOW = snapshot(
         10, (0, 1_234_567_890, 1_233_000_000), (0, 1_100_000_000, 1_099_999_999), age=4000.0
@@ -94,7 +94,7 @@ class TestTable:
     THEN = snapshot(0, (0, 1_234_567_890, 1_232_900_000), (0, 1_100_000_000, 1_099_999_999))
 
     def test_rows(self) -> None:
-        """With thousands separators, times and rates."""
+        """Numbers have thousands separators; times and rates have units."""
         lines = printed("g", self.NOW, self.THEN).splitlines()
         cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
         assert cells == [
@@ -107,7 +107,7 @@ class TestTable:
         ]
 
     def test_long_name(self) -> None:
-        """No number is cut, and no name, whatever the topic is called."""
+        """No number and no name is truncated, whatever the topic's name."""
         long = LagSnapshot(
             10, (PartitionLag("t" * 200, 0, 0, 1_234_567_890, 1_233_000_000, 90_000),)
         )
@@ -127,7 +127,7 @@ class TestTable:
         ],
     )
     def test_narrow(self, width: int, topic: str, end: int, head: str) -> None:
-        """Names stay whole, on one line; other columns give way, and no number is cut."""
+        """Names stay whole on one line; other columns are dropped, and no number is truncated."""
         then, now = (
             LagSnapshot(t, tuple(PartitionLag(topic, n, 0, end, end - left, 90.0) for n in (0, 11)))
             for t, left in ((0, end // 500), (10, end // 1000))
@@ -141,12 +141,12 @@ class TestTable:
         assert all(f" {end // 1000:,} │" in row for row in rows)
 
     def test_very_narrow(self) -> None:
-        """Where nothing helps a name is wrapped, no shorter than can be read."""
+        """In a very narrow terminal, a name is wrapped, but stays readable."""
         now = LagSnapshot(0, (PartitionLag("reviews-of-all-products", 0, 0, 10**10, 0, 90.0),))
         assert "reviews-of-all-produ" in printed("g", now, width=40)
 
     def test_never_committed(self) -> None:
-        """That is said, and all there is waits."""
+        """If nothing was committed, the caption says so, and every message counts as waiting."""
         (row,) = [
             line for line in printed("g", snapshot(0, (5, 15, None))).splitlines() if "/0" in line
         ]
@@ -154,7 +154,7 @@ class TestTable:
         assert " 10 " in row
 
     def test_many(self) -> None:
-        """Where not all fit, those with the largest lag stay, in their order."""
+        """If not all rows fit, those with the largest lag stay, in their order."""
         now = snapshot(0, (0, 9, 8), (0, 9, 1), (0, 9, 9), (0, 9, 0))
         text = printed("g", now, max_rows=2)
         assert [n for n in range(4) if f"ner-input/{n}" in text] == [1, 3]
@@ -162,5 +162,5 @@ class TestTable:
         assert " 18 " in text  # the total is of all
 
     def test_group_with_brackets(self) -> None:
-        """A name is no markup."""
+        """Brackets in a name are not interpreted as markup."""
         assert "lag of the group [red]g" in printed("[red]g", snapshot(0, (0, 1, 1)))

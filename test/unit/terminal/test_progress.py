@@ -13,15 +13,15 @@ from tidemill.terminal.progress import progress
 
 @pytest.fixture(autouse=True)
 def _own_logger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take a logger that no other test has used."""
+    """Use a logger that no other test has configured."""
     monkeypatch.setattr(module, "log", structlog.get_logger("progress"))
 
 
 class TestWithoutTerminal:
-    """Steps are log lines, now and then."""
+    """Without a terminal, steps are log lines."""
 
     def test_lines(self) -> None:
-        """A new step at once; the same step after ten seconds, if more of it is done."""
+        """A new step is logged at once, the same step only after ten seconds and with progress."""
         now = 0.0
         with (
             capture_logs() as logs,
@@ -43,10 +43,10 @@ class TestWithoutTerminal:
 
 
 class TestTerminal:
-    """One line shows the step that runs."""
+    """In a terminal, one line shows the current step."""
 
     def test_live(self) -> None:
-        """Brackets and all; nothing is logged."""
+        """Brackets are kept, and nothing is logged."""
         out = StringIO()
         console = Console(file=out, force_terminal=True, width=80)
         with capture_logs() as logs, progress(console) as show:

@@ -6,7 +6,7 @@ from tidemill.terminal.units import duration, per_second
 
 
 class TestDuration:
-    """Seconds, as a person says them."""
+    """Durations are easy to read."""
 
     @pytest.mark.parametrize(
         ("seconds", "said"),
@@ -25,16 +25,16 @@ class TestDuration:
         ],
     )
     def test_written(self, seconds: float | None, said: str) -> None:
-        """Two units at most."""
+        """A duration has at most two units."""
         assert duration(seconds) == said
 
 
 class TestRate:
-    """Messages a second."""
+    """Rates are messages per second."""
 
     @pytest.mark.parametrize(
         ("rate", "said"), [(None, "-"), (0, "0"), (0.25, "0.2"), (9.9, "9.9"), (12345.6, "12,346")]
     )
     def test_written(self, rate: float | None, said: str) -> None:
-        """A decimal where it says something."""
+        """Small rates have a decimal."""
         assert per_second(rate) == said

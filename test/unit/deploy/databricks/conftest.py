@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def variables() -> dict[str, str]:
-    """What a job's payload needs of the environment, and nothing else."""
+    """The environment variables that a payload needs, and no others."""
     return dict(VARIABLES)
 
 
 @pytest.fixture
 def workspace() -> Iterator[Workspace]:
-    """A workspace that is served on this machine, with jobs of others on several pages."""
+    """A local workspace that lists other people's jobs on several pages."""
     served = Workspace()
     for number in range(5):
         served.add_job(f"other-{number}")
@@ -28,5 +28,5 @@ def workspace() -> Iterator[Workspace]:
 
 @pytest.fixture
 def environ(variables: dict[str, str], workspace: Workspace) -> dict[str, str]:
-    """What a deployment to it needs of the environment."""
+    """The environment variables that a deployment to this workspace needs."""
     return variables | {"DATABRICKS_HOST": workspace.url, "DATABRICKS_API_TOKEN": TOKEN}

@@ -14,13 +14,13 @@ UNKNOWN = "DATABRICKS_HOST or DATABRICKS_CLOUD (aws, azure or gcp)"
 
 
 def cluster(variables: dict[str, str]) -> dict[str, Any]:
-    """Return the cluster that variables describe."""
+    """Return the cluster that the variables describe."""
     (task,) = fill_in(variables)["tasks"]
     return dict(task["new_cluster"])
 
 
 class TestWhich:
-    """The cloud is found from what is set."""
+    """The variables determine the cloud."""
 
     @pytest.mark.parametrize(
         ("host", "cloud"),
@@ -36,14 +36,14 @@ class TestWhich:
         ],
     )
     def test_host(self, host: str, cloud: str | None) -> None:
-        """By the workspace's host, whatever else belongs to another cloud."""
+        """The workspace's host decides, even if other variables belong to another cloud."""
         assert cloud_of({"DATABRICKS_HOST": host}) == cloud
         if cloud:
             assert cloud_of(VARIABLES | {"DATABRICKS_HOST": host}) == cloud
 
     @pytest.mark.parametrize("named", ["azure", "AZURE"])
     def test_named(self, named: str) -> None:
-        """By its name before all else: a workspace may have a host of its own."""
+        """An explicit name decides first, because a workspace may have a custom host."""
         host = "https://1.2.gcp.databricks.com"
         assert cloud_of(VARIABLES | {"DATABRICKS_CLOUD": named, "DATABRICKS_HOST": host}) == "azure"
 
@@ -67,23 +67,23 @@ class TestWhich:
         ],
     )
     def test_variable(self, name: str, value: str, cloud: str | None) -> None:
-        """By a variable that only one cloud has, as in a dry run."""
+        """Without a host, as in a dry run, a variable that only one cloud has decides."""
         assert cloud_of({name: value}) == cloud
 
     @pytest.mark.parametrize("more", [{}, {"ECR_REGISTRY": "x", "GOOGLE_SERVICE_ACCOUNT": "y"}])
     def test_unknown(self, more: dict[str, str]) -> None:
-        """If nothing tells, or two tell different things, the user is asked."""
+        """If no variable decides, or variables contradict each other, the user must choose."""
         with pytest.raises(VariablesMissing) as caught:
             fill_in(PLAIN | more)
         assert caught.value.names == (UNKNOWN,)
 
 
 class TestNeeded:
-    """Only what the target cloud needs is required."""
+    """Only the variables of the target cloud are required."""
 
     @pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
     def test_least(self, cloud: str) -> None:
-        """An image of any registry, and no place: the same variables everywhere."""
+        """With an image of any registry and no places, all clouds need the same variables."""
         made = cluster(PLAIN | {"DATABRICKS_CLOUD": cloud})
         assert made["docker_image"] == {"url": "registry.example.com/tidemill:1"}
         assert {name for name in made if name.endswith("_attributes")} == {f"{cloud}_attributes"}
@@ -92,7 +92,7 @@ class TestNeeded:
         assert "${" not in str(made)
 
     def test_azure(self) -> None:
-        """A registry's account, a container of ADLS, a volume."""
+        """Azure needs a registry's account; it can use ADLS and volumes."""
         made = cluster(ON_AZURE)
         assert made["docker_image"] == {
             "url": "tidemill.azurecr.io/tidemill:stage",
@@ -105,7 +105,7 @@ class TestNeeded:
         assert made["cluster_log_conf"] == logs
 
     def test_gcp(self) -> None:
-        """A service account, a bucket."""
+        """Google Cloud needs a service account; it can use a bucket."""
         made = cluster(ON_GCP)
         account = made["gcp_attributes"]["google_service_account"]
         assert account == ON_GCP["GOOGLE_SERVICE_ACCOUNT"]
@@ -123,13 +123,13 @@ class TestNeeded:
         ],
     )  # fmt: skip
     def test_together(self, more: dict[str, str], missing: set[str]) -> None:
-        """What another variable makes necessary."""
+        """Some variables require others."""
         with pytest.raises(VariablesMissing) as caught:
             fill_in(PLAIN | {"DATABRICKS_CLOUD": "aws"} | more)
         assert set(caught.value.names) == missing
 
     def test_names_of_aws(self) -> None:
-        """The older names of the two places mean the same."""
+        """The older names of the two places work too."""
         older = ("INIT_SCRIPTS_DESTINATION_S3", "LOG_DESTINATION_S3")
         newer = {name.removesuffix("_S3"): VARIABLES[name] for name in older}
         others = {name: value for name, value in VARIABLES.items() if name not in older}
@@ -137,7 +137,7 @@ class TestNeeded:
 
 
 class TestImage:
-    """The image's name may hold its registry."""
+    """The image's name may include its registry."""
 
     @pytest.mark.parametrize(
         ("name", "url"),
@@ -151,19 +151,19 @@ class TestImage:
         ],
     )
     def test_registry(self, name: str, url: str) -> None:
-        """ECR_REGISTRY is for names without one."""
+        """ECR_REGISTRY applies to names without a registry."""
         more = {"IMAGE_NAME": name, "ECR_REGISTRY": "ecr.example.com"}
         assert cluster(VARIABLES | more)["docker_image"]["url"] == url
 
     @pytest.mark.parametrize("name", ["tidemill", "tidemill:1.0", "user/tidemill"])
     def test_no_registry(self, name: str) -> None:
-        """Without it a name alone says too little."""
+        """Without ECR_REGISTRY, a name without a registry is an error."""
         with pytest.raises(VariableWrong, match=r"IMAGE_NAME must be a whole URL, such as"):
             fill_in(PLAIN | {"DATABRICKS_CLOUD": "azure", "IMAGE_NAME": name})
 
 
 class TestPlaces:
-    """A place must be one that the cloud's clusters reach."""
+    """The cloud's clusters must be able to reach a place."""
 
     @pytest.mark.parametrize(
         ("place", "kind"),
@@ -175,12 +175,12 @@ class TestPlaces:
     )
     @pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
     def test_everywhere(self, cloud: str, place: str, kind: str) -> None:
-        """Volumes and the workspace's files are there in every cloud."""
+        """Volumes and workspace files exist in every cloud."""
         more = {"DATABRICKS_CLOUD": cloud, "INIT_SCRIPTS_DESTINATION": place}
         assert cluster(PLAIN | more)["init_scripts"] == [{kind: {"destination": place}}]
 
     def test_any_text(self) -> None:
-        """What looks like a variable in a place is none."""
+        """Text that looks like a variable in a place is not replaced."""
         place = "/Volumes/main/${CLUSTER_NAME}/${X}"
         made = cluster(ON_AZURE | {"LOG_DESTINATION": place})
         assert made["cluster_log_conf"] == {"volumes": {"destination": place}}
@@ -198,7 +198,7 @@ class TestPlaces:
         ],
     )
     def test_elsewhere(self, cloud: str, name: str, place: str) -> None:
-        """Another cloud's, and one that the API does not take there, is named."""
+        """A place of another cloud, or of a kind that the API refuses, is an error."""
         more = {"DATABRICKS_CLOUD": cloud, name: place}
         with pytest.raises(VariableWrong, match=f"{name} must be .* on {cloud}, not"):
             fill_in(PLAIN | more)

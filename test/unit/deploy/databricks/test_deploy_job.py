@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).parents[4] / "deploy" / "databricks" / "deploy-job.sh"
 def run(
     environ: dict[str, str], *arguments: str, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the script as CI does, with nothing else in the environment."""
+    """Run the script as CI does, with no other environment variables."""
     own = {"PATH": os.environ["PATH"], "PYTHON": sys.executable}
     return subprocess.run(
         [str(SCRIPT), *arguments],
@@ -37,7 +37,7 @@ def run(
 
 
 def bare(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run what the script runs, in a Python without packages."""
+    """Run the script's module in a Python without packages."""
     return subprocess.run(
         [sys.executable, "-S", "-m", "deploy.databricks.deploy_job", *arguments],
         env=environ,
@@ -50,17 +50,17 @@ def bare(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProces
 
 
 class TestDryRun:
-    """A dry run shows what would be sent, and asks nobody."""
+    """A dry run prints the request without contacting the workspace."""
 
     @pytest.mark.parametrize("options", [[], ["--continuous"]])
     def test_payload(self, options: list[str], tmp_path: Path) -> None:
-        """On standard output stands the payload alone; neither host nor token are needed."""
+        """Standard output has only the payload; neither host nor token is needed."""
         done = run(VARIABLES, "--dry-run", *options, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         assert json.loads(done.stdout) == fill_in(VARIABLES, continuous=bool(options))
 
     def test_no_network(self, environ: dict[str, str], workspace: Workspace) -> None:
-        """A workspace that is named hears nothing, and the token is not shown."""
+        """A configured workspace gets no request, and the token is not shown."""
         done = run(environ, "--dry-run")
         assert done.returncode == 0
         assert not workspace.seen
@@ -68,7 +68,7 @@ class TestDryRun:
 
     @pytest.mark.parametrize("password", ["pa55", 'pa"55', "{{secrets/scope/key}}"])
     def test_password(self, password: str, capsys: pytest.CaptureFixture[str]) -> None:
-        """A registry's password is not shown, unless it is a reference to one."""
+        """A registry's password is not shown, unless it is a reference to a secret."""
         options = argparse.Namespace(dry_run=True, continuous=False)
         assert deploy_job.run(options, ON_AZURE | {"REGISTRY_PASSWORD": password}) == 0
         (task,) = json.loads(capsys.readouterr().out)["tasks"]
@@ -76,15 +76,15 @@ class TestDryRun:
         assert shown == (password if password.startswith("{{") else "***")
 
     def test_without_the_sdk(self) -> None:
-        """It needs no package."""
+        """A dry run needs no package."""
         assert bare(VARIABLES, "--dry-run").stdout == run(VARIABLES, "--dry-run").stdout != ""
 
 
 class TestDeployment:
-    """The script deploys, and says where to look."""
+    """The script deploys, and prints the run's page."""
 
     def test_twice(self, environ: dict[str, str], workspace: Workspace) -> None:
-        """Standard output has the page of the run; there is one job and one run."""
+        """Standard output has the run's page; there is one job with one run."""
         workspace.looks_to_end = 0
         for _ in range(2):
             done = run(environ)
@@ -98,7 +98,7 @@ class TestDeployment:
     def test_other_clouds(
         self, there: dict[str, str], environ: dict[str, str], workspace: Workspace
     ) -> None:
-        """On Azure and Google Cloud too; the API gets a registry's password as it is."""
+        """This works on Azure and Google Cloud; the API gets the registry's password unchanged."""
         names = ("DATABRICKS_HOST", "DATABRICKS_API_TOKEN")
         password = {"REGISTRY_USERNAME": "puller", "REGISTRY_PASSWORD": "pa55"}
         done = run(there | password | {name: environ[name] for name in names})
@@ -112,12 +112,12 @@ class TestDeployment:
     def test_from_elsewhere(
         self, environ: dict[str, str], workspace: Workspace, tmp_path: Path
     ) -> None:
-        """From any folder, though a module there has the SDK's name."""
+        """It works in any folder, even one with a module of the SDK's name."""
         (tmp_path / "databricks.py").write_text("raise SystemExit('not me')")
         assert run(environ, cwd=tmp_path).returncode == 0
 
     def test_busy(self, environ: dict[str, str], workspace: Workspace) -> None:
-        """A busy API is told of while it waits."""
+        """While the API is busy, the script says that it waits."""
         workspace.faults.append(Fault("jobs/create", 503, headers={"Retry-After": "0"}))
         done = run(environ)
         assert done.returncode == 0
@@ -125,10 +125,10 @@ class TestDeployment:
 
 
 class TestFailure:
-    """A failure is one line on standard error and a code other than 0."""
+    """A failure is one line on standard error, and an exit code other than 0."""
 
     def test_variables(self) -> None:
-        """All that is missing is in it, of the job and of the workspace."""
+        """The line names all missing variables, of the job and of the workspace."""
         done = run({})
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.count("\n") == 1
@@ -137,7 +137,7 @@ class TestFailure:
             assert done.stderr.count(name) == 1
 
     def test_misspelt_setting(self) -> None:
-        """A misspelt setting is refused, without packages too, and its value not shown."""
+        """A misspelt setting is refused, even without packages, and its value is not shown."""
         environ = VARIABLES | {"TIDEMILL__STREAM__INPUT_TOPIC": "canary"}
         for done in (run(environ, "--dry-run"), bare(environ, "--dry-run")):
             assert (done.returncode, done.stdout) == (1, "")
@@ -145,7 +145,7 @@ class TestFailure:
             assert "canary" not in done.stderr
 
     def test_refused(self, environ: dict[str, str], workspace: Workspace) -> None:
-        """It has the API's words, and the token is in none of it, even if they hold it."""
+        """The line has the API's message, with the token masked."""
         body = json.dumps({"error_code": "BAD", "message": f"no\nluck with {TOKEN}"})
         workspace.faults.append(Fault("jobs/create", 400, body=body))
         done = run(environ)
@@ -153,7 +153,7 @@ class TestFailure:
         assert done.stderr == "deploy-job.sh: cannot set up the job: BAD: no luck with ***\n"
 
     def test_wrong_token(self, environ: dict[str, str]) -> None:
-        """A wrong token is refused by the API, and not shown."""
+        """The API refuses a wrong token, which is not shown."""
         done = run(environ | {"DATABRICKS_API_TOKEN": "dapi-other"})
         assert done.returncode == 1
         assert "PERMISSION_DENIED: Invalid access token" in done.stderr
@@ -161,7 +161,7 @@ class TestFailure:
         assert done.stderr.count("\n") == 1
 
     def test_debug(self, environ: dict[str, str], workspace: Workspace) -> None:
-        """The trace is shown where it is asked for, without the token."""
+        """--debug prints the traceback, without the token."""
         body = json.dumps({"error_code": "BAD", "message": TOKEN})
         workspace.faults.append(Fault("jobs/create", 400, body=body))
         done = run(environ, "--debug")
@@ -171,13 +171,13 @@ class TestFailure:
 
     @pytest.mark.parametrize("seconds", ["soon", "-1", "nan", "inf"])
     def test_timeout(self, seconds: str) -> None:
-        """A time that never comes is refused."""
+        """An infinite time-out is refused."""
         done = run(VARIABLES, "--dry-run", f"--timeout={seconds}")
         assert (done.returncode, done.stdout) == (2, "")
         assert "argument --timeout: invalid" in done.stderr
 
     def test_other_settings_of_the_sdk(self, environ: dict[str, str]) -> None:
-        """What else the SDK would read of the environment changes nothing."""
+        """Other variables that the SDK reads have no effect."""
         others = {
             "DATABRICKS_AUTH_TYPE": "oauth-m2m",
             "DATABRICKS_TOKEN": "dapi-other",
@@ -189,13 +189,13 @@ class TestFailure:
         assert done.returncode == 0, done.stderr
 
     def test_no_python(self) -> None:
-        """A Python that is not there is named."""
+        """A missing Python is an error that names it."""
         done = run({"PYTHON": "/no/such/python"}, "--dry-run")
         assert done.returncode == 1
         assert "there is no /no/such/python" in done.stderr
 
     def test_no_sdk(self, environ: dict[str, str]) -> None:
-        """Where the SDK is not installed, that is said."""
+        """If the SDK is not installed, the error says so."""
         done = bare(environ)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)
         assert "install databricks-sdk" in done.stderr
@@ -203,7 +203,7 @@ class TestFailure:
     def test_interrupted(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Ctrl-C is no trace."""
+        """Ctrl-C prints no traceback."""
 
         def interrupt(*_: object) -> int:
             raise KeyboardInterrupt

@@ -16,7 +16,7 @@ WANTED = [
 
 
 def run(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the script on a folder, as a cluster's node does."""
+    """Run the script on a folder, like a cluster's node."""
     return subprocess.run(
         ["bash", str(SCRIPT)],
         env={**os.environ, "SPARK_CONF_DIR": str(folder)},
@@ -28,22 +28,22 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The file that it writes; not there yet."""
+    """The file that the script writes; it does not exist yet."""
     return tmp_path / "metrics.properties"
 
 
 class TestLines:
-    """The sink is turned on for all instances, once."""
+    """The script enables the sink for all instances, once."""
 
     def test_new_file(self, file: Path) -> None:
-        """Where there is no file, one is made, of these lines alone."""
+        """A missing file is created with only these lines."""
         done = run(file.parent)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
         assert file.read_text() == "".join(f"{line}\n" for line in WANTED)
 
     @pytest.mark.parametrize("before", ["", "a=1\n", "# ours\n\na=1", WANTED[1] + "\n", WANTED[0]])
     def test_twice(self, before: str, file: Path) -> None:
-        """A second run changes nothing, whatever was there before the first."""
+        """A second run changes nothing, whatever the file contained before the first."""
         file.write_text(before)
         run(file.parent)
         once = file.read_bytes()
@@ -53,14 +53,14 @@ class TestLines:
 
     @pytest.mark.parametrize("end", ["\n", ""])
     def test_other_lines(self, end: str, file: Path) -> None:
-        """Other lines stay as they are, the last one too where it has no end."""
+        """Other lines are kept, even a last line without a line break."""
         others = r"# a \ comment", "*.sink.graphite.host=away", "", "driver.source.jvm.class=X"
         file.write_text("\n".join(others) + end)
         run(file.parent)
         assert file.read_text().splitlines() == [*others, *WANTED]
 
     def test_similar_line(self, file: Path) -> None:
-        """A line that only holds one of these, or is a pattern for it, is another."""
+        """A line that only contains one of these, or matches it as a pattern, does not count."""
         similar = [f"#{WANTED[0]}", WANTED[1].replace("*", "driver"), WANTED[2] + "/more"]
         file.write_text("\n".join(similar) + "\n")
         run(file.parent)
@@ -68,10 +68,10 @@ class TestLines:
 
 
 class TestFailure:
-    """What goes wrong is said, with an exit code that stops the cluster's start."""
+    """A failure has a message, and an exit code that stops the cluster's start."""
 
     def test_no_folder(self, tmp_path: Path) -> None:
-        """There is no such folder."""
+        """The folder does not exist."""
         done = run(tmp_path / "none")
         assert done.returncode == 1
         assert f"there is no folder {tmp_path}/none" in done.stderr

@@ -27,7 +27,7 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 @pytest.fixture(params=["with packages", "without packages"])
 def packages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Python with the project's packages, and without."""
+    """Run with the project's packages, and without them."""
     real = builtins.__import__
 
     def bare(name: str, *rest: Any) -> Any:  # noqa: ANN401 - as the import statement does
@@ -41,10 +41,10 @@ def packages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 class TestSettings:
-    """The job's settings travel as its environment, secrets as references."""
+    """The job's settings are passed on as environment variables, secrets as references."""
 
     def test_passed_on(self) -> None:
-        """Every setting, and nothing else of the environment."""
+        """All settings are passed on, and no other variables."""
         given = {
             "TIDEMILL__KAFKA__BOOTSTRAP_SERVERS": "k:9092",
             "tidemill__log__format": "json",
@@ -60,7 +60,7 @@ class TestSettings:
         assert "canary" not in json.dumps(settings)
 
     def test_all_secrets(self) -> None:
-        """The secrets are those of the settings."""
+        """The list of secrets matches the settings."""
         assert set(passed_on.SECRETS) == {
             f"{section}.{name}"
             for section, field in Settings.model_fields.items()
@@ -71,7 +71,7 @@ class TestSettings:
     @pytest.mark.parametrize("name", [*SECRETS, SECRETS[0].lower()])
     @pytest.mark.parametrize("value", ["pa55", "{{secrets/a}}", "x{{secrets/a/b}}", "{{a/b/c}}"])
     def test_open(self, name: str, value: str) -> None:
-        """A secret as itself is refused, without a word of it."""
+        """A secret in plain text is refused, and not repeated."""
         with pytest.raises(SecretInTheOpen) as caught:
             environment({name: value})
         assert name in str(caught.value)
@@ -88,7 +88,7 @@ class TestSettings:
         ],
     )
     def test_inside(self, name: str, value: str) -> None:
-        """Also one that a whole section holds, or that Spark's name tells of."""
+        """This applies to a secret within a section's JSON, and to one of Spark's settings."""
         with pytest.raises(SecretInTheOpen):
             environment({name: value})
 
@@ -104,15 +104,15 @@ class TestSettings:
         ],
     )
     def test_reference(self, name: str, value: str) -> None:
-        """A reference goes as it is, for whatever setting; a name alone is no secret."""
+        """A reference is passed on unchanged for any setting; a name alone is not a secret."""
         assert environment({name: value})[name] == value
 
 
 class TestNames:
-    """No misspelt name passes, with or without the project's packages."""
+    """Misspelt names are refused, with or without the project's packages."""
 
     def test_all(self) -> None:
-        """The names in the source text are those of the settings."""
+        """The names read from the source text match the settings."""
         assert passed_on.sections() == {
             section: frozenset(getattr(field.annotation, "model_fields", ()))
             for section, field in Settings.model_fields.items()
@@ -137,19 +137,19 @@ class TestNames:
         ],
     )
     def test_misspelt(self, packages: str, name: str, value: str, said: str) -> None:
-        """It is named, with the nearest name if there is one."""
+        """The error names it, with the nearest name if there is one."""
         with pytest.raises(SettingsWrong, match=said) as caught:
             environment({name: value})
         assert f"{name}: " in str(caught.value)
 
     def test_together(self, packages: str) -> None:
-        """All of them at once."""
+        """The error names all of them."""
         with pytest.raises(SettingsWrong, match=r"LOGS__X.*STREAM__Y"):
             environment({"TIDEMILL__STREAM__Y": "1", "TIDEMILL__LOGS__X": "1"})
 
     @pytest.mark.parametrize("name", ["TIDEMILL_PRELOAD", "TIDE_MILL", "TIMES__X", "MILL__X"])
     def test_others(self, name: str) -> None:
-        """What only looks a little like it is no business of the deployment."""
+        """Variables with a merely similar name are ignored."""
         assert name not in environment({name: "x"})
 
     @pytest.mark.parametrize(
@@ -165,12 +165,12 @@ class TestNames:
         ],
     )
     def test_right(self, packages: str, name: str, value: str) -> None:
-        """A right one passes, though the rest that belongs to it is in the image's file."""
+        """A valid setting passes, even if related settings are only in the image's file."""
         assert environment({name: value})[name] == value
 
 
 class TestValues:
-    """A value that its setting cannot have is named, if the packages are there."""
+    """If the packages are installed, an invalid value is an error."""
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -186,6 +186,6 @@ class TestValues:
         ],
     )
     def test_wrong(self, name: str, value: str) -> None:
-        """By its variable."""
+        """The error names the variable."""
         with pytest.raises(SettingsWrong, match=f"{name}: "):
             environment({name: value})

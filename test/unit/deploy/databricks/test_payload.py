@@ -15,35 +15,35 @@ from deploy.databricks.payload import fill_in
 from tidemill.settings import KafkaSettings, Settings, StreamSettings
 from tidemill.spark.conf import context_conf
 
-# Values of an environment variable: neither NUL nor blank as a whole.
+# Valid values of an environment variable: without NUL, and not blank.
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)
 VALUES = VALUES.map(str.strip).filter(bool)
 NO_REGISTRY = VALUES.filter(lambda image: "/" not in image)
 
 
 def task_of(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the one task."""
+    """Return the job's only task."""
     (task,) = settings["tasks"]
     return dict(task)
 
 
 def cluster_of(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the one task's cluster."""
+    """Return the cluster of the job's only task."""
     return dict(task_of(settings)["new_cluster"])
 
 
 class TestJob:
-    """The payload is the job that the variables describe."""
+    """The variables describe the job in the payload."""
 
     def test_task(self, variables: dict[str, str]) -> None:
-        """A Python file of the image, with a path on which `app` is found."""
+        """The task runs a Python file of the image, with a path that contains `app`."""
         task = task_of(fill_in(variables))
         assert task["spark_python_task"]["python_file"] == "file:/app/run.py"
         assert task["new_cluster"]["spark_env_vars"]["PYTHONPATH"].split(":")[0] == "/app"
         assert "spark_submit_task" not in task
 
     def test_cluster(self, variables: dict[str, str]) -> None:
-        """Machines, image, places and rights."""
+        """The cluster has its machines, image, places and permissions."""
         cluster = cluster_of(fill_in(variables | {"DRIVER_INSTANCE_TYPE": "m5.large"}))
         assert cluster["spark_version"] == "19.x-scala2.13"
         assert (cluster["node_type_id"], cluster["driver_node_type_id"]) == (
@@ -60,11 +60,11 @@ class TestJob:
         assert cluster["init_scripts"][0]["s3"]["destination"] == "s3://bucket/init-script.sh"
 
     def test_driver_as_workers(self, variables: dict[str, str]) -> None:
-        """Without a type of its own the driver has the workers'."""
+        """Without an instance type of its own, the driver has the workers' type."""
         assert cluster_of(fill_in(variables))["driver_node_type_id"] == "c5.xlarge"
 
     def test_once_and_for_ever(self, variables: dict[str, str]) -> None:
-        """One run at a time, tried again without end, and none waits behind it."""
+        """One run at a time is retried without limit, and no other is queued."""
         settings = fill_in(variables)
         assert settings["name"] == "STAGE_NER"
         assert settings["max_concurrent_runs"] == 1
@@ -73,7 +73,7 @@ class TestJob:
         assert "continuous" not in settings
 
     def test_continuous(self, variables: dict[str, str]) -> None:
-        """A continuous job has no retries, which the API forbids there."""
+        """A continuous job has no retries, because the API forbids them."""
         settings = fill_in(variables, continuous=True)
         assert settings["continuous"] == {"pause_status": "UNPAUSED"}
         assert settings["max_concurrent_runs"] == 1
@@ -82,17 +82,17 @@ class TestJob:
     @pytest.mark.parametrize("continuous", [False, True])
     @pytest.mark.parametrize("given_", [VARIABLES, ON_AZURE, ON_GCP], ids=["aws", "azure", "gcp"])
     def test_known_to_the_sdk(self, given_: dict[str, str], continuous: bool) -> None:
-        """The SDK's own description of the API keeps every field and value."""
+        """The SDK's types keep every field and value."""
         settings = fill_in(given_, continuous=continuous)
         assert JobSettings.from_dict(settings).as_dict() == settings
         check(settings, JOB, "settings")
 
 
 class TestSparkConf:
-    """What Spark must know before the job comes stands in the cluster's settings."""
+    """The cluster's settings contain what Spark needs before the job starts."""
 
     def test_as_the_job_needs_it(self, variables: dict[str, str]) -> None:
-        """The same as the job sets where it makes the context, but the name, which is another's."""
+        """They equal the job's own settings of the context, except for the name."""
         wanted = context_conf(Settings())
         del wanted["spark.app.name"]
         assert wanted.items() <= cluster_of(fill_in(variables))["spark_conf"].items()
@@ -106,11 +106,11 @@ class TestSparkConf:
         ],
     )
     def test_scaling(self, name: str, variables: dict[str, str]) -> None:
-        """The three that slow down autoscaling."""
+        """Three settings slow down autoscaling."""
         assert float(cluster_of(fill_in(variables))["spark_conf"][f"spark.databricks.{name}"]) > 0
 
     def test_threads(self, variables: dict[str, str]) -> None:
-        """The job's setting for threads comes before the workers do."""
+        """The job's number of threads is set before the workers start."""
         conf = cluster_of(fill_in(variables | {"TIDEMILL__STREAM__WORKER_THREADS": "3"}))[
             "spark_conf"
         ]
@@ -120,7 +120,7 @@ class TestSparkConf:
         assert threads.items() <= conf.items()
 
     def test_token_url(self, variables: dict[str, str]) -> None:
-        """Kafka's client may ask for tokens there, on driver and executors."""
+        """Kafka's client may request tokens there, on the driver and the executors."""
         url = "https://id/token"
         conf = cluster_of(fill_in(variables | {"TIDEMILL__KAFKA__OAUTH_TOKEN_URL": url}))[
             "spark_conf"
@@ -133,10 +133,10 @@ class TestSparkConf:
 
 
 class TestVariables:
-    """What is missing or wrong is told before anything is sent."""
+    """Missing and invalid variables are errors before anything is sent."""
 
     def test_none(self) -> None:
-        """All that are missing are named at once, and none that may be left out."""
+        """The error names all missing variables, and no optional one."""
         with pytest.raises(VariablesMissing) as caught:
             fill_in({})
         assert set(caught.value.names) == {
@@ -146,7 +146,7 @@ class TestVariables:
         assert all(name in str(caught.value) for name in caught.value.names)
 
     def test_blank(self, variables: dict[str, str]) -> None:
-        """A blank one is missing."""
+        """A blank variable counts as missing."""
         with pytest.raises(VariablesMissing) as caught:
             fill_in(variables | {"IMAGE_NAME": "  ", "AWS_REGION": ""})
         assert set(caught.value.names) == {"IMAGE_NAME", "AWS_REGION"}
@@ -168,13 +168,13 @@ class TestVariables:
         ],
     )
     def test_wrong(self, name: str, value: str, variables: dict[str, str]) -> None:
-        """A value that cannot be is told by its variable."""
+        """An invalid value is an error that names its variable."""
         with pytest.raises(VariableWrong, match=name):
             fill_in(variables | {name: value})
 
     @given(name=VALUES, image=NO_REGISTRY, setting=VALUES)
     def test_any_text(self, name: str, image: str, setting: str) -> None:
-        """Whatever a value holds, it is that value in the payload, and nothing else moves."""
+        """Any value reaches the payload unchanged, and affects nothing else."""
         given_ = {
             "CLUSTER_NAME": name,
             "IMAGE_NAME": image,

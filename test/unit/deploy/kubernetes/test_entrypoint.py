@@ -10,9 +10,9 @@ import pytest
 from tidemill.spark.java import spark_home
 
 SCRIPT = Path(__file__).parents[4] / "deploy" / "kubernetes" / "entrypoint.sh"
-# Of the environment that Spark is installed in.
+# Programs of the environment in which Spark is installed.
 BIN = Path(sys.executable).parent
-# What Spark's Kubernetes scheduler sets of an executor's container.
+# Variables that Spark's Kubernetes scheduler sets in an executor's container.
 EXECUTOR = {
     "SPARK_DRIVER_URL": "spark://CoarseGrainedScheduler@10.0.0.7:1",
     "SPARK_EXECUTOR_ID": "3",
@@ -32,7 +32,7 @@ MAY_LACK = {"SPARK_CONF_DIR", "SPARK_JAVA_OPT_0", "SPARK_JAVA_OPT_1"}
 
 @pytest.fixture
 def commands(tmp_path: Path) -> Path:
-    """A folder of commands that print what they are called with, an argument a line."""
+    """A folder of commands that print their arguments, one per line."""
     for name in ("java", "spark-submit", "tidemill"):
         script = tmp_path / name
         script.write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@"\n')
@@ -52,17 +52,17 @@ def run(commands: Path, *arguments: str, **environ: str) -> subprocess.Completed
 
 
 def jars() -> Path:
-    """Return the folder of Spark's own jars, its Kubernetes scheduler among them."""
+    """Return the folder of Spark's jars, which include its Kubernetes scheduler."""
     folder = Path(spark_home()) / "jars"
     assert list(folder.glob("spark-kubernetes_*.jar"))
     return folder.resolve()
 
 
 class TestCommands:
-    """A pod's first word says what runs in it."""
+    """The first argument selects the program."""
 
     def test_driver(self, commands: Path) -> None:
-        """What Spark says of a driver goes to spark-submit, with the pod's address."""
+        """`driver` runs spark-submit with Spark's arguments and the pod's address."""
         done = run(commands, "driver", "--class", "x y", SPARK_DRIVER_BIND_ADDRESS="10.0.0.7")
         assert done.stdout.splitlines() == [
             "spark-submit", "--deploy-mode", "client",
@@ -70,7 +70,7 @@ class TestCommands:
         ]  # fmt: skip
 
     def test_executor(self, commands: Path) -> None:
-        """An executor is Spark's own program, told by variables; options stay whole."""
+        """`executor` runs Spark's program with options from variables; spaces are kept."""
         said = run(commands, "executor", **EXECUTOR).stdout.splitlines()
         assert said == [
             "java", "-Da=b c", "-Xss2m", "-Xms2048m", "-Xmx2048m",
@@ -82,7 +82,7 @@ class TestCommands:
         ]  # fmt: skip
 
     def test_no_options(self, commands: Path) -> None:
-        """None of Java's options, but a classpath of one's own."""
+        """Java options are optional, and a classpath can be added."""
         environ = {k: v for k, v in EXECUTOR.items() if "JAVA_OPT" not in k}
         said = run(commands, "executor", **environ, SPARK_CLASSPATH="/a.jar").stdout.splitlines()
         assert said[1:5] == [
@@ -94,12 +94,12 @@ class TestCommands:
 
     @pytest.mark.parametrize("name", [n for n in EXECUTOR if n not in MAY_LACK])
     def test_unknown(self, name: str, commands: Path) -> None:
-        """An executor that is not told what it must know does not start."""
+        """An executor without a required variable does not start."""
         done = run(commands, "executor", **{k: v for k, v in EXECUTOR.items() if k != name})
         assert done.returncode != 0
         assert name in done.stderr
 
     @pytest.mark.parametrize("arguments", [[], ["stream", "--config", "/a b"], ["lag"]])
     def test_tidemill(self, arguments: list[str], commands: Path) -> None:
-        """All else is a command of tidemill."""
+        """Any other argument is a command of tidemill."""
         assert run(commands, *arguments).stdout.splitlines() == ["tidemill", *arguments]

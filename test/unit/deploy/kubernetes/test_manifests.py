@@ -19,24 +19,24 @@ from tidemill.models import catalogue
 
 FOLDER = Path(__file__).parents[4] / "deploy" / "kubernetes"
 FOLDERS = ["base", "without-operator"]
-# What kustomize itself reads, and what goes into the ConfigMap.
+# Files that kustomize itself reads, and files of the ConfigMap.
 OTHERS = {"kustomization.yaml", "names.yaml", "config.yaml", "models.yaml"}
 # The oldest Kubernetes that its own project supports, or about, and the newest that is described.
 VERSIONS = ["1.33", "1.36"]
 SPARK = "sparkoperator.k8s.io/v1beta2"
-# As the Spark operator's repository has it (config/crd/bases, Apache-2.0).
+# From the Spark operator's repository (config/crd/bases, Apache-2.0).
 DEFINITION = Path(__file__).with_name("sparkapplications-2.4.0.crd.yaml.gz")
 Manifest = dict[str, Any]
 
 
 def manifests(name: str) -> list[Manifest]:
-    """Return what stands in the files of a folder."""
+    """Return the documents in a folder's files."""
     files = sorted(path for path in (FOLDER / name).glob("*.yaml") if path.name not in OTHERS)
     return [document for path in files for document in yaml.safe_load_all(path.read_text())]
 
 
 def rendered(name: str) -> list[Manifest]:
-    """Return what kustomize makes of a folder."""
+    """Render a folder with kustomize."""
     for command in (["kubectl", "kustomize"], ["kustomize", "build"]):
         if shutil.which(command[0]):
             break
@@ -47,14 +47,14 @@ def rendered(name: str) -> list[Manifest]:
 
 
 def only(documents: list[Manifest], kind: str) -> Manifest:
-    """Return the one document of a kind."""
+    """Return the only document of a kind."""
     (found,) = [document for document in documents if document["kind"] == kind]
     return found
 
 
 @cache
 def application() -> jsonschema.Draft7Validator:
-    """Return what a SparkApplication is held against: its definition, and no unknown fields."""
+    """Return the schema of a SparkApplication, which refuses unknown fields."""
     definition = yaml.load(gzip.decompress(DEFINITION.read_bytes()), yaml.CSafeLoader)
     (version,) = definition["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]
@@ -64,7 +64,7 @@ def application() -> jsonschema.Draft7Validator:
 
 
 def refuse_unknown(schema: Any) -> None:  # noqa: ANN401 - of any depth
-    """Have a schema name all fields, as the API server does where it is told to be strict."""
+    """Make a schema refuse unknown fields, like the API server's strict validation."""
     if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
         schema.setdefault("additionalProperties", False)
     for inner in schema.values() if isinstance(schema, dict) else schema:
@@ -73,12 +73,12 @@ def refuse_unknown(schema: Any) -> None:  # noqa: ANN401 - of any depth
 
 
 def check(document: Manifest, version: str) -> None:
-    """Hold a document against the schema of its kind; unknown fields are refused."""
+    """Validate a document with the schema of its kind, which refuses unknown fields."""
     if document["apiVersion"] != SPARK:
         kubernetes_validate.validate(document, version, strict=True)
         return
     application().validate(document)
-    # Which leaves metadata and a pod's template open.
+    # The definition does not validate metadata and pod templates.
     for role in ("driver", "executor"):
         template = document["spec"][role].get("template", {"spec": {"containers": []}})
         pod = {"metadata": document["metadata"], **template, "apiVersion": "v1", "kind": "Pod"}
@@ -86,13 +86,13 @@ def check(document: Manifest, version: str) -> None:
 
 
 def driver() -> Manifest:
-    """Return the driver's pod as the operator's template describes it."""
+    """Return the driver's pod from the operator's template."""
     pod: Manifest = only(manifests("base"), "SparkApplication")["spec"]["driver"]["template"]
     return pod
 
 
 def deployed() -> Manifest:
-    """Return the driver's pod of the Deployment."""
+    """Return the driver's pod from the Deployment."""
     pod: Manifest = only(manifests("without-operator"), "Deployment")["spec"]["template"]
     return pod
 
@@ -101,12 +101,12 @@ PODS = {"operator": driver, "deployment": deployed}
 
 
 class TestSchemas:
-    """Every manifest is what the API takes."""
+    """Every manifest is valid for the API."""
 
     @pytest.mark.parametrize("version", VERSIONS)
     @pytest.mark.parametrize("name", FOLDERS)
     def test_files(self, name: str, version: str) -> None:
-        """As it stands in the files."""
+        """The files are valid."""
         found = manifests(name)
         assert found
         for document in found:
@@ -115,7 +115,7 @@ class TestSchemas:
     @pytest.mark.parametrize("version", VERSIONS)
     @pytest.mark.parametrize("name", FOLDERS)
     def test_rendered(self, name: str, version: str) -> None:
-        """As kustomize renders it, all in one namespace, with the image's own name."""
+        """The rendered manifests are valid, in one namespace, and have the image's name."""
         documents = rendered(name)
         text = json.dumps(documents)
         assert "registry.example.com/tidemill:kubernetes" in text
@@ -128,7 +128,7 @@ class TestSchemas:
             assert inside == "tidemill"
 
     def test_without_operator(self) -> None:
-        """Without the operator nothing needs it."""
+        """Without the operator, no manifest needs it."""
         documents = rendered("without-operator")
         assert {d["apiVersion"] for d in documents} & {SPARK} == set()
         only(documents, "Deployment")
@@ -146,7 +146,7 @@ class TestSchemas:
         ],
     )
     def test_refused(self, at: tuple[str, ...], value: object) -> None:
-        """The check of a SparkApplication refuses a slip of the pen, at any depth."""
+        """The check of a SparkApplication finds a typo at any depth."""
         document = only(manifests("base"), "SparkApplication")
         place = document
         for name in at[:-1]:
@@ -157,11 +157,11 @@ class TestSchemas:
 
 
 class TestPods:
-    """Both drivers are looked after in the same way."""
+    """Both drivers have the same probes, stops and references."""
 
     @pytest.mark.parametrize("pod", PODS.values(), ids=PODS)
     def test_probes(self, pod: Any) -> None:  # noqa: ANN401 - one of two functions
-        """The job's own pages are asked, at the port where it serves them."""
+        """The probes use the job's own pages, at the port that serves them."""
         (container,) = pod()["spec"]["containers"]
         monitoring = settings.load(FOLDER / "base" / "config.yaml").monitoring
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -179,13 +179,13 @@ class TestPods:
 
     @pytest.mark.parametrize("pod", PODS.values(), ids=PODS)
     def test_stop(self, pod: Any) -> None:  # noqa: ANN401 - one of two functions
-        """A pod has longer for its end than the job takes."""
+        """A pod's grace period is longer than the job's stop takes."""
         stream = settings.load(FOLDER / "base" / "config.yaml").stream
         assert pod()["spec"]["terminationGracePeriodSeconds"] >= stream.stop_timeout + 20
 
     @pytest.mark.parametrize("pod", PODS.values(), ids=PODS)
     def test_references(self, pod: Any) -> None:  # noqa: ANN401 - one of two functions
-        """What a pod mounts and takes from elsewhere is there; the Secret is the user's."""
+        """Everything that a pod refers to exists, except for the user's Secret."""
         spec = pod()["spec"]
         (container,) = spec["containers"]
         volumes = {volume["name"]: volume for volume in spec["volumes"]}
@@ -202,7 +202,7 @@ class TestPods:
         assert container["envFrom"] == [{"secretRef": {"name": "tidemill", "optional": True}}]
 
     def test_account(self) -> None:
-        """Both run as the account that may make executors."""
+        """Both run as the account that may create executors."""
         account = only(manifests("base"), "ServiceAccount")["metadata"]["name"]
         application = only(manifests("base"), "SparkApplication")["spec"]
         assert application["driver"]["serviceAccount"] == account
@@ -212,10 +212,10 @@ class TestPods:
         assert binding["roleRef"]["name"] == only(manifests("base"), "Role")["metadata"]["name"]
 
     def test_budgets(self) -> None:
-        """Each budget is for pods that there are, and lets a drain go on.
+        """Each budget selects existing pods, and lets a drain finish.
 
-        Executors, and a SparkApplication's driver, have no controller with a scale: then only an
-        integer `minAvailable` is supported, and anything else lets no pod be evicted.
+        Executors, and a SparkApplication's driver, have no controller with a scale. For them only
+        an integer `minAvailable` is supported; anything else prevents all evictions.
         """
         application = only(manifests("base"), "SparkApplication")["spec"]
         own = json.loads(spark_settings())
@@ -223,12 +223,12 @@ class TestPods:
         for document in manifests("base"):
             if document["kind"] == "PodDisruptionBudget":
                 labels = document["spec"]["selector"]["matchLabels"]
-                role = labels["spark-role"]  # Spark's own label on what it starts
+                role = labels["spark-role"]  # the label that Spark gives its pods
                 assert application[role]["labels"]["app"] == labels["app"]
                 assert document["spec"].keys() == {"selector", "minAvailable"}
                 least[role] = document["spec"]["minAvailable"]
         assert {type(pods) for pods in least.values()} == {int}
-        assert least["driver"] == 1  # all there are: it is not evicted
+        assert least["driver"] == 1  # the only one, so it is not evicted
         for executors in (application["executor"]["instances"], own["spark.executor.instances"]):
             assert 0 < least["executor"] < int(executors)
         assert own["spark.kubernetes.executor.label.app"] == "tidemill"
@@ -236,7 +236,7 @@ class TestPods:
 
 
 def pods_of(documents: list[Manifest]) -> dict[str, Manifest]:
-    """Return the specification of every pod that manifests make, templates for Spark included."""
+    """Return the specification of every pod in the manifests, including Spark's templates."""
     found: dict[str, Manifest] = {}
     for document in documents:
         kind, spec = document["kind"], document.get("spec", {})
@@ -252,20 +252,20 @@ def pods_of(documents: list[Manifest]) -> dict[str, Manifest]:
 
 
 class TestRestricted:
-    """A namespace that enforces the restricted Pod Security Standard admits every pod."""
+    """Every pod meets the restricted Pod Security Standard."""
 
     @pytest.mark.parametrize(
         ("name", "pods"),
         [("base", {"driver", "executor"}), ("without-operator", {"Deployment", "pod"})],
     )
     def test_every_container(self, name: str, pods: set[str]) -> None:
-        """Of driver and executors, with the operator and without it."""
+        """Driver and executors meet it, with and without the operator."""
         found = pods_of(rendered(name))
         assert found.keys() == pods
         assert [problem for pod in found.values() for problem in unrestricted(pod)] == []
 
     def test_template_is_found(self) -> None:
-        """Without the operator Spark finds the executors' template where the driver has it."""
+        """Without the operator, Spark finds the executors' template in the driver's pod."""
         (container,) = deployed()["spec"]["containers"]
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         data = only(rendered("without-operator"), "ConfigMap")["data"]
@@ -285,23 +285,23 @@ class TestRestricted:
         ],
     )
     def test_refused(self, changes: Manifest) -> None:
-        """The check sees what the standard forbids."""
+        """The check finds violations of the standard."""
         pod = driver()["spec"]
         pod["containers"][0]["securityContext"] |= changes
         assert len(unrestricted(pod)) == 1
 
 
 class TestSettings:
-    """The ConfigMap's settings are ones that the job takes."""
+    """The job accepts the ConfigMap's settings."""
 
     def test_models(self) -> None:
-        """The models' file is found beside the settings, and is as it is shipped."""
+        """The models file is next to the settings, and equals the shipped one."""
         loaded = settings.load(FOLDER / "base" / "config.yaml")
         shipped = catalogue.load_models(FOLDER.parents[1] / "models.yaml")
         assert catalogue.load_models(loaded.models) == shipped
 
     def test_spark(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What the Deployment says to Spark reaches it beside the file's settings."""
+        """The Deployment's Spark settings apply in addition to the file's settings."""
         value = spark_settings()
         for name, own in {"POD_IP": "10.0.0.7", "IMAGE": "r/t:1", "POD_NAME": "p"}.items():
             value = value.replace(f"$({name})", own)
@@ -313,7 +313,7 @@ class TestSettings:
         assert "$(" not in str(spark)
 
     def test_variables_in_order(self) -> None:
-        """Kubernetes puts in only what stands before."""
+        """Kubernetes replaces only variables that are defined earlier."""
         (container,) = deployed()["spec"]["containers"]
         names = [variable["name"] for variable in container["env"]]
         used = {part.split(")")[0] for part in spark_settings().split("$(")[1:]}
@@ -327,7 +327,7 @@ def kustomization(name: str) -> Manifest:
 
 
 def spark_settings() -> str:
-    """Return what the Deployment says to Spark."""
+    """Return the Deployment's Spark settings."""
     (container,) = deployed()["spec"]["containers"]
     (value,) = [v["value"] for v in container["env"] if v["name"] == "TIDEMILL__SPARK"]
     return str(value)
