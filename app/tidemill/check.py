@@ -11,7 +11,7 @@ import requests
 import structlog
 
 from tidemill.background import in_background
-from tidemill.dead_letters.replay import group_of
+from tidemill.dead_letters.replay import replay_group
 from tidemill.errors import (
     BrokerUnreachable,
     GroupInUse,
@@ -104,7 +104,7 @@ def _by_deadline(
 def _check_groups(settings: Settings) -> Iterator[CheckResult]:
     yield _check_offsets(settings)
     stream = settings.stream
-    groups = [group_of(stream)]
+    groups = [replay_group(stream)]
     if stream.delivery == "at-least-once":  # with exactly-once, `_check_offsets` reports members
         groups.insert(0, stream.group_id)
     for group in groups:

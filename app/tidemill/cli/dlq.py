@@ -49,25 +49,25 @@ def list_letters(
     selection = choose(
         now=time.time(), errors=error or (), source=source, model=model, since=since, until=until
     )
-    letters = summary.chosen(loaded.kafka, loaded.stream.dead_letter_topic, selection)
+    letters = summary.select(loaded.kafka, loaded.stream.dead_letter_topic, selection)
     if as_json and limit is None:
         for letter in filter(None, letters):
             typer.echo(view.json_line(letter))
         return
-    listed = summary.listing(letters, limit or 20)
+    listing = summary.summarise(letters, limit or 20)
     if as_json:
-        for letter in listed.newest:
+        for letter in listing.newest:
             typer.echo(view.json_line(letter))
         return
     wide = console()
-    if listed.newest:
-        wide.print(view.classes_table(listed.classes))
-        wide.print(view.letters_table(listed.newest))
+    if listing.newest:
+        wide.print(view.classes_table(listing.classes))
+        wide.print(view.letters_table(listing.newest))
     else:
         wide.print(f"no such dead letters on {loaded.stream.dead_letter_topic}")
-    if listed.foreign:
-        records = "record" if listed.foreign == 1 else "records"
-        wide.print(f"skipped {listed.foreign:,} {records} that Tidemill did not write")
+    if listing.foreign:
+        records = "record" if listing.foreign == 1 else "records"
+        wide.print(f"skipped {listing.foreign:,} {records} that Tidemill did not write")
 
 
 @dlq.command("show")
@@ -81,7 +81,7 @@ def show_letter(
     from tidemill.terminal.console import console
 
     loaded = load(config)
-    letter = summary.one(loaded.kafka, loaded.stream.dead_letter_topic, read_place(place))
+    letter = summary.get(loaded.kafka, loaded.stream.dead_letter_topic, read_place(place))
     wide = console()
     for part in view.letter_view(letter):
         wide.print(part, soft_wrap=not isinstance(part, Table))
@@ -111,7 +111,7 @@ def replay_letters(
     config: Config = None,
 ) -> None:
     """Send dead letters to the topics that they came from, each of them once."""
-    from tidemill.dead_letters.replay import group_of, replay
+    from tidemill.dead_letters.replay import replay, replay_group
     from tidemill.dead_letters.selection import choose
     from tidemill.terminal import replay as view
     from tidemill.terminal.console import console
@@ -130,9 +130,9 @@ def replay_letters(
         places=named,
     )
     wide = console()
-    with view.progress(wide, "sending" if send else "reading") as looked:
+    with view.progress(wide, "sending" if send else "reading") as on_read:
         report = replay(
-            loaded.kafka, loaded.stream, selection, again=again, send=send, looked=looked
+            loaded.kafka, loaded.stream, selection, again=again, send=send, on_read=on_read
         )
     for part in view.report_tables(report, sent=send):
         wide.print(part)
@@ -152,5 +152,5 @@ def replay_letters(
         raise NotDelivered(report.missing, report.chosen.total() + report.held.total())
     elif report.chosen:
         wide.print(
-            f"delivered: {report.chosen.total():,} (progress: group {group_of(loaded.stream)})"
+            f"delivered: {report.chosen.total():,} (progress: group {replay_group(loaded.stream)})"
         )

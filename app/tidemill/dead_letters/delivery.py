@@ -38,7 +38,7 @@ class Delivery:
         *,
         skip_unselected: bool,
     ) -> None:
-        """Connect. `skip_unselected` is what `moved` takes."""
+        """Connect. `skip_unselected` is passed to `advance`."""
         self.failed = Counter[str]()
         self._kafka, self._group, self._topic = kafka, group, topic
         self._positions = dict(positions)
@@ -48,9 +48,9 @@ class Delivery:
 
     def fits(self, letter: DeadLetter) -> bool:
         """Tell whether a letter may be sent; flush first if a chunk or the capacity is full."""
-        if self._sender.in_flight >= min(CHUNK, self._room(letter)):
+        if self._sender.in_flight >= min(CHUNK, self._capacity(letter)):
             self.flush()
-        return self._room(letter) > 0
+        return self._capacity(letter) > 0
 
     def send(self, letter: DeadLetter) -> None:
         """Send a letter that fits."""
@@ -72,7 +72,7 @@ class Delivery:
         """Tell whether the broker did not answer."""
         return NO_ANSWER in self.failed
 
-    def _room(self, letter: DeadLetter) -> int:
+    def _capacity(self, letter: DeadLetter) -> int:
         return capacity(
             self._positions[letter.partition],
             letter.offset,
@@ -94,8 +94,8 @@ def apply_outcomes(
         (delivered.setdefault(partition, set()) if reason is None else waiting[partition]).add(
             offset
         )
-    moves = {
+    advanced = {
         p: advance(positions[p], offsets, failed=waiting[p], skip_unselected=skip_unselected)
         for p, offsets in delivered.items()
     }
-    return {p: position for p, position in moves.items() if position != positions[p]}
+    return {p: position for p, position in advanced.items() if position != positions[p]}

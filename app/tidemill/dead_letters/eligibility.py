@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from tidemill.settings import StreamSettings
 
 
-FOREIGN = "records that Tidemill did not write"
+UNRECOGNISED = "records that Tidemill did not write"
 NOT_NAMED = "not named"
-NAMED_YET_LEFT_OUT = "named, but excluded by the other options"
-NOT_CHOSEN = "not selected, and replayed or skipped earlier"
-WAITS = "not selected; they keep waiting"
-PASSED_OVER = (
+NAMED_BUT_EXCLUDED = "named, but excluded by the other options"
+NOT_SELECTED = "not selected, and replayed or skipped earlier"
+WAITING = "not selected; they keep waiting"
+SKIPPED = (
     "not selected, but before the last selected one: --send skips them (--again includes them)"
 )
-EARLIER = "replayed or skipped earlier (--again includes them)"
+DONE_EARLIER = "replayed or skipped earlier (--again includes them)"
 OMITTED = "without the message, which did not fit and exists only in its source topic"
 AGAIN = "--again includes them once it is back"
 NO_SOURCE = "without the name of their source topic"
@@ -47,14 +47,14 @@ def ineligibility(
             return f"replayed {selection.max_tries} times or more already (--max-tries)"
         if selection.places:
             named = (letter.partition, letter.offset) in selection.places
-            return NAMED_YET_LEFT_OUT if named else NOT_NAMED
-        return NOT_CHOSEN if position and position.passed(letter.offset) else WAITS
+            return NAMED_BUT_EXCLUDED if named else NOT_NAMED
+        return NOT_SELECTED if position and position.passed(letter.offset) else WAITING
     if position is not None and position.passed(letter.offset):
-        return EARLIER
-    return unsendable(letter, stream, topics)
+        return DONE_EARLIER
+    return unsendable_reason(letter, stream, topics)
 
 
-def unsendable(
+def unsendable_reason(
     letter: DeadLetter, stream: StreamSettings, topics: Mapping[str, Topic]
 ) -> str | None:
     """Return the reason why a letter cannot be sent to its source, or None.

@@ -63,8 +63,12 @@ def ranges_to_scan(
         return spans
     with _consumer(kafka) as consumer:
         times = {TopicPartition(topic, partition): selection.since for partition in spans}
-        first = {part.partition: at for part, at in consumer.offsets_for_times(times).items()}
-    starts = {p: at.offset if (at := first.get(p)) else span.stop for p, span in spans.items()}
+        firsts = {
+            part.partition: first for part, first in consumer.offsets_for_times(times).items()
+        }
+    starts = {
+        p: first.offset if (first := firsts.get(p)) else span.stop for p, span in spans.items()
+    }
     return {p: range(max(span.start, starts[p]), span.stop) for p, span in spans.items()}
 
 
@@ -89,10 +93,10 @@ def positions(
     with _consumer(kafka, group_id=group) as consumer:
         committed = {p: consumer.committed(TopicPartition(topic, p), metadata=True) for p in spans}
     return {
-        p: position.decode(at.offset, at.metadata or "", spans[p])
-        if at is not None and at.offset >= 0
+        p: position.decode(offset.offset, offset.metadata or "", spans[p])
+        if offset is not None and offset.offset >= 0
         else position.ReplayProgress(spans[p].start)
-        for p, at in committed.items()
+        for p, offset in committed.items()
     }
 
 
@@ -107,8 +111,8 @@ def commit(
     """
     with _consumer(kafka, group_id=group) as consumer:
         offsets = {
-            TopicPartition(topic, p): OffsetAndMetadata(at.offset, position.encode(at), -1)
-            for p, at in progress.items()
+            TopicPartition(topic, p): OffsetAndMetadata(done.offset, position.encode(done), -1)
+            for p, done in progress.items()
         }
         try:
             consumer.commit(offsets, timeout_ms=10_000)

@@ -32,7 +32,7 @@ class ReplayProgress:
 
 
 def advance(
-    position: ReplayProgress,
+    progress: ReplayProgress,
     delivered: Collection[int],
     *,
     failed: Collection[int],
@@ -46,13 +46,13 @@ def advance(
     done = [range(offset, offset + 1) for offset in delivered]
     if skip_unselected and delivered:
         last = max(delivered)
-        waiting = sorted(offset for offset in failed if position.offset <= offset < last)
-        starts = [position.offset, *(offset + 1 for offset in waiting)]
+        waiting = sorted(offset for offset in failed if progress.offset <= offset < last)
+        starts = [progress.offset, *(offset + 1 for offset in waiting)]
         done = list(map(range, starts, [*waiting, last + 1]))
-    return _position(position.offset, [*position.done_ranges, *done])
+    return _progress(progress.offset, [*progress.done_ranges, *done])
 
 
-def capacity(position: ReplayProgress, offset: int, *, failed: int, skip_unselected: bool) -> int:
+def capacity(progress: ReplayProgress, offset: int, *, failed: int, skip_unselected: bool) -> int:
     """Return how many letters, up to `offset`, may be in flight.
 
     The outcomes of all of them must fit into the metadata. Each of them, and each `failed` letter
@@ -60,15 +60,15 @@ def capacity(position: ReplayProgress, offset: int, *, failed: int, skip_unselec
     (`skip_unselected`) always fits: once delivered, it moves the offset.
     """
     longest = 2 * (len(str(offset)) + 1)  # the text of a range: `5-7,`
-    left = (MAX_METADATA - len(encode(position))) // longest - failed
+    left = (MAX_METADATA - len(encode(progress))) // longest - failed
     return max(left, 1) if skip_unselected and not failed else max(left, 0)
 
 
-def encode(position: ReplayProgress) -> str:
+def encode(progress: ReplayProgress) -> str:
     """Return the done ranges as text: `5,7-9`."""
     return ",".join(
         f"{run.start}-{run.stop - 1}" if run.stop - run.start > 1 else str(run.start)
-        for run in position.done_ranges
+        for run in progress.done_ranges
     )
 
 
@@ -80,18 +80,18 @@ def decode(offset: int, metadata: str, within: range) -> ReplayProgress:
     """
     if offset > within.stop:
         return ReplayProgress(within.start)
-    runs = []
+    ranges = []
     if re.fullmatch(r"(\d{1,19}(-\d{1,19})?(,|$))*", metadata, re.ASCII):
         for run in filter(None, metadata.split(",")):
             first, _, last = run.partition("-")
-            runs.append(range(int(first), min(int(last or first) + 1, within.stop)))
-    return _position(max(offset, within.start), runs)
+            ranges.append(range(int(first), min(int(last or first) + 1, within.stop)))
+    return _progress(max(offset, within.start), ranges)
 
 
-def _position(offset: int, runs: Iterable[range]) -> ReplayProgress:
+def _progress(offset: int, ranges: Iterable[range]) -> ReplayProgress:
     """Return the progress for an offset and ranges, which may overlap, in any order."""
     apart = [range(offset)]
-    for run in sorted(filter(None, runs), key=lambda run: run.start):
+    for run in sorted(filter(None, ranges), key=lambda run: run.start):
         if run.start > apart[-1].stop:
             apart.append(run)
         else:

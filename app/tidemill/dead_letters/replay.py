@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.dead_letters import group, letters
 from tidemill.dead_letters.delivery import FULL, Delivery
-from tidemill.dead_letters.eligibility import FOREIGN, PASSED_OVER, WAITS, ineligibility
+from tidemill.dead_letters.eligibility import SKIPPED, UNRECOGNISED, WAITING, ineligibility
 from tidemill.kafka.members import require_none
 from tidemill.kafka.reader import records
 
@@ -60,7 +60,7 @@ class Report:
         return self.failed.total() + self.held.total()
 
 
-def group_of(stream: StreamSettings) -> str:
+def replay_group(stream: StreamSettings) -> str:
     """Return the consumer group that stores the replay progress."""
     return f"{stream.group_id}-replay"
 
@@ -72,11 +72,11 @@ def replay(
     *,
     again: bool = False,
     send: bool = False,
-    looked: Callable[[int], None] = lambda _: None,
+    on_read: Callable[[int], None] = lambda _: None,
 ) -> Report:
     """Send the selected letters, or only report what would be sent.
 
-    `looked` is called with the number of letters that are left. Letters that arrive meanwhile are
+    `on_read` is called with the number of letters that are left. Letters that arrive meanwhile are
     not included. If the broker stops answering, the replay ends early and the rest keeps waiting.
 
     Raises:
@@ -87,7 +87,7 @@ def replay(
         NoDeadLetterTopic: The topic does not exist.
 
     """
-    topic, group_id = stream.dead_letter_topic, group_of(stream)
+    topic, group_id = stream.dead_letter_topic, replay_group(stream)
     if send:
         require_none(kafka, group_id)
     whole = group.offset_ranges(kafka, topic)
@@ -104,15 +104,15 @@ def replay(
     waits = Counter[int]()  # by partition, since the last selected letter
     left = sum(map(len, spans.values()))
     for record in records(kafka, topic, spans):
-        looked(left := left - 1)
+        on_read(left := left - 1)
         unseen.discard((record.partition or 0, record.offset or 0))
         letter = letters.read(record)
         if letter is None:
-            report.left_out[FOREIGN] += 1
+            report.left_out[UNRECOGNISED] += 1
             continue
         position = None if again else positions[letter.partition]
         reason = ineligibility(letter, selection, position, stream, topics)
-        if reason == WAITS:
+        if reason == WAITING:
             waits[letter.partition] += 1
             continue
         if reason is not None:
@@ -127,8 +127,8 @@ def replay(
                 continue
             delivery.send(letter)
         report.chosen[letter.error, str(letter.source_topic)] += 1
-        report.left_out[PASSED_OVER] += waits.pop(letter.partition, 0)
+        report.left_out[SKIPPED] += waits.pop(letter.partition, 0)
     if delivery is not None:
         delivery.flush()
-    report.left_out.update({WAITS: waits.total(), "gone": len(unseen)})
+    report.left_out.update({WAITING: waits.total(), "gone": len(unseen)})
     return report

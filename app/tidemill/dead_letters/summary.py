@@ -29,7 +29,7 @@ class ErrorClassCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class Summary:
     """Counts by error class, the newest letters, and the number of unrecognised records."""
 
     classes: dict[str, ErrorClassCount]
@@ -37,7 +37,7 @@ class Listing:
     foreign: int
 
 
-def chosen(kafka: KafkaSettings, topic: str, selection: Selection) -> Iterator[DeadLetter | None]:
+def select(kafka: KafkaSettings, topic: str, selection: Selection) -> Iterator[DeadLetter | None]:
     """Yield the selected letters of the topic, and None for each record that is no dead letter.
 
     Raises:
@@ -53,40 +53,42 @@ def chosen(kafka: KafkaSettings, topic: str, selection: Selection) -> Iterator[D
             yield letter
 
 
-def listing(found: Iterable[DeadLetter | None], limit: int) -> Listing:
+def summarise(letters: Iterable[DeadLetter | None], limit: int) -> Summary:
     """Count the letters, and keep the `limit` newest, newest first."""
     classes: dict[str, ErrorClassCount] = {}
     foreign = 0
 
-    def counted() -> Iterator[DeadLetter]:
+    def count() -> Iterator[DeadLetter]:
         nonlocal foreign
-        for letter in found:
+        for letter in letters:
             if letter is None:
                 foreign += 1
                 continue
-            seen = classes.get(letter.error, ErrorClassCount(0, letter.timestamp, letter.timestamp))
+            counted = classes.get(
+                letter.error, ErrorClassCount(0, letter.timestamp, letter.timestamp)
+            )
             classes[letter.error] = ErrorClassCount(
-                seen.count + 1,
-                min(seen.first, letter.timestamp),
-                max(seen.last, letter.timestamp),
+                counted.count + 1,
+                min(counted.first, letter.timestamp),
+                max(counted.last, letter.timestamp),
             )
             yield letter
 
     def age(letter: DeadLetter) -> tuple[int, int, int]:
         return letter.timestamp, letter.partition, letter.offset
 
-    newest = nlargest(limit, counted(), key=age)
-    return Listing(classes, newest, foreign)
+    newest = nlargest(limit, count(), key=age)
+    return Summary(classes, newest, foreign)
 
 
-def one(kafka: KafkaSettings, topic: str, place: tuple[int, int]) -> DeadLetter:
+def get(kafka: KafkaSettings, topic: str, place: tuple[int, int]) -> DeadLetter:
     """Return the letter at a partition and offset.
 
     Raises:
         NoDeadLetter: There is no dead letter at this place.
 
     """
-    for letter in chosen(kafka, topic, Selection(places=frozenset({place}))):
+    for letter in select(kafka, topic, Selection(places=frozenset({place}))):
         if letter is not None:
             return letter
         raise NoDeadLetter("{}/{}".format(*place), "Tidemill did not write the record there")

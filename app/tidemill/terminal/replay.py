@@ -28,11 +28,11 @@ def progress(console: Console, description: str) -> Iterator[Callable[[int], Non
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(description, total=None)
 
-        def looked(left: int) -> None:
+        def on_read(left: int) -> None:
             done = bar.tasks[0].completed + 1
             bar.update(task, completed=done, total=done + left)
 
-        yield looked
+        yield on_read
 
 
 def report_tables(report: Report, *, sent: bool) -> Iterator[Text | Table]:

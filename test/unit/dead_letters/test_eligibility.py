@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tidemill.dead_letters.eligibility import (
-    EARLIER,
-    NAMED_YET_LEFT_OUT,
-    NOT_CHOSEN,
+    DONE_EARLIER,
+    NAMED_BUT_EXCLUDED,
     NOT_NAMED,
-    WAITS,
+    NOT_SELECTED,
+    WAITING,
     ineligibility,
 )
 from tidemill.dead_letters.letters import DeadLetter
@@ -35,7 +35,7 @@ def reason(
     return ineligibility(replace(LETTER, **changes), selection, position, stream, TOPICS)
 
 
-class TestHindrance:
+class TestIneligibility:
     """A letter that is not sent has one reason."""
 
     def test_none(self) -> None:
@@ -45,17 +45,17 @@ class TestHindrance:
 
     def test_earlier(self) -> None:
         """A letter before the position, or in a done range, was replayed or skipped."""
-        assert reason(position=ReplayProgress(6)) == EARLIER
-        assert reason(position=ReplayProgress(0, (range(5, 6),))) == EARLIER
+        assert reason(position=ReplayProgress(6)) == DONE_EARLIER
+        assert reason(position=ReplayProgress(0, (range(5, 6),))) == DONE_EARLIER
 
     def test_not_chosen(self) -> None:
         """Not being selected is the first reason."""
         choice = Selection(errors=frozenset({"InvalidJson"}))
-        assert reason(choice, ReplayProgress(6)) == NOT_CHOSEN
-        assert reason(choice, ReplayProgress(5)) == WAITS
+        assert reason(choice, ReplayProgress(6)) == NOT_SELECTED
+        assert reason(choice, ReplayProgress(5)) == WAITING
         assert reason(Selection(places=frozenset({(0, 6)}))) == NOT_NAMED
         both = replace(choice, places=frozenset({(0, 5)}))
-        assert reason(both) == NAMED_YET_LEFT_OUT
+        assert reason(both) == NAMED_BUT_EXCLUDED
 
     def test_tries(self) -> None:
         """Too many tries are another reason than not being selected."""
