@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Names the models' file in the daemon's environment.
 MODELS_VARIABLE = "TIDEMILL_PRELOAD"
+REPEAT_S = 2.0
 spark_worker = spark_daemon.worker
 
 
@@ -51,12 +52,29 @@ def main() -> None:
     os.close(signal_ready)
     is_ready = os.read(ready, 1)
     os.close(ready)
-    if is_ready:
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(loader, signal.SIGTERM))
-    _, status = os.waitpid(loader, 0)
     if not is_ready:
+        os.waitpid(loader, 0)
         spark_daemon.manager()
-    sys.exit(os.waitstatus_to_exitcode(status) % 256)
+    sys.exit(os.waitstatus_to_exitcode(_wait_and_forward_sigterm(loader)) % 256)
+
+
+def _wait_and_forward_sigterm(child: int) -> int:
+    """Return the wait status of a child when it ends; pass SIGTERM on to it meanwhile.
+
+    Repeat the signal until the child ends. Spark's daemon exits by an exception of its handler, and
+    Python drops that exception if the signal arrives in a callback of `os.fork`.
+    """
+    awaited = {signal.SIGTERM, signal.SIGCHLD}
+    signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+    is_terminated = False
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return status
+        if is_terminated:
+            os.kill(child, signal.SIGTERM)
+        received = signal.sigtimedwait(awaited, REPEAT_S)
+        is_terminated |= received is not None and received.si_signo == signal.SIGTERM
 
 
 def worker(sock: socket.socket, authenticated: bool) -> int:  # noqa: FBT001 - Spark's
