@@ -1,1 +1,1 @@
-"""Dead letters: read, chosen, sent again."""
+"""Read, select and replay dead letters."""
