@@ -107,7 +107,7 @@ def run(pipeline: Pipeline, delivery: str) -> None:
                 sum(committed_offsets(servers, pipeline.source, pipeline.source).values()) == total
             )
 
-        scenario.wait_until(has_no_lag, tell=lambda: f":\n{program.output}")
+        scenario.wait_until(has_no_lag, details=lambda: f":\n{program.output}")
         scenario.end(program)
 
 

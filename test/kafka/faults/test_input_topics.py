@@ -131,7 +131,7 @@ class TestWhileRunning:
             program.must_run()
             return processed(pipeline) >= count
 
-        scenario.wait_until(complete, tell=lambda: f":\n{program.output}")
+        scenario.wait_until(complete, details=lambda: f":\n{program.output}")
 
 
 class TestStartingOffsets:
