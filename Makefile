@@ -78,7 +78,7 @@ docs: venv ## Generate the reference pages and build the documentation into dist
 	@.venv/bin/zensical build --strict --clean
 
 setup: venv ## Create .venv with the locked packages (PYTHON=... chooses the Python)
-	@echo "Ready: .venv"
+	@echo "Ready. Run: . .venv/bin/activate"
 
 lint: venv ## Check style, types and layers
 	@.venv/bin/tox -e lint,types,layers

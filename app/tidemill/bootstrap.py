@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException, StreamingQueryException
 from tidemill.batch import files
 from tidemill.batch.output import check_output
 from tidemill.batch.source import find_source
-from tidemill.errors import CheckpointUnsupported, TopicDeleted, hint_field
+from tidemill.errors import CheckpointUnsupported, TopicDeleted, log_fields
 from tidemill.kafka.connect import survey
 from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.kafka.lag_reader import LagReader
@@ -82,7 +82,7 @@ def stream(settings: Settings) -> None:
         for warning in warnings:
             log.warning(warning)
         if unreachable := survey(settings.kafka):  # the job may do without some of the brokers
-            log.warning(unreachable.message, **hint_field(unreachable))
+            log.warning(unreachable.message, **log_fields(unreachable))
         log.info("starting Spark")
         spark = stack.enter_context(session.running(settings))
         _run(spark, settings, specs, health, metrics)

@@ -61,12 +61,12 @@ def check(settings: Settings) -> Iterator[CheckResult]:
     try:
         yield CheckResult("java", find_java())
     except TidemillError as error:
-        yield _failed("java", error)
+        yield failed("java", error)
     try:
         for spec in catalogue.load_models(settings.models):
             yield _check_model(spec)
     except TidemillError as error:
-        yield _failed("models", error)
+        yield failed("models", error)
     if settings.monitoring.metrics_port is not None:
         yield _check_metrics_port(settings.monitoring, settings.stream.group_id)
     url = settings.monitoring.pushgateway_url
@@ -84,7 +84,8 @@ def check(settings: Settings) -> Iterator[CheckResult]:
             yield CheckResult(f"pushgateway {url}", f"{NO_PUSH}: no answer within {TIMEOUT_S:g} s")
 
 
-def _failed(subject: str, error: TidemillError) -> CheckResult:
+def failed(subject: str, error: TidemillError) -> CheckResult:
+    """Return the result of a check that an error ended."""
     return CheckResult(subject, error.message, error, error.hint)
 
 
@@ -98,7 +99,7 @@ def _by_deadline(
         error = BrokerUnreachable(
             kafka.bootstrap_servers, f"it did not finish within {TIMEOUT_S:g} s"
         )
-        return [_failed(f"kafka {kafka.bootstrap_servers}", error)]
+        return [failed(f"kafka {kafka.bootstrap_servers}", error)]
 
 
 def _check_groups(settings: Settings) -> Iterator[CheckResult]:
@@ -123,10 +124,10 @@ def _check_metrics_port(monitoring: MonitoringSettings, group_id: str) -> CheckR
         try:
             ask(monitoring, group_id, "/healthz")
         except TidemillError:
-            return _failed(subject, error)
+            return failed(subject, error)
         return CheckResult(subject, f"note: the job of group {group_id} is running and uses it")
     except TidemillError as error:
-        return _failed(subject, error)
+        return failed(subject, error)
     return CheckResult(subject, "free")
 
 
@@ -137,14 +138,16 @@ def _check_offsets(settings: Settings) -> CheckResult:
         with Group(settings.kafka, stream.group_id) as group:
             plan = start_plan.inspect(settings.kafka, stream, group)
     except TidemillError as error:
-        return _failed(subject, error)
+        return failed(subject, error)
     state = plan.state
     if state.offset_log.is_used:
         start = f"resumes from {stream.checkpoint_location}"
     elif state.runs or (stream.delivery == "exactly-once" and state.committed):
-        start = "starts at the group's offsets"
+        start = "no checkpoint yet, starts at the group's offsets"
     else:
-        start = f"starts at starting_offsets, {stream.starting_offsets}"
+        start = f"no checkpoint yet, starts at starting_offsets, {stream.starting_offsets}"
+        if state.committed:
+            start = f"note: {start}, although the group has committed offsets"
     removed = ", ".join(sorted({topic for topic, _ in plan.changes.removed}))
     without = f", without {removed}, whose messages are all processed" if removed else ""
     return CheckResult(subject, f"{stream.delivery}: {start}{without}")
@@ -168,7 +171,7 @@ def _check_model(spec: ModelSpec) -> CheckResult:
         finished = time.perf_counter()
     except TidemillError as error:
         log.debug("the model's traceback", model=spec.id, exc_info=error)
-        return _failed(f"model {spec.id}", error)
+        return failed(f"model {spec.id}", error)
     times = f"loaded in {loaded - start:.1f} s, sample in {1000 * (finished - loaded):.0f} ms"
     return CheckResult(f"model {spec.id}", f"{times}: {output}")
 
@@ -181,7 +184,7 @@ def _check_topics(settings: Settings) -> Iterator[CheckResult]:
         if unreachable := survey(kafka):
             raise unreachable
     except TidemillError as error:
-        yield _failed(subject, error)
+        yield failed(subject, error)
         return
     yield CheckResult(subject, "reachable")
     problems = list(preflight.problems(topics, kafka, stream))

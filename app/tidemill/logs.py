@@ -58,15 +58,15 @@ def configure(log_format: str, level: str) -> None:
 
 
 class _Console:
-    """Render a record as one line, and its hint as a second one."""
+    """Render a record as one line, and each of its problems and its hint as another."""
 
     def __init__(self, render: structlog.dev.ConsoleRenderer) -> None:
         self._render = render
 
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:  # noqa: ANN401 - structlog's signature
-        hint = event.pop("hint", None)
-        line = self._render(logger, method, event)
-        return f"{line}\n  hint: {hint}" if hint else line
+        problems, hint = event.pop("problems", ()), event.pop("hint", None)
+        lines = [self._render(logger, method, event), *(f"  - {each}" for each in problems)]
+        return "\n".join([*lines, f"  hint: {hint}"] if hint else lines)
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from tidemill.errors import describe, hint_field
+from tidemill.errors import describe, log_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ class PeriodicTask:
             if not self._failing:
                 message = " ".join(describe(error).split())[:MAX_LINE]
                 log.warning(
-                    "cannot %s, retrying", self._description, error=message, **hint_field(error)
+                    "cannot %s, retrying", self._description, error=message, **log_fields(error)
                 )
             self._failing = True
         else:

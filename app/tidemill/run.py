@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from tidemill import extras, logs, settings
-from tidemill.errors import ConfigurationError, TidemillError, describe
+from tidemill.errors import ConfigurationError, TidemillError, describe, log_fields
 
 FAULT, MISCONFIGURED, INTERRUPTED = 1, 2, 130
 
@@ -42,12 +42,8 @@ def stream(config: Path | None) -> int:
 
 def report(error: Exception) -> int:
     """Log an error's message and hint; return its exit code."""
-    if isinstance(error, TidemillError):
-        message, hint = error.message, error.hint
-    else:
-        message, hint = describe(error), ""
-    fields = {"hint": hint} if hint else {}
-    log.error(message, **fields, kind=type(error).__name__, exc_info=error)
+    message = error.message if isinstance(error, TidemillError) else describe(error)
+    log.error(message, **log_fields(error), kind=type(error).__name__, exc_info=error)
     return exit_code(error)
 
 

@@ -27,16 +27,28 @@ def show(console: Console, commands: Mapping[str, str]) -> None:
 
 def broker_commands(broker: Broker, topics: tuple[str, str, str], tools: Path) -> dict[str, str]:
     """Return commands that need only the broker, by purpose; `tools` has Kafka's scripts."""
-    source, results, _ = topics
+    source, _, _ = topics
     servers = broker.bootstrap_servers
     server = f"--bootstrap-server {servers}"
     return {
-        "reach the broker": f"export TIDEMILL__KAFKA__BOOTSTRAP_SERVERS={servers}",
-        "use Kafka's tools": f'export PATH="{tools}:{ROOT / ".venv" / "bin"}:$PATH"',
+        "in each terminal, reach the broker": (
+            f"export TIDEMILL__KAFKA__BOOTSTRAP_SERVERS={servers}"
+        ),
+        "in each terminal, use Kafka's tools and tidemill": (
+            f'export PATH="{tools}:{ROOT / ".venv" / "bin"}:$PATH"'
+        ),
         "make a topic": f"kafka-topics.sh {server} --create --topic my-topic --partitions 4",
         "send a message": (
             f"echo {shlex.quote(EXAMPLE)} | kafka-console-producer.sh {server} --topic {source}"
         ),
+    }
+
+
+def result_commands(broker: Broker, topics: tuple[str, str, str]) -> dict[str, str]:
+    """Return commands that show what a job has written and what it has yet to read, by purpose."""
+    _, results, _ = topics
+    server = f"--bootstrap-server {broker.bootstrap_servers}"
+    return {
         "read the results": (
             f"kafka-console-consumer.sh {server} --from-beginning "
             f"--isolation-level read_committed --topic {results}"

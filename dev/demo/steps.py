@@ -12,7 +12,7 @@ from rich.live import Live
 
 from dev import ROOT
 from dev.demo import messages
-from dev.demo.console_tools import broker_commands, job_commands, show
+from dev.demo.console_tools import broker_commands, job_commands, result_commands, show
 from dev.demo.lag import lag_reader
 from dev.demo.screen import answers_table, step
 from dev.kafka.broker import Broker
@@ -36,7 +36,7 @@ FOLDER: Final = ROOT / ".tidemill" / "demo"
 LOG: Final = FOLDER / "stream.log"
 INPUT: Final = ROOT / "deploy" / "local" / "input.json"
 TOPICS: Final = ("ner-input", "ner-output", "ner-output.dlq")
-PORT: Final = 9092
+PORTS: Final = (9092, 19092, 29092)  # Kafka's default port, and others if it is taken
 METRICS_PORT: Final = 9095
 PARTITIONS: Final = 4
 # Spark compiles its code for these messages; later ones have the latency of a running stream.
@@ -59,10 +59,11 @@ def fetch(console: Console) -> Path:
 
 
 def start_broker(console: Console, running: ExitStack, folder: Path, libs: Path) -> Broker:
-    """Start a broker with its data in `folder`, on Kafka's default port if that is free."""
-    port = PORT if is_free(PORT) else None
+    """Start a broker with its data in `folder`, on the first port of `PORTS` that is free."""
+    port = next(filter(is_free, PORTS), None)
     broker = Broker(folder, libs, port=port)
-    address = broker.bootstrap_servers + ("" if port else f" (port {PORT} is taken)")
+    taken = f" (port {PORTS[0]}, which the docs name, is taken)" if port != PORTS[0] else ""
+    address = broker.bootstrap_servers + taken
     with step(console, f"Kafka broker at {address}"):
         running.enter_context(broker)
     return broker
@@ -153,6 +154,11 @@ def send_and_show(
 
 def keep_running(console: Console, broker: Broker, job: subprocess.Popen[bytes], url: str) -> None:
     """Print commands for a second terminal and wait for Ctrl-C; raise NotReady if the job ends."""
-    show(console, broker_commands(broker, TOPICS, write_tools(broker.libs)) | job_commands(url))
+    show(
+        console,
+        broker_commands(broker, TOPICS, write_tools(broker.libs))
+        | result_commands(broker, TOPICS)
+        | job_commands(url),
+    )
     console.print("\nrunning until Ctrl-C")
     raise NotReady("the streaming job", f"ended with status {job.wait()}", LOG)

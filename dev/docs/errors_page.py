@@ -11,6 +11,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from tidemill import errors
+from tidemill.errors.base import SeveralProblems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,8 @@ HEAD: Final = """\
 # Errors
 
 Every error that Tidemill raises on purpose has a name. The log prints it with its message; the exit
-code says whether a restart can help. `{path}` and `…` stand for what only the error itself knows.
+code says whether a restart can help. `{path}` and `…` stand for details that vary. An error
+that finds several problems prints all of them, a line each; `{problems}` stands for the first.
 
 An error without a name here is a bug, in Tidemill or in your model.
 """
@@ -74,7 +76,9 @@ def leaves() -> list[type[Exception]]:
     ours = [
         leaf
         for leaf in _subclasses(errors.TidemillError)
-        if leaf.__module__.startswith(errors.__name__) and "__init__" in vars(leaf)
+        if leaf.__module__.startswith(errors.__name__)
+        and "__init__" in vars(leaf)
+        and leaf is not SeveralProblems
     ]
     return sorted(ours, key=lambda leaf: (leaf.__module__, inspect.getsourcelines(leaf)[1]))
 
@@ -93,7 +97,10 @@ def words(leaf: type[Exception]) -> tuple[str, str]:
         if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".__init__"):
             message, *more = (a for a in call.args if ast.unparse(a) != "self")
             more += [keyword.value for keyword in call.keywords if keyword.arg == "hint"]
-            return _text(message, constants), "".join(_text(part, constants) for part in more)
+            parts = [_text(part, constants) for part in (message, *more)]
+            if issubclass(leaf, SeveralProblems):  # subject, problems, hint
+                parts = [f"{parts[0]}: {{problems}}", parts[2]]
+            return parts[0], "".join(parts[1:]).removeprefix("…")
     return "…", ""
 
 
@@ -106,7 +113,11 @@ def _text(node: ast.expr, constants: dict[str, object]) -> str:
             return "".join(_text(value, constants) for value in values)
         case ast.BinOp(left=left, right=right):
             return _text(left, constants) + _text(right, constants)
-        case ast.IfExp(body=value) | ast.FormattedValue(value=value):
+        case (
+            ast.IfExp(body=value)
+            | ast.FormattedValue(value=value)
+            | ast.Call(func=ast.Name(id="str"), args=[value])
+        ):
             return _text(value, constants)
         case ast.Name(id=name):
             return str(constants.get(name, f"{{{name}}}"))

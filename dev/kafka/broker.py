@@ -135,6 +135,12 @@ class Broker:
             stop(self._process, STOP_TIMEOUT_S)
             self._process = None
 
+    def wait(self) -> int:
+        """Wait until the running broker ends; return its exit status."""
+        if self._process is None:
+            raise RuntimeError("the broker does not run")
+        return self._process.wait()
+
     def kill(self) -> None:
         """Kill the broker with SIGKILL, as a crash would."""
         if self._process is not None:

@@ -6,14 +6,14 @@ import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.console import Console
 
 from dev.demo import broker
+from dev.demo.broker import BrokerRunning
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 class TestMakeBroker:
@@ -22,11 +22,10 @@ class TestMakeBroker:
     def test_printed_commands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The printed commands work as they are: list, make, fill and read a topic."""
         monkeypatch.setattr(broker, "FOLDER", tmp_path / "broker")
-        monkeypatch.setattr(broker.signal, "pause", lambda: None)
 
         def start(running: ExitStack) -> str:
             console = Console(file=io.StringIO(), record=True, width=200)
-            broker.run(console, running)
+            broker.start(console, running)
             return console.export_text()
 
         def sh(command: str) -> str:
@@ -54,6 +53,8 @@ class TestMakeBroker:
             read = read.replace("--topic ner-output", "--topic ner-input --max-messages 1")
             assert "Grace Hopper" in sh(read)
             assert "dlq" in sh("tidemill --help")
+            with pytest.raises(BrokerRunning, match=r"already runs at 127\.0\.0\.1:\d+"):
+                start(running)  # a second one would write to the same data
         with ExitStack() as running:  # again, on the same data
             (create,) = re.findall("^kafka-topics.sh .*--create.*$", start(running), re.MULTILINE)
             assert "my-topic" in sh(re.sub("--create.*", "--list", create)).split()

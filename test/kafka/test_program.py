@@ -105,7 +105,7 @@ class TestFailures:
             assert program.wait() == 1
             errors = [line for line in program.output.splitlines() if "[error" in line]
             assert len(errors) == 1, program.output
-            assert "test:1 is down" in errors[0]
+            assert "test:1 fails on its own sample" in errors[0]
             assert "no route" in errors[0]
             assert "Traceback" not in program.output
             assert len(program.output.splitlines()) < 9, program.output
@@ -124,7 +124,7 @@ class TestFailures:
         models.write_text(yaml.safe_dump({"models": [*entries, {**entries[0], **down}]}))
         with pipeline.program(job) as program:
             assert program.wait() == 1, program.output
-            assert "down:1 is down" in program.output
+            assert "down:1 fails on its own sample" in program.output
         sources = [record.source for record in pipeline.results()]
         assert len(sources) == len(set(sources)) < 600
         assert pipeline.dead_letters() == []

@@ -14,7 +14,6 @@ from tidemill.check import CheckResult
 from tidemill.cli import cli, main
 from tidemill.errors import (
     BrokerUnreachable,
-    ConfigurationError,
     InvalidTopics,
     JavaNotFound,
     ModelLoadFailed,
@@ -123,15 +122,18 @@ class TestBrokenConfig:
         with pytest.raises(SystemExit) as ended:
             main()
         assert ended.value.code == 2
-        lines = [line for line in capsys.readouterr().err.splitlines() if "broken.yaml" in line]
-        assert len(lines) == 1
+        printed = capsys.readouterr()
+        lines = (printed.err + printed.out).splitlines()
+        assert len([line for line in lines if "broken.yaml" in line]) == 1
 
     def test_check(self, tmp_path: Path) -> None:
-        """`check` raises an error about the file itself."""
-        (tmp_path / "c.yaml").write_text("log: {level: LOUD}", "utf-8")
+        """`check` prints all that is wrong with the settings, a line each."""
+        (tmp_path / "c.yaml").write_text("log: {level: LOUD}\nmore: 1", "utf-8")
         result = runner.invoke(cli, ["check", "--config", str(tmp_path / "c.yaml")])
-        assert isinstance(result.exception, ConfigurationError)
-        assert "log.level" in str(result.exception)
+        first, *problems, hint = result.output.splitlines()
+        assert first.startswith("✗ settings: invalid settings (")
+        assert {line[:6] for line in problems} == {"  - lo", "  - mo"}
+        assert hint.startswith("  hint: ")
 
 
 class TestCheck:
@@ -167,7 +169,7 @@ class TestCheck:
         monkeypatch.setattr("tidemill.check.check", lambda _: iter([self.WELL, self.TOPICS]))
         result = runner.invoke(cli, ["check", "--config", str(config)])
         assert result.output.splitlines() == [
-            "✓ settings",
+            f"✓ settings: {config}",
             "✓ java: /usr/bin/java",
             "✗ topics: [too] small",
         ]

@@ -98,9 +98,19 @@ class TestMessageAndHint:
 
     @given(any_error())
     def test_nothing_is_lost(self, error: TidemillError) -> None:
-        """What the message has no room for is in the hint."""
+        """What the message has no room for is in the hint, or in the list of problems."""
         text = " ".join(str(error).split())
-        assert error.message == text or text in error.hint
+        listed = bool(error.problems) and error.problems[0] in text
+        assert error.message == text or text in error.hint or listed
+
+    @pytest.mark.parametrize("count", [1, 2, 3])
+    def test_several_problems(self, count: int) -> None:
+        """The message has the first; with several, each is on a line of its own."""
+        problems = [f"topic {number} is missing" for number in range(count)]
+        error = pickle.loads(pickle.dumps(errors.InvalidTopics(problems)))  # noqa: S301 - ours
+        more = f" (and {count - 1} more)" if count > 1 else ""
+        assert error.message == f"the topics do not fit: {problems[0]}{more}"
+        assert error.problems == (problems if count > 1 else [])
 
     @given(any_error())
     def test_says_what_to_do(self, error: TidemillError) -> None:
@@ -116,10 +126,11 @@ class TestMessageAndHint:
 
     @given(any_error())
     def test_traceback(self, error: TidemillError) -> None:
-        """A traceback ends with the hint: all that a worker's error leaves to the driver."""
+        """A traceback ends with the hint and the problems, for the driver to read."""
         if not isinstance(error, MessageError):
             lines = traceback.format_exception_only(error)
-            assert lines[-1].startswith("hint: ")
+            hint = lines[-1 - len(error.problems)]
+            assert hint.startswith("hint: ")
 
     def test_every_class_is_tried(self) -> None:
         """Each class that is exported has a strategy for each of its arguments."""

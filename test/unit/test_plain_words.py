@@ -85,7 +85,7 @@ class TestModels:
             (
                 'version: "3.8.0"',
                 "version: 3",
-                'entry 1 (ner-en): version: Expected `str`, got `int` (in quotes: "1")',
+                'entry 1 (ner-en): version: Expected `str`, got `int` (put it in quotes: "3")',
             ),
             ("spacy-ner", "spacy_ner.SpacyNer", "of the form package.module:Class"),
         ],

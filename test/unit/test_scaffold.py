@@ -123,14 +123,15 @@ class TestRefused:
 class TestCommand:
     """`tidemill init` says what to do next."""
 
-    def test_three_commands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """They test the model, answer a file, and start the stream."""
+    def test_next_commands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They test the model, answer a file, check the topics, and start the stream."""
         monkeypatch.chdir(tmp_path)
         done = CliRunner().invoke(cli, ["init", "mine"])
         assert done.exit_code == 0
         commands = [line.strip() for line in done.output.splitlines() if line.startswith("  ")]
-        test, batch, stream = commands
+        test, batch, check, stream = commands
         assert test.startswith("cd mine && ")
         assert test.endswith("-m unittest")
         assert batch.endswith("tidemill batch --input messages.jsonl --output answers")
+        assert "tidemill check " in check
         assert stream.endswith("tidemill stream")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from tidemill.cli.options import Config, load, screen
 
@@ -18,7 +19,7 @@ def batch(
     ],
     config: Config = None,
 ) -> None:
-    """Answer the messages of files, as the stream does."""
+    """Run the models on files, as `stream` does on topics."""
     from tidemill.terminal.progress import progress
 
     loaded = load(config)
@@ -31,3 +32,7 @@ def batch(
         f"messages: {counts.messages:,}, results: {counts.results:,}, "
         f"dead letters: {counts.dead_letters:,}, in {target}"
     )
+    if counts.messages and not counts.results:
+        screen.print(
+            f"[yellow]no message got a result:[/] see {escape(target)}/outcome=dead-letters"
+        )

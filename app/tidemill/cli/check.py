@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 from rich.markup import escape
 
 from tidemill.cli.options import Config, load, screen
+from tidemill.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tidemill.check import CheckResult
 
 
 def check(config: Config = None) -> None:
     """Check settings, Java, models, ports, broker and topics before a start."""
-    from tidemill import check as checking
     from tidemill import run
 
-    loaded = load(config)
-    screen.print("[green]✓[/] settings")
     codes = {0}
-    for finding in checking.check(loaded):
-        sign = "[red]✗[/]" if finding.error else "[green]✓[/]"
-        screen.print(f"{sign} {escape(finding.subject)}: {escape(finding.message)}", soft_wrap=True)
-        if finding.hint:
-            screen.print(f"  hint: {escape(finding.hint)}", soft_wrap=True)
-        codes.add(run.exit_code(finding.error) if finding.error else 0)
+    for result in _results(config):
+        sign = "[red]✗[/]" if result.error else "[green]✓[/]"
+        message = result.message.removeprefix(f"{result.subject} ")
+        screen.print(f"{sign} {escape(result.subject)}: {escape(message)}", soft_wrap=True)
+        for problem in result.error.problems if result.error else ():
+            screen.print(f"  - {escape(problem)}", soft_wrap=True)
+        if result.hint:
+            screen.print(f"  hint: {escape(result.hint)}", soft_wrap=True)
+        codes.add(run.exit_code(result.error) if result.error else 0)
     raise typer.Exit(max(codes))
+
+
+def _results(config: Path | None) -> Iterator[CheckResult]:
+    from tidemill import check as checking
+    from tidemill import settings
+
+    try:
+        loaded = load(config)
+    except ConfigurationError as error:
+        yield checking.failed("settings", error)
+        return
+    file = config or settings.default_file()
+    source = str(file) if file else "no config.yaml in this folder, so the defaults"
+    yield checking.CheckResult("settings", source)
+    yield from checking.check(loaded)

@@ -8,7 +8,7 @@ from tidemill.cli.options import Config
 
 
 def stream(config: Config = None) -> None:
-    """Answer the messages of Kafka topics, until SIGTERM, Ctrl-C or `tidemill stop`."""
+    """Process messages from Kafka topics, until SIGTERM, Ctrl-C or `tidemill stop`."""
     from tidemill import run
 
     raise typer.Exit(run.stream(config))

@@ -23,7 +23,8 @@ NAMED_BUT_EXCLUDED = "named, but excluded by the other options"
 NOT_SELECTED = "not selected, and replayed or skipped earlier"
 WAITING = "not selected; they keep waiting"
 SKIPPED = (
-    "not selected, but before the last selected one: --send skips them (--again includes them)"
+    "not selected, and earlier than a selected one: after --send, later replays skip them unless "
+    "--again"
 )
 DONE_EARLIER = "replayed or skipped earlier (--again includes them)"
 OMITTED = "without the message, which did not fit and exists only in its source topic"

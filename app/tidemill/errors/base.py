@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import traceback
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_MESSAGE = 160  # characters of `message`
 HINT = "hint: "
+PROBLEM = "- "
 
 # The most of a traceback that goes into the log or to another process.
 MAX_FRAMES, MAX_LINES, MAX_LINE = 30, 300, 1000
@@ -39,7 +44,14 @@ class TidemillError(Exception):
         notes = [note for note in getattr(self, "__notes__", []) if note.startswith(HINT)]
         hint = " ".join(note.removeprefix(HINT) for note in notes)
         text = one_line(str(self))
-        return hint if len(text) <= MAX_MESSAGE else f"{hint} In full: {text}".strip()
+        whole = len(text) <= MAX_MESSAGE or self.problems
+        return hint if whole else f"{hint} In full: {text}".strip()
+
+    @property
+    def problems(self) -> list[str]:
+        """All problems, if there are several; the message has only the first."""
+        notes = getattr(self, "__notes__", [])
+        return [note.removeprefix(PROBLEM) for note in notes if note.startswith(PROBLEM)]
 
     def __reduce__(self) -> tuple[object, ...]:
         cause = None if self.__cause__ is None else trace(self.__cause__)
@@ -48,6 +60,17 @@ class TidemillError(Exception):
 
 class ConfigurationError(TidemillError):
     """The settings, a file or the topics are wrong. A restart cannot help; the exit code is 2."""
+
+
+class SeveralProblems(ConfigurationError):
+    """A wrong configuration, of which all problems are reported at once, each as a note."""
+
+    def __init__(self, subject: str, problems: Iterable[object], hint: str) -> None:
+        first, *more = [one_line(str(problem)) for problem in problems] or [""]
+        count = f" (and {len(more)} more)" if more else ""
+        super().__init__(f"{subject}: {first}{count}", hint)
+        for problem in (first, *more) if more else ():
+            self.add_note(PROBLEM + problem)
 
 
 class MessageError(TidemillError):
@@ -76,9 +99,12 @@ def rebuild(
     return error
 
 
-def hint_field(error: BaseException) -> dict[str, str]:
-    """Return the hint of an error, if it has one, as a field of a log record."""
-    return {"hint": error.hint} if isinstance(error, TidemillError) and error.hint else {}
+def log_fields(error: BaseException) -> dict[str, object]:
+    """Return the hint and the problems of an error, if it has any, as fields of a log record."""
+    if not isinstance(error, TidemillError):
+        return {}
+    fields = {"hint": error.hint, "problems": error.problems}
+    return {name: value for name, value in fields.items() if value}
 
 
 def one_line(text: str) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.errors.base import ConfigurationError
+from tidemill.errors.base import ConfigurationError, SeveralProblems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class InvalidSettings(ConfigurationError):
+class InvalidSettings(SeveralProblems):
     """A setting is unknown, or its value is wrong."""
 
     def __init__(self, source: str, problems: Iterable[str]) -> None:
         super().__init__(
-            f"invalid settings ({source}): {'; '.join(problems)}",
+            f"invalid settings ({source})",
+            problems,
             "Correct the settings file or the TIDEMILL__ variable, and run `tidemill check`.",
         )
 
@@ -23,11 +24,8 @@ class InvalidSettings(ConfigurationError):
 class SettingsFileUnreadable(ConfigurationError):
     """A YAML file is missing, or is not a YAML mapping."""
 
-    def __init__(self, path: object, reason: object) -> None:
-        super().__init__(
-            f"cannot read {path}: {reason}",
-            "Name a readable YAML file. Its top level must be a mapping (key: value).",
-        )
+    def __init__(self, path: object, reason: object, hint: str = "") -> None:
+        super().__init__(f"cannot read {path}: {reason}", hint or "Name a readable YAML file.")
 
 
 class MissingExtra(ConfigurationError, ImportError):
@@ -74,15 +72,13 @@ class NoValueColumn(ConfigurationError):
         )
 
 
-class WrongColumnType(ConfigurationError):
+class WrongColumnType(SeveralProblems):
     """A column of a DataFrame has a record column's name, but another type."""
 
     def __init__(self, columns: Iterable[tuple[str, str, str]]) -> None:
         super().__init__(
-            "; ".join(
-                f"the column {name!r} is {actual} and must be {needed}"
-                for name, actual, needed in columns
-            ),
+            "wrong types",
+            (f"the column {name!r} is {actual}, not {needed}" for name, actual, needed in columns),
             "Cast the column, or rename it if it is not part of the record.",
         )
 

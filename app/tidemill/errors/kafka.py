@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.errors.base import ConfigurationError, TidemillError
+from tidemill.errors.base import ConfigurationError, SeveralProblems, TidemillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,12 +50,13 @@ class TokenUnavailable(BrokerUnreachable):
         )
 
 
-class InvalidTopics(ConfigurationError):
+class InvalidTopics(SeveralProblems):
     """With these topics the job cannot promise one outcome for every message."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         super().__init__(
-            f"the topics do not fit: {'; '.join(problems)}",
+            "the topics do not fit",
+            problems,
             "`tidemill check` checks the topics again without starting the job.",
         )
 

@@ -50,7 +50,7 @@ class NoModel(MessageError):
         values = ", ".join(
             f"{name}={' '.join(value[:200].split())}" for name, value in fields.items()
         )
-        super().__init__(f"no model answers messages with {values}")
+        super().__init__(f"no entry of models.yaml matches {values}")
 
 
 class InputTooLong(MessageError):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from tidemill.errors.base import ConfigurationError, TidemillError, describe
+from difflib import get_close_matches
+
+from tidemill.errors.base import ConfigurationError, SeveralProblems, TidemillError, describe
 
 
-class InvalidModels(ConfigurationError):
+class InvalidModels(SeveralProblems):
     """models.yaml describes an impossible model."""
 
-    def __init__(self, source: object, problem: object) -> None:
-        super().__init__(f"{source}: {problem}", "Correct the entry, and run `tidemill check`.")
+    def __init__(self, source: object, *problems: object) -> None:
+        super().__init__(str(source), problems, "Correct the entry, and run `tidemill check`.")
 
 
 class ModelMisconfigured(ConfigurationError):
@@ -17,10 +19,26 @@ class ModelMisconfigured(ConfigurationError):
 
     def __init__(self, model: str, adapter: str, cause: BaseException) -> None:
         super().__init__(
-            f"cannot load model {model} ({adapter}): {describe(cause)}",
-            "Check the entry's adapter and options. The module must be installed, lie in the "
-            "working folder, or be on PYTHONPATH.",
+            f"cannot load model {model} ({adapter}): {describe(cause)}", _remedy(adapter, cause)
         )
+
+
+def _remedy(adapter: str, cause: BaseException) -> str:
+    """Say what to do about a model that cannot be loaded."""
+    module, _, name = adapter.partition(":")
+    if isinstance(cause, ModuleNotFoundError) and cause.name:
+        if module == cause.name or module.startswith(f"{cause.name}."):
+            return (
+                f"The module {cause.name} must be installed, lie in the working folder, or be on "
+                "PYTHONPATH."
+            )
+        return f"The model imports {cause.name}: install it beside Tidemill."
+    if isinstance(cause, AttributeError) and cause.name == name:
+        near = get_close_matches(name, dir(cause.obj), n=1)
+        return f"Did you mean {module}:{near[0]}?" if near else f"{module} has no class {name}."
+    if isinstance(cause, TypeError):
+        return "The entry's options are the arguments of the class; it needs a method predict_all."
+    return "Check the entry's adapter and options. The log's level DEBUG shows the traceback."
 
 
 class ModelLoadFailed(TidemillError):
@@ -34,11 +52,11 @@ class ModelLoadFailed(TidemillError):
 
 
 class ModelUnavailable(TidemillError):
-    """The model fails even on its own sample: it is down, and no message is blamed."""
+    """The model fails even on its own sample, so no message is blamed."""
 
     def __init__(self, model: str, cause: object) -> None:
         super().__init__(
-            f"model {model} is down, because it fails on its own sample: {cause}",
-            "Bring back what the model depends on, or correct its sample in models.yaml. Nothing "
-            "was dead-lettered: the job answers all of them once the model works.",
+            f"model {model} fails on its own sample: {cause}",
+            "Correct the model or its sample, or bring back what it depends on. Its messages wait "
+            "until it works. The log's level DEBUG shows the traceback.",
         )

@@ -61,7 +61,7 @@ def _describe_syntax(error: json.JSONDecodeError) -> str:
     if error.msg.startswith("Unterminated string"):
         problem = "it ends within the string that begins"
     elif position >= len(text.rstrip(WHITE_SPACE)):
-        problem = "it ends too early,"
+        problem = "unexpected end of input"
     elif error.msg == "Extra data":
         problem = f"there is text after the end, {word}"
     elif error.msg.startswith("Invalid control character"):

@@ -32,5 +32,7 @@ def log_once(model: str, error: MessageError) -> None:
     if kind not in _logged:
         _logged.add(kind)
         log.warning(
-            "model %s failed on an input (logged once per kind of failure):\n%s", model, text
+            "model %s failed on an input, which becomes a dead letter (logged once per kind):\n%s",
+            model,
+            text,
         )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import yaml
 
+from tidemill import yaml_file
 from tidemill.errors import (
     InvalidModels,
     ModelLoadFailed,
     ModelMisconfigured,
-    SettingsFileUnreadable,
 )
 from tidemill.inference.model import Model, ModelSpec
 from tidemill.models import validation
@@ -31,13 +30,7 @@ def load_models(path: Path | str) -> tuple[ModelSpec, ...]:
 
     """
     path = Path(path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        reason = "there is no such file; the setting `models` names it"
-        raise SettingsFileUnreadable(path.absolute(), reason) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise SettingsFileUnreadable(path, error) from None
+    document = yaml_file.read(path, "The setting `models` names this file: create or correct it.")
     entries = document["models"] if isinstance(document, dict) and [*document] == ["models"] else ()
     if not (entries and isinstance(entries, list)):
         raise InvalidModels(path, "needs a list of entries under the one key 'models'")
@@ -46,7 +39,7 @@ def load_models(path: Path | str) -> tuple[ModelSpec, ...]:
         for number, entry in enumerate(entries, 1)
         for problem in validation.problems(number, entry)
     ]:
-        raise InvalidModels(path, "; ".join(problems))
+        raise InvalidModels(path, *problems)
     specs = msgspec.convert(entries, tuple[ModelSpec, ...])
     try:
         validation.check(specs)

@@ -29,7 +29,7 @@ def problems(number: int, entry: object) -> Iterator[str]:
         suggestion = f", did you mean {near[0]}?" if near else ""
         yield f"{label}: there is no field {name}{suggestion}"
     if missing := [name for name, field in fields.items() if field.required and name not in entry]:
-        yield f"{label}: lacks {', '.join(missing)}"
+        yield f"{label}: missing the required {', '.join(missing)}"
     for name, field in fields.items():
         if name not in entry:
             continue
@@ -38,19 +38,19 @@ def problems(number: int, entry: object) -> Iterator[str]:
             if name == "adapter":
                 class_path(value)
         except msgspec.ValidationError as error:
-            yield f"{label}: {name}: {_explain(name, error)}"
+            yield f"{label}: {name}: {_explain(name, entry[name], error)}"
         except UnknownAdapter as error:
             yield f"{label}: {name}: {error}"
 
 
-def _explain(field: str, error: msgspec.ValidationError) -> str:
+def _explain(field: str, value: object, error: msgspec.ValidationError) -> str:
     """Reword msgspec's message for the author of a YAML file."""
     problem = str(error).partition(" - at ")[0]
     if field == "adapter" and "matching regex" in problem:
         shipped = ", ".join(sorted(SHORT_NAMES))
         return f"Expected `str` of the form package.module:Class, or a shipped adapter ({shipped})"
     if "`str`, got `int`" in problem or "`str`, got `float`" in problem:
-        return f'{problem} (in quotes: "1")'
+        return f'{problem} (put it in quotes: "{value}")'
     if field == "match" and "got `bool`" in problem:
         return f"{problem} (YAML reads no, off, yes and on as booleans: put the value in quotes)"
     return problem

@@ -6,7 +6,7 @@ key is an error that names it. Secrets come from the environment or from files t
 """
 
 from tidemill.settings.kafka import KafkaSettings
-from tidemill.settings.loader import load
+from tidemill.settings.loader import default_file, load
 from tidemill.settings.monitoring import MonitoringSettings
 from tidemill.settings.root import LogSettings, Settings
 from tidemill.settings.stream import StreamSettings
@@ -17,5 +17,6 @@ __all__ = [
     "MonitoringSettings",
     "Settings",
     "StreamSettings",
+    "default_file",
     "load",
 ]

@@ -9,10 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
-import yaml
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from tidemill import yaml_file
 from tidemill.errors import InvalidSettings, SettingsFileUnreadable
 from tidemill.settings.base import Section
 from tidemill.settings.root import PREFIX, Settings
@@ -34,8 +34,7 @@ def load(path: Path | None = None) -> Settings:
         InvalidSettings: A key is unknown or a value is wrong; the error names all of them.
 
     """
-    if path is None and Path("config.yaml").is_file():
-        path = Path("config.yaml")
+    path = path or default_file()
     document = _document(path) if path else {}
     source = f"{path} and environment" if path else "environment"
     try:
@@ -51,20 +50,20 @@ def load(path: Path | None = None) -> Settings:
     return settings.model_copy(update={"models": base / settings.models})
 
 
+def default_file() -> Path | None:
+    """Return `config.yaml` in the working folder, if it exists."""
+    path = Path("config.yaml")
+    return path if path.is_file() else None
+
+
 def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        # Leave out the lines that yaml quotes, because one may hold a secret.
-        raise SettingsFileUnreadable(path, _place(error)) from None
-    except FileNotFoundError:
-        raise SettingsFileUnreadable(path.absolute(), "there is no such file") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise SettingsFileUnreadable(path, error) from None
+    document = yaml_file.read(path, "Name an existing file with --config.")
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise SettingsFileUnreadable(path, "it must be a mapping of sections")
+        raise SettingsFileUnreadable(
+            path, "its top level is no mapping", "Write sections (kafka:, stream:)."
+        )
     # Names that cannot be keyword arguments, or that would control pydantic-settings.
     if unknown := [key for key in document if not isinstance(key, str) or key.startswith("_")]:
         raise InvalidSettings(str(path), [f"{key}: there is no such setting" for key in unknown])
@@ -91,12 +90,6 @@ def _refuse_secrets(path: Path, document: dict[str, Any]) -> None:
 
 def _keys(document: dict[str, Any], section: str) -> list[Any]:
     return list(document[section]) if isinstance(document.get(section), dict) else []
-
-
-def _place(error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark
-    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    return f"{error.problem}{where}"
 
 
 def _refuse_unknown_variables() -> None:

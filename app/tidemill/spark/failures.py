@@ -25,7 +25,7 @@ from tidemill.errors import (
     TopicDeleted,
     rebuild,
 )
-from tidemill.errors.base import HINT
+from tidemill.errors.base import HINT, PROBLEM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,17 +73,17 @@ def translate(error: Exception, checkpoint_location: str) -> TidemillError:
 def parse_worker_error(text: str, hosts: Sequence[str] = ()) -> TidemillError | None:
     """Parse the end of a worker's traceback; return None if it names no known error.
 
-    `text` is the exception's line, and its hint if there is one. `hosts` are the machines
+    `text` is the exception's line and its notes. `hosts` are the machines
     that it came from.
     """
-    line, *hint = text.splitlines() or [""]
+    line, *notes = text.splitlines() or [""]
     match = re.search(rf"{MODULE_NOT_FOUND} '([\w.]+)'", line)
     if match and _driver_has(match[1]):
         return MissingOnExecutors(match[1], hosts)
     if match := re.fullmatch(r"tidemill\.errors\.(?:\w+\.)?(\w+): (.+)", line):
         leaf = getattr(errors, match[1], None)
         if isinstance(leaf, type) and issubclass(leaf, TidemillError):
-            return rebuild(leaf, match[2], hint)
+            return rebuild(leaf, match[2], notes)
     return None
 
 
@@ -124,13 +124,13 @@ def _java_causes(error: Exception) -> list[str]:
 
 
 def _last_exception(text: str) -> str:
-    """Return the exception of the last Python traceback in a text: its line and its hint, or ""."""
+    """Return the exception of the last Python traceback in a text, its line and notes, or ""."""
     # A one-line message may quote this header; only a header at the end of a line starts a trace.
     _, *traces = re.split(r"(?m)Traceback \(most recent call last\):$", text)
     lines = traces[-1].splitlines() if traces else []
     exception = dropwhile(lambda line: not re.match(r"[A-Za-z_][\w.]*(: |$)", line), lines)
     first = list(islice(exception, 1))
-    return "\n".join([*first, *takewhile(lambda line: line.startswith(HINT), exception)])
+    return "\n".join([*first, *takewhile(lambda line: line.startswith((HINT, PROBLEM)), exception)])
 
 
 def _first_line(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 from kafka.errors import KafkaError
 
-from tidemill.errors import TidemillError, hint_field
+from tidemill.errors import TidemillError, log_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ class KafkaOffsetsReporter:
         except Exception as error:  # noqa: BLE001 - no error may end the thread
             if not delay:
                 message = error.message if isinstance(error, TidemillError) else repr(error)
-                log.warning("offsets not committed, retrying", error=message, **hint_field(error))
+                log.warning("offsets not committed, retrying", error=message, **log_fields(error))
             with self._changed:
                 self._pending = True
             return min(2 * delay or MIN_RETRY_DELAY_S, MAX_RETRY_DELAY_S)

@@ -37,7 +37,7 @@ class TestReason:
             ("-Infinity", "-Infinity is not JSON"),
             ("{} {}", "there is text after the end, '{' at line 1, column 4"),
             ('{"a": "b', "it ends within the string that begins at line 1, column 7"),
-            ('{"a": [1', "it ends too early, at line 1, column 9"),
+            ('{"a": [1', "unexpected end of input at line 1, column 9"),
             ('{"a": "b\nc"}', "the control character U+000A is not escaped at line 1, column 9"),
             ('"\\x"', "invalid \\escape at line 1, column 2"),
             ('"\\ud83d"', "it has half of a surrogate pair (such as \\ud83d alone), which is no"),

@@ -102,7 +102,7 @@ class TestNoEntry:
         """An unknown value of any type is shown as the message has it."""
         with pytest.raises(NoModel) as caught:
             Router(specs[1:]).route(raw({"lang": value}))
-        assert str(caught.value) == f"no model answers messages with lang={json.dumps(value)}"
+        assert str(caught.value) == f"no entry of models.yaml matches lang={json.dumps(value)}"
         assert Router(specs).route(raw({"lang": value})).name == "all"
 
     def test_unreadable_value(self, specs: list[ModelSpec]) -> None:
@@ -113,7 +113,7 @@ class TestNoEntry:
         """A long value is cut, and several lines become one."""
         with pytest.raises(NoModel) as caught:
             Router(specs[1:]).route(decode_fields(f'{{"lang": [\n"{"x" * 9999}"]}}'))
-        assert str(caught.value).startswith('no model answers messages with lang=[ "xxx')
+        assert str(caught.value).startswith('no entry of models.yaml matches lang=[ "xxx')
         assert len(str(caught.value)) < 300
 
     def test_no_entries(self) -> None:

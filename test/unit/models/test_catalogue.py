@@ -57,6 +57,10 @@ class Outdated:
     def __init__(self):
         raise AttributeError("no such part")
 
+class Needy:
+    def __init__(self):
+        import needed
+
 class NotCallable:
     predict_all = 3
 
@@ -191,13 +195,13 @@ class TestWrongEntries:
         (tmp_path / "m.yaml").write_text(document, "utf-8")
         with pytest.raises(InvalidModels) as caught:
             catalogue.load_models(tmp_path / "m.yaml")
-        assert str(caught.value).removeprefix(f"{tmp_path}/m.yaml: ").split("; ") == [
+        assert caught.value.problems == [
             "entry 1 (a): there is no field reslt, did you mean result?",
-            "entry 1 (a): lacks result",
-            'entry 1 (a): version: Expected `str`, got `int` (in quotes: "1")',
+            "entry 1 (a): missing the required result",
+            'entry 1 (a): version: Expected `str`, got `int` (put it in quotes: "1")',
             f"entry 1 (a): adapter: {ADAPTER}",
             "entry 1 (a): max_chars: Expected `int` >= 1",
-            "entry 2: lacks name, sample, result",
+            "entry 2: missing the required name, sample, result",
             f"entry 2: match: Expected `int | str`, got `bool` ({BOOLEANS})",
             "entry 3: must be a mapping, such as {name: my-model, …}",
         ]
@@ -300,25 +304,34 @@ class TestWrongAdapter:
     """An adapter that cannot be loaded is named, with the reason and a remedy."""
 
     @pytest.mark.parametrize(
-        ("adapter", "reason"),
+        ("adapter", "reason", "remedy"),
         [
-            ("no_such_module:Model", "No module named 'no_such_module'"),
-            ("own_models:Model", "has no attribute 'Model'"),
-            ("own_models:Nothing", "Nothing has no method predict_all"),
-            ("own_models:NotCallable", "NotCallable has no method predict_all"),
-            ("own_models:constructed", "not callable"),
-            ("own_models:Unlinked", "ImportError: libmodel.so"),
-            ("own_models:Outdated", "AttributeError: no such part"),
-            (".:x", ""),
+            ("no_such_module:Model", "No module named 'no_such_module'", "or be on PYTHONPATH"),
+            ("own_models:Flakey", "has no attribute 'Flakey'", "Did you mean own_models:Flaky?"),
+            ("own_models:Qqqqq", "has no attribute 'Qqqqq'", "own_models has no class Qqqqq"),
+            ("own_models:Needy", "No module named 'needed'", "install it beside Tidemill"),
+            ("own_models:Nothing", "Nothing has no method predict_all", "a method predict_all"),
+            ("own_models:NotCallable", "NotCallable has no method predict_all", "a method"),
+            ("own_models:constructed", "not callable", "arguments of the class"),
+            ("own_models:Unlinked", "ImportError: libmodel.so", "adapter and options"),
+            ("own_models:Outdated", "AttributeError: no such part", "adapter and options"),
+            (".:x", "", "arguments"),
         ],
     )
-    def test_reason(self, module: Any, make_spec: MakeSpec, adapter: str, reason: str) -> None:  # noqa: ANN401
+    def test_reason(
+        self,
+        module: Any,  # noqa: ANN401
+        make_spec: MakeSpec,
+        adapter: str,
+        reason: str,
+        remedy: str,
+    ) -> None:
         """The message names the model, its adapter and the cause."""
         with pytest.raises(ModelMisconfigured) as caught:
             catalogue.load(make_spec(adapter=adapter))
         assert f"model m:1 ({adapter}): " in str(caught.value)
         assert reason in str(caught.value)
-        assert "adapter and options" in caught.value.hint
+        assert remedy in caught.value.hint
         assert isinstance(caught.value, ConfigurationError)
 
     def test_wrong_options(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module

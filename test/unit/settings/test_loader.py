@@ -225,8 +225,9 @@ class TestWrongValues:
         """The error names every invalid setting, not only the first."""
         with pytest.raises(InvalidSettings) as caught:
             load(stream={"group_id": "", "parallelism": 0}, log={"level": "LOUD"}, more=1)
-        for name in ("stream.group_id", "stream.parallelism", "log.level", "more"):
-            assert name in str(caught.value)
+        names = "stream.group_id", "stream.parallelism", "log.level", "more"
+        problems = {problem.partition(":")[0] for problem in caught.value.problems}
+        assert problems == set(names)
 
     @pytest.mark.parametrize(
         ("variable", "value"),
@@ -258,7 +259,7 @@ class TestWrongValues:
         """The error names every variable that is not JSON."""
         for variable in ("TIDEMILL__SPARK", "TIDEMILL__STREAM__INPUT_TOPICS"):
             monkeypatch.setenv(variable, "x")
-        with pytest.raises(
-            InvalidSettings, match=r"SPARK is .*; .*TOPICS is|TOPICS is .*; .*SPARK is"
-        ):
+        with pytest.raises(InvalidSettings) as caught:
             settings.load()
+        variables = {problem.split()[0] for problem in caught.value.problems}
+        assert variables == {"TIDEMILL__SPARK", "TIDEMILL__STREAM__INPUT_TOPICS"}

@@ -67,7 +67,7 @@ class TestTranslate:
 
     def test_outage(self) -> None:
         """An error that a worker raised keeps its class and its message."""
-        words = "model m:1 is down, it fails on its own sample: refused"
+        words = "model m:1 fails on its own sample: refused"
         error = self.translate(WORKER.format(raised=f"ModelUnavailable: {words}"))
         assert type(error) is ModelUnavailable
         assert str(error) == words
@@ -217,7 +217,7 @@ class TestJavaCauses:
     def test_traceback(self) -> None:
         """A worker's traceback is found in a cause."""
         error: Any = StreamingQueryException("[STREAM_FAILED] Job aborted.")
-        words = "model m:1 is down, it fails on its own sample: refused"
+        words = "model m:1 fails on its own sample: refused"
         error.java_exception = Java(
             "a.B: outer", Java(WORKER.format(raised=f"ModelUnavailable: {words}"))
         )
