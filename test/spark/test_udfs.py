@@ -176,7 +176,7 @@ class TestOutage:
             outcomes_of(frame, model("Broken")).collect()
         error = translate(caught.value, "checkpoint")
         assert isinstance(error, ModelUnavailable)
-        assert "broken:1 is down" in str(error)
+        assert "broken:1 fails on its own sample" in str(error)
         assert "\n" not in str(error)
 
     def test_model_hangs_on_everything(
