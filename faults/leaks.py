@@ -27,8 +27,8 @@ def assess(samples: Sequence[dict[str, float]]) -> dict[str, dict[str, float | b
         least_growth = (growth - half) * (hours[-1] - hours[0])
         gauges[name] = {
             "level": round(level, 1),
-            "an hour": round(growth, 2),
-            "give or take": round(half, 2),
+            "growth_per_hour": round(growth, 2),
+            "margin": round(half, 2),
             "flat": least_growth <= FLAT_SHARE * level,
         }
     return gauges

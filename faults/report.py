@@ -41,7 +41,7 @@ def soak(soaks: Entries) -> str:
         return "Not run yet: `make soak`."
     newest = soaks[-1]
     rows = [
-        [name, *(gauge[key] for key in ("level", "an hour", "give or take")), _verdict(gauge)]
+        [name, *(gauge[key] for key in ("level", "growth_per_hour", "margin")), _verdict(gauge)]
         for name, gauge in newest["gauges"].items()
     ]
     return (

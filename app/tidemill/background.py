@@ -1,4 +1,4 @@
-"""Call a function in the background, and wait for it with a time-out."""
+"""Call a function in the background, and wait for it with a timeout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def in_background(call: Callable[[], Answer]) -> Future[Answer]:
     """Start a call in a daemon thread, and return its future.
 
     A thread pool would not do, because the interpreter waits for its threads at exit. A name
-    lookup, or a server that sends a byte a second, has no time-out.
+    lookup, or a server that sends a byte a second, has no timeout.
     """
     future: Future[Answer] = Future()
 

@@ -82,7 +82,7 @@ class PeriodicTask:
             self._call()
         except Exception as error:  # noqa: BLE001 - no error may end the thread
             if not self._failing:
-                message = " ".join(describe(error).split())[:MAX_LINE]
+                message = describe(error)[:MAX_LINE]
                 log.warning(
                     "cannot %s, retrying", self._description, error=message, **log_fields(error)
                 )
@@ -94,5 +94,6 @@ class PeriodicTask:
 
 
 def next_tick(due: float, seconds: float, now: float) -> float:
-    """Return the first tick after `now`; ticks are a fixed interval apart, and one is at `due`."""
-    return due + seconds * max(1, (now - due) // seconds + 1)
+    """Return the first tick after `due` and `now`; ticks are an interval apart, from `due` on."""
+    tick = due + seconds * max(1, (now - due) // seconds + 1)
+    return tick if tick > now else tick + seconds  # an inexact interval may round down to now

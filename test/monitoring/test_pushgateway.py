@@ -176,7 +176,7 @@ class TestOutage:
         ]
 
     def test_hanging(self, export: Callable[..., PushgatewayExporter]) -> None:
-        """A gateway that accepts connections but never answers delays the stop to its time-out."""
+        """A gateway that accepts connections but never answers delays the stop to its timeout."""
         with capture_logs() as logs:
             with socket.create_server(("127.0.0.1", 0)) as silent:
                 exporter = export(f"http://127.0.0.1:{silent.getsockname()[1]}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def idle_timeout(spark: SparkSession, seconds: int) -> Iterator[None]:
-    """Set the idle time-out after which Spark kills a worker."""
+    """Set the idle timeout after which Spark kills a worker."""
     before: Any = spark.conf.get(IDLE_TIMEOUT)
     spark.conf.set(IDLE_TIMEOUT, seconds)
     try:
@@ -64,7 +64,7 @@ class TestSecondAttempt:
             ]
 
     def test_slow(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
-        """A retry may work for longer than the idle time-out before it yields rows."""
+        """A retry may work for longer than the idle timeout before it yields rows."""
         texts = ["exit", *map(str, range(600))]
         spec = model("Poison", options={"seconds": 0.03})
         with idle_timeout(spark, 15):

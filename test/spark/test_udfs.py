@@ -182,7 +182,7 @@ class TestOutage:
     def test_model_hangs_on_everything(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Spark kills the worker after the idle time-out; the retry reports ModelUnavailable."""
+        """Spark kills the worker after the idle timeout; the retry reports ModelUnavailable."""
         key = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
         before: Any = spark.conf.get(key)
         spark.conf.set(key, "15")

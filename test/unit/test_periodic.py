@@ -29,14 +29,16 @@ class WaitingClock(Clock):
         return self._waits <= 0
 
 
-def run(call: Callable[[], object], clock: WaitingClock, last: Callable[[], object] = int) -> None:
+def run(
+    call: Callable[[], object], clock: WaitingClock, last: Callable[[], object] = lambda: None
+) -> None:
     """Run a task every 10 s until the clock asks it to end."""
-    every = PeriodicTask(10, call, "ask", on_close=last, clock=clock, wait=clock.wait).start()
-    every._thread.join(PATIENCE)  # noqa: SLF001 - it ends by itself
-    assert every.close(PATIENCE)
+    task = PeriodicTask(10, call, "ask", on_close=last, clock=clock, wait=clock.wait).start()
+    task._thread.join(PATIENCE)  # noqa: SLF001 - it ends by itself
+    assert task.close(PATIENCE)
 
 
-def outcomes(results: Iterable[Exception | None]) -> list[tuple[str, str]]:
+def log_lines(results: Iterable[Exception | None]) -> list[tuple[str, str]]:
     """Return the level and event of each log line, for calls with these results."""
     left = list(results)
     clock = WaitingClock(waits=len(left))
@@ -85,9 +87,9 @@ class TestTicks:
         assert next_tick(0, 10, now) == tick
 
     def test_fraction(self) -> None:
-        """An interval that is inexact in binary never gives a tick in the past."""
+        """An interval that is inexact in binary never gives a tick that is over."""
         for step in range(1000):
-            assert next_tick(0, 0.1, step * 0.1) > step * 0.1 - 0.1
+            assert next_tick(0, 0.1, step * 0.1) > step * 0.1
 
 
 class TestOutage:
@@ -96,7 +98,7 @@ class TestOutage:
     def test_one_outage(self) -> None:
         """A line is logged when an outage begins, and one when it ends."""
         failed = OSError("away")
-        assert outcomes([None, failed, failed, failed, None, None]) == [
+        assert log_lines([None, failed, failed, failed, None, None]) == [
             ("warning", "cannot ask, retrying"),
             ("info", "can ask again"),
         ]
@@ -105,7 +107,7 @@ class TestOutage:
         """Each outage has its own lines."""
         failed = OSError("away")
         assert (
-            outcomes([failed, None, failed, None])
+            log_lines([failed, None, failed, None])
             == [
                 ("warning", "cannot ask, retrying"),
                 ("info", "can ask again"),
@@ -115,18 +117,17 @@ class TestOutage:
 
     def test_no_outage(self) -> None:
         """Without an outage, nothing is logged."""
-        assert outcomes([None, None]) == []
+        assert log_lines([None, None]) == []
 
     def test_to_the_end(self) -> None:
         """An outage that lasts until the end is not logged as ended."""
-        assert len(outcomes([OSError("away")] * 3)) == 1
+        assert len(log_lines([OSError("away")] * 3)) == 1
 
     def test_one_line(self) -> None:
         """The reason is one line of limited length."""
-        left = [ValueError("a\nb" + "c" * 10_000)]
 
         def call() -> None:
-            raise left[0]
+            raise ValueError("a\nb" + "c" * 10_000)
 
         with capture_logs() as logs:
             run(call, WaitingClock(waits=1))
@@ -150,24 +151,24 @@ class TestClose:
     def test_in_a_pause(self) -> None:
         """Closing interrupts a wait."""
         called = threading.Event()
-        every = PeriodicTask(3600, called.set, "ask").start()
+        task = PeriodicTask(3600, called.set, "ask").start()
         assert called.wait(PATIENCE)
-        assert every.close(PATIENCE)
+        assert task.close(PATIENCE)
 
     def test_hanging_call(self) -> None:
-        """Closing waits for a hung call until its time-out; `on_close` still follows the call."""
+        """Closing waits for a hung call until its timeout; `on_close` still follows the call."""
         entered, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
         def call() -> None:
             entered.set()
             go_on.wait(PATIENCE)
 
-        every = PeriodicTask(3600, call, "ask", on_close=ended.set).start()
+        task = PeriodicTask(3600, call, "ask", on_close=ended.set).start()
         assert entered.wait(PATIENCE)
-        assert not every.close(timeout=0.05)
+        assert not task.close(timeout=0.05)
         assert not ended.is_set()
         go_on.set()
-        assert every.close(PATIENCE)
+        assert task.close(PATIENCE)
         assert ended.is_set()
 
     def test_never_started(self) -> None:

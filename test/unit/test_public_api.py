@@ -43,12 +43,12 @@ class TestNames:
     """The public names are these, and each leads to the object itself."""
 
     def test_all(self) -> None:
-        """A name that joins or leaves is a decision, and belongs into the CHANGELOG."""
+        """Adding or removing a public name needs an entry in the CHANGELOG."""
         assert tidemill.__all__ == PUBLIC
 
     @pytest.mark.parametrize("name", PUBLIC)
     def test_exists(self, name: str) -> None:
-        """Each can be imported, under the name that it has where it is defined."""
+        """Each public name keeps the name of its definition."""
         value = getattr(tidemill, name)
         if name != "__version__":
             assert value.__name__ == name
@@ -64,7 +64,7 @@ class TestNames:
             _ = tidemill.Modell  # type: ignore[attr-defined]
 
     def test_load_models(self, tmp_path: Path) -> None:
-        """Entries are read from a path given as text too."""
+        """`load_models` accepts a path as text too."""
         file = tmp_path / "models.yaml"
         file.write_text('models: [{name: a, version: "1", adapter: "x:Y", sample: s, result: r}]')
         (spec,) = tidemill.load_models(str(file))

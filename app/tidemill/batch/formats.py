@@ -36,7 +36,7 @@ def read(spark: SparkSession, source: Source, path: str) -> tuple[DataFrame, For
     """Return the records at a path, and the format that they were read from.
 
     Raises:
-        InputUnreadable: There are no files, or their content does not fit their names.
+        InputUnreadable: There are no files, their formats differ, or Spark cannot read them.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""The command line: arguments only. A command imports its code when it runs, so --help is fast."""
+"""Define the command line. Each command imports its code when it runs, so that --help is fast."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command line; log a failure as one line, and exit with the code of its kind."""
+    """Run the command line; log a failure as one line, and exit with its exit code."""
     logs.configure("console", "INFO")
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)  # as with `python -m`, to find the user's own models

@@ -1,7 +1,7 @@
-"""Every error that Tidemill raises on purpose: one root, named leaves.
+"""Every error that Tidemill raises on purpose: one base class and its subclasses.
 
-A leaf composes its own message (what is wrong) and hint (what to do). `ConfigurationError` marks
-errors that a restart cannot mend; a `MessageError` turns one message into a dead letter.
+A subclass composes its own message (what is wrong) and hint (what to do). `ConfigurationError`
+marks errors that a restart cannot fix; a `MessageError` turns one message into a dead letter.
 """
 
 from __future__ import annotations

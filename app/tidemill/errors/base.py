@@ -1,4 +1,4 @@
-"""The root of all errors, its two main branches, and the text of exceptions."""
+"""Define the base class of all errors and its two main branches, and describe exceptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_FRAMES, MAX_LINES, MAX_LINE = 30, 300, 1000
 class TidemillError(Exception):
     """An error that Tidemill raises on purpose.
 
-    It is a fault that a restart may mend, unless a subclass says otherwise. `str()` gives the whole
+    It is a fault that a restart may fix, unless a subclass says otherwise. `str()` gives the whole
     text of what is wrong. The hint is a note (PEP 678), so that tracebacks show it too.
     """
 
@@ -40,12 +40,13 @@ class TidemillError(Exception):
 
     @property
     def hint(self) -> str:
-        """What to do about it, in one line; it repeats a text that the message had to cut."""
+        """What to do about it, in one line; with the full text if `message` had to cut it."""
         notes = [note for note in getattr(self, "__notes__", []) if note.startswith(HINT)]
         hint = " ".join(note.removeprefix(HINT) for note in notes)
         text = one_line(str(self))
-        whole = len(text) <= MAX_MESSAGE or self.problems
-        return hint if whole else f"{hint} In full: {text}".strip()
+        if len(text) <= MAX_MESSAGE or self.problems:
+            return hint
+        return f"{hint} In full: {text}".strip()
 
     @property
     def problems(self) -> list[str]:
@@ -63,18 +64,22 @@ class ConfigurationError(TidemillError):
 
 
 class SeveralProblems(ConfigurationError):
-    """A wrong configuration, of which all problems are reported at once, each as a note."""
+    """One or more problems in a configuration, reported together.
+
+    If there are several, each is a note.
+    """
 
     def __init__(self, subject: str, problems: Iterable[object], hint: str) -> None:
         first, *more = [one_line(str(problem)) for problem in problems] or [""]
         count = f" (and {len(more)} more)" if more else ""
         super().__init__(f"{subject}: {first}{count}", hint)
-        for problem in (first, *more) if more else ():
-            self.add_note(PROBLEM + problem)
+        if more:
+            for problem in (first, *more):
+                self.add_note(PROBLEM + problem)
 
 
 class MessageError(TidemillError):
-    """One message cannot be answered. It becomes a dead letter; the others are untouched.
+    """One message cannot be processed. It becomes a dead letter; the others are untouched.
 
     The name of the class and the text go into the dead letter's headers.
     """
@@ -85,13 +90,13 @@ class RemoteTraceback(TidemillError):
 
 
 def rebuild(
-    leaf: type[TidemillError], text: str, notes: list[str], cause: str | None = None
+    error_type: type[TidemillError], text: str, notes: list[str], cause: str | None = None
 ) -> TidemillError:
-    """Return an error with a finished text, of a class whose constructor composes its text.
+    """Recreate an error from its text and its notes, without calling its constructor.
 
     `cause` is the traceback of the exception that caused it in another process.
     """
-    error = leaf.__new__(leaf, text)
+    error = error_type.__new__(error_type, text)
     for note in notes:
         error.add_note(note)
     if cause is not None:
@@ -108,7 +113,7 @@ def log_fields(error: BaseException) -> dict[str, object]:
 
 
 def one_line(text: str) -> str:
-    """Return a text with each run of white space as one blank."""
+    """Return a text with each run of whitespace replaced by one space."""
     return " ".join(text.split())
 
 

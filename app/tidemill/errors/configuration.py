@@ -1,4 +1,4 @@
-"""Wrong settings, files and command lines."""
+"""Define the errors of settings, files and command lines."""
 
 from __future__ import annotations
 

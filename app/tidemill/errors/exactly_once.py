@@ -1,4 +1,4 @@
-"""Exactly-once delivery: its consumer group, its checkpoint, its transactions."""
+"""Define the errors of exactly-once delivery: consumer group, checkpoint, transactions."""
 
 from __future__ import annotations
 

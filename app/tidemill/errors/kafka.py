@@ -1,4 +1,4 @@
-"""Kafka: its brokers, topics, consumer groups and records."""
+"""Define the errors of Kafka: brokers, topics, consumer groups, records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reasons why one message becomes a dead letter. The class names are public: headers carry them."""
+"""Define the errors that turn one message into a dead letter.
+
+The class names are public: headers carry them.
+"""
 
 from __future__ import annotations
 

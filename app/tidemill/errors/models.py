@@ -1,4 +1,4 @@
-"""Models that are misconfigured, do not load, or are down."""
+"""Define the errors of models that are misconfigured, do not load, or are down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operating a job: probes, and dead letters that are listed or replayed."""
+"""Define the errors of probes, and of listing and replaying dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Java, Spark, its executors and its checkpoint."""
+"""Define the errors of Java, Spark, its executors and its checkpoint."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class JvmExited(TidemillError):
 
 
 class QueryFailed(TidemillError):
-    """Spark failed with an error that has no name of its own here."""
+    """Spark failed with an error that Tidemill does not recognize."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(
@@ -48,8 +48,8 @@ class ArtifactsUnavailable(TidemillError):
     def __init__(self, coordinates: Iterable[str], reason: str) -> None:
         super().__init__(
             f"cannot download {', '.join(coordinates)}: {reason}",
-            "The first start needs a network; later starts use the copy. Without a network, put "
-            "the jars into pyspark's jars folder.",
+            "The first start needs network access; later starts use the downloaded "
+            "files. Without a network, put the jars into pyspark's jars folder.",
         )
 
 
@@ -66,7 +66,7 @@ class MissingOnExecutors(ConfigurationError):
 
 
 class ExecutorsUnfit(ConfigurationError):
-    """Executors have another version of Tidemill than the driver, or lack its dependencies."""
+    """Executors have a different version of Tidemill from the driver, or lack its dependencies."""
 
     def __init__(self, reason: str, hosts: Iterable[str]) -> None:
         super().__init__(
@@ -76,7 +76,7 @@ class ExecutorsUnfit(ConfigurationError):
 
 
 class CheckpointUnsupported(ConfigurationError):
-    """Only Spark reaches the file system of the checkpoint."""
+    """pyarrow does not support the checkpoint's file system."""
 
     def __init__(self, location: str, reason: object) -> None:
         super().__init__(

@@ -1,4 +1,7 @@
-"""Explain why a text is not JSON. It parses the text a second time, so it is for failures only."""
+"""Explain why a text is not JSON.
+
+Call it only after parsing has failed, because it parses the text again.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import NoReturn
 
 import msgspec
 
-WHITE_SPACE = " \t\n\r"  # RFC 8259, section 2
-# Messages of the standard library's parser, and ours.
+WHITESPACE = " \t\n\r"  # RFC 8259, section 2
+# Map the messages of the standard library's parser to ours.
 EXPECTED = {
     "Expecting value": "a value",
     "Expecting property name enclosed in double quotes": "a field's name in double quotes",
@@ -21,7 +24,7 @@ TOO_DEEP = "it is nested too deeply"
 
 def describe_json_error(text: str) -> str | None:
     """Return what is wrong with a text, and at which position; None if it is JSON (RFC 8259)."""
-    if not text.strip(WHITE_SPACE):
+    if not text.strip(WHITESPACE):
         return "it is empty"
     if text.startswith("\0"):
         return "it begins with a zero byte, as messages written for a schema registry do"
@@ -52,7 +55,7 @@ def _describe(error: ValueError | RecursionError) -> str:
         case RecursionError():
             return TOO_DEEP
     # The two parsers disagree about nothing else.
-    return "it has half of a surrogate pair (such as \\ud83d alone), which is no character"
+    return "it contains an unpaired surrogate (such as \\ud83d alone)"
 
 
 def _describe_syntax(error: json.JSONDecodeError) -> str:
@@ -60,7 +63,7 @@ def _describe_syntax(error: json.JSONDecodeError) -> str:
     character, word = text[position : position + 1], _word(text, position)
     if error.msg.startswith("Unterminated string"):
         problem = "it ends within the string that begins"
-    elif position >= len(text.rstrip(WHITE_SPACE)):
+    elif position >= len(text.rstrip(WHITESPACE)):
         problem = "unexpected end of input"
     elif error.msg == "Extra data":
         problem = f"there is text after the end, {word}"
@@ -68,7 +71,7 @@ def _describe_syntax(error: json.JSONDecodeError) -> str:
         problem = f"the control character U+{ord(character):04X} is not escaped"
     elif error.msg not in EXPECTED:
         problem = error.msg[:1].lower() + error.msg[1:].removesuffix(": ")
-    elif character in "]}" and text[:position].rstrip(WHITE_SPACE).endswith(","):
+    elif character in "]}" and text[:position].rstrip(WHITESPACE).endswith(","):
         problem = f"there is a trailing comma before {word}"
     elif character == "'":
         problem = "there are single quotes instead of double quotes"

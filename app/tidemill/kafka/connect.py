@@ -78,7 +78,7 @@ def connect(make: Callable[..., Client], kafka: KafkaSettings, **options: Any) -
     if tokens := shared.get("sasl_oauth_token_provider"):
         tokens.token()  # fail here: kafka-python would hide the error
     servers = shared.pop("bootstrap_servers")
-    # kafka-python would pick a server at random and wait for it until the time-out.
+    # kafka-python would pick a server at random and wait for it until the timeout.
     answering = sorted(advertised.answering(servers), key=_silent.__contains__)
     for server in answering[:-1]:
         try:

@@ -27,7 +27,7 @@ def members(kafka: KafkaSettings, group: str) -> list[str]:
     """Return the client id and host of each member of a group, whatever its group protocol.
 
     Raises:
-        KafkaException: The broker does not answer, or refuses.
+        KafkaException: The broker does not answer, or refuses the request.
 
     """
     # kafka-python does not see members that use the newer protocol (KIP-848).

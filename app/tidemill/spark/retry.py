@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelLoader
 
 IDLE_TIMEOUT = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
-# A call of a model may take one part of the idle time-out in so many. Then any four messages are
+# A call of a model may take one part of the idle timeout in so many. Then any four messages are
 # done in time, provided that a load takes no longer than a call: if each hangs a model of its own,
 # they take 8 calls and 8 loads (the message, then the sample); if all hang one model, 7 and 6.
 CALLS_PER_IDLE_TIMEOUT = 20
@@ -61,7 +61,7 @@ class Attempt:
             yield supervised_load
 
     def slices(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Cut the batches of a retry so small that each is done within the idle time-out."""
+        """Cut the batches of a retry so small that each is done within the idle timeout."""
         if not self.number:
             yield from batches
             return

@@ -52,7 +52,7 @@ def take_over(kafka: KafkaSettings, stream: StreamSettings) -> QueryStart:
 
     Raises:
         ConfigurationError, DataLoss, BrokerUnreachable: As `start_plan.inspect`.
-        TransactionFailed: Kafka does not answer, or refuses.
+        TransactionFailed: Kafka does not answer, or refuses the request.
 
     """
     with Group(kafka, stream.group_id) as group:

@@ -48,7 +48,7 @@ class TopicWatchdog:
         """Read the topics' ids from Kafka, and save the record if it changed.
 
         Raises:
-            KafkaException: The broker does not answer, or refuses.
+            KafkaException: The broker does not answer, or refuses the request.
             CheckpointUnsupported, OSError, ArrowException: The checkpoint cannot be written.
 
         """

@@ -39,7 +39,7 @@ def content(tmp_path: Path, verdict: Verdict) -> dict:
         {"date": "2026-01-03", "pairs": [{"exactly-once": 95.0, "at-least-once": 100.0}] * 6},
         file,
     )
-    gauge = {"level": 100.0, "an hour": 0.1, "give or take": 0.5}
+    gauge = {"level": 100.0, "growth_per_hour": 0.1, "margin": 0.5}
     gauges = {"java MiB": {**gauge, "flat": True}, "threads": {**gauge, "flat": False}}
     soak = {"date": "2026-01-04", "minutes": 30, "capacity": 200, "messages": 9, "outcomes": 9}
     results_log.add("soaks", {**soak, "ahead": 0, "samples": 7, "gauges": gauges}, file)

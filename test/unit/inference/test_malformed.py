@@ -40,7 +40,7 @@ class TestReason:
             ('{"a": [1', "unexpected end of input at line 1, column 9"),
             ('{"a": "b\nc"}', "the control character U+000A is not escaped at line 1, column 9"),
             ('"\\x"', "invalid \\escape at line 1, column 2"),
-            ('"\\ud83d"', "it has half of a surrogate pair (such as \\ud83d alone), which is no"),
+            ('"\\ud83d"', "it contains an unpaired surrogate (such as \\ud83d alone)"),
             ("\0\0\0\0\x07{}", "it begins with a zero byte, as messages written for a schema"),
             ("\ufeff{}", "expected a value, found '\\ufeff' at line 1, column 1"),
             ("[" * 100_000, "it is nested too deeply"),

@@ -49,7 +49,7 @@ class TestUnreachable:
         assert unreachable(KAFKA) == []
 
     def test_silence(self, monkeypatch: pytest.MonkeyPatch, listening: int) -> None:
-        """A look-up or a connection that hangs ends at the time-out."""
+        """A look-up or a connection that hangs ends at the timeout."""
         over = threading.Event()
         monkeypatch.setattr(advertised, "CONNECT_TIMEOUT_S", 0.1)
         monkeypatch.setattr(advertised, "_brokers", lambda _: [(1, "a", 1), (2, "b", 2)])

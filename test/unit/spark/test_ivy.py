@@ -200,7 +200,7 @@ class TestIvyFiles:
         assert [e.get("module") for e in root.iter("exclude")] == ["spark-core_2.13"]
 
     def test_settings(self) -> None:
-        """The settings are XML, and set time-outs."""
+        """The settings are XML, and set timeouts."""
         root = ET.fromstring(IVY_SETTINGS.strip())  # noqa: S314 - made here
         (constraint,) = root.iter("timeout-constraint")
         assert int(constraint.get("readTimeout", 0)) > 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Task:
-    """A TaskContext with an attempt number and an idle time-out."""
+    """A TaskContext with an attempt number and an idle timeout."""
 
     def __init__(self, number: int, timeout: str | None) -> None:
         self.number = number
@@ -35,15 +35,15 @@ class Task:
         return self.number
 
     def getLocalProperty(self, name: str) -> str | None:  # noqa: N802 - Spark's name
-        """Return the idle time-out."""
+        """Return the idle timeout."""
         return {IDLE_TIMEOUT: self.timeout}[name]
 
 
 class TestCurrent:
-    """Spark provides the attempt number and the idle time-out."""
+    """Spark provides the attempt number and the idle timeout."""
 
     def test_no_task(self) -> None:
-        """Outside a task it is the first attempt, without a time-out."""
+        """Outside a task it is the first attempt, without a timeout."""
         assert Attempt.current() == Attempt(0, 0)
 
     @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ class TestCurrent:
         idle_timeout: str | None,
         call_timeout: float | None,
     ) -> None:
-        """A call may take a twentieth of a time-out in seconds; otherwise there is no limit."""
+        """A call may take a twentieth of a timeout in seconds; otherwise there is no limit."""
         monkeypatch.setattr(module, "TaskContext", Task(2, idle_timeout))
         assert Attempt.current().number == 2
         assert Attempt.current().call_timeout == call_timeout
@@ -139,7 +139,7 @@ class TestWithKeepalive:
 
     @pytest.mark.parametrize("buffer_all", [False, True])
     def test_no_time_out(self, buffer_all: bool) -> None:
-        """Without a time-out there are no empty batches."""
+        """Without a timeout there are no empty batches."""
         assert self.rows(Attempt(1, 0), buffer_all=buffer_all) == [1, 2, 3, 4]
 
     @pytest.mark.parametrize("buffer_size", [None, 1000, 200_000])

@@ -26,7 +26,7 @@ def fence(kafka: KafkaSettings, group: Group, partitions: Iterable[TopicPartitio
     """Fence all earlier owners of the partitions, which aborts their open transactions.
 
     Raises:
-        TransactionFailed: The broker does not answer, or refuses.
+        TransactionFailed: The broker does not answer, or refuses the request.
 
     """
 
@@ -67,7 +67,7 @@ def claim(
     Raises:
         Superseded: A later run has claimed the partition.
         GroupOffsetsChanged: A program other than an exactly-once run has set the offset.
-        TransactionFailed: The broker does not answer, or refuses.
+        TransactionFailed: The broker does not answer, or refuses the request.
 
     """
     with closing(KafkaTransactionalWriter(kafka, group, partition, run)) as writer:

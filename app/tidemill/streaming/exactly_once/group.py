@@ -110,7 +110,7 @@ class Group:
         A commit may be acknowledged before it becomes visible here.
 
         Raises:
-            KafkaException: The broker does not answer, or refuses.
+            KafkaException: The broker does not answer, or refuses the request.
 
         """
         request = [ConsumerGroupTopicPartitions(self.id, None)]
@@ -127,7 +127,7 @@ class Group:
         """Describe those of the topics that exist.
 
         Raises:
-            KafkaException: The broker does not answer, or refuses.
+            KafkaException: The broker does not answer, or refuses the request.
 
         """
         futures = self._admin.describe_topics(
@@ -147,7 +147,7 @@ class Group:
         """Return the client ids of the group's members.
 
         Raises:
-            KafkaException: The broker does not answer, or refuses.
+            KafkaException: The broker does not answer, or refuses the request.
 
         """
         (future,) = self._admin.describe_consumer_groups(
@@ -170,7 +170,7 @@ class Group:
         Transaction markers and compaction leave offsets without a record.
 
         Raises:
-            KafkaException: The broker does not answer, or refuses.
+            KafkaException: The broker does not answer, or refuses the request.
 
         """
         self._consumer.assign([KafkaTopicPartition(*partition, start)])

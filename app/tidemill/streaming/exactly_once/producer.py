@@ -54,7 +54,7 @@ class KafkaTransactionalWriter:
         """Fence every earlier owner, abort its open transaction, then read the group's offset.
 
         Raises:
-            TransactionFailed: The broker does not answer, or refuses.
+            TransactionFailed: The broker does not answer, or refuses the request.
 
         """
         self._partition = partition

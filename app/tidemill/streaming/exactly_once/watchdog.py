@@ -45,7 +45,7 @@ class GroupWatchdog:
         """Compare the group's offsets with those that this run committed.
 
         Raises:
-            KafkaException, TransactionFailed: The broker does not answer, or refuses.
+            KafkaException, TransactionFailed: The broker does not answer, or refuses the request.
 
         """
         if members := self._group.members():  # before one of them commits

@@ -171,7 +171,7 @@ class TestFailure:
 
     @pytest.mark.parametrize("seconds", ["soon", "-1", "nan", "inf"])
     def test_timeout(self, seconds: str) -> None:
-        """An infinite time-out is refused."""
+        """An infinite timeout is refused."""
         done = run(VARIABLES, "--dry-run", f"--timeout={seconds}")
         assert (done.returncode, done.stdout) == (2, "")
         assert "argument --timeout: invalid" in done.stderr
