@@ -46,7 +46,7 @@ def read(spark: SparkSession, source: Source, path: str) -> tuple[DataFrame, For
         hint = "; write times in microseconds" if "NANOS" in str(error) else ""
         raise InputUnreadable(source.path, str(error).splitlines()[0] + hint) from None
     except WrongColumnType as error:
-        raise InputUnreadable(source.path, error) from None
+        raise InputUnreadable(source.path, "; ".join(error.problems) or error) from None
 
 
 def _is_parquet(spark: SparkSession, source: Source, path: str) -> bool:
