@@ -390,12 +390,12 @@ class TestCheck:
         environment = pipeline.environment("Upper", STREAM__DELIVERY="exactly-once")
         with pipeline.program(environment, "check") as program:
             assert program.wait() == 0, program.output
-            assert "exactly-once: starts at starting_offsets, earliest" in printed(program)
+            assert "exactly-once: no checkpoint yet, starts at starting_offsets, earliest" in printed(program)
         deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         with pipeline.program(environment, "check") as program:
             assert program.wait() == 0, program.output
-            assert "exactly-once: starts at the group's offsets" in printed(program)
+            assert "exactly-once: no checkpoint yet, starts at the group's offsets" in printed(program)
         with closing(GroupWatchdog(kafka, deliver)) as watchdog:
             watchdog.poll()
             watchdog.check()
