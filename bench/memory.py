@@ -28,9 +28,9 @@ DAEMONS = {"shared": "tidemill.spark.daemon", "each its own": "pyspark.daemon"}
 LOAD = """
 import sys
 from pathlib import Path
-from tidemill.models import catalogue
+from tidemill.models import catalogue, host
 for spec in catalogue.load_models(Path("models.yaml")) if sys.argv[1:] else ():
-    catalogue.load(spec)
+    host.load(spec)
 print("ready", flush=True)
 sys.stdin.read()
 """

@@ -9,7 +9,7 @@ from faults.outcomes import Outcome, without_times
 from tidemill.inference.codec import encode_headers
 from tidemill.inference.message import Message, Prediction
 from tidemill.inference.predictor import Predictor
-from tidemill.models import catalogue
+from tidemill.models import host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ def expected(
     inputs: Sequence[Record], specs: Sequence[ModelSpec], output: str, dead_letters: str
 ) -> dict[Source, Outcome]:
     """Return the one outcome of each message."""
-    predictor = Predictor(specs, catalogue.load, clock=time.time)
+    predictor = Predictor(specs, host.load, clock=time.time)
     outcomes = {}
     for batch in _batches(inputs):
         messages = [_message(record) for record in batch]

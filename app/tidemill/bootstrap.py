@@ -20,6 +20,7 @@ from tidemill.kafka.connect import survey
 from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.models import catalogue
+from tidemill.models.isolation import policy
 from tidemill.monitoring.health import Health
 from tidemill.monitoring.metrics import JobMetrics
 from tidemill.monitoring.pushgateway import PushgatewayExporter
@@ -286,5 +287,5 @@ def batch(settings: Settings, source: str, target: str, show: Callable[..., None
     show("starting Spark")
     with session.running(settings) as spark:
         show("loading the models")
-        warmup.load_models(spark, specs, catalogue.load)
+        warmup.load_models(spark, specs, policy.loader())
         return files.run(spark, specs, source, target, show=show)

@@ -24,6 +24,7 @@ from tidemill.kafka.connect import survey
 from tidemill.kafka.members import require_none
 from tidemill.kafka.topics import inputs
 from tidemill.models import catalogue
+from tidemill.models.isolation import policy
 from tidemill.monitoring.gateway_requests import check_ready
 from tidemill.monitoring.probe import ask
 from tidemill.monitoring.reason import reason
@@ -165,7 +166,7 @@ def _check_pushgateway(monitoring: MonitoringSettings) -> CheckResult:
 def _check_model(spec: ModelSpec) -> CheckResult:
     try:
         start = time.perf_counter()
-        model = catalogue.load(spec)
+        model = policy.loader()(spec)
         loaded = time.perf_counter()
         output = probe(spec, model)
         finished = time.perf_counter()

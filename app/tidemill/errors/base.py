@@ -86,7 +86,16 @@ class MessageError(TidemillError):
 
 
 class RemoteTraceback(TidemillError):
-    """The traceback of an exception in another process, as text."""
+    """An exception of another process. The text is its traceback.
+
+    `description` is that exception as `describe` returns it.
+    """
+
+    description = ""
+
+    def __init__(self, text: str, description: str = "") -> None:
+        super().__init__(text)
+        self.description = description
 
 
 def rebuild(
@@ -126,6 +135,8 @@ def root(error: BaseException) -> BaseException:
 
 def describe(cause: BaseException) -> str:
     """Return an exception as one line: its type and its text."""
+    if isinstance(cause, RemoteTraceback):
+        return cause.description
     try:
         text = one_line(str(cause))
     except Exception:  # noqa: BLE001 - a model's exception may fail to print itself

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from tidemill.errors.base import ConfigurationError, SeveralProblems, TidemillError, describe
 
 
@@ -17,28 +15,48 @@ class InvalidModels(SeveralProblems):
 class ModelMisconfigured(ConfigurationError):
     """A model's class cannot be imported or constructed."""
 
-    def __init__(self, model: str, adapter: str, cause: BaseException) -> None:
-        super().__init__(
-            f"cannot load model {model} ({adapter}): {describe(cause)}", _remedy(adapter, cause)
-        )
+    def __init__(
+        self,
+        model: str,
+        adapter: str,
+        cause: BaseException,
+        *,
+        missing: str = "",
+        similar: str | None = "",
+        arguments: bool = False,
+    ) -> None:
+        """Describe the cause, and suggest a remedy.
 
-
-def _remedy(adapter: str, cause: BaseException) -> str:
-    """Say what to do about a model that cannot be loaded."""
-    module, _, name = adapter.partition(":")
-    if isinstance(cause, ModuleNotFoundError) and cause.name:
-        if module == cause.name or module.startswith(f"{cause.name}."):
-            return (
-                f"The module {cause.name} must be installed, lie in the working folder, or be on "
-                "PYTHONPATH."
+        `missing` is a module that was not found. `similar` is the most similar name in the
+        adapter's module, None if the module has no such class. `arguments` means that the class or
+        its arguments are wrong.
+        """
+        module, _, name = adapter.partition(":")
+        if missing:
+            remedy = _install(missing, module)
+        elif similar:
+            remedy = f"Did you mean {module}:{similar}?"
+        elif similar is None:
+            remedy = f"{module} has no class {name}."
+        elif arguments:
+            remedy = (
+                "The entry's options are the arguments of the class; it needs a method predict_all."
             )
-        return f"The model imports {cause.name}: install it beside Tidemill."
-    if isinstance(cause, AttributeError) and cause.name == name:
-        near = get_close_matches(name, dir(cause.obj), n=1)
-        return f"Did you mean {module}:{near[0]}?" if near else f"{module} has no class {name}."
-    if isinstance(cause, TypeError):
-        return "The entry's options are the arguments of the class; it needs a method predict_all."
-    return "Check the entry's adapter and options. The log's level DEBUG shows the traceback."
+        else:
+            remedy = (
+                "Check the entry's adapter and options. The log's level DEBUG shows the traceback."
+            )
+        super().__init__(f"cannot load model {model} ({adapter}): {describe(cause)}", remedy)
+
+
+def _install(missing: str, module: str) -> str:
+    """Say where a missing module must be, if the adapter is in `module`."""
+    if module == missing or module.startswith(f"{missing}."):
+        return (
+            f"The module {missing} must be installed, lie in the working folder, or be on "
+            "PYTHONPATH."
+        )
+    return f"The model imports {missing}: install it beside Tidemill."
 
 
 class ModelLoadFailed(TidemillError):

@@ -1,1 +1,1 @@
-"""Read models.yaml and load its models."""
+"""Read models.yaml, and load and run its models."""

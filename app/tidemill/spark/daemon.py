@@ -18,7 +18,7 @@ from pyspark import daemon as spark_daemon
 
 from tidemill.errors import TidemillError
 from tidemill.models import catalogue
-from tidemill.models.isolation import procfs
+from tidemill.models.isolation import policy
 
 if TYPE_CHECKING:
     import socket
@@ -44,7 +44,7 @@ def main() -> None:
     if not loader:
         os.close(ready)
         preload(Path(os.environ[MODELS_VARIABLE]))
-        if not is_fork_safe():
+        if not policy.can_share_models():
             os._exit(os.EX_SOFTWARE)
         os.write(signal_ready, b"1")
         os.close(signal_ready)
@@ -101,21 +101,13 @@ def preload(models: Path) -> None:
         specs = catalogue.load_models(models)
     for spec in specs:
         with suppress(TidemillError):
-            catalogue.load(spec)
+            policy.loader()(spec)
     sys.stdout.flush()
     os.dup2(spark, stdout)
     os.close(spark)
     # The garbage collector writes to every object, which would copy the shared memory.
     gc.collect()
     gc.freeze()
-
-
-def is_fork_safe() -> bool:
-    """Tell whether this process has neither other threads nor sockets.
-
-    A fork copies no other thread; two processes that share a socket get each other's responses.
-    """
-    return not procfs.has_threads() and not procfs.socket_fds()
 
 
 if __name__ == "__main__":

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark import TaskContext
 
-from tidemill.models.isolation import supervised
+from tidemill.models.isolation import policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
 
@@ -51,14 +51,9 @@ class Attempt:
         """Return the seconds that a call of a model may take; None means no limit."""
         return self.idle_timeout / CALLS_PER_IDLE_TIMEOUT or None
 
-    @contextmanager
-    def models(self, load: ModelLoader) -> Iterator[ModelLoader]:
-        """Yield `load` on the first attempt, later a loader that runs models in a child process."""
-        if not self.number:
-            yield load
-            return
-        with supervised.loader(self.call_timeout) as supervised_load:
-            yield supervised_load
+    def models(self, load: ModelLoader) -> AbstractContextManager[ModelLoader]:
+        """Return a context with this attempt's loader of models; the first attempt has `load`."""
+        return policy.retry_loader(load, is_retry=self.number > 0, call_timeout=self.call_timeout)
 
     def slices(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Cut the batches of a retry so small that each is done within the idle timeout."""

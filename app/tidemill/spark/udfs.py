@@ -14,7 +14,7 @@ from tidemill.inference.message import Failure, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.router import Router
 from tidemill.kafka.record_size import ANY_RECORD
-from tidemill.models import catalogue
+from tidemill.models.isolation import policy
 from tidemill.spark.columns import record_columns
 from tidemill.spark.retry import Attempt
 from tidemill.spark.rows import Row, dead_letter_row, latency, read_messages, result_row
@@ -44,7 +44,7 @@ def predictions(
     results: str,
     dead_letters: str,
     limits: Limits = NO_LIMITS,
-    load: ModelLoader = catalogue.load,
+    load: ModelLoader | None = None,
     deliver: BatchWriter | None = None,
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).
@@ -56,7 +56,7 @@ def predictions(
     A result that exceeds its topic's limits becomes a dead letter. A dead letter that exceeds them
     keeps only the headers that say where its message is, and why it failed.
 
-    `load` loads a model in a worker and caches it. With `deliver` the workers write the outcomes
+    `load` loads a model in a worker and keeps it. With `deliver` the workers write the outcomes
     themselves, and the rows carry only their metadata (`schemas.OUTCOME_METADATA`).
 
     Raises:
@@ -72,7 +72,7 @@ def predictions(
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         attempt = Attempt.current()
-        with attempt.models(load) as load_model:
+        with attempt.models(load or policy.loader()) as load_model:
             # Spark pickles only the small specs; loaded models stay in the worker process.
             predictor = Predictor(specs, load_model, clock=time.time)
             predict = partial(

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.errors import SpeculationEnabled
 from tidemill.kafka.record_size import batch_bytes
-from tidemill.models import catalogue
-from tidemill.models.isolation import fork
+from tidemill.models.isolation import policy
 from tidemill.spark.udfs import predictions
 from tidemill.streaming import sink, source
 from tidemill.streaming.exactly_once.producer import BATCH_BYTES
@@ -41,9 +40,9 @@ def check(spark: SparkSession, stream: StreamSettings) -> None:
 def loader(stream: StreamSettings) -> ModelLoader:
     """Return the function that loads a model in a worker.
 
-    With exactly-once the worker runs the threads of Kafka's client, so its models run in a fork.
+    With exactly-once the worker runs the threads of Kafka's client.
     """
-    return fork.load if stream.delivery == "exactly-once" else catalogue.load
+    return policy.loader(starts_threads=stream.delivery == "exactly-once")
 
 
 def start(

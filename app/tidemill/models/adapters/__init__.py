@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from difflib import get_close_matches
-from typing import Any
-
-from tidemill import extras
 
 SHORT_NAMES = {
     "spacy-ner": "tidemill.models.adapters.spacy_ner:SpacyNer",
@@ -37,18 +33,3 @@ def class_path(adapter: str) -> str:
     if adapter not in SHORT_NAMES:
         raise UnknownAdapter(adapter)
     return SHORT_NAMES[adapter]
-
-
-def load_class(adapter: str) -> Any:  # noqa: ANN401 - any callable that returns a model
-    """Import an adapter's class.
-
-    Raises:
-        MissingExtra: A shipped adapter needs packages that are not installed.
-        ImportError, AttributeError: There is no such module, or no such class in it.
-
-    """
-    module, _, name = class_path(adapter).partition(":")
-    if module.startswith(f"{__name__}."):
-        with extras.required():
-            return getattr(importlib.import_module(module), name)
-    return getattr(importlib.import_module(module), name)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import spacy
+
+from tidemill import extras
+
+with extras.required():
+    import spacy
 
 # Components that entities do not depend on. The parser is needed, as no entity crosses the sentence
 # borders that it sets: without it, at half the cost, 2 of 2,598 English texts had other entities.

@@ -8,44 +8,32 @@ that stays single-threaded, and shares the memory of everything that was loaded.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import traceback
-from functools import cache
-from multiprocessing import Pipe
 from typing import TYPE_CHECKING, NoReturn
 
-from tidemill.models import catalogue
-from tidemill.models.isolation import procfs
-from tidemill.models.isolation.child_process import POLL_S, die_with_parent, serve
+from tidemill.models import host
+from tidemill.models.isolation import child, procfs, replies
+from tidemill.models.isolation.child_process import POLL_S
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-    from tidemill.errors import TidemillError
-    from tidemill.inference.model import Model, ModelSpec
-
-
-def load(spec: ModelSpec) -> Model:
-    """Return the entry's model, loaded once in the fork.
-
-    If this process cannot fork, the model is loaded in this process.
-
-    Raises:
-        ModelMisconfigured, ModelLoadFailed: As `catalogue.load` does.
-
-    """
-    model_fork = ensure_fork()
-    return ForkedModel(spec, model_fork) if model_fork else catalogue.load(spec)
+    from tidemill.inference.model import ModelSpec
 
 
 class ForkedModel:
     """An entry's model in the fork."""
 
     def __init__(self, spec: ModelSpec, model_fork: ModelFork) -> None:
-        """Load the model in the fork, unless it is loaded already."""
+        """Load the model in the fork, unless it is loaded already.
+
+        Raises:
+            ModelMisconfigured, ModelLoadFailed: As `host.load` does.
+
+        """
         self._spec = spec
         self._fork = model_fork
-        model_fork.request(spec, [])
+        model_fork.request(spec, replies.load_request(spec))
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Return the model's outputs.
@@ -54,7 +42,7 @@ class ForkedModel:
             PredictionFailed, WrongOutputCount: The model failed.
 
         """
-        return self._fork.request(self._spec, inputs)
+        return self._fork.request(self._spec, replies.predict_request(self._spec, inputs))
 
 
 class ModelFork:
@@ -64,67 +52,51 @@ class ModelFork:
     at its next request, as it would if the model had crashed in this process.
     """
 
-    def __init__(self, pid: int, pipe: Connection) -> None:
-        """Take the fork's process id and the pipe to it."""
-        self._pid = pid
-        self._pipe = pipe
+    def __init__(self) -> None:
+        """Fork this process."""
+        parent = os.getpid()
+        self._socket, theirs = socket.socketpair()
+        sys.stdout.flush()  # otherwise both processes would print what is buffered
+        sys.stderr.flush()
+        self._pid = os.fork()
+        if not self._pid:
+            _run_fork(theirs, parent)
+        theirs.close()
+        self._socket.settimeout(POLL_S)
 
-    def request(self, spec: ModelSpec, inputs: list[str]) -> list[str]:
-        """Call an entry's model, or only load it if there are no inputs.
+    def request(self, spec: ModelSpec, frame: bytes) -> list[str]:
+        """Send a request about an entry; return the outputs.
 
         Raises:
             TidemillError: The model failed.
 
         """
-        result: list[str] | TidemillError
         try:
-            self._pipe.send((spec, inputs))
-            # A helper that the model forked may keep the pipe open after the fork's end.
-            while not self._pipe.poll(POLL_S):
-                if os.waitpid(self._pid, os.WNOHANG)[0]:
-                    raise EOFError  # noqa: TRY301
-            result, _ = self._pipe.recv()
+            child.send(self._socket, frame, self._check)
+            reply, outputs = child.receive(self._socket, self._check)
         except BaseException as cause:  # noqa: BLE001 - a late reply would be read as the next one's
             sys.stderr.write(f"the process of model {spec.id} ended: {cause!r}\n")
             sys.stderr.flush()
             os._exit(os.EX_SOFTWARE)
-        if isinstance(result, BaseException):
-            raise result
-        return result
+        if error := replies.error_of(spec, reply):
+            raise error
+        return outputs
+
+    def _check(self) -> None:
+        """Raise if the fork has ended; a helper that the model forked may keep the socket open."""
+        if os.waitpid(self._pid, os.WNOHANG)[0]:
+            raise EOFError
 
 
-def ensure_fork() -> ModelFork | None:
-    """Return this process's fork, made at the first call; None if threads were running then."""
-    return _fork_of(os.getpid())
-
-
-@cache
-def _fork_of(pid: int) -> ModelFork | None:
-    """Fork this process; `pid` is its id, so that a fork of it gets a fork of its own."""
-    if procfs.has_threads():
-        sys.stderr.write(
-            "cannot fork a single-threaded model process; models may run about 15% slower\n"
-        )
-        return None
-    ours, theirs = Pipe()
-    sys.stdout.flush()  # otherwise both processes would print what is buffered
-    sys.stderr.flush()
-    child = os.fork()
-    if not child:
-        _run_fork(theirs, pid)
-    theirs.close()
-    return ModelFork(child, ours)
-
-
-def _run_fork(pipe: Connection, parent: int) -> NoReturn:
-    """Run in the fork: serve requests until the parent ends."""
+def _run_fork(sock: socket.socket, parent: int) -> NoReturn:
+    """Run in the fork: answer requests until the parent ends."""
     try:
-        die_with_parent(parent)
+        child.die_with_parent(parent)
         # The peers of our parent's connections must see them close when our parent ends.
         for descriptor in procfs.socket_fds():
-            if descriptor != pipe.fileno():
+            if descriptor != sock.fileno():
                 os.close(descriptor)
-        serve(pipe)
+        child.serve(sock, host.load_class)
     except BaseException:  # noqa: BLE001 - the fork must not run its parent's code
         traceback.print_exc()
         sys.stderr.flush()

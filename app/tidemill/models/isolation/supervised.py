@@ -10,8 +10,8 @@ from tidemill.errors import (
     ModelCrashed,
     ModelLoadFailed,
     ModelTimedOut,
-    TidemillError,
 )
+from tidemill.models.isolation import replies
 from tidemill.models.isolation.child_process import ChildProcess
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def loader(timeout: float | None) -> Iterator[ModelLoader]:
 
     The models return the same outputs as in this process. If an input crashes the child process, or
     gets no output within `timeout` seconds (None: no limit), they raise a MessageError. The loader
-    raises as `catalogue.load` does.
+    raises as `host.load` does.
     """
     child = RestartingChild(timeout)
     loaded: dict[str, SupervisedModel] = {}
@@ -61,7 +61,7 @@ class RestartingChild:
         """Load an entry's model, unless it is loaded already.
 
         Raises:
-            ModelMisconfigured, ModelLoadFailed: As `catalogue.load`, or the process ended.
+            ModelMisconfigured, ModelLoadFailed: As `host.load`, or the process ended.
 
         """
         if self._child is not None and not self._child.is_alive:
@@ -69,7 +69,7 @@ class RestartingChild:
         child = self._child = self._child or ChildProcess()
         if spec.id not in self._loaded:
             try:
-                self._request(child, spec, [], None)
+                self._request(child, spec, replies.load_request(spec), None)
             except ModelCrashed as cause:
                 raise ModelLoadFailed(spec.id, cause) from cause
             self._loaded.add(spec.id)
@@ -83,7 +83,8 @@ class RestartingChild:
             ModelMisconfigured, ModelLoadFailed: The model could not be loaded again.
 
         """
-        return self._request(self.load(spec), spec, inputs, self._timeout)
+        frame = replies.predict_request(spec, inputs)
+        return self._request(self.load(spec), spec, frame, self._timeout)
 
     def stop(self) -> None:
         """Kill the process if it is running."""
@@ -93,18 +94,18 @@ class RestartingChild:
         self._loaded.clear()
 
     def _request(
-        self, child: ChildProcess, spec: ModelSpec, inputs: list[str], timeout: float | None
+        self, child: ChildProcess, spec: ModelSpec, frame: bytes, timeout: float | None
     ) -> list[str]:
         try:
-            result, reusable = child.request(spec, inputs, timeout)
+            reply, outputs = child.request(frame, timeout)
         except (ModelCrashed, ModelTimedOut):
             self.stop()
             raise
-        if not reusable:
-            self.stop()
-        if isinstance(result, TidemillError):
-            raise result
-        return result
+        if error := replies.error_of(spec, reply):
+            if not replies.is_reusable(reply):
+                self.stop()
+            raise error
+        return outputs
 
 
 class SupervisedModel:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tidemill.models.isolation import fork
+from tidemill.models.isolation import policy
 from tidemill.streaming.exactly_once.group import CALL_TIMEOUT_S, Group
 from tidemill.streaming.exactly_once.hang import exit_if_hung
 from tidemill.streaming.exactly_once.owner import PartitionOwner
@@ -66,7 +66,7 @@ class ExactlyOnce:
     def _owner(self) -> PartitionOwner[Row]:
         """Return this process's owner for this run, and close the owners of earlier runs."""
         if self.run not in _owners:
-            fork.ensure_fork()  # before Kafka's client starts threads
+            policy.prepare_for_threads()  # of Kafka's client
             while _owners:
                 _owners.popitem()[1].close()
             group = Group(self.kafka, self.group_id)
