@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pyspark.cloudpickle import dumps
 
 from tidemill.errors import ConfigurationError, ExecutorsUnfit, TidemillError
-from tidemill.inference.predictor import probe
+from tidemill.inference.engine import probe
 from tidemill.periodic import PeriodicTask
 from tidemill.spark.failures import MODULE_NOT_FOUND, parse_worker_error
 

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, TypeAlias
 
 from tidemill.errors import ModelCrashed, ModelTimedOut, PredictionFailed, TidemillError
-from tidemill.inference.predictor import predict_checked
+from tidemill.inference.engine import predict_checked
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:

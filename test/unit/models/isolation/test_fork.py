@@ -19,7 +19,7 @@ PRELUDE = """
 import json, os, signal, socket, sys, threading, time, traceback
 from specs import example_spec
 from tidemill.errors import PredictionFailed, WrongOutputCount
-from tidemill.inference.predictor import bisect_failures
+from tidemill.inference.engine import bisect_failures
 from tidemill.models import catalogue
 from tidemill.models.isolation import fork
 

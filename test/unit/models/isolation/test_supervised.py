@@ -25,8 +25,9 @@ from tidemill.errors import (
     PredictionFailed,
     WrongOutputCount,
 )
+from tidemill.inference.engine import bisect_failures
 from tidemill.inference.message import Failure, Message, Prediction
-from tidemill.inference.predictor import Predictor, bisect_failures
+from tidemill.inference.predictor import Predictor
 from tidemill.models import catalogue
 from tidemill.models.isolation import supervised
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tidemill.inference.model import Model, ModelLoader, ModelSpec
-    from tidemill.inference.predictor import ModelOutput
+    from tidemill.inference.request import Output
 
     Describe = Callable[..., ModelSpec]
 
@@ -62,7 +63,7 @@ def poison(load: ModelLoader, model: Describe) -> Model:
     return load(model("Poison"))
 
 
-def results(outputs: list[ModelOutput]) -> list[str | tuple[type, str]]:
+def results(outputs: list[Output]) -> list[str | tuple[type, str]]:
     """Return each output, or the type and message of each error."""
     return [
         (type(output.result), str(output.result))
@@ -371,11 +372,11 @@ class TestLife:
         """A process that was killed between two calls costs no output."""
         recording = load(model("RecordingModel", options={"log": str(tmp_path / "log")}))
         (first,) = bisect_failures(recording, ["a"], time.time)
-        pid = json.loads(first.text)["pid"]
+        pid = json.loads(first.result)["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
         outputs = bisect_failures(recording, texts, time.time)
-        assert all(json.loads(output.text)["pid"] != pid for output in outputs)
+        assert all(json.loads(output.result)["pid"] != pid for output in outputs)
 
     def test_helper(self, load: ModelLoader, model: Describe) -> None:
         """An end is seen at once where a process that the model forked holds the pipe open."""
