@@ -177,7 +177,7 @@ class TestReplay:
         pipeline.answer_all(spark, [model("Upper")])
         choice = ("replay", "--error", "PredictionFailed")
         for output in (tidemill(*choice), tidemill(*choice, "--send")):
-            assert re.search(r"before the last selected one: .*│ +2 │", output), output
+            assert re.search(r"earlier than a selected one: .*│ +2 │", output), output
             assert re.search(r"not selected; they keep waiting +│ +1 │", output), output
         others = tidemill("replay", "--error", "InvalidJson")
         assert "1 would be sent" in others

@@ -22,10 +22,7 @@ NOT_NAMED = "not named"
 NAMED_BUT_EXCLUDED = "named, but excluded by the other options"
 NOT_SELECTED = "not selected, and replayed or skipped earlier"
 WAITING = "not selected; they keep waiting"
-SKIPPED = (
-    "not selected, and earlier than a selected one: after --send, later replays skip them unless "
-    "--again"
-)
+SKIPPED = "not selected, but earlier than a selected one: --send skips them (--again includes them)"
 DONE_EARLIER = "replayed or skipped earlier (--again includes them)"
 OMITTED = "without the message, which did not fit and exists only in its source topic"
 AGAIN = "--again includes them once it is back"
