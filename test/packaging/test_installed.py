@@ -163,6 +163,13 @@ assert isinstance(predictor.predict([message])[0], Prediction)
         done = run("python", "-c", program)
         assert (done.returncode, done.stderr) == (0, "")
 
+    def test_predict(self, run: Run, folder: Path) -> None:
+        """`tidemill predict` works without an extra."""
+        (folder / "in.jsonl").write_text('{"lang": "en", "text": "a", "uuid": "1"}\n')
+        done = run("tidemill", "predict", "--input", "in.jsonl")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith('{"uuid":"1",')
+
     @pytest.mark.parametrize(
         "arguments",
         [["stream"], ["batch", "-i", "in.jsonl", "-o", "out"], ["lag"], ["dlq", "list"]],
