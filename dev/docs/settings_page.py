@@ -70,7 +70,7 @@ def _table(section: Any, prefix: str, without: Collection[str] = ()) -> str:  # 
 
 def attributes(owner: type) -> dict[str, str]:
     """Return what the docstrings of a class and its bases say about each attribute."""
-    about = {}
+    about: dict[str, str] = {}
     for each in reversed(owner.__mro__):
         _, _, listed = inspect.cleandoc(each.__doc__ or "").partition("Attributes:\n")
         entries = re.findall(r"^(\w+): (.*(?:\n +.*)*)", textwrap.dedent(listed), re.MULTILINE)
