@@ -19,7 +19,7 @@ from tidemill.errors import (
     MetricsPortTaken,
     TidemillError,
 )
-from tidemill.inference.predictor import probe
+from tidemill.inference.engine import probe
 from tidemill.kafka.connect import survey
 from tidemill.kafka.members import require_none
 from tidemill.kafka.topics import inputs

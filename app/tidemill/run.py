@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from tidemill import extras, logs, settings
-from tidemill.errors import ConfigurationError, TidemillError, describe, log_fields
+from tidemill.errors import TidemillError, describe, log_fields
 
-FAULT, MISCONFIGURED, INTERRUPTED = 1, 2, 130
+if TYPE_CHECKING:
+    from tidemill.errors.base import Kind
+
+EXIT_CODES: dict[Kind, int] = {"fault": 1, "message": 1, "configuration": 2}
+INTERRUPTED = 130
 
 log = structlog.get_logger(__name__)
 
@@ -43,13 +48,13 @@ def stream(config: Path | None) -> int:
 def report(error: Exception) -> int:
     """Log an error's message and hint; return its exit code."""
     message = error.message if isinstance(error, TidemillError) else describe(error)
-    log.error(message, **log_fields(error), kind=type(error).__name__, exc_info=error)
+    log.error(message, **log_fields(error), error=type(error).__name__, exc_info=error)
     return exit_code(error)
 
 
 def exit_code(error: Exception) -> int:
-    """Return the exit code of an error: a wrong configuration or a fault."""
-    return MISCONFIGURED if isinstance(error, ConfigurationError) else FAULT
+    """Return the exit code of an error by its kind."""
+    return EXIT_CODES[error.kind if isinstance(error, TidemillError) else "fault"]
 
 
 def main() -> int:

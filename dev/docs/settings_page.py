@@ -69,10 +69,13 @@ def _table(section: Any, prefix: str, without: Collection[str] = ()) -> str:  # 
 
 
 def attributes(owner: type) -> dict[str, str]:
-    """Return what a class's docstring says about each of its attributes."""
-    _, _, listed = (inspect.getdoc(owner) or "").partition("Attributes:\n")
-    entries = re.findall(r"^(\w+): (.*(?:\n +.*)*)", textwrap.dedent(listed), re.MULTILINE)
-    return {name: " ".join(text.split()).replace("|", "\\|") for name, text in entries}
+    """Return what the docstrings of a class and its bases say about each attribute."""
+    about: dict[str, str] = {}
+    for each in reversed(owner.__mro__):
+        _, _, listed = inspect.cleandoc(each.__doc__ or "").partition("Attributes:\n")
+        entries = re.findall(r"^(\w+): (.*(?:\n +.*)*)", textwrap.dedent(listed), re.MULTILINE)
+        about |= {name: " ".join(text.split()).replace("|", "\\|") for name, text in entries}
+    return about
 
 
 def _type(annotation: Any) -> str:  # noqa: ANN401 - any annotation

@@ -156,16 +156,42 @@ class NotedPoison(Poison):
         return super().predict_all(inputs)
 
 
-class Strange:
-    """Answer `a` with an object that cannot be pickled."""
+class Quoting(str):
+    """Text whose methods lie about it."""
 
-    def __init__(self) -> None:
-        """Hold an object that cannot be pickled."""
-        self._lock = threading.Lock()
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Return another text."""
+        return "{not JSON"
+
+    def encode(self, *_: object) -> bytes:
+        """Return other bytes."""
+        return b"{not JSON"
+
+
+class Strange:
+    """Answer with an object of the type that a text asks for; otherwise with the text."""
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input."""
-        return [self.predict_all if t == "a" else json.dumps(t) for t in inputs]  # type: ignore[misc]
+        """Answer every input, and change the list of inputs."""
+        objects = {
+            "method": self.predict_all,
+            "dict": {"a": 1},
+            "bytes": b'"a"',
+            "int": 1,
+            "None": None,
+            "class": type("\u00e9", (), {})(),
+            "str": Quoting('"a"'),
+            "surrogate": '"\ud800"',
+        }
+        outputs = [objects.get(text, json.dumps(text)) for text in inputs]
+        if "no list" in inputs:
+            return {"outputs": outputs}  # type: ignore[return-value]
+        if "iterator" in inputs:
+            return iter(outputs)  # type: ignore[return-value]
+        inputs.clear()
+        return tuple(outputs)  # type: ignore[return-value]
 
 
 class EndsAtLoad:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from dev import ROOT
 from tidemill.batch import files
 from tidemill.models import catalogue
+from tidemill.predict import predict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +34,8 @@ def timeless(values: Iterable[bytes | None]) -> list[bytes]:
     return sorted(value for value, _ in without)
 
 
-class TestStreamAndBatch:
-    """A stream and a batch use one transform."""
+class TestEveryDoor:
+    """A stream, a batch and `predict` use one predictor."""
 
     def test_results_are_equal_to_the_byte(
         self,
@@ -41,7 +43,7 @@ class TestStreamAndBatch:
         pipeline: Pipeline,
         tmp_path: Path,
     ) -> None:
-        """The shipped models answer the demo's messages alike, but for times and lines."""
+        """The shipped models process the demo's messages alike, except for times and lines."""
         specs = catalogue.load_models(ROOT / "models.yaml")
         lines = (ROOT / "deploy/local/input.json").read_bytes().splitlines()
         lines += [
@@ -58,6 +60,8 @@ class TestStreamAndBatch:
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_bytes(b"\n".join(lines))
         counts = files.run(spark, specs, str(source), str(target))
+        results, letters = io.BytesIO(), io.BytesIO()
+        predict(specs, io.BytesIO(source.read_bytes()), results, letters)
 
         streamed = [record.value for record in pipeline.results()]
         written = [
@@ -67,13 +71,19 @@ class TestStreamAndBatch:
         ]
         assert counts.results == len(streamed) == len(written) > 40
         assert timeless(streamed) == timeless(PLACE.sub(b"", line) for line in written)
+        assert timeless(streamed) == timeless(results.getvalue().splitlines())
         for line in written:
             (number,) = PLACE.findall(line)
             assert json.loads(lines[int(number) - 1])["uuid"] == json.loads(line)["uuid"]
         dead = [
-            json.loads(line)["value"].encode()
+            json.loads(line)
             for part in (target / "outcome=dead-letters").glob("part-*")
             for line in part.read_bytes().split(b"\n")[:-1]
         ]
-        assert sorted(dead) == sorted(record.value or b"" for record in pipeline.dead_letters())
+        sent = sorted(record.value or b"" for record in pipeline.dead_letters())
+        assert sent == sorted(letter["value"].encode() for letter in dead)
         assert len(dead) == counts.dead_letters > 0
+        for letter in dead:
+            del letter["headers"]["tidemill.source.file"]  # `predict` may read a pipe
+        predicted = map(json.loads, letters.getvalue().splitlines())
+        assert sorted(dead, key=str) == sorted(predicted, key=str)

@@ -155,13 +155,20 @@ class TestCore:
 import time
 from tidemill import Message, Prediction, load_models
 from tidemill.inference.predictor import Predictor
-from tidemill.models import catalogue
-predictor = Predictor(load_models("models.yaml"), catalogue.load, clock=time.time)
+from tidemill.models import host
+predictor = Predictor(load_models("models.yaml"), host.load, clock=time.time)
 message = Message(b'{"lang": "en", "text": "a"}')
 assert isinstance(predictor.predict([message])[0], Prediction)
 """
         done = run("python", "-c", program)
         assert (done.returncode, done.stderr) == (0, "")
+
+    def test_predict(self, run: Run, folder: Path) -> None:
+        """`tidemill predict` works without an extra."""
+        (folder / "in.jsonl").write_text('{"lang": "en", "text": "a", "uuid": "1"}\n')
+        done = run("tidemill", "predict", "--input", "in.jsonl")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith('{"uuid":"1",')
 
     @pytest.mark.parametrize(
         "arguments",

@@ -23,8 +23,8 @@ from tidemill.errors import (
     ModelMisconfigured,
     ModelUnavailable,
 )
-from tidemill.models import catalogue
-from tidemill.models.isolation import fork
+from tidemill.models import host
+from tidemill.models.isolation import policy
 from tidemill.periodic import PeriodicTask
 from tidemill.settings import LogSettings, Settings
 from tidemill.spark import warmup
@@ -50,7 +50,7 @@ class TestLoadModels:
         """The loaded models process the messages, and none is loaded again."""
         log = tmp_path / "loaded"
         spec = model("RecordingModel", options={"log": str(log)})
-        load_models(spark, [spec], catalogue.load)
+        load_models(spark, [spec], host.load)
         loaded = log.read_text().split()
         assert str(os.getpid()) not in loaded
         value = json.dumps({"text": "t", "lang": "en", "uuid": "1"}).encode()
@@ -62,7 +62,7 @@ class TestLoadModels:
     def test_outage(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
         """A model that fails on its sample is named after Spark's retries."""
         with pytest.raises(PySparkException) as caught:
-            load_models(spark, [model("Upper"), model("Broken")], catalogue.load)
+            load_models(spark, [model("Upper"), model("Broken")], host.load)
         error = translate(caught.value, "checkpoint")
         assert type(error) is ModelUnavailable
         assert "broken:1" in str(error)
@@ -91,7 +91,7 @@ class TestLoadModels:
         monkeypatch.syspath_prepend(tmp_path)  # of this process, not of the workers
         wrong = msgspec.structs.replace(model("Wrong"), adapter=adapter)
         with pytest.raises(error, match=message) as caught:
-            load_models(spark, [model("Upper"), wrong], catalogue.load)
+            load_models(spark, [model("Upper"), wrong], host.load)
         assert type(caught.value) is error
         assert "on_worker" not in str(caught.value)
         assert "Traceback" in "".join(caught.value.__notes__)
@@ -108,9 +108,11 @@ class TestLoadModels:
 
         monkeypatch.setattr(warmup, "dumps", pickle_of_missing)
         with pytest.raises(ExecutorsUnfit, match="No module named 'no'"):
-            load_models(spark, [model("Upper")], catalogue.load)
+            load_models(spark, [model("Upper")], host.load)
 
-    @pytest.mark.parametrize("load", [catalogue.load, fork.load], ids=["here", "in a fork"])
+    @pytest.mark.parametrize(
+        "load", [policy.loader(), policy.loader(starts_threads=True)], ids=["here", "in a fork"]
+    )
     @pytest.mark.parametrize(
         ("adapter", "method", "error"),
         [("Broken", "predict_all", ModelUnavailable), ("FailsAtLoad", "__init__", ModelLoadFailed)],
@@ -146,7 +148,7 @@ class TestKeepWarm:
     ) -> None:
         """Workers outlive the minute after which Spark, which checks every 10 s, ends idle ones."""
         log = tmp_path / "loaded"
-        load_models(spark, [model("RecordingModel", options={"log": str(log)})], catalogue.load)
+        load_models(spark, [model("RecordingModel", options={"log": str(log)})], host.load)
         workers = [Path("/proc", pid) for pid in log.read_text().split()]
         with keep_warm(spark):
             end = time.monotonic() + 75

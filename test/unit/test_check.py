@@ -22,7 +22,7 @@ from tidemill.errors import (
     ModelUnavailable,
 )
 from tidemill.kafka import connect
-from tidemill.models import catalogue
+from tidemill.models import host
 from tidemill.monitoring import pushgateway
 from tidemill.monitoring.health import Health
 from tidemill.monitoring.server import metrics_server
@@ -61,7 +61,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CheckResult
     (tmp_path / "checked_models.py").write_text(MODULE, "utf-8")
     (tmp_path / "models.yaml").write_text(MODELS, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(catalogue, "_loaded", {})
+    monkeypatch.setattr(host, "_models", {})
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     return list(itertools.islice(check(Settings(models=tmp_path / "models.yaml")), 4))
 

@@ -17,7 +17,7 @@ from tidemill.cli import cli
 from tidemill.errors import ConfigurationError, FolderExists, InvalidProjectName
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
-from tidemill.models import catalogue
+from tidemill.models import catalogue, host
 from tidemill.settings import load
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ class TestCreate:
         monkeypatch.syspath_prepend(str(folder))
         settings = load(folder / "config.yaml")
         assert settings.stream.dead_letter_topic == f"{name}-output.dlq"
-        predictor = Predictor(
-            catalogue.load_models(settings.models), catalogue.load, clock=time.time
-        )
+        predictor = Predictor(catalogue.load_models(settings.models), host.load, clock=time.time)
         lines = (folder / "messages.jsonl").read_bytes().splitlines()
         good, bad, third = predictor.predict([Message(line) for line in lines])
         assert isinstance(good, Prediction)

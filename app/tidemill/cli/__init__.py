@@ -16,6 +16,7 @@ from tidemill.cli.health import health
 from tidemill.cli.init import init
 from tidemill.cli.lag import lag
 from tidemill.cli.options import screen
+from tidemill.cli.predict import predict
 from tidemill.cli.stop import stop
 from tidemill.cli.stream import stream
 
@@ -25,7 +26,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (init, stream, batch, check, stop, lag, health):
+for command in (init, predict, batch, stream, check, stop, lag, health):
     cli.command()(command)
 cli.add_typer(dlq, name="dlq")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,16 +16,22 @@ Config = Annotated[
         "--config", "-c", help="Settings, a YAML file. Default: ./config.yaml if it exists."
     ),
 ]
+ProgramT = TypeVar("ProgramT", bound=settings.Program)
 screen = Console(highlight=False)
 
 
 def load(config: Path | None) -> settings.Settings:
-    """Load the settings, and configure the log with them.
+    """Load all settings; see `load_program`."""
+    return load_program(settings.Settings, config)
+
+
+def load_program(program: type[ProgramT], config: Path | None) -> ProgramT:
+    """Load the settings that a program needs, and configure the log with them.
 
     Raises:
         ConfigurationError: A setting is wrong.
 
     """
-    loaded = settings.load(config)
+    loaded = settings.load_program(program, config)
     logs.configure(loaded.log.format, loaded.log.level)
     return loaded

@@ -6,21 +6,23 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tidemill.inference import headers
+from tidemill.inference.headers import ERROR_CLASS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidemill.inference.message import Header, Message
 
-# The headers that the job adds (`tidemill.inference.codec`), in order: BEFORE, CLASS, AFTER.
+# The headers that the job adds before and after the error class.
 BEFORE = (
-    "tidemill.source.topic",
-    "tidemill.source.partition",
-    "tidemill.source.offset",
-    "tidemill.source.timestamp",
-    "tidemill.model",
+    headers.SOURCE_TOPIC,
+    headers.SOURCE_PARTITION,
+    headers.SOURCE_OFFSET,
+    headers.SOURCE_TIMESTAMP,
+    headers.MODEL,
 )
-CLASS = "tidemill.error.class"
-AFTER = ("tidemill.error.message", "tidemill.error.omitted")
+AFTER = (headers.ERROR_MESSAGE, headers.ERROR_OMITTED)
 # A replay adds this header. The job passes it on like any incoming header.
 TRIES = "tidemill.tries"
 
@@ -58,17 +60,17 @@ def read(record: Message) -> DeadLetter | None:
     came with the message; later headers were added by others (by tracing, for example). Both are
     kept.
     """
-    headers = record.headers
-    last = max((i for i, (name, _) in enumerate(headers) if name == CLASS), default=-1)
-    if last < 0 or headers[last][1] is None:
+    present = record.headers
+    last = max((i for i, (name, _) in enumerate(present) if name == ERROR_CLASS), default=-1)
+    if last < 0 or present[last][1] is None:
         return None
     start, end = last, last + 1
     for name in reversed(BEFORE):
-        start -= start > 0 and headers[start - 1][0] == name
+        start -= start > 0 and present[start - 1][0] == name
     for name in AFTER:
-        end += end < len(headers) and headers[end][0] == name
-    added = {name: _text(value) for name, value in headers[start:end]}
-    incoming = headers[:start] + headers[end:]
+        end += end < len(present) and present[end][0] == name
+    added = {name: _text(value) for name, value in present[start:end]}
+    incoming = present[:start] + present[end:]
     return DeadLetter(
         partition=record.partition or 0,
         offset=record.offset or 0,
@@ -76,15 +78,15 @@ def read(record: Message) -> DeadLetter | None:
         key=record.key,
         value=record.value,
         headers=incoming,
-        error=added[CLASS],
-        message=added.get("tidemill.error.message", ""),
-        source_topic=added.get("tidemill.source.topic"),
-        source_partition=_number(added.get("tidemill.source.partition")),
-        source_offset=_number(added.get("tidemill.source.offset")),
-        source_timestamp=_number(added.get("tidemill.source.timestamp")),
-        model=added.get("tidemill.model"),
+        error=added[ERROR_CLASS],
+        message=added.get(headers.ERROR_MESSAGE, ""),
+        source_topic=added.get(headers.SOURCE_TOPIC),
+        source_partition=_number(added.get(headers.SOURCE_PARTITION)),
+        source_offset=_number(added.get(headers.SOURCE_OFFSET)),
+        source_timestamp=_number(added.get(headers.SOURCE_TIMESTAMP)),
+        model=added.get(headers.MODEL),
         tries=_tries(incoming) or 0,
-        omitted=added.get("tidemill.error.omitted"),
+        omitted=added.get(headers.ERROR_OMITTED),
     )
 
 
@@ -93,10 +95,10 @@ def replayed_headers(letter: DeadLetter) -> list[Header]:
 
     It replaces the number that the last replay added. A header of that name from elsewhere is kept.
     """
-    headers = list(letter.headers)
-    if headers and _tries(headers[-1:]) is not None:
-        del headers[-1]
-    return [*headers, (TRIES, str(letter.tries + 1).encode())]
+    kept = list(letter.headers)
+    if kept and _tries(kept[-1:]) is not None:
+        del kept[-1]
+    return [*kept, (TRIES, str(letter.tries + 1).encode())]
 
 
 def _tries(headers: Sequence[Header]) -> int | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+Kind: TypeAlias = Literal["configuration", "fault", "message"]
 
 MAX_MESSAGE = 160  # characters of `message`
 HINT = "hint: "
@@ -19,9 +21,12 @@ MAX_FRAMES, MAX_LINES, MAX_LINE = 30, 300, 1000
 class TidemillError(Exception):
     """An error that Tidemill raises on purpose.
 
-    It is a fault that a restart may fix, unless a subclass says otherwise. `str()` gives the whole
-    text of what is wrong. The hint is a note (PEP 678), so that tracebacks show it too.
+    Its `kind` tells a program or a server what to answer: a `fault` may go away by itself, and a
+    wrong `configuration` does not; a wrong `message` concerns only that message. `str()`
+    gives the whole text of what is wrong. The hint is a note (PEP 678), so that tracebacks show it.
     """
+
+    kind: ClassVar[Kind] = "fault"
 
     def __init__(self, text: str, hint: str = "") -> None:
         super().__init__(text)
@@ -62,6 +67,8 @@ class TidemillError(Exception):
 class ConfigurationError(TidemillError):
     """The settings, a file or the topics are wrong. A restart cannot help; the exit code is 2."""
 
+    kind = "configuration"
+
 
 class SeveralProblems(ConfigurationError):
     """One or more problems in a configuration, reported together.
@@ -83,6 +90,8 @@ class MessageError(TidemillError):
 
     The name of the class and the text go into the dead letter's headers.
     """
+
+    kind = "message"
 
 
 class RemoteTraceback(TidemillError):

@@ -1,31 +1,32 @@
-"""Decode messages into fields; encode outcomes as bytes and headers."""
+"""Decode messages into fields; encode results as JSON."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from tidemill.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue, json_type
+from tidemill.errors import (
+    InvalidJson,
+    InvalidOutput,
+    InvalidUtf8,
+    MissingField,
+    NullValue,
+    WrongType,
+    json_type,
+)
 from tidemill.inference.malformed import TOO_DEEP, describe_json_error
-from tidemill.inference.message import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tidemill.inference.message import Header, Message, Outcome
     from tidemill.inference.model import ModelSpec
 
 # The fields of a JSON object by name. Values stay undecoded, so that copying one changes no digit.
 # If a name occurs twice, the last value wins.
 Fields: TypeAlias = dict[str, msgspec.Raw]
 
-MAX_ERROR_BYTES = 1024
-# Topics limit compressed sizes, so a record may exceed its topic's limit once it is decompressed.
-# Producers accept records of this size, so that such a record can become a dead letter.
-MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
 # Fields of every result, besides the model's output and the fields copied from the message.
 ENVELOPE = (
     "model",
@@ -38,6 +39,7 @@ ENVELOPE = (
 # Some programs write it before UTF-8 text; JSON parsers may ignore it (RFC 8259, section 8.1).
 BYTE_ORDER_MARK = "\ufeff"
 _OBJECT = msgspec.json.Decoder(Fields)
+_TEXT = msgspec.json.Decoder(str)
 NULL = msgspec.Raw(b"null")
 
 
@@ -83,6 +85,27 @@ def decode_fields(text: str) -> Fields:
     return fields
 
 
+def is_present(fields: Fields, name: str) -> bool:
+    """Return whether a field exists and is not null."""
+    return fields.get(name, NULL) != NULL
+
+
+def require_text(fields: Fields, field: str) -> str:
+    """Return the text of a field.
+
+    Raises:
+        MissingField: The field is missing or null.
+        WrongType: The field is not text.
+
+    """
+    if not is_present(fields, field):
+        raise MissingField(field)
+    try:
+        return _TEXT.decode(fields[field])
+    except ValueError:
+        raise WrongType(field, bytes(fields[field]).decode()) from None
+
+
 def encode_result(
     copied: Mapping[str, msgspec.Raw],
     result: str,
@@ -92,19 +115,17 @@ def encode_result(
 ) -> bytes:
     """Encode a result as JSON: copied fields, the output under the name `result`, model and times.
 
+    The output is the text of one JSON value.
     If a copied field has the name of one of the others, the copied field is dropped. `span` is the
     start and end of the call to `predict_all`, in seconds since the epoch; `process_time` is the
     difference in seconds.
-
-    Raises:
-        InvalidOutput: The output is not exactly one JSON value.
 
     """
     start, end = span
     return msgspec.json.encode(
         {
             **copied,
-            result: msgspec.Raw(minify_json(output).encode()),
+            result: msgspec.Raw(output.encode()),
             "model": model,
             "ts_start": _iso(start),
             "ts_end": _iso(end),
@@ -162,51 +183,6 @@ def _minify_value(value: msgspec.Raw) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.format(text, indent=-1))
 
 
-def encode_headers(message: Message, outcome: Outcome) -> list[Header]:
-    """Append Tidemill's headers to the incoming ones (in Kafka the last of a name counts)."""
-    added: dict[str, object] = {
-        "tidemill.source.topic": message.topic,
-        "tidemill.source.partition": message.partition,
-        "tidemill.source.offset": message.offset,
-        "tidemill.source.timestamp": message.timestamp,
-        "tidemill.model": outcome.model,
-    }
-    if isinstance(outcome, Failure):
-        added["tidemill.error.class"] = outcome.error_class
-        added["tidemill.error.message"] = outcome.error
-    return [
-        *message.headers,
-        *((name, _truncate_utf8(str(value))) for name, value in added.items() if value is not None),
-    ]
-
-
-def encode_truncated_headers(message: Message, failure: Failure) -> list[Header]:
-    """Return the headers of a dead letter that is too large to carry its message.
-
-    Key, value and incoming headers are omitted; the headers say where to find the message.
-    """
-    size = record_size_upper_bound(message.key, message.value, list(message.headers))
-    headers = encode_headers(replace(message, headers=()), failure)
-    return [*headers, ("tidemill.error.omitted", f"key, value and headers: {size} bytes".encode())]
-
-
-def record_size_upper_bound(key: bytes | None, value: bytes | None, headers: list[Header]) -> int:
-    """Return the upper bound of a record's size that Kafka's producer checks before it sends.
-
-    A batch of one record has 61 bytes of overhead, the record 21, and each part a length prefix of
-    at most 5 bytes: `AbstractRecords.estimateSizeInBytesUpperBound` of Kafka's clients, record
-    format version 2.
-    """
-    parts = [key, value, *(part for name, content in headers for part in (name.encode(), content))]
-    return 61 + 21 + 5 + sum(5 + len(part or b"") for part in parts)
-
-
 def _iso(seconds: float) -> str:
     moment = datetime.fromtimestamp(seconds, tz=UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _truncate_utf8(text: str) -> bytes:
-    """Encode as at most `MAX_ERROR_BYTES` bytes of UTF-8, without splitting a character."""
-    encoded = text.encode(errors="replace")
-    return encoded[:MAX_ERROR_BYTES].decode(errors="ignore").encode()

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tidemill.errors import KeyRequired, ResultTooLarge
-from tidemill.inference.codec import MAX_UNCOMPRESSED_BYTES, record_size_upper_bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tidemill.errors import MessageError
     from tidemill.inference.message import Header
 
+# Topics limit compressed sizes, so a record may exceed its topic's limit once it is decompressed.
+# Producers accept records of this size, so that such a record can become a dead letter.
+MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
 # The levels that Kafka's Java libraries use by default; their output may be a little larger.
 LEVELS = {"gzip": 6, "zstd": 3}
 # With these codecs Kafka compresses each block separately.
@@ -37,20 +39,16 @@ class TopicLimits:
     codecs: tuple[tuple[str, int | None], ...] = ()
     needs_key: bool = False
 
-    def fit(self, key: bytes | None, value: bytes | None, headers: list[Header]) -> bool:
-        """Tell whether the topic certainly accepts this record."""
-        return self.max_bytes is None or all(
-            fits(key, value, headers, limit=self.max_bytes, compression=codec, level=level)
-            for codec, level in self.codecs
-        )
-
     def refusal(
-        self, key: bytes | None, value: bytes, headers: list[Header]
+        self, key: bytes | None, value: bytes | None, headers: Sequence[Header]
     ) -> MessageError | None:
-        """Return the reason if the topic refuses a result, or None."""
+        """Return the reason if the topic may refuse this record, or None."""
         if self.needs_key and key is None:
             return KeyRequired()
-        if self.max_bytes is None or self.fit(key, value, headers):
+        if self.max_bytes is None or all(
+            fits(key, value, headers, limit=self.max_bytes, compression=codec, level=level)
+            for codec, level in self.codecs
+        ):
             return None
         return ResultTooLarge(record_size_upper_bound(key, value, headers), self.max_bytes)
 
@@ -61,7 +59,7 @@ ANY_RECORD = TopicLimits()
 def fits(
     key: bytes | None,
     value: bytes | None,
-    headers: list[Header],
+    headers: Sequence[Header],
     *,
     limit: int,
     compression: str,
@@ -87,6 +85,19 @@ def fits(
     blocks = (whole[start : start + step] for start in range(0, len(whole), step))
     packed = sum(len(codec.compress(block, asbytes=True)) for block in blocks)
     return packed <= ALLOWANCES.get(compression, ALLOWANCE) * limit
+
+
+def record_size_upper_bound(
+    key: bytes | None, value: bytes | None, headers: Sequence[Header]
+) -> int:
+    """Return the upper bound of a record's size that Kafka's producer checks before it sends.
+
+    A batch of one record has 61 bytes of overhead, the record 21, and each part a length prefix of
+    at most 5 bytes: `AbstractRecords.estimateSizeInBytesUpperBound` of Kafka's clients, record
+    format version 2.
+    """
+    parts = [key, value, *(part for name, content in headers for part in (name.encode(), content))]
+    return 61 + 21 + 5 + sum(5 + len(part or b"") for part in parts)
 
 
 def compressed_at_most(size: int) -> int:

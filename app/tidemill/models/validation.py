@@ -10,7 +10,7 @@ import msgspec
 from tidemill.errors import InvalidModels
 from tidemill.inference.codec import ENVELOPE
 from tidemill.inference.model import ModelSpec
-from tidemill.inference.router import Router
+from tidemill.inference.route import Router, single_routes
 from tidemill.models.adapters import SHORT_NAMES, UnknownAdapter, class_path
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def check(specs: Sequence[ModelSpec]) -> None:
             raise InvalidModels("models", f"duplicate model {spec.id}")
         seen.add(spec.id)
         _check_result_fields(spec)
-    Router(specs)
+    Router(single_routes(specs))
 
 
 def _check_result_fields(spec: ModelSpec) -> None:

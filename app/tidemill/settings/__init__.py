@@ -6,17 +6,19 @@ key is an error that names it. Secrets come from the environment or from files t
 """
 
 from tidemill.settings.kafka import KafkaSettings
-from tidemill.settings.loader import default_file, load
+from tidemill.settings.loader import default_file, load, load_program
 from tidemill.settings.monitoring import MonitoringSettings
-from tidemill.settings.root import LogSettings, Settings
+from tidemill.settings.root import LogSettings, Program, Settings
 from tidemill.settings.stream import StreamSettings
 
 __all__ = [
     "KafkaSettings",
     "LogSettings",
     "MonitoringSettings",
+    "Program",
     "Settings",
     "StreamSettings",
     "default_file",
     "load",
+    "load_program",
 ]

@@ -7,7 +7,7 @@ import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -15,19 +15,26 @@ from pydantic_settings import SettingsError
 from tidemill import yaml_file
 from tidemill.errors import InvalidSettings, SettingsFileUnreadable
 from tidemill.settings.base import Section
-from tidemill.settings.root import PREFIX, Settings
+from tidemill.settings.root import PREFIX, Program, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ProgramT = TypeVar("ProgramT", bound=Program)
 # Spark recognises secrets by these words in their names.
 SECRET = re.compile(r"(?i)secret|password|token|access[.]?key")
 
 
 def load(path: Path | None = None) -> Settings:
-    """Load the settings from a YAML file and the environment.
+    """Load all settings; see `load_program`."""
+    return load_program(Settings, path)
 
-    Without a path, read `config.yaml` in the working folder, if it exists.
+
+def load_program(program: type[ProgramT], path: Path | None = None) -> ProgramT:
+    """Load the settings that a program needs from a YAML file and the environment.
+
+    Without a path, read `config.yaml` in the working folder, if it exists. Sections that only other
+    programs read are not checked.
 
     Raises:
         SettingsFileUnreadable: The file is missing, or is not a YAML mapping.
@@ -39,7 +46,8 @@ def load(path: Path | None = None) -> Settings:
     source = f"{path} and environment" if path else "environment"
     try:
         _refuse_unknown_variables()
-        settings = Settings(**document)
+        others = Settings.model_fields.keys() - program.model_fields.keys()
+        settings = program(**{key: value for key, value in document.items() if key not in others})
     except ValidationError as error:
         raise InvalidSettings(source, (_problem(e) for e in error.errors())) from None
     except SettingsError:

@@ -37,13 +37,11 @@ def _spark_value(value: Any) -> Any:  # noqa: ANN401 - what a document may hold
     return str(value) if isinstance(value, int | float) else value
 
 
-class Settings(BaseSettings):
-    """All settings.
+class Program(BaseSettings):
+    """The settings that every program reads; a program that needs more is a subclass.
 
     Attributes:
         models: The models file. A relative path starts at the settings file's folder.
-        spark: Spark settings by their own names, such as `spark.master`. They override
-            those that Tidemill sets.
 
     """
 
@@ -55,19 +53,8 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    kafka: KafkaSettings = KafkaSettings()
-    stream: StreamSettings = StreamSettings()
-    monitoring: MonitoringSettings = MonitoringSettings()
     models: Path = Path("models.yaml")
     log: LogSettings = LogSettings()
-    spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}
-
-    @model_validator(mode="after")
-    def _no_speculation(self) -> Self:
-        speculates = self.spark.get("spark.speculation", "").lower() == "true"
-        if speculates and self.stream.delivery == "exactly-once":
-            raise ValueError(str(SpeculationEnabled()))
-        return self
 
     @classmethod
     def settings_customise_sources(
@@ -80,3 +67,25 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment override the file, whose content is passed as keyword arguments."""
         return env_settings, init_settings
+
+
+class Settings(Program):
+    """All settings, which the streaming job reads.
+
+    Attributes:
+        spark: Spark settings by their own names, such as `spark.master`. They override
+            those that Tidemill sets.
+
+    """
+
+    kafka: KafkaSettings = KafkaSettings()
+    stream: StreamSettings = StreamSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}
+
+    @model_validator(mode="after")
+    def _no_speculation(self) -> Self:
+        speculates = self.spark.get("spark.speculation", "").lower() == "true"
+        if speculates and self.stream.delivery == "exactly-once":
+            raise ValueError(str(SpeculationEnabled()))
+        return self

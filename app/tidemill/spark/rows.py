@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
-from tidemill.inference.codec import encode_headers, encode_truncated_headers
+from tidemill.inference.headers import error_headers, omitted_header, source_headers
 from tidemill.inference.message import Failure, Header, Message, Outcome, Prediction
+from tidemill.kafka.record_size import record_size_upper_bound
 from tidemill.spark.schemas import RECORD
 
 if TYPE_CHECKING:
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from tidemill.kafka.record_size import TopicLimits
 
 Row: TypeAlias = dict[str, Any]
+
+
+class OutputTopic(NamedTuple):
+    """The topic of results or of dead letters, and what it accepts."""
+
+    name: str
+    limits: TopicLimits
 
 
 def read_messages(batch: pa.RecordBatch) -> Iterator[Message]:
@@ -37,25 +45,27 @@ def read_messages(batch: pa.RecordBatch) -> Iterator[Message]:
         )
 
 
-def result_row(
-    topic: str, message: Message, prediction: Prediction, limits: TopicLimits
-) -> Row | Failure:
-    """Return a result (`schemas.OUTCOME`), or a failure if it exceeds its topic's limits."""
-    headers = encode_headers(message, prediction)
-    if refusal := limits.refusal(message.key, prediction.value, headers):
-        return Failure(refusal, prediction.model)
-    return _row(topic, message.key, prediction.value, headers, prediction)
+def outcome_row(
+    message: Message, outcome: Outcome, results: OutputTopic, dead_letters: OutputTopic
+) -> Row:
+    """Return the row of an outcome (`schemas.OUTCOME`).
 
-
-def dead_letter_row(topic: str, message: Message, failure: Failure, limits: TopicLimits) -> Row:
-    """Return a dead letter (`schemas.OUTCOME`): the whole message, if it fits its topic's limits.
-
-    Otherwise only headers remain: where the message is, and why it failed.
+    A result that its topic refuses becomes a dead letter. A dead letter that its topic refuses
+    keeps only the headers that say where the message is, and why it failed.
     """
-    headers = encode_headers(message, failure)
-    if limits.fit(message.key, message.value, headers):
-        return _row(topic, message.key, message.value, headers, failure)
-    return _row(topic, None, None, encode_truncated_headers(message, failure), failure)
+    added = source_headers(message, outcome.model)
+    if isinstance(outcome, Prediction):
+        headers = [*message.headers, *added]
+        refusal = results.limits.refusal(message.key, outcome.value, headers)
+        if refusal is None:
+            return _row(results.name, message.key, outcome.value, headers, outcome)
+        outcome = Failure(refusal, outcome.model)
+    added += error_headers(outcome)
+    headers = [*message.headers, *added]
+    if dead_letters.limits.refusal(message.key, message.value, headers) is None:
+        return _row(dead_letters.name, message.key, message.value, headers, outcome)
+    size = record_size_upper_bound(message.key, message.value, message.headers)
+    return _row(dead_letters.name, None, None, [*added, omitted_header(size)], outcome)
 
 
 def latency(message: Message, now: float) -> float | None:

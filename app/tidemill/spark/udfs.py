@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from tidemill.inference.message import Failure, Prediction
 from tidemill.inference.predictor import Predictor
-from tidemill.inference.router import Router
+from tidemill.inference.route import Router, single_routes
 from tidemill.kafka.record_size import ANY_RECORD
 from tidemill.models.isolation import policy
 from tidemill.spark.columns import record_columns
 from tidemill.spark.retry import Attempt
-from tidemill.spark.rows import Row, dead_letter_row, latency, read_messages, result_row
+from tidemill.spark.rows import OutputTopic, Row, latency, outcome_row, read_messages
 from tidemill.spark.schemas import OUTCOME, OUTCOME_METADATA
 from tidemill.spark.warmup import freeze_gc
 
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
+    from tidemill.inference.engine import Clock
     from tidemill.inference.model import ModelLoader, ModelSpec
-    from tidemill.inference.predictor import Clock
     from tidemill.kafka.record_size import TopicLimits
 
 # By topic; a topic without limits takes any record.
@@ -65,7 +64,7 @@ def predictions(
         WrongColumnType: A column of the frame has an unsuitable type (raised by the transform).
 
     """
-    Router(specs)  # raises on the driver what each worker would raise
+    Router(single_routes(specs))  # raises on the driver what each worker would raise
     schema = OUTCOME_METADATA if deliver else OUTCOME
     arrow_schema = to_arrow_schema(schema)
     topic_limits = dict(limits)  # unlike a mapping proxy, a dict can be pickled
@@ -109,14 +108,8 @@ def predict_batch(
     messages = list(read_messages(batch))
     outcomes = predictor.predict(messages)
     now = clock()
-    rows = []
-    for message, outcome in zip(messages, outcomes, strict=True):
-        row = (
-            result_row(results, message, outcome, limits.get(results, ANY_RECORD))
-            if isinstance(outcome, Prediction)
-            else outcome
-        )
-        if isinstance(row, Failure):
-            row = dead_letter_row(dead_letters, message, row, limits.get(dead_letters, ANY_RECORD))
-        rows.append({**row, "latency": latency(message, now)})
-    return rows
+    topics = [OutputTopic(name, limits.get(name, ANY_RECORD)) for name in (results, dead_letters)]
+    return [
+        outcome_row(message, outcome, *topics) | {"latency": latency(message, now)}
+        for message, outcome in zip(messages, outcomes, strict=True)
+    ]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.cloudpickle import dumps
 
-from tidemill.errors import ConfigurationError, ExecutorsUnfit, TidemillError
-from tidemill.inference.predictor import probe
+from tidemill.errors import ExecutorsUnfit, TidemillError
+from tidemill.inference.engine import probe
 from tidemill.periodic import PeriodicTask
 from tidemill.spark.failures import MODULE_NOT_FOUND, parse_worker_error
 
@@ -78,7 +78,7 @@ def _try_models(specs: Sequence[ModelSpec], load: ModelLoader) -> tuple[str, str
             probe(spec, load(spec))
     except TidemillError as error:
         # A model may import a module only when `predict_all` is called.
-        if not isinstance(error, ConfigurationError) and MODULE_NOT_FOUND not in str(error):
+        if error.kind != "configuration" and MODULE_NOT_FOUND not in str(error):
             raise
         exception = "".join(traceback.format_exception_only(error)).strip()
         return exception, traceback.format_exc()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.inference.codec import MAX_UNCOMPRESSED_BYTES
 from tidemill.kafka.client_options import java_options
-from tidemill.kafka.record_size import batch_bytes
+from tidemill.kafka.record_size import MAX_UNCOMPRESSED_BYTES, batch_bytes
 from tidemill.spark.schemas import SINK_COLUMNS
 
 if TYPE_CHECKING:

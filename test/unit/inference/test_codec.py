@@ -10,18 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidemill.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue, PredictionFailed
+from tidemill.errors import InvalidJson, InvalidOutput, InvalidUtf8, NullValue
 from tidemill.inference.codec import (
-    MAX_ERROR_BYTES,
     decode_fields,
     decode_text,
-    encode_headers,
     encode_result,
-    encode_truncated_headers,
     minify_json,
-    record_size_upper_bound,
 )
-from tidemill.inference.message import Failure, Message, Prediction
 
 HEADERS = st.lists(
     st.tuples(st.text(st.characters(codec="utf-8")), st.none() | st.binary(max_size=300)),
@@ -206,7 +201,7 @@ class TestMinifyJson:
 class TestEncodeResult:
     """A result is the envelope around the model's output."""
 
-    def encode(self, start: float, end: float, output: str = "[1, 2]") -> bytes:
+    def encode(self, start: float, end: float, output: str = "[1,2]") -> bytes:
         """Encode a result; only times and output vary."""
         return encode_result(ECHOED, "ner", output, "m:1", (start, end))
 
@@ -233,148 +228,3 @@ class TestEncodeResult:
     def test_clock_set_back(self) -> None:
         """A clock that was set back gives no negative duration."""
         assert json.loads(self.encode(10.0, 9.0))["process_time"] == 0.0
-
-    def test_wrong_output(self) -> None:
-        """An output that is not JSON raises instead of spoiling the envelope."""
-        with pytest.raises(InvalidOutput):
-            self.encode(0, 0, '1, "model": 2')
-
-
-class TestEncodeHeaders:
-    """The added headers name the source and the outcome."""
-
-    MESSAGE = Message(
-        b"v", headers=(("a", b"1"), ("tidemill.model", b"old"), ("a", None)),
-        topic="t", partition=0, offset=0, timestamp=1700000000123,
-    )  # fmt: skip
-
-    def test_prediction(self) -> None:
-        """Incoming headers come first and unchanged, including repeated names and nulls."""
-        assert encode_headers(self.MESSAGE, Prediction(b"{}", "m:1")) == [
-            ("a", b"1"),
-            ("tidemill.model", b"old"),
-            ("a", None),
-            ("tidemill.source.topic", b"t"),
-            ("tidemill.source.partition", b"0"),
-            ("tidemill.source.offset", b"0"),
-            ("tidemill.source.timestamp", b"1700000000123"),
-            ("tidemill.model", b"m:1"),
-        ]
-
-    def test_failure(self) -> None:
-        """A dead letter's headers end with the error's class and message."""
-        headers = encode_headers(self.MESSAGE, Failure(NullValue(), "m:1"))
-        assert headers[-2:] == [
-            ("tidemill.error.class", b"NullValue"),
-            ("tidemill.error.message", b"the record's value is null"),
-        ]
-
-    def test_unknown_parts(self) -> None:
-        """Unknown values have no header."""
-        headers = encode_headers(Message(b"v", topic="file"), Failure(NullValue()))
-        assert [name for name, _ in headers] == [
-            "tidemill.source.topic",
-            "tidemill.error.class",
-            "tidemill.error.message",
-        ]
-
-    @given(st.text(), st.integers(0, 4))
-    @example("🌊" * 600, 0)
-    @example("\ud800" * 2000, 0)
-    def test_truncated(self, text: str, repeat: int) -> None:
-        """An error's message is valid UTF-8, at most 1 KiB, and does not end within a character."""
-        reason = "x" * repeat + text * 40
-        *_, (_, value) = encode_headers(
-            Message(None), Failure(PredictionFailed(ValueError(reason)))
-        )
-        assert value is not None
-        assert len(value) <= MAX_ERROR_BYTES == 1024
-        reason = " ".join(reason.split())
-        whole = f"ValueError: {reason}" if reason else "ValueError"
-        assert whole.encode(errors="replace").decode().startswith(value.decode())
-
-    def test_one_line(self) -> None:
-        """An error of several lines becomes one line."""
-        failure = Failure(PredictionFailed(ValueError("a\n  b\r\nc")))
-        *_, (_, value) = encode_headers(Message(None), failure)
-        assert value == b"ValueError: a b c"
-
-    def test_truncated_as_late_as_possible(self) -> None:
-        """The message is cut at the limit, not before."""
-        failure = Failure(PredictionFailed(ValueError("🌊" * 600)))
-        *_, (_, value) = encode_headers(Message(None), failure)
-        assert len(value or b"") == 1024
-
-
-class TestTruncatedHeaders:
-    """A dead letter that is too large carries only its source and its error."""
-
-    def test_headers(self) -> None:
-        """Tidemill's own headers remain, with one that names what is omitted."""
-        message = Message(
-            b"v" * 10, key=b"k" * 5, headers=(("a", b"1"), ("tidemill.model", b"old")),
-            topic="t", partition=0, offset=7, timestamp=1700000000123,
-        )  # fmt: skip
-        size = record_size_upper_bound(message.key, message.value, list(message.headers))
-        assert encode_truncated_headers(message, Failure(NullValue(), "m:1")) == [
-            ("tidemill.source.topic", b"t"),
-            ("tidemill.source.partition", b"0"),
-            ("tidemill.source.offset", b"7"),
-            ("tidemill.source.timestamp", b"1700000000123"),
-            ("tidemill.model", b"m:1"),
-            ("tidemill.error.class", b"NullValue"),
-            ("tidemill.error.message", b"the record's value is null"),
-            ("tidemill.error.omitted", f"key, value and headers: {size} bytes".encode()),
-        ]
-
-    @given(st.text(max_size=5000), HEADERS)
-    def test_small(self, reason: str, headers: list[tuple[str, bytes | None]]) -> None:
-        """Its size is far below any topic's limit, whatever the message and the error."""
-        message = Message(b"v", headers=tuple(headers), topic="t" * 249, offset=2**63 - 1)
-        failure = Failure(PredictionFailed(ValueError(reason)), f"{'n' * 128}:{'v' * 128}")
-        assert (
-            record_size_upper_bound(None, None, encode_truncated_headers(message, failure)) < 4096
-        )
-
-
-def varint(number: int) -> int:
-    """Return the bytes of a zigzag variable-length integer."""
-    zigzag = (number << 1) ^ (number >> 31)
-    return max(1, -(-zigzag.bit_length() // 7))
-
-
-def sized(part: bytes | None) -> int:
-    """Return the bytes of a part after its length: -1 for none."""
-    return varint(-1) if part is None else varint(len(part)) + len(part)
-
-
-def kafka_bytes(
-    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
-) -> int:
-    """Return the bytes of a batch of one record in Kafka's format, version 2.
-
-    https://kafka.apache.org/documentation/#recordbatch
-    """
-    body = 1 + varint(0) + varint(0) + sized(key) + sized(value) + varint(len(headers))
-    body += sum(sized(name.encode()) + sized(content) for name, content in headers)
-    return 61 + varint(body) + body
-
-
-class TestRecordSize:
-    """The upper bound is never below the real size."""
-
-    @given(st.none() | st.binary(max_size=9000), st.none() | st.binary(max_size=9000), HEADERS)
-    def test_enough(
-        self, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
-    ) -> None:
-        """It covers a batch of one record, with little to spare."""
-        size = record_size_upper_bound(key, value, headers)
-        least = kafka_bytes(key, value, headers)
-        assert least <= size <= least + 26 + 5 * (2 + 2 * len(headers))
-
-    def test_as_kafka_counts(self) -> None:
-        """It is the estimate that Kafka's producer compares with max.request.size."""
-        assert (
-            record_size_upper_bound(b"k", b"vv", [("é", None)])
-            == 61 + 21 + 5 + (5 + 1) + (5 + 2) + (5 + 2) + 5
-        )

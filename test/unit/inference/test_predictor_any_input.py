@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidemill.errors import MessageError
-from tidemill.inference.codec import ENVELOPE, encode_headers
+from tidemill.inference.codec import ENVELOPE
+from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tidemill.errors import InvalidOutput, ModelUnavailable, WrongOutputCount
+from tidemill.inference.engine import probe
 from tidemill.inference.message import Failure, Message, Prediction
-from tidemill.inference.predictor import Predictor, probe
+from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

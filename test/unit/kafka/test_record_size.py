@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from tidemill.errors import KeyRequired, ResultTooLarge
-from tidemill.inference.codec import MAX_UNCOMPRESSED_BYTES, record_size_upper_bound
 from tidemill.kafka import record_size as sizes
 from tidemill.kafka.record_size import (
     ANY_RECORD,
+    MAX_UNCOMPRESSED_BYTES,
     TopicLimits,
     batch_bytes,
     compressed_at_most,
     fits,
+    record_size_upper_bound,
 )
 from tidemill.kafka.topics import Topic
 
@@ -55,7 +56,7 @@ class TestAnyRecord:
     @given(RECORD)
     def test_files(self, record: tuple[bytes | None, bytes | None, Headers]) -> None:
         """Files accept any record."""
-        assert ANY_RECORD.fit(*record)
+        assert ANY_RECORD.refusal(*record) is None
         assert ANY_RECORD.refusal(record[0], record[1] or b"", record[2]) is None
 
     @pytest.mark.parametrize("compression", [*COMPRESSIONS, "none"])
@@ -209,8 +210,9 @@ class TestTopics:
     def test_codecs(self, producer: str, topic: str) -> None:
         """Both codecs must compress it below the limit."""
         limits = Topic(1, {"compression.type": topic}).limits(producer)
-        assert limits.fit(None, self.WORDS, []) is not ("none" in producer or "un" in topic)
-        assert limits.fit(None, b"small", [])
+        refused = limits.refusal(None, self.WORDS, []) is not None
+        assert refused == ("none" in producer or "un" in topic)
+        assert limits.refusal(None, b"small", []) is None
 
     @pytest.mark.parametrize(
         ("codec", "weak", "strong"), [("gzip", "1", "9"), ("zstd", "-100", "19")]
@@ -223,7 +225,7 @@ class TestTopics:
             settings = {"compression.type": codec, f"compression.{codec}.level": level}
             least = len(pa.compress(words, codec=codec, asbytes=True)) / 0.85
             settings["max.message.bytes"] = str(int(least))
-            return Topic(1, settings).limits(producer).fit(None, words, [])
+            return Topic(1, settings).limits(producer).refusal(None, words, []) is None
 
         other = "zstd" if codec == "gzip" else "gzip"
         assert takes(strong, other)
@@ -233,7 +235,7 @@ class TestTopics:
     def test_level_of_lz4(self) -> None:
         """LZ4's levels compress at least as well as its default."""
         limits = Topic(1, {"compression.type": "lz4", "compression.lz4.level": "17"}).limits("gzip")
-        assert limits.fit(None, self.WORDS, [])
+        assert limits.refusal(None, self.WORDS, []) is None
 
     def test_segments(self) -> None:
         """A batch must also fit into a segment."""
@@ -261,3 +263,46 @@ class TestBatches:
         assert 9_000 < size < compressed_at_most(size) <= 10_000
         assert batch_bytes([TopicLimits(50_000)], 16_384) == 16_384
         assert batch_bytes([TopicLimits(5)], 16_384) == 1
+
+
+def varint(number: int) -> int:
+    """Return the bytes of a zigzag variable-length integer."""
+    zigzag = (number << 1) ^ (number >> 31)
+    return max(1, -(-zigzag.bit_length() // 7))
+
+
+def sized(part: bytes | None) -> int:
+    """Return the bytes of a part after its length: -1 for none."""
+    return varint(-1) if part is None else varint(len(part)) + len(part)
+
+
+def kafka_bytes(
+    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> int:
+    """Return the bytes of a batch of one record in Kafka's format, version 2.
+
+    https://kafka.apache.org/documentation/#recordbatch
+    """
+    body = 1 + varint(0) + varint(0) + sized(key) + sized(value) + varint(len(headers))
+    body += sum(sized(name.encode()) + sized(content) for name, content in headers)
+    return 61 + varint(body) + body
+
+
+class TestRecordSize:
+    """The upper bound is never below the real size."""
+
+    @given(st.none() | st.binary(max_size=9000), st.none() | st.binary(max_size=9000), HEADERS)
+    def test_enough(
+        self, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
+    ) -> None:
+        """It covers a batch of one record, with little to spare."""
+        size = record_size_upper_bound(key, value, headers)
+        least = kafka_bytes(key, value, headers)
+        assert least <= size <= least + 26 + 5 * (2 + 2 * len(headers))
+
+    def test_as_kafka_counts(self) -> None:
+        """It is the estimate that Kafka's producer compares with max.request.size."""
+        assert (
+            record_size_upper_bound(b"k", b"vv", [("é", None)])
+            == 61 + 21 + 5 + (5 + 1) + (5 + 2) + (5 + 2) + 5
+        )

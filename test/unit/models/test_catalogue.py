@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,10 +7,7 @@ import yaml
 
 from dev import ROOT
 from tidemill.errors import (
-    ConfigurationError,
     InvalidModels,
-    ModelLoadFailed,
-    ModelMisconfigured,
     SettingsFileUnreadable,
 )
 from tidemill.inference.codec import ENVELOPE
@@ -25,49 +21,6 @@ if TYPE_CHECKING:
 
     MakeSpec = Callable[..., ModelSpec]
 
-MODULE = """
-import builtins
-
-constructed = []
-
-class Echo:
-    def __init__(self, **options):
-        constructed.append(options)
-    def predict_all(self, inputs):
-        return inputs
-
-class Flaky(Echo):
-    def __init__(self):
-        super().__init__()
-        if len(constructed) == 1:
-            raise OSError("the disk is busy")
-
-class Panic(BaseException):
-    pass
-
-class Failing(Echo):
-    def __init__(self, kind):
-        raise {**vars(builtins), "Panic": Panic}[kind]("failed")
-
-class Unlinked:
-    def __init__(self):
-        raise ImportError("libmodel.so")
-
-class Outdated:
-    def __init__(self):
-        raise AttributeError("no such part")
-
-class Needy:
-    def __init__(self):
-        import needed
-
-class NotCallable:
-    predict_all = 3
-
-class Nothing:
-    pass
-"""
-
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[..., tuple[ModelSpec, ...]]:
@@ -80,19 +33,6 @@ def read(tmp_path: Path) -> Callable[..., tuple[ModelSpec, ...]]:
         return catalogue.load_models(path)
 
     return from_entries
-
-
-@pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a module
-    """A module of models, new for each test."""
-    (tmp_path / "own_models.py").write_text(MODULE, "utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "own_models", raising=False)
-    monkeypatch.setattr(catalogue, "_loaded", {})
-    import own_models  # type: ignore[import-not-found]  # noqa: PLC0415 - made just now
-
-    yield own_models
-    del sys.modules["own_models"]
 
 
 class TestRead:
@@ -236,110 +176,3 @@ class TestWrongEntries:
         """Two entries may not match the same messages."""
         with pytest.raises(InvalidModels, match="m:1 and m:2"):
             read({"match": {"lang": "en"}}, {"version": "2", "match": {"lang": "en"}})
-
-
-class TestLoad:
-    """A model is loaded once in a process."""
-
-    def test_once(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
-        """An equal entry gives the same model."""
-        entry = {"adapter": "own_models:Echo", "options": {"a": 1}}
-        first = catalogue.load(make_spec(**entry))
-        assert catalogue.load(make_spec(**entry)) is first
-        assert module.constructed == [{"a": 1}]
-
-    @pytest.mark.parametrize(
-        "other", [{"version": "2"}, {"name": "n"}, {"options": {"a": 2}}, {"options": {}}]
-    )
-    def test_another(self, module: Any, make_spec: MakeSpec, other: dict[str, Any]) -> None:  # noqa: ANN401
-        """Another name, version or options give another model."""
-        entry = {"adapter": "own_models:Echo", "options": {"a": 1}}
-        first = catalogue.load(make_spec(**entry))
-        assert catalogue.load(make_spec(**{**entry, **other})) is not first
-        assert len(module.constructed) == 2
-
-    def test_failed(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
-        """A failure is not cached: the next call tries again."""
-        spec = make_spec(adapter="own_models:Flaky")
-        with pytest.raises(ModelLoadFailed, match="OSError: the disk is busy"):
-            catalogue.load(spec)
-        assert catalogue.load(spec) is catalogue.load(spec)
-        assert len(module.constructed) == 2
-
-    @pytest.mark.parametrize("value", [10**30, float("nan"), [{"deep": [None, 1.5, True]}]])
-    def test_any_option(self, module: Any, make_spec: MakeSpec, value: object) -> None:  # noqa: ANN401
-        """Options may be any values that YAML has."""
-        catalogue.load(make_spec(adapter="own_models:Echo", options={"a": value}))
-        assert module.constructed == [{"a": value}]
-
-
-class TestFault:
-    """A constructor that fails on what it needs is a fault: another attempt may succeed."""
-
-    @pytest.mark.parametrize(
-        "kind", ["OSError", "TimeoutError", "MemoryError", "ValueError", "RuntimeError"]
-    )
-    def test_reason(self, module: Any, make_spec: MakeSpec, kind: str) -> None:  # noqa: ANN401
-        """The message names the model and the cause; it is not a ConfigurationError."""
-        with pytest.raises(ModelLoadFailed) as caught:
-            catalogue.load(make_spec(adapter="own_models:Failing", options={"kind": kind}))
-        assert str(caught.value) == f"model m:1 failed to load: {kind}: failed"
-        assert type(caught.value.__cause__).__name__ == kind
-        assert not isinstance(caught.value, ConfigurationError)
-
-    @pytest.mark.parametrize("kind", ["SystemExit", "Panic"])
-    def test_no_exception(self, module: Any, make_spec: MakeSpec, kind: str) -> None:  # noqa: ANN401
-        """An exit or a panic is a fault, too."""
-        with pytest.raises(ModelLoadFailed, match=f"{kind}: failed"):
-            catalogue.load(make_spec(adapter="own_models:Failing", options={"kind": kind}))
-
-    def test_interrupt(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
-        """Ctrl-C is passed on."""
-        spec = make_spec(adapter="own_models:Failing", options={"kind": "KeyboardInterrupt"})
-        with pytest.raises(KeyboardInterrupt):
-            catalogue.load(spec)
-
-
-class TestWrongAdapter:
-    """An adapter that cannot be loaded is named, with the reason and a remedy."""
-
-    @pytest.mark.parametrize(
-        ("adapter", "reason", "remedy"),
-        [
-            ("no_such_module:Model", "No module named 'no_such_module'", "or be on PYTHONPATH"),
-            ("own_models:Flakey", "has no attribute 'Flakey'", "Did you mean own_models:Flaky?"),
-            ("own_models:Qqqqq", "has no attribute 'Qqqqq'", "own_models has no class Qqqqq"),
-            ("own_models:Needy", "No module named 'needed'", "install it beside Tidemill"),
-            ("own_models:Nothing", "Nothing has no method predict_all", "a method predict_all"),
-            ("own_models:NotCallable", "NotCallable has no method predict_all", "a method"),
-            ("own_models:constructed", "not callable", "arguments of the class"),
-            ("own_models:Unlinked", "ImportError: libmodel.so", "adapter and options"),
-            ("own_models:Outdated", "AttributeError: no such part", "adapter and options"),
-            (".:x", "", "arguments"),
-        ],
-    )
-    def test_reason(
-        self,
-        module: Any,  # noqa: ANN401
-        make_spec: MakeSpec,
-        adapter: str,
-        reason: str,
-        remedy: str,
-    ) -> None:
-        """The message names the model, its adapter and the cause."""
-        with pytest.raises(ModelMisconfigured) as caught:
-            catalogue.load(make_spec(adapter=adapter))
-        assert f"model m:1 ({adapter}): " in str(caught.value)
-        assert reason in str(caught.value)
-        assert remedy in caught.value.hint
-        assert isinstance(caught.value, ConfigurationError)
-
-    def test_wrong_options(self, module: Any, make_spec: MakeSpec) -> None:  # noqa: ANN401 - a module
-        """An option that the class does not accept is the same kind of error."""
-        with pytest.raises(ModelMisconfigured, match=r"TypeError.*surplus"):
-            catalogue.load(make_spec(adapter="own_models:Flaky", options={"surplus": 1}))
-
-    def test_standard_library(self, make_spec: MakeSpec) -> None:
-        """A class without `predict_all` is refused when loaded, not when first used."""
-        with pytest.raises(ModelMisconfigured, match="predict_all"):
-            catalogue.load(make_spec(adapter="json:JSONDecoder"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from tidemill.models import catalogue
+from tidemill.models import host
 from tidemill.spark import retry as module
 from tidemill.spark.retry import IDLE_TIMEOUT, Attempt, keepalive_batches
 
@@ -69,10 +69,10 @@ class TestModels:
     def test_process(self, model: Callable[..., ModelSpec], tmp_path: Path, number: int) -> None:
         """The first attempt uses the given loader, and a retry a supervised process."""
         spec = model("RecordingModel", options={"log": str(tmp_path / "log")})
-        with Attempt(number, 60).models(catalogue.load) as load:
+        with Attempt(number, 60).models(host.load) as load:
             (output,) = load(spec).predict_all(["a"])
             assert (json.loads(output)["pid"] == os.getpid()) == (number == 0)
-            assert (load(spec) is catalogue.load(spec)) == (number == 0)
+            assert (load(spec) is host.load(spec)) == (number == 0)
 
 
 def batches(*sizes: int) -> Iterator[pa.RecordBatch]:

@@ -9,9 +9,8 @@ from arrow_batches import record_batch
 from example_models import Echo
 
 from tidemill.errors import InvalidModels
-from tidemill.inference.codec import record_size_upper_bound
 from tidemill.inference.predictor import Predictor
-from tidemill.kafka.record_size import ANY_RECORD, TopicLimits
+from tidemill.kafka.record_size import ANY_RECORD, TopicLimits, record_size_upper_bound
 from tidemill.spark.schemas import NER_RESULT, OUTCOME
 from tidemill.spark.udfs import predict_batch, predictions
 

@@ -50,6 +50,7 @@ import traceback
 from contextlib import suppress
 from datetime import date, datetime
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ MAX_FRAMES, MAX_LINES, MAX_LINE = 30, 300, 1000
 def main() -> None:
     """Run the process."""
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
-    # Python puts a script's folder first, but its files are no modules of the model.
-    if sys.path[:1] == [os.path.dirname(os.path.abspath(__file__))]:  # noqa: PTH100, PTH120 - light
+    # Python looks for modules in a script's folder first. Look in the working folder instead.
+    if Path(sys.path[0]).resolve() == Path(sys.argv[0]).resolve().parent:
         sys.path[0] = ""
     die_with_parent(parent)
     with socket.socket(fileno=descriptor) as sock:

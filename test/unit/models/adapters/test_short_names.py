@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from tidemill.errors import InvalidModels, ModelMisconfigured
-from tidemill.models import adapters, catalogue
+from tidemill.models import adapters, catalogue, host
 from tidemill.models.adapters.spacy_ner import SpacyNer
+from tidemill.models.isolation.child import load_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,12 +25,13 @@ class TestClassPath:
     @pytest.mark.parametrize("name", adapters.SHORT_NAMES)
     def test_shipped(self, name: str) -> None:
         """Each short name leads to a model's class."""
-        assert callable(adapters.load_class(name).predict_all)
+        assert callable(load_class(adapters.class_path(name)).predict_all)
 
     def test_spacy(self) -> None:
         """The short name and the path give the same class."""
         path = "tidemill.models.adapters.spacy_ner:SpacyNer"
-        assert adapters.load_class("spacy-ner") is adapters.load_class(path) is SpacyNer
+        assert adapters.class_path("spacy-ner") == adapters.class_path(path) == path
+        assert load_class(path) is SpacyNer
 
     def test_own_class(self) -> None:
         """A path is returned unchanged."""
@@ -65,4 +67,4 @@ class TestUnknown:
     def test_loaded(self, make_spec: Callable[..., ModelSpec]) -> None:
         """An entry that was made in Python is refused when its model is loaded."""
         with pytest.raises(ModelMisconfigured, match="did you mean spacy-ner"):
-            catalogue.load(make_spec(adapter="spacy-nr"))
+            host.load(make_spec(adapter="spacy-nr"))

@@ -19,9 +19,11 @@ PRELUDE = """
 import json, os, signal, socket, sys, threading, time, traceback
 from specs import example_spec
 from tidemill.errors import PredictionFailed, WrongOutputCount
-from tidemill.inference.predictor import bisect_failures
-from tidemill.models import catalogue
-from tidemill.models.isolation import fork
+from tidemill.inference.engine import bisect_failures
+from tidemill.models import host
+from tidemill.models.isolation import policy
+
+load_in_fork = policy.loader(starts_threads=True)
 
 def spec(adapter, **options):
     return example_spec(adapter, options=options)
@@ -62,10 +64,10 @@ class TestFork:
         ours, *theirs, loads = run(f"""
             recording = spec("RecordingModel", log={str(log)!r})
             emit(os.getpid())
-            emit(report(fork.load(recording)))
+            emit(report(load_in_fork(recording)))
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
-            emit(report(fork.load(recording)))
-            fork.load(spec("Upper"))
+            emit(report(load_in_fork(recording)))
+            load_in_fork(spec("Upper"))
             emit(len(open({str(log)!r}).readlines()))
         """)
         assert loads == 1
@@ -77,11 +79,11 @@ class TestFork:
         """A model that was loaded before the fork is not loaded again."""
         ours, loaded_by, answered_by = run(f"""
             recording = spec("RecordingModel", log={str(tmp_path / "log")!r})
-            catalogue.load(recording)
+            host.load(recording)
             emit(os.getpid())
-            fork.load(recording)
+            load_in_fork(recording)
             emit(int(open({str(tmp_path / "log")!r}).read()))
-            emit(report(fork.load(recording))["pid"])
+            emit(report(load_in_fork(recording))["pid"])
         """)
         assert ours == loaded_by != answered_by
 
@@ -90,7 +92,7 @@ class TestFork:
         ours, theirs = run(f"""
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
             emit(os.getpid())
-            emit(report(fork.load(spec("RecordingModel", log={str(tmp_path / "log")!r})))["pid"])
+            emit(report(load_in_fork(spec("RecordingModel", log={str(tmp_path / "log")!r})))["pid"])
         """)
         assert ours == theirs
 
@@ -98,11 +100,11 @@ class TestFork:
         """A forked process makes a fork of its own; sharing one would mix up the replies."""
         first, second = run(f"""
             recording = spec("RecordingModel", log={str(tmp_path / "log")!r})
-            emit(report(fork.load(recording))["pid"])
+            emit(report(load_in_fork(recording))["pid"])
             if os.fork():
                 os.wait()
             else:
-                emit(report(fork.load(recording))["pid"])
+                emit(report(load_in_fork(recording))["pid"])
         """)
         assert first != second
 
@@ -111,7 +113,7 @@ class TestFork:
         assert run("""
             ours, theirs = socket.socketpair()
             theirs.settimeout(60)
-            fork.load(spec("Upper"))
+            load_in_fork(spec("Upper"))
             ours.close()
             emit(theirs.recv(1) == b"")
         """) == [True]
@@ -124,7 +126,7 @@ class TestAnswers:
         """Outputs, exceptions and wrong counts are the same."""
         in_process, in_fork = run("""
             texts = ["a", "raise", "too few", "no json", "too many", "b"]
-            for load in (catalogue.load, fork.load):
+            for load in (host.load, load_in_fork):
                 outputs = bisect_failures(load(spec("FlakyModel")), texts, time.time)
                 emit([o.result if isinstance(o.result, str) else repr(o.result) for o in outputs])
         """)
@@ -135,12 +137,12 @@ class TestAnswers:
     def test_does_not_load(self, adapter: str) -> None:
         """The error is the same as without a fork, and other models can still be loaded."""
         in_process, in_fork, output = run(f"""
-            for load in (catalogue.load, fork.load):
+            for load in (host.load, load_in_fork):
                 try:
                     load(spec({adapter!r}))
                 except Exception as error:
                     emit(repr(error))
-            emit(fork.load(spec("Upper")).predict_all(["a"]))
+            emit(load_in_fork(spec("Upper")).predict_all(["a"]))
         """)
         assert in_process == in_fork
         assert output == ['"A"']
@@ -152,13 +154,13 @@ class TestEnd:
     @pytest.mark.parametrize("text", ["segfault", "exit"])
     def test_of_the_fork(self, text: str) -> None:
         """If an input ends the fork, this process ends, too."""
-        run(f'fork.load(spec("Poison")).predict_all(["a", {text!r}])', os.EX_SOFTWARE)
+        run(f'load_in_fork(spec("Poison")).predict_all(["a", {text!r}])', os.EX_SOFTWARE)
 
     def test_between_two_calls(self, tmp_path: Path) -> None:
         """A killed fork is noticed at the next call."""
         run(
             f"""
-            model = fork.load(spec("RecordingModel", log={str(tmp_path / "log")!r}))
+            model = load_in_fork(spec("RecordingModel", log={str(tmp_path / "log")!r}))
             os.kill(report(model)["pid"], signal.SIGKILL)
             model.predict_all(["a"])
             """,
@@ -172,7 +174,7 @@ class TestEnd:
             def interrupt(*_):
                 raise KeyboardInterrupt
             signal.signal(signal.SIGALRM, interrupt)
-            model = fork.load(spec("Slow", seconds=60))
+            model = load_in_fork(spec("Slow", seconds=60))
             signal.setitimer(signal.ITIMER_REAL, 0.3)
             try:
                 model.predict_all(["first"])
@@ -186,8 +188,8 @@ class TestEnd:
     @pytest.mark.parametrize(
         ("program", "method"),
         [
-            ('fork.load(spec("Upper")).predict_all(["raise"])', "predict_all"),
-            ('fork.load(spec("FailsAtLoad"))', "__init__"),
+            ('load_in_fork(spec("Upper")).predict_all(["raise"])', "predict_all"),
+            ('load_in_fork(spec("FailsAtLoad"))', "__init__"),
         ],
     )
     def test_traceback(self, program: str, method: str) -> None:
@@ -204,7 +206,7 @@ class TestEnd:
     def test_beside_a_helper(self) -> None:
         """The fork's end is noticed at once, even if a helper of the model holds the pipe open."""
         with start("""
-            model = fork.load(spec("Forking"))
+            model = load_in_fork(spec("Forking"))
             emit(0)
             model.predict_all(["a"])
         """) as process:
@@ -214,7 +216,7 @@ class TestEnd:
 
     def test_of_its_parent(self) -> None:
         """Killing this process ends the fork, even if its model hangs."""
-        with start('fork.load(spec("Poison")).predict_all(["print", "hang"])') as process:
+        with start('load_in_fork(spec("Poison")).predict_all(["print", "hang"])') as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "from the model\n"
             process.send_signal(signal.SIGKILL)

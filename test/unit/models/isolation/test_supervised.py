@@ -25,16 +25,18 @@ from tidemill.errors import (
     PredictionFailed,
     WrongOutputCount,
 )
+from tidemill.inference.engine import Engine, bisect_failures
 from tidemill.inference.message import Failure, Message, Prediction
-from tidemill.inference.predictor import Predictor, bisect_failures
-from tidemill.models import catalogue
+from tidemill.inference.predictor import Predictor
+from tidemill.inference.request import Request
+from tidemill.models import host
 from tidemill.models.isolation import supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tidemill.inference.model import Model, ModelLoader, ModelSpec
-    from tidemill.inference.predictor import ModelOutput
+    from tidemill.inference.request import Output
 
     Describe = Callable[..., ModelSpec]
 
@@ -62,7 +64,7 @@ def poison(load: ModelLoader, model: Describe) -> Model:
     return load(model("Poison"))
 
 
-def results(outputs: list[ModelOutput]) -> list[str | tuple[type, str]]:
+def results(outputs: list[Output]) -> list[str | tuple[type, str]]:
     """Return each output, or the type and message of each error."""
     return [
         (type(output.result), str(output.result))
@@ -216,7 +218,7 @@ class TestSame:
     def test_flaky_model(self, load: ModelLoader, model: Describe, text: str) -> None:
         """Mistakes of a model give the same errors."""
         spec = model("FlakyModel")
-        plain = bisect_failures(catalogue.load(spec), ["a", text], time.time)
+        plain = bisect_failures(host.load(spec), ["a", text], time.time)
         watched = bisect_failures(load(spec), ["a", text], time.time)
         assert [type(o.result) for o in watched] == [type(o.result) for o in plain]
         assert [str(o.result) for o in watched] == [str(o.result) for o in plain]
@@ -232,10 +234,22 @@ class TestSame:
         assert poison.predict_all(texts) == [json.dumps(text.upper()) for text in texts]
 
     def test_unfit_output(self, load: ModelLoader, model: Describe) -> None:
-        """An output that cannot be pickled fails its input."""
-        strange = load(model("Strange"))
-        assert results(bisect_failures(strange, ["a"], time.time))[0][0] is PredictionFailed
-        assert strange.predict_all(["b"]) == ['"b"']
+        """Outputs that are not text give the same errors, and do not harm other inputs."""
+        texts = ["method", "a", "dict", "bytes", "int", "None", "class", "str", "surrogate"]
+        requests = [Request(model("Strange"), text) for text in texts]
+        plain = [output.result for output in Engine(host.load, clock=time.time).run(requests)]
+        watched = [output.result for output in Engine(load, clock=time.time).run(requests)]
+        assert list(map(repr, watched)) == list(map(repr, plain))
+        assert "it is dict, not text; use json.dumps" in str(watched[2])
+        assert watched[1] == watched[7] == '"a"'
+
+    @pytest.mark.parametrize("text", ["no list", "iterator"])
+    def test_no_list(self, load: ModelLoader, model: Describe, text: str) -> None:
+        """An answer that is no list gives the same error."""
+        (plain,) = bisect_failures(host.load(model("Strange")), [text], time.time)
+        (watched,) = bisect_failures(load(model("Strange")), [text], time.time)
+        assert repr(watched.result) == repr(plain.result)
+        assert isinstance(watched.result, WrongOutputCount)
 
 
 class TestModels:
@@ -371,11 +385,11 @@ class TestLife:
         """A process that was killed between two calls costs no output."""
         recording = load(model("RecordingModel", options={"log": str(tmp_path / "log")}))
         (first,) = bisect_failures(recording, ["a"], time.time)
-        pid = json.loads(first.text)["pid"]
+        pid = json.loads(first.result)["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
         outputs = bisect_failures(recording, texts, time.time)
-        assert all(json.loads(output.text)["pid"] != pid for output in outputs)
+        assert all(json.loads(output.result)["pid"] != pid for output in outputs)
 
     def test_helper(self, load: ModelLoader, model: Describe) -> None:
         """An end is seen at once where a process that the model forked holds the pipe open."""

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidemill.errors import MessageError, PredictionFailed, WrongOutputCount
-from tidemill.inference.predictor import ModelOutput, bisect_failures
+from tidemill.inference.engine import bisect_failures
+from tidemill.inference.request import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,7 +217,7 @@ class TestSpan:
         """Outputs of one call share its span."""
         ticks = iter([5.0, 7.5])
         outputs = bisect_failures(Picky(set()), ["a", "b"], lambda: next(ticks))
-        assert outputs == [ModelOutput('"a"', (5.0, 7.5)), ModelOutput('"b"', (5.0, 7.5))]
+        assert outputs == [Output('"a"', (5.0, 7.5)), Output('"b"', (5.0, 7.5))]
 
 
 class TestInputs:
