@@ -66,6 +66,7 @@ PREDICTION_FAILED = "prediction failed"
 WRONG_OUTPUT_COUNT = "wrong output count"
 
 LENGTH = struct.Struct(">I")
+_HEAD = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 PR_SET_PDEATHSIG = 1
 # The most of a traceback that goes to the other process.
 MAX_FRAMES, MAX_LINES, MAX_LINE = 30, 300, 1000
@@ -190,24 +191,24 @@ def _failure(cause: BaseException, **facts: Any) -> bytes:  # noqa: ANN401 - wha
 
 def encode(message: Message, texts: Sequence[object] = ()) -> bytes:
     """Return a frame; only outputs may have other types than text."""
+    parts = []
     lengths: list[int | str] = []
-    parts = [b""]
     for text in texts:
         if isinstance(text, str):
-            # A subclass may override its methods.
-            parts.append(str.encode(text, "utf-8", "surrogatepass"))
-            lengths.append(len(parts[-1]))
+            part = str.encode(text, "utf-8", "surrogatepass")  # a subclass may override its methods
+            parts.append(part)
+            lengths.append(len(part))
         else:
             lengths.append(type(text).__name__)
-    head = json.dumps({**message, "texts": lengths}, ensure_ascii=False) + "\n"
-    parts[0] = head.encode("utf-8", "surrogatepass")
-    return b"".join([LENGTH.pack(sum(map(len, parts))), *parts])
+    head = _HEAD.encode({**message, "texts": lengths}).encode("utf-8", "surrogatepass") + b"\n"
+    size = len(head) + sum(map(len, parts))
+    return b"".join([LENGTH.pack(size), head, *parts])
 
 
 def _decode(frame: bytearray) -> tuple[Message, list[Any]]:
-    end = frame.index(b"\n")
-    message, texts = json.loads(frame[:end]), []
-    start = end + 1
+    start = frame.index(b"\n")
+    message, texts = json.loads(frame[:start]), []
+    start += 1
     for length in message.pop("texts"):
         if isinstance(length, str):
             texts.append(type(length, (), {})())  # stands for an output that is not text
