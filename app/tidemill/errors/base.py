@@ -94,7 +94,7 @@ class MessageError(TidemillError):
     kind = "message"
 
 
-class RemoteTraceback(TidemillError):
+class RemoteTraceback(Exception):
     """An exception of another process. The text is its traceback.
 
     `description` is that exception as `describe` returns it.

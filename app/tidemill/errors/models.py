@@ -25,38 +25,35 @@ class ModelMisconfigured(ConfigurationError):
         similar: str | None = "",
         arguments: bool = False,
     ) -> None:
-        """Describe the cause, and suggest a remedy.
+        """Describe the cause; the rest decides on the hint.
 
         `missing` is a module that was not found. `similar` is the most similar name in the
         adapter's module, None if the module has no such class. `arguments` means that the class or
         its arguments are wrong.
         """
-        module, _, name = adapter.partition(":")
-        if missing:
-            remedy = _install(missing, module)
-        elif similar:
-            remedy = f"Did you mean {module}:{similar}?"
-        elif similar is None:
-            remedy = f"{module} has no class {name}."
-        elif arguments:
-            remedy = (
-                "The entry's options are the arguments of the class; it needs a method predict_all."
-            )
-        else:
-            remedy = (
-                "Check the entry's adapter and options. The log's level DEBUG shows the traceback."
-            )
-        super().__init__(f"cannot load model {model} ({adapter}): {describe(cause)}", remedy)
+        super().__init__(
+            f"cannot load model {model} ({adapter}): {describe(cause)}",
+            _remedy(adapter, missing, similar, arguments=arguments),
+        )
 
 
-def _install(missing: str, module: str) -> str:
-    """Say where a missing module must be, if the adapter is in `module`."""
-    if module == missing or module.startswith(f"{missing}."):
+def _remedy(adapter: str, missing: str, similar: str | None, *, arguments: bool) -> str:
+    """Say what to do about a model that cannot be loaded."""
+    module, _, name = adapter.partition(":")
+    if missing and (module == missing or module.startswith(f"{missing}.")):
         return (
             f"The module {missing} must be installed, lie in the working folder, or be on "
             "PYTHONPATH."
         )
-    return f"The model imports {missing}: install it beside Tidemill."
+    if missing:
+        return f"The model imports {missing}: install it beside Tidemill."
+    if similar:
+        return f"Did you mean {module}:{similar}?"
+    if similar is None:
+        return f"{module} has no class {name}."
+    if arguments:
+        return "The entry's options are the arguments of the class; it needs a method predict_all."
+    return "Check the entry's adapter and options. The log's level DEBUG shows the traceback."
 
 
 class ModelLoadFailed(TidemillError):
