@@ -25,14 +25,14 @@ def load(spec: ModelSpec) -> Model:
 
     """
     try:
-        return load_class(spec.id, class_path(spec.adapter), spec.options)
+        return load_once(spec.id, class_path(spec.adapter), spec.options)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:
         raise load_error(spec, cause, **child.explain(cause, spec.adapter)) from cause
 
 
-def load_class(model: str, path: str, options: dict[str, Any]) -> Model:
+def load_once(model: str, path: str, options: dict[str, Any]) -> Model:
     """Return the model with this id, class and options; raise whatever its class raises."""
     key = msgspec.json.encode((model, path, options))
     if key not in _models:

@@ -1,6 +1,6 @@
 """Run models in a process of their own: the side of that process, and the protocol.
 
-This file needs only the standard library, so that it runs in any Python:
+This file needs only the standard library, so that it runs in any Python from 3.7 on:
 
     python child.py FD PARENT_PID
 

@@ -96,7 +96,7 @@ def _run_fork(sock: socket.socket, parent: int) -> NoReturn:
         for descriptor in procfs.socket_fds():
             if descriptor != sock.fileno():
                 os.close(descriptor)
-        child.serve(sock, host.load_class)
+        child.serve(sock, host.load_once)
     except BaseException:  # noqa: BLE001 - the fork must not run its parent's code
         traceback.print_exc()
         sys.stderr.flush()
