@@ -28,11 +28,12 @@ def load_request(spec: ModelSpec) -> bytes:
 
     Raises:
         ModelMisconfigured: The adapter is unknown, or an option has a type that YAML lacks.
+        ModelLoadFailed: The options are nested too deeply.
 
     """
     try:
         path, options = class_path(spec.adapter), child.pack(spec.options)
-    except (ImportError, TypeError) as cause:
+    except (ImportError, TypeError, RecursionError) as cause:
         raise load_error(spec, cause, **child.explain(cause, spec.adapter)) from cause
     return child.encode({"request": "load", "model": spec.id, "class": path, "options": options})
 

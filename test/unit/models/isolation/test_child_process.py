@@ -13,7 +13,7 @@ import pytest
 import specs
 
 from dev import PYTHONPATH, ROOT
-from tidemill.errors import ModelCrashed, ModelMisconfigured
+from tidemill.errors import ModelCrashed, ModelLoadFailed, ModelMisconfigured
 from tidemill.models.isolation import replies, supervised
 from tidemill.models.isolation.child_process import ChildProcess
 
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tidemill.errors import TidemillError
     from tidemill.inference.model import ModelSpec
 
 HELPER_S = 30.0
+CYCLE: list[object] = []
+CYCLE.append(CYCLE)
 # A process that answers its first request with bytes, then ends or not.
 FAKE = """#!{python}
 import os, signal, socket, sys, time
@@ -137,10 +140,15 @@ class TestInterpreter:
             assert load(specs.make_spec(adapter="policy:Model")).predict_all(["a"]) == ["1"]
 
 
-def test_strange_option() -> None:
-    """An option that YAML cannot express is named."""
-    with (
-        supervised.loader(None) as load,
-        pytest.raises(ModelMisconfigured, match="an option cannot be of type complex"),
-    ):
-        load(specs.make_spec(adapter="json:JSONDecoder", options={"a": 1j}))
+@pytest.mark.parametrize(
+    ("option", "error", "reason"),
+    [
+        (1j, ModelMisconfigured, "TypeError: an option cannot be of type complex"),
+        (CYCLE, ModelLoadFailed, "RecursionError: "),
+    ],
+)
+def test_unfit_option(option: object, error: type[TidemillError], reason: str) -> None:
+    """An option that YAML or JSON cannot express is an error of the entry."""
+    spec = specs.make_spec(adapter="json:JSONDecoder", options={"a": option})
+    with supervised.loader(None) as load, pytest.raises(error, match=reason):
+        load(spec)
