@@ -33,7 +33,7 @@ class ForkedModel:
         """
         self._spec = spec
         self._fork = model_fork
-        model_fork.request(spec, replies.load_request(spec))
+        model_fork.load(spec)
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Return the model's outputs.
@@ -42,7 +42,7 @@ class ForkedModel:
             PredictionFailed, WrongOutputCount: The model failed.
 
         """
-        return self._fork.request(self._spec, replies.predict_request(self._spec, inputs))
+        return self._fork.predict(self._spec, inputs)
 
 
 class ModelFork:
@@ -63,14 +63,32 @@ class ModelFork:
             _run_fork(theirs, parent)
         theirs.close()
         self._socket.settimeout(POLL_S)
+        # By a model's id, the request that loaded it: entries of two jobs may have the same id.
+        self._loaded: dict[str, bytes] = {}
 
-    def request(self, spec: ModelSpec, frame: bytes) -> list[str]:
-        """Send a request about an entry; return the outputs.
+    def load(self, spec: ModelSpec) -> None:
+        """Load an entry's model, unless it is loaded already.
+
+        Raises:
+            ModelMisconfigured, ModelLoadFailed: As `host.load` does.
+
+        """
+        frame = replies.load_request(spec)
+        if self._loaded.get(spec.id) != frame:
+            self._request(spec, frame)
+            self._loaded[spec.id] = frame
+
+    def predict(self, spec: ModelSpec, inputs: list[str]) -> list[str]:
+        """Return the outputs of an entry's model.
 
         Raises:
             TidemillError: The model failed.
 
         """
+        self.load(spec)
+        return self._request(spec, replies.predict_request(spec, inputs))
+
+    def _request(self, spec: ModelSpec, frame: bytes) -> list[str]:
         try:
             child.send(self._socket, frame, self._check)
             reply, outputs = child.receive(self._socket, self._check)

@@ -108,6 +108,22 @@ class TestFork:
         """)
         assert first != second
 
+    def test_one_id(self, tmp_path: Path) -> None:
+        """Two entries with the same id, as two jobs may have them, keep their own models."""
+        *pids, first, second = run(f"""
+            one = spec("RecordingModel", log={str(tmp_path / "one")!r})
+            two = spec("RecordingModel", log={str(tmp_path / "two")!r})
+            a, b = load_in_fork(one), load_in_fork(two)
+            for model in (a, b, a):
+                emit(report(model)["pid"])
+            c = load_in_fork(example_spec("Upper", name=one.name))
+            emit([c.predict_all(["a"]), json.loads(a.predict_all(["a"])[0])["pid"] > 0])
+            emit([len(open(log).readlines()) for log in (one.options["log"], two.options["log"])])
+        """)
+        assert len(set(pids)) == 1
+        assert first == [['"A"'], True]
+        assert second == [1, 1]
+
     def test_connections(self) -> None:
         """The peer of a socket sees it close at once, although the fork inherited a copy."""
         assert run("""
