@@ -22,7 +22,7 @@ class TestMakeBroker:
     def test_printed_commands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The printed commands work as they are: list, make, fill and read a topic."""
         monkeypatch.setattr(broker, "FOLDER", tmp_path / "broker")
-        monkeypatch.setattr(broker.signal, "pause", lambda: None)
+        monkeypatch.setattr("signal.pause", lambda: None)
 
         def start(running: ExitStack) -> str:
             console = Console(file=io.StringIO(), record=True, width=200)
