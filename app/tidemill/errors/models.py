@@ -11,7 +11,9 @@ class InvalidModels(SeveralProblems):
     """models.yaml describes an impossible model."""
 
     def __init__(self, source: object, *problems: object) -> None:
-        super().__init__(str(source), problems, "Correct the entry, and run `tidemill check`.")
+        super().__init__(
+            str(source), problems, "Correct the models file; docs/models.md explains every field."
+        )
 
 
 class ModelMisconfigured(ConfigurationError):
