@@ -113,6 +113,15 @@ class Noise(Lengths):
         return [json.dumps({"scores": [1, len(text) / 7 + noise]}) for text in inputs]
 
 
+class Swaps(Lengths):
+    """Write the keys of an object in another order in each batch size."""
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer with two lengths."""
+        keys = ["a", "b"] if len(inputs) == 1 else ["b", "a"]
+        return [json.dumps(dict.fromkeys(keys, len(text))) for text in inputs]
+
+
 class Unsorted(Lengths):
     """Depend on the order of a set."""
 

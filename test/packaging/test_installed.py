@@ -134,10 +134,12 @@ class TestTesting:
     """With the extra `testing`, pytest knows how to test a model."""
 
     def test_models(
-        self, install: Callable[..., Path], folder: Path, environment: dict[str, str]
+        self, install: Callable[..., Path], tmp_path: Path, environment: dict[str, str]
     ) -> None:
-        """The plugin registers itself; the model's module lies in the working folder."""
-        run = runner(install("testing"), folder, environment)
+        """The plugin registers itself, and finds the model's module in the working folder."""
+        prefix = install("testing")
+        assert runner(prefix, tmp_path, environment)("tidemill", "init", "mine").returncode == 0
+        run = runner(prefix, tmp_path / "mine", environment)
         done = run("pytest", "-W", "error", "models.yaml")
         assert done.returncode == 0, done.stdout
         assert "10 passed" in done.stdout

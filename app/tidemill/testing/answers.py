@@ -85,7 +85,7 @@ def failed(error: BaseException) -> Answer:
 def distance(one: Answer, other: Answer) -> float:
     """Return how far two answers are apart.
 
-    Answers with the same text are 0 apart. If they differ only in numbers, of which at least one
+    Answers with the same value are 0 apart. If they differ only in numbers, of which at least one
     of each pair has a fraction or an exponent, it is the largest difference of two numbers:
     relative to the larger one if that is above 1, else absolute. Otherwise it is infinite.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from tidemill.testing.answers import Answer, distance
-from tidemill.testing.failure import quoted, shown
+from tidemill.testing.failure import from_difference, quoted, shown
 from tidemill.testing.subject import ONE_OUTPUT_EACH
 
 if TYPE_CHECKING:
@@ -50,13 +50,16 @@ def is_json(subject: Subject, text: str, answer: Answer) -> None:
 def same(
     subject: Subject, text: str, one: Named, other: Named, *, problem: str, remedy: str
 ) -> None:
-    """Fail if two answers to an input are further apart than the tolerance."""
-    apart = distance(one[1], other[1])
-    if apart <= subject.tolerance:
+    """Fail if two answers to an input are not the same."""
+    if subject.is_near(one[1], other[1]):
         return
-    if apart < NOISE:
+    apart = distance(one[1], other[1])
+    if not apart:
+        remedy += "\nOnly the order of keys or the notation of numbers differs: sort, and round."
+    elif apart < NOISE:
         remedy += f"\nOnly numbers differ, by at most {apart:.1e}: a `tolerance` can allow that."
-    facts = [("input", quoted(text)), *((name, answer.text) for name, answer in (one, other))]
+    outputs = from_difference(one[1].text, other[1].text)
+    facts = [("input", quoted(text)), (one[0], outputs[0]), (other[0], outputs[1])]
     subject.refuse(problem, facts, remedy)
 
 

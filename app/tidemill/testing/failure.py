@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 200  # characters of an input or an output in a message
 MAX_FACTS = 10
+BEFORE_DIFFERENCE = 30  # characters that are shown before it
 
 
 def shown(text: str) -> str:
@@ -22,6 +23,17 @@ def shown(text: str) -> str:
         return text
     half = MAX_SHOWN // 2
     return f"{text[:half]} … {text[-half:]} ({len(text)} characters)"
+
+
+def from_difference(one: str, other: str) -> tuple[str, str]:
+    """Return two texts; if one is too long to show, cut both shortly before they differ."""
+    if max(len(one), len(other)) <= MAX_SHOWN:
+        return one, other
+    pairs = enumerate(zip(one, other, strict=False))
+    place = next((n for n, (x, y) in pairs if x != y), min(len(one), len(other)))
+    start = max(0, place - BEFORE_DIFFERENCE)
+    before = "… " if start else ""
+    return before + one[start:], before + other[start:]
 
 
 def quoted(text: str) -> str:

@@ -90,5 +90,5 @@ class Subject:
         refuse(self.spec, problem, facts, remedy)
 
     def is_near(self, one: Answer, other: Answer) -> bool:
-        """Tell whether two answers are equal within the tolerance."""
-        return distance(one, other) <= self.tolerance
+        """Tell whether two answers are the same text, or equal within a tolerance."""
+        return one == other or 0 < self.tolerance >= distance(one, other)

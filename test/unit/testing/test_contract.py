@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dev import ROOT
+from tidemill.testing import ModelContract
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -70,6 +73,7 @@ class TestBroken:
             ("Dicts", {"each_output_is_one_json_value"}, "it is dict, not text; use json.dumps"),
             ("NotANumber", {"each_output_is_one_json_value"}, "NaN is not JSON"),
             ("Noise", {BATCH}, NOISY),
+            ("Swaps", {BATCH}, "Only the order of keys or the notation of numbers differs"),
             ("Unsorted", {FRESH}, "  in a new process  "),
             (
                 "NeverAnswers",
@@ -150,6 +154,16 @@ class TestThreads:
         assert run.failed == {"loading_starts_no_threads"}
 
 
+class TestPage:
+    """The documentation explains each test."""
+
+    @pytest.mark.parametrize("name", [n for n in vars(ModelContract) if n.startswith("test_")])
+    def test_listed(self, name: str) -> None:
+        """By its name."""
+        page = (ROOT / "docs" / "testing-a-model.md").read_text("utf-8")
+        assert f"| `{name}` |" in page
+
+
 class TestSubclass:
     """A class that inherits the contract says more about its models."""
 
@@ -184,6 +198,19 @@ class TestSubclass:
     def test_tolerance(self, run: Callable[..., Run], tolerance: str) -> None:
         """A tolerance allows noise in numbers."""
         assert run(f"tolerance = {tolerance}").outcomes == {"passed": 20}
+
+    def test_equal_values(
+        self, check: Callable[..., Run], run_kit: Callable[..., Run], pytester: pytest.Pytester
+    ) -> None:
+        """Even the smallest allows another order of keys."""
+        assert check("Swaps").failed == {BATCH}
+        pytester.makepyfile("""
+            from tidemill.testing import ModelContract
+
+            class TestSwaps(ModelContract):
+                tolerance = 1e-300
+        """)
+        assert run_kit().outcomes == {"passed": 10}
 
     def test_too_small_a_tolerance(self, run: Callable[..., Run]) -> None:
         """A tolerance is a limit."""
