@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 import threading
 import time
 from pathlib import Path
@@ -203,6 +204,14 @@ class Threads(Lengths):
     def __init__(self) -> None:
         """Start it."""
         threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+
+
+class Sockets(Lengths):
+    """Keep a socket when it is loaded."""
+
+    def __init__(self) -> None:
+        """Open it."""
+        self._file = socket.socket().detach()
 
 
 class LoadsOnce(Lengths):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dev import ROOT
-from tidemill.testing import ModelContract
+from tidemill.testing import ModelContract, generated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +103,17 @@ class TestBroken:
         assert '  input   "\\u0000"\n' in run.output
         assert "Falsifying" not in run.output
 
+    def test_time(
+        self,
+        run_kit: Callable[..., Run],
+        write_entries: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Once its time is up, Hypothesis tries no more texts."""
+        monkeypatch.setattr(generated, "MAX_S", 0.0)
+        write_entries("Truncates")
+        assert run_kit("models.yaml", "-k", "generated").outcomes["passed"] == 1
+
     def test_lock(self, check: Callable[..., Run], tmp_path: Path) -> None:
         """A model that a second process cannot load shows that process's traceback."""
         run = check("LoadsOnce", options={"lock": str(tmp_path / "lock")})
@@ -141,11 +151,13 @@ class TestAllowed:
 class TestThreads:
     """Threads at loading cost memory, not correctness."""
 
-    def test_warning(self, check: Callable[..., Run]) -> None:
-        """They are a warning."""
-        run = check("Threads")
+    @pytest.mark.parametrize("name", ["Threads", "Sockets"])
+    def test_warning(self, check: Callable[..., Run], name: str) -> None:
+        """They are a warning, and so are sockets."""
+        run = check(name)
         assert run.outcomes == {"passed": 10, "warnings": 1}
-        assert re.search("NotForkSafe: threads:1 has threads after loading", run.output)
+        left = name.lower()
+        assert f"NotForkSafe: {left}:1 has {left} after loading" in run.output
 
     def test_error(self, write_entries: Callable[..., None], run_kit: Callable[..., Run]) -> None:
         """Pytest's own option turns it into a failure."""
