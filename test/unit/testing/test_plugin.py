@@ -45,7 +45,7 @@ class TestCollection:
         run = run_kit("models.yaml")
         assert run.outcomes == {"errors": 1}
         assert "entry 1 (a): missing the required version, adapter, sample, result" in run.output
-        assert "run `tidemill check`" in run.output
+        assert "Correct the models file" in run.output
         assert "Traceback" not in run.output
 
 
