@@ -57,8 +57,8 @@ class ModelUnavailable(TidemillError):
     """The model fails even on its own sample, so no message is blamed."""
 
     def __init__(self, model: str, cause: object) -> None:
-        super().__init__(
-            f"model {model} fails on its own sample: {cause}",
+        hint = getattr(cause, "hint", "") or (
             "Correct the model or its sample, or bring back what it depends on. Its messages wait "
-            "until it works. The log's level DEBUG shows the traceback.",
+            "until it works. The log's level DEBUG shows the traceback."
         )
+        super().__init__(f"model {model} fails on its own sample: {cause}", hint)
