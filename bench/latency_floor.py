@@ -43,13 +43,13 @@ STEPS = {
         AT_LEAST_ONCE,
     ),
     "+ fetch.max.wait.ms": (
-        source.FETCH_WAIT_MS,
+        source.FETCH_MAX_WAIT_MS,
         {FILES: SPARK_FILES, SOCKET: "false"},
         AT_LEAST_ONCE,
     ),
-    "+ checkpoint files": (source.FETCH_WAIT_MS, {SOCKET: "false"}, AT_LEAST_ONCE),
-    "+ Unix socket": (source.FETCH_WAIT_MS, {}, AT_LEAST_ONCE),
-    "the same, exactly-once": (source.FETCH_WAIT_MS, {}, "exactly-once"),
+    "+ checkpoint files": (source.FETCH_MAX_WAIT_MS, {SOCKET: "false"}, AT_LEAST_ONCE),
+    "+ Unix socket": (source.FETCH_MAX_WAIT_MS, {}, AT_LEAST_ONCE),
+    "the same, exactly-once": (source.FETCH_MAX_WAIT_MS, {}, "exactly-once"),
 }
 # The phases of a micro-batch in Spark's progress.
 PHASES = ("latestOffset", "queryPlanning", "walCommit", "addBatch", "commitOffsets")
@@ -108,7 +108,7 @@ def measure(console: Console) -> dict[str, dict[str, float]]:
         }.items():
             with (
                 session.running(Settings(spark=conf)) as spark,
-                mock.patch.object(source, "FETCH_WAIT_MS", wait),
+                mock.patch.object(source, "FETCH_MAX_WAIT_MS", wait),
             ):
                 steps[name] = one_by_one(spark, broker, folder, delivery, WARM_UP + MESSAGES)
             console.print(f"{name}: {steps[name]}", highlight=False)

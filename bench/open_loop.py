@@ -8,6 +8,8 @@ from typing import Self
 
 from confluent_kafka import Consumer, TopicPartition
 
+from dev.pipeline.records import as_record
+
 
 class ArrivalReader:
     """Read committed records from a topic's end, in a thread, and note when each arrives."""
@@ -67,6 +69,8 @@ class ArrivalReader:
             message = self._consumer.poll(0.1)  # `consume` would wait for more records
             if message is not None and message.error() is None:
                 now = time.time()
-                headers = dict(message.headers() or [])
-                self.values.append(message.value() or b"")
-                self.times.append((int(headers["tidemill.source.timestamp"]) / 1000, now))
+                record = as_record(message)
+                sent = record.header("tidemill.source.timestamp")
+                assert sent is not None
+                self.values.append(record.value or b"")
+                self.times.append((int(sent) / 1000, now))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import growth_tables, results, speed_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAGE = Path(__file__).with_name("RESULTS.md")
 TEMPLATE = Path(__file__).with_name("RESULTS.template.md")
@@ -35,7 +38,7 @@ def machine(content: dict[str, Any]) -> str:
 def write() -> None:
     """Write the page and its plots."""
     content = results.read()
-    parts = {
+    parts: dict[str, Callable[[Any], str]] = {
         "throughput": speed_tables.throughput,
         "latency": speed_tables.latency,
         "floor": speed_tables.floor,

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import pyspark
@@ -34,7 +34,7 @@ ENGINES = {
         "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     },
 }
-MODEL = {
+MODEL: dict[str, Any] = {
     "name": "cheap",
     "version": "1",
     "adapter": "faults.cheap_model:Cheap",

@@ -93,7 +93,7 @@ def compare(written: Iterable[Record], wanted: Mapping[Source, Outcome], output:
     for record in written:
         count += 1
         message, actual = source(record), outcome(record, output)
-        if message not in wanted:
+        if message is None or message not in wanted:
             strange.append(f"{record.topic}/{record.partition}/{record.offset} is of {message}")
         elif message in first:
             duplicates.append(message)

@@ -48,7 +48,9 @@ def throughput(pipeline: Pipeline, mode: str) -> float:
     return 1000 * len(times) / (max(times) - min(times))
 
 
-def compare(broker: Broker, folder: Path, texts: int, repeats: int, console: Console) -> list[dict]:
+def compare(
+    broker: Broker, folder: Path, texts: int, repeats: int, console: Console
+) -> list[dict[str, float]]:
     """Return the throughput of both modes for each repeat; the modes take turns to be first."""
     backlog = list(itertools.islice(itertools.cycle(shipped_models.records(MAX_CHARS)), texts))
     pairs = []

@@ -39,7 +39,7 @@ def stream(rng: random.Random) -> Iterator[dict[str, Any]]:
     uuid = 0
     while True:
         text = f"message {uuid} " + "word " * rng.randrange(12)
-        value = encode_message(text, uuid=uuid)
+        value: bytes | None = encode_message(text, uuid=uuid)
         if rng.random() < BAD_SHARE:
             value = rng.choice(bad(uuid))
         key = None if rng.random() < 0.1 else f"key-{rng.randrange(KEYS)}".encode()

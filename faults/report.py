@@ -13,6 +13,8 @@ from faults.round_tables import TARGETS, kills, promises, recovery, table
 from faults.scenarios import scenarios
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from faults.round_tables import Entries
 
 PAGE = ROOT / "docs" / "FAULTS.md"
@@ -58,7 +60,7 @@ def _verdict(gauge: dict[str, Any]) -> str:
     return "flat" if gauge["flat"] else "**rises**"
 
 
-def machines(content: dict[str, Entries]) -> str:
+def machines(content: Mapping[str, Entries]) -> str:
     """Return the machines and versions of all entries."""
     names = Counter(
         "{cores} cores of {cpu}, Linux {kernel}, Python {python}, Spark {spark}, Kafka {kafka}, "
@@ -69,7 +71,7 @@ def machines(content: dict[str, Entries]) -> str:
     return "\n".join(f"- {name}" for name in names)
 
 
-def page(content: dict[str, Entries], others: str) -> str:
+def page(content: Mapping[str, Entries], others: str) -> str:
     """Return the page; `others` is the list of the other scenarios."""
     rounds = content["rounds"]
     dates = sorted(entry["date"][:10] for entry in rounds) or ["never"]

@@ -116,12 +116,13 @@ class Sampler:
         deadline = None
         while True:
             for message in self._reader.consume(500, INTERVAL_S):
-                part, offset = (message.topic(), message.partition()), message.offset()
+                record = records.as_record(message)  # the end of a partition has an offset too
+                part = (record.topic, record.partition)
                 if (error := message.error()) is None:
-                    self._outcomes.add(records.as_record(message))
-                    self._reached[part] = offset + 1
+                    self._outcomes.add(record)
+                    self._reached[part] = record.offset + 1
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                    self._reached[part] = max(offset, self._reached[part])
+                    self._reached[part] = max(record.offset, self._reached[part])
             self._check()
             if self._closing.is_set():
                 deadline = deadline or time.monotonic() + TIMEOUT_S

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from dev.kafka.broker import Broker
+    from dev.kafka.servers import KafkaServers
     from dev.pipeline.job_process import JobProcess
     from tidemill.inference.model import ModelSpec
 
@@ -37,7 +37,7 @@ EXACTLY_ONCE = pytest.mark.parametrize("delivery", ["exactly-once"], indirect=Tr
 
 
 def make_pipeline(
-    broker: Broker, folder: Path, *, replicas: int = 1, output: dict[str, str] | None = None
+    broker: KafkaServers, folder: Path, *, replicas: int = 1, output: dict[str, str] | None = None
 ) -> Pipeline:
     """Create topics for one test; `output` configures the two that the job writes to."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 # The limit for all checks of Kafka together, and for the Pushgateway, which is checked meanwhile.
 TIMEOUT_S = 12.0
+MAX_OUTPUT = 100  # characters of a sample's output
 NO_PUSH = "note: metrics cannot be pushed"
 
 log = structlog.get_logger(__name__)
@@ -174,7 +176,7 @@ def _check_model(spec: ModelSpec) -> CheckResult:
         log.debug("the model's traceback", model=spec.id, exc_info=error)
         return failed(f"model {spec.id}", error)
     times = f"loaded in {loaded - start:.1f} s, sample in {1000 * (finished - loaded):.0f} ms"
-    return CheckResult(f"model {spec.id}", f"{times}: {output}")
+    return CheckResult(f"model {spec.id}", f"{times}: {textwrap.shorten(output, MAX_OUTPUT)}")
 
 
 def _check_topics(settings: Settings) -> Iterator[CheckResult]:
@@ -190,7 +192,7 @@ def _check_topics(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult(subject, "reachable")
     problems = list(preflight.problems(topics, kafka, stream))
     for problem in problems:
-        yield CheckResult("topics", problem, InvalidTopics([problem]))
+        yield CheckResult("topics", problem.text, InvalidTopics([problem]), problem.remedy)
     for warning in preflight.warnings(topics, kafka, stream):
         yield CheckResult("topics", f"note: {warning}")
     if not problems:

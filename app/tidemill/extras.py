@@ -23,6 +23,7 @@ MODULES = {
         "requests",
     ),
     "spacy": ("spacy",),
+    "testing": ("hypothesis", "pytest"),
 }
 
 

@@ -38,7 +38,9 @@ def create(folder: Path) -> None:
 
 def _names(name: str) -> dict[str, str]:
     if not re.fullmatch(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*", name):
-        raise InvalidProjectName(name, "it is not lower-case words joined by - or _")
+        raise InvalidProjectName(
+            name, "it must be lower-case words, joined by - or _, and begin with a letter"
+        )
     module = name.replace("-", "_")
     if keyword.iskeyword(module) or _is_installed(module):
         raise InvalidProjectName(name, f"Python has a keyword or a module named {module} already")

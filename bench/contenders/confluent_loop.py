@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, stopping: threading.Event) -> None:
             failed += [error for record in records if (error := record.error())]
             if failed:
                 raise KafkaException(failed[0])
-            answers = common.answers((record.value() for record in records), pipe=args.pipe)
+            answers = common.answers((record.value() or b"" for record in records), pipe=args.pipe)
             for record, answer in zip(records, answers, strict=True):
                 producer.produce(args.target, answer, record.key(), on_delivery=delivered)
             producer.flush()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FIELDS = ("uuid", "lang", "text")
 
 
-class Ner(PythonModel):
+class Ner(PythonModel):  # type: ignore[misc] # mypy runs without MLflow
     """Answer a frame of messages with a JSON text per row."""
 
     def load_context(self, context: PythonModelContext) -> None:  # noqa: ARG002 - MLflow's signature

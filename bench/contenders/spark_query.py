@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pyspark.sql.functions import col, from_json
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.streaming import StreamingQuery
+    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+    from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
 
 MESSAGE: Final = "uuid string, lang string, text string"
+Writer = TypeVar("Writer", "DataFrameWriter", "DataStreamWriter")
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def messages(spark: SparkSession, args: argparse.Namespace) -> DataFrame:
     return records.select("key", fields).select("key", "fields.*")
 
 
-def to_kafka(writer: Any, args: argparse.Namespace) -> Any:  # noqa: ANN401 - of a batch or a stream
+def to_kafka(writer: Writer, args: argparse.Namespace) -> Writer:
     """Configure a writer of key and value for the target topic."""
     return (
         writer.format("kafka")
@@ -72,7 +73,7 @@ def write(answers: DataFrame, args: argparse.Namespace) -> StreamingQuery:
     return start(to_kafka(answers.writeStream, args), args)
 
 
-def start(writer: Any, args: argparse.Namespace) -> StreamingQuery:  # noqa: ANN401 - from a frame
+def start(writer: DataStreamWriter, args: argparse.Namespace) -> StreamingQuery:
     """Start a query with its checkpoint in the contender's folder."""
     writer = writer.option("checkpointLocation", str(args.folder / "checkpoint"))
     return writer.trigger(processingTime="0 seconds").start()

@@ -107,7 +107,7 @@ def sections() -> dict[str, frozenset[str]]:
                     for field in node.body
                     if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
                 }
-    root = classes["Settings"]
+    root = classes["Program"] | classes["Settings"]  # the base class first
     return {name: frozenset(classes.get(annotation, ())) for name, annotation in root.items()}
 
 

@@ -36,10 +36,7 @@ TIMEOUT_S: Final = 30.0
 
 
 class Cluster:
-    """Three nodes with their data in one folder; any two of them suffice.
-
-    It has a broker's addresses and `tool`, so it can be used in place of a broker.
-    """
+    """Three nodes with their data in one folder; any two of them suffice."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from dev.kafka.broker import Broker
+    from dev.kafka.servers import KafkaServers
     from dev.pipeline.records import Record
     from tidemill.inference.model import ModelSpec
     from tidemill.kafka.record_size import TopicLimits
@@ -45,9 +45,9 @@ def message(uuid: object, text: str = "t", lang: str = "en") -> dict[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Three topics on a broker, and a folder for the job's files."""
+    """Three topics on a broker or a cluster, and a folder for the job's files."""
 
-    broker: Broker
+    broker: KafkaServers
     source: str
     output: str
     dead: str

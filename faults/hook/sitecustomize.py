@@ -57,35 +57,35 @@ class Producer(confluent_kafka.Producer):
 
     _offsets: list[Any]
 
-    def begin_transaction(self, *args: object) -> None:
+    def begin_transaction(self) -> None:
         """Reach `before-send`."""
         reach("before-send")
-        super().begin_transaction(*args)
+        super().begin_transaction()
 
-    def produce(self, *args: object, **named: object) -> None:
+    def produce(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - the producer's own
         """Reach `amid-send`."""
         super().produce(*args, **named)
         reach("amid-send")
 
-    def flush(self, *args: object) -> int:
+    def flush(self, timeout: float = -1) -> int:
         """Reach `after-send`."""
-        unsent = super().flush(*args)
+        unsent = super().flush(timeout)
         reach("after-send")
         return unsent
 
-    def send_offsets_to_transaction(self, offsets: list[Any], *args: object) -> None:
+    def send_offsets_to_transaction(self, offsets: list[Any], *args: Any) -> None:  # noqa: ANN401
         """Remember the offsets of the transaction."""
         super().send_offsets_to_transaction(offsets, *args)
         self._offsets = offsets
 
-    def commit_transaction(self, *args: object) -> None:
+    def commit_transaction(self, timeout: float = -1) -> None:
         """Reach `before-commit`, `after-commit`, and after a task's last commit that point too."""
         reach("before-commit")
-        super().commit_transaction(*args)
+        super().commit_transaction(timeout)
         reach("after-commit")
         last = FOLDER / "after-last-commit.armed"
         if IN_WORKER and last.exists() and is_last(self._offsets):
             reach("after-last-commit")
 
 
-confluent_kafka.Producer = Producer
+vars(confluent_kafka)["Producer"] = Producer

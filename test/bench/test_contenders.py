@@ -81,7 +81,7 @@ def answers(broker: Broker, tmp_path: Path) -> Callable[[Contender], dict[str, A
             assert program.wait() == 0, program.output
         written = records.read(broker.bootstrap_servers, target)
         assert len(written) == COUNT
-        return {record.key.decode(): json.loads(record.value) for record in written}
+        return {(record.key or b"").decode(): json.loads(record.value or b"") for record in written}
 
     return answer
 

@@ -21,6 +21,7 @@ RUNNING = [page for page in pages() if any(block.check == "run" for block in blo
 QUICKSTART = ROOT / "docs" / "quickstart.md"
 DEPLOY = ROOT / "docs" / "deploy"
 RUNNERS = {"python": [sys.executable, "-c"], "sh": ["sh", "-ec"]}
+COMMANDS = {"tidemill": "tidemill", "pytest": "pytest -p tidemill.testing.plugin"}
 TIMES = ("ts_start", "ts_end", "process_time")
 
 
@@ -51,9 +52,10 @@ class TestRuns:
         """The files are written, the blocks run, and print what is shown after them."""
         environment = {
             **{n: v for n, v in os.environ.items() if not n.startswith("TIDEMILL__")},
-            "PATH": f"{program(tmp_path)}:{os.environ['PATH']}",
+            "PATH": f"{programs(tmp_path)}:{os.environ['PATH']}",
             "PYTHONPATH": PYTHONPATH,
             "PYSPARK_PYTHON": sys.executable,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
         folder = ROOT if DEPLOY in page.parents else tmp_path
         shown = list(blocks(page))
@@ -78,10 +80,15 @@ class TestRuns:
                     assert timeless(outcome) in printed
 
 
-def program(folder: Path) -> Path:
-    """Write a command `tidemill` of this environment; return its folder."""
-    script = folder / "bin" / "tidemill"
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tidemill "$@"\n')
-    script.chmod(0o755)
-    return script.parent
+def programs(folder: Path) -> Path:
+    """Write the commands `tidemill` and `pytest` of this environment; return their folder.
+
+    An environment that was installed before the plugin existed has no entry point for it.
+    """
+    bin_folder = folder / "bin"
+    bin_folder.mkdir()
+    for command, arguments in COMMANDS.items():
+        script = bin_folder / command
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {arguments} "$@"\n')
+        script.chmod(0o755)
+    return bin_folder

@@ -32,6 +32,7 @@ from tidemill.errors import (
     NotDelivered,
     TidemillError,
 )
+from tidemill.inference.message import Message
 from tidemill.kafka import reader
 from tidemill.kafka.client_options import librdkafka_options
 from tidemill.settings import KafkaSettings
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from dev.kafka.broker import Broker
     from dev.kafka.certificates import Certificates
     from dev.pipeline.pipeline import Pipeline
-    from tidemill.inference.message import Message
     from tidemill.inference.model import ModelSpec
 
 
@@ -103,7 +103,7 @@ def offsets(found: list[records.Record]) -> list[bytes | None]:
 class TestReplay:
     """A replay after the model is repaired sends the failed messages, and nothing else."""
 
-    SENT = (
+    SENT: tuple[dict[str, Any], ...] = (
         {**message("good"), "partition": 0},
         {**message(1, "raise"), "key": b"k", "headers": [("a", b"1"), ("a", None)], "partition": 1},
         {"value": b"no JSON", "partition": 1},
@@ -383,12 +383,10 @@ class TestPosition:
     def test_a_topic_made_anew(self, pipeline: Pipeline, broker: Broker) -> None:
         """Progress beyond the end of the topic is ignored."""
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
-        replay_group.commit(
-            kafka, "g-" + pipeline.dead, pipeline.dead, {0: replay_group.position.ReplayProgress(7)}
-        )
+        replay_group.commit(kafka, "g-" + pipeline.dead, pipeline.dead, {0: ReplayProgress(7)})
         extent = replay_group.offset_ranges(kafka, pipeline.dead)
         found = replay_group.positions(kafka, "g-" + pipeline.dead, pipeline.dead, extent)
-        assert found == {0: replay_group.position.ReplayProgress(0)}
+        assert found == {0: ReplayProgress(0)}
 
 
 class TestLeftOut:
@@ -533,7 +531,7 @@ class TestDoors:
         topic = make_topic(door)
         sasl = {"bootstrap_servers": broker.sasl_servers, "security_protocol": "SASL_SSL"}
         with token_endpoint("tidemill", "a secret") as (url, asked_by):
-            section: dict[str, Any] = {
+            sections: dict[str, dict[str, Any]] = {
                 "scram": {
                     **sasl,
                     "sasl_mechanism": "SCRAM-SHA-512",
@@ -552,10 +550,10 @@ class TestDoors:
                     "security_protocol": "SSL",
                     "ssl_keystore_file": certificates.keystore,
                 },
-            }[door]
-            kafka = KafkaSettings(**section, ssl_ca_file=certificates.ca)
+            }
+            kafka = KafkaSettings(**sections[door], ssl_ca_file=certificates.ca)
             dead = letter(topic)
-            found = read(reader.Message(dead["value"], None, tuple(dead["headers"])))
+            found = read(Message(dead["value"], None, tuple(dead["headers"])))
             assert found is not None
             sender = Sender(kafka)
             sender.send(found)

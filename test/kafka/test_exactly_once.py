@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from dev.pipeline.job_process import JobProcess
     from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.model import ModelSpec
+    from tidemill.spark.rows import Row
     from tidemill.streaming.exactly_once.position import TopicPartition
 
 ONCE: dict[str, Any] = {"delivery": "exactly-once"}
@@ -307,7 +308,7 @@ class TestChangedOffsets:
         deliver = startup.take_over(kafka, stream).deliver
         assert deliver is not None
         partition = (pipeline.source, 0)
-        row = {"topic": pipeline.output, "key": None, "value": b"result", "headers": []}
+        row: Row = {"topic": pipeline.output, "key": None, "value": b"result", "headers": []}
         with Group(kafka, pipeline.source) as group:
             owner = PartitionOwner(partial(deliver._open_writer, group))  # noqa: SLF001 - as a worker does
             with closing(owner), closing(GroupCommitter(kafka, pipeline.source)) as other_program:
@@ -339,7 +340,7 @@ class TestTwoWorkers:
             opened.append(group)
             return deliver._open_writer(group, partition)  # noqa: SLF001 - as a worker does
 
-        row = {"topic": pipeline.output, "key": None, "value": b"result", "headers": []}
+        row: Row = {"topic": pipeline.output, "key": None, "value": b"result", "headers": []}
         with Group(kafka, pipeline.source) as first, Group(kafka, pipeline.source) as second:
             one, other = (PartitionOwner(partial(open_writer, group)) for group in (first, second))
             with closing(one), closing(other):
@@ -433,6 +434,7 @@ class TestIdleOffsets:
         ):
             writer = KafkaTransactionalWriter(kafka, group, partition, deliver.run)
             writer.commit([row(pipeline.output, b"seen")], 1)
+            group.stable_committed([partition])  # the broker may still be ending the transaction
             watchdog.poll()
             recommitted: list[CommittedOffset] = []
             for now[0] in (59.0, 61.0):

@@ -222,7 +222,9 @@ class TestLagReader:
 class TestProgram:
     """The command runs beside a job that is stopped before it finishes."""
 
-    def test_once_and_watch(self, pipeline: Pipeline, admin: KafkaAdminClient) -> None:
+    def test_once_and_watch(
+        self, pipeline: Pipeline, broker: Broker, admin: KafkaAdminClient
+    ) -> None:
         """It agrees with Kafka's tool, ends with no lag, and survives outages."""
         gate = pipeline.folder / "gate"
         for partition in range(3):
@@ -262,11 +264,11 @@ class TestProgram:
                 wait_for(lambda: documents(watch)[-1]["total"]["lag"] == 0, watch)
                 assert documents(watch)[-1]["total"]["rate"] > 0
 
-                pipeline.broker.kill()
+                broker.kill()
                 try:
                     wait_for(lambda: documents(watch)[-1]["trouble"] is not None, watch)
                 finally:
-                    pipeline.broker.start()
+                    broker.start()
                 wait_for(lambda: documents(watch)[-1]["trouble"] is None, watch)
                 watch.process.send_signal(signal.SIGINT)
                 assert watch.wait() == 0, watch.output

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dev.kafka.broker import Broker
+    from dev.kafka.servers import KafkaServers
     from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.model import ModelSpec
 
@@ -50,7 +51,7 @@ def admin(broker: Broker) -> Iterator[KafkaAdminClient]:
     client.close()
 
 
-def described(broker: Broker, group: str, *options: str) -> list[dict[str, str]]:
+def described(broker: KafkaServers, group: str, *options: str) -> list[dict[str, str]]:
     """Return the output of Kafka's own tool for a group, a dictionary per row."""
     servers = ("--bootstrap-server", broker.bootstrap_servers)
     done = broker.tool(GROUP_TOOL, *servers, "--describe", "--group", group, *options)
@@ -58,7 +59,7 @@ def described(broker: Broker, group: str, *options: str) -> list[dict[str, str]]
     return [dict(zip(head, row, strict=False)) for row in rows]
 
 
-def committed(broker: Broker, group: str) -> dict[tuple[str, int], tuple[int, int]]:
+def committed(broker: KafkaServers, group: str) -> dict[tuple[str, int], tuple[int, int]]:
     """Return the group's offset and lag in each partition, according to Kafka's own tool."""
     return {
         (row["TOPIC"], int(row["PARTITION"])): (int(row["CURRENT-OFFSET"]), int(row["LAG"]))

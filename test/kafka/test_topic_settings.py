@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dev.kafka.broker import Broker
+    from dev.kafka.servers import KafkaServers
     from dev.pipeline.records import Record
     from tidemill.inference.model import ModelSpec
+
+    MakePipeline = Callable[..., Pipeline]
 
 DELIVERIES = ["at-least-once", "exactly-once"]
 # The overhead of a batch of one record without key and headers: 61 bytes for the batch, and
 # varints for the record's parts.
 FRAME = 61 + 3 + 1 + 1 + 1 + 1 + 3 + 1
 NOISE = random.Random(5)  # noqa: S311 - no secret
-
-MakePipeline = "Callable[..., Pipeline]"
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ class TestChangedSettings:
         assert errors(by_offset) == [("KeyRequired", True), (None, True), ("InvalidJson", False)]
 
 
-def alter(broker: Broker, topic: str, settings: dict[str, Any]) -> None:
+def alter(broker: KafkaServers, topic: str, settings: dict[str, Any]) -> None:
     """Change settings of a topic."""
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
     admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, settings)])

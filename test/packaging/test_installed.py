@@ -121,11 +121,28 @@ class TestStream:
         program = """
 import importlib, pkgutil, tidemill
 for module in pkgutil.walk_packages(tidemill.__path__, "tidemill."):
-    if module.name not in {"tidemill.__main__", "tidemill.models.adapters.spacy_ner"}:
+    if module.name in {"tidemill.__main__", "tidemill.models.adapters.spacy_ner"}:
+        continue
+    if not module.name.startswith("tidemill.testing."):
         importlib.import_module(module.name)
 """
         done = run("python", "-W", "error::SyntaxWarning", "-c", program)
         assert done.returncode == 0, done.stderr
+
+
+class TestTesting:
+    """With the extra `testing`, pytest knows how to test a model."""
+
+    def test_models(
+        self, install: Callable[..., Path], tmp_path: Path, environment: dict[str, str]
+    ) -> None:
+        """The plugin registers itself, and finds the model's module in the working folder."""
+        prefix = install("testing")
+        assert runner(prefix, tmp_path, environment)("tidemill", "init", "mine").returncode == 0
+        run = runner(prefix, tmp_path / "mine", environment)
+        done = run("pytest", "-W", "error", "models.yaml")
+        assert done.returncode == 0, done.stdout
+        assert "10 passed" in done.stdout
 
 
 class TestCore:

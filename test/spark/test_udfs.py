@@ -142,7 +142,9 @@ class TestWorkers:
             for number in range(5):
                 (source / f"{number}.jsonl").write_bytes(value("hello", uuid=str(number)))
                 query.processAllAvailable()
-            batches = query.lastProgress["batchId"] + 1
+            last = query.lastProgress
+            assert last is not None
+            batches = last["batchId"] + 1
         finally:
             query.stop()
         answers = [

@@ -148,7 +148,7 @@ class TestMetricsPort:
         def find(**monitoring: object) -> CheckResult:
             settings = Settings(
                 models=tmp_path / "none.yaml",
-                monitoring=MonitoringSettings(**monitoring),  # type: ignore[arg-type]
+                monitoring=MonitoringSettings(**monitoring),
             )
             return next(f for f in check(settings) if f.subject.startswith("metrics"))
 

@@ -17,6 +17,7 @@ from tidemill.errors import (
     InvalidTopics,
     JavaNotFound,
     ModelLoadFailed,
+    Problem,
     StopNotAcknowledged,
 )
 from tidemill.streaming.checkpoint.stop_marker import StopMarker
@@ -131,7 +132,7 @@ class TestBrokenConfig:
         (tmp_path / "c.yaml").write_text("log: {level: LOUD}\nmore: 1", "utf-8")
         result = runner.invoke(cli, ["check", "--config", str(tmp_path / "c.yaml")])
         first, *problems, hint = result.output.splitlines()
-        assert first.startswith("✗ settings: invalid settings (")
+        assert first.startswith("✗ settings: 2 problems")
         assert {line[:6] for line in problems} == {"  - lo", "  - mo"}
         assert hint.startswith("  hint: ")
 
@@ -141,7 +142,7 @@ class TestCheck:
 
     FAULT = CheckResult("kafka k:1", "no answer", BrokerUnreachable("k:1", "x"))
     LOAD = CheckResult("model m:1", "no memory", ModelLoadFailed("m:1", MemoryError()))
-    TOPICS = CheckResult("topics", "[too] small", InvalidTopics(["x"]))
+    TOPICS = CheckResult("topics", "[too] small", InvalidTopics([Problem("x")]))
     JAVA = CheckResult("java", "none", JavaNotFound("none"))
     WELL = CheckResult("java", "/usr/bin/java")
 

@@ -47,7 +47,13 @@ class TestRequired:
     """The context names the extra of a module that cannot be imported."""
 
     @pytest.mark.parametrize(
-        ("module", "extra"), [("pyspark.sql", "stream"), ("kafka", "stream"), ("spacy", "spacy")]
+        ("module", "extra"),
+        [
+            ("pyspark.sql", "stream"),
+            ("kafka", "stream"),
+            ("spacy", "spacy"),
+            ("hypothesis", "testing"),
+        ],
     )
     def test_named(self, module: str, extra: str) -> None:
         """It is a wrong configuration, and an ImportError for callers who expect one."""
@@ -107,6 +113,13 @@ class TestDoors:
         assert "MissingExtra: " in done.stderr
         assert 'pip install "tidemill[stream]"' in done.stderr
 
+    def test_kit(self) -> None:
+        """So does the kit that tests models."""
+        done = run_without("testing", "from tidemill.testing import ModelContract")
+        assert done.returncode == 1
+        assert "MissingExtra: " in done.stderr
+        assert 'pip install "tidemill[testing]"' in done.stderr
+
     def test_adapter(self) -> None:
         """A shipped adapter names its extra beside the model that needs it."""
         program = (
@@ -127,10 +140,11 @@ class TestDoors:
 class TestTable:
     """The table of modules agrees with pyproject.toml and with the code."""
 
-    def test_stream(self) -> None:
+    @pytest.mark.parametrize("extra", ["stream", "testing"])
+    def test_modules(self, extra: str) -> None:
         """Each requirement of the extra is known by a module, and each module has a requirement."""
-        required = {normalised(name) for name in PROJECT["optional-dependencies"]["stream"]}
-        assert distributions(extras.MODULES["stream"]) == required
+        required = {normalised(name) for name in PROJECT["optional-dependencies"][extra]}
+        assert distributions(extras.MODULES[extra]) == required
 
     def test_spacy(self) -> None:
         """The trained pipelines are loaded by name, so only spaCy itself is imported."""

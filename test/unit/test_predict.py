@@ -112,8 +112,9 @@ class Model:
 def command(folder: Path, *arguments: str, options: dict[str, Any] | None = None) -> Iterator[Any]:
     """Run `tidemill predict` in a folder with a model that prints."""
     (folder / "printing_model.py").write_text(MODEL)
-    entry = {"name": "m", "version": "1", "adapter": "printing_model:Model", "sample": "s"}
-    entry |= {"payload": "text", "result": "out", "options": options or {}}
+    entry: dict[str, Any] = {"name": "m", "version": "1", "sample": "s"}
+    entry |= {"adapter": "printing_model:Model", "options": options or {}}
+    entry |= {"payload": "text", "result": "out"}
     (folder / "models.yaml").write_text(yaml.safe_dump({"models": [entry]}))
     with subprocess.Popen(
         [sys.executable, "-m", "tidemill", "predict", *arguments],

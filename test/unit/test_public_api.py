@@ -27,7 +27,7 @@ PUBLIC = [
     "load_models",
     "predictions",
 ]
-HEAVY = {*extras.MODULES["stream"], *extras.MODULES["spacy"], "numpy"}
+HEAVY = {"numpy"}.union(*extras.MODULES.values())
 
 
 def modules_after(statement: str) -> set[str]:

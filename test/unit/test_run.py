@@ -21,6 +21,7 @@ from tidemill.errors import (
     ModelLoadFailed,
     ModelUnavailable,
     NoValueColumn,
+    Problem,
     QueryFailed,
     TidemillError,
     TimestampOverflow,
@@ -44,7 +45,7 @@ class TestExitCode:
     @pytest.mark.parametrize(
         "error",
         [
-            InvalidTopics(["x"]),
+            InvalidTopics([Problem("x")]),
             JavaNotFound("none"),
             InvalidModels("m.yaml", "x"),
             KafkaAuthFailed("k:1", "x"),

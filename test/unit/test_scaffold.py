@@ -72,6 +72,21 @@ class TestCreate:
         )
         assert run().returncode == 1
 
+    def test_contract(self, tmp_path: Path) -> None:
+        """The model keeps the contract that the kit checks."""
+        scaffold.create(tmp_path / "mine")
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "tidemill.testing.plugin", "models.yaml"],
+            cwd=tmp_path / "mine",
+            env={**os.environ, "PYTHONPATH": PYTHONPATH, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        assert "10 passed" in done.stdout
+
     def test_dockerfile(self, tmp_path: Path) -> None:
         """It copies what the folder holds, to where the image looks for models."""
         folder = tmp_path / "mine"

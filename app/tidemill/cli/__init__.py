@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -22,8 +23,8 @@ from tidemill.cli.stream import stream
 
 cli = typer.Typer(
     name="tidemill",
-    help="Run machine-learning models on streams.",
     no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
 for command in (init, predict, batch, stream, check, stop, lag, health):
@@ -35,6 +36,17 @@ cli.add_typer(dlq, name="dlq")
 def version() -> None:
     """Print the version."""
     screen.print(tidemill.__version__)
+
+
+@cli.callback()
+def options(
+    *,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Run machine-learning models on streams."""
+    if show_version:
+        version()
+        raise typer.Exit
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ def check(config: Config = None) -> None:
     codes = {0}
     for result in _results(config):
         sign = "[red]✗[/]" if result.error else "[green]✓[/]"
-        message = result.message.removeprefix(f"{result.subject} ")
+        message = result.message.removeprefix(result.subject).lstrip(": ")
         screen.print(f"{sign} {escape(result.subject)}: {escape(message)}", soft_wrap=True)
         for problem in result.error.problems if result.error else ():
             screen.print(f"  - {escape(problem)}", soft_wrap=True)

@@ -25,7 +25,7 @@ def init(
     for command in (
         f"cd {shlex.quote(str(name))} && {python} -m unittest",
         f"{tidemill} batch --input messages.jsonl --output answers",
-        f"{tidemill} check    # needs a Kafka broker, as the next one",
+        f"{tidemill} check    # needs a Kafka broker; prints a command for each missing topic",
         f"{tidemill} stream",
     ):
         screen.print(f"  {command}", markup=False, soft_wrap=True)

@@ -55,7 +55,7 @@ class TidemillError(Exception):
 
     @property
     def problems(self) -> list[str]:
-        """All problems, if there are several; the message has only the first."""
+        """All problems, if there are several; the message has only their number."""
         notes = getattr(self, "__notes__", [])
         return [note.removeprefix(PROBLEM) for note in notes if note.startswith(PROBLEM)]
 
@@ -73,15 +73,17 @@ class ConfigurationError(TidemillError):
 class SeveralProblems(ConfigurationError):
     """One or more problems in a configuration, reported together.
 
-    If there are several, each is a note.
+    If there are several, the text has their number, and each is a note.
     """
 
     def __init__(self, subject: str, problems: Iterable[object], hint: str) -> None:
-        first, *more = [one_line(str(problem)) for problem in problems] or [""]
-        count = f" (and {len(more)} more)" if more else ""
-        super().__init__(f"{subject}: {first}{count}", hint)
-        if more:
-            for problem in (first, *more):
+        listed = [one_line(str(problem)) for problem in problems]
+        count = len(listed)
+        super().__init__(
+            f"{subject}: {listed[0]}" if count == 1 else f"{subject}: {count} problems", hint
+        )
+        if count > 1:
+            for problem in listed:
                 self.add_note(PROBLEM + problem)
 
 

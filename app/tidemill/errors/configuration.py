@@ -14,11 +14,7 @@ class InvalidSettings(SeveralProblems):
     """A setting is unknown, or its value is wrong."""
 
     def __init__(self, source: str, problems: Iterable[str]) -> None:
-        super().__init__(
-            f"invalid settings ({source})",
-            problems,
-            "Correct the settings file or the TIDEMILL__ variable, and run `tidemill check`.",
-        )
+        super().__init__("settings", problems, f"Correct the settings ({source}).")
 
 
 class SettingsFileUnreadable(ConfigurationError):
@@ -44,7 +40,7 @@ class InputUnreadable(ConfigurationError):
     def __init__(self, path: object, reason: object) -> None:
         super().__init__(
             f"cannot read {path}: {reason}",
-            "A batch reads files or folders of JSON lines or Parquet.",
+            "Name a file or folder of JSON lines or Parquet with --input.",
         )
 
 
@@ -89,7 +85,7 @@ class InvalidProjectName(ConfigurationError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
             f"{name!r} cannot be a model's name: {reason}",
-            "Choose lower-case words, such as my-model.",
+            "Choose another name, such as my-model.",
         )
 
 

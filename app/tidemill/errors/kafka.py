@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tidemill.errors.base import ConfigurationError, SeveralProblems, TidemillError
 
@@ -50,15 +50,26 @@ class TokenUnavailable(BrokerUnreachable):
         )
 
 
+class Problem(NamedTuple):
+    """Something about a topic that would stop the job, and the command or setting that helps."""
+
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.remedy}" if self.remedy else self.text
+
+
 class InvalidTopics(SeveralProblems):
     """With these topics the job cannot promise one outcome for every message."""
 
-    def __init__(self, problems: Iterable[str]) -> None:
-        super().__init__(
-            "the topics do not fit",
-            problems,
-            "`tidemill check` checks the topics again without starting the job.",
-        )
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        listed = list(problems)
+        again = "`tidemill check` checks the topics without starting the job."
+        if len(listed) == 1 and listed[0].remedy:
+            super().__init__("the topics do not fit", [listed[0].text], listed[0].remedy)
+        else:
+            super().__init__("the topics do not fit", listed, again)
 
 
 class NoInputTopic(ConfigurationError):

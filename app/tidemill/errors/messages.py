@@ -90,7 +90,10 @@ class WrongOutputCount(MessageError):
     """The model returned too few or too many outputs for this input, even alone."""
 
     def __init__(self, inputs: int, outputs: object) -> None:
-        super().__init__(f"the model returned {outputs} for {inputs} input(s)")
+        super().__init__(
+            f"the model returned {outputs} for {inputs} input(s)",
+            "predict_all must return a list with one JSON text for each input.",
+        )
 
 
 class InvalidOutput(MessageError):
@@ -98,7 +101,10 @@ class InvalidOutput(MessageError):
 
     def __init__(self, reason: object, output: str = "") -> None:
         beginning = f"; it begins with {output[:200]!r}" if output else ""
-        super().__init__(f"the model's output is not a JSON value: {reason}{beginning}")
+        super().__init__(
+            f"the model's output is not a JSON value: {reason}{beginning}",
+            "predict_all must return each output as JSON text, for example json.dumps(output).",
+        )
 
 
 class ResultTooLarge(MessageError):

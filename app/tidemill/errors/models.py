@@ -9,7 +9,9 @@ class InvalidModels(SeveralProblems):
     """models.yaml describes an impossible model."""
 
     def __init__(self, source: object, *problems: object) -> None:
-        super().__init__(str(source), problems, "Correct the entry, and run `tidemill check`.")
+        super().__init__(
+            str(source), problems, "Correct the models file; docs/models.md explains every field."
+        )
 
 
 class ModelMisconfigured(ConfigurationError):
@@ -70,8 +72,8 @@ class ModelUnavailable(TidemillError):
     """The model fails even on its own sample, so no message is blamed."""
 
     def __init__(self, model: str, cause: object) -> None:
-        super().__init__(
-            f"model {model} fails on its own sample: {cause}",
+        hint = getattr(cause, "hint", "") or (
             "Correct the model or its sample, or bring back what it depends on. Its messages wait "
-            "until it works. The log's level DEBUG shows the traceback.",
+            "until it works. The log's level DEBUG shows the traceback."
         )
+        super().__init__(f"model {model} fails on its own sample: {cause}", hint)

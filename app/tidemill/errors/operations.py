@@ -20,7 +20,7 @@ class UnexpectedJob(TidemillError):
     """A probe reached another job than it should."""
 
     def __init__(self, host: str, port: int, found: str, wanted: str) -> None:
-        answering = f"the job of group {found!r}" if found else "no job"
+        answering = f"the job of group {found!r}" if found else "another program"
         super().__init__(
             f"at {host}:{port} answers {answering}, not that of {wanted!r}",
             "Check stream.group_id and monitoring.metrics_port.",

@@ -125,8 +125,8 @@ def _no_json() -> Iterator[str]:
         if get_origin(kind) in {tuple, dict} or not name:
             try:
                 json.loads(value)
-            except ValueError as error:
-                yield f"{variable} is not JSON ({error}): write it like {example}"
+            except ValueError:
+                yield f"{variable} is not JSON: write it like {example}"
 
 
 def _names() -> list[str]:
@@ -138,7 +138,9 @@ def _names() -> list[str]:
 def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(str(error["loc"][-1]), _names(), n=1)
+        wrong = str(error["loc"][-1])
+        longer = [name for name in _names() if name.startswith(f"{wrong}_")]
+        near = longer or get_close_matches(wrong, _names(), n=1)
         return f"{where}: there is no such setting" + (f", did you mean {near[0]}?" if near else "")
     if error["type"] == "tuple_type":
         return f"{where}: must be a list, such as [a, b]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidemill.errors import Problem
 from tidemill.kafka.topics import AFTER, BEFORE, DEFAULTS
 
 if TYPE_CHECKING:
@@ -26,27 +27,27 @@ def names(stream: StreamSettings) -> tuple[str, str]:
 
 def problems(
     topics: Mapping[str, Topic], kafka: KafkaSettings, stream: StreamSettings
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     """Describe topic settings that the job cannot work with, and how to change them."""
     if topic := topics.get(name := stream.dead_letter_topic):
         if topic.compacted:
-            yield (
+            yield Problem(
                 f"{name} is compacted, so a dead letter would replace an older one with the same "
-                "key, and a dead letter without a key would be refused: "
-                f"{_alter(kafka, name, 'cleanup.policy=delete')}"
+                "key, and a dead letter without a key would be refused",
+                _alter(kafka, name, "cleanup.policy=delete"),
             )
         if topic.max_bytes < MIN_DEAD_LETTER_BYTES:
             setting = f"{topic.bound}={DEFAULTS[topic.bound]}"
-            yield (
+            yield Problem(
                 f"{topic.bound} of {name} is {topic.max_bytes}, but a dead letter needs up to "
-                f"{MIN_DEAD_LETTER_BYTES} bytes even without its message: "
-                f"{_alter(kafka, name, setting)}"
+                f"{MIN_DEAD_LETTER_BYTES} bytes even without its message",
+                _alter(kafka, name, setting),
             )
     for name, topic in topics.items():
         if (limit := topic.clock_limits.get(BEFORE, NORMAL_AGE_MS)) < NORMAL_AGE_MS:
-            yield (
-                f"{BEFORE} of {name} is {limit}, but a record may arrive at a greater age: "
-                f"{_alter(kafka, name, 'message.timestamp.type=LogAppendTime')}"
+            yield Problem(
+                f"{BEFORE} of {name} is {limit}, but a record may arrive at a greater age",
+                _alter(kafka, name, "message.timestamp.type=LogAppendTime"),
             )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kafka.admin import KafkaAdminClient
 
-from tidemill.errors import InvalidTopics
+from tidemill.errors import InvalidTopics, Problem
 from tidemill.kafka import topics as kafka_topics
 from tidemill.kafka.connect import connect, kafka_errors
 from tidemill.kafka.topics import AFTER, DEFAULTS, inputs
@@ -63,7 +63,7 @@ def describe(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, Topic]:
 
 def problems(
     topics: Mapping[str, Topic], kafka: KafkaSettings, stream: StreamSettings
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     """Describe what would stop the job or lose a message, and how to fix it."""
     sources = inputs(topics, stream)
     partitions = sum(topics[name].partitions for name in sources)
@@ -72,20 +72,18 @@ def problems(
         *output_topics.names(stream),
     ]:
         if name not in topics:
-            config = remedy = ""
+            config = ""
             if name in output_topics.names(stream):
                 config = f" --config max.message.bytes={_required_bytes(topics, sources)}"
-            else:
-                remedy = "remove it from stream.input_topics, or create it: "
-            yield (
-                f"there is no topic {name} (or no permission to see it): {remedy}kafka-topics.sh "
-                f"--bootstrap-server {kafka.bootstrap_servers} --create --topic {name} "
-                f"--partitions {partitions or 4}{config}"
+            yield Problem(
+                f"there is no topic {name} (or no permission to see it)",
+                f"kafka-topics.sh --bootstrap-server {kafka.bootstrap_servers} --create "
+                f"--topic {name} --partitions {partitions or 4}{config}",
             )
     if stream.input_pattern is not None and not sources:
-        yield f"no topic matches stream.input_pattern {stream.input_pattern!r}"
+        yield Problem(f"no topic matches stream.input_pattern {stream.input_pattern!r}")
     for name in sorted(set(sources) & set(output_topics.names(stream))):
-        yield f"stream.input_pattern matches {name}, which the job writes: an endless loop"
+        yield Problem(f"stream.input_pattern matches {name}, which the job writes: an endless loop")
     yield from output_topics.problems(_output_topics(topics, stream), kafka, stream)
 
 

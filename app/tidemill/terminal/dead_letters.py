@@ -132,7 +132,12 @@ def ruled_table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left")
     for name in columns:
         right = name in {"letters", "tries"}
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=name == "error class",
+        )
     return table
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from py4j.protocol import Py4JError
@@ -30,7 +30,7 @@ def delivery(request: pytest.FixtureRequest) -> str:
 def start(spark: SparkSession, delivery: str) -> Callable[..., TidemillError | None]:
     """Process all messages in this process; return the job's error: `start(pipeline)`."""
 
-    def run(pipeline: Pipeline, **settings: object) -> TidemillError | None:
+    def run(pipeline: Pipeline, **settings: Any) -> TidemillError | None:  # noqa: ANN401
         try:
             pipeline.answer_all(
                 spark, scenario.models(pipeline), **{"delivery": delivery, **settings}

@@ -15,6 +15,7 @@ from faults import job_processes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dev.kafka.broker import Broker
     from dev.pipeline.pipeline import Pipeline
     from dev.pipeline.records import Record
 
@@ -81,14 +82,16 @@ class TestKill:
         assert answers(pipeline.results()) == EXPECTED
         assert pipeline.dead_letters() == []
 
-    def test_the_broker(self, pipeline: Pipeline, job: dict[str, str], gate: Path) -> None:
+    def test_the_broker(
+        self, broker: Broker, pipeline: Pipeline, job: dict[str, str], gate: Path
+    ) -> None:
         """A killed and restarted broker delays the answers, but does not end the job."""
         with pipeline.program(job) as program:
             pipeline.wait_for_results(program)
-            pipeline.broker.kill()
+            broker.kill()
             gate.touch()
             time.sleep(3)
-            pipeline.broker.start()
+            broker.start()
             assert program.wait() == 0, program.output
         assert answers(pipeline.results()) == EXPECTED
         assert pipeline.dead_letters() == []

@@ -15,8 +15,10 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from dev import PYTHONPATH
 from dev.pipeline.job_process import descendants, kill
+from dev.pipeline.records import as_record
 from faults import scenario
 from faults.failpoints import HOOK, Failpoints
+from faults.outcome_reader import TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,14 +54,18 @@ def written(pipeline: Pipeline) -> list[tuple[str, int, int]]:
             "isolation.level": "read_uncommitted",
         }
     )
-    records = []
+    records: list[tuple[str, int, int]] = []
     try:
         for topic in (pipeline.output, pipeline.dead):
             for p in consumer.list_topics(topic, 30).topics[topic].partitions:
                 _, end = consumer.get_watermark_offsets(TopicPartition(topic, p), 30)
                 consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING)])
-                while message := consumer.consume(10_000, 1):
-                    records += [(topic, p, m.offset()) for m in message if m.error() is None]
+                while messages := consumer.consume(10_000, 1):
+                    records += [
+                        (topic, p, as_record(message).offset)
+                        for message in messages
+                        if message.error() is None
+                    ]
                     if records and records[-1][2] >= end - 1:
                         break
     finally:
@@ -90,7 +96,7 @@ class TestSuperseded:
         with pipeline.program(hooked(pipeline, failpoints)) as first:
             paused: list[int] = []
             try:
-                with failpoints.armed("before-commit", "nobody", scenario.TIMEOUT_S) as hit:
+                with failpoints.armed("before-commit", "nobody", TIMEOUT_S) as hit:
                     assert hit, first.output
                     paused = [first.process.pid, *descendants(first.process.pid)]
                     send(paused, signal.SIGSTOP)

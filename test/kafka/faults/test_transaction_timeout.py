@@ -15,6 +15,7 @@ from kafka import KafkaAdminClient
 from dev import PYTHONPATH
 from faults import scenario
 from faults.failpoints import Failpoints
+from faults.outcome_reader import TIMEOUT_S
 
 if TYPE_CHECKING:
     from dev.pipeline.pipeline import Pipeline
@@ -43,7 +44,7 @@ class TestTransactionTimeout:
             "PYSPARK_PYTHON": sys.executable,
         }
         with pipeline.program(job) as program:
-            with failpoints.armed("before-commit", "nobody", scenario.TIMEOUT_S) as hit:
+            with failpoints.armed("before-commit", "nobody", TIMEOUT_S) as hit:
                 assert hit, program.output
                 os.kill(hit.pid, signal.SIGSTOP)
                 scenario.wait_until(lambda: "COMPLETE_ABORT" in states(pipeline))

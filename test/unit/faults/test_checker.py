@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -128,7 +128,7 @@ class TestVerdict:
         ],
     )
     def test_altered(
-        self, wanted: dict[Source, Outcome], written: list[Record], change: dict[str, object]
+        self, wanted: dict[Source, Outcome], written: list[Record], change: dict[str, Any]
     ) -> None:
         """A value, key or header that differs from an offline run's is reported."""
         index = next(n for n, record in enumerate(written) if record.header("trace"))

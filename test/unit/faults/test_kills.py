@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
 from faults.kills import plan, possible
+
+if TYPE_CHECKING:
+    from faults.kills import Kill
 
 RNG = random.Random(1)  # noqa: S311 - reproducible
 
@@ -17,7 +21,7 @@ class TestPlan:
     @pytest.mark.parametrize("engine", ["local", "cluster"])
     def test_least_tried_first(self, mode: str, engine: str) -> None:
         """No kill is planned again while another of its class was planned less often."""
-        tried: Counter = Counter()
+        tried: Counter[Kill] = Counter()
         kills = plan(mode, engine, 100, 0.5, tried, RNG)
         assert len(kills) == 100
         assert sum(kill.restarts for kill in kills) == 50

@@ -9,7 +9,10 @@ from faults.checker import Verdict
 from faults.findings import Findings, Recovery
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from faults.round_tables import Entries
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +21,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
 
 
-def content(tmp_path: Path, verdict: Verdict) -> dict:
+def content(tmp_path: Path, verdict: Verdict) -> Mapping[str, Entries]:
     """Return entries of one round in each mode, of a comparison and of a soak."""
     file = tmp_path / "faults.json"
     kills = [

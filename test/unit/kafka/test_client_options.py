@@ -6,12 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidemill.kafka.client_options import (
-    ClientCredentialsTokens,
-    java_options,
-    librdkafka_options,
-    python_options,
-)
+from tidemill.kafka.client_options import java_options, librdkafka_options, python_options
+from tidemill.kafka.oauth import ClientCredentialsTokens
 from tidemill.settings import KafkaSettings
 
 if TYPE_CHECKING:

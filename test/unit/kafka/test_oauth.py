@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 import requests
 
-from tidemill.kafka.client_options import ClientCredentialsTokens
+from tidemill.kafka.oauth import ClientCredentialsTokens
 from tidemill.settings import KafkaSettings
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tidemill.streaming import preflight
 from tidemill.streaming.preflight import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 KAFKA = KafkaSettings(bootstrap_servers="k:1")
 STREAM = StreamSettings(input_topics=("in",), output_topic="out")
@@ -32,7 +32,7 @@ class Admin:
 
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ("in", "out", "out.dlq", "other")
-        self.settings: dict[str, dict[str, str | None]] = {}
+        self.settings: Mapping[str, Mapping[str, str | None]] = {}
         self.fails: KafkaError | None = None
         self.asked: set[str] = set()
         self.closed = 0

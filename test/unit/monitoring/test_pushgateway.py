@@ -91,7 +91,7 @@ def export(gateway: Gateway) -> Iterator[Callable[..., PushgatewayExporter]]:
             instance="node/1",
             pushgateway_url=gateway.url,
             pushgateway_interval=interval,
-            **named,  # type: ignore[arg-type]
+            **named,
         )
         started.append(PushgatewayExporter(monitoring, "tidemill-g", registry).start())
         return started[-1]

@@ -239,10 +239,11 @@ class TestReading:
     def test_missing_again(self) -> None:
         """A page that was available in between is logged again; a short outage is not logged."""
         served: dict[str, str | int] = {DRIVER: ""}
+        answers: list[str | int] = [404, 404, "", *[404] * 9, "", *[404] * MISSES]
         with ui(served) as url, capture_logs() as logs:
             metrics = SparkMetrics(url, "a", "tidemill")
-            for page in (404, 404, "", *[404] * 9, "", *[404] * MISSES):
-                served[EXECUTORS] = page
+            for answer in answers:
+                served[EXECUTORS] = answer
                 list(metrics.collect())
         assert len(logs) == 2
 

@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import StreamingQueryException
+from pyspark.sql import SparkSession
 
 from tidemill.errors import DataLoss, JvmExited, QueryFailed
 from tidemill.settings import KafkaSettings, LogSettings, Settings, StreamSettings
@@ -282,7 +283,7 @@ class TestRunning:
 
     def test_existing_session(self, created: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         """A session that ran before, as on Databricks, is not stopped."""
-        monkeypatch.setattr(session.SparkSession, "getActiveSession", lambda: created)
+        monkeypatch.setattr(SparkSession, "getActiveSession", lambda: created)
         with session.running(self.SETTINGS):
             pass
         assert created.stops == 0

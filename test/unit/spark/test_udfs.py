@@ -230,7 +230,7 @@ class TestMetadata:
     def test_columns(self, predictor: Predictor) -> None:
         """The metadata is the model, the error class and the seconds since the timestamp."""
         sent = datetime(2026, 1, 5, 10, 0, 0, 500_000, tzinfo=UTC)
-        rows = [{"value": good("a"), "timestamp": sent}, {"value": None}]
+        rows: list[dict[str, Any]] = [{"value": good("a"), "timestamp": sent}, {"value": None}]
         result, dead = predict_batch(
             predictor, record_batch(*rows), "good", "bad", clock=lambda: sent.timestamp() + 1.25
         )

@@ -16,7 +16,7 @@ GIB = 1024**3
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Simulate a machine with 32 GiB, without a container limit and without a GPU."""
-    monkeypatch.setattr(limits.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 8 << 20}.get)
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 8 << 20}.get)
     monkeypatch.setattr(limits, "CGROUP_LIMIT", tmp_path / "memory.max")
     monkeypatch.setattr(limits, "GPU_DEVICES", (tmp_path / "gpu",))
 

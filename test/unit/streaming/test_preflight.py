@@ -41,7 +41,7 @@ def report(
     known: dict[str, Topic], kafka: KafkaSettings = KAFKA, stream: StreamSettings = STREAM
 ) -> list[str]:
     """Return the problems."""
-    return list(problems(known, kafka, stream))
+    return [str(problem) for problem in problems(known, kafka, stream)]
 
 
 class TestTopics:

@@ -13,7 +13,7 @@ PARTITIONS = [PartitionLag("in", 0, 10, 100, None), PartitionLag("in", 1, 0, 7, 
 def starts(offsets: object, *, fail_on_data_loss: bool = True) -> list[int]:
     """Return where the two partitions start."""
     stream = StreamSettings(
-        starting_offsets=offsets,  # type: ignore[arg-type] # also a mapping
+        starting_offsets=offsets,
         fail_on_data_loss=fail_on_data_loss,
     )
     return list(resolve(stream, PARTITIONS).values())
@@ -62,7 +62,7 @@ class TestResolve:
 
     def test_perhaps_unused(self) -> None:
         """If a checkpoint may exist, which would override the setting, nothing is refused."""
-        stream = StreamSettings(starting_offsets={"in": {"0": 9}, "gone": {"0": 1}})  # type: ignore[arg-type]
+        stream = StreamSettings(starting_offsets={"in": {"0": 9}, "gone": {"0": 1}})
         assert list(resolve(stream, PARTITIONS, strict=False).values()) == [9, 0]
 
     def test_exit_code(self) -> None:

@@ -23,4 +23,4 @@ class Producer(confluent_kafka.Producer):
         super().__init__({**options, "transaction.timeout.ms": TIMEOUT_MS}, *args, **named)
 
 
-confluent_kafka.Producer = Producer
+vars(confluent_kafka)["Producer"] = Producer

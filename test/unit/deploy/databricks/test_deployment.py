@@ -287,8 +287,9 @@ class TestWay:
         def ask() -> None:
             raise requests.exceptions.SSLError("self-signed")
 
+        patience = Patience(lambda _: None, sleep=lambda _: pytest.fail("it retries"))
         with pytest.raises(RequestFailed, match="self-signed"):
-            Patience(lambda _: None, sleep=pytest.fail).ask("cannot look", ask)
+            patience.ask("cannot look", ask)
 
     def test_alone(self, workspace: Workspace) -> None:
         """The SDK does not repeat requests by itself."""

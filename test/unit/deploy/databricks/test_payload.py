@@ -16,7 +16,7 @@ from tidemill.settings import KafkaSettings, Settings, StreamSettings
 from tidemill.spark.conf import context_conf
 
 # Valid values of an environment variable: without NUL, and not blank.
-VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)
+VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
 VALUES = VALUES.map(str.strip).filter(bool)
 NO_REGISTRY = VALUES.filter(lambda image: "/" not in image)
 

@@ -69,7 +69,7 @@ def results(outputs: list[Output]) -> list[str | tuple[type, str]]:
     return [
         (type(output.result), str(output.result))
         if isinstance(output.result, MessageError)
-        else json.loads(output.result)
+        else json.loads(str(output.result))
         for output in outputs
     ]
 
@@ -385,11 +385,11 @@ class TestLife:
         """A process that was killed between two calls costs no output."""
         recording = load(model("RecordingModel", options={"log": str(tmp_path / "log")}))
         (first,) = bisect_failures(recording, ["a"], time.time)
-        pid = json.loads(first.result)["pid"]
+        pid = json.loads(str(first.result))["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
         outputs = bisect_failures(recording, texts, time.time)
-        assert all(json.loads(output.result)["pid"] != pid for output in outputs)
+        assert all(json.loads(str(output.result))["pid"] != pid for output in outputs)
 
     def test_helper(self, load: ModelLoader, model: Describe) -> None:
         """An end is seen at once where a process that the model forked holds the pipe open."""

@@ -16,7 +16,7 @@ from tidemill.streaming.exactly_once.owner import PartitionOwner
 from tidemill.streaming.exactly_once.position import CommittedOffset, RunEpoch, resume, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tidemill.streaming.exactly_once.position import TopicPartition
 
@@ -29,6 +29,11 @@ FAULTS = st.tuples(
     ),
     st.integers(0, 2),
 )
+
+
+def predict_offsets(offsets: list[int]) -> Callable[[int], list[int]]:
+    """Return a `predict_from` whose outcome for each message is its offset."""
+    return lambda first: offsets[first:]
 
 
 class Killed(BaseException):
@@ -204,7 +209,7 @@ class Machine(RuleBasedStateMachine):
         try:
             for first in range(0, len(offsets), size):
                 part = offsets[first : first + size]
-                job.workers[who].deliver(tp, part, lambda first, part=part: part[first:])
+                job.workers[who].deliver(tp, part, predict_offsets(part))
             job.done.add(tp)
         except Killed:
             job.workers[who] = job.worker()
@@ -233,7 +238,7 @@ class Machine(RuleBasedStateMachine):
         changed = self.kafka.committed.get(tp)
         if pending:
             with pytest.raises((GroupOffsetsChanged, GroupOffsetLost)):
-                self.job.workers[who].deliver(tp, pending, lambda first: pending[first:])
+                self.job.workers[who].deliver(tp, pending, predict_offsets(pending))
         assert self.kafka.committed.get(tp) == changed
         assert self.kafka.outcomes[tp] == outcomes
         self.kafka.committed[tp] = before
@@ -318,7 +323,7 @@ class TestOwner:
         one, other = self.owner(kafka), self.owner(kafka)
         tp = PARTITIONS[0]
         for owner, offsets in ((one, [0]), (other, [1]), (one, [2]), (one, [3])):
-            owner.deliver(tp, offsets, lambda first, offsets=offsets: offsets[first:])
+            owner.deliver(tp, offsets, predict_offsets(offsets))
         assert kafka.epochs[tp] == 3
         assert kafka.refused == 0
         assert [offset for offset, _ in kafka.outcomes[tp]] == [0, 1, 2, 3]
@@ -329,7 +334,7 @@ class TestOwner:
         owner = self.owner(kafka, max_writers=1)
         first, second = PARTITIONS
         for tp, offsets in ((first, [0]), (first, [1]), (second, [0]), (first, [2])):
-            owner.deliver(tp, offsets, lambda first, offsets=offsets: offsets[first:])
+            owner.deliver(tp, offsets, predict_offsets(offsets))
         assert kafka.epochs == {first: 2, second: 1}
         assert [offset for offset, _ in kafka.outcomes[first]] == [0, 1, 2]
 
@@ -353,10 +358,10 @@ class TestOwner:
         kafka = Kafka()
         owner = self.owner(kafka)
         tp = PARTITIONS[0]
-        owner.deliver(tp, [0, 1, 2], lambda first: [0, 1, 2][first:])
+        owner.deliver(tp, [0, 1, 2], predict_offsets([0, 1, 2]))
         kafka.committed[tp] = CommittedOffset(to)
         with pytest.raises(GroupOffsetsChanged, match="in/0"):
-            owner.deliver(tp, [3, 4], lambda first: [3, 4][first:])
+            owner.deliver(tp, [3, 4], predict_offsets([3, 4]))
         assert kafka.committed[tp] == CommittedOffset(to)
         assert [offset for offset, _ in kafka.outcomes[tp]] == [0, 1, 2]
 
@@ -365,7 +370,7 @@ class TestOwner:
         kafka = Kafka()
         owner = self.owner(kafka)
         tp = PARTITIONS[0]
-        owner.deliver(tp, [0], lambda first: [0][first:])
+        owner.deliver(tp, [0], predict_offsets([0]))
 
         def predict_from(first: int) -> list[int]:
             kafka.committed[tp] = CommittedOffset(0)
@@ -379,8 +384,8 @@ class TestOwner:
         """If the offset moved back, nothing is written, because it would be written twice."""
         kafka = Kafka()
         owner = self.owner(kafka)
-        owner.deliver(PARTITIONS[0], [0, 1, 2], lambda first: [0, 1, 2][first:])
+        owner.deliver(PARTITIONS[0], [0, 1, 2], predict_offsets([0, 1, 2]))
         kafka.committed[PARTITIONS[0]] = CommittedOffset(1, RunEpoch(1, "id"), TOPIC_ID)
         with pytest.raises(GroupOffsetsChanged, match="in/0"):
-            owner.deliver(PARTITIONS[0], [2, 3, 4], lambda first: [2, 3, 4][first:])
+            owner.deliver(PARTITIONS[0], [2, 3, 4], predict_offsets([2, 3, 4]))
         assert [offset for offset, _ in kafka.outcomes[PARTITIONS[0]]] == [0, 1, 2]

@@ -1,0 +1,49 @@
+"""Hostile texts are texts that a message can bring to a model."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from specs import example_spec
+
+from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.predictor import Predictor
+from tidemill.models import catalogue
+from tidemill.spark import conf
+from tidemill.testing import fresh_process, texts
+
+SPEC = example_spec("Echo", match={}, max_chars=100_000)
+
+
+def answer(payload: bytes) -> Prediction | Failure:
+    """Return the outcome of a message whose field `text` is this JSON."""
+    predictor = Predictor([SPEC], catalogue.load, clock=time.time)
+    (outcome,) = predictor.predict([Message(b'{"text": %s}' % payload)])
+    return outcome
+
+
+class TestReachable:
+    """The kit asks nothing of a model that a message could not."""
+
+    @pytest.mark.parametrize("text", texts.HOSTILE, ids=ascii)
+    def test_hostile(self, text: str) -> None:
+        """A message carries the text to its model unchanged."""
+        outcome = answer(json.dumps(text).encode())
+        assert isinstance(outcome, Prediction)
+        assert json.loads(outcome.value)["answer"] == text
+
+    def test_lone_surrogate(self) -> None:
+        """A lone surrogate does not get there."""
+        outcome = answer(b'"\\ud800, alone"')
+        assert isinstance(outcome, Failure)
+        assert outcome.error_class == "InvalidJson"
+
+
+class TestThreadLimits:
+    """The new process has the limits of a worker."""
+
+    def test_variables(self) -> None:
+        """These are the ones that Spark's workers get."""
+        assert set(fresh_process.THREAD_LIMITS) == set(conf.THREAD_VARIABLES)
