@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from tidemill.errors import TidemillError
-from tidemill.models import catalogue
+from tidemill.models import catalogue, host
 from tidemill.models.isolation import procfs
 from tidemill.testing import checks, fresh_process, generated, texts
 from tidemill.testing.subject import Subject
@@ -70,7 +70,7 @@ class ModelContract:
         if (here := str(Path.cwd())) not in sys.path:
             sys.path.insert(0, here)  # where the command `tidemill` finds a model's module too
         try:
-            return catalogue.load(spec)
+            return host.load(spec)
         except TidemillError as error:
             problem = _text(error)
         pytest.fail(problem, pytrace=False)

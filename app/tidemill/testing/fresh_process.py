@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill.inference.model import ModelSpec
-from tidemill.models import catalogue
+from tidemill.models import host
 from tidemill.models.isolation import procfs
 from tidemill.testing.answers import Answer, failed, predict
 
@@ -76,7 +76,7 @@ def main() -> None:
     output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the model may print
     spec, texts = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[ModelSpec, list[str]])
-    model = catalogue.load(spec)
+    model = host.load(spec)
     hazards = tuple(
         name
         for name, present in (("threads", procfs.has_threads()), ("sockets", procfs.socket_fds()))

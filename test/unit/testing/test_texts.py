@@ -10,7 +10,7 @@ from specs import example_spec
 
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
-from tidemill.models import catalogue
+from tidemill.models import host
 from tidemill.spark import conf
 from tidemill.testing import fresh_process, texts
 
@@ -19,7 +19,7 @@ SPEC = example_spec("Echo", match={}, max_chars=100_000)
 
 def answer(payload: bytes) -> Prediction | Failure:
     """Return the outcome of a message whose field `text` is this JSON."""
-    predictor = Predictor([SPEC], catalogue.load, clock=time.time)
+    predictor = Predictor([SPEC], host.load, clock=time.time)
     (outcome,) = predictor.predict([Message(b'{"text": %s}' % payload)])
     return outcome
 

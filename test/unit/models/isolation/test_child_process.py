@@ -14,7 +14,7 @@ import specs
 
 from dev import PYTHONPATH, ROOT
 from tidemill.errors import ModelCrashed, ModelLoadFailed, ModelMisconfigured
-from tidemill.models.isolation import replies, supervised
+from tidemill.models.isolation import child, replies, supervised
 from tidemill.models.isolation.child_process import ChildProcess
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class TestInterpreter:
             _, (output,) = process.request(replies.predict_request(spec, ["a"]), None)
         finally:
             process.close()
-        assert json.loads(output) == [replies.child.__file__, False]
+        assert json.loads(output) == [child.__file__, False]
 
     def test_from_a_zip_file(self, tmp_path: Path) -> None:
         """The package may lie in a zip file, as Spark sends it to its executors."""
