@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,7 +17,6 @@ from tidemill.batch.output import check_output
 from tidemill.batch.source import find_source
 from tidemill.errors import CheckpointUnsupported, TopicDeleted, log_fields
 from tidemill.kafka.connect import survey
-from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.models import catalogue
 from tidemill.monitoring.health import Health
@@ -32,9 +31,8 @@ from tidemill.spark.failures import translate
 from tidemill.spark.filesystem import UNREADABLE
 from tidemill.streaming import job, lifecycle, preflight, progress, startup
 from tidemill.streaming.checkpoint.stop_marker import StopMarker
-from tidemill.streaming.exactly_once.watchdog import GroupWatchdog
+from tidemill.streaming.delivery import choose
 from tidemill.streaming.listener import ProgressListener
-from tidemill.streaming.offsets_reporter import KafkaOffsetsReporter
 from tidemill.streaming.sink import QUERY_NAME
 from tidemill.streaming.topic_watchdog import TopicWatchdog
 
@@ -45,9 +43,9 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming import StreamingQuery
 
     from tidemill.inference.model import ModelSpec
-    from tidemill.settings import KafkaSettings, Settings, StreamSettings
+    from tidemill.settings import Settings
+    from tidemill.streaming.delivery import Delivery
     from tidemill.streaming.progress import Progress
-    from tidemill.streaming.startup import QueryStart
 
 log = structlog.get_logger(__name__)
 
@@ -96,10 +94,11 @@ def _run(
     metrics: JobMetrics,
 ) -> None:
     options = settings.stream
+    delivery = choose(settings.kafka, options)
     stopped_by_signal = lifecycle.stop_on_signals()
     stopped_by_marker = _stop_marker(options.checkpoint_location)
     log.info("loading the models", models=[spec.id for spec in specs])
-    warmup.load_models(spark, specs, job.loader(options))
+    warmup.load_models(spark, specs, job.loader(delivery))
     summary = Summary()
 
     def stop_reason() -> str | None:
@@ -110,12 +109,13 @@ def _run(
     if reason := stop_reason():
         log.info("stopped before the stream started", reason=reason)
         return
-    job.check(spark, options)
+    delivery.check_spark(spark)
     try:
         while not _run_query(
             spark,
             settings,
             specs,
+            delivery,
             health=health,
             metrics=metrics,
             summary=summary,
@@ -131,6 +131,7 @@ def _run_query(
     spark: SparkSession,
     settings: Settings,
     specs: Sequence[ModelSpec],
+    delivery: Delivery,
     *,
     health: Health,
     metrics: JobMetrics,
@@ -140,16 +141,16 @@ def _run_query(
     """Run the query; return False if a topic was deleted, so that the query must start again."""
     kafka, options = settings.kafka, settings.stream
     limits, _ = preflight.check(kafka, options)  # again, because loading the models takes time
-    query_start = startup.take_over(kafka, options)
+    run = startup.take_over(delivery, options.checkpoint_location)
     with ExitStack() as stack:
-        commit, check_group = stack.enter_context(_group_offsets(kafka, options, query_start))
+        group = stack.enter_context(run.track_offsets())
         stack.enter_context(warmup.keep_warm(spark))
         for exporter in _exporters(spark, settings, metrics):
             stack.enter_context(exporter)
-        topics = TopicWatchdog(kafka, options, query_start.topics)
+        topics = TopicWatchdog(kafka, options, run.plan.topic_record())
 
         def on_progress(report: Progress) -> None:
-            for record in (topics.record, commit, metrics.record, summary.record):
+            for record in (topics.record, group.record, metrics.record, summary.record):
                 record(report)
             health.progressed()
 
@@ -160,7 +161,9 @@ def _run_query(
         listener = ProgressListener(QUERY_NAME, on_progress, on_idle)
         spark.streams.addListener(listener)
         stack.callback(spark.streams.removeListener, listener)
-        query = job.start(spark, kafka, options, specs, query_start, limits=limits)
+        query = job.start(
+            spark, kafka, options, specs, run, load=job.loader(delivery), limits=limits
+        )
         stack.enter_context(
             PeriodicTask(
                 POLL_INTERVAL_S,
@@ -182,7 +185,7 @@ def _run_query(
 
         def on_poll() -> None:
             health.heartbeat()
-            check_group()
+            group.check()
             topics.check()
 
         try:
@@ -202,7 +205,7 @@ def _run_query(
         if query.lastProgress:  # the listener may not have received the last report yet
             last = progress.read(query.lastProgress.json)
             topics.record(last)
-            commit(last)
+            group.record(last)
         summary.flush()
         log.info("stream stopped", reason=reason or "query ended")
     return True
@@ -212,31 +215,6 @@ def _stop(query: StreamingQuery) -> None:
     """Stop a query that must not write any more; do nothing if it has ended."""
     with suppress(PySparkException, Py4JError, OSError):  # the JVM may be gone
         query.stop()
-
-
-@contextmanager
-def _group_offsets(
-    kafka: KafkaSettings, stream: StreamSettings, query_start: QueryStart
-) -> Iterator[tuple[Callable[[Progress], None], Callable[[], None]]]:
-    """Commit or watch the group's offsets; yield a progress callback and a check that may raise.
-
-    With exactly-once the workers commit the offsets with the outcomes, so only watch them here.
-    """
-    if query_start.deliver:
-        watchdog = GroupWatchdog(kafka, query_start.deliver)
-        with PeriodicTask(
-            POLL_INTERVAL_S, watchdog.poll, description="watch the group", on_close=watchdog.close
-        ):
-            yield lambda _: None, watchdog.check
-        return
-    committer = GroupCommitter(kafka, stream.group_id)
-    reporter = KafkaOffsetsReporter(committer, committer.close).start()
-    if query_start.finished.offsets:
-        reporter.record(query_start.finished)  # the last run may have ended before its commit
-    try:
-        yield reporter.record, lambda: None
-    finally:
-        reporter.close()
 
 
 def _exporters(
