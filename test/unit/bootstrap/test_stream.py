@@ -9,7 +9,7 @@ import yaml
 from dev.pipeline.models import model_entry
 from tidemill.bootstrap.batch import batch
 from tidemill.bootstrap.stream import stream
-from tidemill.errors import InvalidTopics, ModelLoadFailed, OutputExists, QueryFailed
+from tidemill.errors import InvalidTopics, ModelLoadFailed, OutputExists, Problem, QueryFailed
 from tidemill.settings import Settings
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class TestStream:
 
     def test_unfit_topics(self, settings: Settings) -> None:
         """Nothing starts if the topics do not fit."""
-        parts = Parts("check", InvalidTopics(["x"]))
+        parts = Parts("check", InvalidTopics([Problem("x")]))
         with pytest.raises(InvalidTopics):
             parts.run(settings)
         assert parts.order == ["check"]
