@@ -17,6 +17,7 @@ from tidemill.inference.model import ModelSpec
 from tidemill.settings import KafkaSettings, Settings, StreamSettings
 from tidemill.spark import session
 from tidemill.streaming import job, preflight, source, startup
+from tidemill.streaming.delivery import choose
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,9 +78,9 @@ def one_by_one(
         checkpoint_location=str(pipeline.folder / "checkpoint"),
     )
     limits, _ = preflight.check(kafka, stream)
-    query = job.start(
-        spark, kafka, stream, [MODEL], startup.take_over(kafka, stream), limits=limits
-    )
+    chosen = choose(kafka, stream)
+    run = startup.take_over(chosen, stream.checkpoint_location)
+    query = job.start(spark, kafka, stream, [MODEL], run, load=job.loader(chosen), limits=limits)
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 0})
     rng = random.Random(7)  # noqa: S311 - no secret
     with ArrivalReader(broker.bootstrap_servers, pipeline.output) as arrivals:

@@ -18,7 +18,7 @@ PARTS = ("throughput", "latency", "floor", "scale", "memory")
 
 
 def main() -> int:
-    """Measure the parts that are args for, one after the other."""
+    """Measure the parts that the arguments name, one after the other."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--texts", type=int, default=11_500, help="backlog for throughput")

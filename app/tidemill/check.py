@@ -31,14 +31,15 @@ from tidemill.monitoring.probe import ask
 from tidemill.monitoring.reason import reason
 from tidemill.monitoring.server import listen
 from tidemill.spark.java import find_java
-from tidemill.streaming import preflight, start_plan
-from tidemill.streaming.exactly_once.group import Group
+from tidemill.streaming import preflight
+from tidemill.streaming.delivery import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tidemill.inference.model import ModelSpec
-    from tidemill.settings import KafkaSettings, MonitoringSettings, Settings
+    from tidemill.settings import KafkaSettings, MonitoringSettings, Settings, StreamSettings
+    from tidemill.streaming.delivery import Delivery
 
 
 # The limit for all checks of Kafka together, and for the Pushgateway, which is checked meanwhile.
@@ -106,10 +107,11 @@ def _by_deadline(
 
 
 def _check_groups(settings: Settings) -> Iterator[CheckResult]:
-    yield _check_offsets(settings)
     stream = settings.stream
+    delivery = choose(settings.kafka, stream)
+    yield _check_offsets(stream, delivery)
     groups = [replay_group(stream)]
-    if stream.delivery == "at-least-once":  # with exactly-once, `_check_offsets` reports members
+    if delivery.shares_group:  # otherwise `_check_offsets` reports members
         groups.insert(0, stream.group_id)
     for group in groups:
         try:
@@ -134,18 +136,16 @@ def _check_metrics_port(monitoring: MonitoringSettings, group_id: str) -> CheckR
     return CheckResult(subject, "free")
 
 
-def _check_offsets(settings: Settings) -> CheckResult:
-    stream = settings.stream
+def _check_offsets(stream: StreamSettings, delivery: Delivery) -> CheckResult:
     subject = f"group {stream.group_id}"
     try:
-        with Group(settings.kafka, stream.group_id) as group:
-            plan = start_plan.inspect(settings.kafka, stream, group)
+        plan = delivery.inspect()
     except TidemillError as error:
         return failed(subject, error)
     state = plan.state
     if state.offset_log.is_used:
         start = f"resumes from {stream.checkpoint_location}"
-    elif state.runs or (stream.delivery == "exactly-once" and state.committed):
+    elif plan.group_offsets:
         start = "no checkpoint yet, starts at the group's offsets"
     else:
         start = f"no checkpoint yet, starts at starting_offsets, {stream.starting_offsets}"

@@ -34,9 +34,9 @@ def stream(config: Path | None) -> int:
         loaded = settings.load(config)
         logs.configure(loaded.log.format, loaded.log.level)
         with extras.required():
-            from tidemill import bootstrap  # noqa: PLC0415 - reports wrong settings without Spark
+            from tidemill.bootstrap import stream as program  # noqa: PLC0415 - Spark, only now
 
-        bootstrap.stream(loaded)
+        program.stream(loaded)
     except KeyboardInterrupt:
         log.warning("interrupted; the next run will reprocess the current micro-batch")
         return INTERRUPTED

@@ -16,6 +16,7 @@ from dev.pipeline.messages import encode_message
 from dev.pipeline.models import model_entry
 from tidemill.settings import KafkaSettings, StreamSettings
 from tidemill.streaming import job, preflight, progress, startup
+from tidemill.streaming.delivery import choose
 from tidemill.streaming.topic_watchdog import TopicWatchdog
 
 if TYPE_CHECKING:
@@ -98,11 +99,14 @@ class Pipeline:
                 **stream,
             }
         )
-        job.check(spark, settings)
+        delivery = choose(kafka, settings)
+        delivery.check_spark(spark)
         limits = limits or preflight.check(kafka, settings)[0]
-        query_start = startup.take_over(kafka, settings)
-        query = job.start(spark, kafka, settings, specs, query_start, limits=limits)
-        with closing(TopicWatchdog(kafka, settings, query_start.topics)) as topics:
+        run = startup.take_over(delivery, settings.checkpoint_location)
+        query = job.start(
+            spark, kafka, settings, specs, run, load=job.loader(delivery), limits=limits
+        )
+        with closing(TopicWatchdog(kafka, settings, run.plan.topic_record())) as topics:
             try:
                 with suppress(OSError):  # as the job does: it goes on if its disk is full
                     topics.poll()

@@ -26,7 +26,7 @@ from tidemill.errors import (
 )
 from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.settings import KafkaSettings, StreamSettings
-from tidemill.streaming import start_plan, startup
+from tidemill.streaming.exactly_once.delivery import ExactlyOnce
 from tidemill.streaming.exactly_once.group import Group
 from tidemill.streaming.exactly_once.owner import PartitionOwner
 from tidemill.streaming.exactly_once.position import CommittedOffset
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
     from tidemill.spark.rows import Row
     from tidemill.streaming.exactly_once.position import TopicPartition
+    from tidemill.streaming.exactly_once.worker import TransactionalWorker
 
 ONCE: dict[str, Any] = {"delivery": "exactly-once"}
 
@@ -64,6 +65,11 @@ def stream(pipeline: Pipeline) -> StreamSettings:
         checkpoint_location=str(pipeline.folder / "checkpoint"),
         delivery="exactly-once",
     )
+
+
+def take_over(kafka: KafkaSettings, stream: StreamSettings) -> TransactionalWorker:
+    """Begin a run; return what its workers do."""
+    return ExactlyOnce(kafka, stream).take_over().worker
 
 
 def row(topic: str, value: bytes) -> dict[str, Any]:
@@ -196,13 +202,12 @@ class TestOwnership:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """Readers never see what a fenced writer sent, not even in its open transaction."""
-        deliver = startup.take_over(kafka, stream).deliver
-        assert deliver is not None
+        worker = take_over(kafka, stream)
         partition = (pipeline.source, 0)
         with Group(kafka, pipeline.source) as group:
-            old = KafkaTransactionalWriter(kafka, group, partition, deliver.run)
+            old = KafkaTransactionalWriter(kafka, group, partition, worker.run)
             old.commit([row(pipeline.output, b"seen")], 1)
-            with closing(KafkaTransactionalWriter(kafka, group, partition, deliver.run)) as new:
+            with closing(KafkaTransactionalWriter(kafka, group, partition, worker.run)) as new:
                 assert new.committed is not None
                 assert new.committed.offset == 1
                 with pytest.raises(TransactionFailed, match=f"{pipeline.source}/0"):
@@ -215,29 +220,47 @@ class TestOwnership:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """A refused record aborts its whole transaction: nothing is visible, the offset stays."""
-        deliver = startup.take_over(kafka, stream).deliver
-        assert deliver is not None
+        worker = take_over(kafka, stream)
         partition = (pipeline.source, 0)
         rows = [row(pipeline.output, b"good"), row(pipeline.output, os.urandom(2_000_000))]
         with Group(kafka, pipeline.source) as group:
-            writer = KafkaTransactionalWriter(kafka, group, partition, deliver.run)
+            writer = KafkaTransactionalWriter(kafka, group, partition, worker.run)
             with pytest.raises(TransactionFailed):
                 writer.commit(rows, 2)
             writer.close()
             assert group.stable_committed([partition])[partition].offset == 0
         assert pipeline.results() == []
 
+    def test_outcomes_of_a_message(
+        self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
+    ) -> None:
+        """A message has any number of outcomes; one transaction has them all, and the offset."""
+        worker = take_over(kafka, stream)
+        partition = (pipeline.source, 0)
+        rows = [row(pipeline.output, b"%d" % number) for number in range(5)]
+        outcomes = [rows[:3], [], rows[3:], []]
+        with Group(kafka, pipeline.source) as one, Group(kafka, pipeline.source) as two:
+            owners = [PartitionOwner(partial(worker._open_writer, group)) for group in (one, two)]  # noqa: SLF001 - as a worker does
+            with closing(owners[0]) as owner, closing(owners[1]) as other:
+
+                def predict_from(first: int) -> list[list[dict[str, Any]]]:
+                    other.deliver(partition, [0], lambda _: outcomes[:1])  # fences the owner
+                    return outcomes[first:]
+
+                assert owner.deliver(partition, [0, 1, 2, 3], predict_from) == rows[3:]
+                assert owner.deliver(partition, [4], lambda _: [[]]) == []
+            assert one.stable_committed([partition])[partition].offset == 5
+        assert [record.value for record in pipeline.results()] == [b"0", b"1", b"2", b"3", b"4"]
+
     def test_second_start(
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """A second start takes over; the first notices at its next poll, its workers at once."""
-        first = startup.take_over(kafka, stream).deliver
-        assert first is not None
+        first = take_over(kafka, stream)
         with closing(GroupWatchdog(kafka, first)) as watchdog:
             watchdog.poll()
             watchdog.check()
-            second = startup.take_over(kafka, stream).deliver
-            assert second is not None
+            second = take_over(kafka, stream)
             assert second.run > first.run
             watchdog.poll()
             with pytest.raises(Superseded):
@@ -259,7 +282,7 @@ class TestOwnership:
             while not consumer.assignment():
                 consumer.poll(0.1)
             with pytest.raises(GroupHasMembers, match="somebody"):
-                startup.take_over(kafka, stream)
+                take_over(kafka, stream)
         finally:
             consumer.close()
 
@@ -275,14 +298,13 @@ class TestNewTopic:
         make_topic: Callable[..., str],
     ) -> None:
         """An open writer writes nothing more, because the recreated topic has another id."""
-        deliver = startup.take_over(kafka, stream).deliver
-        assert deliver is not None
+        worker = take_over(kafka, stream)
         topic = make_topic("new")
         with (
-            closing(GroupWatchdog(kafka, deliver)) as watchdog,
+            closing(GroupWatchdog(kafka, worker)) as watchdog,
             Group(kafka, pipeline.source) as group,
         ):
-            writer, next_offset = deliver._open_writer(group, (topic, 0))  # noqa: SLF001 - as a worker does
+            writer, next_offset = worker._open_writer(group, (topic, 0))  # noqa: SLF001 - as a worker does
             assert next_offset == 0
             writer.commit((), 5)
             watchdog.poll()
@@ -305,18 +327,17 @@ class TestChangedOffsets:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings, offset: int
     ) -> None:
         """The worker stops before its next commit: the offset stays, and nothing is written."""
-        deliver = startup.take_over(kafka, stream).deliver
-        assert deliver is not None
+        worker = take_over(kafka, stream)
         partition = (pipeline.source, 0)
         row: Row = {"topic": pipeline.output, "key": None, "value": b"result", "headers": []}
         with Group(kafka, pipeline.source) as group:
-            owner = PartitionOwner(partial(deliver._open_writer, group))  # noqa: SLF001 - as a worker does
+            owner = PartitionOwner(partial(worker._open_writer, group))  # noqa: SLF001 - as a worker does
             with closing(owner), closing(GroupCommitter(kafka, pipeline.source)) as other_program:
-                assert owner.deliver(partition, [0], lambda _: [row]) == [row]
+                assert owner.deliver(partition, [0], lambda _: [[row]]) == [row]
 
-                def predict_from(_: int) -> list[dict[str, Any]]:
+                def predict_from(_: int) -> list[list[dict[str, Any]]]:
                     other_program({partition: offset})  # while the model predicts
-                    return [row]
+                    return [[row]]
 
                 with pytest.raises(GroupOffsetsChanged):
                     owner.deliver(partition, [1], predict_from)
@@ -329,8 +350,7 @@ class TestTwoWorkers:
 
     def test_fenced(self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings) -> None:
         """A worker closes a fenced writer; each message is written once."""
-        deliver = startup.take_over(kafka, stream).deliver
-        assert deliver is not None
+        worker = take_over(kafka, stream)
         partition = (pipeline.source, 0)
         opened: list[object] = []
 
@@ -338,14 +358,14 @@ class TestTwoWorkers:
             group: Group, partition: TopicPartition
         ) -> tuple[KafkaTransactionalWriter, int]:
             opened.append(group)
-            return deliver._open_writer(group, partition)  # noqa: SLF001 - as a worker does
+            return worker._open_writer(group, partition)  # noqa: SLF001 - as a worker does
 
         row: Row = {"topic": pipeline.output, "key": None, "value": b"result", "headers": []}
         with Group(kafka, pipeline.source) as first, Group(kafka, pipeline.source) as second:
             one, other = (PartitionOwner(partial(open_writer, group)) for group in (first, second))
             with closing(one), closing(other):
                 for offset, owner in enumerate((one, other, one, one)):
-                    assert owner.deliver(partition, [offset], lambda _: [row]) == [row]
+                    assert owner.deliver(partition, [offset], lambda _: [[row]]) == [row]
         assert opened == [first, second, first], "the last one is kept"
         assert len(pipeline.results()) == 4
 
@@ -357,14 +377,13 @@ class TestInspectARunningJob:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """A job that processes each message at once never seems to be past the end."""
-        deliver = startup.take_over(kafka, stream).deliver
-        assert deliver is not None
+        worker = take_over(kafka, stream)
         over = threading.Event()
         partition = (pipeline.source, 0)
 
         def process() -> None:
             with Group(kafka, pipeline.source) as group:
-                writer = KafkaTransactionalWriter(kafka, group, partition, deliver.run)
+                writer = KafkaTransactionalWriter(kafka, group, partition, worker.run)
                 next_offset = 0
                 while not over.is_set():
                     pipeline.produce({**message(next_offset), "partition": 0})
@@ -375,9 +394,8 @@ class TestInspectARunningJob:
         job = threading.Thread(target=process)
         job.start()
         try:
-            with Group(kafka, pipeline.source) as group:
-                for _ in range(20):
-                    start_plan.inspect(kafka, stream, group)
+            for _ in range(20):
+                ExactlyOnce(kafka, stream).inspect()
         finally:
             over.set()
             job.join()
@@ -393,13 +411,12 @@ class TestCheck:
             assert program.wait() == 0, program.output
             start = "no checkpoint yet, starts at starting_offsets, earliest"
             assert f"exactly-once: {start}" in printed(program)
-        deliver = startup.take_over(kafka, stream).deliver
-        assert deliver is not None
+        worker = take_over(kafka, stream)
         with pipeline.program(environment, "check") as program:
             assert program.wait() == 0, program.output
             start = "no checkpoint yet, starts at the group's offsets"
             assert f"exactly-once: {start}" in printed(program)
-        with closing(GroupWatchdog(kafka, deliver)) as watchdog:
+        with closing(GroupWatchdog(kafka, worker)) as watchdog:
             watchdog.poll()
             watchdog.check()
 
@@ -422,17 +439,16 @@ class TestIdleOffsets:
         self, pipeline: Pipeline, kafka: KafkaSettings, stream: StreamSettings
     ) -> None:
         """A running job commits them again, which fences the owner and moves nothing."""
-        deliver = startup.take_over(kafka, stream).deliver
-        assert deliver is not None
+        worker = take_over(kafka, stream)
         now = [0.0]
         partition = (pipeline.source, 0)
         with (
             Group(kafka, pipeline.source) as group,
             closing(
-                GroupWatchdog(kafka, deliver, refresh_interval=60, clock=lambda: now[0])
+                GroupWatchdog(kafka, worker, refresh_interval=60, clock=lambda: now[0])
             ) as watchdog,
         ):
-            writer = KafkaTransactionalWriter(kafka, group, partition, deliver.run)
+            writer = KafkaTransactionalWriter(kafka, group, partition, worker.run)
             writer.commit([row(pipeline.output, b"seen")], 1)
             group.stable_committed([partition])  # the broker may still be ending the transaction
             watchdog.poll()

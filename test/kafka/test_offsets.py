@@ -19,6 +19,7 @@ from tidemill.kafka.client_options import librdkafka_options
 from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.settings import KafkaSettings, Settings, StreamSettings
 from tidemill.streaming import job, offsets_reporter, preflight, startup
+from tidemill.streaming.delivery import choose
 from tidemill.streaming.listener import ProgressListener
 from tidemill.streaming.offsets_reporter import KafkaOffsetsReporter
 from tidemill.streaming.progress import Progress
@@ -227,9 +228,11 @@ class TestRunningJob:
         reporter = KafkaOffsetsReporter(committer, committer.close).start()
         listener = ProgressListener(QUERY_NAME, reporter.record)
         spark.streams.addListener(listener)
-        query_start = startup.take_over(kafka, stream)
+        delivery = choose(kafka, stream)
+        run = startup.take_over(delivery, stream.checkpoint_location)
         limits, _ = preflight.check(kafka, stream)
-        query = job.start(spark, kafka, stream, [model("Upper")], query_start, limits=limits)
+        load = job.loader(delivery)
+        query = job.start(spark, kafka, stream, [model("Upper")], run, load=load, limits=limits)
         try:
             ends = {(pipeline.source, n): (4, 0) for n in range(3)} | {(other, 0): (5, 0)}
             wait_for(lambda: committed_by(admin, stream.group_id) == firsts(ends))

@@ -8,7 +8,8 @@ import pytest
 import structlog
 
 from dev import ROOT
-from tidemill import bootstrap, errors, logs, run, settings
+from tidemill import errors, logs, run, settings
+from tidemill.bootstrap import stream as program
 from tidemill.errors import (
     BrokerUnreachable,
     ConfigurationError,
@@ -173,7 +174,7 @@ class TestStream:
         """0 if the job was asked to stop, or has nothing left to do."""
         (tmp_path / "c.yaml").write_text("log: {level: ERROR}", "utf-8")
         ran: list[str] = []
-        monkeypatch.setattr(bootstrap, "stream", lambda loaded: ran.append(loaded.log.level))
+        monkeypatch.setattr(program, "stream", lambda loaded: ran.append(loaded.log.level))
         assert run.stream(tmp_path / "c.yaml") == 0
         assert ran == ["ERROR"]
 
@@ -186,7 +187,7 @@ class TestStream:
         def interrupt(_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(bootstrap, "stream", interrupt)
+        monkeypatch.setattr(program, "stream", interrupt)
         assert run.stream(tmp_path / "c.yaml") == run.INTERRUPTED == 130
         (line,) = capsys.readouterr().err.splitlines()
         assert "interrupted; the next run will reprocess" in line
@@ -210,7 +211,7 @@ class TestOnDatabricks:
 
     def test_end(self, perform: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
         """Success raises nothing: Databricks treats SystemExit as a failure, even with 0."""
-        monkeypatch.setattr(bootstrap, "stream", lambda _: None)
+        monkeypatch.setattr(program, "stream", lambda _: None)
         path = list(sys.path)
         perform()
         assert sys.path == path
@@ -221,7 +222,7 @@ class TestOnDatabricks:
         def fail(_: object) -> None:
             raise JvmExited
 
-        monkeypatch.setattr(bootstrap, "stream", fail)
+        monkeypatch.setattr(program, "stream", fail)
         with pytest.raises(SystemExit) as caught:
             perform()
         assert caught.value.code == 1

@@ -25,9 +25,9 @@ def batch(
     loaded = load(config)
     with progress() as show:
         show("loading Python's libraries")
-        from tidemill import bootstrap
+        from tidemill.bootstrap.batch import batch as run_batch
 
-        counts = bootstrap.batch(loaded, source, target, show)
+        counts = run_batch(loaded, source, target, show)
     screen.print(
         f"messages: {counts.messages:,}, results: {counts.results:,}, "
         f"dead letters: {counts.dead_letters:,}, in {target}"

@@ -14,10 +14,10 @@ from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import Router, single_routes
 from tidemill.kafka.record_size import ANY_RECORD
 from tidemill.models.isolation import policy
+from tidemill.spark.batch_delivery import LEAVE_TO_SPARK
 from tidemill.spark.columns import record_columns
 from tidemill.spark.retry import Attempt
-from tidemill.spark.rows import OutputTopic, Row, latency, outcome_row, read_messages
-from tidemill.spark.schemas import OUTCOME, OUTCOME_METADATA
+from tidemill.spark.rows import OutputTopic, latency, outcome_row, read_messages
 from tidemill.spark.warmup import freeze_gc
 
 if TYPE_CHECKING:
@@ -28,13 +28,12 @@ if TYPE_CHECKING:
     from tidemill.inference.engine import Clock
     from tidemill.inference.model import ModelLoader, ModelSpec
     from tidemill.kafka.record_size import TopicLimits
+    from tidemill.spark.batch_delivery import BatchDelivery
+    from tidemill.spark.rows import Row
 
 # By topic; a topic without limits takes any record.
 Limits: TypeAlias = "Mapping[str, TopicLimits]"
 NO_LIMITS: Limits = MappingProxyType({})
-PredictBatch: TypeAlias = "Callable[[pa.RecordBatch], list[Row]]"
-# Writes the outcomes of a batch from the worker, and returns the rows that it wrote.
-BatchWriter: TypeAlias = "Callable[[pa.RecordBatch, PredictBatch], list[Row]]"
 
 
 def predictions(
@@ -44,7 +43,7 @@ def predictions(
     dead_letters: str,
     limits: Limits = NO_LIMITS,
     load: ModelLoader | None = None,
-    deliver: BatchWriter | None = None,
+    delivery: BatchDelivery = LEAVE_TO_SPARK,
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).
 
@@ -55,8 +54,8 @@ def predictions(
     A result that exceeds its topic's limits becomes a dead letter. A dead letter that exceeds them
     keeps only the headers that say where its message is, and why it failed.
 
-    `load` loads a model in a worker and keeps it. With `deliver` the workers write the outcomes
-    themselves, and the rows carry only their metadata (`schemas.OUTCOME_METADATA`).
+    `load` loads a model in a worker and keeps it. With another `delivery` than the default, the
+    workers write the outcomes themselves, and the rows have its schema.
 
     Raises:
         InvalidModels: Two entries match the same messages.
@@ -65,8 +64,8 @@ def predictions(
 
     """
     Router(single_routes(specs))  # raises on the driver what each worker would raise
-    schema = OUTCOME_METADATA if deliver else OUTCOME
-    arrow_schema = to_arrow_schema(schema)
+    deliver, buffer_retry = delivery.deliver, delivery.buffer_retry
+    arrow_schema = to_arrow_schema(delivery.schema)
     topic_limits = dict(limits)  # unlike a mapping proxy, a dict can be pickled
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -82,17 +81,13 @@ def predictions(
                 limits=topic_limits,
             )
             outcomes: Iterator[pa.RecordBatch] = (
-                pa.RecordBatch.from_pylist(
-                    deliver(batch, predict) if deliver else predict(batch), schema=arrow_schema
-                )
+                pa.RecordBatch.from_pylist(deliver(batch, predict), schema=arrow_schema)
                 for batch in attempt.slices(batches)
             )
-            # The sink may have written some rows of the last attempt. If this one fails too, for
-            # example because a model is down, it must not write them again.
-            yield from attempt.with_keepalive(outcomes, buffer_all=deliver is None)
+            yield from attempt.with_keepalive(outcomes, buffer_all=buffer_retry)
         freeze_gc("predictions")
 
-    return lambda frame: frame.select(*record_columns(frame)).mapInArrow(on_worker, schema)
+    return lambda frame: frame.select(*record_columns(frame)).mapInArrow(on_worker, delivery.schema)
 
 
 def predict_batch(
@@ -103,13 +98,16 @@ def predict_batch(
     limits: Limits = NO_LIMITS,
     *,
     clock: Clock = time.time,
-) -> list[Row]:
-    """Return one outcome (`schemas.OUTCOME`) for each row of an Arrow batch, in their order."""
+) -> list[list[Row]]:
+    """Return the outcomes (`schemas.OUTCOME`) of each row of an Arrow batch, in their order.
+
+    Each row has one outcome, a result or a dead letter.
+    """
     messages = list(read_messages(batch))
     outcomes = predictor.predict(messages)
     now = clock()
     topics = [OutputTopic(name, limits.get(name, ANY_RECORD)) for name in (results, dead_letters)]
     return [
-        outcome_row(message, outcome, *topics) | {"latency": latency(message, now)}
+        [outcome_row(message, outcome, *topics) | {"latency": latency(message, now)}]
         for message, outcome in zip(messages, outcomes, strict=True)
     ]

@@ -7,13 +7,48 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import structlog
+
+from tidemill.errors import CheckpointUnsupported
+from tidemill.streaming.checkpoint.stop_marker import StopMarker
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
     from pyspark.sql.streaming import StreamingQuery
 
+log = structlog.get_logger(__name__)
+
 POLL_S = 0.2
+
+
+def stop_requests(checkpoint_location: str) -> Callable[[], str | None]:
+    """Return a function that returns the reason why the job was asked to stop, or None.
+
+    The reasons are a signal (see `stop_on_signals`) and `tidemill stop`. Ignore what was asked
+    before this start.
+    """
+    stopped_by_signal = stop_on_signals()
+    stopped_by_marker = _stop_marker(checkpoint_location)
+
+    def reason() -> str | None:
+        if stopped_by_signal():
+            return "signal"
+        return "stop marker" if stopped_by_marker() else None
+
+    return reason
+
+
+def _stop_marker(checkpoint_location: str) -> Callable[[], bool]:
+    """Return a function that tells whether `tidemill stop` asked the job to stop."""
+    try:
+        marker = StopMarker.for_checkpoint(checkpoint_location)
+    except CheckpointUnsupported as error:
+        log.warning("`tidemill stop` cannot stop this job", error=error.message, hint=error.hint)
+        return lambda: False
+    marker.consume()
+    return marker.consume
 
 
 def stop_on_signals() -> Callable[[], bool]:

@@ -67,6 +67,9 @@ class KafkaOffsetsReporter:
                 self._pending = True
                 self._changed.notify()
 
+    def check(self) -> None:
+        """Do nothing: the query does not depend on the group's offsets."""
+
     def close(self, timeout: float = 10) -> None:
         """Commit pending offsets, then stop and join the thread, within `timeout` seconds."""
         with self._changed:

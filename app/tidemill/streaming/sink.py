@@ -1,15 +1,15 @@
-"""Write outcomes to Kafka."""
+"""Write the outcomes of the query: to topics, or nowhere."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tidemill.kafka.client_options import java_options
 from tidemill.kafka.record_size import MAX_UNCOMPRESSED_BYTES, batch_bytes
 from tidemill.spark.schemas import SINK_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
@@ -21,14 +21,12 @@ QUERY_NAME = "tidemill"
 # Kafka's default. Topics limit the size of a batch, and Java's client cannot split every batch.
 BATCH_BYTES = 16_384
 
+# Takes a stream of outcomes (`schemas.OUTCOME`), and returns Spark's writer for it.
+Sink: TypeAlias = "Callable[[DataFrame], DataStreamWriter]"
 
-def write(
-    outcomes: DataFrame,
-    kafka: KafkaSettings,
-    stream: StreamSettings,
-    limits: Mapping[str, TopicLimits],
-) -> StreamingQuery:
-    """Start the query that writes outcomes (`SINK_COLUMNS`), each to the topic that it names."""
+
+def topics(kafka: KafkaSettings, limits: Mapping[str, TopicLimits]) -> Sink:
+    """Return the sink that writes each outcome to the topic that it names."""
     options = {f"kafka.{name}": value for name, value in java_options(kafka).items()}
     options |= {
         "kafka.max.request.size": str(MAX_UNCOMPRESSED_BYTES),
@@ -36,24 +34,26 @@ def write(
         "kafka.batch.size": str(batch_bytes(limits.values(), BATCH_BYTES)),
         "kafka.compression.type": kafka.compression_type,
     }
-    return _start(
-        outcomes.select(*SINK_COLUMNS).writeStream.format("kafka").options(**options), stream
+    return lambda outcomes: (
+        outcomes.select(*SINK_COLUMNS).writeStream.format("kafka").options(**options)
     )
 
 
-def discard(outcomes: DataFrame, stream: StreamSettings) -> StreamingQuery:
-    """Start the query whose workers write the outcomes themselves (exactly-once)."""
-    return _start(outcomes.writeStream.format("noop"), stream)
+def nothing(outcomes: DataFrame) -> DataStreamWriter:
+    """Write nothing, because the workers have written the outcomes; a `Sink`."""
+    return outcomes.writeStream.format("noop")
 
 
-def _start(writer: DataStreamWriter, stream: StreamSettings) -> StreamingQuery:
+def start(outcomes: DataFrame, sink: Sink, stream: StreamSettings) -> StreamingQuery:
+    """Start the query that writes outcomes to a sink."""
     trigger = (
         {"availableNow": True}
         if stream.trigger == "available-now"
         else {"processingTime": stream.trigger}
     )
     return (
-        writer.queryName(QUERY_NAME)
+        sink(outcomes)
+        .queryName(QUERY_NAME)
         .option("checkpointLocation", stream.checkpoint_location)
         .trigger(**trigger)
         .start()

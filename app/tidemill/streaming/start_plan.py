@@ -9,37 +9,50 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 
-from tidemill.errors import GroupHasMembers
 from tidemill.kafka.connect import unreachable
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.spark.filesystem import UNREADABLE
-from tidemill.streaming import input_changes
+from tidemill.streaming import input_changes, starting_offsets
 from tidemill.streaming.checkpoint import checksums, offset_log, topic_record
 from tidemill.streaming.checkpoint.topic_record import TopicRecord
-from tidemill.streaming.exactly_once.resume import resume_offsets
 from tidemill.streaming.start_state import StartState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tidemill.kafka.lag import PartitionLag
     from tidemill.settings import KafkaSettings, StreamSettings
     from tidemill.streaming.exactly_once.group import Group
+    from tidemill.streaming.exactly_once.position import CommittedOffset, TopicPartition
     from tidemill.streaming.input_changes import InputChanges
     from tidemill.streaming.progress import Offsets
 
 
 @dataclass(frozen=True, slots=True)
 class StartPlan:
-    """The state before a start, the offset at which each partition resumes, and input changes."""
+    """What a start knows, and what it will do.
+
+    Attributes:
+        state: The state before the start.
+        group_offsets: The group's offsets, if the job resumes at them.
+        offsets: The offset at which each partition resumes.
+        changes: The partitions that join or leave the inputs.
+
+    """
 
     state: StartState
+    group_offsets: Mapping[TopicPartition, CommittedOffset]
     offsets: Offsets
     changes: InputChanges
 
-    def topic_record(self) -> TopicRecord:
-        """Return the record of the run that starts: its topics, and those that it reads no more."""
+    def topic_record(self) -> TopicRecord | None:
+        """Return the record of the run that starts: its topics, and those that it reads no more.
+
+        Return None, to save nothing, if the checkpoint could not be read.
+        """
         state, offsets = self.state, self.offsets
+        if not state.checkpoint_readable:
+            return None
         left = {
             partition: offset
             for partition, offset in (state.topic_record.left | self.changes.removed).items()
@@ -54,8 +67,18 @@ class StartPlan:
         return TopicRecord(ids, frozenset(behind), left)
 
 
-def inspect(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> StartPlan:
+def inspect(
+    kafka: KafkaSettings,
+    stream: StreamSettings,
+    group: Group,
+    group_offsets: Callable[[StartState], Mapping[TopicPartition, CommittedOffset]],
+    *,
+    read_removed: bool = False,
+) -> StartPlan:
     """Plan where each partition resumes; change nothing.
+
+    `group_offsets` returns the group's offsets if the job is to resume at them, and raises if it
+    cannot resume. With `read_removed`, read the offsets of removed partitions too.
 
     Raises:
         ConfigurationError: Resuming would lose messages, or process some twice; or the checkpoint
@@ -66,16 +89,15 @@ def inspect(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> Start
     """
     checksums.check(stream.checkpoint_location)
     try:
-        state = _read_state(kafka, stream, group)
+        state = _read_state(kafka, stream, group, read_removed=read_removed)
         changes = input_changes.compare(
             state, accept_loss=not stream.fail_on_data_loss, has_record=group.has_record
         )
-        offsets = resume_offsets(state, stream, group.has_record)
-        if stream.delivery == "exactly-once" and (members := group.members()):
-            raise GroupHasMembers(group.id, members)
+        committed = group_offsets(state)
     except KafkaException as error:
         raise unreachable(kafka, error.args[0]) from error
-    return StartPlan(state, offsets, changes)
+    offsets = starting_offsets.resume(state, stream, committed)
+    return StartPlan(state, committed, offsets, changes)
 
 
 def read_partitions(kafka: KafkaSettings, stream: StreamSettings) -> Sequence[PartitionLag]:
@@ -89,7 +111,9 @@ def read_partitions(kafka: KafkaSettings, stream: StreamSettings) -> Sequence[Pa
         return reader.read(time.time(), ages=False).partitions
 
 
-def _read_state(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> StartState:
+def _read_state(
+    kafka: KafkaSettings, stream: StreamSettings, group: Group, *, read_removed: bool
+) -> StartState:
     log, readable = offset_log.OffsetLog(), True
     try:
         log = offset_log.read(stream.checkpoint_location)
@@ -106,7 +130,7 @@ def _read_state(kafka: KafkaSettings, stream: StreamSettings, group: Group) -> S
     topics = group.describe_topics(
         sorted({topic for topic, _ in inputs | removed | record.left.keys()})
     )
-    if stream.delivery == "exactly-once":  # the group may be ahead of the checkpoint
+    if read_removed:
         committed |= group.stable_committed([tp for tp in removed if tp[0] in topics])
     return StartState(
         partitions,

@@ -1,4 +1,4 @@
-"""Resolve the setting `stream.starting_offsets` to offsets (pure)."""
+"""Decide at which offset each partition starts or resumes (pure)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,45 @@ from typing import TYPE_CHECKING
 from tidemill.errors import InvalidStartingOffsets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tidemill.kafka.lag import PartitionLag
     from tidemill.settings import StreamSettings
+    from tidemill.streaming.exactly_once.position import CommittedOffset, TopicPartition
     from tidemill.streaming.progress import Offsets
+    from tidemill.streaming.start_state import StartState
 
 # Spark's numbers for these offsets.
 EARLIEST, LATEST = -2, -1
 WORDS = ("earliest", "latest")
+
+
+def resume(
+    state: StartState,
+    stream: StreamSettings,
+    group_offsets: Mapping[TopicPartition, CommittedOffset],
+) -> Offsets:
+    """Return the offset at which each partition resumes.
+
+    It is the group's offset, then the checkpoint's, then that of `starting_offsets` if there is
+    neither a checkpoint nor any group offset, then the first.
+
+    Raises:
+        InvalidStartingOffsets: `starting_offsets` does not fit the topics.
+
+    """
+    if state.offset_log.is_used:
+        fallback = state.offset_log.start
+    elif group_offsets:
+        fallback = {}
+    else:
+        fallback = resolve(stream, state.partitions, strict=state.checkpoint_readable)
+    offsets = {}
+    for p in state.partitions:
+        partition = p.topic, p.partition
+        committed = group_offsets.get(partition)
+        offsets[partition] = committed.offset if committed else fallback.get(partition, p.begin)
+    return offsets
 
 
 def resolve(

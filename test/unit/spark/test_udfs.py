@@ -38,7 +38,7 @@ class TestPredictBatch:
     def test_result(self, predictor: Predictor) -> None:
         """A result keeps the key and the headers, and goes to the topic of results."""
         row = {"value": good("a"), "key": b"k", "headers": [{"key": "h", "value": None}]}
-        (outcome,) = predict_batch(predictor, record_batch({**row, "offset": 7}), "out", "dead")
+        ((outcome,),) = predict_batch(predictor, record_batch({**row, "offset": 7}), "out", "dead")
         assert (outcome["topic"], outcome["key"]) == ("out", b"k")
         assert json.loads(outcome["value"])["out"] == "a"
         assert outcome["headers"] == [
@@ -51,7 +51,7 @@ class TestPredictBatch:
     def test_dead_letter(self, predictor: Predictor, value: bytes | None) -> None:
         """A dead letter is the record, byte for byte, with headers that name the error."""
         row = {"value": value, "key": None, "headers": [{"key": "h", "value": b"\xff"}]}
-        (outcome,) = predict_batch(predictor, record_batch(row), "out", "dead")
+        ((outcome,),) = predict_batch(predictor, record_batch(row), "out", "dead")
         assert (outcome["topic"], outcome["key"], outcome["value"]) == ("dead", None, value)
         assert outcome["headers"][0] == {"key": "h", "value": b"\xff"}
         names = [header["key"] for header in outcome["headers"]]
@@ -60,13 +60,13 @@ class TestPredictBatch:
     def test_null_name(self, predictor: Predictor) -> None:
         """A header without a name gets an empty one, which the sink accepts."""
         rows = record_batch(*({"value": v, "headers": [{"key": None}]} for v in (good("a"), b"")))
-        for outcome in predict_batch(predictor, rows, "out", "dead"):
+        for (outcome,) in predict_batch(predictor, rows, "out", "dead"):
             assert outcome["headers"][0] == {"key": "", "value": None}
 
     def test_order(self, predictor: Predictor) -> None:
         """Results and dead letters keep the order of their rows."""
         rows = [{"value": b"bad" if n % 3 else good(str(n)), "key": b"%d" % n} for n in range(50)]
-        outcomes = predict_batch(predictor, record_batch(*rows), "out", "dead")
+        outcomes = [row for (row,) in predict_batch(predictor, record_batch(*rows), "out", "dead")]
         assert [outcome["key"] for outcome in outcomes] == [row["key"] for row in rows]
         assert [o["topic"] for o in outcomes] == ["dead" if n % 3 else "out" for n in range(50)]
 
@@ -75,7 +75,7 @@ class TestPredictBatch:
         for rows in (record_batch(), record_batch({"value": good("a")}), record_batch({})):
             outcomes = predict_batch(predictor, rows, "out", "dead")
             assert len(outcomes) == rows.num_rows
-            assert all(list(outcome) == OUTCOME.names for outcome in outcomes)
+            assert all(list(outcome) == OUTCOME.names for (outcome,) in outcomes)
 
 
 class TestTooLarge:
@@ -93,7 +93,7 @@ class TestTooLarge:
         """Process one row, with a limit of 1000 bytes for dead letters."""
         limits = TopicLimits(1000, ((compression, None),)) if compression else ANY_RECORD
         rows = record_batch({"topic": "t", "offset": 7, **row})
-        (outcome,) = predict_batch(predictor, rows, "out", "dead", {"dead": limits})
+        ((outcome,),) = predict_batch(predictor, rows, "out", "dead", {"dead": limits})
         typed: dict[str, Any] = outcome
         return typed
 
@@ -123,7 +123,7 @@ class TestTooLarge:
     def test_files(self, predictor: Predictor) -> None:
         """Without a limit, as for files, a record of any size is kept whole."""
         assert self.outcome(predictor, None, value=b"\xff" * 5000)["value"] == b"\xff" * 5000
-        (outcome,) = predict_batch(predictor, record_batch({"value": b"\xff" * 5000}), "o", "d")
+        ((outcome,),) = predict_batch(predictor, record_batch({"value": b"\xff" * 5000}), "o", "d")
         assert outcome["value"] == b"\xff" * 5000
 
     def test_limit(self, predictor: Predictor) -> None:
@@ -143,8 +143,8 @@ class TestTooLarge:
         rows = [{"value": good("a")}, {"value": b"\xff" * 1000}, {"value": b"bad"}]
         limits = TopicLimits(1000, (("none", None),))
         outcomes = predict_batch(predictor, record_batch(*rows), "out", "dead", {"dead": limits})
-        assert [outcome["topic"] for outcome in outcomes] == ["out", "dead", "dead"]
-        assert [outcome["value"] is None for outcome in outcomes] == [False, True, False]
+        assert [outcome["topic"] for (outcome,) in outcomes] == ["out", "dead", "dead"]
+        assert [outcome["value"] is None for (outcome,) in outcomes] == [False, True, False]
 
 
 class TestRefusedResult:
@@ -163,7 +163,7 @@ class TestRefusedResult:
     ) -> dict[str, Any]:
         """Process one message under limits of the output topic."""
         rows = record_batch({**self.MESSAGE, **changes})
-        (outcome,) = predict_batch(predictor, rows, "out", "dead", {"out": limits})
+        ((outcome,),) = predict_batch(predictor, rows, "out", "dead", {"out": limits})
         typed: dict[str, Any] = outcome
         return typed
 
@@ -197,7 +197,7 @@ class TestRefusedResult:
         """A dead letter that does not fit either has no key and no value."""
         small = TopicLimits(100, (("none", None),))
         rows = record_batch(self.MESSAGE)
-        (row,) = predict_batch(predictor, rows, "out", "dead", {"out": small, "dead": small})
+        ((row,),) = predict_batch(predictor, rows, "out", "dead", {"out": small, "dead": small})
         assert (row["topic"], row["key"], row["value"]) == ("dead", None, None)
         assert row["error"] == "ResultTooLarge"
         assert row["headers"][-1]["key"] == "tidemill.error.omitted"
@@ -220,7 +220,7 @@ class TestSchemas:
         spec = make_spec(match={"lang": "en"}, payload="text", result="ner")
         predictor = Predictor([spec], lambda _: Echo(), clock=lambda: 0.0)
         value = json.dumps({"uuid": "u", "text": "a", "lang": "en"}).encode()
-        (row,) = predict_batch(predictor, record_batch({"value": value}), "out", "dead")
+        ((row,),) = predict_batch(predictor, record_batch({"value": value}), "out", "dead")
         assert list(json.loads(row["value"])) == NER_RESULT.names
 
 
@@ -231,7 +231,7 @@ class TestMetadata:
         """The metadata is the model, the error class and the seconds since the timestamp."""
         sent = datetime(2026, 1, 5, 10, 0, 0, 500_000, tzinfo=UTC)
         rows: list[dict[str, Any]] = [{"value": good("a"), "timestamp": sent}, {"value": None}]
-        result, dead = predict_batch(
+        (result,), (dead,) = predict_batch(
             predictor, record_batch(*rows), "good", "bad", clock=lambda: sent.timestamp() + 1.25
         )
         assert (result["model"], result["error"], result["latency"]) == ("m:1", None, 1.25)
@@ -241,5 +241,5 @@ class TestMetadata:
         """The latency of a record from the future is 0."""
         sent = datetime(2026, 1, 5, tzinfo=UTC)
         row = {"value": good("a"), "timestamp": sent}
-        (result,) = predict_batch(predictor, record_batch(row), "good", "bad", clock=lambda: 0.0)
+        ((result,),) = predict_batch(predictor, record_batch(row), "good", "bad", clock=lambda: 0.0)
         assert result["latency"] == 0

@@ -1,103 +1,133 @@
-"""Deliver a worker's outcomes exactly once, from within its Spark task."""
+"""Exactly-once delivery: the workers write outcomes and offsets in transactions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
-from itertools import groupby
-from typing import TYPE_CHECKING
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-from tidemill.models.isolation import policy
-from tidemill.streaming.exactly_once.group import CALL_TIMEOUT_S, Group
-from tidemill.streaming.exactly_once.hang import exit_if_hung
-from tidemill.streaming.exactly_once.owner import PartitionOwner
-from tidemill.streaming.exactly_once.position import resume
-from tidemill.streaming.exactly_once.producer import (
-    BATCH_BYTES,
-    KafkaTransactionalWriter,
-    Row,
-)
+from tidemill.errors import GroupHasMembers, SpeculationEnabled
+from tidemill.kafka.record_size import batch_bytes
+from tidemill.periodic import PeriodicTask
+from tidemill.spark.batch_delivery import BatchDelivery
+from tidemill.spark.schemas import OUTCOME_METADATA
+from tidemill.streaming import sink, start_plan
+from tidemill.streaming.checkpoint import offset_log
+from tidemill.streaming.exactly_once import resume
+from tidemill.streaming.exactly_once.claim import claim_all, fence
+from tidemill.streaming.exactly_once.group import Group
+from tidemill.streaming.exactly_once.position import CommittedOffset, RunEpoch
+from tidemill.streaming.exactly_once.producer import BATCH_BYTES
+from tidemill.streaming.exactly_once.watchdog import POLL_INTERVAL_S, GroupWatchdog
+from tidemill.streaming.exactly_once.worker import TransactionalWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Mapping
 
-    import pyarrow as pa
+    from pyspark.sql import SparkSession
 
-    from tidemill.settings import KafkaSettings
-    from tidemill.streaming.exactly_once.position import RunEpoch, TopicPartition
+    from tidemill.kafka.record_size import TopicLimits
+    from tidemill.settings import KafkaSettings, StreamSettings
+    from tidemill.streaming.exactly_once.position import TopicPartition
+    from tidemill.streaming.sink import Sink
+    from tidemill.streaming.start_plan import StartPlan
+    from tidemill.streaming.start_state import StartState
 
 
 @dataclass(frozen=True, slots=True)
 class ExactlyOnce:
-    """Deliver the batches of one run of the job; small, because Spark sends it to the workers.
-
-    `claimed` maps the partitions that existed when the run began to their topics' ids;
-    `batch_bytes` limits the uncompressed size of a record batch.
-    """
+    """Resume at the group's offsets, which only this run may commit; a `Delivery`."""
 
     kafka: KafkaSettings
-    group_id: str
-    run: RunEpoch
-    claimed: dict[TopicPartition, str]
-    batch_bytes: int = BATCH_BYTES
+    stream: StreamSettings
 
-    def __call__(
-        self, batch: pa.RecordBatch, predict: Callable[[pa.RecordBatch], list[Row]]
-    ) -> list[Row]:
-        """Process the uncommitted records of a batch (`schemas.RECORD`), and commit the outcomes.
+    starts_threads: ClassVar[bool] = True  # of Kafka's client, in the workers
+    shares_group: ClassVar[bool] = False
+
+    def check_spark(self, spark: SparkSession) -> None:
+        """Refuse speculative execution.
 
         Raises:
-            TransactionFailed: Spark may retry the task.
-            Superseded, TopicRecreated, GroupOffsetsChanged, GroupOffsetLost: The job must stop.
+            SpeculationEnabled: Spark would run a task twice at a time.
 
         """
-        owner = self._owner()
-        rows = []
-        partitions = zip(batch["topic"].to_pylist(), batch["partition"].to_pylist(), strict=True)
-        start = 0
-        # A batch has one partition, unless Spark puts two into a task.
-        for partition, records in groupby(partitions):
-            part = batch.slice(start, len(list(records)))
-            start += part.num_rows
-            offsets = part["offset"].to_pylist()
-            rows += owner.deliver(partition, offsets, partial(_predict_from, predict, part))
-        return rows
+        if str(spark.sparkContext.getConf().get("spark.speculation")).lower() == "true":
+            raise SpeculationEnabled
 
-    def _owner(self) -> PartitionOwner[Row]:
-        """Return this process's owner for this run, and close the owners of earlier runs."""
-        if self.run not in _owners:
-            policy.prepare_for_threads()  # of Kafka's client
-            while _owners:
-                _owners.popitem()[1].close()
-            group = Group(self.kafka, self.group_id)
-            _owners[self.run] = PartitionOwner(partial(self._open_writer, group))
-        return _owners[self.run]
+    def inspect(self) -> StartPlan:
+        """Plan a start; change nothing.
 
-    @exit_if_hung(CALL_TIMEOUT_S)
-    def _open_writer(
-        self, group: Group, partition: TopicPartition
-    ) -> tuple[KafkaTransactionalWriter, int]:
-        """Take over a partition; return its writer and the next offset to process."""
-        writer = KafkaTransactionalWriter(self.kafka, group, partition, self.run, self.batch_bytes)
-        try:
-            next_offset = resume(
-                partition,
-                writer.committed,
-                self.run,
-                writer.topic_id,
-                self.claimed.get(partition),
-            )
-        except BaseException:
-            writer.close()
-            raise
-        return writer, next_offset
+        Raises:
+            GroupHasMembers: Another consumer is a member of the group.
+            ConfigurationError, DataLoss, BrokerUnreachable: As `start_plan.inspect`.
+
+        """
+        with Group(self.kafka, self.stream.group_id) as group:
+            return self._inspect(group)
+
+    def take_over(self) -> ExactlyOnceRun:
+        """Fence all earlier runs, plan the start, and claim all partitions.
+
+        Raises:
+            ConfigurationError, DataLoss, BrokerUnreachable: As `inspect`.
+            TransactionFailed: Kafka does not answer, or refuses the request.
+
+        """
+        kafka, stream = self.kafka, self.stream
+        with Group(kafka, stream.group_id) as group:
+            # First: a transaction that an owner left open hides the offsets until it times out.
+            partitions = start_plan.read_partitions(kafka, stream)
+            fence(kafka, group, [(p.topic, p.partition) for p in partitions])
+            plan = self._inspect(group)
+            last_number = max((run.number for run in plan.state.runs), default=0)
+            run = RunEpoch(last_number + 1, uuid.uuid4().hex[:8])
+            expected = {
+                partition: plan.group_offsets.get(partition, CommittedOffset(offset))
+                for partition, offset in plan.offsets.items()
+            }
+            claim_all(kafka, group, run, expected)
+        claimed = {tp: plan.state.topic_ids.get(tp[0], "") for tp in plan.offsets}
+        return ExactlyOnceRun(plan, TransactionalWorker(kafka, stream.group_id, run, claimed))
+
+    def _inspect(self, group: Group) -> StartPlan:
+        def group_offsets(state: StartState) -> Mapping[TopicPartition, CommittedOffset]:
+            committed = resume.group_offsets(state, self.stream, group.has_record)
+            if members := group.members():
+                raise GroupHasMembers(group.id, members)
+            return committed
+
+        # The group may be ahead of the checkpoint, also in a removed partition.
+        return start_plan.inspect(self.kafka, self.stream, group, group_offsets, read_removed=True)
 
 
-# The owners of this process, of which there is one at most.
-_owners: dict[RunEpoch, PartitionOwner[Row]] = {}
+@dataclass(frozen=True, slots=True)
+class ExactlyOnceRun:
+    """A run whose workers write the outcomes; a `DeliveryRun`."""
 
+    plan: StartPlan
+    worker: TransactionalWorker
 
-def _predict_from(
-    predict: Callable[[pa.RecordBatch], list[Row]], batch: pa.RecordBatch, first: int
-) -> list[Row]:
-    return predict(batch.slice(first))
+    @property
+    def starting_offsets(self) -> str:
+        """Spark's option `startingOffsets`."""
+        return offset_log.as_json(self.plan.offsets)
+
+    def worker_delivery(self, limits: Mapping[str, TopicLimits]) -> BatchDelivery:
+        """Have the workers write the outcomes, and leave only metadata to Spark."""
+        batches = batch_bytes(limits.values(), BATCH_BYTES)
+        worker = replace(self.worker, batch_bytes=batches)
+        return BatchDelivery(worker, OUTCOME_METADATA, buffer_retry=False)
+
+    def spark_sink(self, _: Sink) -> Sink:
+        """Have Spark write nothing."""
+        return sink.nothing
+
+    @contextmanager
+    def track_offsets(self) -> Iterator[GroupWatchdog]:
+        """Watch the offsets that the workers commit."""
+        watchdog = GroupWatchdog(self.worker.kafka, self.worker)
+        with PeriodicTask(
+            POLL_INTERVAL_S, watchdog.poll, description="watch the group", on_close=watchdog.close
+        ):
+            yield watchdog

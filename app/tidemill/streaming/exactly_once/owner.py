@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
+from itertools import chain
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from tidemill.errors import GroupOffsetsChanged, TidemillError, TransactionFailed
@@ -63,19 +64,20 @@ class PartitionOwner(Generic[RowT]):
         self,
         partition: TopicPartition,
         offsets: Sequence[int],
-        predict_from: Callable[[int], list[RowT]],
+        predict_from: Callable[[int], list[list[RowT]]],
     ) -> list[RowT]:
         """Process the messages that are not committed yet, commit, and return their outcomes.
 
-        `offsets` are those of consecutive messages. `predict_from(index)` returns the outcomes of
-        the messages from that index on.
+        `offsets` are those of consecutive messages. `predict_from(index)` returns a list for each
+        message from that index on, with any number of outcomes. All outcomes of a message are
+        committed together with its offset.
 
         Raises:
             TransactionFailed: Two commits failed, the second one with a new writer.
             GroupOffsetsChanged, GroupOffsetLost, Superseded: The partition's offset was changed.
 
         """
-        outcomes: list[RowT] | None = None
+        outcomes: list[list[RowT]] | None = None
         first = 0
         for is_last_attempt in (False, True):
             writer, next_offset = self._writer(partition)
@@ -84,9 +86,10 @@ class PartitionOwner(Generic[RowT]):
                 outcomes = predict_from(first) if first < len(offsets) else []
             elif first and next_offset <= offsets[first - 1]:
                 raise GroupOffsetsChanged(partition, next_offset)
-            rows = outcomes[bisect_left(offsets, next_offset) - first :]
-            if not rows:
+            pending = outcomes[bisect_left(offsets, next_offset) - first :]
+            if not pending:
                 break
+            rows = list(chain.from_iterable(pending))
             try:
                 writer.commit(rows, offsets[-1] + 1)
             except TransactionFailed:

@@ -1,4 +1,4 @@
-"""Decide from which offset to resume each partition (pure)."""
+"""Decide whether an exactly-once job can resume at the group's offsets (pure)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from tidemill.errors import (
     GroupOffsetsChanged,
     TopicRecreated,
 )
-from tidemill.streaming import starting_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,54 +19,33 @@ if TYPE_CHECKING:
     from tidemill.kafka.lag import PartitionLag
     from tidemill.settings import StreamSettings
     from tidemill.streaming.exactly_once.position import CommittedOffset, TopicPartition
-    from tidemill.streaming.progress import Offsets
     from tidemill.streaming.start_state import StartState
 
 
-def resume_offsets(
+def group_offsets(
     state: StartState,
     stream: StreamSettings,
     has_record: Callable[[TopicPartition, int, int], bool],
-) -> Offsets:
-    """Return the offset at which each partition resumes: the group's offset, if it has one.
+) -> dict[TopicPartition, CommittedOffset]:
+    """Return the group's offsets, at which the job resumes.
 
     `has_record` returns whether a record exists from one offset up to, excluding, another.
 
     Raises:
-        ConfigurationError: Resuming would lose messages, or process some twice; or
-            `starting_offsets` does not fit the topics.
+        ConfigurationError: Resuming would lose messages, or process some twice.
         DataLoss: Kafka has deleted unprocessed messages.
 
     """
-    exactly_once = stream.delivery == "exactly-once"
     checkpoint_used = state.offset_log.is_used
-    if checkpoint_used and state.committed and exactly_once != bool(state.runs):
+    if checkpoint_used and state.committed and not state.runs:
         raise DeliveryModeChanged(stream.checkpoint_location, stream.delivery)
-    # With at-least-once the group only informs lag tools, unless an exactly-once run committed.
-    group = state.committed if exactly_once or state.runs else {}
-    configured = {}
-    if not checkpoint_used and not group:
-        configured = starting_offsets.resolve(
-            stream, state.partitions, strict=state.checkpoint_readable
-        )
-    offsets = {}
     for p in state.partitions:
-        partition = p.topic, p.partition
-        committed = group.get(partition)
-        if exactly_once:
-            _check_consistent(p, committed, state, has_record)
-            deleted = committed and not checkpoint_used and committed.offset < p.begin
-            if deleted and stream.fail_on_data_loss:
-                raise DataLoss(stream.checkpoint_location)
-        elif (
-            state.offset_log.start.get(partition, 0) > p.end + p.held_back
-            and p.topic not in state.topic_record.ids
-        ):
-            raise TopicRecreated(p.topic)
-        offsets[partition] = committed.offset if committed else configured.get(partition, p.begin)
-        if checkpoint_used and not committed:
-            offsets[partition] = state.offset_log.start.get(partition, p.begin)
-    return offsets
+        committed = state.committed.get((p.topic, p.partition))
+        _check_consistent(p, committed, state, has_record)
+        deleted = committed and not checkpoint_used and committed.offset < p.begin
+        if deleted and stream.fail_on_data_loss:
+            raise DataLoss(stream.checkpoint_location)
+    return state.committed
 
 
 def _check_consistent(

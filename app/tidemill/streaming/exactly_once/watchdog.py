@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidemill.settings import KafkaSettings
-    from tidemill.streaming.exactly_once.delivery import ExactlyOnce
     from tidemill.streaming.exactly_once.position import CommittedOffset, TopicPartition
+    from tidemill.streaming.exactly_once.worker import TransactionalWorker
+    from tidemill.streaming.progress import Progress
 
+POLL_INTERVAL_S = 2.0
 # Kafka deletes an offset some time after its commit, by default after seven days. A broker may be
 # configured to keep it for only an hour.
 REFRESH_INTERVAL_S = 600.0
@@ -28,16 +30,16 @@ class GroupWatchdog:
     def __init__(
         self,
         kafka: KafkaSettings,
-        deliver: ExactlyOnce,
+        worker: TransactionalWorker,
         refresh_interval: float = REFRESH_INTERVAL_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Connect in the background."""
         self._kafka = kafka
-        self._deliver = deliver
+        self._worker = worker
         self._refresh_interval = refresh_interval
         self._clock = clock
-        self._group = Group(kafka, deliver.group_id)
+        self._group = Group(kafka, worker.group_id)
         self._last_change: dict[TopicPartition, tuple[CommittedOffset | None, float]] = {}
         self._error: ConfigurationError | None = None
 
@@ -50,7 +52,7 @@ class GroupWatchdog:
         """
         if members := self._group.members():  # before one of them commits
             self._error = GroupHasMembers(self._group.id, members)
-        run, claimed = self._deliver.run, self._deliver.claimed
+        run, claimed = self._worker.run, self._worker.claimed
         committed = self._group.last_committed()
         # Include partitions and topics that appeared after the start.
         owned = claimed.keys() | {tp for tp, offset in committed.items() if offset.run == run}
@@ -72,9 +74,12 @@ class GroupWatchdog:
         if offset is None or previous != offset:
             since = now
         elif now - since >= self._refresh_interval:
-            claim(self._kafka, self._group, self._deliver.run, partition, offset)
+            claim(self._kafka, self._group, self._worker.run, partition, offset)
             since = now
         self._last_change[partition] = offset, since
+
+    def record(self, progress: Progress) -> None:
+        """Do nothing: the workers have committed the offsets of the micro-batch."""
 
     def check(self) -> None:
         """Raise the error that a poll detected, if any.

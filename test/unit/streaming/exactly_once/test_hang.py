@@ -23,14 +23,14 @@ for thread in threading.enumerate():
 """
 CONNECTING = """
 from tidemill.settings import KafkaSettings
-from tidemill.streaming.exactly_once import delivery, hang
+from tidemill.streaming.exactly_once import hang, worker
 from tidemill.streaming.exactly_once.position import RunEpoch
 
-hang.GRACE_S = 0.5 - delivery.CALL_TIMEOUT_S
+hang.GRACE_S = 0.5 - worker.CALL_TIMEOUT_S
 hang.TaskContext.get = classmethod(lambda _: object())
 kafka = KafkaSettings(bootstrap_servers="{servers}")
-deliver = delivery.ExactlyOnce(kafka, "group", RunEpoch(1, "one"), {{}})
-deliver._open_writer(delivery.Group(kafka, "group"), ("in", 0))
+deliver = worker.TransactionalWorker(kafka, "group", RunEpoch(1, "one"), {{}})
+deliver._open_writer(worker.Group(kafka, "group"), ("in", 0))
 """
 
 

@@ -1,10 +1,10 @@
-"""Every message exactly once, whatever fails: the protocol against a model of Kafka and Spark."""
+"""All outcomes exactly once, whatever fails: the protocol against a model of Kafka and Spark."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import count
-from typing import TYPE_CHECKING
+from itertools import chain, count
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 from hypothesis import settings
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PARTITIONS = (("in", 0), ("in", 1))
 TOPIC_ID = "a-topic-id"
+# The numbers of outcomes of messages that arrive.
+SIZES = st.lists(st.integers(0, 5), max_size=9)
 # The fault in an attempt at a task, and the number of commits before it.
 FAULTS = st.tuples(
     st.sampled_from(
@@ -31,9 +33,8 @@ FAULTS = st.tuples(
 )
 
 
-def predict_offsets(offsets: list[int]) -> Callable[[int], list[int]]:
-    """Return a `predict_from` whose outcome for each message is its offset."""
-    return lambda first: offsets[first:]
+# An outcome in this model: its message's offset, and its number among the message's outcomes.
+Outcome: TypeAlias = tuple[int, int]
 
 
 class Killed(BaseException):
@@ -44,7 +45,7 @@ class Killed(BaseException):
 class Kafka:
     """Committed outcomes and offsets, and the latest producer epoch of each partition."""
 
-    outcomes: dict[TopicPartition, list[tuple[int, RunEpoch]]] = field(
+    outcomes: dict[TopicPartition, list[Outcome]] = field(
         default_factory=lambda: {tp: [] for tp in PARTITIONS}
     )
     committed: dict[TopicPartition, CommittedOffset] = field(default_factory=dict)
@@ -78,7 +79,7 @@ class ModelWriter:
     expected: CommittedOffset | None
     closed: bool = False
 
-    def commit(self, rows: Sequence[int], next_offset: int) -> None:
+    def commit(self, rows: Sequence[Outcome], next_offset: int) -> None:
         """Commit all or nothing, as the broker does; fail as networks and processes do."""
         assert not self.closed
         fault = self.kafka.next_fault()
@@ -91,7 +92,7 @@ class ModelWriter:
         self.kafka.refused += is_fenced
         if fault == "not sent" or is_fenced:
             raise TransactionFailed(self.tp, "fenced, or not sent")
-        self.kafka.outcomes[self.tp] += [(row, self.run) for row in rows]
+        self.kafka.outcomes[self.tp] += rows
         self.kafka.committed[self.tp] = self.expected = CommittedOffset(
             next_offset, self.run, TOPIC_ID
         )
@@ -113,9 +114,9 @@ class Job:
     run: RunEpoch
     plan: dict[TopicPartition, list[int]] | None = None
     done: set[TopicPartition] = field(default_factory=set)
-    workers: list[PartitionOwner[int]] = field(default_factory=list)
+    workers: list[PartitionOwner[Outcome]] = field(default_factory=list)
 
-    def worker(self) -> PartitionOwner[int]:
+    def worker(self) -> PartitionOwner[Outcome]:
         """Return the owner of a new process."""
         # Allow one writer for two partitions, so that owners also release writers.
         return PartitionOwner(self.open_writer, max_writers=1)
@@ -141,6 +142,7 @@ class Machine(RuleBasedStateMachine):
         """Start the first run."""
         self.kafka = Kafka()
         self.inputs: dict[TopicPartition, list[int]] = {tp: [] for tp in PARTITIONS}
+        self.sizes: dict[TopicPartition, dict[int, int]] = {tp: {} for tp in PARTITIONS}
         self.checkpoint = dict.fromkeys(PARTITIONS, 0)
         self.planned: dict[TopicPartition, list[int]] | None = None
         self.numbers = count(1)
@@ -153,12 +155,20 @@ class Machine(RuleBasedStateMachine):
         self.job.workers = [self.job.worker() for _ in range(2)]
         self.job.claim()
 
-    @rule(gap=st.integers(0, 3), numbers=st.tuples(st.integers(0, 9), st.integers(1, 9)))
-    def messages_arrive(self, gap: int, numbers: tuple[int, int]) -> None:
-        """Messages arrive, some after a gap, as transaction markers and compaction leave."""
-        for tp, number in zip(PARTITIONS, numbers, strict=True):
+    @rule(gap=st.integers(0, 3), sizes=st.tuples(SIZES, SIZES.filter(bool)))
+    def messages_arrive(self, gap: int, sizes: tuple[list[int], list[int]]) -> None:
+        """Messages arrive, some after a gap, as transaction markers and compaction leave.
+
+        Each has a number of outcomes, which may be 0.
+        """
+        for tp, new in zip(PARTITIONS, sizes, strict=True):
             first = gap + (self.inputs[tp][-1] + 1 if self.inputs[tp] else 0)
-            self.inputs[tp] += range(first, first + number)
+            self.inputs[tp] += range(first, first + len(new))
+            self.sizes[tp] |= dict(enumerate(new, first))
+
+    def predict(self, tp: TopicPartition, offsets: Sequence[int]) -> list[list[Outcome]]:
+        """Return the outcomes of each message."""
+        return [[(offset, n) for n in range(self.sizes[tp][offset])] for offset in offsets]
 
     def plan(self) -> None:
         """Spark writes its offset log: the next micro-batch covers all messages."""
@@ -171,14 +181,20 @@ class Machine(RuleBasedStateMachine):
     @rule(
         tp=st.sampled_from(PARTITIONS),
         who=st.integers(0, 1),
-        size=st.integers(1, 3),
+        size=st.integers(1, 4),
         fault=FAULTS,
+        ahead=st.integers(0, 3),
     )
-    def task(self, tp: TopicPartition, who: int, size: int, fault: tuple[str, int]) -> None:
-        """A task runs on any worker, with batches of any size; or an attempt of it fails."""
+    def task(
+        self, tp: TopicPartition, who: int, size: int, fault: tuple[str, int], ahead: int
+    ) -> None:
+        """A task runs on any worker, with batches of any size; or an attempt of it fails.
+
+        While it predicts, another attempt may commit the first messages of the same batch.
+        """
         if self.job.plan is None:
             self.plan()
-        self.run_task(self.job, tp, who, size, fault)
+        self.run_task(self.job, tp, who, size, fault, ahead)
 
     @precondition(lambda self: self.zombies)
     @rule(
@@ -200,16 +216,22 @@ class Machine(RuleBasedStateMachine):
         assert self.kafka.outcomes == before
 
     def run_task(
-        self, job: Job, tp: TopicPartition, who: int, size: int, fault: tuple[str, int]
+        self,
+        job: Job,
+        tp: TopicPartition,
+        who: int,
+        size: int,
+        fault: tuple[str, int],
+        ahead: int = 0,
     ) -> None:
-        """Run one attempt."""
+        """Run one attempt; the other worker commits the first `ahead` messages of each batch."""
         assert job.plan is not None
         offsets = job.plan[tp]
         self.kafka.fault, self.kafka.commits_before_fault = fault
         try:
             for first in range(0, len(offsets), size):
                 part = offsets[first : first + size]
-                job.workers[who].deliver(tp, part, predict_offsets(part))
+                self.deliver(job, tp, who, part, ahead)
             job.done.add(tp)
         except Killed:
             job.workers[who] = job.worker()
@@ -217,6 +239,20 @@ class Machine(RuleBasedStateMachine):
             pass  # Spark retries in a later step
         finally:
             self.kafka.fault = "none"
+
+    def deliver(
+        self, job: Job, tp: TopicPartition, who: int, offsets: list[int], ahead: int = 0
+    ) -> None:
+        """Deliver a batch; while the model predicts, the other worker commits a part of it."""
+
+        def predict_from(first: int) -> list[list[Outcome]]:
+            if ahead:
+                fault, self.kafka.fault = self.kafka.fault, "none"
+                self.deliver(job, tp, 1 - who, offsets[:ahead])
+                self.kafka.fault = fault
+            return self.predict(tp, offsets[first:])
+
+        job.workers[who].deliver(tp, offsets, predict_from)
 
     @rule(
         tp=st.sampled_from(PARTITIONS),
@@ -238,7 +274,7 @@ class Machine(RuleBasedStateMachine):
         changed = self.kafka.committed.get(tp)
         if pending:
             with pytest.raises((GroupOffsetsChanged, GroupOffsetLost)):
-                self.job.workers[who].deliver(tp, pending, predict_offsets(pending))
+                self.deliver(self.job, tp, who, pending)
         assert self.kafka.committed.get(tp) == changed
         assert self.kafka.outcomes[tp] == outcomes
         self.kafka.committed[tp] = before
@@ -274,11 +310,11 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def each_once_in_order(self) -> None:
-        """Readers see every message before the group's offset, once and in order."""
+        """Readers see all outcomes of every message before the group's offset, once, in order."""
         for tp in PARTITIONS:
-            processed = [offset for offset, _ in self.kafka.outcomes[tp]]
             next_offset = self.kafka.committed[tp].offset
-            assert processed == [offset for offset in self.inputs[tp] if offset < next_offset]
+            processed = [offset for offset in self.inputs[tp] if offset < next_offset]
+            assert self.kafka.outcomes[tp] == [*chain(*self.predict(tp, processed))]
 
     @invariant()
     def checkpoint_is_not_ahead(self) -> None:
@@ -297,18 +333,24 @@ class Machine(RuleBasedStateMachine):
                     self.run_task(self.job, tp, 0, 3, ("none", 0))
             self.commit()
         for tp in PARTITIONS:
-            assert [offset for offset, _ in self.kafka.outcomes[tp]] == self.inputs[tp]
+            assert self.kafka.outcomes[tp] == [*chain(*self.predict(tp, self.inputs[tp]))]
+            assert not [o for o in self.inputs[tp] if o >= self.kafka.committed[tp].offset]
 
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
 
 
+def predict_offsets(offsets: list[int]) -> Callable[[int], list[list[Outcome]]]:
+    """Return a `predict_from` with one outcome for each message."""
+    return lambda first: [[(offset, 0)] for offset in offsets[first:]]
+
+
 class TestOwner:
     """The partitions and writers of one process."""
 
     @staticmethod
-    def owner(kafka: Kafka, max_writers: int = 32) -> PartitionOwner[int]:
+    def owner(kafka: Kafka, max_writers: int = 32) -> PartitionOwner[Outcome]:
         """Return an owner of partitions without processed messages."""
         run = RunEpoch(1, "id")
 
@@ -343,14 +385,36 @@ class TestOwner:
         kafka = Kafka(committed={PARTITIONS[0]: CommittedOffset(2)})
         predicted: list[int] = []
 
-        def predict_from(first: int) -> list[int]:
+        def predict_from(first: int) -> list[list[Outcome]]:
             predicted.append(first)
-            return [0, 1, 2, 3][first:]
+            return predict_offsets([0, 1, 2, 3])(first)
 
         owner = self.owner(kafka)
         assert owner.deliver(PARTITIONS[0], [0, 1], predict_from) == []
-        assert owner.deliver(PARTITIONS[0], [0, 1, 2, 3], predict_from) == [2, 3]
+        assert owner.deliver(PARTITIONS[0], [0, 1, 2, 3], predict_from) == [(2, 0), (3, 0)]
         assert predicted == [2]
+
+    def test_committed_in_part(self) -> None:
+        """If a batch is committed in part, the other messages follow, with all their outcomes."""
+        kafka = Kafka()
+        owner, other = self.owner(kafka), self.owner(kafka)
+        tp = PARTITIONS[0]
+        outcomes: list[list[Outcome]] = [[(0, 0), (0, 1), (0, 2)], [], [(2, 0), (2, 1)], []]
+
+        def predict_from(first: int) -> list[list[Outcome]]:
+            other.deliver(tp, [0, 1], lambda first: outcomes[first:2])  # fences the owner
+            return outcomes[first:]
+
+        assert owner.deliver(tp, [0, 1, 2, 3], predict_from) == outcomes[2]
+        assert kafka.outcomes[tp] == [*chain(*outcomes)]
+        assert kafka.committed[tp].offset == 4
+
+    def test_no_outcomes(self) -> None:
+        """The offset of messages without any outcome is committed too."""
+        kafka = Kafka()
+        owner = self.owner(kafka)
+        assert owner.deliver(PARTITIONS[0], [0, 1], lambda _: [[], []]) == []
+        assert kafka.committed[PARTITIONS[0]].offset == 2
 
     @pytest.mark.parametrize("to", [0, 1, 3, 9])
     def test_changed_offset(self, to: int) -> None:
@@ -372,9 +436,9 @@ class TestOwner:
         tp = PARTITIONS[0]
         owner.deliver(tp, [0], predict_offsets([0]))
 
-        def predict_from(first: int) -> list[int]:
+        def predict_from(first: int) -> list[list[Outcome]]:
             kafka.committed[tp] = CommittedOffset(0)
-            return [1, 2][first:]
+            return predict_offsets([1, 2])(first)
 
         with pytest.raises(GroupOffsetsChanged, match="in/0"):
             owner.deliver(tp, [1, 2], predict_from)

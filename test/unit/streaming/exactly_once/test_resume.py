@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,11 +17,18 @@ from tidemill.errors import (
 )
 from tidemill.kafka.lag import PartitionLag
 from tidemill.settings import StreamSettings
+from tidemill.streaming import at_least_once
 from tidemill.streaming.checkpoint.offset_log import OffsetLog
 from tidemill.streaming.checkpoint.topic_record import TopicRecord
 from tidemill.streaming.exactly_once.position import CommittedOffset, RunEpoch
-from tidemill.streaming.exactly_once.resume import resume_offsets
+from tidemill.streaming.exactly_once.resume import group_offsets
 from tidemill.streaming.start_state import StartState
+from tidemill.streaming.starting_offsets import resume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidemill.streaming.progress import Offsets
 
 AT = ("in", 0)
 OURS = CommittedOffset(50, RunEpoch(3, "id"), "topic-id")
@@ -47,6 +55,18 @@ def empty(*_: object) -> bool:
     return False
 
 
+def once(
+    state: StartState, has_record: Callable[..., bool], stream: StreamSettings = ONCE
+) -> Offsets:
+    """Return where an exactly-once job resumes."""
+    return resume(state, stream, group_offsets(state, stream, has_record))
+
+
+def at_least(state: StartState, stream: StreamSettings = AT_LEAST) -> Offsets:
+    """Return where an at-least-once job resumes."""
+    return resume(state, stream, at_least_once.group_offsets(state, stream))
+
+
 class TestNewCheckpoint:
     """A job with a new checkpoint starts at the group's offsets, if there are any."""
 
@@ -63,24 +83,24 @@ class TestNewCheckpoint:
     )
     def test_without_a_group(self, setting: str, start: int) -> None:
         """Without group offsets the setting counts."""
-        for settings in (ONCE, AT_LEAST):
-            stream = settings.model_copy(update={"starting_offsets": setting})
-            assert resume_offsets(NEW, stream, full) == {AT: start}
+        change = {"starting_offsets": setting}
+        assert once(NEW, full, ONCE.model_copy(update=change)) == {AT: start}
+        assert at_least(NEW, AT_LEAST.model_copy(update=change)) == {AT: start}
 
     def test_with_a_group(self) -> None:
         """Exactly-once uses any offset; at-least-once only one that exactly-once committed."""
-        for committed, at_least in ((OURS, 50), (CommittedOffset(50), 10)):
+        for committed, offset in ((OURS, 50), (CommittedOffset(50), 10)):
             state = replace(NEW, committed={AT: committed})
-            assert resume_offsets(state, ONCE, full) == {AT: 50}
-            assert resume_offsets(state, AT_LEAST, full) == {AT: at_least}
+            assert once(state, full) == {AT: 50}
+            assert at_least(state) == {AT: offset}
 
     def test_deleted_messages(self) -> None:
         """Unprocessed messages that Kafka deleted are a loss, unless losses are accepted."""
         state = replace(NEW, committed={AT: replace(OURS, offset=5)})
         with pytest.raises(DataLoss):
-            resume_offsets(state, ONCE, full)
+            once(state, full)
         accepting = ONCE.model_copy(update={"fail_on_data_loss": False})
-        assert resume_offsets(state, accepting, full) == {AT: 5}
+        assert once(state, full, accepting) == {AT: 5}
 
 
 class TestUsedCheckpoint:
@@ -88,14 +108,14 @@ class TestUsedCheckpoint:
 
     def test_consistent(self) -> None:
         """The group may be ahead, or behind by offsets without records."""
-        assert resume_offsets(USED, ONCE, full) == {AT: 50}
-        assert resume_offsets(replace(USED, offset_log=log(40)), ONCE, full) == {AT: 50}
-        assert resume_offsets(replace(USED, offset_log=log(51)), ONCE, empty) == {AT: 50}
+        assert once(USED, full) == {AT: 50}
+        assert once(replace(USED, offset_log=log(40)), full) == {AT: 50}
+        assert once(replace(USED, offset_log=log(51)), empty) == {AT: 50}
 
     def test_ahead_of_the_group(self) -> None:
         """The messages in between would never be processed."""
         with pytest.raises(GroupBehindCheckpoint, match=r"group is at offset 50 of in/0.* at 51"):
-            resume_offsets(replace(USED, offset_log=log(51)), ONCE, full)
+            once(replace(USED, offset_log=log(51)), full)
 
     def test_searched_range(self) -> None:
         """Search for records from the group's or the first offset up to the checkpoint's."""
@@ -106,16 +126,16 @@ class TestUsedCheckpoint:
             return False
 
         behind = replace(USED, committed={AT: replace(OURS, offset=5)}, offset_log=log(60))
-        resume_offsets(behind, ONCE, has_record)
-        resume_offsets(replace(USED, offset_log=log(60)), ONCE, has_record)
+        once(behind, has_record)
+        once(replace(USED, offset_log=log(60)), has_record)
         assert searched == [(AT, 10, 60), (AT, 50, 60)]
 
     def test_other_delivery_mode(self) -> None:
         """A checkpoint of the other delivery mode is refused, whichever that is."""
         with pytest.raises(DeliveryModeChanged, match="exactly-once"):
-            resume_offsets(replace(USED, committed={AT: CommittedOffset(50)}), ONCE, full)
+            once(replace(USED, committed={AT: CommittedOffset(50)}), full)
         with pytest.raises(DeliveryModeChanged, match="at-least-once"):
-            resume_offsets(USED, AT_LEAST, full)
+            at_least(USED)
 
     def test_offset_set_by_hand(self) -> None:
         """An offset that no run committed is refused."""
@@ -125,19 +145,19 @@ class TestUsedCheckpoint:
             committed={AT: OURS, ("in", 1): CommittedOffset(3)},
         )
         with pytest.raises(GroupOffsetsChanged, match=r"in/1 \(3\)"):
-            resume_offsets(two, ONCE, full)
+            once(two, full)
 
     def test_deleted_offset(self) -> None:
         """A deleted offset is refused if there are records that may have been processed."""
         gone = replace(USED, committed={})
         with pytest.raises(GroupOffsetLost, match="in/0"):
-            resume_offsets(gone, ONCE, full)
-        assert resume_offsets(gone, ONCE, empty) == {AT: 50}
+            once(gone, full)
+        assert once(gone, empty) == {AT: 50}
 
     def test_added_partition(self) -> None:
         """A new partition starts at its first record."""
         added = replace(USED, partitions=[*USED.partitions, PartitionLag("in", 1, 2, 9, None)])
-        assert resume_offsets(added, ONCE, full) == {AT: 50, ("in", 1): 2}
+        assert once(added, full) == {AT: 50, ("in", 1): 2}
 
 
 class TestRecreatedTopic:
@@ -147,7 +167,7 @@ class TestRecreatedTopic:
         """The topic's id shows it, with and without a checkpoint."""
         for state in (USED, replace(USED, offset_log=OffsetLog())):
             with pytest.raises(TopicRecreated, match="topic in "):
-                resume_offsets(replace(state, topic_ids={"in": "other"}), ONCE, full)
+                once(replace(state, topic_ids={"in": "other"}), full)
 
     def test_by_end(self) -> None:
         """An offset beyond the end cannot refer to this topic."""
@@ -156,10 +176,10 @@ class TestRecreatedTopic:
             replace(USED, committed={}, offset_log=log(101)),
         ):
             with pytest.raises(TopicRecreated):
-                resume_offsets(state, ONCE, full)
+                once(state, full)
         with pytest.raises(TopicRecreated):
-            resume_offsets(replace(USED, committed={}, offset_log=log(101)), AT_LEAST, full)
+            at_least(replace(USED, committed={}, offset_log=log(101)))
         # If the topic is known to be the same, Spark reports the loss.
         same = TopicRecord({"in": "topic-id"})
         state = replace(USED, committed={}, offset_log=log(101), topic_record=same)
-        assert resume_offsets(state, AT_LEAST, full) == {AT: 101}
+        assert at_least(state) == {AT: 101}
