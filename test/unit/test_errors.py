@@ -78,7 +78,7 @@ def any_error(draw: st.DrawFn) -> TidemillError:
     given_by_name = {}
     given = []
     for parameter in list(inspect.signature(leaf).parameters.values()):
-        is_advice = parameter.name in {"advice", "hint"}
+        is_advice = parameter.name in {"advice", "hint", "remedy"}
         value = draw(st.just("Do this.") if is_advice else ARGUMENTS[parameter.annotation])
         if parameter.kind is parameter.KEYWORD_ONLY:
             given_by_name[parameter.name] = value

@@ -61,10 +61,20 @@ class Nothing:
 """
 
 
+EXTRA = """
+error = ImportError("needs more")
+error.add_note("hint: pip install more")
+raise error
+"""
+
+
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a module
     """A module of models, new for each test."""
     (tmp_path / "own_models.py").write_text(MODULE, "utf-8")
+    (tmp_path / "own_folder").mkdir()  # as if the command ran one folder above the model's
+    (tmp_path / "own_typo.py").write_text("x = 1\ndef f()\n", "utf-8")
+    (tmp_path / "own_extra.py").write_text(EXTRA, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_models", raising=False)
     monkeypatch.setattr(host, "_models", {})
@@ -160,6 +170,9 @@ class TestWrongAdapter:
             ("own_models:constructed", "not callable", "arguments of the class"),
             ("own_models:Unlinked", "ImportError: libmodel.so", "adapter and options"),
             ("own_models:Outdated", "AttributeError: no such part", "adapter and options"),
+            ("own_folder:Model", "has no attribute 'Model'", "own_folder is the folder "),
+            ("own_typo:Model", "SyntaxError: ", "Correct line 2 of "),
+            ("own_extra:Model", "needs more", "pip install more"),
             (".:x", "", "arguments"),
         ],
     )

@@ -28,10 +28,7 @@ Unless `reusable`, the process should be replaced. The other fields depend on th
 
     misconfigured, load failed, prediction failed:
         type, module, text, traceback: of the exception; `text` is one line
-    misconfigured, where they apply:
-        missing: the module that was not found
-        similar: the most similar name in the module, or null if it has no such class
-        arguments: true if the class or its arguments are wrong
+    misconfigured: remedy, what to do about it
     wrong output count:
         inputs: their number; outputs: their number, or the type's name of what is no list
 """
@@ -152,18 +149,36 @@ def _predict(model: Any, inputs: list[str]) -> bytes:  # noqa: ANN401 - whatever
 
 
 def explain(cause: BaseException, path: str) -> Message:
-    """Return the kind of an error in loading a class, and the facts that its remedy depends on."""
-    if not isinstance(cause, (ImportError, SyntaxError, AttributeError, TypeError)):
-        return {"kind": LOAD_FAILED}
-    facts: Message = {"kind": MISCONFIGURED}
-    name = path.partition(":")[2]
+    """Return the kind of an error in loading a class, and what to do about it."""
+    if isinstance(cause, (ImportError, SyntaxError, AttributeError, TypeError)):
+        return {"kind": MISCONFIGURED, "remedy": _remedy(cause, path)}
+    return {"kind": LOAD_FAILED}
+
+
+def _remedy(cause: Any, path: str) -> str:  # noqa: ANN401, PLR0911 - one return for each cause
+    """Say what to do about a class that cannot be imported or constructed."""
+    for note in getattr(cause, "__notes__", ()):
+        if note.startswith("hint: "):
+            return str(note[len("hint: ") :])
+    module, _, name = path.partition(":")
     if isinstance(cause, ModuleNotFoundError) and cause.name:
-        facts["missing"] = cause.name
-    elif isinstance(cause, AttributeError) and getattr(cause, "name", None) == name:
-        facts["similar"] = next(iter(get_close_matches(name, dir(cause.obj), n=1)), None)
-    elif isinstance(cause, TypeError):
-        facts["arguments"] = True
-    return facts
+        if module == cause.name or module.startswith(f"{cause.name}."):
+            place = "be installed, lie in the working folder, or be on PYTHONPATH"
+            return f"The module {cause.name} must {place}."
+        return f"The model imports {cause.name}: install it beside Tidemill."
+    if isinstance(cause, AttributeError) and getattr(cause, "name", None) == name:
+        if hasattr(cause.obj, "__path__") and getattr(cause.obj, "__file__", None) is None:
+            folder = next(iter(cause.obj.__path__), "")
+            return (
+                f"{module} is the folder {folder}. Run the command in it, or set PYTHONPATH to it."
+            )
+        near = get_close_matches(name, dir(cause.obj), n=1)
+        return f"Did you mean {module}:{near[0]}?" if near else f"{module} has no class {name}."
+    if isinstance(cause, SyntaxError):
+        return f"Correct line {cause.lineno} of {cause.filename}."
+    if isinstance(cause, TypeError):
+        return "The entry's options are the arguments of the class; it needs a method predict_all."
+    return "Check the entry's adapter and options. The log's level DEBUG shows the traceback."
 
 
 def _failure(cause: BaseException, **facts: Any) -> bytes:  # noqa: ANN401 - whatever JSON has

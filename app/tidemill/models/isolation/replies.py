@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidemill.errors import (
     MessageError,
@@ -57,22 +57,17 @@ def is_reusable(reply: child.Message) -> bool:
 
 
 def load_error(
-    spec: ModelSpec,
-    cause: BaseException,
-    *,
-    kind: str,
-    **facts: Any,  # noqa: ANN401 - as `child.explain` returns them
+    spec: ModelSpec, cause: BaseException, *, kind: str, remedy: str = ""
 ) -> TidemillError:
-    """Return the error of a model that does not load."""
+    """Return the error of a model that does not load; `child.explain` returns kind and remedy."""
     if kind == child.MISCONFIGURED:
-        return ModelMisconfigured(spec.id, spec.adapter, cause, **facts)
+        return ModelMisconfigured(spec.id, spec.adapter, cause, remedy)
     return ModelLoadFailed(spec.id, cause)
 
 
 def _load_error(spec: ModelSpec, error: child.Message) -> TidemillError:
-    facts = {name: error[name] for name in ("missing", "similar", "arguments") if name in error}
     cause = _cause(error)
-    mapped = load_error(spec, cause, kind=error["kind"], **facts)
+    mapped = load_error(spec, cause, kind=error["kind"], remedy=error.get("remedy", ""))
     mapped.__cause__ = cause
     return mapped
 
