@@ -21,7 +21,7 @@ from tidemill.errors import (
     TidemillError,
 )
 from tidemill.inference.engine import probe
-from tidemill.kafka.connect import survey
+from tidemill.kafka.failures import survey
 from tidemill.kafka.members import require_none
 from tidemill.kafka.topics import inputs
 from tidemill.models import catalogue

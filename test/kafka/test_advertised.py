@@ -14,7 +14,7 @@ from dev.kafka.ports import HOST, free_ports
 from tidemill import check
 from tidemill.dead_letters import group as dead_letters
 from tidemill.errors import AdvertisedUnreachable
-from tidemill.kafka import connect, reader
+from tidemill.kafka import failures, reader
 from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.settings import KafkaSettings, Settings, StreamSettings
@@ -75,7 +75,7 @@ class TestNamed:
             with (
                 closing(GroupCommitter(kafka, "g")) as commit,
                 pytest.raises(AdvertisedUnreachable, match=expected),
-                connect.kafka_errors(kafka),
+                failures.kafka_errors(kafka),
             ):
                 commit({("t", 0): 1})
             with pytest.raises(AdvertisedUnreachable, match=expected):

@@ -10,7 +10,7 @@ import structlog
 from tidemill.bootstrap.observability import Observers
 from tidemill.bootstrap.query import run_query
 from tidemill.errors import log_fields
-from tidemill.kafka.connect import survey
+from tidemill.kafka.failures import survey
 from tidemill.models import catalogue
 from tidemill.spark import session, warmup
 from tidemill.streaming import job, lifecycle, preflight

@@ -12,7 +12,8 @@ from kafka.structs import OffsetAndMetadata
 from tidemill.dead_letters import position
 from tidemill.errors import NoDeadLetter, NoDeadLetterTopic
 from tidemill.kafka import topics
-from tidemill.kafka.connect import connect, kafka_errors
+from tidemill.kafka.connect import connect
+from tidemill.kafka.failures import kafka_errors
 from tidemill.kafka.members import MEMBERS_ONLY, in_use
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from kafka.errors import GroupIdNotFoundError, KafkaError
 
 from tidemill.errors import NoInputTopic
 from tidemill.kafka import topics
-from tidemill.kafka.connect import connect, kafka_errors, with_coordinator
+from tidemill.kafka.connect import connect, with_coordinator
+from tidemill.kafka.failures import kafka_errors
 from tidemill.kafka.lag import LagSnapshot, PartitionLag
 from tidemill.kafka.timestamps import TimestampReader
 

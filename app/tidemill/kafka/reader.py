@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, TopicPartition
 from tidemill.errors import KafkaAuthFailed
 from tidemill.inference.message import Message
 from tidemill.kafka.clients import create_consumer
-from tidemill.kafka.connect import unreachable
+from tidemill.kafka.failures import unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

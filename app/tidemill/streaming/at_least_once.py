@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tidemill.errors import DeliveryModeChanged, TopicRecreated
-from tidemill.kafka.connect import kafka_errors
+from tidemill.kafka.failures import kafka_errors
 from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.spark.batch_delivery import LEAVE_TO_SPARK
 from tidemill.streaming import start_plan

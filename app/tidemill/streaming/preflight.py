@@ -9,7 +9,8 @@ from kafka.admin import KafkaAdminClient
 
 from tidemill.errors import InvalidTopics, Problem
 from tidemill.kafka import topics as kafka_topics
-from tidemill.kafka.connect import connect, kafka_errors
+from tidemill.kafka.connect import connect
+from tidemill.kafka.failures import kafka_errors
 from tidemill.kafka.topics import AFTER, DEFAULTS, inputs
 from tidemill.streaming import output_topics
 

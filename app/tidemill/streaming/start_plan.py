@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 
-from tidemill.kafka.connect import unreachable
+from tidemill.kafka.failures import unreachable
 from tidemill.kafka.lag_reader import LagReader
 from tidemill.spark.filesystem import UNREADABLE
 from tidemill.streaming import input_changes, starting_offsets

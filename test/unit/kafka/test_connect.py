@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from tidemill.errors import BrokerUnreachable, ConfigurationError, KafkaAuthFailed, TokenUnavailable
 from tidemill.kafka import connect as connecting
-from tidemill.kafka.connect import connect, kafka_errors
+from tidemill.kafka.connect import connect
+from tidemill.kafka.failures import kafka_errors
 from tidemill.settings import KafkaSettings
 
 KAFKA = KafkaSettings(bootstrap_servers="broker:1")
