@@ -99,15 +99,21 @@ def _is_secret(place: str) -> bool:
 def sections() -> dict[str, frozenset[str]]:
     """Return the names of the settings of each section."""
     classes: dict[str, dict[str, str]] = {}
+    bases: dict[str, list[str]] = {}
     for path in SOURCE.glob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef):
+                bases[node.name] = [ast.unparse(base) for base in node.bases]
                 classes[node.name] = {
                     field.target.id: ast.unparse(field.annotation)
                     for field in node.body
                     if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
                 }
-    root = classes["Program"] | classes["Settings"]  # the base class first
+    root: dict[str, str] = {}
+    names = ["Settings"]
+    for name in names:  # grows by the base classes
+        root |= classes.get(name, {})
+        names += bases.get(name, [])
     return {name: frozenset(classes.get(annotation, ())) for name, annotation in root.items()}
 
 

@@ -9,8 +9,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tidemill.cli.options import Config, load
+from tidemill.cli.options import Config, load_program
 from tidemill.errors import NotDelivered
+from tidemill.settings import TopicsProgram
 
 dlq = typer.Typer(help="List, show and replay dead letters.", no_args_is_help=True)
 Errors = Annotated[
@@ -45,7 +46,7 @@ def list_letters(
     from tidemill.terminal import dead_letters as view
     from tidemill.terminal.console import console
 
-    loaded = load(config)
+    loaded = load_program(TopicsProgram, config)
     selection = choose(
         now=time.time(), errors=error or (), source=source, model=model, since=since, until=until
     )
@@ -80,7 +81,7 @@ def show_letter(
     from tidemill.terminal import dead_letters as view
     from tidemill.terminal.console import console
 
-    loaded = load(config)
+    loaded = load_program(TopicsProgram, config)
     letter = summary.get(loaded.kafka, loaded.stream.dead_letter_topic, read_place(place))
     wide = console()
     for part in view.letter_view(letter):
@@ -117,7 +118,7 @@ def replay_letters(
     from tidemill.terminal.console import console
     from tidemill.terminal.dead_letters import moment
 
-    loaded = load(config)
+    loaded = load_program(TopicsProgram, config)
     named = tuple(places or ())
     selection = choose(
         now=time.time(),

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tidemill.cli.options import Config, load
+from tidemill.cli.options import Config, load_program
+from tidemill.settings import TopicsProgram
 
 
 def lag(
@@ -25,7 +26,7 @@ def lag(
     from tidemill.terminal import lag_watch
     from tidemill.terminal.console import console
 
-    loaded = load(config)
+    loaded = load_program(TopicsProgram, config)
     show = lag_watch.watch if watch else lag_watch.once
     with closing(LagReader(loaded.kafka, loaded.stream)) as reader:
         show(

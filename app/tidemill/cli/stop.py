@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tidemill.cli.options import Config, load, screen
+from tidemill.cli.options import Config, load_program, screen
+from tidemill.settings import TopicsProgram
 
 
 def stop(
@@ -20,7 +21,9 @@ def stop(
     from tidemill.errors import StopNotAcknowledged
     from tidemill.streaming.checkpoint.stop_marker import StopMarker
 
-    marker = StopMarker.for_checkpoint(load(config).stream.checkpoint_location)
+    marker = StopMarker.for_checkpoint(
+        load_program(TopicsProgram, config).stream.checkpoint_location
+    )
     marker.create()
     deadline = time.monotonic() + timeout
     while marker.exists():

@@ -8,7 +8,7 @@ key is an error that names it. Secrets come from the environment or from files t
 from tidemill.settings.kafka import KafkaSettings
 from tidemill.settings.loader import default_file, load, load_program
 from tidemill.settings.monitoring import MonitoringSettings
-from tidemill.settings.root import LogSettings, Program, Settings
+from tidemill.settings.root import LogSettings, Program, Settings, TopicsProgram
 from tidemill.settings.stream import StreamSettings
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Program",
     "Settings",
     "StreamSettings",
+    "TopicsProgram",
     "default_file",
     "load",
     "load_program",

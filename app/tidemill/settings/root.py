@@ -69,7 +69,14 @@ class Program(BaseSettings):
         return env_settings, init_settings
 
 
-class Settings(Program):
+class TopicsProgram(Program):
+    """The settings of a program that reads the job's topics and its consumer group."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    stream: StreamSettings = StreamSettings()
+
+
+class Settings(TopicsProgram):
     """All settings, which the streaming job reads.
 
     Attributes:
@@ -78,8 +85,6 @@ class Settings(Program):
 
     """
 
-    kafka: KafkaSettings = KafkaSettings()
-    stream: StreamSettings = StreamSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}
 

@@ -7,6 +7,7 @@ import yaml
 
 from tidemill import settings
 from tidemill.errors import ConfigurationError, InvalidSettings, SettingsFileUnreadable
+from tidemill.settings import Program, TopicsProgram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,3 +264,37 @@ class TestWrongValues:
             settings.load()
         variables = {problem.split()[0] for problem in caught.value.problems}
         assert variables == {"TIDEMILL__SPARK", "TIDEMILL__STREAM__INPUT_TOPICS"}
+
+
+class TestProgram:
+    """A program reads only the settings that it needs."""
+
+    @pytest.mark.parametrize("program", [Program, TopicsProgram, settings.Settings])
+    def test_sections_of_others(self, program: type[Program], tmp_path: Path) -> None:
+        """A mistake in a section of others is no error; one in a section of its own is."""
+        file = tmp_path / "c.yaml"
+        for section in settings.Settings.model_fields.keys() - {"models"}:
+            file.write_text(f"{section}: 7")
+            if section in program.model_fields:
+                with pytest.raises(InvalidSettings, match=section):
+                    settings.load_program(program, file)
+            else:
+                settings.load_program(program, file)
+
+    @pytest.mark.parametrize("program", [Program, TopicsProgram])
+    def test_variables_of_others(
+        self, program: type[Program], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The same holds for the environment."""
+        monkeypatch.setenv("TIDEMILL__MONITORING__METRICS_PORT", "many")
+        settings.load_program(program)
+        monkeypatch.setenv("TIDEMILL__LOG__LEVEL", "LOUD")
+        with pytest.raises(InvalidSettings, match="level"):
+            settings.load_program(program)
+
+    def test_unknown_section(self, tmp_path: Path) -> None:
+        """A section that no program has is an error for each."""
+        file = tmp_path / "c.yaml"
+        file.write_text("strem: {}")
+        with pytest.raises(InvalidSettings, match="strem"):
+            settings.load_program(Program, file)
