@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tidemill.inference.engine import probe
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.models.isolation import policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import BinaryIO
 
     from tidemill.inference.model import ModelLoader, ModelSpec
 
 READ_BYTES = 1024 * 1024
+# Lines that are processed together: few, so that results appear while a long input is read.
+SLICE = 64
 LINE = "tidemill.source.line"  # as in a batch
+# A character outside Unicode's White_Space property: a batch skips the same lines as blank.
+NOT_BLANK = re.compile(r"[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+
+
+def load_models(specs: Sequence[ModelSpec], load: ModelLoader | None = None) -> None:
+    """Load every model and run it on its sample, so that a wrong entry fails before any line.
+
+    Raises:
+        ModelUnavailable, ModelMisconfigured, ModelLoadFailed: A model does not work.
+
+    """
+    load = load or policy.loader()
+    for spec in specs:
+        probe(spec, load(spec))
 
 
 def predict(
@@ -34,9 +52,9 @@ def predict(
 ) -> Counter[str]:
     """Write one result or one dead letter for each line that is not blank; return their counts.
 
-    The lines that have arrived are processed together, and their outcomes written at once, so that
-    a program at the other end of a pipe need not wait. A dead letter is an object with the line and
-    the headers that it would have on a topic.
+    The lines that have arrived are processed at once, so that a program at the other end of a pipe
+    need not wait. A dead letter is an object with the line and the headers that it would have on a
+    topic.
 
     Raises:
         ModelUnavailable, ModelMisconfigured, ModelLoadFailed: A model is down. Its line and those
@@ -45,34 +63,56 @@ def predict(
     """
     predictor = Predictor(specs, load or policy.loader(), clock=time.time)
     counts: Counter[str] = Counter()
-    number = 0
-    for lines in arrived_lines(source):
-        numbered = [(n, line) for n, line in enumerate(lines, number + 1) if line.strip()]
-        number += len(lines)
-        messages = [Message(line, headers=((LINE, b"%d" % n),)) for n, line in numbered]
-        for message, outcome in zip(messages, predictor.predict(messages), strict=True):
-            if isinstance(outcome, Prediction):
-                results.write(outcome.value + b"\n")
-            else:
-                dead_letters.write(encode_dead_letter(message, outcome) + b"\n")
-            counts[type(outcome).__name__] += 1
-        results.flush()
-        dead_letters.flush()
+    for messages in slices(arrived_lines(source)):
+        try:
+            for message, outcome in zip(messages, predictor.outcomes(messages), strict=True):
+                if isinstance(outcome, Prediction):
+                    results.write(outcome.value + b"\n")
+                else:
+                    dead_letters.write(encode_dead_letter(message, outcome) + b"\n")
+                counts[type(outcome).__name__] += 1
+        finally:  # also the outcomes before an outage
+            results.flush()
+            dead_letters.flush()
     return counts
 
 
+def slices(arrived: Iterable[list[bytes]]) -> Iterator[list[Message]]:
+    """Yield the lines that are not blank as messages, with their numbers, a slice at a time."""
+    number = 0
+    for lines in arrived:
+        messages = [
+            Message(line, headers=((LINE, b"%d" % n),))
+            for n, line in enumerate(lines, number + 1)
+            if NOT_BLANK.search(line.decode(errors="replace"))
+        ]
+        number += len(lines)
+        for start in range(0, len(messages), SLICE):
+            yield messages[start : start + SLICE]
+
+
 def arrived_lines(source: BinaryIO) -> Iterator[list[bytes]]:
-    """Yield the complete lines that have arrived, as soon as there are any."""
-    rest: list[bytes] = []  # of a line that has not arrived whole
+    """Yield the complete lines that have arrived, without their ends, as soon as there are any.
+
+    A line ends with a line feed, a carriage return, or both, as in a batch.
+    """
+    parts: list[bytes] = []  # of a line that may go on
     while chunk := source.read1(READ_BYTES):  # type: ignore[attr-defined]
-        *lines, end = chunk.split(b"\n")
-        if lines:
-            lines[0] = b"".join((*rest, lines[0]))
-            rest.clear()
-            yield lines
-        rest.append(end)
-    if last := b"".join(rest):
-        yield [last]
+        held = parts[-1] if parts else b""
+        parts.append(chunk)
+        if b"\n" in chunk or b"\r" in chunk or held.endswith(b"\r"):
+            lines = b"".join(parts).splitlines(keepends=True)
+            # A carriage return at the end may belong to a line feed that has not arrived.
+            parts = [] if lines[-1].endswith(b"\n") else [lines.pop()]
+            if lines:
+                yield [without_end(line) for line in lines]
+    if parts:
+        yield [without_end(b"".join(parts))]
+
+
+def without_end(line: bytes) -> bytes:
+    """Return a line without the characters that end it."""
+    return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def encode_dead_letter(message: Message, failure: Failure) -> bytes:

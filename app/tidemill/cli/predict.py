@@ -34,17 +34,20 @@ def predict(
     specs = catalogue.load_models(load_program(Program, config).models)
     with ExitStack() as files:
         results = files.enter_context(_take_stdout())
+        door.load_models(specs)
         lines, failed = sys.stdin.buffer, sys.stderr.buffer
         try:
             if source is not None:
                 lines = files.enter_context(source.open("rb"))
         except OSError as error:
-            raise InputUnreadable(source, error.strerror) from None
+            hint = "Name a file of JSON lines with --input."
+            raise InputUnreadable(source, error.strerror, hint) from None
         try:
             if dead_letters is not None:
                 failed = files.enter_context(dead_letters.open("xb"))
         except OSError as error:
-            raise OutputUnusable(dead_letters, error.strerror) from None
+            hint = "Name a new file with --dead-letters."
+            raise OutputUnusable(dead_letters, error.strerror, hint) from None
         counts = door.predict(specs, lines, results, failed)
     if sys.stderr.isatty():
         typer.echo(

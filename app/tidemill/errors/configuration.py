@@ -35,13 +35,15 @@ class MissingExtra(ConfigurationError, ImportError):
 
 
 class InputUnreadable(ConfigurationError):
-    """The input of a batch is missing, or has an unknown format."""
+    """The input is missing, or has an unknown format."""
 
-    def __init__(self, path: object, reason: object) -> None:
-        super().__init__(
-            f"cannot read {path}: {reason}",
-            "Name a file or folder of JSON lines or Parquet with --input.",
-        )
+    def __init__(
+        self,
+        path: object,
+        reason: object,
+        hint: str = "Name a file or folder of JSON lines or Parquet with --input.",
+    ) -> None:
+        super().__init__(f"cannot read {path}: {reason}", hint)
 
 
 class OutputExists(ConfigurationError):
@@ -52,10 +54,12 @@ class OutputExists(ConfigurationError):
 
 
 class OutputUnusable(ConfigurationError):
-    """The output of a batch cannot be written there."""
+    """The output cannot be written there."""
 
-    def __init__(self, path: object, reason: object) -> None:
-        super().__init__(f"cannot write to {path}: {reason}", "Name another output folder.")
+    def __init__(
+        self, path: object, reason: object, hint: str = "Name another output folder."
+    ) -> None:
+        super().__init__(f"cannot write to {path}: {reason}", hint)
 
 
 class NoValueColumn(ConfigurationError):

@@ -36,7 +36,7 @@ class ModelUnavailable(TidemillError):
 
     def __init__(self, model: str, cause: object) -> None:
         hint = getattr(cause, "hint", "") or (
-            "Correct the model or its sample, or bring back what it depends on. Its messages wait "
-            "until it works. The log's level DEBUG shows the traceback."
+            "Correct the model or its sample, or bring back what it depends on. No message is "
+            "blamed. The log's level DEBUG shows the traceback."
         )
         super().__init__(f"model {model} fails on its own sample: {cause}", hint)

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from tidemill.inference.model import Model, ModelLoader, ModelSpec
     from tidemill.inference.request import Request
 
+OURS = MessageError.__module__.rpartition(".")[0]  # the package of the errors
 Clock: TypeAlias = "Callable[[], float]"
 
 
 class Engine:
     """Return one output for each request; every door calls it.
 
-    No input and no model makes it raise. An input that its model cannot process
+    An input that its model cannot process
     gets a MessageError. If a model does not load, or fails on its own sample too, it is down: its
     failed requests get that error, and requests of other models still get their answers.
     """
@@ -84,7 +85,9 @@ class Engine:
             ]
             if any(is_failure(output) for output in outputs):
                 probe(spec, model)  # the model may have gone down during the batch
-        except TidemillError as outage:
+        except TidemillError as error:
+            # Whatever fails before there are outputs is no input's fault.
+            outage = ModelUnavailable(spec.id, error) if error.kind == "message" else error
             now = self._clock()
             down = Output(outage, (now, now))
             if not outputs:
@@ -167,8 +170,13 @@ def bisect_failures(
 
 
 def to_message_error(cause: BaseException) -> MessageError:
-    """Wrap an exception from a model in PredictionFailed, unless it is a MessageError."""
-    return cause if isinstance(cause, MessageError) else PredictionFailed(cause)
+    """Wrap an exception from a model in PredictionFailed, unless it is one of our MessageErrors.
+
+    A model's own subclass is wrapped too: a model in another process could not send it.
+    """
+    if isinstance(cause, MessageError) and type(cause).__module__.startswith(OURS):
+        return cause
+    return PredictionFailed(cause)
 
 
 def predict_checked(model: Model, inputs: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from tidemill.inference.message import Failure
 from tidemill.inference.records import RecordCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tidemill.inference.engine import Clock
     from tidemill.inference.message import Message, Outcome
@@ -36,10 +36,17 @@ class Predictor:
             ModelMisconfigured, ModelLoadFailed: A model does not load.
 
         """
+        return list(self.outcomes(messages))
+
+    def outcomes(self, messages: Sequence[Message]) -> Iterator[Outcome]:
+        """Yield one outcome for each message; raise at the first one whose model is down.
+
+        Raises:
+            ModelUnavailable, ModelMisconfigured, ModelLoadFailed: As `predict` does.
+
+        """
         read = [self._codec.read(message) for message in messages]
         requests = [each.request for each in read if not isinstance(each, Failure)]
         outputs = iter(self._engine.run(requests))
-        return [
-            each if isinstance(each, Failure) else self._codec.write(each, next(outputs))
-            for each in read
-        ]
+        for each in read:
+            yield each if isinstance(each, Failure) else self._codec.write(each, next(outputs))

@@ -51,7 +51,7 @@ def load_program(program: type[ProgramT], path: Path | None = None) -> ProgramT:
     except ValidationError as error:
         raise InvalidSettings(source, (_problem(e) for e in error.errors())) from None
     except SettingsError:
-        raise InvalidSettings(source, _no_json()) from None
+        raise InvalidSettings(source, _no_json(program)) from None
     except ValueError as error:
         raise InvalidSettings(source, [str(error)]) from None
     base = path.parent if path else Path()
@@ -111,13 +111,14 @@ def _refuse_unknown_variables() -> None:
             raise ValueError(f"{variable}: two underscores must follow TIDEMILL")
 
 
-def _no_json() -> Iterator[str]:
+def _no_json(program: type[Program]) -> Iterator[str]:
     """Report each variable that must be JSON but is not, without its value."""
     for variable, value in os.environ.items():
         section, _, name = variable.lower().removeprefix(PREFIX.lower()).partition("__")
-        if not variable.upper().startswith(PREFIX) or section == "models":
+        is_ours = variable.upper().startswith(PREFIX) and section in program.model_fields
+        if not is_ours or section == "models":
             continue
-        kind = Settings.model_fields[section].annotation
+        kind = program.model_fields[section].annotation
         if name:
             field = getattr(kind, "model_fields", {}).get(name)
             kind = field.annotation if field else None

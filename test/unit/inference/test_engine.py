@@ -125,6 +125,16 @@ class TestOutage:
         assert isinstance(absent.result, ModelLoadFailed)
         assert here.result == '["here","1"]'
 
+    def test_message_error_of_a_load(self) -> None:
+        """A load never blames an input, whatever it raises."""
+
+        def load(_: ModelSpec) -> Model:
+            raise PredictionFailed(ValueError("while loading"))
+
+        (output,) = Engine(load, clock=lambda: 0.0).run([Request(make_spec(), "1")])
+        assert is_outage(output)
+        assert "while loading" in str(output.result)
+
     def test_during_a_batch(self) -> None:
         """Outputs from before the outage are kept; no input is blamed for it."""
         outputs = run({"a": Service("a", 4)}, *(("a", text) for text in ("1", "bad", "3", "4")))

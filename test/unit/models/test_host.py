@@ -75,6 +75,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN
     (tmp_path / "own_folder").mkdir()  # as if the command ran one folder above the model's
     (tmp_path / "own_typo.py").write_text("x = 1\ndef f()\n", "utf-8")
     (tmp_path / "own_extra.py").write_text(EXTRA, "utf-8")
+    (tmp_path / "own_lazy.py").write_text("def __dir__():\n    raise OSError", "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_models", raising=False)
     monkeypatch.setattr(host, "_models", {})
@@ -173,6 +174,7 @@ class TestWrongAdapter:
             ("own_folder:Model", "has no attribute 'Model'", "own_folder is the folder "),
             ("own_typo:Model", "SyntaxError: ", "Correct line 2 of "),
             ("own_extra:Model", "needs more", "pip install more"),
+            ("own_lazy:Model", "has no attribute 'Model'", "adapter and options"),
             (".:x", "", "arguments"),
         ],
     )

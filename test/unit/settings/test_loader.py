@@ -287,6 +287,7 @@ class TestProgram:
     ) -> None:
         """The same holds for the environment."""
         monkeypatch.setenv("TIDEMILL__MONITORING__METRICS_PORT", "many")
+        monkeypatch.setenv("TIDEMILL__SPARK", "no JSON")
         settings.load_program(program)
         monkeypatch.setenv("TIDEMILL__LOG__LEVEL", "LOUD")
         with pytest.raises(InvalidSettings, match="level"):

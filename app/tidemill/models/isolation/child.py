@@ -27,7 +27,7 @@ Replies:
 Unless `reusable`, the process should be replaced. The other fields depend on the kind:
 
     misconfigured, load failed, prediction failed:
-        type, module, text, traceback: of the exception; `text` is one line
+        type, module, text, traceback: of the exception
     misconfigured: remedy, what to do about it
     wrong output count:
         inputs: their number; outputs: their number, or the type's name of what is no list
@@ -151,12 +151,15 @@ def _predict(model: Any, inputs: list[str]) -> bytes:  # noqa: ANN401 - whatever
 def explain(cause: BaseException, path: str) -> Message:
     """Return the kind of an error in loading a class, and what to do about it."""
     if isinstance(cause, (ImportError, SyntaxError, AttributeError, TypeError)):
-        return {"kind": MISCONFIGURED, "remedy": _remedy(cause, path)}
+        remedy = "Check the entry's adapter and options. The log's level DEBUG shows the traceback."
+        with suppress(Exception):  # a model's module may fail to list its names
+            remedy = _remedy(cause, path) or remedy
+        return {"kind": MISCONFIGURED, "remedy": remedy}
     return {"kind": LOAD_FAILED}
 
 
 def _remedy(cause: Any, path: str) -> str:  # noqa: ANN401, PLR0911 - one return for each cause
-    """Say what to do about a class that cannot be imported or constructed."""
+    """Say what to do about a class that cannot be imported or constructed, if that is known."""
     for note in getattr(cause, "__notes__", ()):
         if note.startswith("hint: "):
             return str(note[len("hint: ") :])
@@ -178,7 +181,7 @@ def _remedy(cause: Any, path: str) -> str:  # noqa: ANN401, PLR0911 - one return
         return f"Correct line {cause.lineno} of {cause.filename}."
     if isinstance(cause, TypeError):
         return "The entry's options are the arguments of the class; it needs a method predict_all."
-    return "Check the entry's adapter and options. The log's level DEBUG shows the traceback."
+    return ""
 
 
 def _failure(cause: BaseException, **facts: Any) -> bytes:  # noqa: ANN401 - whatever JSON has
@@ -186,7 +189,7 @@ def _failure(cause: BaseException, **facts: Any) -> bytes:  # noqa: ANN401 - wha
     traceback.clear_frames(cause.__traceback__)
     kind = type(cause)
     try:
-        text = " ".join(str(cause).split())
+        text = str(cause)
     except Exception:  # noqa: BLE001 - a model's exception may fail to print itself
         text = "(it does not print)"
     try:

@@ -12,6 +12,7 @@ from tidemill.errors import (
     RemoteTraceback,
     TidemillError,
     WrongOutputCount,
+    one_line,
     rebuild,
 )
 from tidemill.models.adapters import class_path
@@ -85,7 +86,7 @@ def _wrong_count(_: ModelSpec, error: child.Message) -> TidemillError:
 
 
 def _cause(error: child.Message) -> RemoteTraceback:
-    name, text = error["type"], error["text"]
+    name, text = error["type"], one_line(error["text"])
     return RemoteTraceback(error["traceback"], f"{name}: {text}" if text else name)
 
 

@@ -84,6 +84,10 @@ class PartitionOwner(Generic[RowT]):
             if outcomes is None:
                 first = bisect_left(offsets, next_offset)
                 outcomes = predict_from(first) if first < len(offsets) else []
+                if len(outcomes) != len(offsets) - first:  # the rest would be lost
+                    raise ValueError(
+                        f"{len(outcomes)} outcomes for {len(offsets) - first} messages"
+                    )
             elif first and next_offset <= offsets[first - 1]:
                 raise GroupOffsetsChanged(partition, next_offset)
             pending = outcomes[bisect_left(offsets, next_offset) - first :]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from specs import make_spec
 
-from tidemill.errors import InputTooLong, MissingExtra, WrongOutputCount
+from tidemill.errors import InputTooLong, InvalidOutput, MissingExtra, WrongOutputCount
 from tidemill.inference.engine import predict_checked, to_message_error
 from tidemill.models.isolation import child, replies
 
@@ -77,6 +77,10 @@ def error_of(model: object) -> TidemillError:
     return error
 
 
+class Own(InvalidOutput):
+    """A subclass that another process may not have."""
+
+
 class TestSameError:
     """An error that a process reports equals the one that its model raises here."""
 
@@ -90,6 +94,8 @@ class TestSameError:
             Mute,
             lambda: InvalidJson("not ours"),
             lambda: InputTooLong(3, 2),
+            lambda: InvalidOutput("it  is bad", "a  b\nc"),
+            lambda: Own("by a model's author"),
             lambda: MissingExtra("spacy", "spacy"),
         ],
     )

@@ -416,6 +416,15 @@ class TestOwner:
         assert owner.deliver(PARTITIONS[0], [0, 1], lambda _: [[], []]) == []
         assert kafka.committed[PARTITIONS[0]].offset == 2
 
+    @pytest.mark.parametrize("count", [0, 1, 3])
+    def test_wrong_number_of_outcomes(self, count: int) -> None:
+        """Nothing is committed if there is not one list of outcomes for each message."""
+        kafka = Kafka()
+        owner = self.owner(kafka)
+        with pytest.raises(ValueError, match=f"{count} outcomes for 2 messages"):
+            owner.deliver(PARTITIONS[0], [0, 1], lambda _: [[]] * count)
+        assert PARTITIONS[0] not in kafka.committed
+
     @pytest.mark.parametrize("to", [0, 1, 3, 9])
     def test_changed_offset(self, to: int) -> None:
         """If somebody sets the offset between two batches, nothing is written, and it stays."""
