@@ -35,14 +35,12 @@ class Route(msgspec.Struct, frozen=True):
         name: The salt of the hash: two routes with the same weights split the keys independently.
         match: The fields and values that a message must have; if empty, every message matches.
         variants: The models that answer; each key always gets the same one.
-        shadows: Models that see every message too, but whose outputs answer nobody.
 
     """
 
     name: str
     match: dict[str, str | int]
     variants: tuple[Variant, ...]
-    shadows: tuple[ModelSpec, ...] = ()
 
     def choose(self, key: str | bytes) -> ModelSpec:
         """Return the variant for a key.

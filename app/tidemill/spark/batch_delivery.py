@@ -40,8 +40,8 @@ class BatchDelivery:
     buffer_retry: bool
 
 
-def _predict(batch: pa.RecordBatch, predict: PredictBatch) -> list[Row]:
+def _return_rows(batch: pa.RecordBatch, predict: PredictBatch) -> list[Row]:
     return list(chain.from_iterable(predict(batch)))
 
 
-LEAVE_TO_SPARK = BatchDelivery(_predict, OUTCOME, buffer_retry=True)
+LEAVE_TO_SPARK = BatchDelivery(_return_rows, OUTCOME, buffer_retry=True)

@@ -7,38 +7,11 @@ import pytest
 
 from tidemill.models import host
 from tidemill.models.isolation import policy, supervised
-from tidemill.models.isolation.policy import Place, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidemill.inference.model import ModelSpec
-
-HERE, FORK, SUPERVISED = Place.THIS_PROCESS, Place.FORK, Place.SUPERVISED
-
-
-class TestPlace:
-    """Every combination of reasons has one place."""
-
-    @pytest.mark.parametrize(
-        ("is_retry", "starts_threads", "has_threads", "expected"),
-        [
-            (False, False, False, HERE),
-            (False, False, True, HERE),
-            (False, True, False, FORK),
-            (False, True, True, HERE),
-            (True, False, False, SUPERVISED),
-            (True, False, True, SUPERVISED),
-            (True, True, False, SUPERVISED),
-            (True, True, True, SUPERVISED),
-        ],
-    )
-    def test_table(
-        self, is_retry: bool, starts_threads: bool, has_threads: bool, expected: Place
-    ) -> None:
-        """A retry counts most; a process that has threads is not forked."""
-        chosen = place(is_retry=is_retry, starts_threads=starts_threads, has_threads=has_threads)
-        assert chosen is expected
 
 
 class TestLoader:
