@@ -137,14 +137,14 @@ class TestCommand:
     """`tidemill init` says what to do next."""
 
     def test_next_commands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """They test the model, answer a file, check the topics, and start the stream."""
+        """They test the model, try the messages, check the topics, and start the stream."""
         monkeypatch.chdir(tmp_path)
         done = CliRunner().invoke(cli, ["init", "mine"])
         assert done.exit_code == 0
         commands = [line.strip() for line in done.output.splitlines() if line.startswith("  ")]
-        test, batch, check, stream = commands
+        test, predict, check, stream = commands
         assert test.startswith("cd mine && ")
         assert test.endswith("-m unittest")
-        assert batch.endswith("tidemill batch --input messages.jsonl --output answers")
+        assert predict.endswith("tidemill predict < messages.jsonl")
         assert "tidemill check " in check
         assert stream.endswith("tidemill stream")

@@ -24,7 +24,7 @@ def init(
     screen.print(f"created {name}. Next:\n")
     for command in (
         f"cd {shlex.quote(str(name))} && {python} -m unittest",
-        f"{tidemill} batch --input messages.jsonl --output answers",
+        f"{tidemill} predict < messages.jsonl",
         f"{tidemill} check    # needs a Kafka broker; prints a command for each missing topic",
         f"{tidemill} stream",
     ):
