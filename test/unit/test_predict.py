@@ -102,7 +102,7 @@ class TestPredict:
 
     @given(st.lists(st.sampled_from([b"a", b"bc", b"\r", b"\n", b"\r\n"])), SIZES)
     def test_lines(self, parts: list[bytes], sizes: list[int]) -> None:
-        """Lines end as those of Python and Spark do; no byte is lost between two reads."""
+        """Lines end where Python and Spark end them, and no byte is lost between two reads."""
         content = b"".join(parts)
         lines = [line for lines in arrived_lines(Pipe(content, sizes)) for line in lines]
         assert lines == content.splitlines()
@@ -119,7 +119,7 @@ class TestPredict:
         assert [message.headers[0][1] for message in messages] == [b"1", b"5", b"6"]
 
     def test_outage(self) -> None:
-        """Lines before the outage have their outcomes, even of the same read; no line is blamed."""
+        """Lines before the outage get their outcomes, even if one read brought all; none is blamed."""
         specs = [make_spec(name=name, match={"n": name}, payload="text") for name in "ab"]
         source = io.BytesIO(b"".join(b'{"n": "%c", "text": "x"}\n' % n for n in b"aaxba"))
         results, dead = io.BytesIO(), io.BytesIO()
@@ -194,7 +194,7 @@ class TestCommand:
     """The command is a filter: lines in, results out."""
 
     def test_answers_at_once(self, tmp_path: Path) -> None:
-        """A result is written before the next line arrives; the model's own words go elsewhere."""
+        """A result is written before the next line arrives; what the model prints goes to stderr."""
         with command(tmp_path) as process:
             for text in ("a", "b"):
                 process.stdin.write(line(text))
@@ -265,7 +265,7 @@ class TestCommand:
 
     @pytest.mark.parametrize("section", ["kafka", "stream", "monitoring", "spark"])
     def test_settings_of_others(self, tmp_path: Path, section: str) -> None:
-        """Only the settings that it needs are checked."""
+        """The command checks only the settings that it needs."""
         (tmp_path / "config.yaml").write_text(f"{section}: {{bootstrap_servers: 7, nope: [1]}}")
         with command(tmp_path) as process:
             results, log = process.communicate(line("a"), timeout=PATIENCE_S)

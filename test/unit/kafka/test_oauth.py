@@ -23,7 +23,7 @@ SECRET = "canary-5b2e"
 
 
 class TokenServer(ThreadingHTTPServer):
-    """A token endpoint, which answers token-1, token-2, …, or a given answer."""
+    """A token endpoint. It returns token-1, token-2, …, unless a test sets `answer`."""
 
     daemon_threads = True
 
@@ -35,7 +35,7 @@ class TokenServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Return its address."""
+        """Return the URL of the endpoint."""
         return f"http://127.0.0.1:{self.server_port}/token"
 
 
@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
         """Log nothing."""
 
 
