@@ -119,7 +119,7 @@ class TestPredict:
         assert [message.headers[0][1] for message in messages] == [b"1", b"5", b"6"]
 
     def test_outage(self) -> None:
-        """Lines before the outage get their outcomes, even if one read brought all; none is blamed."""
+        """Lines before the outage get their outcomes, even from the same read; none is blamed."""
         specs = [make_spec(name=name, match={"n": name}, payload="text") for name in "ab"]
         source = io.BytesIO(b"".join(b'{"n": "%c", "text": "x"}\n' % n for n in b"aaxba"))
         results, dead = io.BytesIO(), io.BytesIO()
@@ -194,7 +194,7 @@ class TestCommand:
     """The command is a filter: lines in, results out."""
 
     def test_answers_at_once(self, tmp_path: Path) -> None:
-        """A result is written before the next line arrives; what the model prints goes to stderr."""
+        """A result is written before the next line arrives; the model prints to stderr."""
         with command(tmp_path) as process:
             for text in ("a", "b"):
                 process.stdin.write(line(text))
