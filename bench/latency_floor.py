@@ -14,7 +14,7 @@ from bench import testbed
 from bench.open_loop import ArrivalReader
 from faults.figures import percentile
 from tidemill.inference.model import ModelSpec
-from tidemill.settings import KafkaSettings, Settings, StreamSettings
+from tidemill.settings import KafkaSettings, PoolSettings, Settings, StreamSettings
 from tidemill.spark import session
 from tidemill.streaming import job, preflight, source, startup
 from tidemill.streaming.delivery import choose
@@ -80,7 +80,7 @@ def one_by_one(
     limits, _ = preflight.check(kafka, stream)
     chosen = choose(kafka, stream)
     run = startup.take_over(chosen, stream.checkpoint_location)
-    query = job.start(spark, kafka, stream, [MODEL], run, load=job.loader(chosen), limits=limits)
+    query = job.start(spark, kafka, stream, [MODEL], run, pool=PoolSettings(), limits=limits)
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 0})
     rng = random.Random(7)  # noqa: S311 - no secret
     with ArrivalReader(broker.bootstrap_servers, pipeline.output) as arrivals:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from faults.outcomes import Outcome, without_times
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Message, Prediction
+from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 from tidemill.models import host
 
@@ -25,7 +26,7 @@ def expected(
     inputs: Sequence[Record], specs: Sequence[ModelSpec], output: str, dead_letters: str
 ) -> dict[Source, Outcome]:
     """Return the one outcome of each message."""
-    predictor = Predictor(specs, host.load, clock=time.time)
+    predictor = Predictor(specs, local_engine(host.load, clock=time.time))
     outcomes = {}
     for batch in _batches(inputs):
         messages = [_message(record) for record in batch]

@@ -20,12 +20,11 @@ from tidemill.errors import (
     MetricsPortTaken,
     TidemillError,
 )
-from tidemill.inference.engine import probe
+from tidemill.inference.batch import probe
 from tidemill.kafka.failures import survey
 from tidemill.kafka.members import require_none
 from tidemill.kafka.topics import inputs
-from tidemill.models import catalogue
-from tidemill.models.isolation import policy
+from tidemill.models import catalogue, host
 from tidemill.monitoring.gateway_requests import check_ready
 from tidemill.monitoring.probe import ask
 from tidemill.monitoring.reason import reason
@@ -168,7 +167,7 @@ def _check_pushgateway(monitoring: MonitoringSettings) -> CheckResult:
 def _check_model(spec: ModelSpec) -> CheckResult:
     try:
         start = time.perf_counter()
-        model = policy.loader()(spec)
+        model = host.load(spec)
         loaded = time.perf_counter()
         output = probe(spec, model)
         finished = time.perf_counter()

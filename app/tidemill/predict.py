@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.inference.engine import probe
+from tidemill.inference.batch import probe
+from tidemill.inference.engine import local_engine
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
-from tidemill.models.isolation import policy
+from tidemill.models import host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,14 +31,13 @@ LINE = "tidemill.source.line"  # as in a batch
 NOT_BLANK = re.compile(r"[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 
 
-def load_models(specs: Sequence[ModelSpec], load: ModelLoader | None = None) -> None:
+def load_models(specs: Sequence[ModelSpec], load: ModelLoader = host.load) -> None:
     """Load every model and run it on its sample, so that a wrong entry fails before any line.
 
     Raises:
         ModelUnavailable, ModelMisconfigured, ModelLoadFailed: A model does not work.
 
     """
-    load = load or policy.loader()
     for spec in specs:
         probe(spec, load(spec))
 
@@ -48,7 +48,7 @@ def predict(
     results: BinaryIO,
     dead_letters: BinaryIO,
     *,
-    load: ModelLoader | None = None,
+    load: ModelLoader = host.load,
 ) -> Counter[str]:
     """Write one result or one dead letter for each line that is not blank; return their counts.
 
@@ -61,7 +61,7 @@ def predict(
             after it have no outcome.
 
     """
-    predictor = Predictor(specs, load or policy.loader(), clock=time.time)
+    predictor = Predictor(specs, local_engine(load, clock=time.time))
     counts: Counter[str] = Counter()
     for messages in slices(arrived_lines(source)):
         try:

@@ -14,7 +14,7 @@ from dev.pipeline import records
 from dev.pipeline.job_process import JobProcess
 from dev.pipeline.messages import encode_message
 from dev.pipeline.models import model_entry
-from tidemill.settings import KafkaSettings, StreamSettings
+from tidemill.settings import KafkaSettings, PoolSettings, StreamSettings
 from tidemill.streaming import job, preflight, progress, startup
 from tidemill.streaming.delivery import choose
 from tidemill.streaming.topic_watchdog import TopicWatchdog
@@ -103,9 +103,7 @@ class Pipeline:
         delivery.check_spark(spark)
         limits = limits or preflight.check(kafka, settings)[0]
         run = startup.take_over(delivery, settings.checkpoint_location)
-        query = job.start(
-            spark, kafka, settings, specs, run, load=job.loader(delivery), limits=limits
-        )
+        query = job.start(spark, kafka, settings, specs, run, pool=PoolSettings(), limits=limits)
         with closing(TopicWatchdog(kafka, settings, run.plan.topic_record())) as topics:
             try:
                 with suppress(OSError):  # as the job does: it goes on if its disk is full

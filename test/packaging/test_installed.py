@@ -171,9 +171,10 @@ class TestCore:
         program = """
 import time
 from tidemill import Message, Prediction, load_models
+from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 from tidemill.models import host
-predictor = Predictor(load_models("models.yaml"), host.load, clock=time.time)
+predictor = Predictor(load_models("models.yaml"), local_engine(host.load, clock=time.time))
 message = Message(b'{"lang": "en", "text": "a"}')
 assert isinstance(predictor.predict([message])[0], Prediction)
 """

@@ -16,6 +16,7 @@ from tidemill import scaffold
 from tidemill.cli import cli
 from tidemill.errors import ConfigurationError, FolderExists, InvalidProjectName
 from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 from tidemill.models import catalogue, host
 from tidemill.settings import load
@@ -37,7 +38,9 @@ class TestCreate:
         monkeypatch.syspath_prepend(str(folder))
         settings = load(folder / "config.yaml")
         assert settings.stream.dead_letter_topic == f"{name}-output.dlq"
-        predictor = Predictor(catalogue.load_models(settings.models), host.load, clock=time.time)
+        predictor = Predictor(
+            catalogue.load_models(settings.models), local_engine(host.load, clock=time.time)
+        )
         lines = (folder / "messages.jsonl").read_bytes().splitlines()
         good, bad, third = predictor.predict([Message(line) for line in lines])
         assert isinstance(good, Prediction)

@@ -14,6 +14,7 @@ from tidemill.batch import formats, output
 from tidemill.batch.output import DEAD_LETTERS, RESULTS
 from tidemill.batch.progress import watch_tasks
 from tidemill.batch.source import abbreviate, find_source
+from tidemill.settings import PoolSettings
 from tidemill.spark.udfs import predictions
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def run(
     source: str,
     target: str,
     *,
+    pool: PoolSettings = PoolSettings(),  # noqa: B008 - it is frozen
     show: Callable[..., None] = lambda *_, **__: None,
 ) -> Counts:
     """Answer every message of `source`; write `target/outcome=results` and `…=dead-letters`.
@@ -63,7 +65,7 @@ def run(
             count=len(inputs.hidden),
             skipped=abbreviate(inputs.hidden),
         )
-    transform = predictions(specs, results=RESULTS, dead_letters=DEAD_LETTERS)
+    transform = predictions(specs, results=RESULTS, dead_letters=DEAD_LETTERS, pool=pool)
     counts = Observation()
     step = partial(watch_tasks, spark.sparkContext, show)
     with inputs.readable() as path:

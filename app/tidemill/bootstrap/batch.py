@@ -8,8 +8,7 @@ from tidemill.batch import files
 from tidemill.batch.output import check_output
 from tidemill.batch.source import find_source
 from tidemill.models import catalogue
-from tidemill.models.isolation import policy
-from tidemill.spark import session, warmup
+from tidemill.spark import session, warmup, worker_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,5 +41,6 @@ def batch(
     show("starting Spark")
     with run_session(settings) as spark:
         show("loading the models")
-        load_models(spark, specs, policy.loader())
-        return run(spark, specs, source, target, show=show)
+        pool = worker_pool.sized(settings.pool, spark)
+        load_models(spark, specs, pool)
+        return run(spark, specs, source, target, pool=pool, show=show)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tidemill.bootstrap.observability import Observers
     from tidemill.inference.model import ModelSpec
     from tidemill.kafka.record_size import TopicLimits
-    from tidemill.settings import Settings
+    from tidemill.settings import PoolSettings, Settings
     from tidemill.streaming.delivery import Delivery
     from tidemill.streaming.progress import Progress
 
@@ -44,6 +44,7 @@ def run_query(
     specs: Sequence[ModelSpec],
     delivery: Delivery,
     *,
+    pool: PoolSettings,
     observers: Observers,
     stop_reason: Callable[[], str | None],
     check_topics: Callable[..., tuple[dict[str, TopicLimits], list[str]]] = preflight.check,
@@ -75,7 +76,7 @@ def run_query(
         listener = ProgressListener(QUERY_NAME, on_progress, observers.idle)
         spark.streams.addListener(listener)
         stack.callback(spark.streams.removeListener, listener)
-        query = start(spark, kafka, options, specs, run, load=job.loader(delivery), limits=limits)
+        query = start(spark, kafka, options, specs, run, pool=pool, limits=limits)
         stack.enter_context(
             PeriodicTask(
                 POLL_INTERVAL_S,

@@ -12,8 +12,8 @@ from tidemill.bootstrap.query import run_query
 from tidemill.errors import log_fields
 from tidemill.kafka.failures import survey
 from tidemill.models import catalogue
-from tidemill.spark import session, warmup
-from tidemill.streaming import job, lifecycle, preflight
+from tidemill.spark import session, warmup, worker_pool
+from tidemill.streaming import lifecycle, preflight
 from tidemill.streaming.delivery import choose
 
 if TYPE_CHECKING:
@@ -67,14 +67,21 @@ def stream(
         spark = stack.enter_context(run_session(settings))
         stop_reason = stop_requests(options.checkpoint_location)  # after Spark's own handlers
         log.info("loading the models", models=[spec.id for spec in specs])
-        load_models(spark, specs, job.loader(delivery))
+        pool = worker_pool.sized(settings.pool, spark)
+        load_models(spark, specs, pool)
         if reason := stop_reason():
             log.info("stopped before the stream started", reason=reason)
             return
         delivery.check_spark(spark)
         stack.callback(observers.health.ended)
         while not query(
-            spark, settings, specs, delivery, observers=observers, stop_reason=stop_reason
+            spark,
+            settings,
+            specs,
+            delivery,
+            pool=pool,
+            observers=observers,
+            stop_reason=stop_reason,
         ):
             if stop_reason():
                 break

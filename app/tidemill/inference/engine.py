@@ -1,43 +1,41 @@
-"""Run models on requests: group, cut into batches, halve failing batches, probe, take times."""
+"""Answer requests: group them by model, and run each model on its inputs."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import closing
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
 
-from tidemill.errors import (
-    InputTooLong,
-    MessageError,
-    ModelUnavailable,
-    PredictionFailed,
-    TidemillError,
-    WrongOutputCount,
-)
-from tidemill.inference.codec import minify_json
+from tidemill.errors import InputTooLong
+from tidemill.inference.batch import is_outage, run_batch
 from tidemill.inference.request import Output
-from tidemill.inference.traces import log_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
-    from tidemill.inference.model import Model, ModelLoader, ModelSpec
+    from tidemill.inference.batch import Clock
+    from tidemill.inference.model import ModelLoader, ModelSpec
     from tidemill.inference.request import Request
 
-OURS = MessageError.__module__.rpartition(".")[0]  # the package of the errors
-Clock: TypeAlias = "Callable[[], float]"
+
+class Runner(Protocol):
+    """Run models on inputs: in this process, or in others."""
+
+    def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
+        """Yield the outputs of the inputs in their order, batch by batch; a caller may close it."""
 
 
 class Engine:
     """Return one output for each request; every door calls it.
 
-    An input that its model cannot process
-    gets a MessageError. If a model does not load, or fails on its own sample too, it is down: its
-    failed requests get that error, and requests of other models still get their answers.
+    An input that its model cannot process gets a MessageError. If a model does not load, or fails
+    on its own sample too, it is down: its failed requests get that error, and requests of other
+    models still get their answers.
     """
 
-    def __init__(self, load: ModelLoader, *, clock: Clock) -> None:
-        """Take a function that returns an entry's model, and should cache it."""
-        self._load = load
+    def __init__(self, runner: Runner, *, clock: Clock) -> None:
+        """Take what runs the models; the clock returns seconds since the epoch."""
+        self._runner = runner
         self._clock = clock
 
     def run(self, requests: Sequence[Request]) -> list[Output]:
@@ -53,144 +51,40 @@ class Engine:
             else:
                 groups.setdefault(spec.id, []).append(index)
         for indexes in groups.values():
-            inputs = [requests[index].input for index in indexes]
-            model_outputs = self._run_model(requests[indexes[0]].spec, inputs)
-            outputs.update(zip(indexes, model_outputs, strict=True))
+            spec = requests[indexes[0]].spec
+            with closing(self._runner.run(spec, [requests[i].input for i in indexes])) as batches:
+                outputs.update(zip(indexes, until_outage(batches, len(indexes)), strict=True))
         return [outputs[index] for index in range(len(requests))]
 
-    def _run_model(self, spec: ModelSpec, inputs: list[str]) -> Iterator[Output]:
-        """Yield one model's outputs, batch by batch; do not call it again once it is down."""
-        size = spec.max_batch_size
-        for start in range(0, len(inputs), size):
-            outputs = self._run_batch(spec, inputs[start : start + size])
-            yield from outputs
-            if outage := next(filter(is_outage, outputs), None):
-                yield from [outage] * len(inputs[start + size :])
-                return
 
-    def _run_batch(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
-        """Return the outputs of one batch, whose failures are outages if the model is down."""
-        outputs: list[Output] = []
-        try:
-            model = self._load(spec)
-            outputs = [
-                check_output(output)
-                for output in bisect_failures(
-                    model,
-                    inputs,
-                    self._clock,
-                    partial(probe, spec, model),
-                    partial(log_once, spec.id),
-                )
-            ]
-            if any(is_failure(output) for output in outputs):
-                probe(spec, model)  # the model may have gone down during the batch
-        except TidemillError as error:
-            # Whatever fails before there are outputs is no input's fault.
-            outage = ModelUnavailable(spec.id, error) if error.kind == "message" else error
-            now = self._clock()
-            down = Output(outage, (now, now))
-            if not outputs:
-                return [down] * len(inputs)
-            return [down if is_failure(output) else output for output in outputs]
-        return outputs
+class LocalRunner:
+    """Run models in this process, one batch at a time."""
+
+    def __init__(self, load: ModelLoader, *, clock: Clock) -> None:
+        """Take a function that returns an entry's model, and should cache it."""
+        self._load = load
+        self._clock = clock
+        self._lock = Lock()
+
+    def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
+        """Yield the outputs of batches of at most `max_batch_size` inputs."""
+        for start in range(0, len(inputs), spec.max_batch_size):
+            batch = inputs[start : start + spec.max_batch_size]
+            with self._lock:
+                outputs = run_batch(spec, self._load, batch, clock=self._clock)
+            yield outputs
 
 
-def is_failure(output: Output) -> bool:
-    """Tell whether the model failed on the input."""
-    return isinstance(output.result, MessageError)
+def until_outage(batches: Iterable[list[Output]], count: int) -> list[Output]:
+    """Return `count` outputs; read no batch after an outage, which the rest of the inputs get."""
+    outputs: list[Output] = []
+    for batch in batches:
+        outputs += batch
+        if outage := next(filter(is_outage, batch), None):
+            return outputs + [outage] * (count - len(outputs))
+    return outputs
 
 
-def is_outage(output: Output) -> bool:
-    """Tell whether the model is down."""
-    return not isinstance(output.result, str | MessageError)
-
-
-def check_output(output: Output) -> Output:
-    """Return an output without white space, or with an InvalidOutput if it is not a JSON value."""
-    if isinstance(output.result, TidemillError):
-        return output
-    try:
-        return Output(minify_json(output.result), output.span)
-    except MessageError as error:
-        return Output(error, output.span)
-
-
-def probe(spec: ModelSpec, model: Model) -> str:
-    """Return the model's output for its own sample.
-
-    Raises:
-        ModelUnavailable: The model raises, or its output is not JSON.
-
-    """
-    try:
-        (output,) = predict_checked(model, [spec.sample])
-        return minify_json(output)
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as cause:
-        raise ModelUnavailable(spec.id, to_message_error(cause)) from cause
-
-
-def bisect_failures(
-    model: Model,
-    inputs: list[str],
-    clock: Clock,
-    ensure_available: Callable[[], object] = lambda: None,
-    on_failure: Callable[[MessageError], None] = lambda _: None,
-) -> list[Output]:
-    """Return one output for each input; halve a failing batch until each bad input is alone.
-
-    One bad input in a batch of n costs about 2 log2(n) extra calls. `ensure_available` is called
-    once if a batch of several inputs fails, and raises if the model is down. `on_failure` gets the
-    error of each input that fails alone, while the error still has its cause.
-    """
-    start = clock()
-    try:
-        outputs = predict_checked(model, inputs)
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as cause:  # noqa: BLE001 - SystemExit and Rust's panics are no Exception
-        if len(inputs) == 1:
-            error = to_message_error(cause)
-            on_failure(error)
-            # The frames of these exceptions would keep the model's objects alive.
-            error.__cause__ = error.__context__ = error.__traceback__ = None
-            return [Output(error, (start, clock()))]
-        ensure_available()
-    else:
-        span = (start, clock())
-        return [Output(output, span) for output in outputs]
-    middle = len(inputs) // 2
-    return [
-        output
-        for half in (inputs[:middle], inputs[middle:])
-        for output in bisect_failures(model, half, clock, on_failure=on_failure)
-    ]
-
-
-def to_message_error(cause: BaseException) -> MessageError:
-    """Wrap an exception from a model in PredictionFailed, unless it is one of our MessageErrors.
-
-    A model's own subclass is wrapped too: a model in another process could not send it.
-    """
-    if isinstance(cause, MessageError) and type(cause).__module__.startswith(OURS):
-        return cause
-    return PredictionFailed(cause)
-
-
-def predict_checked(model: Model, inputs: list[str]) -> list[str]:
-    """Call `predict_all`, and check that it returns one output for each input.
-
-    Raises:
-        WrongOutputCount: The model returned too few or too many outputs, or something other than a
-            list or tuple.
-
-    """
-    # A copy, because a model may change its list.
-    outputs = model.predict_all(list(inputs))
-    if not isinstance(outputs, list | tuple):
-        raise WrongOutputCount(len(inputs), type(outputs).__name__)
-    if len(outputs) != len(inputs):
-        raise WrongOutputCount(len(inputs), len(outputs))
-    return list(outputs)
+def local_engine(load: ModelLoader, *, clock: Clock) -> Engine:
+    """Return an engine that runs models in this process."""
+    return Engine(LocalRunner(load, clock=clock), clock=clock)

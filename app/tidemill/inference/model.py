@@ -45,6 +45,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             and the messages are not blamed.
         max_chars: The longest input, in characters; longer inputs become dead letters.
         max_batch_size: The largest number of inputs in one call to `predict_all`.
+        max_seconds: The most seconds that one call to `predict_all` may take before its process is
+            killed. An input that takes longer even alone becomes a dead letter.
 
     """
 
@@ -60,6 +62,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     echo: tuple[str, ...] | Literal["all"] = ()
     max_chars: Positive = 1_000_000
     max_batch_size: Positive = 256
+    max_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
 
     @property
     def id(self) -> str:

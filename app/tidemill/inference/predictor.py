@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.inference.engine import Engine
 from tidemill.inference.message import Failure
 from tidemill.inference.records import RecordCodec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tidemill.inference.engine import Clock
+    from tidemill.inference.engine import Engine
     from tidemill.inference.message import Message, Outcome
-    from tidemill.inference.model import ModelLoader, ModelSpec
+    from tidemill.inference.model import ModelSpec
 
 
 class Predictor:
@@ -23,10 +22,10 @@ class Predictor:
     that the batch is retried and an outage does not produce dead letters.
     """
 
-    def __init__(self, specs: Sequence[ModelSpec], load: ModelLoader, *, clock: Clock) -> None:
-        """Index the entries. `load` returns an entry's model, and should cache it."""
+    def __init__(self, specs: Sequence[ModelSpec], engine: Engine) -> None:
+        """Index the entries."""
         self._codec = RecordCodec(specs)
-        self._engine = Engine(load, clock=clock)
+        self._engine = engine
 
     def predict(self, messages: Sequence[Message]) -> list[Outcome]:
         """Return one outcome for each message.

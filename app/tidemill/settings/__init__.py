@@ -8,6 +8,7 @@ key is an error that names it. Secrets come from the environment or from files t
 from tidemill.settings.kafka import KafkaSettings
 from tidemill.settings.loader import default_file, load, load_program
 from tidemill.settings.monitoring import MonitoringSettings
+from tidemill.settings.pool import PoolSettings
 from tidemill.settings.root import LogSettings, Program, Settings, TopicsProgram
 from tidemill.settings.stream import StreamSettings
 
@@ -15,6 +16,7 @@ __all__ = [
     "KafkaSettings",
     "LogSettings",
     "MonitoringSettings",
+    "PoolSettings",
     "Program",
     "Settings",
     "StreamSettings",

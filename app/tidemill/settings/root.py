@@ -12,6 +12,7 @@ from tidemill.errors import SpeculationEnabled
 from tidemill.settings.base import Section
 from tidemill.settings.kafka import KafkaSettings
 from tidemill.settings.monitoring import MonitoringSettings
+from tidemill.settings.pool import PoolSettings
 from tidemill.settings.stream import StreamSettings
 
 PREFIX = "TIDEMILL__"
@@ -85,6 +86,7 @@ class Settings(TopicsProgram):
 
     """
 
+    pool: PoolSettings = PoolSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}
 

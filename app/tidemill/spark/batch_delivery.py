@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, TypeAlias
 from tidemill.spark.schemas import OUTCOME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import pyarrow as pa
     from pyspark.sql.types import StructType
 
     from tidemill.spark.rows import Row
 
-# Returns the outcomes of a batch: a list of rows for each message, in the messages' order.
-PredictBatch: TypeAlias = "Callable[[pa.RecordBatch], list[list[Row]]]"
-# Delivers the outcomes of a batch, and returns the rows that Spark gets.
-DeliverBatch: TypeAlias = "Callable[[pa.RecordBatch, PredictBatch], list[Row]]"
+# A list of rows for each message of a batch, in the messages' order.
+Outcomes: TypeAlias = "list[list[Row]]"
+# Takes the outcomes of the messages to predict, delivers them, and returns the rows for Spark.
+Deliver: TypeAlias = "Callable[[Outcomes], list[Row]]"
 
 
 @dataclass(frozen=True, slots=True)
 class BatchDelivery:
-    """How a worker delivers the outcomes of its batches.
+    """How a worker delivers the outcomes of its batches; Spark sends it to the workers.
 
     Attributes:
-        deliver: Delivers the outcomes of a batch. Spark sends it to the workers.
+        begin: Returns the parts of a batch, in order: the messages to predict, and what delivers
+            their outcomes. Later parts may begin before earlier ones are delivered.
         schema: The columns of the rows that Spark gets.
         buffer_retry: Whether a retry of a task returns no rows before it has computed all of them.
             Spark's sink may have written some rows of the attempt before. If the retry fails too,
@@ -35,13 +36,17 @@ class BatchDelivery:
 
     """
 
-    deliver: DeliverBatch
+    begin: Callable[[pa.RecordBatch], Iterable[tuple[pa.RecordBatch, Deliver]]]
     schema: StructType
     buffer_retry: bool
 
 
-def _return_rows(batch: pa.RecordBatch, predict: PredictBatch) -> list[Row]:
-    return list(chain.from_iterable(predict(batch)))
+def _return_rows(outcomes: Outcomes) -> list[Row]:
+    return list(chain.from_iterable(outcomes))
 
 
-LEAVE_TO_SPARK = BatchDelivery(_return_rows, OUTCOME, buffer_retry=True)
+def _whole(batch: pa.RecordBatch) -> list[tuple[pa.RecordBatch, Deliver]]:
+    return [(batch, _return_rows)]
+
+
+LEAVE_TO_SPARK = BatchDelivery(_whole, OUTCOME, buffer_retry=True)

@@ -24,7 +24,7 @@ MAX_BYTES_PER_ARROW_BATCH = 16 * 1024 * 1024
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Keep Arrow's allocator from starting a thread. In a single-threaded process C++ counts references
 # without atomic operations, which take a sixth of spaCy's time; and only such a process forks
-# safely, so that workers can share the models that it loaded.
+# safely, as the daemon and the pool's server do.
 SINGLE_THREADED_ARROW = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
@@ -106,10 +106,7 @@ def launch_conf(settings: Settings) -> dict[str, str]:
     if settings.spark.get("spark.master", LOCAL_MASTER).startswith("local"):
         conf |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
         conf |= worker_memory(settings.spark) | _unix_sockets()
-        conf |= {
-            "spark.python.daemon.module": daemon.__name__,
-            f"spark.executorEnv.{daemon.MODELS_VARIABLE}": str(settings.models.absolute()),
-        }
+        conf["spark.python.daemon.module"] = daemon.__name__
         if is_local(settings.stream.checkpoint_location):
             conf["spark.sql.streaming.checkpointFileManagerClass"] = CHECKPOINT_FILE_MANAGER
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)  # the address of Spark's UI

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from tidemill.inference.engine import Engine
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import Router, single_routes
 from tidemill.kafka.record_size import ANY_RECORD
-from tidemill.models.isolation import policy
+from tidemill.settings.pool import PoolSettings
+from tidemill.spark.ahead import map_ahead
 from tidemill.spark.batch_delivery import LEAVE_TO_SPARK
 from tidemill.spark.columns import record_columns
 from tidemill.spark.retry import Attempt
 from tidemill.spark.rows import OutputTopic, latency, outcome_row, read_messages
 from tidemill.spark.warmup import freeze_gc
+from tidemill.spark.worker_pool import worker_runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pyspark.sql import DataFrame
 
-    from tidemill.inference.engine import Clock
-    from tidemill.inference.model import ModelLoader, ModelSpec
+    from tidemill.inference.batch import Clock
+    from tidemill.inference.model import ModelSpec
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.spark.batch_delivery import BatchDelivery
     from tidemill.spark.rows import Row
@@ -42,7 +46,7 @@ def predictions(
     results: str,
     dead_letters: str,
     limits: Limits = NO_LIMITS,
-    load: ModelLoader | None = None,
+    pool: PoolSettings = PoolSettings(),  # noqa: B008 - it is frozen
     delivery: BatchDelivery = LEAVE_TO_SPARK,
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).
@@ -54,8 +58,9 @@ def predictions(
     A result that exceeds its topic's limits becomes a dead letter. A dead letter that exceeds them
     keeps only the headers that say where its message is, and why it failed.
 
-    `load` loads a model in a worker and keeps it. With another `delivery` than the default, the
-    workers write the outcomes themselves, and the rows have its schema.
+    The models run in a pool of processes, which all tasks of an executor share. With another
+    `delivery` than the default, the workers write the outcomes themselves, and the rows have its
+    schema.
 
     Raises:
         InvalidModels: Two entries match the same messages.
@@ -64,27 +69,27 @@ def predictions(
 
     """
     Router(single_routes(specs))  # raises on the driver what each worker would raise
-    deliver, buffer_retry = delivery.deliver, delivery.buffer_retry
     arrow_schema = to_arrow_schema(delivery.schema)
     topic_limits = dict(limits)  # unlike a mapping proxy, a dict can be pickled
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        attempt = Attempt.current()
-        with attempt.models(load or policy.loader()) as load_model:
-            # Spark pickles only the small specs; loaded models stay in the worker process.
-            predictor = Predictor(specs, load_model, clock=time.time)
-            predict = partial(
-                predict_batch,
-                predictor,
-                results=results,
-                dead_letters=dead_letters,
-                limits=topic_limits,
-            )
-            outcomes: Iterator[pa.RecordBatch] = (
-                pa.RecordBatch.from_pylist(deliver(batch, predict), schema=arrow_schema)
-                for batch in attempt.slices(batches)
-            )
-            yield from attempt.with_keepalive(outcomes, buffer_all=buffer_retry)
+        # Spark pickles only the small specs; the models stay in the pool.
+        engine = Engine(worker_runner(specs, pool), clock=time.time)
+        predict = partial(
+            predict_batch,
+            Predictor(specs, engine),
+            results=results,
+            dead_letters=dead_letters,
+            limits=topic_limits,
+        )
+        parts = chain.from_iterable(map(delivery.begin, batches))
+        # While one part is delivered, the pool works on the next ones.
+        predicted = map_ahead(lambda part: predict(part[0]), parts)
+        delivered = (
+            pa.RecordBatch.from_pylist(deliver(outcomes), schema=arrow_schema)
+            for (_, deliver), outcomes in predicted
+        )
+        yield from Attempt.current().with_keepalive(delivered, buffer_all=delivery.buffer_retry)
         freeze_gc("predictions")
 
     return lambda frame: frame.select(*record_columns(frame)).mapInArrow(on_worker, delivery.schema)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import time
 import traceback
 from contextlib import nullcontext
 from functools import cache, partial
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 from pyspark.cloudpickle import dumps
 
 from tidemill.errors import ExecutorsUnfit, TidemillError
-from tidemill.inference.engine import probe
+from tidemill.inference.engine import Engine
+from tidemill.inference.request import Request
 from tidemill.periodic import PeriodicTask
 from tidemill.spark.failures import MODULE_NOT_FOUND, parse_worker_error
+from tidemill.spark.worker_pool import worker_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,25 +26,26 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Row, SparkSession
 
-    from tidemill.inference.model import ModelLoader, ModelSpec
+    from tidemill.inference.model import ModelSpec
+    from tidemill.settings.pool import PoolSettings
 
-# Spark ends all workers, with their models, after a minute without a task.
+# Spark ends all workers, with their Kafka clients, after a minute without a task.
 INTERVAL_S = 30.0
 
 
-def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: ModelLoader) -> None:
-    """Load every model in each worker, and run it on its sample.
+def load_models(spark: SparkSession, specs: Sequence[ModelSpec], pool: PoolSettings) -> None:
+    """Start the pool of model processes, and run every model on its sample.
 
-    The workers keep the models, so that the first messages do not wait for them. A model that fails
-    ends the job before it reads anything. If a retry cannot help, the worker returns the problem as
-    a row, so that Spark does not retry the task.
+    The first messages need not wait for it then. A model that fails ends the job before it reads
+    anything. If a retry cannot help, the worker returns the problem as a row, so that Spark does
+    not retry the task.
 
     Raises:
         ConfigurationError: A model does not load, or executors lack a module.
         PythonException: A model fails on its sample; see `failures.translate`.
 
     """
-    pickled = dumps(partial(_try_models, tuple(specs), load))
+    pickled = dumps(partial(_try_models, tuple(specs), pool))
 
     # Spark pickles this function by value, and it imports Tidemill only when it unpickles the rest:
     # so it can report an executor that lacks Tidemill.
@@ -68,14 +72,16 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec], load: ModelLoad
         raise _first_problem(failed)
 
 
-def _try_models(specs: Sequence[ModelSpec], load: ModelLoader) -> tuple[str, str]:
-    """Load every model in this worker and run it on its sample.
+def _try_models(specs: Sequence[ModelSpec], pool: PoolSettings) -> tuple[str, str]:
+    """Run every model on its sample, from this worker.
 
     Return a problem that no retry can solve, with its traceback, or two empty strings.
     """
     try:
-        for spec in specs:
-            probe(spec, load(spec))
+        engine = Engine(worker_runner(specs, pool), clock=time.time)
+        for output in engine.run([Request(spec, spec.sample) for spec in specs]):
+            if isinstance(output.result, TidemillError):
+                raise output.result
     except TidemillError as error:
         # A model may import a module only when `predict_all` is called.
         if error.kind != "configuration" and MODULE_NOT_FOUND not in str(error):

@@ -38,7 +38,6 @@ class AtLeastOnce:
     kafka: KafkaSettings
     stream: StreamSettings
 
-    starts_threads: ClassVar[bool] = False
     shares_group: ClassVar[bool] = True
 
     def check_spark(self, spark: SparkSession) -> None:

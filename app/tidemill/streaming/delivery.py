@@ -25,12 +25,10 @@ class Delivery(Protocol):
     """What a job guarantees, at least once or exactly once, and how its runs keep it.
 
     Attributes:
-        starts_threads: Whether the workers start threads, so that models must run elsewhere.
         shares_group: Whether the job runs although other consumers are members of its group.
 
     """
 
-    starts_threads: ClassVar[bool]
     shares_group: ClassVar[bool]
 
     def check_spark(self, spark: SparkSession) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.models.isolation import policy
 from tidemill.spark.udfs import predictions
 from tidemill.streaming import sink, source
 from tidemill.streaming.observe import observed
@@ -15,15 +14,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
-    from tidemill.inference.model import ModelLoader, ModelSpec
+    from tidemill.inference.model import ModelSpec
     from tidemill.kafka.record_size import TopicLimits
-    from tidemill.settings import KafkaSettings, StreamSettings
-    from tidemill.streaming.delivery import Delivery, DeliveryRun
-
-
-def loader(delivery: Delivery) -> ModelLoader:
-    """Return the function that loads a model in a worker."""
-    return policy.loader(starts_threads=delivery.starts_threads)
+    from tidemill.settings import KafkaSettings, PoolSettings, StreamSettings
+    from tidemill.streaming.delivery import DeliveryRun
 
 
 def start(
@@ -33,7 +27,7 @@ def start(
     specs: Sequence[ModelSpec],
     run: DeliveryRun,
     *,
-    load: ModelLoader,
+    pool: PoolSettings,
     limits: Mapping[str, TopicLimits],
 ) -> StreamingQuery:
     """Start the query, which writes one result or one dead letter for every record.
@@ -48,7 +42,7 @@ def start(
                 results=stream.output_topic,
                 dead_letters=stream.dead_letter_topic,
                 limits=limits,
-                load=load,
+                pool=pool,
                 delivery=run.worker_delivery(limits),
             )
         )

@@ -16,7 +16,8 @@ from tidemill.errors import (
     ModelUnavailable,
     PredictionFailed,
 )
-from tidemill.inference.engine import Engine, is_failure, is_outage
+from tidemill.inference.batch import is_failure, is_outage
+from tidemill.inference.engine import Engine
 from tidemill.inference.request import Output, Request
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidemill.errors import MessageError, PredictionFailed, WrongOutputCount
-from tidemill.inference.engine import bisect_failures
+from tidemill.inference.batch import bisect_failures
 from tidemill.inference.request import Output
 
 if TYPE_CHECKING:

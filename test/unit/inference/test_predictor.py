@@ -20,6 +20,7 @@ from tidemill.errors import (
     WrongType,
 )
 from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def predictor(specs: list[ModelSpec], model: Upper, loaded: list[str]) -> Predic
         loaded.append(spec.id)
         return model
 
-    return Predictor(specs, load, clock=Ticking())
+    return Predictor(specs, local_engine(load, clock=Ticking()))
 
 
 def predicted(outcome: object) -> dict[str, Any]:
@@ -220,7 +221,7 @@ class TestLoading:
     def test_duplicates(self, make_spec: MakeSpec) -> None:
         """Two entries for the same messages are refused at once."""
         with pytest.raises(InvalidModels):
-            Predictor([make_spec()] * 2, lambda _: Upper(), clock=Ticking())
+            Predictor([make_spec()] * 2, local_engine(lambda _: Upper(), clock=Ticking()))
 
 
 class TestWholeValue:
@@ -228,7 +229,7 @@ class TestWholeValue:
 
     def predictor(self, model: Upper, *specs: ModelSpec) -> Predictor:
         """Make a predictor with some entries."""
-        return Predictor(specs, lambda _: model, clock=Ticking())
+        return Predictor(specs, local_engine(lambda _: model, clock=Ticking()))
 
     @pytest.mark.parametrize(
         "value", ["", "ham", "{", "[]", '"uuid"', '{"uuid":}', "a\nb\x00", "Zoë", "[" * 99_999]
@@ -316,7 +317,7 @@ class TestCopied:
 
     def answer(self, spec: ModelSpec, value: str) -> str:
         """Return the result of one message."""
-        predictor = Predictor([spec], lambda _: Upper(), clock=Ticking())
+        predictor = Predictor([spec], local_engine(lambda _: Upper(), clock=Ticking()))
         (outcome,) = predictor.predict([Message(value.encode())])
         assert isinstance(outcome, Prediction), outcome
         return outcome.value.decode()

@@ -12,6 +12,7 @@ from tidemill.errors import MessageError
 from tidemill.inference.codec import ENVELOPE
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def predict(
     ]
     if request.param:
         specs.append(make_spec(name="all", id_field="more", echo=("text", "lang")))
-    return Predictor(specs, lambda _: Moody(), clock=lambda: 0.0).predict
+    return Predictor(specs, local_engine(lambda _: Moody(), clock=lambda: 0.0)).predict
 
 
 def copied(result: dict[str, Any]) -> dict[str, Any]:
@@ -183,5 +184,5 @@ class TestAnyInput:
         self, make_spec: Callable[..., ModelSpec], messages: list[Message]
     ) -> None:
         """The same holds if values need not be JSON."""
-        predictor = Predictor([make_spec()], lambda _: Moody(), clock=lambda: 0.0)
+        predictor = Predictor([make_spec()], local_engine(lambda _: Moody(), clock=lambda: 0.0))
         assert len(predictor.predict(messages)) == len(messages)

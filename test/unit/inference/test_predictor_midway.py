@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tidemill.errors import ModelUnavailable
 from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Dying:
 
 def predict(model: Dying, spec: ModelSpec, size: int) -> list[Prediction | Failure]:
     """Predict the numbers below `size` as whole values."""
-    predictor = Predictor([spec], lambda _: model, clock=lambda: 0.0)
+    predictor = Predictor([spec], local_engine(lambda _: model, clock=lambda: 0.0))
     return predictor.predict([Message(str(number).encode()) for number in range(size)])
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tidemill.errors import InvalidOutput, ModelUnavailable, WrongOutputCount
-from tidemill.inference.engine import probe
+from tidemill.inference.batch import probe
 from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def zero() -> float:
 
 def predict(model: Picky, spec: ModelSpec, *texts: str) -> list[Prediction | Failure]:
     """Predict texts as whole values."""
-    predictor = Predictor([spec], lambda _: model, clock=zero)
+    predictor = Predictor([spec], local_engine(lambda _: model, clock=zero))
     return predictor.predict([Message(text.encode()) for text in texts])
 
 
@@ -76,7 +77,7 @@ class TestOutage:
         """One model's outage is enough, even if the other model works."""
         models = {"a": Picky({"sample", "x"}), "b": Picky(set())}
         specs = [make_spec(name=name, match={"n": name}, payload="text") for name in models]
-        predictor = Predictor(specs, lambda spec: models[spec.name], clock=zero)
+        predictor = Predictor(specs, local_engine(lambda spec: models[spec.name], clock=zero))
         messages = [
             Message(json.dumps({"n": name, "text": "x", "uuid": "u"}).encode()) for name in models
         ]

@@ -12,6 +12,7 @@ import pytest
 from tidemill.errors import ModelCrashed, PredictionFailed
 from tidemill.inference import traces
 from tidemill.inference.message import Message
+from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Fussy:
         return "1"
 
 spec = ModelSpec(name="fussy", version="1", adapter="x:Y", sample="s", result="r")
-predictor = Predictor([spec], lambda _: Fussy(), clock=lambda: 0.0)
+predictor = Predictor([spec], local_engine(lambda _: Fussy(), clock=lambda: 0.0))
 for _ in range(3):
     messages = [Message(text) for text in (b"zero", b"a", b"key")]
     print([type(outcome).__name__ for outcome in predictor.predict(messages)])
@@ -139,7 +140,7 @@ class TestNothingHeld:
                 made.append(weakref.ref(large))
                 raise ValueError(inputs)
 
-        predictor = Predictor([make_spec()], lambda _: Failing(), clock=lambda: 0.0)
+        predictor = Predictor([make_spec()], local_engine(lambda _: Failing(), clock=lambda: 0.0))
         outcomes = predictor.predict([Message(b"a"), Message(b"b")])
         assert {outcome.error_class for outcome in outcomes} == {"PredictionFailed"}  # type: ignore[union-attr]
         assert len(made) == 3

@@ -9,6 +9,7 @@ from arrow_batches import record_batch
 from example_models import Echo
 
 from tidemill.errors import InvalidModels
+from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 from tidemill.kafka.record_size import ANY_RECORD, TopicLimits, record_size_upper_bound
 from tidemill.spark.schemas import NER_RESULT, OUTCOME
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def predictor(make_spec: Callable[..., ModelSpec]) -> Predictor:
     """A predictor with one model, for text of any language."""
     spec = make_spec(payload="text")
-    return Predictor([spec], lambda _: Echo(), clock=lambda: 0.0)
+    return Predictor([spec], local_engine(lambda _: Echo(), clock=lambda: 0.0))
 
 
 def good(text: str) -> bytes:
@@ -218,7 +219,7 @@ class TestSchemas:
     def test_ner_result(self, make_spec: Callable[..., ModelSpec]) -> None:
         """The shipped models' results have exactly these fields, in this order."""
         spec = make_spec(match={"lang": "en"}, payload="text", result="ner")
-        predictor = Predictor([spec], lambda _: Echo(), clock=lambda: 0.0)
+        predictor = Predictor([spec], local_engine(lambda _: Echo(), clock=lambda: 0.0))
         value = json.dumps({"uuid": "u", "text": "a", "lang": "en"}).encode()
         ((row,),) = predict_batch(predictor, record_batch({"value": value}), "out", "dead")
         assert list(json.loads(row["value"])) == NER_RESULT.names

@@ -9,6 +9,7 @@ import pytest
 from specs import example_spec
 
 from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 from tidemill.models import host
 from tidemill.spark import conf
@@ -19,7 +20,7 @@ SPEC = example_spec("Echo", match={}, max_chars=100_000)
 
 def answer(payload: bytes) -> Prediction | Failure:
     """Return the outcome of a message whose field `text` is this JSON."""
-    predictor = Predictor([SPEC], host.load, clock=time.time)
+    predictor = Predictor([SPEC], local_engine(host.load, clock=time.time))
     (outcome,) = predictor.predict([Message(b'{"text": %s}' % payload)])
     return outcome
 

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def loader(timeout: float | None) -> Iterator[ModelLoader]:
+def loader() -> Iterator[ModelLoader]:
     """Yield a loader whose models run in a child process, which ends with the context.
 
     The models return the same outputs as in this process. If an input crashes the child process, or
-    gets no output within `timeout` seconds (None: no limit), they raise a MessageError. The loader
-    raises as `host.load` does.
+    gets no output within the entry's `max_seconds`, they raise a MessageError. The loader raises as
+    `host.load` does.
     """
-    child = RestartingChild(timeout)
+    child = RestartingChild()
     loaded: dict[str, SupervisedModel] = {}
 
     def load(spec: ModelSpec) -> Model:
@@ -46,9 +46,8 @@ def loader(timeout: float | None) -> Iterator[ModelLoader]:
 class RestartingChild:
     """A child process that is replaced when it ends."""
 
-    def __init__(self, timeout: float | None) -> None:
-        """Take the seconds that a call may take; loading may take longer."""
-        self._timeout = timeout
+    def __init__(self) -> None:
+        """Start no process yet."""
         self._child: ChildProcess | None = None
         self._loaded: set[str] = set()
 
@@ -84,7 +83,7 @@ class RestartingChild:
 
         """
         frame = replies.predict_request(spec, inputs)
-        return self._request(self.load(spec), spec, frame, self._timeout)
+        return self._request(self.load(spec), spec, frame, spec.max_seconds)
 
     def stop(self) -> None:
         """Kill the process if it is running."""

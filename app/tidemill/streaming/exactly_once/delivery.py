@@ -42,7 +42,6 @@ class ExactlyOnce:
     kafka: KafkaSettings
     stream: StreamSettings
 
-    starts_threads: ClassVar[bool] = True  # of Kafka's client, in the workers
     shares_group: ClassVar[bool] = False
 
     def check_spark(self, spark: SparkSession) -> None:
@@ -117,7 +116,7 @@ class ExactlyOnceRun:
         """Have the workers write the outcomes, and leave only metadata to Spark."""
         batches = batch_bytes(limits.values(), BATCH_BYTES)
         worker = replace(self.worker, batch_bytes=batches)
-        return BatchDelivery(worker, OUTCOME_METADATA, buffer_retry=False)
+        return BatchDelivery(worker.begin, OUTCOME_METADATA, buffer_retry=False)
 
     def spark_sink(self, _: Sink) -> Sink:
         """Have Spark write nothing."""

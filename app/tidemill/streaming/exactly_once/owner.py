@@ -60,35 +60,41 @@ class PartitionOwner(Generic[RowT]):
             OrderedDict()
         )
 
+    def first_uncommitted(self, partition: TopicPartition, offsets: Sequence[int]) -> int:
+        """Return the index of the first message that is not committed; `offsets` are ascending.
+
+        Raises:
+            TransactionFailed: The writer cannot be opened.
+            GroupOffsetsChanged, GroupOffsetLost, Superseded: The partition's offset was changed.
+
+        """
+        _, next_offset = self._writer(partition)
+        return bisect_left(offsets, next_offset)
+
     def deliver(
         self,
         partition: TopicPartition,
         offsets: Sequence[int],
-        predict_from: Callable[[int], list[list[RowT]]],
+        first: int,
+        outcomes: Sequence[list[RowT]],
     ) -> list[RowT]:
-        """Process the messages that are not committed yet, commit, and return their outcomes.
+        """Commit the outcomes that are not committed yet, and return them.
 
-        `offsets` are those of consecutive messages. `predict_from(index)` returns a list for each
-        message from that index on, with any number of outcomes. All outcomes of a message are
-        committed together with its offset.
+        `offsets` are those of consecutive messages, of which those before the index `first` were
+        committed before. `outcomes` has a list for each other one, with any number of outcomes. All
+        outcomes of a message are committed together with its offset.
 
         Raises:
             TransactionFailed: Two commits failed, the second one with a new writer.
             GroupOffsetsChanged, GroupOffsetLost, Superseded: The partition's offset was changed.
+            ValueError: The number of outcomes is wrong.
 
         """
-        outcomes: list[list[RowT]] | None = None
-        first = 0
+        if len(outcomes) != len(offsets) - first:  # the rest would be lost
+            raise ValueError(f"{len(outcomes)} outcomes for {len(offsets) - first} messages")
         for is_last_attempt in (False, True):
             writer, next_offset = self._writer(partition)
-            if outcomes is None:
-                first = bisect_left(offsets, next_offset)
-                outcomes = predict_from(first) if first < len(offsets) else []
-                if len(outcomes) != len(offsets) - first:  # the rest would be lost
-                    raise ValueError(
-                        f"{len(outcomes)} outcomes for {len(offsets) - first} messages"
-                    )
-            elif first and next_offset <= offsets[first - 1]:
+            if first and next_offset <= offsets[first - 1]:
                 raise GroupOffsetsChanged(partition, next_offset)
             pending = outcomes[bisect_left(offsets, next_offset) - first :]
             if not pending:

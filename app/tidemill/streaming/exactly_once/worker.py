@@ -7,7 +7,6 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tidemill.models.isolation import policy
 from tidemill.streaming.exactly_once.group import CALL_TIMEOUT_S, Group
 from tidemill.streaming.exactly_once.hang import exit_if_hung
 from tidemill.streaming.exactly_once.owner import PartitionOwner
@@ -19,10 +18,12 @@ from tidemill.streaming.exactly_once.producer import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pyarrow as pa
 
     from tidemill.settings import KafkaSettings
-    from tidemill.spark.batch_delivery import PredictBatch
+    from tidemill.spark.batch_delivery import Deliver
     from tidemill.streaming.exactly_once.position import RunEpoch, TopicPartition
 
 
@@ -40,8 +41,10 @@ class TransactionalWorker:
     claimed: dict[TopicPartition, str]
     batch_bytes: int = BATCH_BYTES
 
-    def __call__(self, batch: pa.RecordBatch, predict: PredictBatch) -> list[Row]:
-        """Process the uncommitted records of a batch (`schemas.RECORD`), and commit the outcomes.
+    def begin(self, batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, Deliver]]:
+        """Yield the uncommitted records (`schemas.RECORD`) of each partition in a batch.
+
+        What delivers their outcomes commits them, and raises the same errors.
 
         Raises:
             TransactionFailed: Spark may retry the task.
@@ -49,7 +52,6 @@ class TransactionalWorker:
 
         """
         owner = self._owner()
-        rows = []
         partitions = zip(batch["topic"].to_pylist(), batch["partition"].to_pylist(), strict=True)
         start = 0
         # A batch has one partition, unless Spark puts two into a task.
@@ -57,13 +59,12 @@ class TransactionalWorker:
             part = batch.slice(start, len(list(records)))
             start += part.num_rows
             offsets = part["offset"].to_pylist()
-            rows += owner.deliver(partition, offsets, partial(_predict_from, predict, part))
-        return rows
+            first = owner.first_uncommitted(partition, offsets)
+            yield part.slice(first), partial(owner.deliver, partition, offsets, first)
 
     def _owner(self) -> PartitionOwner[Row]:
         """Return this process's owner for this run, and close the owners of earlier runs."""
         if self.run not in _owners:
-            policy.prepare_for_threads()  # of Kafka's client
             while _owners:
                 _owners.popitem()[1].close()
             group = Group(self.kafka, self.group_id)
@@ -92,7 +93,3 @@ class TransactionalWorker:
 
 # The owners of this process, of which there is one at most.
 _owners: dict[RunEpoch, PartitionOwner[Row]] = {}
-
-
-def _predict_from(predict: PredictBatch, batch: pa.RecordBatch, first: int) -> list[list[Row]]:
-    return predict(batch.slice(first))

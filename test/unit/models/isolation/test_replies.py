@@ -8,7 +8,7 @@ import pytest
 from specs import make_spec
 
 from tidemill.errors import InputTooLong, InvalidOutput, MissingExtra, WrongOutputCount
-from tidemill.inference.engine import predict_checked, to_message_error
+from tidemill.inference.batch import predict_checked, to_message_error
 from tidemill.models.isolation import child, replies
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from tidemill.errors import (
     PredictionFailed,
     WrongOutputCount,
 )
-from tidemill.inference.engine import Engine, bisect_failures
+from tidemill.inference.batch import bisect_failures
+from tidemill.inference.engine import Engine, local_engine
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Request
@@ -297,14 +298,14 @@ class TestModels:
     ) -> None:
         """A model that also fails on its sample is down, and no message fails."""
         spec = model(adapter, sample=sample, match={}, payload=None)
-        predictor = Predictor([spec], load, clock=time.time)
+        predictor = Predictor([spec], local_engine(load, clock=time.time))
         with pytest.raises(ModelUnavailable, match=text):
             predictor.predict([Message(value.encode()) for value in texts])
 
     def test_two(self, load: ModelLoader, model: Describe) -> None:
         """If one of two models ends the process, the other is loaded again and loses nothing."""
         specs = [model("Poison"), model("Upper", match={"lang": "fr"})]
-        predictor = Predictor(specs, load, clock=time.time)
+        predictor = Predictor(specs, local_engine(load, clock=time.time))
         messages = [
             Message(json.dumps({"text": text, "lang": lang, "uuid": "1"}).encode())
             for text in ("a", "exit")

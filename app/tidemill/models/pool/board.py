@@ -1,0 +1,44 @@
+"""Memory that the server and its processes share: deadlines, and how processes ended."""
+
+from __future__ import annotations
+
+from multiprocessing.sharedctypes import RawArray
+
+NO_DEADLINE = 0.0
+# Beside exit codes (0 to 255) and signals (negative): the server killed it at its deadline.
+TIMED_OUT = 256
+# How many ends are remembered.
+ENDS = 32
+
+
+class Board:
+    """Shared by all forks of the process that made it; each field has one writer."""
+
+    def __init__(self, processes: int) -> None:
+        """Make a board for a number of processes, which are numbered from 0."""
+        self.processes = processes
+        self._deadlines = RawArray("d", processes)
+        self._pids = RawArray("q", ENDS)
+        self._codes = RawArray("q", ENDS)
+        self._count = 0
+
+    def set_deadline(self, number: int, at: float) -> None:
+        """Set the time of `time.monotonic` when a process is to be killed."""
+        self._deadlines[number] = at
+
+    def is_overdue(self, number: int, now: float) -> bool:
+        """Return whether a process has missed its deadline."""
+        deadline: float = self._deadlines[number]
+        return NO_DEADLINE < deadline < now
+
+    def note_end(self, pid: int, code: int) -> None:
+        """Note how a process ended, unless it is noted already."""
+        if dict(self.ends()).get(pid) != TIMED_OUT:
+            place = self._count % ENDS
+            self._count += 1
+            self._codes[place] = code
+            self._pids[place] = pid
+
+    def ends(self) -> list[tuple[int, int]]:
+        """Return the processes that ended last, and how: exit code, minus signal, or TIMED_OUT."""
+        return [(pid, code) for pid, code in zip(self._pids, self._codes, strict=True) if pid]

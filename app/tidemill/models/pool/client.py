@@ -1,0 +1,140 @@
+"""Send slices to the pool, and find the input that ended a process."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tidemill.errors import ModelCrashed, ModelLoadFailed, ModelTimedOut, ModelUnavailable
+from tidemill.inference.batch import is_outage
+from tidemill.inference.engine import until_outage
+from tidemill.inference.request import Output
+from tidemill.models.isolation import child
+from tidemill.models.pool import outputs
+from tidemill.models.pool.board import TIMED_OUT
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tidemill.errors import MessageError
+    from tidemill.inference.model import ModelSpec
+    from tidemill.models.pool.slices import Slicer
+    from tidemill.models.pool.start import PoolAddress
+
+# How often a request may find that the whole pool has ended, and start it again.
+RESTARTS = 3
+# Seconds to wait until the pool knows how one of its processes ended.
+END_KNOWN_S = 5.0
+POLL_S = 0.02
+
+
+class ProcessEnded(Exception):
+    """A process of the pool ended before it answered; `code` is an exit code, or TIMED_OUT."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class PooledRunner:
+    """Run models in the pool; a `Runner` for any number of threads.
+
+    If a process ends or exceeds the entry's `max_seconds`, each input of its slice is tried alone.
+    An input that ends a process alone, twice, gets a MessageError, unless the sample does so too.
+    """
+
+    def __init__(self, address: PoolAddress, slicer: Slicer, processes: int) -> None:
+        """Take the pool, and how many processes it has."""
+        self._address = address
+        self._slicer = slicer
+        # One more than there are processes, so that none waits for its next slice.
+        self._threads = ThreadPoolExecutor(processes + 1, "slices")
+
+    def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
+        """Yield the outputs of one slice after another, while the next ones are computed."""
+        slices = self._slicer.cut(spec, inputs)
+        # If the caller closes this generator, the slices that have not begun are cancelled.
+        yield from self._threads.map(partial(self._run_slice, spec), slices)
+
+    def _run_slice(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
+        try:
+            results = self._request(spec, inputs)
+        except ProcessEnded:
+            alone = ([self._run_alone(spec, text)] for text in inputs)
+            return until_outage(alone, len(inputs))
+        self._slicer.record(spec, results)
+        return results
+
+    def _run_alone(self, spec: ModelSpec, text: str) -> Output:
+        start = time.time()
+        for is_last in (False, True):
+            try:
+                (output,) = self._request(spec, [text])
+            except ProcessEnded as ended:
+                if is_last or ended.code == TIMED_OUT:
+                    return self._blame(spec, ended, start)
+            else:
+                return output
+        raise AssertionError("unreachable")
+
+    def _blame(self, spec: ModelSpec, ended: ProcessEnded, start: float) -> Output:
+        """Return the failure of an input, or an outage if the model's sample fails too."""
+        span = start, time.time()
+        try:
+            (sample,) = self._request(spec, [spec.sample])
+        except ProcessEnded as sample_ended:
+            return Output(ModelUnavailable(spec.id, _error(spec, sample_ended)), span)
+        return sample if is_outage(sample) else Output(_error(spec, ended), span)
+
+    def _request(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
+        """Return the outputs of inputs that one process takes.
+
+        Raises:
+            ProcessEnded: The process ended before it answered.
+
+        """
+        frame = child.encode({"model": spec.id}, inputs)
+        failure: Exception = EOFError("its processes end")
+        for _ in range(RESTARTS + 1):
+            greeting: child.Message = {}
+            try:
+                with self._address.connect() as connection:
+                    child.send(connection, frame)
+                    greeting, _ = child.receive(connection)
+                    return outputs.decode(*child.receive(connection))
+            except (OSError, EOFError) as error:
+                failure = error
+            if greeting and (code := self._how_ended(greeting)) is not None:
+                raise ProcessEnded(code)
+            try:
+                self._address.start()
+            except OSError as error:
+                failure = error
+        now = time.time()
+        down = ModelLoadFailed(spec.id, failure)
+        return [Output(down, (now, now))] * len(inputs)
+
+    def _how_ended(self, greeting: child.Message) -> int | None:
+        """Return the code of the process that sent a greeting; None if the whole pool has ended."""
+        give_up = time.monotonic() + END_KNOWN_S
+        while time.monotonic() < give_up:
+            try:
+                with self._address.connect() as connection:
+                    now, _ = child.receive(connection)
+            except (OSError, EOFError):
+                return None
+            if now["server"] != greeting["server"]:
+                return None
+            ends: dict[int, int] = dict(now["ends"])
+            if greeting["pid"] in ends:
+                return ends[greeting["pid"]]
+            time.sleep(POLL_S)
+        return None
+
+
+def _error(spec: ModelSpec, ended: ProcessEnded) -> MessageError:
+    if ended.code == TIMED_OUT:
+        return ModelTimedOut(spec.max_seconds)
+    return ModelCrashed(ended.code)

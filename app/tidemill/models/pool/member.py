@@ -1,0 +1,104 @@
+"""One process of the pool: accept a connection, answer one slice, close, accept the next one."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from tidemill.inference.batch import run_batch
+from tidemill.models import host
+from tidemill.models.isolation import child
+from tidemill.models.pool import outputs
+from tidemill.models.pool.board import NO_DEADLINE
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Sequence
+
+    from tidemill.inference.model import Model, ModelSpec
+    from tidemill.models.pool.board import Board
+
+# A model that takes longer to load is hung.
+LOAD_SECONDS = 900.0
+
+
+class Member:
+    """Answer slices in this process, which the pool's server kills at its deadline."""
+
+    def __init__(self, number: int, board: Board, specs: Sequence[ModelSpec]) -> None:
+        """Take this process's number on the server's board, and the entries."""
+        self._number = number
+        self._board = board
+        self._specs = {spec.id: spec for spec in specs}
+        self._sockets: list[socket.socket] = []
+        self._is_reusable = True
+
+    def serve(self, listener: socket.socket) -> None:
+        """Answer slices until a model is out of memory; then this process must be replaced."""
+        self._sockets = [listener]
+        # A helper that a model forks must not keep a client waiting that this process has left.
+        os.register_at_fork(after_in_child=self._close_sockets)
+        while self._is_reusable:
+            connection, _ = listener.accept()
+            with connection, suppress(EOFError, ConnectionError):  # the client may have ended
+                self._sockets[1:] = [connection]
+                self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        child.send(connection, child.encode(self._greeting()))
+        request, inputs = child.receive(connection)
+        answers = run_batch(self._specs[request["model"]], self._load, inputs, clock=time.time)
+        child.send(connection, outputs.encode(answers))
+
+    def _greeting(self) -> child.Message:
+        """Return who answers, and how other processes ended: a client may have lost one."""
+        return {"server": os.getppid(), "pid": os.getpid(), "ends": self._board.ends()}
+
+    def _load(self, spec: ModelSpec) -> Model:
+        with self._limit(LOAD_SECONDS):
+            return LimitedModel(self, spec, host.load(spec))
+
+    def predict(self, spec: ModelSpec, model: Model, inputs: list[str]) -> list[str]:
+        """Call a model within its time limit.
+
+        Raises:
+            BaseException: Whatever the model raises.
+
+        """
+        try:
+            with self._limit(spec.max_seconds):
+                return model.predict_all(inputs)
+        except MemoryError:
+            # The model may still hold the memory, so that other inputs would fail too.
+            if len(inputs) > 1:
+                os._exit(os.EX_OSERR)  # the client tries each input alone
+            self._is_reusable = False
+            raise
+
+    @contextmanager
+    def _limit(self, seconds: float) -> Iterator[None]:
+        self._board.set_deadline(self._number, time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            self._board.set_deadline(self._number, NO_DEADLINE)
+
+    def _close_sockets(self) -> None:
+        for each in self._sockets:
+            each.close()
+
+
+class LimitedModel:
+    """A model whose calls have a time limit."""
+
+    def __init__(self, member: Member, spec: ModelSpec, model: Model) -> None:
+        """Take the process's member, which calls the model."""
+        self._member = member
+        self._spec = spec
+        self._model = model
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Return whatever the model returns, and raise whatever it raises."""
+        return self._member.predict(self._spec, self._model, inputs)

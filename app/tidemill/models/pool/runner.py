@@ -1,0 +1,64 @@
+"""Choose what runs the models: the pool, or a child process if there can be no pool."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidemill.inference.engine import LocalRunner
+from tidemill.models.isolation import supervised
+from tidemill.models.pool.client import PooledRunner
+from tidemill.models.pool.slices import Slicer
+from tidemill.models.pool.start import PoolAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.inference.engine import Runner
+    from tidemill.inference.model import ModelSpec
+    from tidemill.settings.pool import PoolSettings
+
+# Workers configure no logging, so the standard library's default prints it to standard error.
+log = logging.getLogger(__name__)
+
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+_runners: dict[tuple[int, str], Runner] = {}
+_children = ExitStack()
+
+
+def runner(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> Runner:
+    """Return what runs the models of some entries, made once in this process.
+
+    The pool is shared with all processes that give the same arguments; it ends when the process
+    `owner` ends.
+    """
+    key = owner, repr((tuple(specs), settings))
+    if key not in _runners:
+        _runners[key] = _make(specs, settings, owner)
+    return _runners[key]
+
+
+def cores() -> int:
+    """Return how many cores this process may use, also in a container with a CPU limit."""
+    count = len(os.sched_getaffinity(0))
+    try:
+        quota, period = CPU_QUOTA.read_text("ascii").split()
+        return max(1, min(count, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return count
+
+
+def _make(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> Runner:
+    try:
+        processes = settings.processes or cores()
+        address = PoolAddress(specs, processes, owner)
+        address.start()
+    except (OSError, AttributeError) as error:  # also a system without pidfds: not Linux, or old
+        log.warning("no pool of model processes, so each worker has one of its own: %s", error)
+        return LocalRunner(_children.enter_context(supervised.loader()), clock=time.time)
+    return PooledRunner(address, Slicer(settings, processes), processes)

@@ -1,0 +1,107 @@
+"""Find the pool of a process, or start it: the first task does, and the others wait for it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import pickle
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidemill.models.pool import server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.inference.model import ModelSpec
+
+# In bytes: the path of a socket has at most 107, of which ours takes 55.
+MAX_TEMP_DIR = 50
+
+
+class PoolAddress:
+    """Where a pool listens: in a folder that only this user can read.
+
+    A pool belongs to an owner, a process that outlives its clients, and to the entries that it
+    serves. All clients with the same ones find the same pool.
+    """
+
+    def __init__(self, specs: Sequence[ModelSpec], processes: int, owner: int) -> None:
+        """Take the entries, the number of processes, and the owner's process id."""
+        self._specs = tuple(specs)
+        self._processes = processes
+        self._owner = owner
+        digest = hashlib.sha256(repr((self._specs, processes)).encode()).hexdigest()
+        self._folder = _root() / f"{owner}-{digest[:16]}"
+
+    def connect(self) -> socket.socket:
+        """Return a connection, which waits in the kernel until a process is free.
+
+        Raises:
+            OSError: There is no pool.
+
+        """
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(os.fspath(self._folder / server.SOCKET))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def start(self) -> None:
+        """Start the pool, unless another client has just done so.
+
+        Raises:
+            OSError: It cannot be started.
+
+        """
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                self.connect().close()
+            except OSError:
+                if not (self._start("shared") or self._start("separate")):
+                    raise OSError("the pool's server ended at its start") from None
+
+    def _start(self, mode: str) -> bool:
+        """Start a server; return whether clients can connect to it."""
+        arguments = [os.fspath(self._folder), str(self._owner), str(self._processes), mode]
+        ready, signal_ready = os.pipe()
+        with tempfile.TemporaryFile() as specs, os.fdopen(ready, "rb") as signals:
+            pickle.dump(self._specs, specs)
+            specs.seek(0)
+            with os.fdopen(signal_ready, "wb") as stdout:
+                subprocess.Popen(
+                    [sys.executable, "-m", server.__name__, *arguments],
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                    stdin=specs,
+                    stdout=stdout,
+                    start_new_session=True,  # Ctrl-C must not end it before its clients
+                )
+            return bool(signals.read(1))
+
+
+def _root() -> Path:
+    """Return the folder of this user's pools.
+
+    Raises:
+        PermissionError: Another user owns it, or may write to it.
+
+    """
+    temporary = tempfile.gettempdir()
+    if len(os.fsencode(temporary)) > MAX_TEMP_DIR:
+        temporary = "/tmp"  # noqa: S108 - the folder's owner and mode are checked
+    root = Path(temporary, f"tidemill-{os.getuid()}")
+    root.mkdir(mode=0o700, exist_ok=True)
+    status = root.lstat()
+    if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        raise PermissionError(f"{root} must be a folder that only its owner can use")
+    return root

@@ -1,0 +1,43 @@
+"""Give the tasks of an executor one pool of model processes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pyspark import TaskContext
+
+from tidemill.models.pool.runner import cores, runner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import SparkSession
+
+    from tidemill.inference.engine import Runner
+    from tidemill.inference.model import ModelSpec
+    from tidemill.settings.pool import PoolSettings
+
+
+def worker_runner(specs: Sequence[ModelSpec], settings: PoolSettings) -> Runner:
+    """Return what runs the models in this worker; outside Spark, the pool of this process.
+
+    The pool belongs to Spark's daemon, which forks the workers of an executor and ends with it.
+    """
+    return runner(specs, settings, os.getppid() if TaskContext.get() else os.getpid())
+
+
+def sized(settings: PoolSettings, spark: SparkSession) -> PoolSettings:
+    """Return the settings with the number of processes that suits Spark's executors.
+
+    It is the number of an executor's cores. With a local master it is that of Spark's threads,
+    but not more than there are cores.
+    """
+    if settings.processes:
+        return settings
+    context = spark.sparkContext
+    if str(context.master).startswith("local"):
+        processes = str(min(context.defaultParallelism, cores()))
+    else:
+        processes = context.getConf().get("spark.executor.cores") or ""
+    return settings.model_copy(update={"processes": int(processes) if processes else None})
