@@ -1,10 +1,16 @@
-"""Inspect this process through /proc, to decide whether it can fork safely."""
+"""Inspect processes through /proc, above all this one: can it fork safely?"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-SELF = Path("/proc/self")
+PROC = Path("/proc")
+SELF = PROC / "self"
+
+
+def exists(pid: int) -> bool:
+    """Return whether there is a process with this id, also one that has ended unnoticed."""
+    return (PROC / str(pid)).exists()
 
 
 def has_threads() -> bool:

@@ -55,7 +55,9 @@ def main() -> None:
     ready = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a model may print
     if sys.argv[4] == "shared" and not load_shareable(specs):
-        sys.exit(os.EX_UNAVAILABLE)
+        sys.stderr.write("a model starts threads or opens sockets: each process loads its own\n")
+        sys.stderr.flush()
+        os._exit(os.EX_UNAVAILABLE)  # without waiting for the model's threads
     listener = socket.socket(socket.AF_UNIX)
     (folder / SOCKET).unlink(missing_ok=True)
     listener.bind(os.fspath(folder / SOCKET))
@@ -66,6 +68,7 @@ def main() -> None:
         Server(listener, specs, processes).run(owner_fd)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.killpg(0, signal.SIGKILL)  # also helpers that a model forked
 
 
 def load_shareable(specs: Sequence[ModelSpec]) -> bool:

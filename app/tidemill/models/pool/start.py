@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import pickle
+import shutil
 import socket
 import stat
 import subprocess
@@ -14,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidemill.models.isolation import procfs
 from tidemill.models.pool import server
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class PoolAddress:
             OSError: It cannot be started.
 
         """
+        _remove_orphans(self._folder.parent)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         with (self._folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -87,6 +90,13 @@ class PoolAddress:
                     start_new_session=True,  # Ctrl-C must not end it before its clients
                 )
             return bool(signals.read(1))
+
+
+def _remove_orphans(root: Path) -> None:
+    """Remove the folders of pools that were killed together with their owners."""
+    for folder in root.iterdir():
+        if not procfs.exists(int(folder.name.partition("-")[0])):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _root() -> Path:
