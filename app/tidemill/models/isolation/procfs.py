@@ -1,4 +1,4 @@
-"""Inspect processes through /proc, above all this one: can it fork safely?"""
+"""Inspect processes through /proc, above all this one, to decide whether it can fork safely."""
 
 from __future__ import annotations
 
