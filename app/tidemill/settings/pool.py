@@ -22,7 +22,7 @@ class PoolSettings(Section):
 
     processes: int | None = Field(None, ge=1)
     min_slice: int = Field(1, ge=1)
-    max_slice: int = Field(64, ge=1)
+    max_slice: int = Field(256, ge=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -89,6 +89,11 @@ def die_with_parent(parent: int) -> None:
         sys.exit()
 
 
+def outlive_parent() -> None:
+    """Take back `die_with_parent`."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)
+
+
 def load_class(path: str) -> Any:  # noqa: ANN401 - any callable that returns a model
     """Import a class that is given as `package.module:Class`."""
     module, _, name = path.partition(":")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tidemill.models.pool.slices import Slicer
     from tidemill.models.pool.start import PoolAddress
 
+# An input is to blame if it ends a process alone so often: the first time, something else may have
+# killed the process.
+TRIES_ALONE = 2
 # How often a request may find that the whole pool has ended, and start it again.
 RESTARTS = 3
 # Seconds to wait until the pool knows how one of its processes ended.
@@ -68,25 +71,25 @@ class PooledRunner:
         return results
 
     def _run_alone(self, spec: ModelSpec, text: str) -> Output:
+        """Return the output of an input that may be to blame for the end of a process."""
         start = time.time()
-        for is_last in (False, True):
+        code = 0
+        for _ in range(TRIES_ALONE):
             try:
                 (output,) = self._request(spec, [text])
             except ProcessEnded as ended:
-                if is_last or ended.code == TIMED_OUT:
-                    return self._blame(spec, ended, start)
+                code = ended.code
+                if code == TIMED_OUT:
+                    break
             else:
+                self._slicer.record(spec, [output])
                 return output
-        raise AssertionError("unreachable")
-
-    def _blame(self, spec: ModelSpec, ended: ProcessEnded, start: float) -> Output:
-        """Return the failure of an input, or an outage if the model's sample fails too."""
         span = start, time.time()
         try:
             (sample,) = self._request(spec, [spec.sample])
-        except ProcessEnded as sample_ended:
-            return Output(ModelUnavailable(spec.id, _error(spec, sample_ended)), span)
-        return sample if is_outage(sample) else Output(_error(spec, ended), span)
+        except ProcessEnded as ended:
+            return Output(ModelUnavailable(spec.id, _error(spec, ended.code)), span)
+        return sample if is_outage(sample) else Output(_error(spec, code), span)
 
     def _request(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
         """Return the outputs of inputs that one process takes.
@@ -134,7 +137,5 @@ class PooledRunner:
         return None
 
 
-def _error(spec: ModelSpec, ended: ProcessEnded) -> MessageError:
-    if ended.code == TIMED_OUT:
-        return ModelTimedOut(spec.max_seconds)
-    return ModelCrashed(ended.code)
+def _error(spec: ModelSpec, code: int) -> MessageError:
+    return ModelTimedOut(spec.max_seconds) if code == TIMED_OUT else ModelCrashed(code)

@@ -1,9 +1,10 @@
 """Load the models, fork the pool's processes, and replace those that end or hang.
 
-    python -m tidemill.models.pool.server FOLDER OWNER PROCESSES shared|separate
+    python -m tidemill.models.pool.server FOLDER OWNER PROCESSES shared|separate STARTER
 
-The entries come pickled through standard input, from the process that starts this one. A byte on
-standard output says that clients can connect to FOLDER/socket. All processes end with OWNER's.
+The entries come pickled through standard input, from the process with the id STARTER. A byte on
+standard output says that clients can connect to FOLDER/socket. Until then, this process ends with
+STARTER; after that, all processes of the pool end with OWNER.
 
 There is no dispatcher: the processes accept connections from one listening socket, and the kernel
 gives the next connection to one that waits. With `shared`, they are forked from the process that
@@ -47,6 +48,7 @@ TICK_S = 0.25
 def main() -> None:
     """Run the server until its owner ends."""
     folder, owner, processes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    child.die_with_parent(int(sys.argv[5]))
     specs = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
     try:
         owner_fd = os.pidfd_open(owner)
@@ -62,6 +64,7 @@ def main() -> None:
     (folder / SOCKET).unlink(missing_ok=True)
     listener.bind(os.fspath(folder / SOCKET))
     listener.listen(socket.SOMAXCONN)
+    child.outlive_parent()
     os.write(ready, b"1")
     os.close(ready)
     try:

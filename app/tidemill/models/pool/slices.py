@@ -19,7 +19,7 @@ TARGET_S = 0.1
 # Do not cut a slice that takes less, although another process may be idle.
 WORTH_A_PROCESS_S = 0.04
 # The size of a model's first slices, until its speed is known.
-FIRST_SIZE = 16
+FIRST_SIZE = 4
 # The weight of the last slice in a model's average time for an input.
 WEIGHT = 0.3
 
@@ -46,7 +46,9 @@ class Slicer:
 
     def record(self, spec: ModelSpec, outputs: Sequence[Output]) -> None:
         """Take the outputs of a slice, whose spans tell how fast the model is."""
-        calls = {output.span for output in outputs}
-        seconds = sum(end - start for start, end in calls) / len(outputs)
+        spans = [output.span for output in outputs if isinstance(output.result, str)]
+        if not spans:
+            return
+        seconds = sum(end - start for start, end in set(spans)) / len(spans)
         average = self._seconds.get(spec.id, seconds)
         self._seconds[spec.id] = average + WEIGHT * (seconds - average)

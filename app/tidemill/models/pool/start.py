@@ -76,7 +76,8 @@ class PoolAddress:
 
     def _start(self, mode: str) -> bool:
         """Start a server; return whether clients can connect to it."""
-        arguments = [os.fspath(self._folder), str(self._owner), str(self._processes), mode]
+        numbers = [str(self._owner), str(self._processes)]
+        arguments = [os.fspath(self._folder), *numbers, mode, str(os.getpid())]
         ready, signal_ready = os.pipe()
         with tempfile.TemporaryFile() as specs, os.fdopen(ready, "rb") as signals:
             pickle.dump(self._specs, specs)
