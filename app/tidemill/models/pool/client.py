@@ -73,6 +73,17 @@ class PooledRunner:
     def _run_alone(self, spec: ModelSpec, text: str) -> Output:
         """Return the output of an input that may be to blame for the end of a process."""
         start = time.time()
+        output = self._try_alone(spec, text)
+        if isinstance(output, Output):
+            return output
+        span = start, time.time()
+        sample = self._try_alone(spec, spec.sample)
+        if not isinstance(sample, Output):
+            return Output(ModelUnavailable(spec.id, sample), span)
+        return sample if is_outage(sample) else Output(output, span)
+
+    def _try_alone(self, spec: ModelSpec, text: str) -> Output | MessageError:
+        """Return an input's output, or an error if it ends a process again and again."""
         code = 0
         for _ in range(TRIES_ALONE):
             try:
@@ -80,16 +91,11 @@ class PooledRunner:
             except ProcessEnded as ended:
                 code = ended.code
                 if code == TIMED_OUT:
-                    break
+                    return ModelTimedOut(spec.max_seconds)
             else:
                 self._slicer.record(spec, [output])
                 return output
-        span = start, time.time()
-        try:
-            (sample,) = self._request(spec, [spec.sample])
-        except ProcessEnded as ended:
-            return Output(ModelUnavailable(spec.id, _error(spec, ended.code)), span)
-        return sample if is_outage(sample) else Output(_error(spec, code), span)
+        return ModelCrashed(code)
 
     def _request(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
         """Return the outputs of inputs that one process takes.
@@ -135,7 +141,3 @@ class PooledRunner:
                 return ends[greeting["pid"]]
             time.sleep(POLL_S)
         return None
-
-
-def _error(spec: ModelSpec, code: int) -> MessageError:
-    return ModelTimedOut(spec.max_seconds) if code == TIMED_OUT else ModelCrashed(code)
