@@ -82,8 +82,8 @@ def memory(results: dict[str, Any]) -> str:
         workers, _, full = zip(*results[name], strict=True)
         line = statistics.linear_regression(workers, full)
         lines.append(
-            f"{name.capitalize()}: {line.intercept:.0f} MiB ({line.intercept / model:.2f} times the "
-            f"models), and {line.slope:.0f} MiB more for each worker."
+            f"{name.capitalize()}: {line.intercept:.0f} MiB ({line.intercept / model:.2f} times "
+            f"the models), and {line.slope:.0f} MiB more for each worker."
         )
     summary = f"The shipped models take {model:.0f} MiB in one process."
     return "\n\n".join([summary, table(head, rows), *sorted(lines, reverse=True)]) + picture(
