@@ -144,30 +144,25 @@ class TestFailure:
 class TestClose:
     """A caller may stop early, as Spark does if it cancels a task."""
 
-    def test_at_once(self) -> None:
-        """Closing waits for no result, and computes nothing that has not begun."""
-        begun, end = threading.Event(), threading.Event()
-        computed = []
+    def test_waits_for_nothing(self) -> None:
+        """Closing returns although a result is still being computed."""
+        begun, closed, ended = threading.Event(), threading.Event(), threading.Event()
+        was_closed = []
 
-        def block(item: int) -> bool:
-            computed.append(item)
-            if item == 0:
-                return True
-            begun.set()
-            return is_soon(end)
+        def block(item: int) -> int:
+            if item == 1:
+                begun.set()
+                was_closed.append(is_soon(closed))
+                ended.set()
+            return item
 
-        results: Generator[tuple[int, bool]] = map_ahead(block, range(9), ahead=1)  # type: ignore[assignment]
-        try:
-            with closing(results):
-                assert next(results) == (0, True)
-                assert is_soon(begun)
-            assert not end.is_set()
-        finally:
-            end.set()
-        for thread in threading.enumerate():
-            if thread.name.startswith("ahead"):
-                thread.join(TIMEOUT_S)
-        assert computed == [0, 1]
+        results: Generator[tuple[int, int]] = map_ahead(block, range(9))  # type: ignore[assignment]
+        with closing(results):
+            assert next(results) == (0, 0)
+            assert is_soon(begun)
+        closed.set()
+        assert is_soon(ended)
+        assert was_closed == [True]
 
     def test_threads(self) -> None:
         """No thread is left after the last result."""
