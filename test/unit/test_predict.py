@@ -19,8 +19,8 @@ from specs import make_spec
 
 from dev import PYTHONPATH
 from tidemill.errors import ModelUnavailable
-from tidemill.inference.message import Message, Prediction
 from tidemill.inference.engine import local_engine
+from tidemill.inference.message import Message, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.predict import arrived_lines, predict, slices
 

@@ -15,8 +15,8 @@ from dev import PYTHONPATH
 from tidemill import scaffold
 from tidemill.cli import cli
 from tidemill.errors import ConfigurationError, FolderExists, InvalidProjectName
-from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.engine import local_engine
+from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.models import catalogue, host
 from tidemill.settings import load

@@ -9,12 +9,13 @@ from pyspark.errors import StreamingQueryException
 
 from tidemill.bootstrap.query import run_query
 from tidemill.errors import GroupHasMembers
-from tidemill.settings import Settings
+from tidemill.settings import PoolSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPORT = '{"batchId": 7, "sources": []}'
+POOL = PoolSettings(processes=3)
 DELETED = StreamingQueryException("Partitions Set(a-0) have been deleted")
 
 
@@ -28,7 +29,6 @@ class Parts:
         self.lastProgress = report and SimpleNamespace(json=report)
 
     # What a delivery and its run have.
-    starts_threads = False
     starting_offsets = "earliest"
     plan = SimpleNamespace(
         changes=SimpleNamespace(removed={}),
@@ -91,7 +91,8 @@ class Parts:
         yield
         self.order.append(f"{name} end")
 
-    def _start(self, *_: object, **__: object) -> Any:  # noqa: ANN401 - a query
+    def _start(self, *_: object, pool: PoolSettings, **__: object) -> Any:  # noqa: ANN401 - a query
+        assert pool is POOL
         self.order.append("query")
         return self
 
@@ -112,6 +113,7 @@ class Parts:
             Settings(),
             [],
             parts,
+            pool=POOL,
             observers=parts,
             stop_reason=lambda: None,
             check_topics=lambda *_: ({}, []),

@@ -10,7 +10,7 @@ from dev.pipeline.models import model_entry
 from tidemill.bootstrap.batch import batch
 from tidemill.bootstrap.stream import stream
 from tidemill.errors import InvalidTopics, ModelLoadFailed, OutputExists, Problem, QueryFailed
-from tidemill.settings import Settings
+from tidemill.settings import PoolSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,7 @@ class Parts:
         self.order: list[str] = []
         self.reasons: list[str | None] = []  # what `stop_reason` returns, call by call
         self.queries = [True]  # what each run of the query returns
+        self.pool: object = None  # the warm-up's
         self._fail_in, self._error = fail_in, error
 
     def _note(self, name: str) -> None:
@@ -44,8 +45,9 @@ class Parts:
         finally:
             self.order.append("session ends")
 
-    def load(self, *_: object) -> None:
+    def load(self, *arguments: object) -> None:
         """Stand for the warm-up."""
+        self.pool = arguments[-1]
         self._note("load")
 
     def stop_requests(self, _: str) -> Any:  # noqa: ANN401 - a function
@@ -53,8 +55,9 @@ class Parts:
         self._note("handlers")
         return lambda: self.reasons.pop(0) if self.reasons else None
 
-    def query(self, *_: object, **__: object) -> bool:
-        """Stand for a run of the query."""
+    def query(self, *_: object, pool: object, **__: object) -> bool:
+        """Stand for a run of the query, which uses the pool that the warm-up started."""
+        assert pool == self.pool == PoolSettings(processes=1)
         self._note("query")
         return self.queries.pop(0)
 
@@ -72,9 +75,11 @@ class Parts:
 
 
 class FakeSpark:
-    """A session whose configuration is empty."""
+    """A local session with one core, whose configuration is empty."""
 
     sparkContext = property(lambda self: self)  # noqa: N815 - Spark's name
+    master = "local[1]"
+    defaultParallelism = 1  # noqa: N815 - Spark's name
 
     def getConf(self) -> dict[str, str]:  # noqa: N802 - Spark's name
         """Return no settings."""

@@ -17,7 +17,7 @@ from tidemill.errors import (
     PredictionFailed,
 )
 from tidemill.inference.batch import is_failure, is_outage
-from tidemill.inference.engine import Engine
+from tidemill.inference.engine import local_engine
 from tidemill.inference.request import Output, Request
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Service:
 def run(services: dict[str, Service], *requests: tuple[str, str], **fields: Any) -> list[Output]:  # noqa: ANN401 - ModelSpec's fields
     """Run inputs, each with its model's name."""
     specs = {name: make_spec(name=name, **fields) for name in services}
-    engine = Engine(lambda spec: services[spec.name], clock=lambda: 0.0)
+    engine = local_engine(lambda spec: services[spec.name], clock=lambda: 0.0)
     return engine.run([Request(specs[name], text) for name, text in requests])
 
 
@@ -62,7 +62,7 @@ class TestRun:
 
     def test_nothing(self) -> None:
         """No requests give no outputs, and load no model."""
-        engine = Engine(lambda _: pytest.fail("loaded"), clock=lambda: 0.0)
+        engine = local_engine(lambda _: pytest.fail("loaded"), clock=lambda: 0.0)
         assert engine.run([]) == []
 
     def test_batches(self) -> None:
@@ -87,7 +87,7 @@ class TestRun:
                 return ['{ "a" : 1 }' if text != "no" else "no JSON" for text in inputs]
 
         spec = make_spec()
-        engine = Engine(lambda _: Loose(), clock=lambda: 0.0)
+        engine = local_engine(lambda _: Loose(), clock=lambda: 0.0)
         fine, wrong = engine.run([Request(spec, "yes"), Request(spec, "no")])
         assert fine.result == '{"a":1}'
         assert isinstance(wrong.result, InvalidOutput)
@@ -120,7 +120,7 @@ class TestOutage:
                 raise ModelLoadFailed(spec.id, OSError("no file"))
             return Service(spec.name)
 
-        engine = Engine(load, clock=lambda: 0.0)
+        engine = local_engine(load, clock=lambda: 0.0)
         requests = [Request(make_spec(name=name), "1") for name in ("absent", "here")]
         absent, here = engine.run(requests)
         assert isinstance(absent.result, ModelLoadFailed)
@@ -132,7 +132,7 @@ class TestOutage:
         def load(_: ModelSpec) -> Model:
             raise PredictionFailed(ValueError("while loading"))
 
-        (output,) = Engine(load, clock=lambda: 0.0).run([Request(make_spec(), "1")])
+        (output,) = local_engine(load, clock=lambda: 0.0).run([Request(make_spec(), "1")])
         assert is_outage(output)
         assert "while loading" in str(output.result)
 

@@ -19,8 +19,8 @@ from tidemill.errors import (
     NullValue,
     WrongType,
 )
-from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.engine import local_engine
+from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -370,8 +370,7 @@ class TestCopied:
         spec = make_spec(match={"a": 1}, echo=("b",))
         predictor = Predictor(
             [spec, make_spec(name="n", payload="t", echo="all")],
-            lambda _: Upper(),
-            clock=Ticking(),
+            local_engine(lambda _: Upper(), clock=Ticking()),
         )
         for depth in range(700, 1010):
             deep = "[" * depth + "]" * depth

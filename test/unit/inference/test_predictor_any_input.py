@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tidemill.errors import MessageError
 from tidemill.inference.codec import ENVELOPE
+from tidemill.inference.engine import local_engine
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Failure, Message, Prediction
-from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import ModelUnavailable
-from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.engine import local_engine
+from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:

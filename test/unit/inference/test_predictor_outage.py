@@ -7,8 +7,8 @@ import pytest
 
 from tidemill.errors import InvalidOutput, ModelUnavailable, WrongOutputCount
 from tidemill.inference.batch import probe
-from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.engine import local_engine
+from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class TestOutage:
 
     def test_with_unreadable_messages(self, make_spec: MakeSpec) -> None:
         """Messages that never reach the model do not matter."""
-        predictor = Predictor([make_spec()], lambda _: Picky(set()), clock=zero)
+        predictor = Predictor([make_spec()], local_engine(lambda _: Picky(set()), clock=zero))
         with pytest.raises(ModelUnavailable):
             predictor.predict([Message(None), Message(b"a"), Message(b"\xff")])
 

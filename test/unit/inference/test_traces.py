@@ -11,8 +11,8 @@ import pytest
 
 from tidemill.errors import ModelCrashed, PredictionFailed
 from tidemill.inference import traces
-from tidemill.inference.message import Message
 from tidemill.inference.engine import local_engine
+from tidemill.inference.message import Message
 from tidemill.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
 
 PROGRAM = """
+from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Message
 from tidemill.inference.model import ModelSpec
 from tidemill.inference.predictor import Predictor

@@ -53,6 +53,15 @@ class TestRead:
         assert (one.id_field, one.match, one.echo) == ("id", {"kind": 3}, ("id", "kind", "at"))
         assert (two.id_field, two.echo) == (None, "all")
 
+    def test_max_seconds(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
+        """A call may take 30 seconds, or any other time."""
+        entries = read(
+            {}, *({"name": f"n{s}", "match": {"n": s}, "max_seconds": s} for s in (1, 90))
+        )
+        assert [spec.max_seconds for spec in entries] == [30, 1, 90]
+        (entry,) = read({"max_seconds": 0.25})
+        assert entry.max_seconds == 0.25
+
     def test_shipped(self) -> None:
         """The shipped file is valid."""
         shipped = ROOT / "models.yaml"
@@ -100,6 +109,12 @@ class TestWrongEntries:
             ({"adapter": "x.Y"}, "adapter"),
             ({"match": {"lang": False}}, "match"),
             ({"max_chars": 0}, "max_chars"),
+            ({"max_seconds": 0}, "max_seconds: Expected `float` > 0.0"),
+            ({"max_seconds": -1.5}, "max_seconds: Expected `float` > 0.0"),
+            ({"max_seconds": float("nan")}, "max_seconds: Expected `float` > 0.0"),
+            ({"max_seconds": "30 s"}, "max_seconds"),
+            ({"max_seconds": True}, "max_seconds"),
+            ({"max_seconds": None}, "max_seconds"),
             ({"match": {"lang": False}}, "put the value in quotes"),
             ({"match": {"kind": 1.5}}, "match"),
             ({"match": {"kind": None}}, "match"),

@@ -156,7 +156,7 @@ class TestWrongAdapter:
         if request.param == "this process":
             yield host.load
             return
-        with supervised.loader(None) as load:
+        with supervised.loader() as load:
             yield load
 
     @pytest.mark.parametrize(

@@ -116,11 +116,9 @@ class TestLaunchConf:
         options = launch_conf(Settings(spark={"spark.master": master}, stream=stream))
         assert ("spark.sql.streaming.checkpointFileManagerClass" in options) == expected
 
-    def test_models(self) -> None:
-        """Local workers are forked from a process that has loaded the configured models."""
-        options = launch_conf(Settings(models=Path("some.yaml")))
-        assert options["spark.python.daemon.module"] == "tidemill.spark.daemon"
-        assert Path(options["spark.executorEnv.TIDEMILL_PRELOAD"]) == Path("some.yaml").absolute()
+    def test_daemon(self) -> None:
+        """Local workers are forked from a process that has imported what every worker needs."""
+        assert launch_conf(Settings())["spark.python.daemon.module"] == "tidemill.spark.daemon"
 
     def test_sockets(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Local workers are connected by Unix sockets in a private folder."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
-import yaml
 
 from dev import PYTHONPATH, ROOT
 from faults import job_processes
@@ -19,13 +18,13 @@ from tidemill.spark import daemon
 from tidemill.spark.conf import SINGLE_THREADED_ARROW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 class Daemon:
     """The daemon, started and asked for workers as Spark's JVM does it."""
 
-    def __init__(self, models: Path, sockets: Path) -> None:
+    def __init__(self, sockets: Path) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", daemon.__name__, "pyspark.worker"],
             env={
@@ -36,7 +35,6 @@ class Daemon:
                 "PYTHON_UNIX_DOMAIN_ENABLED": "true",
                 "PYTHON_WORKER_FACTORY_SOCK_DIR": str(sockets),
                 "PYTHON_DAEMON_KILL_WORKER_ON_FLUSH_FAILURE": "1",
-                daemon.MODELS_VARIABLE: str(models),
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -45,12 +43,6 @@ class Daemon:
         # The JVM reads the first bytes as the length of the socket's path, whatever they are.
         (size,) = struct.unpack("!i", self.process.stdout.read(4))
         self._path = self.process.stdout.read(size)
-
-    def parent_of_a_worker(self) -> int | None:
-        """Request a worker; return the id of the process that forked it."""
-        worker, connection = self.worker()
-        with connection:
-            return job_processes.parent(worker)
 
     def worker(self) -> tuple[int, socket.socket]:
         """Request a worker; return its process id and the connection to it."""
@@ -68,7 +60,6 @@ class Daemon:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        # Reading ends when both the daemon and its loader have exited.
         assert self.process.stdout.read() == b""
         self.process.stdout.close()
         self.process.wait(120)
@@ -81,90 +72,33 @@ def sockets() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture
-def entries(tmp_path: Path) -> Callable[..., Path]:
-    """Write a models.yaml with these models, each a class name and its options."""
-
-    def write(*models: tuple[str, dict[str, str]]) -> Path:
-        file = tmp_path / "models.yaml"
-        entries = [
-            {
-                "name": f"model-{number}",
-                "version": "1",
-                "adapter": f"example_models:{adapter}",
-                "options": options,
-                "match": {"lang": str(number)},
-                "result": "answer",
-                "sample": "{}",
-            }
-            for number, (adapter, options) in enumerate(models)
-        ]
-        file.write_text(yaml.safe_dump({"models": entries}))
-        return file
-
-    return write
+def is_mapped(worker: int, library: str) -> bool:
+    """Return whether a process has loaded a shared library."""
+    return library in Path(f"/proc/{worker}/maps").read_text()
 
 
-class TestPreload:
-    """Workers are forked from a process that has the models, if it is safe to fork."""
-
-    def test_shared(self, entries: Callable[..., Path], tmp_path: Path, sockets: Path) -> None:
-        """Workers share the loaded models, and a model's output does not reach the JVM."""
-        log = str(tmp_path / "log")
-        models = entries(
-            ("Keeper", {"log": log, "what": "nothing"}), ("RecordingModel", {"log": log})
-        )
-        with Daemon(models, sockets) as running:
-            loader, second = (running.parent_of_a_worker() for _ in range(2))
-        assert loader == second != running.process.pid
-        assert Path(log).read_text().split() == [str(loader)] * 2
-
-    @pytest.mark.parametrize("what", ["thread", "socket"])
-    def test_unsafe_to_fork(
-        self, entries: Callable[..., Path], tmp_path: Path, sockets: Path, what: str
-    ) -> None:
-        """If a model has a thread or a socket, workers are forked from a process without models."""
-        log = tmp_path / "log"
-        with Daemon(entries(("Keeper", {"log": str(log), "what": what})), sockets) as running:
-            assert running.parent_of_a_worker() == running.process.pid
-        (loader,) = log.read_text().split()
-        assert loader != str(running.process.pid)
-
-    def test_model_exits(self, entries: Callable[..., Path], sockets: Path) -> None:
-        """If a model exits while it loads, workers are forked from a process without models."""
-        with Daemon(entries(("EndsAtLoad", {})), sockets) as running:
-            assert running.parent_of_a_worker() == running.process.pid
-
-    @pytest.mark.parametrize("adapter", ["FailsAtLoad", "NoSuchModel"])
-    def test_does_not_load(
-        self, entries: Callable[..., Path], tmp_path: Path, sockets: Path, adapter: str
-    ) -> None:
-        """A model that fails to load is skipped, and the others are shared."""
-        log = tmp_path / "log"
-        models = entries((adapter, {}), ("RecordingModel", {"log": str(log)}))
-        with Daemon(models, sockets) as running:
-            loader = running.parent_of_a_worker()
-        assert log.read_text().split() == [str(loader)]
-
-    def test_no_models(self, tmp_path: Path, sockets: Path) -> None:
-        """A missing models.yaml is ignored."""
-        with Daemon(tmp_path / "none.yaml", sockets) as running:
-            assert running.parent_of_a_worker() != running.process.pid
+def test_shared(sockets: Path) -> None:
+    """A new worker has pandas and pyarrow, which the daemon has imported without any thread."""
+    with Daemon(sockets) as running:
+        worker, connection = running.worker()
+        with connection:
+            assert job_processes.parent(worker) == running.process.pid
+            assert is_mapped(worker, "pandas/")
+            assert is_mapped(worker, "pyarrow/")
+            assert len(list(Path(f"/proc/{running.process.pid}/task").iterdir())) == 1
 
 
-def test_terminated(tmp_path: Path, sockets: Path) -> None:
-    """SIGTERM ends the daemon together with its loader."""
-    with Daemon(tmp_path / "none.yaml", sockets) as running:
-        loader = running.parent_of_a_worker()
-        assert loader
+def test_terminated(sockets: Path) -> None:
+    """SIGTERM ends the daemon."""
+    with Daemon(sockets) as running:
+        running.worker()[1].close()
         running.process.terminate()
         running.process.wait(120)
-        assert not job_processes.is_running(loader)
 
 
-def test_cancelled(tmp_path: Path, sockets: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_cancelled(sockets: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A worker exits without a traceback when Spark closes its connection."""
-    with Daemon(tmp_path / "none.yaml", sockets) as running:
+    with Daemon(sockets) as running:
         worker, connection = running.worker()
         with connection:
             connection.sendall(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import random
-from contextlib import nullcontext
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +11,9 @@ from example_models import Echo
 from pyspark.sql.types import NullType, StructField, StructType
 
 from tidemill.errors import ConfigurationError, ModelUnavailable, NoValueColumn
+from tidemill.inference.engine import LocalRunner
 from tidemill.kafka.record_size import TopicLimits
-from tidemill.models.isolation import supervised
-from tidemill.spark import columns
+from tidemill.spark import columns, udfs
 from tidemill.spark import retry as attempts
 from tidemill.spark.schemas import OUTCOME, RECORD
 from tidemill.spark.udfs import predictions
@@ -81,10 +81,9 @@ def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def transform(frame: Frame, *specs: ModelSpec, **options: Any) -> Frame:  # noqa: ANN401
-    """Apply the transform; the model is Remote."""
+    """Apply the transform."""
     frame_like: Any = frame
-    sized = {"load": lambda _: Remote(), **options}
-    made: Any = predictions(specs, results="out", dead_letters="dead", **sized)(frame_like)
+    made: Any = predictions(specs, results="out", dead_letters="dead", **options)(frame_like)
     transformed: Frame = made
     return transformed
 
@@ -148,8 +147,9 @@ class Attempt:
 
 @pytest.fixture
 def attempt(monkeypatch: pytest.MonkeyPatch) -> Attempt:
-    """Return the current attempt, whose models run in this process even on a retry."""
-    monkeypatch.setattr(supervised, "loader", lambda _: nullcontext(lambda _: Remote()))
+    """Return the current attempt; its model is Remote, in this process."""
+    remote = LocalRunner(lambda _: Remote(), clock=time.time)
+    monkeypatch.setattr(udfs, "worker_runner", lambda *_: remote)
     running = Attempt()
     monkeypatch.setattr(attempts, "TaskContext", running)
     return running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
@@ -9,11 +10,10 @@ import pytest
 from tidemill.errors import SpeculationEnabled
 from tidemill.kafka.lag import PartitionLag
 from tidemill.kafka.record_size import TopicLimits
-from tidemill.models.isolation import policy
 from tidemill.settings import KafkaSettings, StreamSettings
 from tidemill.spark.batch_delivery import LEAVE_TO_SPARK
 from tidemill.spark.schemas import OUTCOME, OUTCOME_METADATA
-from tidemill.streaming import job, sink
+from tidemill.streaming import sink
 from tidemill.streaming.at_least_once import AtLeastOnce, AtLeastOnceRun
 from tidemill.streaming.delivery import DELIVERIES, choose
 from tidemill.streaming.exactly_once.delivery import ExactlyOnce, ExactlyOnceRun
@@ -71,11 +71,6 @@ class TestChoice:
         assert choose(KAFKA, AT_LEAST) == AtLeastOnce(KAFKA, AT_LEAST)
         assert choose(KAFKA, ONCE) == ExactlyOnce(KAFKA, ONCE)
 
-    def test_loader(self) -> None:
-        """Models run in a fork of a worker that starts threads."""
-        assert job.loader(choose(KAFKA, AT_LEAST)) is policy.loader()
-        assert job.loader(choose(KAFKA, ONCE)) is policy.loader(starts_threads=True)
-
     @pytest.mark.parametrize("speculation", ["true", "TRUE"])
     def test_speculation(self, speculation: str) -> None:
         """Only exactly-once refuses speculative execution."""
@@ -126,12 +121,14 @@ class TestWriters:
         assert run.spark_sink(sink.topics(KAFKA, limits)) is sink.nothing
         delivery = run.worker_delivery(limits)
         assert delivery.schema == OUTCOME_METADATA
-        assert isinstance(delivery.deliver, TransactionalWorker)
-        assert delivery.deliver.batch_bytes == 98_900
-        assert delivery.deliver.run == run.worker.run
+        begin: Any = delivery.begin
+        assert begin.__func__ is TransactionalWorker.begin
+        assert begin.__self__ == replace(run.worker, batch_bytes=98_900)
 
     def test_grouped_by_message(self) -> None:
         """Spark gets all outcomes of all messages, in order."""
-        batch: Any = None
+        batch: Any = "a batch"
         rows: list[list[dict[str, Any]]] = [[{"n": 1}, {"n": 2}], [], [{"n": 3}]]
-        assert LEAVE_TO_SPARK.deliver(batch, lambda _: rows) == [{"n": 1}, {"n": 2}, {"n": 3}]
+        ((part, deliver),) = LEAVE_TO_SPARK.begin(batch)
+        assert part is batch
+        assert deliver(rows) == [{"n": 1}, {"n": 2}, {"n": 3}]

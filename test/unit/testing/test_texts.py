@@ -8,8 +8,8 @@ import time
 import pytest
 from specs import example_spec
 
-from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.engine import local_engine
+from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.models import host
 from tidemill.spark import conf

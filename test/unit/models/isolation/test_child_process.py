@@ -115,7 +115,7 @@ class TestInterpreter:
             from specs import example_spec
             from tidemill.models.isolation import supervised
             assert "tidemill.zip" in tidemill.__file__
-            with supervised.loader(None) as load:
+            with supervised.loader() as load:
                 print(load(example_spec("Upper")).predict_all(["a"]))
         """
         path = [str(package), str(ROOT / "test" / "doubles"), PYTHONPATH]
@@ -132,12 +132,12 @@ class TestInterpreter:
 
     def test_own_modules(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A model's module may have the name of one beside child.py, and lie in the folder."""
-        (tmp_path / "policy.py").write_text(
+        (tmp_path / "replies.py").write_text(
             "class Model:\n    def predict_all(self, inputs): return ['1' for _ in inputs]\n"
         )
         monkeypatch.chdir(tmp_path)
-        with supervised.loader(None) as load:
-            assert load(specs.make_spec(adapter="policy:Model")).predict_all(["a"]) == ["1"]
+        with supervised.loader() as load:
+            assert load(specs.make_spec(adapter="replies:Model")).predict_all(["a"]) == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -150,5 +150,5 @@ class TestInterpreter:
 def test_unfit_option(option: object, error: type[TidemillError], reason: str) -> None:
     """An option that YAML or JSON cannot express is an error of the entry."""
     spec = specs.make_spec(adapter="json:JSONDecoder", options={"a": option})
-    with supervised.loader(None) as load, pytest.raises(error, match=reason):
+    with supervised.loader() as load, pytest.raises(error, match=reason):
         load(spec)

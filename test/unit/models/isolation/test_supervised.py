@@ -26,7 +26,7 @@ from tidemill.errors import (
     WrongOutputCount,
 )
 from tidemill.inference.batch import bisect_failures
-from tidemill.inference.engine import Engine, local_engine
+from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Request
@@ -47,22 +47,22 @@ HELPER_S = 30.0  # that Forking's lives
 
 
 @pytest.fixture
+def load() -> Iterator[ModelLoader]:
+    """The loader of supervised models."""
+    with supervised.loader() as load:
+        yield load
+
+
+@pytest.fixture
 def limit() -> float:
     """The time limit of a call; long enough for a good one on a busy machine."""
     return PATIENCE
 
 
 @pytest.fixture
-def load(limit: float) -> Iterator[ModelLoader]:
-    """The loader of supervised models."""
-    with supervised.loader(limit) as load:
-        yield load
-
-
-@pytest.fixture
-def poison(load: ModelLoader, model: Describe) -> Model:
+def poison(load: ModelLoader, model: Describe, limit: float) -> Model:
     """A model that some texts crash."""
-    return load(model("Poison"))
+    return load(model("Poison", max_seconds=limit))
 
 
 def results(outputs: list[Output]) -> list[str | tuple[type, str]]:
@@ -131,18 +131,19 @@ class TestDeadly:
         errors = [EXITED, "A", CRASHED, EXITED, "B", RAISED, EXITED, EXITED]
         assert results(bisect_failures(poison, texts, time.time)) == errors
 
-    @pytest.mark.parametrize("limit", [LIMIT])
     def test_slow_together(self, load: ModelLoader, model: Describe) -> None:
         """Inputs that take too long only together all have outputs."""
-        slow = load(model("Slow", options={"seconds": 0.3}))
+        slow = load(model("Slow", options={"seconds": 0.3}, max_seconds=LIMIT))
         texts = ["a", "b", "c", "d"]
         assert results(bisect_failures(slow, texts, time.time)) == texts
 
-    def test_no_limit(self, model: Describe) -> None:
-        """Without a limit a call may take any time."""
-        with supervised.loader(None) as load:
-            slow = load(model("Slow", options={"seconds": 0.5}))
-            assert slow.predict_all(["a", "b"]) == ['"a"', '"b"']
+    def test_own_limits(self, load: ModelLoader, model: Describe) -> None:
+        """Each entry has its own limit."""
+        options = {"seconds": 1.5 * LIMIT}
+        hasty = load(model("Slow", options=options, max_seconds=LIMIT))
+        patient = load(model("Slow", name="patient", options=options, max_seconds=PATIENCE))
+        assert results(bisect_failures(hasty, ["a"], time.time)) == [TIMED_OUT]
+        assert patient.predict_all(["a"]) == ['"a"']
 
 
 class TestCost:
@@ -209,8 +210,8 @@ class TestSame:
     @given(st.lists(TEXTS, min_size=1, max_size=3))
     def test_any_batches(self, model: Describe, batches: list[list[str]]) -> None:
         """Any batches have the same outputs as with a model that raises instead."""
-        with supervised.loader(PATIENCE) as load:
-            watched = load(model("Poison"))
+        with supervised.loader() as load:
+            watched = load(model("Poison", max_seconds=PATIENCE))
             for texts in batches:
                 expected = results(bisect_failures(Pure(), texts, time.time))
                 assert results(bisect_failures(watched, texts, time.time)) == expected
@@ -238,8 +239,8 @@ class TestSame:
         """Outputs that are not text give the same errors, and do not harm other inputs."""
         texts = ["method", "a", "dict", "bytes", "int", "None", "class", "str", "surrogate"]
         requests = [Request(model("Strange"), text) for text in texts]
-        plain = [output.result for output in Engine(host.load, clock=time.time).run(requests)]
-        watched = [output.result for output in Engine(load, clock=time.time).run(requests)]
+        plain = [output.result for output in local_engine(host.load, clock=time.time).run(requests)]
+        watched = [output.result for output in local_engine(load, clock=time.time).run(requests)]
         assert list(map(repr, watched)) == list(map(repr, plain))
         assert "it is dict, not text; use json.dumps" in str(watched[2])
         assert watched[1] == watched[7] == '"a"'
@@ -272,10 +273,9 @@ class TestModels:
             load(model(adapter))
         assert text in str(caught.value)
 
-    @pytest.mark.parametrize("limit", [LIMIT])
     def test_slow_load(self, load: ModelLoader, model: Describe) -> None:
         """Loading may take longer than the limit of a call."""
-        slow = load(model("SlowToLoad", options={"seconds": 1.5 * LIMIT}))
+        slow = load(model("SlowToLoad", options={"seconds": 1.5 * LIMIT}, max_seconds=LIMIT))
         assert slow.predict_all(["a"]) == ['"A"']
 
     @pytest.mark.parametrize(
@@ -294,10 +294,11 @@ class TestModels:
         adapter: str,
         sample: str,
         text: str,
+        limit: float,
         texts: list[str],
     ) -> None:
         """A model that also fails on its sample is down, and no message fails."""
-        spec = model(adapter, sample=sample, match={}, payload=None)
+        spec = model(adapter, sample=sample, match={}, payload=None, max_seconds=limit)
         predictor = Predictor([spec], local_engine(load, clock=time.time))
         with pytest.raises(ModelUnavailable, match=text):
             predictor.predict([Message(value.encode()) for value in texts])
@@ -344,7 +345,7 @@ class TestLife:
 
     def test_with_the_context(self, model: Describe, tmp_path: Path) -> None:
         """It is another process, and ends with the context."""
-        with supervised.loader(PATIENCE) as load:
+        with supervised.loader() as load:
             recording = load(model("RecordingModel", options={"log": str(tmp_path / "log")}))
             (answer,) = recording.predict_all(["a"])
             pid = json.loads(answer)["pid"]
@@ -360,8 +361,9 @@ class TestLife:
             import time
             from specs import example_spec
             from tidemill.models.isolation import supervised
-            spec = example_spec("NotedPoison", options={{"log": {str(log)!r}}})
-            with supervised.loader(None) as load:
+            options = {{"log": {str(log)!r}}}
+            spec = example_spec("NotedPoison", options=options, max_seconds=3600)
+            with supervised.loader() as load:
                 load(spec).predict_all(["hang" if {hangs} else "a"])
                 time.sleep(3600)
         """

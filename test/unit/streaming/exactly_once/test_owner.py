@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,18 +14,25 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tidemill.errors import GroupOffsetLost, GroupOffsetsChanged, Superseded, TransactionFailed
 from tidemill.streaming.exactly_once.owner import PartitionOwner
-from tidemill.streaming.exactly_once.position import CommittedOffset, RunEpoch, resume, verify
+from tidemill.streaming.exactly_once.position import (
+    CommittedOffset,
+    RunEpoch,
+    TopicPartition,
+    resume,
+    verify,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from tidemill.streaming.exactly_once.position import TopicPartition
+    from collections.abc import Sequence
 
 PARTITIONS = (("in", 0), ("in", 1))
 TOPIC_ID = "a-topic-id"
 # The numbers of outcomes of messages that arrive.
 SIZES = st.lists(st.integers(0, 5), max_size=9)
-# The fault in an attempt at a task, and the number of commits before it.
+# The partitions of a task: Spark may put two into one.
+TASKS = st.sampled_from([(PARTITIONS[0],), (PARTITIONS[1],), PARTITIONS])
+WORKERS = st.integers(0, 1)
+# The fault in a part of an attempt at a task, and the number of commits before it.
 FAULTS = st.tuples(
     st.sampled_from(
         ["none", "none", "none", "not sent", "fenced", "reply lost", "dies before", "dies after"]
@@ -106,6 +114,29 @@ class ModelWriter:
         self.closed = True
 
 
+Batch: TypeAlias = tuple[TopicPartition, list[int]]
+
+
+@dataclass
+class Attempt:
+    """An attempt at a task, which begins batches while earlier ones are predicted."""
+
+    owner: PartitionOwner[Outcome]
+    planned: deque[Batch]
+    begun: deque[tuple[Batch, int]] = field(default_factory=deque)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all batches are delivered."""
+        return not (self.planned or self.begun)
+
+    def begin(self, count: int) -> None:
+        """Begin at most so many of the next batches."""
+        for _ in range(min(count, len(self.planned))):
+            batch = self.planned.popleft()
+            self.begun.append((batch, self.owner.first_uncommitted(*batch)))
+
+
 @dataclass
 class Job:
     """A run of the job: its view of Spark's plan, and its workers."""
@@ -115,11 +146,18 @@ class Job:
     plan: dict[TopicPartition, list[int]] | None = None
     done: set[TopicPartition] = field(default_factory=set)
     workers: list[PartitionOwner[Outcome]] = field(default_factory=list)
+    # What each worker is doing, and the set of the partitions that its micro-batch has done.
+    attempts: dict[int, tuple[Attempt, set[TopicPartition]]] = field(default_factory=dict)
 
     def worker(self) -> PartitionOwner[Outcome]:
         """Return the owner of a new process."""
         # Allow one writer for two partitions, so that owners also release writers.
         return PartitionOwner(self.open_writer, max_writers=1)
+
+    def kill_worker(self, who: int) -> None:
+        """Replace a worker, which loses what it was doing."""
+        self.workers[who] = self.worker()
+        self.attempts.pop(who, None)
 
     def open_writer(self, tp: TopicPartition) -> tuple[ModelWriter, int]:
         """Take over a partition as a worker does."""
@@ -179,102 +217,197 @@ class Machine(RuleBasedStateMachine):
         self.job.plan, self.job.done = self.planned, set()
 
     @rule(
-        tp=st.sampled_from(PARTITIONS),
-        who=st.integers(0, 1),
+        tps=TASKS,
+        who=WORKERS,
         size=st.integers(1, 4),
-        fault=FAULTS,
         ahead=st.integers(0, 3),
+        fault=FAULTS,
+        overlap=st.integers(0, 3),
     )
     def task(
-        self, tp: TopicPartition, who: int, size: int, fault: tuple[str, int], ahead: int
+        self,
+        tps: tuple[TopicPartition, ...],
+        who: int,
+        size: int,
+        ahead: int,
+        fault: tuple[str, int],
+        overlap: int,
     ) -> None:
-        """A task runs on any worker, with batches of any size; or an attempt of it fails.
-
-        While it predicts, another attempt may commit the first messages of the same batch.
-        """
+        """A task runs on any worker, with batches of any size; or an attempt of it fails."""
         if self.job.plan is None:
             self.plan()
-        self.run_task(self.job, tp, who, size, fault, ahead)
+        self.run_task(self.job, tps, who, size, ahead, fault, overlap)
+
+    @rule(tps=TASKS, who=WORKERS, size=st.integers(1, 4))
+    def task_starts(self, tps: tuple[TopicPartition, ...], who: int, size: int) -> None:
+        """A task starts; what its worker has been doing is cancelled."""
+        if self.job.plan is None:
+            self.plan()
+        self.start_task(self.job, tps, who, size)
+
+    @precondition(lambda self: self.job.attempts)
+    @rule(
+        who=WORKERS,
+        begin=st.integers(0, 4),
+        deliver=st.integers(0, 4),
+        fault=FAULTS,
+        overlap=st.integers(0, 3),
+    )
+    def task_continues(
+        self, who: int, begin: int, deliver: int, fault: tuple[str, int], overlap: int
+    ) -> None:
+        """A task begins some batches, and delivers some that it began, perhaps long ago."""
+        if who in self.job.attempts:
+            self.continue_task(self.job, who, begin, deliver, fault, overlap)
 
     @precondition(lambda self: self.zombies)
     @rule(
         which=st.integers(0, 3),
-        tp=st.sampled_from(PARTITIONS),
-        who=st.integers(0, 1),
+        tps=TASKS,
+        who=WORKERS,
         size=st.integers(1, 4),
+        ahead=st.integers(0, 3),
         fault=FAULTS,
     )
     def zombie_task(
-        self, which: int, tp: TopicPartition, who: int, size: int, fault: tuple[str, int]
+        self,
+        which: int,
+        tps: tuple[TopicPartition, ...],
+        who: int,
+        size: int,
+        ahead: int,
+        fault: tuple[str, int],
     ) -> None:
-        """A job that was presumed dead continues; Kafka accepts nothing from it."""
+        """A job that was presumed dead runs another task; Kafka accepts nothing from it."""
         job = self.zombies[which % len(self.zombies)]
         if job.plan is None:
             return
-        before = {p: list(rows) for p, rows in self.kafka.outcomes.items()}
-        self.run_task(job, tp, who, size, fault)
+        before = {tp: list(rows) for tp, rows in self.kafka.outcomes.items()}
+        self.run_task(job, tps, who, size, ahead, fault)
         assert self.kafka.outcomes == before
+
+    @precondition(lambda self: any(job.attempts for job in self.zombies))
+    @rule(
+        which=st.integers(0, 3),
+        who=WORKERS,
+        begin=st.integers(0, 4),
+        deliver=st.integers(0, 4),
+        fault=FAULTS,
+    )
+    def zombie_task_continues(
+        self, which: int, who: int, begin: int, deliver: int, fault: tuple[str, int]
+    ) -> None:
+        """It goes on with a task; Kafka accepts nothing, not even batches that it began before."""
+        job = self.zombies[which % len(self.zombies)]
+        before = {tp: list(rows) for tp, rows in self.kafka.outcomes.items()}
+        if who in job.attempts:
+            self.continue_task(job, who, begin, deliver, fault)
+        assert self.kafka.outcomes == before
+
+    def start_task(self, job: Job, tps: Sequence[TopicPartition], who: int, size: int) -> None:
+        """Plan an attempt's batches, which have one partition each."""
+        assert job.plan is not None
+        planned = deque(
+            (tp, job.plan[tp][first : first + size])
+            for tp in tps
+            for first in range(0, len(job.plan[tp]), size)
+        )
+        job.attempts[who] = Attempt(job.workers[who], planned), job.done
+
+    def continue_task(
+        self,
+        job: Job,
+        who: int,
+        begin: int,
+        deliver: int,
+        fault: tuple[str, int],
+        overlap: int = 0,
+    ) -> None:
+        """Begin some batches and deliver some; before each, the other worker may commit a part."""
+        attempt, done = job.attempts[who]
+        tps = {tp for tp, _ in (*attempt.planned, *(batch for batch, _ in attempt.begun))}
+        self.kafka.fault, self.kafka.commits_before_fault = fault
+        try:
+            attempt.begin(begin)
+            for _ in range(min(deliver, len(attempt.begun))):
+                if overlap:
+                    self.overlap(job, 1 - who, attempt.begun[0][0], overlap)
+                self.deliver_next(attempt)
+        except Killed:
+            job.kill_worker(who)
+        except (TransactionFailed, Superseded):
+            del job.attempts[who]  # Spark retries in a later step
+        else:
+            done |= tps - {tp for tp, _ in attempt.planned} - {tp for (tp, _), _ in attempt.begun}
+            if attempt.is_over:
+                del job.attempts[who]
+        finally:
+            self.kafka.fault = "none"
 
     def run_task(
         self,
         job: Job,
-        tp: TopicPartition,
+        tps: Sequence[TopicPartition],
         who: int,
         size: int,
+        ahead: int,
         fault: tuple[str, int],
-        ahead: int = 0,
+        overlap: int = 0,
     ) -> None:
-        """Run one attempt; the other worker commits the first `ahead` messages of each batch."""
+        """Run an attempt to its end; it has begun at most `ahead` batches after the current one."""
         assert job.plan is not None
-        offsets = job.plan[tp]
-        self.kafka.fault, self.kafka.commits_before_fault = fault
-        try:
-            for first in range(0, len(offsets), size):
-                part = offsets[first : first + size]
-                self.deliver(job, tp, who, part, ahead)
-            job.done.add(tp)
-        except Killed:
-            job.workers[who] = job.worker()
-        except (TransactionFailed, Superseded):
-            pass  # Spark retries in a later step
-        finally:
-            self.kafka.fault = "none"
+        self.start_task(job, tps, who, size)
+        done = job.attempts[who][1]
+        done |= {tp for tp in tps if not job.plan[tp]}
+        name, commits_before = fault
+        while who in job.attempts and not job.attempts[who][0].is_over:
+            begun = len(job.attempts[who][0].begun)
+            self.continue_task(job, who, ahead + 1 - begun, 1, (name, commits_before), overlap)
+            commits_before -= 1
+            name = name if commits_before >= 0 else "none"
 
-    def deliver(
-        self, job: Job, tp: TopicPartition, who: int, offsets: list[int], ahead: int = 0
-    ) -> None:
-        """Deliver a batch; while the model predicts, the other worker commits a part of it."""
+    def overlap(self, job: Job, who: int, batch: Batch, count: int) -> None:
+        """Another attempt commits the first messages of a batch that has begun."""
+        fault, self.kafka.fault = self.kafka.fault, "none"
+        tp, offsets = batch
+        attempt = Attempt(job.workers[who], deque([(tp, offsets[:count])]))
+        attempt.begin(1)
+        self.deliver_next(attempt)
+        self.kafka.fault = fault
 
-        def predict_from(first: int) -> list[list[Outcome]]:
-            if ahead:
-                fault, self.kafka.fault = self.kafka.fault, "none"
-                self.deliver(job, tp, 1 - who, offsets[:ahead])
-                self.kafka.fault = fault
-            return self.predict(tp, offsets[first:])
-
-        job.workers[who].deliver(tp, offsets, predict_from)
+    def deliver_next(self, attempt: Attempt) -> None:
+        """Deliver the oldest batch that has begun."""
+        (tp, offsets), first = attempt.begun.popleft()
+        attempt.owner.deliver(tp, offsets, first, self.predict(tp, offsets[first:]))
 
     @rule(
         tp=st.sampled_from(PARTITIONS),
-        who=st.integers(0, 1),
+        who=WORKERS,
         to=st.none() | st.integers(0, 30),
+        has_begun=st.booleans(),
     )
-    def offset_is_changed(self, tp: TopicPartition, who: int, to: int | None) -> None:
+    def offset_is_changed(
+        self, tp: TopicPartition, who: int, to: int | None, has_begun: bool
+    ) -> None:
         """Somebody sets or deletes the group's offset: a worker stops and overwrites nothing.
 
-        Afterwards they restore it.
+        The worker may have begun the batch before. Afterwards they restore the offset.
         """
         if self.planned is None or tp in self.job.done:
             return
-        before = self.kafka.committed.pop(tp)
+        before = self.kafka.committed[tp]
         pending = [offset for offset in self.planned[tp] if offset >= before.offset]
         outcomes = list(self.kafka.outcomes[tp])
+        attempt = Attempt(self.job.workers[who], deque([(tp, pending)] if pending else ()))
+        attempt.begin(has_begun)
+        del self.kafka.committed[tp]
         if to is not None:
             self.kafka.committed[tp] = CommittedOffset(to)
         changed = self.kafka.committed.get(tp)
         if pending:
-            with pytest.raises((GroupOffsetsChanged, GroupOffsetLost)):
-                self.deliver(self.job, tp, who, pending)
+            with pytest.raises((GroupOffsetsChanged, GroupOffsetLost)):  # noqa: PT012 - in either
+                attempt.begin(1)
+                self.deliver_next(attempt)
         assert self.kafka.committed.get(tp) == changed
         assert self.kafka.outcomes[tp] == outcomes
         self.kafka.committed[tp] = before
@@ -288,10 +421,10 @@ class Machine(RuleBasedStateMachine):
             self.checkpoint[tp] = max([self.checkpoint[tp], *(offset + 1 for offset in offsets)])
         self.planned = self.job.plan = None
 
-    @rule(who=st.integers(0, 1))
+    @rule(who=WORKERS)
     def worker_is_killed(self, who: int) -> None:
-        """A worker dies between two tasks."""
-        self.job.workers[who] = self.job.worker()
+        """A worker dies between two tasks, or two batches of a task."""
+        self.job.kill_worker(who)
 
     @rule(paused=st.booleans())
     def driver_is_replaced(self, paused: bool) -> None:
@@ -330,7 +463,7 @@ class Machine(RuleBasedStateMachine):
                 self.plan()
             for tp in PARTITIONS:
                 while tp not in self.job.done:
-                    self.run_task(self.job, tp, 0, 3, ("none", 0))
+                    self.run_task(self.job, [tp], 0, 3, 1, ("none", 0))
             self.commit()
         for tp in PARTITIONS:
             assert self.kafka.outcomes[tp] == [*chain(*self.predict(tp, self.inputs[tp]))]
@@ -341,9 +474,12 @@ TestMachine = Machine.TestCase
 TestMachine.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
 
 
-def predict_offsets(offsets: list[int]) -> Callable[[int], list[list[Outcome]]]:
-    """Return a `predict_from` with one outcome for each message."""
-    return lambda first: [[(offset, 0)] for offset in offsets[first:]]
+def deliver(
+    owner: PartitionOwner[Outcome], tp: TopicPartition, offsets: list[int]
+) -> list[Outcome]:
+    """Deliver a batch with one outcome for each message."""
+    first = owner.first_uncommitted(tp, offsets)
+    return owner.deliver(tp, offsets, first, [[(offset, 0)] for offset in offsets[first:]])
 
 
 class TestOwner:
@@ -365,7 +501,7 @@ class TestOwner:
         one, other = self.owner(kafka), self.owner(kafka)
         tp = PARTITIONS[0]
         for owner, offsets in ((one, [0]), (other, [1]), (one, [2]), (one, [3])):
-            owner.deliver(tp, offsets, predict_offsets(offsets))
+            deliver(owner, tp, offsets)
         assert kafka.epochs[tp] == 3
         assert kafka.refused == 0
         assert [offset for offset, _ in kafka.outcomes[tp]] == [0, 1, 2, 3]
@@ -376,23 +512,18 @@ class TestOwner:
         owner = self.owner(kafka, max_writers=1)
         first, second = PARTITIONS
         for tp, offsets in ((first, [0]), (first, [1]), (second, [0]), (first, [2])):
-            owner.deliver(tp, offsets, predict_offsets(offsets))
+            deliver(owner, tp, offsets)
         assert kafka.epochs == {first: 2, second: 1}
         assert [offset for offset, _ in kafka.outcomes[first]] == [0, 1, 2]
 
     def test_committed_messages_are_not_predicted(self) -> None:
         """The model sees only messages that are not committed yet."""
         kafka = Kafka(committed={PARTITIONS[0]: CommittedOffset(2)})
-        predicted: list[int] = []
-
-        def predict_from(first: int) -> list[list[Outcome]]:
-            predicted.append(first)
-            return predict_offsets([0, 1, 2, 3])(first)
-
         owner = self.owner(kafka)
-        assert owner.deliver(PARTITIONS[0], [0, 1], predict_from) == []
-        assert owner.deliver(PARTITIONS[0], [0, 1, 2, 3], predict_from) == [(2, 0), (3, 0)]
-        assert predicted == [2]
+        assert owner.first_uncommitted(PARTITIONS[0], [0, 1]) == 2
+        assert owner.deliver(PARTITIONS[0], [0, 1], 2, []) == []
+        assert owner.first_uncommitted(PARTITIONS[0], [0, 1, 2, 3]) == 2
+        assert deliver(owner, PARTITIONS[0], [0, 1, 2, 3]) == [(2, 0), (3, 0)]
 
     def test_committed_in_part(self) -> None:
         """If a batch is committed in part, the other messages follow, with all their outcomes."""
@@ -400,20 +531,53 @@ class TestOwner:
         owner, other = self.owner(kafka), self.owner(kafka)
         tp = PARTITIONS[0]
         outcomes: list[list[Outcome]] = [[(0, 0), (0, 1), (0, 2)], [], [(2, 0), (2, 1)], []]
-
-        def predict_from(first: int) -> list[list[Outcome]]:
-            other.deliver(tp, [0, 1], lambda first: outcomes[first:2])  # fences the owner
-            return outcomes[first:]
-
-        assert owner.deliver(tp, [0, 1, 2, 3], predict_from) == outcomes[2]
+        first = owner.first_uncommitted(tp, [0, 1, 2, 3])
+        other.deliver(tp, [0, 1], first, outcomes[:2])  # fences the owner
+        assert owner.deliver(tp, [0, 1, 2, 3], first, outcomes) == outcomes[2]
         assert kafka.outcomes[tp] == [*chain(*outcomes)]
         assert kafka.committed[tp].offset == 4
+
+    def test_ahead(self) -> None:
+        """Batches may begin before earlier ones are delivered; one writer delivers them all."""
+        kafka = Kafka()
+        owner = self.owner(kafka)
+        tp = PARTITIONS[0]
+        batches = [[0, 1], [2, 3], [4]]
+        assert [owner.first_uncommitted(tp, offsets) for offsets in batches] == [0, 0, 0]
+        for offsets in batches:
+            owner.deliver(tp, offsets, 0, [[(offset, 0)] for offset in offsets])
+        assert kafka.outcomes[tp] == [(offset, 0) for offset in range(5)]
+        assert kafka.epochs[tp] == 1
+
+    def test_fenced_ahead(self) -> None:
+        """Another worker may commit more than one of the batches that have begun."""
+        kafka = Kafka()
+        owner, other = self.owner(kafka), self.owner(kafka)
+        tp = PARTITIONS[0]
+        batches = [[0, 1], [2, 3], [4]]
+        assert [owner.first_uncommitted(tp, offsets) for offsets in batches] == [0, 0, 0]
+        deliver(other, tp, [0, 1, 2])
+        delivered = [
+            owner.deliver(tp, offsets, 0, [[(offset, 0)] for offset in offsets])
+            for offsets in batches
+        ]
+        assert delivered == [[], [(3, 0)], [(4, 0)]]
+        assert kafka.outcomes[tp] == [(offset, 0) for offset in range(5)]
+
+    def test_closed_ahead(self) -> None:
+        """A writer that is closed meanwhile, for another partition's sake, is opened again."""
+        kafka = Kafka()
+        owner = self.owner(kafka, max_writers=1)
+        assert [owner.first_uncommitted(tp, [0]) for tp in PARTITIONS] == [0, 0]
+        for tp in PARTITIONS:
+            owner.deliver(tp, [0], 0, [[(0, 0)]])
+        assert kafka.outcomes == {tp: [(0, 0)] for tp in PARTITIONS}
 
     def test_no_outcomes(self) -> None:
         """The offset of messages without any outcome is committed too."""
         kafka = Kafka()
         owner = self.owner(kafka)
-        assert owner.deliver(PARTITIONS[0], [0, 1], lambda _: [[], []]) == []
+        assert owner.deliver(PARTITIONS[0], [0, 1], 0, [[], []]) == []
         assert kafka.committed[PARTITIONS[0]].offset == 2
 
     @pytest.mark.parametrize("count", [0, 1, 3])
@@ -422,7 +586,7 @@ class TestOwner:
         kafka = Kafka()
         owner = self.owner(kafka)
         with pytest.raises(ValueError, match=f"{count} outcomes for 2 messages"):
-            owner.deliver(PARTITIONS[0], [0, 1], lambda _: [[]] * count)
+            owner.deliver(PARTITIONS[0], [0, 1], 0, [[]] * count)
         assert PARTITIONS[0] not in kafka.committed
 
     @pytest.mark.parametrize("to", [0, 1, 3, 9])
@@ -431,10 +595,10 @@ class TestOwner:
         kafka = Kafka()
         owner = self.owner(kafka)
         tp = PARTITIONS[0]
-        owner.deliver(tp, [0, 1, 2], predict_offsets([0, 1, 2]))
+        deliver(owner, tp, [0, 1, 2])
         kafka.committed[tp] = CommittedOffset(to)
         with pytest.raises(GroupOffsetsChanged, match="in/0"):
-            owner.deliver(tp, [3, 4], predict_offsets([3, 4]))
+            deliver(owner, tp, [3, 4])
         assert kafka.committed[tp] == CommittedOffset(to)
         assert [offset for offset, _ in kafka.outcomes[tp]] == [0, 1, 2]
 
@@ -443,22 +607,19 @@ class TestOwner:
         kafka = Kafka()
         owner = self.owner(kafka)
         tp = PARTITIONS[0]
-        owner.deliver(tp, [0], predict_offsets([0]))
-
-        def predict_from(first: int) -> list[list[Outcome]]:
-            kafka.committed[tp] = CommittedOffset(0)
-            return predict_offsets([1, 2])(first)
-
+        deliver(owner, tp, [0])
+        first = owner.first_uncommitted(tp, [1, 2])
+        kafka.committed[tp] = CommittedOffset(0)
         with pytest.raises(GroupOffsetsChanged, match="in/0"):
-            owner.deliver(tp, [1, 2], predict_from)
+            owner.deliver(tp, [1, 2], first, [[(1, 0)], [(2, 0)]])
         assert [offset for offset, _ in kafka.outcomes[tp]] == [0]
 
     def test_offset_moved_back(self) -> None:
         """If the offset moved back, nothing is written, because it would be written twice."""
         kafka = Kafka()
         owner = self.owner(kafka)
-        owner.deliver(PARTITIONS[0], [0, 1, 2], predict_offsets([0, 1, 2]))
+        deliver(owner, PARTITIONS[0], [0, 1, 2])
         kafka.committed[PARTITIONS[0]] = CommittedOffset(1, RunEpoch(1, "id"), TOPIC_ID)
         with pytest.raises(GroupOffsetsChanged, match="in/0"):
-            owner.deliver(PARTITIONS[0], [2, 3, 4], predict_offsets([2, 3, 4]))
+            deliver(owner, PARTITIONS[0], [2, 3, 4])
         assert [offset for offset, _ in kafka.outcomes[PARTITIONS[0]]] == [0, 1, 2]
