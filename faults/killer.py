@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from dev.kafka.topics import committed_offsets
 from dev.pipeline.job_process import kill as kill_processes
 from faults.failpoints import AFTER_LAST_COMMIT, CLAIM_POINTS
-from faults.job_processes import is_running
 from faults.kills import ANY_TIME, ZOMBIE
 
 if TYPE_CHECKING:
@@ -95,8 +94,7 @@ class Killer:
         self._job.wait_until_ended()
         old = self._job.running()
         self._job.start()
-        while any(map(is_running, old)):
-            time.sleep(0.02)
+        self._job.end_orphans(old)
         return time.time()
 
     def _suspend_and_resume(self, point: str) -> tuple[float, float]:
