@@ -16,10 +16,12 @@ from dev import PYTHONPATH
 from dev.pipeline.job_process import kill
 from dev.pipeline.pipeline import QUICK_SPARK
 from faults.failpoints import HOOK, Failpoints
-from faults.job_processes import find, with_variable
+from faults.job_processes import find, kill_orphans, with_variable
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dev.pipeline.job_process import JobProcess
     from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.model import ModelSpec
@@ -46,6 +48,8 @@ MODEL: dict[str, Any] = {
     "max_chars": 1000,
 }
 STOP_TIMEOUT_S = 180
+# A job's last processes end when they notice that the others have ended.
+ORPHAN_TIMEOUT_S = 60.0
 
 
 class CampaignJob:
@@ -93,9 +97,9 @@ class CampaignJob:
         """Start the job."""
         self._process = self.pipeline.program(self._environment)
 
-    def pids(self, target: str, worker: int | None = None) -> list[int]:
+    def pids(self, target: str, hit: int | None = None) -> list[int]:
         """Return the processes to kill for a target (`job_processes.find`)."""
-        return find(self.process.process.pid, target, worker)
+        return find(self.process.process.pid, target, hit)
 
     def restart_if_ended(self) -> None:
         """Restart a job that ended by itself, and note its last line of output."""
@@ -117,10 +121,17 @@ class CampaignJob:
         """Return the running processes of all jobs that were started here."""
         return with_variable("FAULTS_FAILPOINTS", str(self.failpoints.folder))
 
+    def end_orphans(self, pids: Iterable[int]) -> None:
+        """Wait until processes of an ended job end; kill those that do not, and note it."""
+        if orphans := kill_orphans(pids, ORPHAN_TIMEOUT_S):
+            self.unexpected.append(f"processes outlived their job: {orphans}")
+
     def stop(self) -> int:
         """Stop the job with SIGTERM; return its exit code."""
         self.process.process.terminate()
-        return self.process.wait(STOP_TIMEOUT_S)
+        code = self.process.wait(STOP_TIMEOUT_S)
+        self.end_orphans(self.running())
+        return code
 
     def __enter__(self) -> Self:
         """Start the job."""

@@ -1,9 +1,12 @@
-"""A model for the jobs that the campaign kills: cheap, but slow enough to be killed at work."""
+"""A model for the jobs that the campaign kills: cheap, and with a failpoint."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
+
+from faults.failpoints import IN_PREDICT
 
 
 class Cheap:
@@ -14,7 +17,10 @@ class Cheap:
         self._seconds = seconds
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer every input."""
+        """Answer every input; first reach the failpoint, if the campaign's hook is there."""
+        reach = getattr(sys.modules.get("sitecustomize"), "reach", None)
+        if reach:
+            reach(IN_PREDICT)
         time.sleep(self._seconds * len(inputs))
         if any("raise" in text for text in inputs):
             raise ValueError("asked to raise")

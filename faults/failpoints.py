@@ -1,4 +1,4 @@
-"""Points in a transaction at which one process of a job can be killed or held.
+"""Points in a transaction or a model at which one process of a job can be killed or held.
 
 A failpoint is a file in a folder that the hook (faults/hook) watches. `POINT.armed` names the
 target of the kill; the first process that reaches the point renames it, so only one process can
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 HOOK = Path(__file__).parent / "hook"
 POINTS = ("before-send", "amid-send", "after-send", "before-commit", "after-commit")
+# In a process of the pool, not in a transaction.
+IN_PREDICT = "in-predict"
 AFTER_LAST_COMMIT = "after-last-commit"
 CLAIM_POINTS = ("claim-before-commit", "claim-after-commit")
 POLL_S = 0.002

@@ -1,4 +1,4 @@
-"""Measure a job's memory, threads, open files and checkpoint, through proc(5)."""
+"""Measure a job's processes, their memory, threads and files, and its checkpoint (proc(5))."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.pipeline.job_process import descendants
-from faults.job_processes import JVM, WORKER
+from faults.job_processes import JVM, POOL, WORKER, below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+# The processes of the pool, and its server.
+POOL_PROCESSES = "pool processes"
 
 
 def measure(driver: int, checkpoint: Path) -> dict[str, float]:
     """Return MiB and threads of each kind of process, open files, and the checkpoint's KiB.
 
+    The kind "workers" is all Python processes but the driver: workers, their daemon and the pool.
     Memory is PSS: each process counts its share of what several use.
     """
-    below = descendants(driver)
+    processes = below(driver)
+    pool = [pid for pid, command in processes.items() if POOL in command]
     kinds = {
         "driver": [driver],
-        "java": [pid for pid, command in below.items() if JVM in command],
-        "workers": [pid for pid, command in below.items() if WORKER in command],
+        "java": [pid for pid, command in processes.items() if JVM in command],
+        "workers": [*(pid for pid, command in processes.items() if WORKER in command), *pool],
     }
     all_pids = [pid for pids in kinds.values() for pid in pids]
     return {
         **{f"{kind} MiB": sum(map(pss, pids)) for kind, pids in kinds.items()},
+        POOL_PROCESSES: len(pool),
         "file handles": sum(map(handles, all_pids)),
         **{f"{kind} threads": sum(map(threads, pids)) for kind, pids in kinds.items()},
         "checkpoint KiB": size(checkpoint.rglob("*")),

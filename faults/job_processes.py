@@ -3,38 +3,78 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dev.pipeline.job_process import descendants
+from dev.pipeline.job_process import descendants, kill
+from tidemill.models.pool import server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 JVM = "org.apache.spark.deploy.SparkSubmit"
 EXECUTOR = "CoarseGrainedExecutorBackend"
-WORKER = "pyspark.worker"  # also in the command line of its daemon, and of the daemon's parent
+WORKER = "pyspark.worker"  # also in the command line of the daemon that forks the workers
+POOL = f" {server.__name__} "  # the server of a pool, and its forks
 
 
-def find(driver: int, target: str, worker: int | None = None) -> list[int]:
-    """Return the processes to kill for a target.
+def find(driver: int, target: str, hit: int | None = None) -> list[int]:
+    """Return the processes to kill for a target; `hit` is a process that hit a failpoint.
 
     - group: the whole job.
     - driver: the job's Python process.
     - jvm: the driver's JVM.
-    - executor: one executor of a cluster; the one that runs `worker`, if that is given.
-    - worker: every Python worker and its forks for models, but not the daemon that forks workers.
+    - executor: one executor of a cluster; the one that `hit` belongs to, if that is given.
+    - worker: every Python worker, but not the daemon that forks workers.
+    - server: the server of one pool, which all processes of the pool end with; that of `hit`'s
+      executor.
+    - member: `hit` if it runs models, else the oldest process of that pool.
     """
-    below = descendants(driver)
+    processes = below(driver)
     if target == "group":
-        return [driver, *below]
+        return [driver, *processes]
     if target == "driver":
         return [driver]
     if target == "jvm":
-        return [pid for pid, command in below.items() if JVM in command]
+        return [pid for pid, command in processes.items() if JVM in command]
     if target == "executor":
-        executors = sorted(pid for pid, command in below.items() if EXECUTOR in command)
-        with_worker = [pid for pid in executors if worker in descendants(pid)]
-        return with_worker or executors[:1]
-    python = {pid for pid, command in below.items() if WORKER in command}
-    daemons = {pid for pid in python if parent(pid) in python}
-    return [pid for pid in daemons if parent(pid) in daemons]
+        executors = sorted(pid for pid, command in processes.items() if EXECUTOR in command)
+        return [pid for pid in executors if hit in below(pid)] or executors[:1]
+    if target == "worker":
+        python = {pid for pid, command in processes.items() if WORKER in command}
+        return [pid for pid in python if parent(pid) in python]
+    return _find_in_pool(processes, target, hit)
+
+
+def _find_in_pool(processes: dict[int, str], target: str, hit: int | None) -> list[int]:
+    pools = {pid: owner(command) for pid, command in processes.items() if POOL in command}
+    near = {pid for pid in pools if hit in below(pools[pid])} or set(pools)
+    servers = sorted(pid for pid in near if parent(pid) not in pools)[:1]
+    if target == "server":
+        return servers
+    members = sorted(pid for pid in near if parent(pid) in servers)
+    return [hit] if hit in members else members[:1]
+
+
+def below(pid: int) -> dict[int, str]:
+    """Return all processes below a process, with their command lines.
+
+    A pool is below its owner, although the worker that started it may have ended.
+    """
+    tree = descendants(pid)
+    owners = {pid, *tree}
+    everything = descendants(0)
+    return tree | {
+        process: command
+        for process, command in everything.items()
+        if POOL in command and owner(command) in owners
+    }
+
+
+def owner(command: str) -> int:
+    """Return the process that a pool ends with, from the command line of one of its processes."""
+    return int(command.partition(POOL)[2].split()[1])
 
 
 def parent(pid: int) -> int | None:
@@ -47,6 +87,15 @@ def is_running(pid: int) -> bool:
     """Return whether a process exists and is not a zombie."""
     stat = _stat(pid)
     return bool(stat) and stat[0] not in {"Z", "X"}
+
+
+def kill_orphans(pids: Iterable[int], timeout: float) -> list[int]:
+    """Wait until processes end; kill and return those that still run after the timeout."""
+    deadline = time.monotonic() + timeout
+    while (running := [pid for pid in pids if is_running(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    kill(running)
+    return running
 
 
 def with_variable(name: str, value: str) -> list[int]:

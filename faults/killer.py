@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from dev.kafka.topics import committed_offsets
 from dev.pipeline.job_process import kill as kill_processes
 from faults.failpoints import AFTER_LAST_COMMIT, CLAIM_POINTS
-from faults.job_processes import is_running
-from faults.kills import ANY_TIME, ZOMBIE
+from faults.kills import ANY_TIME, POOL, ZOMBIE
 
 if TYPE_CHECKING:
     import random
@@ -32,15 +31,16 @@ MAX_PAUSE_S = 1.0
 class Killer:
     """Kill parts of a job, and restart it if that ended it.
 
-    `wait_for_outcomes` takes a time, waits until every input partition has an outcome that is
-    later, and returns the times of these; all times are in seconds since the epoch.
+    `wait_for_outcomes` takes two times, and waits until every input partition has an outcome that
+    is later than the first one, and that the model began to compute after the second one. It
+    returns the outcomes' times. All times are in seconds since the epoch.
     """
 
     def __init__(
         self,
         job: CampaignJob,
         rng: random.Random,
-        wait_for_outcomes: Callable[[float], list[float]],
+        wait_for_outcomes: Callable[[float, float], list[float]],
     ) -> None:
         """Take the job."""
         self._job = job
@@ -87,7 +87,9 @@ class Killer:
         return now if pids else None
 
     def _recover(self, kill: Kill, killed: float) -> tuple[float, float]:
-        times = self._wait_for_outcomes(self._restart() if kill.restarts else killed)
+        since = self._restart() if kill.restarts else killed
+        # The pool works ahead, so later outcomes may have been computed before the kill.
+        times = self._wait_for_outcomes(since, killed if kill.target in POOL else 0.0)
         return round(min(times) - killed, 3), round(max(times) - killed, 3)
 
     def _restart(self) -> float:
@@ -95,8 +97,7 @@ class Killer:
         self._job.wait_until_ended()
         old = self._job.running()
         self._job.start()
-        while any(map(is_running, old)):
-            time.sleep(0.02)
+        self._job.end_orphans(old)
         return time.time()
 
     def _suspend_and_resume(self, point: str) -> tuple[float, float]:
@@ -107,7 +108,7 @@ class Killer:
         old, pids, suspended = self._job.process, self._job.pids("group"), time.time()
         _signal(pids, signal.SIGSTOP)
         self._job.start()
-        times = self._wait_for_outcomes(suspended)
+        times = self._wait_for_outcomes(suspended, 0.0)
         self._job.failpoints.release(point)
         _signal(pids, signal.SIGCONT)
         deadline = time.monotonic() + ZOMBIE_TIMEOUT_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faults.failpoints import AFTER_LAST_COMMIT, CLAIM_POINTS, POINTS
+from faults.failpoints import AFTER_LAST_COMMIT, CLAIM_POINTS, IN_PREDICT, POINTS
 
 if TYPE_CHECKING:
     import random
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 ANY_TIME = "any time"
 DRIVERS = ("group", "driver", "jvm")
+# One process of a pool, and the server that all of them end with.
+POOL = ("member", "server")
 # The whole job, suspended at a point until its successor answers.
 ZOMBIE = "zombie"
 
@@ -33,7 +35,9 @@ class Kill:
 def possible(mode: str, engine: str) -> list[Kill]:
     """Return all kills; an at-least-once job has no transactions, so no points in them."""
     targets = ("worker", *DRIVERS) if engine == "local" else ("worker", "executor", "group")
+    targets = (*targets, *POOL)
     kills = [Kill(target) for target in targets]
+    kills += [Kill(target, IN_PREDICT) for target in POOL]
     if mode == "exactly-once":
         kills += [Kill(target, point) for target in targets for point in POINTS]
         kills += [Kill(target, AFTER_LAST_COMMIT) for target in targets if target in DRIVERS]

@@ -1,10 +1,11 @@
-"""Find leaks in the gauges of a soak: values that keep rising."""
+"""Find leaks in the gauges of a soak: values that keep rising, or a pool that changes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from faults.figures import slope
+from faults.gauges import POOL_PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,10 @@ FLAT_SHARE = 0.02
 
 
 def assess(samples: Sequence[dict[str, float]]) -> dict[str, dict[str, float | bool]]:
-    """Return each gauge's level, its growth an hour with the interval, and whether it is flat."""
+    """Return each gauge's level, its growth an hour with the interval, and whether it is flat.
+
+    The number of processes in the pool is flat only if it never changes.
+    """
     judged = samples[int(len(samples) * WARM_UP_SHARE) :]
     hours = [sample["seconds"] / 3600 for sample in judged]
     gauges = {}
@@ -29,7 +33,8 @@ def assess(samples: Sequence[dict[str, float]]) -> dict[str, dict[str, float | b
             "level": round(level, 1),
             "growth_per_hour": round(growth, 2),
             "margin": round(half, 2),
-            "flat": least_growth <= FLAT_SHARE * level,
+            "flat": least_growth <= FLAT_SHARE * level
+            and (name != POOL_PROCESSES or len(set(values)) == 1),
         }
     return gauges
 

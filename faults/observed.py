@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
-from faults.outcomes import source
+from faults.outcomes import model_start, source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,15 +27,17 @@ class ObservedOutcomes:
         """Start with none."""
         self._lock = threading.Lock()
         self._first: dict[Source, tuple[TopicPartition, int]] = {}
-        self._times: deque[tuple[float, TopicPartition]] = deque(maxlen=MAX_TIMES)
+        # When it was written, when the model's call began, and the input partition.
+        self._times: deque[tuple[float, float, TopicPartition]] = deque(maxlen=MAX_TIMES)
 
     def add(self, record: Record) -> None:
         """Add a record of an output topic."""
         message = source(record)
         if message is not None:
+            start = model_start(record.value)
             with self._lock:
                 self._first.setdefault(message, ((record.topic, record.partition), record.offset))
-                self._times.append((record.timestamp / 1000, message[:2]))
+                self._times.append((record.timestamp / 1000, start, message[:2]))
 
     def __len__(self) -> int:
         """Return how many messages have an outcome."""
@@ -56,12 +58,19 @@ class ObservedOutcomes:
             if position >= ends.get(output, 0)
         ]
 
-    def first_times_after(self, seconds: float) -> dict[TopicPartition, float]:
+    def first_times_after(
+        self, seconds: float, started_after: float = 0.0
+    ) -> dict[TopicPartition, float]:
         """Return when each input partition had its first outcome after a time, if it had one.
 
-        Times are in seconds since the epoch; an outcome's time is its record's timestamp. Ask
-        soon, because only the latest outcomes are kept.
+        Outcomes that the model began to compute before `started_after` do not count. Times are in
+        seconds since the epoch; an outcome's time is its record's timestamp. Ask soon, because only
+        the latest outcomes are kept.
         """
         with self._lock:
-            later = sorted((time, part) for time, part in self._times if time > seconds)
+            later = sorted(
+                (time, part)
+                for time, start, part in self._times
+                if time > seconds and start >= started_after
+            )
         return {part: time for time, part in reversed(later)}

@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from faults.outcomes import Outcome, without_times
+from tidemill.inference.engine import local_engine
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Message, Prediction
-from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
 from tidemill.models import host
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 Source: TypeAlias = tuple[str, int, int]
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 
+START = re.compile(rb'"ts_start":"([^"]*)"')
 TIMES = re.compile(rb'"ts_start":"[^"]*","ts_end":"[^"]*","process_time":[^,]*,')
 
 
@@ -29,6 +31,12 @@ class Outcome:
 def without_times(value: bytes | None) -> bytes | None:
     """Return a result's JSON with a placeholder for the times of the model's call."""
     return value if value is None else TIMES.sub(b'"times":0,', value)
+
+
+def model_start(value: bytes | None) -> float:
+    """Return when the model's call began, in seconds since the epoch; 0 if a value is no result."""
+    match = START.search(value or b"")
+    return datetime.fromisoformat(match[1].decode()).timestamp() if match else 0.0
 
 
 def outcome(record: Record, output: str) -> Outcome:

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 ENGINES = ("local", "cluster")
 TARGETS = {
     "worker": "one Python worker, or all of them",
-    "executor": "an executor of `local-cluster`, with its workers",
-    "group": "the whole job: driver, JVM and workers",
-    "driver": "the driver's Python process; its JVM and workers live a moment longer",
+    "member": "one process of the pool that runs the models",
+    "server": "the server of a pool, and with it all processes of the pool",
+    "executor": "an executor of `local-cluster`, with its workers and its pool",
+    "group": "the whole job: driver, JVM, workers and pool",
+    "driver": "the driver's Python process; its JVM, workers and pool live a moment longer",
     "jvm": "the driver's JVM",
     "zombie": "the whole job: suspended instead of killed, and resumed when its successor answers",
 }
 POINTS = {
     "any time": "at a random time",
+    "in-predict": "while a process of the pool runs the model",
     "before-send": "before a transaction begins",
     "amid-send": "after the transaction's first record was handed to the producer",
     "after-send": "when Kafka has all records of the transaction",
@@ -44,7 +47,7 @@ KINDS = {
     "strange": "unknown",
     "ahead": "offset ahead",
 }
-RECOVERY_GOALS_S = {"worker": 5, "executor": 30, "driver": 30}
+RECOVERY_GOALS_S = {"worker": 5, "member": 5, "server": 10, "executor": 30, "driver": 30}
 # With this load average (five minutes) or more, a round had to share the cores.
 BUSY_LOAD = 5.0
 

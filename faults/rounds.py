@@ -82,10 +82,13 @@ class Round:
         findings.seconds = round(time.time() - start, 1)
         return findings
 
-    def _wait_for_outcomes(self, since: float) -> list[float]:
-        """Wait until every input partition has an outcome after a time; return their times."""
+    def _wait_for_outcomes(self, since: float, started_after: float = 0.0) -> list[float]:
+        """Wait until every input partition has an outcome after a time; return their times.
+
+        Outcomes that the model began to compute before `started_after` do not count.
+        """
         deadline = time.monotonic() + RECOVERY_TIMEOUT_S
-        while len(times := self._observed.first_times_after(since)) < PARTITIONS:
+        while len(times := self._observed.first_times_after(since, started_after)) < PARTITIONS:
             if time.monotonic() > deadline:
                 raise NotRecovered(f"outcomes only in {sorted(times)}; {self._job.process.log}")
             self._job.restart_if_ended()

@@ -3,6 +3,7 @@
 Replace confluent-kafka's producer before the job imports it, so production code needs no hook. At
 each point of a transaction look for an armed failpoint (`failpoints.py`), which only one process
 can hit. The driver's producers, which claim partitions at a start, have failpoints of their own.
+The model of the job (`cheap_model.py`) has one too, in the processes of the pool.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ IN_WORKER = b"pyspark.worker" in Path("/proc/self/cmdline").read_bytes()
 MAX_HOLD_S = 30.0
 
 
-def reach(point: str) -> None:
+def reach_in_transaction(point: str) -> None:
+    """Reach a point of a worker's transaction, or of the driver's that claims a partition."""
+    reach(point if IN_WORKER else f"claim-{point}")
+
+
+def reach(name: str) -> None:
     """Hit the failpoint if it is armed: die if this worker is the target, else wait."""
-    name = point if IN_WORKER else f"claim-{point}"
     mine = FOLDER / f"{name}.{os.getpid()}"
     try:
         (FOLDER / f"{name}.armed").rename(mine)
@@ -59,18 +64,18 @@ class Producer(confluent_kafka.Producer):
 
     def begin_transaction(self) -> None:
         """Reach `before-send`."""
-        reach("before-send")
+        reach_in_transaction("before-send")
         super().begin_transaction()
 
     def produce(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - the producer's own
         """Reach `amid-send`."""
         super().produce(*args, **named)
-        reach("amid-send")
+        reach_in_transaction("amid-send")
 
     def flush(self, timeout: float = -1) -> int:
         """Reach `after-send`."""
         unsent = super().flush(timeout)
-        reach("after-send")
+        reach_in_transaction("after-send")
         return unsent
 
     def send_offsets_to_transaction(self, offsets: list[Any], *args: Any) -> None:  # noqa: ANN401
@@ -80,9 +85,9 @@ class Producer(confluent_kafka.Producer):
 
     def commit_transaction(self, timeout: float = -1) -> None:
         """Reach `before-commit`, `after-commit`, and after a task's last commit that point too."""
-        reach("before-commit")
+        reach_in_transaction("before-commit")
         super().commit_transaction(timeout)
-        reach("after-commit")
+        reach_in_transaction("after-commit")
         last = FOLDER / "after-last-commit.armed"
         if IN_WORKER and last.exists() and is_last(self._offsets):
             reach("after-last-commit")

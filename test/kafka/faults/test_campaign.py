@@ -1,4 +1,4 @@
-"""A short campaign of `make faults`: a kill at each point of a transaction."""
+"""A short campaign of `make faults`: a kill at each point of a transaction, and in a model."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from faults.campaign import make_pipeline
-from faults.failpoints import AFTER_LAST_COMMIT, POINTS
-from faults.kills import Kill
+from faults.failpoints import AFTER_LAST_COMMIT, IN_PREDICT, POINTS
+from faults.kills import POOL, Kill
 from faults.rounds import Round
 
 if TYPE_CHECKING:
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from dev.kafka.broker import Broker
 
-KILLS = [*(Kill("worker", point) for point in POINTS), Kill("group", AFTER_LAST_COMMIT)]
+KILLS = [
+    *(Kill("worker", point) for point in POINTS),
+    *(Kill(target, IN_PREDICT) for target in POOL),
+    Kill("group", AFTER_LAST_COMMIT),
+]
 
 
 class TestExactlyOnce:

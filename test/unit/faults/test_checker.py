@@ -12,10 +12,12 @@ from faults.campaign_job import MODEL
 from faults.checker import compare
 from faults.offline import expected
 from faults.outcomes import TIMES
+from tidemill.errors import ModelCrashed, ModelTimedOut
 from tidemill.inference.model import ModelSpec
 
 if TYPE_CHECKING:
     from faults.outcomes import Outcome, Source
+    from tidemill.errors import MessageError
 
 IN, OUT, DEAD = "in", "out", "dead"
 COUNT = 400
@@ -136,6 +138,20 @@ class TestVerdict:
             change = {"headers": written[index].headers[1:]}
         written[index] = replace(written[index], **change)
         assert compare(written, wanted, OUT).faults == {"altered": (list(wanted)[index],)}
+
+    @pytest.mark.parametrize("error", [ModelCrashed(-9), ModelTimedOut(30.0)])
+    def test_blamed(
+        self, wanted: dict[Source, Outcome], written: list[Record], error: MessageError
+    ) -> None:
+        """A message blamed for a kill is altered: in a campaign, no message ends a process."""
+        message, outcome = next(item for item in wanted.items() if item[1].topic == OUT)
+        reason = [("tidemill.error.class", type(error).__name__.encode())]
+        index = list(wanted).index(message)
+        headers = [*outcome.headers, *reason]
+        written[index] = replace(written[index], topic=DEAD, headers=headers)
+        verdict = compare(written, wanted, OUT)
+        assert verdict.faults == {"altered": (message,)}
+        assert not verdict.holds(exactly_once=False)
 
     def test_no_times(self, wanted: dict[Source, Outcome], written: list[Record]) -> None:
         """A result without its times is altered."""

@@ -2,14 +2,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.kills import plan, possible
-
-if TYPE_CHECKING:
-    from faults.kills import Kill
+from faults.failpoints import POINTS
+from faults.kills import Kill, plan, possible
 
 RNG = random.Random(1)  # noqa: S311 - reproducible
 
@@ -32,5 +29,19 @@ class TestPlan:
 
     def test_transactions_only(self) -> None:
         """Only exactly-once jobs are killed at the points of a transaction."""
-        assert {kill.point for kill in possible("at-least-once", "local")} == {"any time"}
-        assert len({kill.point for kill in possible("exactly-once", "local")}) == 9
+        at_least_once = {kill.point for kill in possible("at-least-once", "local")}
+        assert at_least_once == {"any time", "in-predict"}
+        assert len({kill.point for kill in possible("exactly-once", "local")}) == 10
+
+    @pytest.mark.parametrize("engine", ["local", "cluster"])
+    @pytest.mark.parametrize("target", ["member", "server"])
+    def test_pool(self, target: str, engine: str) -> None:
+        """A pool is killed at work in both modes, and at each point of a transaction."""
+        in_model = {Kill(target), Kill(target, "in-predict")}
+        assert {kill for kill in possible("at-least-once", engine) if kill.target == target} == (
+            in_model
+        )
+        assert {kill for kill in possible("exactly-once", engine) if kill.target == target} == (
+            in_model | {Kill(target, point) for point in POINTS}
+        )
+        assert not any(kill.restarts for kill in in_model)

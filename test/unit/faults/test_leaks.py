@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from faults.leaks import assess
 
 
@@ -28,6 +30,15 @@ class TestAssess:
         gauge = assess(samples(120))["MiB"]
         assert not gauge["flat"]
         assert abs(gauge["growth_per_hour"] - 120) < gauge["margin"] < 40
+
+    @pytest.mark.parametrize("count", [3, 5])
+    def test_pool(self, count: int) -> None:
+        """The number of processes in the pool is flat only if it never changes."""
+        same = [{"seconds": s, "pool processes": 4.0} for s in range(0, 1800, 5)]
+        assert assess(same)["pool processes"]["flat"]
+        assert not assess([*same[:-1], {**same[-1], "pool processes": count}])["pool processes"][
+            "flat"
+        ]
 
     def test_small_growth(self) -> None:
         """A gauge is flat if its growth is certain but small."""

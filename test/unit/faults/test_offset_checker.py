@@ -7,14 +7,16 @@ from faults.offset_checker import OffsetChecker, Sample
 IN, OUT = ("in", 0), ("out", 0)
 
 
-def outcome(offset: int, position: int, *, partition: int = 0, milliseconds: int = 0) -> Record:
+def outcome(
+    offset: int, position: int, *, partition: int = 0, milliseconds: int = 0, value: bytes = b""
+) -> Record:
     """Return the outcome of a message, at an offset of the output topic."""
     headers: list[tuple[str, bytes | None]] = [
         ("tidemill.source.topic", b"in"),
         ("tidemill.source.partition", str(partition).encode()),
         ("tidemill.source.offset", str(offset).encode()),
     ]
-    return Record("out", 0, position, milliseconds, None, b"", headers)
+    return Record("out", 0, position, milliseconds, None, value, headers)
 
 
 def observe(*outcomes: Record) -> ObservedOutcomes:
@@ -68,3 +70,16 @@ class TestFirstTimesAfter:
             outcome(0, 3, partition=1, milliseconds=4000),
         )
         assert observed.first_times_after(1.0) == {("in", 0): 2.0, ("in", 1): 4.0}
+
+    def test_started_after(self) -> None:
+        """Outcomes that were computed ahead do not count, and dead letters have no such time."""
+        early, late = (
+            b'{"ts_start":"1970-01-01T00:00:0%d.500Z","ts_end":""}' % second for second in (1, 2)
+        )
+        observed = observe(
+            outcome(0, 0, milliseconds=3000, value=early),
+            outcome(1, 1, milliseconds=4000, value=late),
+            outcome(0, 2, partition=1, milliseconds=4000),
+        )
+        assert observed.first_times_after(2.5, 2.0) == {("in", 0): 4.0}
+        assert observed.first_times_after(2.5) == {("in", 0): 3.0, ("in", 1): 4.0}

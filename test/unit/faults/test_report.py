@@ -27,6 +27,8 @@ def content(tmp_path: Path, verdict: Verdict) -> Mapping[str, Entries]:
     kills = [
         Recovery("worker", "before-commit", 1.0, 2.0),
         Recovery("group", "any time", 12.0, 14.0),
+        Recovery("member", "in-predict", 0.5, 1.5),
+        Recovery("server", "any time", 2.5, 3.5),
     ]
     for mode, result in (
         ("exactly-once", verdict),
@@ -55,10 +57,14 @@ class TestPage:
     def test_all_held(self, tmp_path: Path) -> None:
         """It has counts, the bound on failures, times, cost, soak and scenarios."""
         text = report.page(content(tmp_path, Verdict(50, 50)), "| a scenario |")
-        assert "| exactly-once | 100 | 50 | 50 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 2.95% |" in text
-        assert "| at-least-once | 100 | 50 | 50 | 0 | 3 |" in text
+        assert "| exactly-once | 200 | 50 | 50 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 1.49% |" in text
+        assert "| at-least-once | 200 | 50 | 50 | 0 | 3 |" in text
         assert "| worker, exactly-once, quiet | 50 | 1.0 | 1.0 | 2.0 | 2.0 | 5 |" in text
         assert "| driver, exactly-once, quiet | 50 | 12.0 | 12.0 | 14.0 | 14.0 | 30 |" in text
+        assert "| member, exactly-once, quiet | 50 | 0.5 | 0.5 | 1.5 | 1.5 | 5 |" in text
+        assert "| server, at-least-once, quiet | 50 | 2.5 | 2.5 | 3.5 | 3.5 | 10 |" in text
+        assert "| in-predict: while a process of the pool runs the model |  | 50 |  |  |" in text
+        assert "- member: one process of the pool" in text
         assert "**0.95** of at-least-once's" in text
         assert "| java MiB | 100.0 | 0.1 | 0.5 | flat |" in text
         assert "| threads | 100.0 | 0.1 | 0.5 | **rises** |" in text
@@ -69,7 +75,7 @@ class TestPage:
         verdict = Verdict(50, 49, lost=(("in", 0, 1),))
         text = report.page(content(tmp_path, verdict), "")
         assert (
-            "| exactly-once | 100 | 50 | 50 | 1 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | broken in 1 rounds |"
+            "| exactly-once | 200 | 50 | 50 | 1 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | broken in 1 rounds |"
             in text
         )
 
