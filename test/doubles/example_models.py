@@ -95,6 +95,21 @@ class Slow(Echo):
         return super().predict_all(inputs)
 
 
+class Jittery:
+    """Take a random time for each call; answer with the process, and when it began and ended."""
+
+    def __init__(self, seconds: float) -> None:
+        """Take the longest time for a call."""
+        self._seconds = seconds
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Wait, then answer."""
+        start = time.monotonic()
+        time.sleep(random.uniform(0, self._seconds))  # noqa: S311 - no secret
+        call = {"pid": os.getpid(), "start": start, "end": time.monotonic()}
+        return [json.dumps(call) for _ in inputs]
+
+
 class RecordingModel:
     """Record each construction in a file; answer with the process and its threads."""
 
