@@ -96,7 +96,7 @@ class Slow(Echo):
 
 
 class Jittery:
-    """Take a random time for each call; answer with the process, and when it began and ended."""
+    """Take a random time for each call; answer with the input, the process and the call's times."""
 
     def __init__(self, seconds: float) -> None:
         """Take the longest time for a call."""
@@ -105,9 +105,10 @@ class Jittery:
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Wait, then answer."""
         start = time.monotonic()
-        time.sleep(random.uniform(0, self._seconds))  # noqa: S311 - no secret
+        share = random.random() ** 6  # noqa: S311 - no secret; most are small
+        time.sleep(self._seconds * share)
         call = {"pid": os.getpid(), "start": start, "end": time.monotonic()}
-        return [json.dumps(call) for _ in inputs]
+        return [json.dumps({"text": text} | call) for text in inputs]
 
 
 class RecordingModel:
