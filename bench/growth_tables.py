@@ -57,12 +57,12 @@ def costs(samples: Sequence[Sequence[float]]) -> list[str]:
 
 
 def memory(results: dict[str, Any]) -> str:
-    """Return a row for each number of workers and each way to load models."""
+    """Return a row for each number of workers and each delivery."""
     plots.memory(results)
     model = results["model"]
     rows = [
         [
-            f"{workers} workers, models {name}",
+            f"{workers} workers, {name}",
             f"{fixed:.0f}",
             f"{full:.0f}",
             f"{(full - fixed) / model:.2f}",
@@ -71,13 +71,18 @@ def memory(results: dict[str, Any]) -> str:
         if name != "model"
         for workers, fixed, full in lines
     ]
-    head = ["MiB (PSS) of all workers", "without models", "with", "difference, in times the models"]
+    head = [
+        "MiB (PSS) of all processes",
+        "without models",
+        "with",
+        "difference, in times the models",
+    ]
     lines = []
     for name in results.keys() - {"model"}:
         workers, _, full = zip(*results[name], strict=True)
         line = statistics.linear_regression(workers, full)
         lines.append(
-            f"Models {name}: {line.intercept:.0f} MiB ({line.intercept / model:.2f} times the "
+            f"{name.capitalize()}: {line.intercept:.0f} MiB ({line.intercept / model:.2f} times the "
             f"models), and {line.slope:.0f} MiB more for each worker."
         )
     summary = f"The shipped models take {model:.0f} MiB in one process."

@@ -1,4 +1,4 @@
-"""Measure the memory of models that several workers use."""
+"""Measure the memory of a job's Python processes: workers, their daemon, and the models' pool."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 WORKERS = (1, 2, 4)
 TEXTS = 2000
-# Workers share models that the daemon loaded before forking, or load their own.
-DAEMONS = {"shared": "tidemill.spark.daemon", "each its own": "pyspark.daemon"}
+DELIVERIES = ("at-least-once", "exactly-once")
 LOAD = """
 import sys
 from pathlib import Path
@@ -48,14 +47,13 @@ def alone(*, loaded: bool) -> float:
         return gauges.pss(process.pid)
 
 
-def job(pipeline: Pipeline, workers: int, daemon: str, *, models: bool) -> float:
-    """Return the PSS in MiB of a job's workers and their daemon, after they have worked."""
-    spark = {"spark.master": f"local[{workers},4]", "spark.python.daemon.module": daemon}
-    settings = {"SPARK": json.dumps(spark)}
+def job(pipeline: Pipeline, workers: int, delivery: str, *, models: bool) -> float:
+    """Return the PSS in MiB of a job's Python processes but the driver, after they have worked."""
+    settings = {"SPARK": json.dumps({"spark.master": f"local[{workers},4]"})}
     environment = (
-        testbed.shipped(pipeline, **settings)
+        testbed.shipped(pipeline, delivery, **settings)
         if models
-        else testbed.sleeping(pipeline, {}, **settings)
+        else testbed.sleeping(pipeline, {}, STREAM__DELIVERY=delivery, **settings)
     )
     records.produce(pipeline.broker.bootstrap_servers, pipeline.source, *messages(TEXTS))
     with pipeline.program(environment) as program:
@@ -64,16 +62,16 @@ def job(pipeline: Pipeline, workers: int, daemon: str, *, models: bool) -> float
 
 
 def measure(console: Console) -> dict[str, Any]:
-    """Measure both daemons at each number of workers, with the models and with an empty one."""
+    """Measure both deliveries at each number of workers, with the models and with an empty one."""
     model = alone(loaded=True) - alone(loaded=False)
     console.print(f"the models: {model:.0f} MiB")
     results: dict[str, Any] = {"model": round(model, 1)}
     with testbed.broker() as (broker, folder):
-        for name, daemon in DAEMONS.items():
+        for name in DELIVERIES:
             results[name] = []
             for workers in WORKERS:
                 fixed, full = (
-                    job(testbed.make_pipeline(broker, folder), workers, daemon, models=models)
+                    job(testbed.make_pipeline(broker, folder), workers, name, models=models)
                     for models in (False, True)
                 )
                 results[name].append([workers, round(fixed, 1), round(full, 1)])

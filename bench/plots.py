@@ -10,6 +10,8 @@ import matplotlib as mpl
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
+from bench.contenders.table import CONTENDERS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 OURS, OTHERS = "tab:blue", "tab:gray"
+CONTENDER_NAMES = {contender.name for contender in CONTENDERS}
 
 
 def save(figure: Figure, name: str) -> None:
@@ -26,18 +29,18 @@ def save(figure: Figure, name: str) -> None:
     plt.close(figure)
 
 
-def throughput(ratios: Mapping[str, tuple[float, float, float]]) -> None:
-    """Draw each contender's share of the limit, with median and range, the best on top."""
+def shares(ratios: Mapping[str, tuple[float, float, float]], file: str) -> None:
+    """Draw each share of the limit, with median and range, the best on top."""
     ordered = sorted(ratios.items(), key=lambda item: item[1][0])
     figure, axis = plt.subplots(figsize=(8, 0.4 * len(ordered) + 1))
     for row, (name, (median, low, high)) in enumerate(ordered):
-        color = OURS if name.startswith("Tidemill") else OTHERS
+        color = OTHERS if name in CONTENDER_NAMES else OURS
         axis.barh(row, median, color=color)
         axis.plot([low, high], [row, row], color="black", lw=1)
     axis.set_yticks(range(len(ordered)), [name for name, _ in ordered])
     axis.axvline(1, color="black", lw=1, ls=":")
     axis.set_xlabel("throughput, as a share of nlp.pipe alone on the same cores")
-    save(figure, "throughput.png")
+    save(figure, file)
 
 
 def latency(found: Mapping[str, Any]) -> None:
@@ -77,13 +80,13 @@ def backlog(found: Mapping[str, Sequence[Sequence[float]]]) -> None:
 
 
 def memory(found: Mapping[str, Any]) -> None:
-    """Draw the workers' memory over their number, for each way to load models."""
+    """Draw the memory over the number of workers, for each delivery."""
     figure, axis = plt.subplots(figsize=(6, 3.2))
     for name, rows in found.items():
         if name != "model":
             axis.plot([row[0] for row in rows], [row[2] for row in rows], marker="o", label=name)
     axis.set_xlabel("workers")
-    axis.set_ylabel("MiB (PSS) of all workers")
+    axis.set_ylabel("MiB (PSS) of all processes")
     axis.set_ylim(bottom=0)
     axis.legend()
     save(figure, "memory.png")

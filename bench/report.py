@@ -18,10 +18,9 @@ NOT_YET = "Not measured yet."
 
 def machine(content: dict[str, Any]) -> str:
     """Describe the machine, the versions, the dates and the load."""
-    parts = [
-        *content.get("throughput", []),
-        *(content[name] for name in content if name != "throughput"),
-    ]
+    parts = []
+    for part in content.values():
+        parts += part if isinstance(part, list) else [part]
     machines = {
         f"{on['cores']} cores of {on['cpu']}, Linux {on['kernel']}, Python {on['python']}, "
         f"Spark {on['spark']}, Kafka {on['kafka']}"
@@ -40,6 +39,7 @@ def write() -> None:
     content = results.read()
     parts: dict[str, Callable[[Any], str]] = {
         "throughput": speed_tables.throughput,
+        "skew": speed_tables.skew,
         "latency": speed_tables.latency,
         "floor": speed_tables.floor,
         "scale": growth_tables.scale,
@@ -49,7 +49,7 @@ def write() -> None:
     for name, part in parts.items():
         if name in content:
             entry = content[name]
-            tables[name] = part(entry if name == "throughput" else entry["found"])
+            tables[name] = part(entry if isinstance(entry, list) else entry["found"])
     page = Template(TEMPLATE.read_text("utf-8")).substitute(
         tables,
         machine=machine(content),

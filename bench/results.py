@@ -14,7 +14,7 @@ FILE = Path(__file__).with_name("results.json")
 
 
 def read() -> dict[str, Any]:
-    """Return the measurements of each part; throughput is a list of rounds."""
+    """Return the measurements of each part; throughput and skew are lists of rounds."""
     return json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
 
 
@@ -23,11 +23,11 @@ def replace(part: str, measured: Any) -> None:  # noqa: ANN401 - differs between
     _write(read() | {part: {"found": measured, **_circumstances()}})
 
 
-def add_round(measured: dict[str, Any]) -> None:
-    """Add a round of throughput."""
+def add_round(part: str, measured: dict[str, Any]) -> None:
+    """Add a round to a part."""
     content = read()
-    rounds = content.get("throughput", [])
-    _write(content | {"throughput": [*rounds, {**measured, **_circumstances()}]})
+    rounds = content.get(part, [])
+    _write(content | {part: [*rounds, {**measured, **_circumstances()}]})
 
 
 def _circumstances() -> dict[str, Any]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bench import latency, latency_floor, memory, report, results, scale, throughput
+from bench import latency, latency_floor, memory, report, results, scale, skew, throughput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-PARTS = ("throughput", "latency", "floor", "scale", "memory")
+PARTS = ("throughput", "skew", "latency", "floor", "scale", "memory")
 
 
 def main() -> int:
@@ -22,7 +22,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--texts", type=int, default=11_500, help="backlog for throughput")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of throughput to add")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="rounds of throughput and skew to add"
+    )
     parser.add_argument(
         "--only", action="append", help="contender for throughput; repeatable (default: all)"
     )
@@ -33,6 +35,10 @@ def main() -> int:
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
     console = Console()
+    rounds: dict[str, Callable[[], Iterator[dict[str, float]]]] = {
+        "throughput": lambda: throughput.measure(args.texts, args.only or (), console),
+        "skew": lambda: skew.measure(args.texts, console),
+    }
     others: dict[str, Callable[[], object]] = {
         "latency": lambda: latency.measure(args.seconds, console),
         "floor": lambda: latency_floor.measure(console),
@@ -41,10 +47,9 @@ def main() -> int:
     }
     for part in args.parts or PARTS:
         console.rule(part)
-        if part == "throughput":
-            rounds = throughput.measure(args.texts, args.only or (), console)
-            for rates in itertools.islice(rounds, args.rounds):
-                results.add_round({"texts": args.texts, "rates": rates})
+        if part in rounds:
+            for rates in itertools.islice(rounds[part](), args.rounds):
+                results.add_round(part, {"texts": args.texts, "rates": rates})
                 report.write()
         else:
             results.replace(part, others[part]())

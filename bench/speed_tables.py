@@ -8,6 +8,7 @@ from bench import plots
 from bench.contenders.table import CONTENDERS
 from bench.latency_floor import PHASES, STEPS
 from bench.plots import picture
+from bench.skew import SHAPES
 from bench.throughput import LIMIT, TIDEMILL
 from faults.figures import median_interval
 from faults.round_tables import table
@@ -44,7 +45,7 @@ def format_range(spread: tuple[float, float, float]) -> str:
 def throughput(rounds: Sequence[dict[str, Any]]) -> str:
     """Return a row for each contender, the fastest first."""
     limit, ours = ratios(rounds, LIMIT), ratios(rounds, "Tidemill")
-    plots.throughput({name: share for name, share in limit.items() if name != LIMIT})
+    plots.shares({name: share for name, share in limit.items() if name != LIMIT}, "throughput.png")
     rows = []
     for name in sorted(limit, key=lambda name: -limit[name][0]):
         rates = [one["rates"][name] for one in rounds if name in one["rates"]]
@@ -68,6 +69,21 @@ def throughput(rounds: Sequence[dict[str, Any]]) -> str:
         "Tidemill is … times as fast",
     ]
     return table(head, rows) + picture("throughput")
+
+
+def skew(rounds: Sequence[dict[str, Any]]) -> str:
+    """Return a row for each shape of the topic, and delivery."""
+    shares = ratios(rounds, LIMIT)
+    plots.shares({name: share for name, share in shares.items() if name != LIMIT}, "skew.png")
+    rows = []
+    for shape in SHAPES:
+        for delivery in TIDEMILL.values():
+            if (name := f"{shape}, {delivery}") in shares:
+                rates = [one["rates"][name] for one in rounds if name in one["rates"]]
+                median, *_ = median_interval(rates)
+                rows.append([name, len(rates), f"{median:.0f}", format_range(shares[name])])
+    head = ["topic and delivery", "rounds", "messages a second", "share of the limit"]
+    return table(head, rows) + picture("skew")
 
 
 def latency(results: dict[str, Any]) -> str:

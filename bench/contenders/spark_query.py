@@ -35,7 +35,6 @@ def running(args: argparse.Namespace) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     settings = Settings(
         stream={"group_id": args.group},
-        # Our daemon would load the models of models.yaml.
         spark={"spark.python.daemon.module": "pyspark.daemon"},
     )
     with session.running(settings) as spark:

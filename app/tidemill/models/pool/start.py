@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # In bytes: the path of a socket has at most 107, of which ours takes 55.
 MAX_TEMP_DIR = 50
 
+# The servers that this process has started, so that it collects the exit codes of those that end.
+_servers: list[subprocess.Popen[bytes]] = []
+
 
 class PoolAddress:
     """Where a pool listens: in a folder that only this user can read.
@@ -83,13 +86,14 @@ class PoolAddress:
             pickle.dump(self._specs, specs)
             specs.seek(0)
             with os.fdopen(signal_ready, "wb") as stdout:
-                subprocess.Popen(
+                server_process = subprocess.Popen(
                     [sys.executable, "-m", server.__name__, *arguments],
                     env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                     stdin=specs,
                     stdout=stdout,
                     start_new_session=True,  # Ctrl-C must not end it before its clients
                 )
+            _servers[:] = [each for each in _servers if each.poll() is None] + [server_process]
             return bool(signals.read(1))
 
 

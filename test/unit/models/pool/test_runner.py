@@ -1,0 +1,82 @@
+"""The choice between a pool and a child process."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tidemill.inference.engine import LocalRunner
+from tidemill.models.pool import runner as runners
+from tidemill.models.pool.client import PooledRunner
+from tidemill.settings import PoolSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tidemill.inference.model import ModelSpec
+
+    MakeSpec = Callable[..., ModelSpec]
+
+
+@pytest.fixture
+def spec(make_spec: MakeSpec, root: Path) -> ModelSpec:
+    """Return an entry that no other test has: a runner is made once."""
+    return make_spec(name=f"m{root.name}", adapter="obedient_model:Obedient")
+
+
+def test_once(spec: ModelSpec) -> None:
+    """A process makes one runner for the same entries, settings and owner."""
+    first = runners.runner([spec], PoolSettings(), os.getpid())
+    assert isinstance(first, PooledRunner)
+    assert runners.runner([spec], PoolSettings(), os.getpid()) is first
+    assert runners.runner([spec], PoolSettings(max_slice=9), os.getpid()) is not first
+
+
+def refuse(spec: ModelSpec, caplog: pytest.LogCaptureFixture) -> str:
+    """Return the warning about a pool that cannot be made; check that models still answer."""
+    runner = runners.runner([spec], PoolSettings(), os.getpid())
+    assert isinstance(runner, LocalRunner)
+    ((output,),) = runner.run(spec, ["a"])
+    assert isinstance(output.result, str)
+    assert json.loads(output.result)[0] != os.getpid()
+    assert runners.runner([spec], PoolSettings(), os.getpid()) is runner
+    (record,) = caplog.records
+    return record.getMessage()
+
+
+def test_folder_of_others(spec: ModelSpec, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A folder that others may write to is not used."""
+    (root / f"tidemill-{os.getuid()}").mkdir(mode=0o777)
+    (root / f"tidemill-{os.getuid()}").chmod(0o777)
+    assert "only its owner can use" in refuse(spec, caplog)
+
+
+def test_link(spec: ModelSpec, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A link to a folder is not used: another user may have made it."""
+    (root / f"tidemill-{os.getuid()}").symlink_to(root)
+    assert "only its owner can use" in refuse(spec, caplog)
+
+
+def test_no_pidfd(
+    spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without pidfds (Linux before 5.3, other systems) there is no pool."""
+    monkeypatch.setattr(runners, "PoolAddress", lambda *_: os.no_such_function)  # type: ignore[attr-defined]
+    assert "one of its own" in refuse(spec, caplog)
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [("max 100000", 6), ("150000 100000", 2), ("50000 100000", 1), ("900000 100000", 6), ("", 6)],
+)
+def test_cores(quota: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of cores respects the affinity, and a container's limit."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+    monkeypatch.setattr(runners, "CPU_QUOTA", tmp_path / "cpu.max")
+    if quota:
+        (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert runners.cores() == expected
