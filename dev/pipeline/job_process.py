@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from dev import PYTHONPATH
+from tidemill.models.pool import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,8 +75,28 @@ class JobProcess:
 
 
 def descendants(pid: int) -> dict[int, str]:
-    """Return all processes below a process, with their command lines (proc(5))."""
-    parents, commands = {}, {}
+    """Return all processes below a process, with their command lines."""
+    processes = running_processes()
+    tree = {pid}
+    while more := {child for child, (parent, _) in processes.items() if parent in tree} - tree:
+        tree |= more
+    return {child: processes[child][1] for child in tree - {pid}}
+
+
+def pool_processes(job: int) -> list[int]:
+    """Return the model processes of a job, which are not below it: its daemons only own them."""
+    owners = {job, *descendants(job)}
+    return [
+        pid
+        for pid, (_, command) in running_processes().items()
+        if (arguments := command.partition(f" {server.__name__} ")[2].split())
+        and int(arguments[1]) in owners
+    ]
+
+
+def running_processes() -> dict[int, tuple[int, str]]:
+    """Return each process's parent and command line (proc(5)), except for zombies."""
+    processes = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
@@ -83,12 +104,11 @@ def descendants(pid: int) -> dict[int, str]:
                 command = (folder / "cmdline").read_bytes()
             except OSError:
                 continue  # it has ended
-            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
-            commands[int(folder.name)] = command.replace(b"\0", b" ").decode()
-    tree = {pid}
-    while more := {child for child, parent in parents.items() if parent in tree} - tree:
-        tree |= more
-    return {child: commands[child] for child in tree - {pid}}
+            state, parent, *_ = stat.rpartition(")")[2].split()
+            if state != "Z":
+                text = command.replace(b"\0", b" ").decode()
+                processes[int(folder.name)] = int(parent), text
+    return processes
 
 
 def kill(pids: Iterable[int]) -> None:

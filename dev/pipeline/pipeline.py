@@ -81,11 +81,13 @@ class Pipeline:
         spark: SparkSession,
         specs: Sequence[ModelSpec],
         limits: Mapping[str, TopicLimits] | None = None,
+        processes: int | None = None,
         **stream: Any,  # noqa: ANN401 - settings
     ) -> dict[str, Any]:
         """Run the query in this process until all messages are answered; return its progress.
 
-        Without `limits`, ask the broker for the topics' limits, as the job does.
+        Without `limits`, ask the broker for the topics' limits, as the job does. `processes` is the
+        number of model processes, by default one for each core.
         """
         kafka = KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers)
         settings = StreamSettings(
@@ -103,7 +105,8 @@ class Pipeline:
         delivery.check_spark(spark)
         limits = limits or preflight.check(kafka, settings)[0]
         run = startup.take_over(delivery, settings.checkpoint_location)
-        query = job.start(spark, kafka, settings, specs, run, pool=PoolSettings(), limits=limits)
+        pool = PoolSettings(processes=processes)
+        query = job.start(spark, kafka, settings, specs, run, pool=pool, limits=limits)
         with closing(TopicWatchdog(kafka, settings, run.plan.topic_record())) as topics:
             try:
                 with suppress(OSError):  # as the job does: it goes on if its disk is full
@@ -117,14 +120,14 @@ class Pipeline:
         return dict(last)
 
     def environment(
-        self, adapter: str, *, options: object = None, **settings: str
+        self, adapter: str, *, options: object = None, max_seconds: object = 30, **settings: str
     ) -> dict[str, str]:
         """Write models.yaml with one of the tests' models; return the job's environment.
 
         Name other settings as in the environment: `STREAM__TRIGGER="available-now"`.
         """
         models = self.folder / "models.yaml"
-        entry = model_entry(adapter) | {"options": options or {}}
+        entry = model_entry(adapter) | {"options": options or {}, "max_seconds": max_seconds}
         models.write_text(yaml.safe_dump({"models": [entry]}))
         named = {
             "KAFKA__BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,

@@ -95,6 +95,22 @@ class Slow(Echo):
         return super().predict_all(inputs)
 
 
+class Jittery:
+    """Take a random time for each call; answer with the input, the process and the call's times."""
+
+    def __init__(self, seconds: float) -> None:
+        """Take the longest time for a call."""
+        self._seconds = seconds
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Wait, then answer."""
+        start = time.monotonic()
+        share = random.random() ** 6  # noqa: S311 - no secret; most are small
+        time.sleep(self._seconds * share)
+        call = {"pid": os.getpid(), "start": start, "end": time.monotonic()}
+        return [json.dumps({"text": text} | call) for text in inputs]
+
+
 class RecordingModel:
     """Record each construction in a file; answer with the process and its threads."""
 

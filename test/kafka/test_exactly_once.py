@@ -15,6 +15,7 @@ from confluent_kafka import Consumer
 
 from dev.kafka.topics import create_topic, delete_topic
 from dev.pipeline.pipeline import message
+from faults.job_processes import parent
 from tidemill.errors import (
     DeliveryModeChanged,
     GroupHasMembers,
@@ -111,7 +112,7 @@ class TestDelivery:
     def test_threads(
         self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
     ) -> None:
-        """Models run in long-lived processes without threads of Kafka's client."""
+        """Models run in long-lived processes that have no threads of Kafka's client."""
         log = pipeline.folder / "loads"
         pipeline.produce(*map(message, range(30)))
         specs = [model("RecordingModel", options={"log": str(log)})]
@@ -120,9 +121,8 @@ class TestDelivery:
         answers = [json.loads(record.value or b"")["answer"] for record in pipeline.results()]
         assert len(answers) == 30
         assert {answer["threads"] for answer in answers} == {1}
-        loads = log.read_text().split()
-        assert {str(answer["pid"]) for answer in answers} == set(loads)
-        assert len(loads) == len(set(loads)), "a process loaded the model twice"
+        (server,) = log.read_text().split()
+        assert {parent(answer["pid"]) for answer in answers} == {int(server)}
 
     def test_lost_checkpoint(
         self, spark: SparkSession, pipeline: Pipeline, model: Callable[..., ModelSpec]
@@ -242,13 +242,10 @@ class TestOwnership:
         with Group(kafka, pipeline.source) as one, Group(kafka, pipeline.source) as two:
             owners = [PartitionOwner(partial(worker._open_writer, group)) for group in (one, two)]  # noqa: SLF001 - as a worker does
             with closing(owners[0]) as owner, closing(owners[1]) as other:
-
-                def predict_from(first: int) -> list[list[dict[str, Any]]]:
-                    other.deliver(partition, [0], lambda _: outcomes[:1])  # fences the owner
-                    return outcomes[first:]
-
-                assert owner.deliver(partition, [0, 1, 2, 3], predict_from) == rows[3:]
-                assert owner.deliver(partition, [4], lambda _: [[]]) == []
+                assert owner.first_uncommitted(partition, [0, 1, 2, 3]) == 0
+                other.deliver(partition, [0], 0, outcomes[:1])  # fences the owner
+                assert owner.deliver(partition, [0, 1, 2, 3], 0, outcomes) == rows[3:]
+                assert owner.deliver(partition, [4], 0, [[]]) == []
             assert one.stable_committed([partition])[partition].offset == 5
         assert [record.value for record in pipeline.results()] == [b"0", b"1", b"2", b"3", b"4"]
 
@@ -333,14 +330,11 @@ class TestChangedOffsets:
         with Group(kafka, pipeline.source) as group:
             owner = PartitionOwner(partial(worker._open_writer, group))  # noqa: SLF001 - as a worker does
             with closing(owner), closing(GroupCommitter(kafka, pipeline.source)) as other_program:
-                assert owner.deliver(partition, [0], lambda _: [[row]]) == [row]
-
-                def predict_from(_: int) -> list[list[dict[str, Any]]]:
-                    other_program({partition: offset})  # while the model predicts
-                    return [[row]]
-
+                assert owner.deliver(partition, [0], 0, [[row]]) == [row]
+                assert owner.first_uncommitted(partition, [1]) == 0
+                other_program({partition: offset})  # while the model predicts
                 with pytest.raises(GroupOffsetsChanged):
-                    owner.deliver(partition, [1], predict_from)
+                    owner.deliver(partition, [1], 0, [[row]])
             assert group.stable_committed([partition]) == {partition: CommittedOffset(offset)}
         assert len(pipeline.results()) == 1
 
@@ -365,7 +359,7 @@ class TestTwoWorkers:
             one, other = (PartitionOwner(partial(open_writer, group)) for group in (first, second))
             with closing(one), closing(other):
                 for offset, owner in enumerate((one, other, one, one)):
-                    assert owner.deliver(partition, [offset], lambda _: [[row]]) == [row]
+                    assert owner.deliver(partition, [offset], 0, [[row]]) == [row]
         assert opened == [first, second, first], "the last one is kept"
         assert len(pipeline.results()) == 4
 

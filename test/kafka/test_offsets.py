@@ -17,7 +17,7 @@ from dev.pipeline.records import produce
 from tidemill.check import check
 from tidemill.kafka.client_options import librdkafka_options
 from tidemill.kafka.group_commit import GroupCommitter
-from tidemill.settings import KafkaSettings, Settings, StreamSettings
+from tidemill.settings import KafkaSettings, PoolSettings, Settings, StreamSettings
 from tidemill.streaming import job, offsets_reporter, preflight, startup
 from tidemill.streaming.delivery import choose
 from tidemill.streaming.listener import ProgressListener
@@ -231,8 +231,9 @@ class TestRunningJob:
         delivery = choose(kafka, stream)
         run = startup.take_over(delivery, stream.checkpoint_location)
         limits, _ = preflight.check(kafka, stream)
-        load = job.loader(delivery)
-        query = job.start(spark, kafka, stream, [model("Upper")], run, load=load, limits=limits)
+        query = job.start(
+            spark, kafka, stream, [model("Upper")], run, pool=PoolSettings(), limits=limits
+        )
         try:
             ends = {(pipeline.source, n): (4, 0) for n in range(3)} | {(other, 0): (5, 0)}
             wait_for(lambda: committed_by(admin, stream.group_id) == firsts(ends))

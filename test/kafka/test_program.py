@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,12 @@ import pytest
 import yaml
 
 from dev import ROOT
-from dev.pipeline.job_process import JobProcess, descendants
+from dev.pipeline.job_process import (
+    JobProcess,
+    descendants,
+    pool_processes,
+    running_processes,
+)
 from dev.pipeline.pipeline import message
 from tidemill.spark.jars import connector_jars
 
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
 
     from dev.pipeline.pipeline import Pipeline
 
+# No process of a pool outlives Spark by more seconds.
+ORPHANED_S = 10.0
 COUNT = 200  # a micro-batch of 10 takes a second, so that only a few are finished at the stop
 
 
@@ -81,18 +89,22 @@ class TestSparkSubmit:
 
 
 class TestUnforkableModels:
-    """If a model prevents forking, the workers come from a process without models."""
+    """If a model keeps a thread or a socket, each process of the pool loads its own."""
 
     @pytest.mark.parametrize("resource", ["thread", "socket"])
     def test_first_attempt(self, pipeline: Pipeline, resource: str) -> None:
-        """The first attempt succeeds, because the JVM connects to that process."""
+        """The first attempt succeeds, and each process answers with a model that it has loaded."""
         pipeline.produce(*map(message, range(5)))
-        options = {"log": str(pipeline.folder / "loaded"), "what": resource}
+        log = pipeline.folder / "loaded"
+        options = {"log": str(log), "what": resource}
         job = pipeline.environment("Keeper", options=options, STREAM__TRIGGER="available-now")
         with pipeline.program(job) as program:
             assert program.wait() == 0, program.output
+            assert "each process loads its own" in program.output
             assert "Exception" not in program.output
-        assert len(pipeline.results()) == 5
+        answers = [json.loads(record.value or b"")["answer"] for record in pipeline.results()]
+        assert len(answers) == 5
+        assert {str(answer["pid"]) for answer in answers} <= set(log.read_text().split())
 
 
 class TestFailures:
@@ -137,16 +149,25 @@ class TestFailures:
             assert "takes no arguments" in program.output
 
     def test_killed_jvm(self, pipeline: Pipeline) -> None:
-        """If the JVM dies, the job ends with one line that says so."""
-        pipeline.produce(message(1))
-        with pipeline.program(pipeline.environment("Upper")) as program:
+        """If the JVM dies, its model processes end, and the job ends with one line about it."""
+        pipeline.produce(*map(message, range(COUNT)))
+        job = pipeline.environment(
+            "Slow", options={"seconds": 0.2}, STREAM__MAX_OFFSETS_PER_TRIGGER="10"
+        )
+        with pipeline.program(job) as program:
             pipeline.wait_for_results(program)
             (java,) = [
                 pid
                 for pid, command in descendants(program.process.pid).items()
                 if "org.apache.spark.deploy.SparkSubmit" in command
             ]
+            pool = set(pool_processes(program.process.pid))
+            assert len(pool) >= 2, "there is no server with a process"
             os.kill(java, signal.SIGKILL)
+            deadline = time.monotonic() + ORPHANED_S
+            while left := pool & running_processes().keys():
+                assert time.monotonic() < deadline, f"still there: {left}"
+                time.sleep(0.1)
             assert program.wait() == 1, program.output
             errors = [line for line in program.output.splitlines() if "[error" in line]
             assert len(errors) == 1, program.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -27,11 +28,19 @@ if TYPE_CHECKING:
 
 MODELS = ROOT / "test" / "doubles" / "example_models.py"
 PATIENCE_S = 400.0
+TWO_EXECUTORS = {
+    "spark.ui.enabled": "false",
+    "spark.executor.memory": "1g",
+    "spark.executor.cores": "1",
+    "spark.cores.max": "2",
+    "spark.scheduler.minRegisteredResourcesRatio": "1",  # both are there before the first task
+    "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s",
+}
 
 
 @pytest.fixture(scope="module")
 def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a master with one worker, whose executors have nothing of ours on their path."""
+    """The URL of a master with one worker, whose executors have no module of ours on their path."""
     folder = tmp_path_factory.mktemp("cluster")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"SPARK_HOME": str(spark_home()), "SPARK_LOCAL_IP": "127.0.0.1"}
@@ -45,7 +54,7 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ),
         "worker.Worker": (
             "Successfully registered with master",
-            [*here, str(workers_page), "-c", "1", "-m", "2g", "-d", str(folder / "work"), url],
+            [*here, str(workers_page), "-c", "2", "-m", "2g", "-d", str(folder / "work"), url],
         ),
     }
     with ExitStack() as running:
@@ -80,14 +89,17 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Submit:
-    """Submits the job, which answers what is there and ends."""
+    """Submits the job, which has two executors, answers what is there and ends."""
 
     def __init__(self, pipeline: Pipeline, master: str, python: Path) -> None:
-        spark = '{"spark.ui.enabled": "false", "spark.executor.memory": "1g"}'
         self.pipeline = pipeline
         self.master = master
+        self.log = pipeline.folder / "loaded"
         self.environment = pipeline.environment(
-            "Upper", SPARK=spark, STREAM__TRIGGER="available-now"
+            "RecordingModel",
+            options={"log": str(self.log)},
+            SPARK=json.dumps(TWO_EXECUTORS),
+            STREAM__TRIGGER="available-now",
         )
         self.environment |= {
             "PYSPARK_PYTHON": str(python),
@@ -126,18 +138,19 @@ class TestModules:
     )
     def test_missing(self, missing: str, submit: Submit, archive: str) -> None:
         """At the first attempt, as a wrong configuration, in one line among few."""
-        code, said = submit(*([archive] if missing == "example_models" else []))
-        assert code == 2, said
-        errors = [line for line in said.splitlines() if "[error" in line]
-        assert len(errors) == 1, said
+        code, output = submit(*([archive] if missing == "example_models" else []))
+        assert code == 2, output
+        errors = [line for line in output.splitlines() if "[error" in line]
+        assert len(errors) == 1, output
         assert f"the Python module {missing} is missing on Spark's executors (" in errors[0]
-        assert "TaskSetManager" not in said
-        assert said.count(" INFO ") <= 3, said  # which come before a level can be set
+        assert "TaskSetManager" not in output
+        assert output.count(" INFO ") <= 3, output  # which come before a level can be set
 
     @pytest.mark.slow
     def test_sent(self, pipeline: Pipeline, submit: Submit, archive: str) -> None:
-        """Every message is answered."""
+        """Every message is answered, and each executor has a pool, which loads the models once."""
         pipeline.produce(*map(message, range(5)))
-        code, said = submit(archive, str(MODELS))
-        assert code == 0, said
+        code, output = submit(archive, str(MODELS))
+        assert code == 0, output
         assert len(pipeline.results()) == 5
+        assert len(submit.log.read_text().split()) == 2

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
+from faults.job_processes import parent
 from tidemill.errors import ModelUnavailable, NoValueColumn
+from tidemill.settings import PoolSettings
 from tidemill.spark.failures import translate
 from tidemill.spark.schemas import OUTCOME, RECORD
 from tidemill.spark.udfs import predictions
@@ -31,9 +32,10 @@ def value(text: object, lang: str = "en", uuid: str = "1") -> bytes:
     return json.dumps({"text": text, "lang": lang, "uuid": uuid}).encode()
 
 
-def outcomes_of(frame: DataFrame, *specs: ModelSpec) -> DataFrame:
+def outcomes_of(frame: DataFrame, *specs: ModelSpec, pool: PoolSettings | None = None) -> DataFrame:
     """Apply the transform."""
-    return frame.transform(predictions(specs, results="good", dead_letters="bad"))
+    pool = pool or PoolSettings()
+    return frame.transform(predictions(specs, results="good", dead_letters="bad", pool=pool))
 
 
 class TestAnyFrame:
@@ -56,10 +58,11 @@ class TestAnyFrame:
         model: Callable[..., ModelSpec],
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """A model's traceback, with the model's frames, is printed once on the console."""
+        """Each process prints a model's traceback, with the model's frames, once."""
         frame = spark.createDataFrame([(value("raise"),)] * 9, "value binary").coalesce(1)
         spec = model("Upper", name="raising", version=uuid4().hex)
-        rows = outcomes_of(frame, spec).collect()
+        one = PoolSettings(processes=1)
+        rows = outcomes_of(frame, spec, pool=one).collect()
         assert {row.error for row in rows} == {"PredictionFailed"}
         printed = ""
         deadline = time.monotonic() + 60
@@ -120,13 +123,13 @@ class TestAnyFrame:
         assert (row.topic, bytes(row.key)) == ("good", b"k")
 
 
-class TestWorkers:
-    """A worker process loads a model once."""
+class TestPool:
+    """The tasks of a machine share one pool of model processes."""
 
     def test_once_over_micro_batches(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Each worker process loads the model once for all micro-batches."""
+        """One process loads the model once for all micro-batches, and forks of it answer."""
         log, source = tmp_path / "loads", tmp_path / "in"
         source.mkdir()
         spec = model("RecordingModel", options={"log": str(log)})
@@ -151,16 +154,14 @@ class TestWorkers:
             json.loads(bytes(row.value))["answer"]
             for row in spark.sql("SELECT value FROM recorded").collect()
         ]
-        loads = log.read_text().split()
         assert (len(answers), batches) == (5, 5)
-        assert len(loads) == len(set(loads)), "a process loaded the model twice"
-        assert {str(answer["pid"]) for answer in answers} == set(loads)
-        assert len(loads) < batches
+        (server,) = log.read_text().split()
+        assert {parent(answer["pid"]) for answer in answers} == {int(server)}
 
     def test_threads(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """A worker has one thread, and numeric libraries are limited by the settings."""
+        """A model process has one thread, and the settings limit numeric libraries."""
         frame = spark.createDataFrame([(value("hello"),)], "value binary")
         spec = model("RecordingModel", options={"log": str(tmp_path / "loads")})
         (row,) = outcomes_of(frame, spec).collect()
@@ -184,17 +185,11 @@ class TestOutage:
     def test_model_hangs_on_everything(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """Spark kills the worker after the idle timeout; the retry reports ModelUnavailable."""
-        key = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
-        before: Any = spark.conf.get(key)
-        spark.conf.set(key, "15")
-        try:
-            frame = spark.createDataFrame([(value("hello"),)], "value binary")
-            spec = model("Hanging", options={"until": str(tmp_path / "never")})
-            with pytest.raises((Py4JJavaError, PySparkException)) as caught:
-                outcomes_of(frame, spec).collect()
-        finally:
-            spark.conf.set(key, before)
+        """A model that exceeds its time limit on its sample too fails the task."""
+        frame = spark.createDataFrame([(value("hello"),)], "value binary")
+        spec = model("Hanging", options={"until": str(tmp_path / "never")}, max_seconds=0.5)
+        with pytest.raises(PySparkException) as caught:
+            outcomes_of(frame, spec).collect()
         error = translate(caught.value, "checkpoint")
         assert isinstance(error, ModelUnavailable)
-        assert "no answer within 0.75 s" in str(error)
+        assert "no answer within 0.5 s" in str(error)

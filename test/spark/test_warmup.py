@@ -12,9 +12,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from pyspark.errors import PySparkException
 
+from faults.job_processes import parent
 from tidemill.errors import (
     ConfigurationError,
     ExecutorsUnfit,
@@ -23,10 +25,8 @@ from tidemill.errors import (
     ModelMisconfigured,
     ModelUnavailable,
 )
-from tidemill.models import host
-from tidemill.models.isolation import policy
 from tidemill.periodic import PeriodicTask
-from tidemill.settings import LogSettings, Settings
+from tidemill.settings import LogSettings, PoolSettings, Settings
 from tidemill.spark import warmup
 from tidemill.spark.conf import session_conf
 from tidemill.spark.failures import translate
@@ -34,35 +34,38 @@ from tidemill.spark.udfs import predictions
 from tidemill.spark.warmup import keep_warm, load_models
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pyspark.sql import SparkSession
 
-    from tidemill.inference.model import ModelLoader, ModelSpec
+    from tidemill.inference.model import ModelSpec
 
 
 class TestLoadModels:
-    """Every worker loads its models before the first message."""
+    """The pool loads the models before the first message."""
 
-    def test_kept(
+    def test_once(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
     ) -> None:
-        """The loaded models process the messages, and none is loaded again."""
+        """One process with one thread loads the models; its forks answer all workers."""
         log = tmp_path / "loaded"
         spec = model("RecordingModel", options={"log": str(log)})
-        load_models(spark, [spec], host.load)
-        loaded = log.read_text().split()
-        assert str(os.getpid()) not in loaded
+        load_models(spark, [spec], PoolSettings())
+        server = Path("/proc", log.read_text().strip())
+        assert "tidemill.models.pool.server" in (server / "cmdline").read_text()
+        assert len(list((server / "task").iterdir())) == 1
         value = json.dumps({"text": "t", "lang": "en", "uuid": "1"}).encode()
         frame = spark.createDataFrame([(value,)] * 4, "value binary").repartition(2)
         rows = frame.transform(predictions([spec], results="good", dead_letters="bad")).collect()
-        assert {str(json.loads(row.value)["answer"]["pid"]) for row in rows} <= set(loaded)
-        assert log.read_text().split() == loaded
+        answers = [json.loads(row.value)["answer"] for row in rows]
+        assert {parent(answer["pid"]) for answer in answers} == {int(server.name)}
+        assert {answer["threads"] for answer in answers} == {1}
+        assert log.read_text().split() == [server.name]
 
     def test_outage(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
         """A model that fails on its sample is named after Spark's retries."""
         with pytest.raises(PySparkException) as caught:
-            load_models(spark, [model("Upper"), model("Broken")], host.load)
+            load_models(spark, [model("Upper"), model("Broken")], PoolSettings())
         error = translate(caught.value, "checkpoint")
         assert type(error) is ModelUnavailable
         assert "broken:1" in str(error)
@@ -91,7 +94,7 @@ class TestLoadModels:
         monkeypatch.syspath_prepend(tmp_path)  # of this process, not of the workers
         wrong = msgspec.structs.replace(model("Wrong"), adapter=adapter)
         with pytest.raises(error, match=message) as caught:
-            load_models(spark, [model("Upper"), wrong], host.load)
+            load_models(spark, [model("Upper"), wrong], PoolSettings())
         assert type(caught.value) is error
         assert "on_worker" not in str(caught.value)
         assert "Traceback" in "".join(caught.value.__notes__)
@@ -108,11 +111,8 @@ class TestLoadModels:
 
         monkeypatch.setattr(warmup, "dumps", pickle_of_missing)
         with pytest.raises(ExecutorsUnfit, match="No module named 'no'"):
-            load_models(spark, [model("Upper")], host.load)
+            load_models(spark, [model("Upper")], PoolSettings())
 
-    @pytest.mark.parametrize(
-        "load", [policy.loader(), policy.loader(starts_threads=True)], ids=["here", "in a fork"]
-    )
     @pytest.mark.parametrize(
         ("adapter", "method", "error"),
         [("Broken", "predict_all", ModelUnavailable), ("FailsAtLoad", "__init__", ModelLoadFailed)],
@@ -121,7 +121,6 @@ class TestLoadModels:
         self,
         spark: SparkSession,
         model: Callable[..., ModelSpec],
-        load: ModelLoader,
         adapter: str,
         method: str,
         error: type[Exception],
@@ -133,7 +132,7 @@ class TestLoadModels:
         spark.conf.set(name, session_conf(settings)[name])
         try:
             with pytest.raises(PySparkException) as caught:
-                load_models(spark, [model(adapter)], load)
+                load_models(spark, [model(adapter)], PoolSettings())
         finally:
             spark.conf.set(name, before)
         assert re.search(rf"example_models\.py\", line \d+, in {method}", str(caught.value))
@@ -141,15 +140,17 @@ class TestLoadModels:
 
 
 class TestKeepWarm:
-    """Idle workers stay alive, and keep their models."""
+    """Idle workers stay alive, and keep their Kafka clients."""
 
-    def test_beyond_a_minute(
-        self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
-    ) -> None:
+    def test_beyond_a_minute(self, spark: SparkSession) -> None:
         """Workers outlive the minute after which Spark, which checks every 10 s, ends idle ones."""
-        log = tmp_path / "loaded"
-        load_models(spark, [model("RecordingModel", options={"log": str(log)})], host.load)
-        workers = [Path("/proc", pid) for pid in log.read_text().split()]
+
+        def pid_of_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for _ in batches:
+                yield pa.RecordBatch.from_pydict({"pid": [os.getpid()]})
+
+        rows = spark.range(0, 2, 1, 2).mapInArrow(pid_of_worker, "pid long").collect()
+        workers = [Path("/proc", str(row.pid)) for row in rows]
         with keep_warm(spark):
             end = time.monotonic() + 75
             while time.monotonic() < end:

@@ -28,14 +28,20 @@ class TestPoison:
 
     @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_dead_letters(self, pipeline: Pipeline, delivery: str) -> None:
-        """Each of them becomes one dead letter with the cause; all others have results."""
+        """Each of them becomes one dead letter with the cause; all others have results.
+
+        The first failed task would end the job, and Spark would wait for a hung one for longer than
+        this test.
+        """
         pipeline.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))
         environment = pipeline.environment(
             "Poison",
+            max_seconds=1,
             STREAM__DELIVERY=delivery,
             STREAM__TRIGGER="available-now",
-            STREAM__UDF_IDLE_TIMEOUT="20",
-            SPARK=json.dumps({**QUICK_SPARK, "spark.executor.pyspark.memory": "4g"}),
+            SPARK=json.dumps(
+                QUICK_SPARK | {"spark.master": "local[2]", "spark.executor.pyspark.memory": "4g"}
+            ),
         )
         with pipeline.program(environment) as program:
             assert program.wait() == 0, program.output
