@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from multiprocessing.sharedctypes import RawArray
+import ctypes
+import mmap
 
 NO_DEADLINE = 0.0
 # Beside exit codes (0 to 255) and signals (negative): the server killed it at its deadline.
@@ -17,9 +18,10 @@ class Board:
     def __init__(self, processes: int) -> None:
         """Make a board for a number of processes, which are numbered from 0."""
         self.processes = processes
-        self._deadlines = RawArray("d", processes)
-        self._pids = RawArray("q", ENDS)
-        self._codes = RawArray("q", ENDS)
+        memory = mmap.mmap(-1, 8 * (processes + 2 * ENDS))  # anonymous: needs no file
+        self._deadlines = (ctypes.c_double * processes).from_buffer(memory)
+        self._pids = (ctypes.c_int64 * ENDS).from_buffer(memory, 8 * processes)
+        self._codes = (ctypes.c_int64 * ENDS).from_buffer(memory, 8 * (processes + ENDS))
         self._count = 0
 
     def set_deadline(self, number: int, at: float) -> None:

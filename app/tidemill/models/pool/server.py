@@ -69,6 +69,8 @@ def main() -> None:
     os.close(ready)
     try:
         Server(listener, specs, processes).run(owner_fd)
+    except BaseException:  # noqa: BLE001 - Python would print it after the end
+        traceback.print_exc()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)  # also helpers that a model forked
