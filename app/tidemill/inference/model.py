@@ -62,7 +62,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     echo: tuple[str, ...] | Literal["all"] = ()
     max_chars: Positive = 1_000_000
     max_batch_size: Positive = 256
-    max_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    max_seconds: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 30.0
 
     @property
     def id(self) -> str:

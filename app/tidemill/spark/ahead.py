@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -15,11 +15,16 @@ Result = TypeVar("Result")
 
 
 def map_ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int = 2
-) -> Iterator[tuple[Item, Result]]:
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    ahead: int = 2,
+    interval: float | None = None,
+) -> Iterator[tuple[Item, Result] | None]:
     """Yield each item with the function's result, in order; compute up to `ahead` results at once.
 
     The function runs in other threads, while this one reads the next item and uses the results.
+    While a result is awaited, yield None every `interval` seconds.
 
     Raises:
         BaseException: Whatever the function raises, at that item's turn.
@@ -31,13 +36,16 @@ def map_ahead(
         for item in items:
             pending.append((item, threads.submit(function, item)))
             if len(pending) > ahead:
-                yield _resolve(pending.popleft())
+                yield from _resolve(*pending.popleft(), interval)
         while pending:
-            yield _resolve(pending.popleft())
+            yield from _resolve(*pending.popleft(), interval)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _resolve(computed: tuple[Item, Future[Result]]) -> tuple[Item, Result]:
-    item, future = computed
-    return item, future.result()
+def _resolve(
+    item: Item, future: Future[Result], interval: float | None
+) -> Iterator[tuple[Item, Result] | None]:
+    while not wait([future], interval).done:
+        yield None
+    yield item, future.result()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tidemill.inference.batch import Clock
     from tidemill.inference.model import ModelSpec
     from tidemill.kafka.record_size import TopicLimits
-    from tidemill.spark.batch_delivery import BatchDelivery
+    from tidemill.spark.batch_delivery import BatchDelivery, Deliver, Outcomes
     from tidemill.spark.rows import Row
 
 # By topic; a topic without limits takes any record.
@@ -84,15 +84,23 @@ def predictions(
         )
         parts = chain.from_iterable(map(delivery.begin, batches))
         # While one part is delivered, the pool works on the next ones.
-        predicted = map_ahead(lambda part: predict(part[0]), parts)
-        delivered = (
-            pa.RecordBatch.from_pylist(deliver(outcomes), schema=arrow_schema)
-            for (_, deliver), outcomes in predicted
+        attempt = Attempt.current()
+        predicted = map_ahead(
+            lambda part: predict(part[0]), parts, interval=attempt.keepalive_interval
         )
-        yield from Attempt.current().with_keepalive(delivered, buffer_all=delivery.buffer_retry)
+        delivered = (
+            each and pa.RecordBatch.from_pylist(_deliver(*each), schema=arrow_schema)
+            for each in predicted
+        )
+        yield from attempt.with_keepalive(delivered, arrow_schema, buffer_all=delivery.buffer_retry)
         freeze_gc("predictions")
 
     return lambda frame: frame.select(*record_columns(frame)).mapInArrow(on_worker, delivery.schema)
+
+
+def _deliver(part: tuple[pa.RecordBatch, Deliver], outcomes: Outcomes) -> list[Row]:
+    _, deliver = part
+    return deliver(outcomes)
 
 
 def predict_batch(
@@ -103,7 +111,7 @@ def predict_batch(
     limits: Limits = NO_LIMITS,
     *,
     clock: Clock = time.time,
-) -> list[list[Row]]:
+) -> Outcomes:
     """Return the outcomes (`schemas.OUTCOME`) of each row of an Arrow batch, in their order.
 
     Each row has one outcome, a result or a dead letter.

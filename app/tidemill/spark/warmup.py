@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
 import time
 import traceback
 from contextlib import nullcontext
@@ -17,7 +16,7 @@ from tidemill.inference.engine import Engine
 from tidemill.inference.request import Request
 from tidemill.periodic import PeriodicTask
 from tidemill.spark.failures import MODULE_NOT_FOUND, parse_worker_error
-from tidemill.spark.worker_pool import worker_runner
+from tidemill.spark.worker_pool import is_local, worker_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,7 +117,7 @@ def keep_warm(spark: SparkSession, interval: float = INTERVAL_S) -> AbstractCont
     It runs a task with one row, which is enough for all workers of a machine. On a cluster there is
     no such task: it would reach one executor of many, and an idle executor may be meant to end.
     """
-    if not re.fullmatch(r"local(\[.*])?", spark.sparkContext.master or ""):
+    if not is_local(spark):
         return nullcontext()
     frame = spark.range(1).coalesce(1).mapInArrow(lambda batches: batches, "id long")
     return PeriodicTask(interval, frame.collect, description="keep the workers warm")

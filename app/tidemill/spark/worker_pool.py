@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from pyspark import TaskContext
@@ -27,6 +28,11 @@ def worker_runner(specs: Sequence[ModelSpec], settings: PoolSettings) -> Runner:
     return runner(specs, settings, os.getppid() if TaskContext.get() else os.getpid())
 
 
+def is_local(spark: SparkSession) -> bool:
+    """Return whether all tasks run in threads of the driver's Java."""
+    return bool(re.fullmatch(r"local(\[.*])?", spark.sparkContext.master or ""))
+
+
 def sized(settings: PoolSettings, spark: SparkSession) -> PoolSettings:
     """Return the settings with the number of processes that suits Spark's executors.
 
@@ -36,7 +42,7 @@ def sized(settings: PoolSettings, spark: SparkSession) -> PoolSettings:
     if settings.processes:
         return settings
     context = spark.sparkContext
-    if str(context.master).startswith("local"):
+    if is_local(spark):
         processes = str(min(context.defaultParallelism, cores()))
     else:
         processes = context.getConf().get("spark.executor.cores") or ""

@@ -87,7 +87,7 @@ class TestAhead:
         results = map_ahead(compute, range(1 + ahead), ahead=ahead)
         assert next(results) == (0, 0)
         together_after = list(results)
-        assert sorted(index for _, index in together_after) == list(range(ahead))
+        assert sorted(index for _, index in filter(None, together_after)) == list(range(ahead))
 
     def test_reading_thread(self) -> None:
         """Items are read in the caller's thread, which may hold a transaction."""
@@ -98,9 +98,20 @@ class TestAhead:
                 threads.add(threading.current_thread())
                 yield item
 
-        computing = {thread for _, thread in map_ahead(lambda _: threading.get_ident(), items())}
+        computing = {
+            thread
+            for _, thread in filter(None, map_ahead(lambda _: threading.get_ident(), items()))
+        }
         assert threads == {threading.current_thread()}
         assert threading.get_ident() not in computing
+
+    def test_waiting(self) -> None:
+        """None is yielded again and again while a result is awaited, and only then."""
+        enough = threading.Event()
+        results = map_ahead(lambda item: item or is_soon(enough), [0, 1], interval=0.001)
+        assert [next(results) for _ in range(3)] == [None] * 3
+        enough.set()
+        assert [each for each in results if each] == [(0, True), (1, 1)]
 
 
 class TestFailure:

@@ -60,6 +60,9 @@ def batches(*sizes: int) -> Iterator[pa.RecordBatch]:
         first += size
 
 
+SCHEMA = next(batches(1)).schema
+
+
 def steps(attempt: Attempt, *, buffer_all: bool) -> list[str]:
     """Return what happens to three batches; count a run of empty ones as one."""
     steps: list[str] = []
@@ -70,7 +73,7 @@ def steps(attempt: Attempt, *, buffer_all: bool) -> list[str]:
             yield batch
 
     clock = count(0, 6).__next__  # each reading is six seconds later
-    for batch in attempt.with_keepalive(computed(), buffer_all=buffer_all, clock=clock):
+    for batch in attempt.with_keepalive(computed(), SCHEMA, buffer_all=buffer_all, clock=clock):
         step = f"send {batch.num_rows}"
         if steps[-1] != step:
             steps.append(step)
@@ -116,11 +119,24 @@ class TestWithKeepalive:
             *ALL_LAST,
         ]
 
+    @pytest.mark.parametrize("number", [0, 1])
+    @pytest.mark.parametrize("buffer_all", [False, True])
+    def test_nothing_to_send(self, number: int, buffer_all: bool) -> None:
+        """Any attempt sends empty batches while it has no other."""
+        batch = next(batches(1))
+        clock = count(0, 6).__next__
+        sent = Attempt(number, 100).with_keepalive(
+            iter([None, None, batch, None]), SCHEMA, buffer_all=buffer_all, clock=clock
+        )
+        rows = [batch.num_rows for batch in sent]
+        assert rows[0] == 0
+        assert [number for number in rows if number] == [1]
+
     @pytest.mark.parametrize("buffer_size", [None, 1000, 200_000])
     def test_bytes(self, monkeypatch: pytest.MonkeyPatch, buffer_size: int | None) -> None:
         """The empty batches together exceed Python's output buffer."""
         if buffer_size:
             monkeypatch.setenv("SPARK_BUFFER_SIZE", str(buffer_size))
-        empty = list(keepalive_batches(next(batches(5))))
+        empty = list(keepalive_batches(SCHEMA))
         assert {batch.num_rows for batch in empty} == {0}
         assert sum(batch.serialize().size for batch in empty) > (buffer_size or 65536)
