@@ -72,7 +72,7 @@ class TestAhead:
         items = Reader(9)
         results = map_ahead(str, items, ahead=ahead)
         assert items.read == 0
-        for item, result in results:
+        for item, result in filter(None, results):
             assert result == str(item)
             assert items.read == min(item + 1 + ahead, 9)
 
