@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -15,29 +15,37 @@ Result = TypeVar("Result")
 
 
 def map_ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int = 2
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    ahead: int = 2,
+    idle: tuple[Item, Result] | None = None,
+    interval: float | None = None,
 ) -> Iterator[tuple[Item, Result]]:
     """Yield each item with the function's result, in order; compute up to `ahead` results at once.
 
     The function runs in other threads, while this one reads the next item and uses the results.
+    While this thread waits for a result, yield `idle` every `interval` seconds, if they are given.
 
     Raises:
         BaseException: Whatever the function raises, at that item's turn.
 
     """
+
+    def resolve(item: Item, future: Future[Result]) -> Iterator[tuple[Item, Result]]:
+        while wait([future], interval).not_done:
+            if idle is not None:
+                yield idle
+        yield item, future.result()
+
     pending: deque[tuple[Item, Future[Result]]] = deque()
     threads = ThreadPoolExecutor(ahead, "ahead")
     try:
         for item in items:
             pending.append((item, threads.submit(function, item)))
             if len(pending) > ahead:
-                yield _resolve(pending.popleft())
+                yield from resolve(*pending.popleft())
         while pending:
-            yield _resolve(pending.popleft())
+            yield from resolve(*pending.popleft())
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _resolve(computed: tuple[Item, Future[Result]]) -> tuple[Item, Result]:
-    item, future = computed
-    return item, future.result()

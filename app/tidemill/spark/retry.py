@@ -1,4 +1,4 @@
-"""Keep a retried task from repeating rows, and from being taken for a hung one."""
+"""Keep a task from being taken for a hung one, and a retried one from repeating rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 IDLE_TIMEOUT = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
-# A retry sends a sign of life after this part of the idle timeout.
+# A task sends a sign of life after this part of the idle timeout.
 KEEPALIVES_PER_IDLE_TIMEOUT = 20
 
 
@@ -38,6 +38,11 @@ class Attempt:
         seconds = (context.getLocalProperty(IDLE_TIMEOUT) or "").removesuffix("s")
         return cls(context.attemptNumber() or 0, int(seconds) if seconds.isdecimal() else 0)
 
+    @property
+    def keepalive_interval(self) -> float | None:
+        """How many seconds a task may be silent; None: as long as it likes."""
+        return self.idle_timeout / KEEPALIVES_PER_IDLE_TIMEOUT or None
+
     def with_keepalive(
         self,
         batches: Iterator[pa.RecordBatch],
@@ -47,16 +52,19 @@ class Attempt:
     ) -> Iterator[pa.RecordBatch]:
         """Yield the batches; on a retry with `buffer_all`, only after all of them are computed.
 
-        Meanwhile yield empty ones, so that Spark keeps the worker.
+        Empty batches are signs of life, which Spark needs to keep the worker. Yield them only after
+        a silence, and while other batches are buffered; but then so many that Spark gets them.
         """
-        if not (self.number and buffer_all):
-            yield from batches
-            return
-        interval = self.idle_timeout / KEEPALIVES_PER_IDLE_TIMEOUT
+        interval = self.keepalive_interval
+        is_buffering = self.number > 0 and buffer_all
         buffered = []
         last_sent = clock()
         for batch in batches:
-            buffered.append(batch)
+            if batch.num_rows and not is_buffering:
+                yield batch
+                continue
+            if batch.num_rows:
+                buffered.append(batch)
             if interval and clock() - last_sent > interval:
                 yield from keepalive_batches(batch)
                 last_sent = clock()

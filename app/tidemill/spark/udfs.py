@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tidemill.inference.batch import Clock
     from tidemill.inference.model import ModelSpec
     from tidemill.kafka.record_size import TopicLimits
-    from tidemill.spark.batch_delivery import BatchDelivery
+    from tidemill.spark.batch_delivery import BatchDelivery, Outcomes
     from tidemill.spark.rows import Row
 
 # By topic; a topic without limits takes any record.
@@ -82,17 +82,29 @@ def predictions(
             dead_letters=dead_letters,
             limits=topic_limits,
         )
+        attempt = Attempt.current()
         parts = chain.from_iterable(map(delivery.begin, batches))
+        no_outcomes: Outcomes = []
         # While one part is delivered, the pool works on the next ones.
-        predicted = map_ahead(lambda part: predict(part[0]), parts)
+        predicted = map_ahead(
+            lambda part: predict(part[0]),
+            parts,
+            idle=((pa.record_batch({}), no_rows), no_outcomes),  # becomes a sign of life
+            interval=attempt.keepalive_interval,
+        )
         delivered = (
             pa.RecordBatch.from_pylist(deliver(outcomes), schema=arrow_schema)
             for (_, deliver), outcomes in predicted
         )
-        yield from Attempt.current().with_keepalive(delivered, buffer_all=delivery.buffer_retry)
+        yield from attempt.with_keepalive(delivered, buffer_all=delivery.buffer_retry)
         freeze_gc("predictions")
 
     return lambda frame: frame.select(*record_columns(frame)).mapInArrow(on_worker, delivery.schema)
+
+
+def no_rows(_: Outcomes) -> list[Row]:
+    """Return nothing, while there is nothing to deliver."""
+    return []
 
 
 def predict_batch(
