@@ -18,13 +18,16 @@ from tidemill.spark.udfs import predictions
 from tidemill.spark.warmup import load_models
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
     from tidemill.inference.model import ModelSpec
     from tidemill.spark.batch_delivery import BatchDelivery, Deliver
+
+
+ONE_PROCESS = PoolSettings(processes=1)
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def idle_timeout(spark: SparkSession, seconds: int) -> Iterator[None]:
 def answers(
     spark: SparkSession,
     spec: ModelSpec,
-    texts: list[str],
+    texts: Sequence[str],
     delivery: BatchDelivery,
 ) -> list[str | None]:
     """Process texts in one task; return the answer or the error class of each."""
@@ -49,7 +52,9 @@ def answers(
     outcomes = (
         spark.createDataFrame(rows, "value binary")
         .coalesce(1)
-        .transform(predictions([spec], results="", dead_letters="", delivery=delivery))
+        .transform(
+            predictions([spec], results="", dead_letters="", pool=ONE_PROCESS, delivery=delivery)
+        )
     )
     return [row.error or json.loads(row.value)["answer"] for row in outcomes.collect()]
 
@@ -92,13 +97,24 @@ class TestPoison:
         assert answers(spark, spec, ["a", "hang", "b"], NEVER_RETRIED) == expected
 
 
-class TestHungWorker:
-    """A worker that hangs outside the model is killed by Spark, and its task retried."""
+class TestIdleTimeout:
+    """Spark kills a worker that hangs outside the model, but none that waits for the model."""
 
-    def test_retry(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
-        """The retry may work for longer than the idle timeout before it yields rows."""
-        texts = [*map(str, range(1200))]
-        spec = model("Poison", options={"seconds": 0.04})
-        load_models(spark, [spec], PoolSettings())  # its time must not count as idle
+    TEXTS = tuple(map(str, range(80)))  # one Arrow batch, which takes 20 s
+
+    @pytest.fixture
+    def slow(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> ModelSpec:
+        """A model that is loaded, so that its time to load does not count."""
+        spec = model("Poison", options={"seconds": 0.25})
+        load_models(spark, [spec], ONE_PROCESS)
+        return spec
+
+    def test_slow_model(self, spark: SparkSession, slow: ModelSpec) -> None:
+        """A batch may take longer than the idle timeout, as each call is within its limit."""
         with idle_timeout(spark, 15):
-            assert answers(spark, spec, texts, HANGS_ONCE) == texts
+            assert answers(spark, slow, self.TEXTS, NEVER_RETRIED) == list(self.TEXTS)
+
+    def test_hung_worker(self, spark: SparkSession, slow: ModelSpec) -> None:
+        """A task whose worker hangs is retried; the retry may take longer, too."""
+        with idle_timeout(spark, 15):
+            assert answers(spark, slow, self.TEXTS, HANGS_ONCE) == list(self.TEXTS)

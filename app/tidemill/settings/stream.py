@@ -78,8 +78,9 @@ class StreamSettings(Section):
             large and workers run out of memory.
         worker_threads: Threads of numeric libraries in each model process. If you raise it, lower
             `pool.processes`.
-        udf_idle_timeout: Seconds without output before Spark kills a hung worker and retries its
-            task; `0`: never. An entry's `max_seconds` limits the calls of its model long before.
+        udf_idle_timeout: Seconds without a sign of life before Spark kills a hung worker and
+            retries its task; `0`: never. The time of a model does not count: its entry has a limit
+            of its own, `max_seconds`.
         stop_timeout: Seconds that a stop waits for the running micro-batch. Set it to the longest
             that one may take, and give a container 20 s more.
 
