@@ -55,7 +55,7 @@ def plan(
     tried: Counter[Kill],
     rng: random.Random,
 ) -> list[Kill]:
-    """Return `count` kills in a random order, and add them to `tried`, the earlier ones."""
+    """Return `count` kills in a random order, and add them to the campaign's earlier ones."""
     drivers = round(count * driver_share)
     planned = []
     for restarts, number in ((True, drivers), (False, count - drivers)):

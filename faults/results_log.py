@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ import pyspark
 
 from dev import ROOT
 from dev.kafka.distribution import VERSION
-from faults.kills import Kill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,18 +61,6 @@ def entry(findings: Findings) -> dict[str, Any]:
         "ended": findings.unexpected,
         "kills": [[kill.target, kill.point, kill.first, kill.every] for kill in findings.kills],
     }
-
-
-def count_kills(
-    content: Mapping[str, list[dict[str, Any]]], mode: str, engine: str
-) -> Counter[Kill]:
-    """Return how often each kill was carried out."""
-    return Counter(
-        Kill(target, point)
-        for entry in content["rounds"]
-        if (entry["mode"], entry["engine"]) == (mode, engine)
-        for target, point, *_ in entry["kills"]
-    )
 
 
 def machine() -> dict[str, Any]:

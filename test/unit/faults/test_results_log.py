@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from faults import results_log
 from faults.checker import Verdict
 from faults.findings import Findings, Recovery
-from faults.kills import Kill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,11 +62,3 @@ class TestEntry:
         assert entry["faults"] == {"duplicates": 1}
         assert entry["holds"]
         assert entry["evidence"] == []
-
-    def test_count_kills(self) -> None:
-        """Kills of one mode and engine are counted by target and point."""
-        entry = json.loads(json.dumps(results_log.entry(round_of("exactly-once", Verdict(1, 1)))))
-        content = {"rounds": [entry, entry]}
-        tried = results_log.count_kills(content, "exactly-once", "local")
-        assert tried == {Kill("worker"): 2, Kill("group", "after-commit"): 2}
-        assert not results_log.count_kills(content, "exactly-once", "cluster")
