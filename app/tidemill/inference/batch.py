@@ -32,11 +32,11 @@ def run_batch(
     outputs: list[Output] = []
     try:
         model = load(spec)
+        # The sample becomes no dead letter: if it fails, the model is down, and the job says why.
+        log = ignore if inputs == [spec.sample] else partial(log_once, spec.id)
         outputs = [
             check_output(output)
-            for output in bisect_failures(
-                model, inputs, clock, partial(probe, spec, model), partial(log_once, spec.id)
-            )
+            for output in bisect_failures(model, inputs, clock, partial(probe, spec, model), log)
         ]
         if any(is_failure(output) for output in outputs):
             probe(spec, model)  # the model may have gone down during the batch
@@ -49,6 +49,10 @@ def run_batch(
             return [down] * len(inputs)
         return [down if is_failure(output) else output for output in outputs]
     return outputs
+
+
+def ignore(_: MessageError) -> None:
+    """Do nothing about the failure of an input."""
 
 
 def is_failure(output: Output) -> bool:
@@ -92,7 +96,7 @@ def bisect_failures(
     inputs: list[str],
     clock: Clock,
     ensure_available: Callable[[], object] = lambda: None,
-    on_failure: Callable[[MessageError], None] = lambda _: None,
+    on_failure: Callable[[MessageError], None] = ignore,
 ) -> list[Output]:
     """Return one output for each input; halve a failing batch until each bad input is alone.
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tidemill.errors import ModelCrashed, PredictionFailed
+from tidemill.errors import ModelCrashed, ModelUnavailable, PredictionFailed
 from tidemill.inference import traces
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Message
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +102,22 @@ class TestLogOnce:
     def test_nothing_raised(self, caplog: pytest.LogCaptureFixture) -> None:
         """A failure without an exception has no traceback."""
         traces.log_once("m:1", ModelCrashed(-11))
+        assert not caplog.records
+
+    def test_sample(
+        self, make_spec: Callable[..., ModelSpec], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The sample becomes no dead letter if it fails: the job ends, and tells why."""
+
+        class Down:
+            def predict_all(self, inputs: list[str]) -> list[str]:
+                raise ConnectionError(inputs)
+
+        spec = make_spec()
+        (output,) = local_engine(lambda _: Down(), clock=lambda: 0.0).run(
+            [Request(spec, spec.sample)]
+        )
+        assert isinstance(output.result, ModelUnavailable)
         assert not caplog.records
 
 
