@@ -67,7 +67,7 @@ def memory(results: dict[str, Any]) -> str:
     jobs = {name: rows for name, rows in results.items() if name not in {"model", "pool"}}
     plots.memory(jobs, pools)
     rows = [
-        [f"{name}, {workers} workers", f"{fixed:.0f}", f"{full:.0f}"]
+        [f"{name}, `local[{workers}]`", f"{fixed:.0f}", f"{full:.0f}"]
         for name, measured in jobs.items()
         for workers, fixed, full in measured
     ]
@@ -95,4 +95,4 @@ def growth(series: dict[str, list[list[float]]], unit: str, model: float) -> str
             f"{name.capitalize()}: {line.intercept:.0f} MiB, and {line.slope:.0f} MiB more "
             f"({line.slope / model:.2f} times the models) for each {unit}."
         )
-    return " ".join(sentences)
+    return "\n".join(f"- {sentence}" for sentence in sentences)

@@ -88,12 +88,13 @@ def memory(jobs: Mapping[str, Rows], pools: Mapping[str, Rows]) -> None:
         for name, rows in series.items():
             axis.plot([row[0] for row in rows], [row[-1] for row in rows], marker="o", label=name)
         axis.set_xlabel(unit)
-        axis.set_ylim(bottom=0)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         if series:
             axis.legend()
     left.set_title("Python processes of a job", fontsize=9)
     right.set_title("a pool alone, with models", fontsize=9)
     left.set_ylabel("MiB (PSS)")
+    left.set_ylim(bottom=0)  # of both
     save(figure, "memory.png")
 
 

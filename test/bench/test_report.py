@@ -66,14 +66,14 @@ class TestWrite:
         """Measurements of workers that loaded models themselves keep their table."""
         results.replace("memory", OLD_MEMORY)
         report.write()
-        assert "| shared, 2 workers | 223 | 428 |" in section(folder, "Memory")
+        assert "| shared, `local[2]` | 223 | 428 |" in section(folder, "Memory")
 
     def test_memory(self, folder: Path) -> None:
         """The page compares deliveries, and pools, with the growth of each."""
         results.replace("memory", MEMORY)
         report.write()
         written = section(folder, "Memory")
-        assert "| exactly-once, 4 workers | 90 | 280 |" in written
+        assert "| exactly-once, `local[4]` | 90 | 280 |" in written
         assert (
             "Exactly-once: 200 MiB, and 20 MiB more (0.20 times the models) for each worker."
             in (written)
