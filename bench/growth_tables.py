@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TENTHS = (2, 4, 6, 8, 10)
+# For each part of the scale: what varies, and what is measured.
+SERIES = {
+    "processes": ("model processes", "share of the possible rate"),
+    "workers": ("executors", "share of the possible rate"),
+    "skew": ("parallelism", "share of four executors kept busy"),
+    "partitions": ("partitions", "messages a second"),
+    "batch": ("messages in an Arrow batch", "messages a second"),
+}
 
 
 def series(name: str, unit: str, results: dict[str, float]) -> str:
@@ -29,10 +37,7 @@ def scale(results: dict[str, Any]) -> str:
         backlog.append([delivery, *costs(samples), f"{max(sample[3] for sample in samples):,.0f}"])
     return "\n\n".join(
         [
-            series("executors", "share of the possible rate", results["workers"]),
-            series("partitions", "messages a second", results["partitions"]),
-            series("messages in an Arrow batch", "messages a second", results["batch"]),
-            series("parallelism", "share of four workers kept busy", results["skew"]),
+            *(series(*SERIES[name], results[name]) for name in SERIES if name in results),
             table(
                 ["CPU µs per message", *(f"{tenth}. tenth" for tenth in TENTHS), "MiB at most"],
                 backlog,
@@ -57,35 +62,37 @@ def costs(samples: Sequence[Sequence[float]]) -> list[str]:
 
 
 def memory(results: dict[str, Any]) -> str:
-    """Return a row for each number of workers and each delivery."""
-    plots.memory(results)
-    model = results["model"]
+    """Return a row for each delivery and number of workers, and one for each kind of pool."""
+    model, pools = results["model"], results.get("pool", {})
+    jobs = {name: rows for name, rows in results.items() if name not in {"model", "pool"}}
+    plots.memory(jobs, pools)
     rows = [
-        [
-            f"{workers} workers, {name}",
-            f"{fixed:.0f}",
-            f"{full:.0f}",
-            f"{(full - fixed) / model:.2f}",
-        ]
-        for name, lines in results.items()
-        if name != "model"
-        for workers, fixed, full in lines
+        [f"{name}, `local[{workers}]`", f"{fixed:.0f}", f"{full:.0f}"]
+        for name, measured in jobs.items()
+        for workers, fixed, full in measured
     ]
-    head = [
-        "MiB (PSS) of all processes",
-        "without models",
-        "with",
-        "difference, in times the models",
+    parts = [
+        f"The shipped models take {model:.0f} MiB in one process.",
+        table(
+            ["MiB (PSS) of a job's Python processes", "with a model of nothing", "shipped"], rows
+        ),
+        growth(jobs, "worker", model),
     ]
-    lines = []
-    for name in results.keys() - {"model"}:
-        workers, _, full = zip(*results[name], strict=True)
-        line = statistics.linear_regression(workers, full)
-        lines.append(
-            f"{name.capitalize()}: {line.intercept:.0f} MiB ({line.intercept / model:.2f} times "
-            f"the models), and {line.slope:.0f} MiB more for each worker."
+    if pools:
+        numbers = [number for number, _ in next(iter(pools.values()))]
+        rows = [[name, *(f"{mib:.0f}" for _, mib in pool)] for name, pool in pools.items()]
+        parts += [table(["MiB (PSS) of a pool with models", *numbers], rows)]
+        parts += [growth(pools, "process", model)]
+    return "\n\n".join(parts) + picture("memory")
+
+
+def growth(series: dict[str, list[list[float]]], unit: str, model: float) -> str:
+    """Return a sentence for each series about its growth with the first column."""
+    sentences = []
+    for name, rows in series.items():
+        line = statistics.linear_regression(*zip(*((row[0], row[-1]) for row in rows), strict=True))
+        sentences.append(
+            f"{name.capitalize()}: {line.intercept:.0f} MiB, and {line.slope:.0f} MiB more "
+            f"({line.slope / model:.2f} times the models) for each {unit}."
         )
-    summary = f"The shipped models take {model:.0f} MiB in one process."
-    return "\n\n".join([summary, table(head, rows), *sorted(lines, reverse=True)]) + picture(
-        "memory"
-    )
+    return "\n".join(f"- {sentence}" for sentence in sentences)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bench import testbed
+from bench import pool_memory, testbed
 from bench.corpus import messages
 from bench.rates import wait_for_all
 from dev import PYTHONPATH, ROOT
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 WORKERS = (1, 2, 4)
+CORES = os.cpu_count() or 1
 TEXTS = 2000
 DELIVERIES = ("at-least-once", "exactly-once")
 LOAD = """
@@ -49,7 +50,10 @@ def alone(*, loaded: bool) -> float:
 
 def job(pipeline: Pipeline, workers: int, delivery: str, *, models: bool) -> float:
     """Return the PSS in MiB of a job's Python processes but the driver, after they have worked."""
-    settings = {"SPARK": json.dumps({"spark.master": f"local[{workers},4]"})}
+    settings = {
+        "SPARK": json.dumps({"spark.master": f"local[{workers},4]"}),
+        "POOL__PROCESSES": str(CORES),  # the default, unless there are fewer workers
+    }
     environment = (
         testbed.shipped(pipeline, delivery, **settings)
         if models
@@ -62,10 +66,10 @@ def job(pipeline: Pipeline, workers: int, delivery: str, *, models: bool) -> flo
 
 
 def measure(console: Console) -> dict[str, Any]:
-    """Measure both deliveries at each number of workers, with the models and with an empty one."""
+    """Measure jobs, with the models and with an empty one, and pools without a job."""
     model = alone(loaded=True) - alone(loaded=False)
     console.print(f"the models: {model:.0f} MiB")
-    results: dict[str, Any] = {"model": round(model, 1)}
+    results: dict[str, Any] = {"model": round(model, 1), "pool": pool_memory.measure(console)}
     with testbed.broker() as (broker, folder):
         for name in DELIVERIES:
             results[name] = []

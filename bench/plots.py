@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    Rows = Sequence[Sequence[float]]
+
 FOLDER = Path(__file__).parent
 OURS, OTHERS = "tab:blue", "tab:gray"
 CONTENDER_NAMES = {contender.name for contender in CONTENDERS}
@@ -30,14 +32,14 @@ def save(figure: Figure, name: str) -> None:
 
 
 def shares(ratios: Mapping[str, tuple[float, float, float]], file: str) -> None:
-    """Draw each share of the limit, with median and range, the best on top."""
-    ordered = sorted(ratios.items(), key=lambda item: item[1][0])
-    figure, axis = plt.subplots(figsize=(8, 0.4 * len(ordered) + 1))
-    for row, (name, (median, low, high)) in enumerate(ordered):
+    """Draw each share of the limit, with median and range, from top to bottom."""
+    figure, axis = plt.subplots(figsize=(8, 0.4 * len(ratios) + 1))
+    for row, (name, (median, low, high)) in enumerate(ratios.items()):
         color = OTHERS if name in CONTENDER_NAMES else OURS
         axis.barh(row, median, color=color)
         axis.plot([low, high], [row, row], color="black", lw=1)
-    axis.set_yticks(range(len(ordered)), [name for name, _ in ordered])
+    axis.set_yticks(range(len(ratios)), list(ratios))
+    axis.invert_yaxis()
     axis.axvline(1, color="black", lw=1, ls=":")
     axis.set_xlabel("throughput, as a share of nlp.pipe alone on the same cores")
     save(figure, file)
@@ -79,16 +81,20 @@ def backlog(found: Mapping[str, Sequence[Sequence[float]]]) -> None:
     save(figure, "backlog.png")
 
 
-def memory(found: Mapping[str, Any]) -> None:
-    """Draw the memory over the number of workers, for each delivery."""
-    figure, axis = plt.subplots(figsize=(6, 3.2))
-    for name, rows in found.items():
-        if name != "model":
-            axis.plot([row[0] for row in rows], [row[2] for row in rows], marker="o", label=name)
-    axis.set_xlabel("workers")
-    axis.set_ylabel("MiB (PSS) of all processes")
-    axis.set_ylim(bottom=0)
-    axis.legend()
+def memory(jobs: Mapping[str, Rows], pools: Mapping[str, Rows]) -> None:
+    """Draw jobs over the number of workers, and pools over the number of their processes."""
+    figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(8, 3.2))
+    for axis, series, unit in ((left, jobs, "workers"), (right, pools, "model processes")):
+        for name, rows in series.items():
+            axis.plot([row[0] for row in rows], [row[-1] for row in rows], marker="o", label=name)
+        axis.set_xlabel(unit)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        if series:
+            axis.legend()
+    left.set_title("Python processes of a job", fontsize=9)
+    right.set_title("a pool alone, with models", fontsize=9)
+    left.set_ylabel("MiB (PSS)")
+    left.set_ylim(bottom=0)  # of both
     save(figure, "memory.png")
 
 

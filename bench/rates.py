@@ -43,10 +43,26 @@ def rate(times: Sequence[float], window: int = WINDOW_S) -> float:
     """
     begin = times[0] + WARM_UP_S
     if times[-1] < begin + window:
-        raise NotMeasured(
-            f"{len(times)} texts were answered in {times[-1] - times[0]:.0f} s: send more (--texts)"
-        )
+        raise NotMeasured(too_few(times))
     return slope([time for time in times if begin <= time <= begin + window])
+
+
+def rate_to_end(times: Sequence[float]) -> float:
+    """Return results a second from the end of the warm-up until the last result.
+
+    Raises:
+        NotMeasured: That is less than the window.
+
+    """
+    begin = times[0] + WARM_UP_S
+    if times[-1] < begin + WINDOW_S:
+        raise NotMeasured(too_few(times))
+    return sum(time > begin for time in times) / (times[-1] - begin)
+
+
+def too_few(times: Sequence[float]) -> str:
+    """Return why the results do not suffice for a measurement."""
+    return f"{len(times)} texts were answered in {times[-1] - times[0]:.0f} s: send more (--texts)"
 
 
 def result_times(pipeline: Pipeline) -> list[float]:

@@ -21,6 +21,8 @@ def machine(content: dict[str, Any]) -> str:
     parts = []
     for part in content.values():
         parts += part if isinstance(part, list) else [part]
+    if not parts:
+        return "no machine yet"
     machines = {
         f"{on['cores']} cores of {on['cpu']}, Linux {on['kernel']}, Python {on['python']}, "
         f"Spark {on['spark']}, Kafka {on['kafka']}"
@@ -53,7 +55,7 @@ def write() -> None:
     page = Template(TEMPLATE.read_text("utf-8")).substitute(
         tables,
         machine=machine(content),
-        texts=" and ".join({f"{one['texts']:,}" for one in content.get("throughput", [])})
+        texts=" and ".join(sorted({f"{one['texts']:,}" for one in content.get("throughput", [])}))
         or "none yet",
     )
     PAGE.write_text(page, "utf-8")

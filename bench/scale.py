@@ -1,27 +1,25 @@
-"""Measure the job with more workers, partitions, messages per batch, and a long backlog."""
+"""Measure the job with more processes, executors, partitions, messages per batch, and backlog."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import testbed
+from bench import backlog, testbed
 from bench.corpus import messages
 from bench.rates import slope, wait_for_all
-from dev.kafka.topics import end_offsets
 from dev.pipeline import records
-from dev.pipeline.job_process import descendants
-from faults import gauges
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from dev.kafka.broker import Broker
     from dev.pipeline.pipeline import Pipeline
 
+PROCESSES = (1, 2, 4, 8)
 WORKERS = (1, 2, 4)
 PARTITIONS = (1, 2, 4, 8, 16)
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
@@ -30,8 +28,6 @@ MICRO_BATCH_SIZE = 1000
 WARM_UP_SHARE = 0.3
 # Time that the model sleeps for each message; and for each character, if lengths are skewed.
 WAIT_S, WAIT_PER_CHARACTER_S = 0.01, 0.000_1
-BACKLOG = 1_000_000
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def run(pipeline: Pipeline, environment: dict[str, str], count: int) -> tuple[float, list[float]]:
@@ -57,9 +53,29 @@ def seconds(pipeline: Pipeline, environment: dict[str, str], count: int) -> floa
     return times[-1] - started
 
 
-def cluster(workers: int) -> str:
-    """Return Spark settings for executors with one worker each."""
-    return json.dumps({"spark.master": f"local-cluster[{workers},1,1024]"})
+def cluster(executors: int) -> str:
+    """Return Spark settings for executors with one core, and thus one model process, each."""
+    master = f"local-cluster[{executors},1,1024]"
+    return json.dumps({"spark.master": master, "spark.executor.cores": "1"})
+
+
+def by_processes(broker: Broker, folder: Path) -> dict[int, float]:
+    """Return the rate by the pool's size, as a share of what the sleeping model allows.
+
+    The topic has one partition, so one task keeps all processes busy.
+    """
+    results = {}
+    for processes in PROCESSES:
+        pipeline = testbed.make_pipeline(broker, folder, partitions=1)
+        sent = list(messages(TEXTS * processes // 2))
+        records.produce(broker.bootstrap_servers, pipeline.source, *sent)
+        settings = {
+            "POOL__PROCESSES": str(processes),
+            "STREAM__MAX_OFFSETS_PER_TRIGGER": str(MICRO_BATCH_SIZE * processes),
+        }
+        environment = testbed.sleeping(pipeline, {"seconds": WAIT_S}, **settings)
+        results[processes] = round(steady(pipeline, environment, len(sent)) * WAIT_S / processes, 3)
+    return results
 
 
 def by_workers(broker: Broker, folder: Path) -> dict[int, float]:
@@ -106,7 +122,7 @@ def by_batch(broker: Broker, folder: Path) -> dict[int, float]:
 
 
 def skewed(broker: Broker, folder: Path) -> dict[int, float]:
-    """Return the share of time that four workers spend in the model, with one partition.
+    """Return the share of time that four executors spend in the model, with one partition.
 
     The texts have their natural lengths; some are many times the mean.
     """
@@ -125,53 +141,23 @@ def skewed(broker: Broker, folder: Path) -> dict[int, float]:
     return results
 
 
-def backlog(broker: Broker, folder: Path, delivery: str, count: int) -> list[list[float]]:
-    """Answer small messages with a model that does nothing, and sample the job once a second.
-
-    Return for each sample: seconds, answered messages, CPU seconds and MiB (PSS) of the whole job.
-    """
-    pipeline = testbed.make_pipeline(broker, folder)
-    message = '{"uuid":"%d","text":"t","lang":"en"}'
-    small = ({"value": (message % n).encode(), "key": b"%d" % n} for n in range(count))
-    records.produce(broker.bootstrap_servers, pipeline.source, *small)
-    samples = []
-    with pipeline.program(testbed.sleeping(pipeline, {}, STREAM__DELIVERY=delivery)) as job:
-        job.wait_for("stream started")
-        start, answered = time.monotonic(), 0
-        while answered < count:
-            job.must_run()
-            time.sleep(1)
-            pids = [job.process.pid, *descendants(job.process.pid)]
-            answered = sum(end_offsets(broker.bootstrap_servers, pipeline.output).values())
-            seconds = time.monotonic() - start
-            memory = sum(map(gauges.pss, pids))
-            used = sum(map(cpu_seconds, pids))
-            samples.append([round(seconds, 1), answered, round(used, 2), round(memory)])
-        job.process.terminate()
-        assert job.wait() == 0, job.output
-    return samples
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process and of its ended children."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return 0.0
-    return sum(map(int, stat.rpartition(")")[2].split()[11:15])) / TICK
-
-
 def measure(console: Console) -> dict[str, Any]:
     """Measure all parts."""
     results: dict[str, Any] = {}
-    parts = {"workers": by_workers, "partitions": by_partitions, "batch": by_batch, "skew": skewed}
+    parts = {
+        "processes": by_processes,
+        "workers": by_workers,
+        "skew": skewed,
+        "partitions": by_partitions,
+        "batch": by_batch,
+    }
     with testbed.broker() as (broker, folder):
         for name, part in parts.items():
             results[name] = part(broker, folder)
             console.print(f"{name}: {results[name]}", highlight=False)
         results["backlog"] = {}
         for delivery in ("at-least-once", "exactly-once"):
-            samples = backlog(broker, folder, delivery, BACKLOG)
+            samples = backlog.samples(broker, folder, delivery)
             results["backlog"][delivery] = samples
             console.print(f"backlog, {delivery}: {samples[-1]}", highlight=False)
     return results

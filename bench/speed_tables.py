@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING, Any
 
 from bench import plots
 from bench.contenders.table import CONTENDERS
 from bench.latency_floor import PHASES, STEPS
 from bench.plots import picture
-from bench.skew import SHAPES
+from bench.skew import SHAPES, run_name
 from bench.throughput import LIMIT, TIDEMILL
 from faults.figures import median_interval
 from faults.round_tables import table
@@ -45,9 +46,10 @@ def format_range(spread: tuple[float, float, float]) -> str:
 def throughput(rounds: Sequence[dict[str, Any]]) -> str:
     """Return a row for each contender, the fastest first."""
     limit, ours = ratios(rounds, LIMIT), ratios(rounds, "Tidemill")
+    limit = dict(sorted(limit.items(), key=lambda item: item[1], reverse=True))
     plots.shares({name: share for name, share in limit.items() if name != LIMIT}, "throughput.png")
     rows = []
-    for name in sorted(limit, key=lambda name: -limit[name][0]):
+    for name in limit:
         rates = [one["rates"][name] for one in rounds if name in one["rates"]]
         median, *_ = median_interval(rates)
         times = f"{1 / ours[name][0]:.2f}" if name in ours else ""
@@ -73,16 +75,15 @@ def throughput(rounds: Sequence[dict[str, Any]]) -> str:
 
 def skew(rounds: Sequence[dict[str, Any]]) -> str:
     """Return a row for each shape of the topic, and delivery."""
-    shares = ratios(rounds, LIMIT)
-    plots.shares({name: share for name, share in shares.items() if name != LIMIT}, "skew.png")
+    limit = ratios(rounds, LIMIT)
+    names = [run_name(shape, delivery) for shape in SHAPES for delivery in TIDEMILL.values()]
+    shares = {name: limit[name] for name in names if name in limit}
+    plots.shares(shares, "skew.png")
     rows = []
-    for shape in SHAPES:
-        for delivery in TIDEMILL.values():
-            if (name := f"{shape}, {delivery}") in shares:
-                rates = [one["rates"][name] for one in rounds if name in one["rates"]]
-                median, *_ = median_interval(rates)
-                rows.append([name, len(rates), f"{median:.0f}", format_range(shares[name])])
-    head = ["topic and delivery", "rounds", "messages a second", "share of the limit"]
+    for name, share in shares.items():
+        rates = [one["rates"][name] for one in rounds if name in one["rates"]]
+        rows.append([name, len(rates), f"{statistics.median(rates):.0f}", format_range(share)])
+    head = ["partitions and delivery", "rounds", "messages a second", "share of the limit"]
     return table(head, rows) + picture("skew")
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench import testbed
+from bench import rounds, testbed
 from bench.contenders.table import CONTENDERS, Contender
 from bench.corpus import messages
 from bench.rates import WINDOW_S, NotMeasured, rate, wait_until_measured
@@ -19,7 +19,7 @@ from dev.kafka.topics import create_topic
 from dev.pipeline import records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 LIMIT = "nlp.pipe alone"
+TOPIC = "texts"
 TIDEMILL = {"Tidemill": "at-least-once", "Tidemill, exactly-once": "exactly-once"}
 # For contenders with micro-batches; the default of our job.
 MICRO_BATCH_SIZE = 20_000
@@ -114,26 +115,12 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def measure(texts: int, only: Sequence[str], console: Console) -> Iterator[dict[str, float]]:
-    """Run all contenders, or those in `only`, in turn and without end; yield each round's rates.
-
-    Other load on the machine affects all of a round, so compare rates within a round. A contender
-    that fails is missing in its round.
-    """
+    """Run all contenders, or those in `only`; yield each round's rates."""
+    runs: dict[str, rounds.Run] = {LIMIT: lambda _: baseline(texts)}
+    runs |= {name: partial(tidemill, mode) for name, mode in TIDEMILL.items()}
+    runs |= {contender.name: partial(run_contender, contender) for contender in CONTENDERS}
     with testbed.broker() as (broker, folder):
-        create_topic(broker.bootstrap_servers, "texts", partitions=testbed.PARTITIONS)
-        records.produce(broker.bootstrap_servers, "texts", *messages(texts))
-        runs: dict[str, Callable[[Pipeline], float]] = {LIMIT: lambda _: baseline(texts)}
-        runs |= {name: partial(tidemill, mode) for name, mode in TIDEMILL.items()}
-        runs |= {contender.name: partial(run_contender, contender) for contender in CONTENDERS}
-        while True:
-            rates = {}
-            for name in only or runs:
-                try:
-                    rates[name] = round(
-                        runs[name](testbed.make_pipeline(broker, folder, "texts")), 1
-                    )
-                except NotMeasured as error:  # the other figures are valid
-                    console.print(f"{name} is not in this round: {error}", markup=False)
-                else:
-                    console.print(f"{name}: {rates[name]} messages a second", highlight=False)
-            yield rates
+        create_topic(broker.bootstrap_servers, TOPIC, partitions=testbed.PARTITIONS)
+        records.produce(broker.bootstrap_servers, TOPIC, *messages(texts))
+        chosen = {name: (TOPIC, runs[name]) for name in only or runs}
+        yield from rounds.measure(chosen, broker, folder, console)

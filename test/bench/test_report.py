@@ -1,0 +1,94 @@
+"""The page of results can be written whatever has been measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import plots, report, results
+from bench.skew import SHAPES, run_name
+from bench.throughput import LIMIT, TIDEMILL
+
+SHIPPED = Path(results.__file__).with_name("results.json")
+# The memory part before there were pools.
+OLD_MEMORY = {"model": 175.9, "shared": [[1, 169.6, 353.2], [2, 222.9, 428.3]]}
+MEMORY = {
+    "model": 100.0,
+    "at-least-once": [[1, 50.0, 210.0], [4, 80.0, 240.0]],
+    "exactly-once": [[1, 60.0, 220.0], [4, 90.0, 280.0]],
+    "pool": {
+        "loaded once": [[1, 150.0], [2, 175.0]],
+        "loaded by each process": [[1, 150.0], [2, 250.0]],
+    },
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the results, the page and the plots."""
+    monkeypatch.setattr(results, "FILE", tmp_path / "results.json")
+    monkeypatch.setattr(report, "PAGE", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(plots, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def section(folder: Path, title: str) -> str:
+    """Return a section of the written page."""
+    page = (folder / "RESULTS.md").read_text("utf-8")
+    return page.partition(f"# {title}\n")[2].partition("\n#")[0]
+
+
+def skew_round(limit: float, *shares: float) -> dict[str, Any]:
+    """Return a round in which the job reaches some shares of the limit, in the table's order."""
+    names = [run_name(shape, delivery) for shape in SHAPES for delivery in TIDEMILL.values()]
+    rates = {name: share * limit for name, share in zip(names, shares, strict=False)}
+    return {"texts": 100, "rates": {LIMIT: limit, **rates}}
+
+
+class TestWrite:
+    def test_nothing_measured(self, folder: Path) -> None:
+        """Each part says that it is not measured."""
+        report.write()
+        assert (folder / "RESULTS.md").read_text("utf-8").count(report.NOT_YET) == 6
+
+    def test_shipped_results(self, folder: Path) -> None:
+        """The results in the repository make a page."""
+        content = json.loads(SHIPPED.read_text("utf-8"))
+        (folder / "results.json").write_text(json.dumps(content))
+        report.write()
+        page = (folder / "RESULTS.md").read_text("utf-8")
+        assert page.count(report.NOT_YET) == 6 - len(content)
+
+    def test_old_memory(self, folder: Path) -> None:
+        """Measurements of workers that loaded models themselves keep their table."""
+        results.replace("memory", OLD_MEMORY)
+        report.write()
+        assert "| shared, `local[2]` | 223 | 428 |" in section(folder, "Memory")
+
+    def test_memory(self, folder: Path) -> None:
+        """The page compares deliveries, and pools, with the growth of each."""
+        results.replace("memory", MEMORY)
+        report.write()
+        written = section(folder, "Memory")
+        assert "| exactly-once, `local[4]` | 90 | 280 |" in written
+        assert (
+            "Exactly-once: 200 MiB, and 20 MiB more (0.20 times the models) for each worker."
+            in (written)
+        )
+        assert "| loaded by each process | 150 | 250 |" in written
+        assert "Loaded once: 125 MiB, and 25 MiB more (0.25 times" in written
+        assert (folder / "memory.png").exists()
+
+    def test_skew(self, folder: Path) -> None:
+        """A row is the median of the shares of each round, with their range; rounds may lack it."""
+        for limit, *shares in ((100, 0.9, 0.8), (200, 0.7, 0.6), (50, 0.8)):
+            results.add_round("skew", skew_round(limit, *shares))
+        report.write()
+        written = section(folder, "Partitions of different sizes")
+        assert "| one partition, at-least-once | 3 | 90 | 0.80 (0.70 to 0.90) |" in written
+        assert "| one partition, exactly-once | 2 | 100 | 0.70 (0.60 to 0.80) |" in written
+        assert "| 8:4:2:1, " not in written
+        assert (folder / "skew.png").exists()
