@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bench import testbed
 from dev.kafka.topics import end_offsets
 from dev.pipeline import records
+from dev.pipeline.job_process import descendants
 from faults import gauges
-from faults.job_processes import below
 
 if TYPE_CHECKING:
     from dev.kafka.broker import Broker
@@ -36,7 +36,7 @@ def samples(broker: Broker, folder: Path, delivery: str, count: int = BACKLOG) -
         while answered < count:
             job.must_run()
             time.sleep(1)
-            pids = [job.process.pid, *below(job.process.pid)]
+            pids = [job.process.pid, *descendants(job.process.pid)]
             answered = sum(end_offsets(broker.bootstrap_servers, pipeline.output).values())
             seconds = time.monotonic() - start
             memory = sum(map(gauges.pss, pids))

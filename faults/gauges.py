@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faults.job_processes import JVM, POOL, WORKER, below
+from dev.pipeline.job_process import descendants, pool_owner
+from faults.job_processes import JVM, WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +22,8 @@ def measure(driver: int, checkpoint: Path) -> dict[str, float]:
     The kind "workers" is all Python processes but the driver: workers, their daemon and the pool.
     Memory is PSS: each process counts its share of what several use.
     """
-    processes = below(driver)
-    pool = [pid for pid, command in processes.items() if POOL in command]
+    processes = descendants(driver)
+    pool = [pid for pid, command in processes.items() if pool_owner(command)]
     kinds = {
         "driver": [driver],
         "java": [pid for pid, command in processes.items() if JVM in command],

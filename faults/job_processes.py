@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.pipeline.job_process import descendants, kill
-from tidemill.models.pool import server
+from dev.pipeline.job_process import descendants, kill, pool_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 JVM = "org.apache.spark.deploy.SparkSubmit"
 EXECUTOR = "CoarseGrainedExecutorBackend"
 WORKER = "pyspark.worker"  # also in the command line of the daemon that forks the workers
-POOL = f" {server.__name__} "  # the server of a pool, and its forks
 
 
 def find(driver: int, target: str, hit: int | None = None) -> list[int]:
@@ -31,7 +29,7 @@ def find(driver: int, target: str, hit: int | None = None) -> list[int]:
       executor.
     - member: `hit` if it runs models, else the oldest process of that pool.
     """
-    processes = below(driver)
+    processes = descendants(driver)
     if target == "group":
         return [driver, *processes]
     if target == "driver":
@@ -40,7 +38,7 @@ def find(driver: int, target: str, hit: int | None = None) -> list[int]:
         return [pid for pid, command in processes.items() if JVM in command]
     if target == "executor":
         executors = sorted(pid for pid, command in processes.items() if EXECUTOR in command)
-        return [pid for pid in executors if hit in below(pid)] or executors[:1]
+        return [pid for pid in executors if hit in descendants(pid)] or executors[:1]
     if target == "worker":
         python = {pid for pid, command in processes.items() if WORKER in command}
         return [pid for pid in python if parent(pid) in python]
@@ -48,33 +46,13 @@ def find(driver: int, target: str, hit: int | None = None) -> list[int]:
 
 
 def _find_in_pool(processes: dict[int, str], target: str, hit: int | None) -> list[int]:
-    pools = {pid: owner(command) for pid, command in processes.items() if POOL in command}
-    near = {pid for pid in pools if hit in below(pools[pid])} or set(pools)
+    pools = {pid: owner for pid, command in processes.items() if (owner := pool_owner(command))}
+    near = {pid for pid in pools if hit in descendants(pools[pid])} or set(pools)
     servers = sorted(pid for pid in near if parent(pid) not in pools)[:1]
     if target == "server":
         return servers
     members = sorted(pid for pid in near if parent(pid) in servers)
     return [hit] if hit in members else members[:1]
-
-
-def below(pid: int) -> dict[int, str]:
-    """Return all processes below a process, with their command lines.
-
-    A pool is below its owner, although the worker that started it may have ended.
-    """
-    tree = descendants(pid)
-    owners = {pid, *tree}
-    everything = descendants(0)
-    return tree | {
-        process: command
-        for process, command in everything.items()
-        if POOL in command and owner(command) in owners
-    }
-
-
-def owner(command: str) -> int:
-    """Return the process that a pool ends with, from the command line of one of its processes."""
-    return int(command.partition(POOL)[2].split()[1])
 
 
 def parent(pid: int) -> int | None:

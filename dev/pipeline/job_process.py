@@ -75,23 +75,27 @@ class JobProcess:
 
 
 def descendants(pid: int) -> dict[int, str]:
-    """Return all processes below a process, with their command lines."""
+    """Return all processes below a process, with their command lines.
+
+    Model processes are below the owner of their pool: the worker that started it may have ended.
+    """
     processes = running_processes()
+    above = {child: pool_owner(command) or up for child, (up, command) in processes.items()}
     tree = {pid}
-    while more := {child for child, (parent, _) in processes.items() if parent in tree} - tree:
+    while more := {child for child, parent in above.items() if parent in tree} - tree:
         tree |= more
     return {child: processes[child][1] for child in tree - {pid}}
 
 
 def pool_processes(job: int) -> list[int]:
-    """Return the model processes of a job, which are not below it: its daemons only own them."""
-    owners = {job, *descendants(job)}
-    return [
-        pid
-        for pid, (_, command) in running_processes().items()
-        if (arguments := command.partition(f" {server.__name__} ")[2].split())
-        and int(arguments[1]) in owners
-    ]
+    """Return the model processes of a job."""
+    return [pid for pid, command in descendants(job).items() if pool_owner(command)]
+
+
+def pool_owner(command: str) -> int | None:
+    """Return the owner of the pool that a command line belongs to, if any."""
+    _, _, arguments = command.partition(f" {server.__name__} ")
+    return int(arguments.split()[1]) if arguments else None
 
 
 def running_processes() -> dict[int, tuple[int, str]]:

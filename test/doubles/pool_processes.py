@@ -1,22 +1,19 @@
-"""Find the processes of pools, through proc(5)."""
+"""Find the processes of pools."""
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tidemill.models.pool import server
+from dev.pipeline.job_process import pool_owner, running_processes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def processes(root: Path) -> dict[int, int]:
     """Return the processes of the pools in a folder, and the parent of each."""
-    parents = {}
-    for folder in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):
-            command = (folder / "cmdline").read_bytes()
-            if server.__name__.encode() in command and os.fsencode(root) in command:
-                stat = (folder / "stat").read_text().rpartition(")")[2].split()
-                if stat[0] != "Z":
-                    parents[int(folder.name)] = int(stat[1])
-    return parents
+    return {
+        pid: parent
+        for pid, (parent, command) in running_processes().items()
+        if pool_owner(command) and str(root) in command
+    }

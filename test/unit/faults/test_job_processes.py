@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev import PYTHONPATH
+from dev.pipeline.job_process import descendants
 from faults import gauges
-from faults.job_processes import below, find, kill_orphans, parent
+from faults.job_processes import find, kill_orphans, parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,9 +72,9 @@ class TestPool:
     def test_server_and_members(self, owner: int) -> None:
         """The server and its members are told apart; a kill hits one of them."""
         (server,) = find(owner, "server")
-        wait_until(lambda: len(below(owner)) == PROCESSES + 1)
+        wait_until(lambda: len(descendants(owner)) == PROCESSES + 1)
         assert parent(server) != owner
-        members = below(owner).keys() - {server}
+        members = descendants(owner).keys() - {server}
         assert {parent(member) for member in members} == {server}
         (oldest,) = find(owner, "member")
         assert oldest == min(members)
@@ -83,27 +84,31 @@ class TestPool:
 
     def test_replaced(self, owner: int) -> None:
         """A member that is killed is replaced; the pool's size is a gauge of its job."""
-        wait_until(lambda: len(below(owner)) == PROCESSES + 1)
+        wait_until(lambda: len(descendants(owner)) == PROCESSES + 1)
         (member,) = find(owner, "member")
         os.kill(member, signal.SIGKILL)
-        wait_until(lambda: member not in below(owner) and len(below(owner)) == PROCESSES + 1)
+        wait_until(
+            lambda: member not in descendants(owner) and len(descendants(owner)) == PROCESSES + 1
+        )
         server = find(owner, "server")
         assert member not in find(owner, "member")
         kill_orphans(server, 0)
-        wait_until(lambda: not below(owner))
+        wait_until(lambda: not descendants(owner))
 
     def test_gauges(self, owner: int, tmp_path: Path) -> None:
         """The memory and threads of the pool count as the workers'."""
-        wait_until(lambda: len(below(owner)) == PROCESSES + 1)
+        wait_until(lambda: len(descendants(owner)) == PROCESSES + 1)
         measured = gauges.measure(owner, tmp_path)
         assert measured["pool processes"] == PROCESSES + 1
         assert measured["workers threads"] == PROCESSES + 1
-        assert measured["workers MiB"] == pytest.approx(sum(map(gauges.pss, below(owner))), rel=0.2)
+        assert measured["workers MiB"] == pytest.approx(
+            sum(map(gauges.pss, descendants(owner))), rel=0.2
+        )
         assert measured["workers MiB"] > 5
 
     def test_ends_with_its_owner(self, owner: int) -> None:
         """A killed owner leaves no process behind."""
-        pool = list(below(owner))
+        pool = list(descendants(owner))
         os.kill(owner, signal.SIGKILL)
         assert kill_orphans(pool, TIMEOUT_S) == []
 
