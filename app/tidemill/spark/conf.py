@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidemill.models.pool.start import SINGLE_THREADED_ARROW, THREAD_VARIABLES
 from tidemill.spark import daemon
 from tidemill.spark.filesystem import is_local
 from tidemill.spark.jars import connector_jars
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 # Retries a failed task up to three times; plain `local[*]` never does.
 LOCAL_MASTER = "local[*,4]"
 MAX_BYTES_PER_ARROW_BATCH = 16 * 1024 * 1024
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# Keep Arrow's allocator from starting a thread. In a single-threaded process C++ counts references
-# without atomic operations, which take a sixth of spaCy's time; and only such a process forks
-# safely, as the daemon and the pool's server do.
-SINGLE_THREADED_ARROW = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
 # In bytes. A socket's path may have 107 (103 on macOS); our folder and the socket's name take 61.

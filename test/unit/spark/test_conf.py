@@ -11,10 +11,10 @@ from unittest import mock
 
 import pytest
 
+from tidemill.models.pool.start import SINGLE_THREADED_ARROW
 from tidemill.settings import KafkaSettings, LogSettings, Settings, StreamSettings
 from tidemill.spark.conf import (
     REDACTION_REGEX,
-    SINGLE_THREADED_ARROW,
     context_conf,
     launch_conf,
     merge_user_conf,

@@ -14,8 +14,8 @@ import pytest
 
 from dev import PYTHONPATH, ROOT
 from faults import job_processes
+from tidemill.models.pool.start import SINGLE_THREADED_ARROW
 from tidemill.spark import daemon
-from tidemill.spark.conf import SINGLE_THREADED_ARROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

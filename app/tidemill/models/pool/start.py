@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 # In bytes: the path of a socket has at most 107, of which ours takes 55.
 MAX_TEMP_DIR = 50
 
+# The number of threads of numeric libraries is in these variables. A process of the pool has one,
+# unless its environment says otherwise.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Keep Arrow's allocator from starting a thread. In a single-threaded process C++ counts references
+# without atomic operations, which take a sixth of spaCy's time; and only such a process forks
+# safely.
+SINGLE_THREADED_ARROW = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+
 # The servers that this process has started, so that it collects the exit codes of those that end.
 _servers: list[subprocess.Popen[bytes]] = []
 
@@ -81,6 +89,8 @@ class PoolAddress:
         """Start a server; return whether clients can connect to it."""
         numbers = [str(self._owner), str(self._processes)]
         arguments = [os.fspath(self._folder), *numbers, mode, str(os.getpid())]
+        environment = dict.fromkeys(THREAD_VARIABLES, "1") | SINGLE_THREADED_ARROW | os.environ
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         ready, signal_ready = os.pipe()
         with tempfile.TemporaryFile() as specs, os.fdopen(ready, "rb") as signals:
             pickle.dump(self._specs, specs)
@@ -88,7 +98,7 @@ class PoolAddress:
             with os.fdopen(signal_ready, "wb") as stdout:
                 server_process = subprocess.Popen(
                     [sys.executable, "-m", server.__name__, *arguments],
-                    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                    env=environment,
                     stdin=specs,
                     stdout=stdout,
                     start_new_session=True,  # Ctrl-C must not end it before its clients
