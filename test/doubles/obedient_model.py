@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from typing import NoReturn
@@ -15,21 +16,29 @@ class Obedient:
     """Do what the first word of each text asks for; otherwise answer with the process and text."""
 
     def __init__(self, keep: str = "") -> None:
-        """Keep a thread or a socket, fail, or end the process, if asked to."""
-        if keep == "thread":
+        """Keep a thread, a socket or a helper, fail, or end the process, if asked to."""
+        if "helper" in keep and not os.fork():
+            time.sleep(3600)
+        if "thread" in keep:
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
         if keep == "socket":
             self.socket = socket.socket()
         if keep == "fail":
             raise OSError("no disk")
-        if keep == "exit":
+        if "exit" in keep:
             os._exit(4)
+        if "hang" in keep:
+            time.sleep(3600)
+        if keep == "zombies":
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Answer every input."""
         outputs = []
         for text in inputs:
             order, value, *_ = [*text.split(), "", ""]
+            if order == "drop":
+                return outputs
             if order in ORDERS:
                 ORDERS[order](value)
             outputs.append(json.dumps([os.getpid(), text]))
@@ -51,10 +60,26 @@ def _use_memory(_: str) -> NoReturn:
     raise MemoryError
 
 
+def _close_output(_: str) -> None:
+    """Close standard output, as a model does that believes to be alone in its process."""
+    sys.stdout.close()
+
+
+def _print(_: str) -> None:
+    """Print to both standard streams, and to their files."""
+    print("from the model")  # noqa: T201 - as models do
+    print("from the model", file=sys.stderr)  # noqa: T201
+    os.write(1, b"from the model\n")
+    os.write(2, b"\xff\0\n")
+
+
 ORDERS = {
     "sleep": lambda seconds: time.sleep(float(seconds)),
     "hang": lambda _: time.sleep(3600),
     "raise": _fail,
+    "leave": lambda _: sys.exit("as asked"),
+    "print": _print,
+    "close": _close_output,
     "signal": lambda number: os.kill(os.getpid(), int(number)),
     "segfault": lambda _: os.kill(os.getpid(), signal.SIGSEGV),
     "exit": lambda code: os._exit(int(code)),

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from dev.pipeline.job_process import pool_owner, running_processes
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def processes(root: Path) -> dict[int, int]:
@@ -17,3 +14,15 @@ def processes(root: Path) -> dict[int, int]:
         for pid, (parent, command) in running_processes().items()
         if pool_owner(command) and str(root) in command
     }
+
+
+def server_of(root: Path) -> int:
+    """Return the process that the others were forked from."""
+    running = processes(root)
+    return next(pid for pid, parent in running.items() if parent not in running)
+
+
+def modes(root: Path) -> set[str]:
+    """Return the modes in which servers, and processes forked from them, run."""
+    commands = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in processes(root)]
+    return {mode for mode in ("shared", "separate") for command in commands if mode in command}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 SELF = PROC / "self"
+STANDARD_ERROR = 2
 
 
 def exists(pid: int) -> bool:
@@ -25,6 +26,10 @@ def has_threads() -> bool:
 
 
 def socket_fds() -> list[int]:
-    """Return the file descriptors of this process that are sockets; a fork inherits them."""
+    """Return the file descriptors of this process that are sockets; a fork inherits them.
+
+    The standard streams do not count: a service manager may connect them to its log by a socket.
+    """
     files = [file for file in (SELF / "fd").iterdir() if file.is_symlink()]
-    return [int(file.name) for file in files if str(file.readlink()).startswith("socket:")]
+    sockets = [int(file.name) for file in files if str(file.readlink()).startswith("socket:")]
+    return [number for number in sockets if number > STANDARD_ERROR]

@@ -16,6 +16,7 @@ loads its own.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import pickle
 import select
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import ModelSpec
 
+# The standard library's default prints warnings to standard error, and survives if nobody reads it.
+log = logging.getLogger(__name__)
+
 SOCKET = "socket"
 # Seconds between two checks of the deadlines.
 TICK_S = 0.25
@@ -57,9 +61,9 @@ def main() -> None:
     ready = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a model may print
     if sys.argv[4] == "shared" and not load_shareable(specs):
-        sys.stderr.write("a model starts threads or opens sockets: each process loads its own\n")
-        sys.stderr.flush()
+        log.warning("a model starts threads or opens sockets: each process loads its own")
         os._exit(os.EX_UNAVAILABLE)  # without waiting for the model's threads
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a model may have ignored it
     listener = socket.socket(socket.AF_UNIX)
     (folder / SOCKET).unlink(missing_ok=True)
     listener.bind(os.fspath(folder / SOCKET))
@@ -134,8 +138,9 @@ class Server:
         except BaseException:  # noqa: BLE001 - it must not go on as a second server
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(Exception):  # a model may have closed it
+                    stream.flush()
             os._exit(os.EX_OK)
 
     def _replace(self, pidfd: int) -> int:
@@ -144,8 +149,7 @@ class Server:
         os.close(pidfd)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         self._board.note_end(pid, code)
-        sys.stderr.write(f"model process {pid} ended with code {code}; another one replaces it\n")
-        sys.stderr.flush()
+        log.warning("model process %d ended with code %d; another one replaces it", pid, code)
         return self._fork(number)
 
     def _kill_overdue(self) -> None:

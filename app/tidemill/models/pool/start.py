@@ -6,7 +6,10 @@ import fcntl
 import hashlib
 import os
 import pickle
+import re
+import select
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -17,14 +20,17 @@ from typing import TYPE_CHECKING
 
 from tidemill.models.isolation import procfs
 from tidemill.models.pool import server
+from tidemill.models.pool.member import LOAD_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from io import FileIO
 
     from tidemill.inference.model import ModelSpec
 
 # In bytes: the path of a socket has at most 107, of which ours takes 55.
 MAX_TEMP_DIR = 50
+POOL_FOLDER = re.compile(r"(?P<owner>[0-9]+)-[0-9a-f]{16}")
 
 # The number of threads of numeric libraries is in these variables. A process of the pool has one,
 # unless its environment says otherwise.
@@ -92,7 +98,7 @@ class PoolAddress:
         environment = dict.fromkeys(THREAD_VARIABLES, "1") | SINGLE_THREADED_ARROW | os.environ
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         ready, signal_ready = os.pipe()
-        with tempfile.TemporaryFile() as specs, os.fdopen(ready, "rb") as signals:
+        with tempfile.TemporaryFile() as specs, os.fdopen(ready, "rb", 0) as signals:
             pickle.dump(self._specs, specs)
             specs.seek(0)
             with os.fdopen(signal_ready, "wb") as stdout:
@@ -103,14 +109,35 @@ class PoolAddress:
                     stdout=stdout,
                     start_new_session=True,  # Ctrl-C must not end it before its clients
                 )
-            _servers[:] = [each for each in _servers if each.poll() is None] + [server_process]
-            return bool(signals.read(1))
+            is_ready = False
+            try:
+                is_ready = _becomes_ready(server_process, signals, LOAD_SECONDS * len(self._specs))
+            finally:
+                if not is_ready:
+                    os.killpg(server_process.pid, signal.SIGKILL)  # also helpers of a model
+                    server_process.wait()
+        _servers[:] = [each for each in _servers if each.poll() is None] + [server_process]
+        return is_ready
+
+
+def _becomes_ready(process: subprocess.Popen[bytes], signals: FileIO, seconds: float) -> bool:
+    """Wait until a server signals that it is ready, ends, or has taken too long.
+
+    Its end must be watched too: a helper that a model forked may keep the pipe open.
+    """
+    poller = select.poll()
+    poller.register(signals, select.POLLIN)
+    with os.fdopen(os.pidfd_open(process.pid), "rb", 0) as ended:
+        poller.register(ended, select.POLLIN)
+        events = dict(poller.poll(1000 * seconds))
+    return signals.fileno() in events and bool(signals.read(1))
 
 
 def _remove_orphans(root: Path) -> None:
     """Remove the folders of pools that were killed together with their owners."""
     for folder in root.iterdir():
-        if not procfs.exists(int(folder.name.partition("-")[0])):
+        name = POOL_FOLDER.fullmatch(folder.name)
+        if name and not procfs.exists(int(name["owner"])):
             shutil.rmtree(folder, ignore_errors=True)
 
 

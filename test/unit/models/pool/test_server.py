@@ -1,0 +1,109 @@
+"""What a model may do to the server that loads it and forks from it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from pool_processes import modes, processes, server_of
+
+from tidemill.errors import ModelCrashed, ModelUnavailable, PredictionFailed
+from tidemill.inference.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tidemill.inference.engine import Engine
+    from tidemill.inference.model import ModelSpec
+
+    MakeSpec = Callable[..., ModelSpec]
+    MakePool = Callable[..., Engine]
+
+OBEDIENT = "obedient_model:Obedient"
+
+
+def ask(engine: Engine, spec: ModelSpec, *texts: str) -> list[type]:
+    """Return the types of the outcomes of inputs."""
+    return [type(output.result) for output in engine.run([Request(spec, text) for text in texts])]
+
+
+class TestLoad:
+    """What a model does while the server loads it."""
+
+    @pytest.mark.timeout(180)
+    @pytest.mark.parametrize(
+        ("keep", "outcome"), [("helper thread", str), ("helper exit", ModelUnavailable)]
+    )
+    def test_helper(
+        self, make_pool: MakePool, make_spec: MakeSpec, root: Path, keep: str, outcome: type
+    ) -> None:
+        """A forked helper neither delays the second start nor outlives the first server."""
+        spec = make_spec(adapter=OBEDIENT, options={"keep": keep})
+        engine = make_pool([spec])
+        assert modes(root) == {"separate"}
+        assert ask(engine, spec, "a") == [outcome]
+
+    @pytest.mark.timeout(180)
+    def test_helper_is_shared(self, make_pool: MakePool, make_spec: MakeSpec, root: Path) -> None:
+        """A helper alone does not keep the processes from sharing the model."""
+        spec = make_spec(adapter=OBEDIENT, options={"keep": "helper"})
+        assert ask(make_pool([spec]), spec, "a") == [str]
+        assert modes(root) == {"shared"}
+
+    def test_ignored_children(self, make_pool: MakePool, make_spec: MakeSpec, root: Path) -> None:
+        """The server learns how its processes end although a model told the system to forget."""
+        spec = make_spec(adapter=OBEDIENT, options={"keep": "zombies"})
+        engine = make_pool([spec])
+        server = server_of(root)
+        assert ask(engine, spec, "a", "exit 3", "b") == [str, ModelCrashed, str]
+        assert server_of(root) == server
+
+
+class TestOutput:
+    """Where the server and its processes write."""
+
+    def test_closed(self, make_pool: MakePool, make_spec: MakeSpec, root: Path) -> None:
+        """A process whose model has closed standard output ends like any other."""
+        spec = make_spec(adapter=OBEDIENT)
+        engine = make_pool([spec])
+        server = server_of(root)
+        assert ask(engine, spec, *["close"] * 9) == [str] * 9
+        assert ask(engine, spec, *["memory"] * 9) == [PredictionFailed] * 9
+        assert ask(engine, spec, "a") == [str]
+        assert server_of(root) == server
+
+    @pytest.mark.parametrize("reader", ["pipe nobody reads", "socket"])
+    def test_standard_error(self, root: Path, reader: str) -> None:
+        """The server shares its models, and replaces processes, wherever its messages go."""
+        code = f"""
+import os, socket, time
+here, there = os.pipe() if {reader == "socket"} is False else (
+    end.detach() for end in socket.socketpair()
+)
+os.dup2(there, 2)
+os.close(there)
+if {reader != "socket"}:
+    os.close(here)
+from specs import make_spec
+from tidemill.inference.engine import Engine
+from tidemill.inference.request import Request
+from tidemill.models.pool.client import PooledRunner
+from tidemill.models.pool.slices import Slicer
+from tidemill.models.pool.start import PoolAddress
+from tidemill.settings import PoolSettings
+spec = make_spec(adapter="{OBEDIENT}")
+address = PoolAddress([spec], 2, {os.getpid()})
+address.start()
+engine = Engine(PooledRunner(address, Slicer(PoolSettings(), 2), 2), clock=time.time)
+for output in engine.run([Request(spec, text) for text in ("a", "exit 3", "b")]):
+    print(type(output.result).__name__)
+"""
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(root)}
+        output = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+        assert output.split() == ["str", "ModelCrashed", "str"]
+        assert modes(root) == {"shared"}
+        assert len(processes(root)) == 3

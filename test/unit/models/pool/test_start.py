@@ -1,0 +1,97 @@
+"""The start of a pool, when something is in its way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from pool_processes import modes, processes
+
+from tidemill.models.pool import start
+from tidemill.models.pool.start import PoolAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidemill.inference.model import ModelSpec
+
+    MakeSpec = Callable[..., ModelSpec]
+
+
+@pytest.fixture
+def pools(root: Path) -> Path:
+    """Return the folder of this user's pools, which exists."""
+    folder = root / f"tidemill-{os.getuid()}"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["note", "-", "1x-abc"])
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_foreign_file(pools: Path, make_spec: MakeSpec, name: str, is_folder: bool) -> None:
+    """What is no pool's folder is left alone."""
+    foreign = pools / name
+    foreign.mkdir() if is_folder else foreign.touch()
+    PoolAddress([make_spec()], 1, os.getpid()).start()
+    assert foreign.exists()
+
+
+def test_stale_socket(pools: Path, make_spec: MakeSpec) -> None:
+    """A socket that nobody listens to is replaced."""
+    address = PoolAddress([make_spec()], 1, os.getpid())
+    address.start()
+    while running := processes(pools):
+        for pid in running:
+            os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ConnectionRefusedError):
+        address.connect()
+    address.start()
+    address.connect().close()
+
+
+def test_owner_has_ended(root: Path, make_spec: MakeSpec) -> None:
+    """There is no pool for a process that does not exist."""
+    address = PoolAddress([make_spec()], 1, 2**22 + 1)  # above the system's limit
+    with pytest.raises(OSError, match="ended at its start"):
+        address.start()
+    assert not processes(root)
+
+
+def test_long_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket's path is short enough, however long the folder for temporary files is."""
+    long = tmp_path / ("x" * 60)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert start._root().parent == Path("/tmp")  # noqa: S108, SLF001
+
+
+def interrupt(*_: object) -> None:
+    """Do what Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def test_interrupt(root: Path, make_spec: MakeSpec) -> None:
+    """After Ctrl-C, as in a notebook, no server goes on loading."""
+    spec = make_spec(adapter="obedient_model:Obedient", options={"keep": "helper hang"})
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 3)
+        with pytest.raises(KeyboardInterrupt):
+            PoolAddress([spec], 1, os.getpid()).start()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not processes(root)
+
+
+@pytest.mark.timeout(180)
+def test_hung_load(root: Path, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that hangs while it loads does not delay the others for ever."""
+    monkeypatch.setattr(start, "LOAD_SECONDS", 5.0)
+    spec = make_spec(adapter="obedient_model:Obedient", options={"keep": "hang"})
+    PoolAddress([spec], 1, os.getpid()).start()
+    assert modes(root) == {"separate"}
