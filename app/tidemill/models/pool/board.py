@@ -8,8 +8,8 @@ import mmap
 NO_DEADLINE = 0.0
 # Beside exit codes (0 to 255) and signals (negative): the server killed it at its deadline.
 TIMED_OUT = 256
-# How many ends are remembered.
-ENDS = 32
+# How many ends are remembered: until a client asks about one, many other processes may end.
+ENDS = 4096
 
 
 class Board:
@@ -35,12 +35,12 @@ class Board:
 
     def note_end(self, pid: int, code: int) -> None:
         """Note how a process ended, unless it is noted already."""
-        if dict(self.ends()).get(pid) != TIMED_OUT:
+        if self.code_of(pid) != TIMED_OUT:
             place = self._count % ENDS
             self._count += 1
             self._codes[place] = code
             self._pids[place] = pid
 
-    def ends(self) -> list[tuple[int, int]]:
-        """Return the processes that ended last, and how: exit code, minus signal, or TIMED_OUT."""
-        return [(pid, code) for pid, code in zip(self._pids, self._codes, strict=True) if pid]
+    def code_of(self, pid: int) -> int | None:
+        """Return how a process ended: exit code, minus signal, or TIMED_OUT; None if unknown."""
+        return dict(zip(self._pids, self._codes, strict=True)).get(pid)

@@ -127,17 +127,20 @@ class PooledRunner:
 
     def _how_ended(self, greeting: child.Message) -> int | None:
         """Return the code of the process that sent a greeting; None if the whole pool has ended."""
+        question = child.encode({"ended": greeting["pid"]})
         give_up = time.monotonic() + END_KNOWN_S
         while time.monotonic() < give_up:
             try:
                 with self._address.connect() as connection:
+                    child.send(connection, question)
                     now, _ = child.receive(connection)
+                    answer, _ = child.receive(connection)
             except (OSError, EOFError):
                 return None
             if now["server"] != greeting["server"]:
                 return None
-            ends: dict[int, int] = dict(now["ends"])
-            if greeting["pid"] in ends:
-                return ends[greeting["pid"]]
+            code: int | None = answer["code"]
+            if code is not None:
+                return code
             time.sleep(POLL_S)
         return None

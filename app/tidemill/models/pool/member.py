@@ -47,14 +47,14 @@ class Member:
                 self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        child.send(connection, child.encode(self._greeting()))
+        child.send(connection, child.encode({"server": os.getppid(), "pid": os.getpid()}))
         request, inputs = child.receive(connection)
+        if "ended" in request:
+            code = self._board.code_of(request["ended"])
+            child.send(connection, child.encode({"code": code}))
+            return
         answers = run_batch(self._specs[request["model"]], self._load, inputs, clock=time.time)
         child.send(connection, outputs.encode(answers))
-
-    def _greeting(self) -> child.Message:
-        """Return who answers, and how other processes ended: a client may have lost one."""
-        return {"server": os.getppid(), "pid": os.getpid(), "ends": self._board.ends()}
 
     def _load(self, spec: ModelSpec) -> Model:
         with self._limit(LOAD_SECONDS):
