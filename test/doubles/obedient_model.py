@@ -34,7 +34,7 @@ class Obedient:
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Answer every input."""
-        outputs = []
+        outputs: list[str] = []
         for text in inputs:
             order, value, *_ = [*text.split(), "", ""]
             if order == "drop":
