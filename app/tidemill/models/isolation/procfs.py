@@ -14,6 +14,16 @@ def exists(pid: int) -> bool:
     return (PROC / str(pid)).exists()
 
 
+def pid_namespace() -> int:
+    """Return the number of the namespace in which the ids of processes are unique.
+
+    Raises:
+        OSError: There is no /proc.
+
+    """
+    return (SELF / "ns/pid").stat().st_ino
+
+
 def has_threads() -> bool:
     """Return whether this process has more than one thread; True without /proc.
 

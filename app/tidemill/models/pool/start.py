@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import ModelSpec
 
-# In bytes: the path of a socket has at most 107, of which ours takes 55.
-MAX_TEMP_DIR = 50
+# In bytes: the path of a socket has at most 107, of which ours takes 63.
+MAX_TEMP_DIR = 44
 POOL_FOLDER = re.compile(r"(?P<owner>[0-9]+)-[0-9a-f]{16}")
 
 # The number of threads of numeric libraries is in these variables. A process of the pool has one,
@@ -144,6 +144,9 @@ def _remove_orphans(root: Path) -> None:
 def _root() -> Path:
     """Return the folder of this user's pools.
 
+    Containers that share a folder for temporary files use different ones: a process id means
+    something else in each.
+
     Raises:
         PermissionError: Another user owns it, or may write to it.
 
@@ -151,7 +154,7 @@ def _root() -> Path:
     temporary = tempfile.gettempdir()
     if len(os.fsencode(temporary)) > MAX_TEMP_DIR:
         temporary = "/tmp"  # noqa: S108 - the folder's owner and mode are checked
-    root = Path(temporary, f"tidemill-{os.getuid()}")
+    root = Path(temporary, f"tidemill-{os.getuid()}-{procfs.pid_namespace()}")
     root.mkdir(mode=0o700, exist_ok=True)
     status = root.lstat()
     if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:

@@ -13,6 +13,7 @@ import pytest
 from pool_processes import processes
 
 from tidemill.inference.engine import Engine
+from tidemill.models.isolation import procfs
 from tidemill.models.pool.client import PooledRunner
 from tidemill.models.pool.slices import Slicer
 from tidemill.models.pool.start import PoolAddress
@@ -40,6 +41,12 @@ def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)  # slices that were cancelled may still end
+
+
+@pytest.fixture
+def pools(root: Path) -> Path:
+    """Return the path of this user's pools in that folder."""
+    return root / f"tidemill-{os.getuid()}-{procfs.pid_namespace()}"
 
 
 @pytest.fixture

@@ -48,25 +48,24 @@ def refuse(spec: ModelSpec, caplog: pytest.LogCaptureFixture) -> str:
     return record.getMessage()
 
 
-def test_folder_of_others(spec: ModelSpec, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_folder_of_others(spec: ModelSpec, pools: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A folder that others may write to is not used."""
-    (root / f"tidemill-{os.getuid()}").mkdir(mode=0o777)
-    (root / f"tidemill-{os.getuid()}").chmod(0o777)
+    pools.mkdir(mode=0o777)
+    pools.chmod(0o777)
     assert "only its owner can use" in refuse(spec, caplog)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
-def test_folder_of_another(spec: ModelSpec, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_folder_of_another(spec: ModelSpec, pools: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A folder that another user owns is not used."""
-    folder = root / f"tidemill-{os.getuid()}"
-    folder.mkdir(mode=0o700)
-    os.chown(folder, 65534, -1)
+    pools.mkdir(mode=0o700)
+    os.chown(pools, 65534, -1)
     assert "only its owner can use" in refuse(spec, caplog)
 
 
-def test_link(spec: ModelSpec, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_link(spec: ModelSpec, pools: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A link to a folder is not used: another user may have made it."""
-    (root / f"tidemill-{os.getuid()}").symlink_to(root)
+    pools.symlink_to(pools.parent)
     assert "only its owner can use" in refuse(spec, caplog)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,19 +24,14 @@ if TYPE_CHECKING:
 
     MakeSpec = Callable[..., ModelSpec]
 
-
-@pytest.fixture
-def pools(root: Path) -> Path:
-    """Return the folder of this user's pools, which exists."""
-    folder = root / f"tidemill-{os.getuid()}"
-    folder.mkdir(mode=0o700)
-    return folder
+UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
 @pytest.mark.parametrize("name", ["note", "-", "1x-abc"])
 @pytest.mark.parametrize("is_folder", [False, True])
 def test_foreign_file(pools: Path, make_spec: MakeSpec, name: str, is_folder: bool) -> None:
     """What is no pool's folder is left alone."""
+    pools.mkdir(mode=0o700)
     foreign = pools / name
     foreign.mkdir() if is_folder else foreign.touch()
     PoolAddress([make_spec()], 1, os.getpid()).start()
@@ -72,6 +70,29 @@ def test_long_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def interrupt(*_: object) -> None:
     """Do what Ctrl-C does."""
     raise KeyboardInterrupt
+
+
+def can_make_namespace() -> bool:
+    """Return whether this process may start another in a PID namespace of its own."""
+    return shutil.which("unshare") is not None and not subprocess.call(
+        [*UNSHARE, "true"], stderr=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.skipif(not can_make_namespace(), reason="needs a privileged container")
+def test_container_beside(root: Path, make_spec: MakeSpec) -> None:
+    """A container that shares the folder for temporary files leaves the pool alone."""
+    address = PoolAddress([make_spec()], 1, os.getpid())
+    address.start()
+    code = """
+import os
+from specs import make_spec
+from tidemill.models.pool.start import PoolAddress
+PoolAddress([make_spec()], 1, os.getpid()).start()
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(root)}
+    subprocess.run([*UNSHARE, sys.executable, "-c", code], env=environment, check=True)
+    address.connect().close()
 
 
 def test_interrupt(root: Path, make_spec: MakeSpec) -> None:
