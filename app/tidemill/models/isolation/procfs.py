@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
 SELF = PROC / "self"
+STATELESS = {"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
 
 
 def exists(pid: int) -> bool:
     """Return whether there is a process with this id, also one that has ended unnoticed."""
     return (PROC / str(pid)).exists()
+
+
+def pid_namespace() -> int:
+    """Return the number of this process's pid namespace: containers that share files have others.
+
+    Raises:
+        OSError: There is no /proc.
+
+    """
+    return (SELF / "ns" / "pid").stat().st_ino
 
 
 def has_threads() -> bool:
@@ -22,6 +34,18 @@ def has_threads() -> bool:
         return len(list((SELF / "task").iterdir())) > 1
     except OSError:
         return True
+
+
+def open_files() -> set[tuple[int, str]]:
+    """Return what this process has open: file descriptors, and what each refers to.
+
+    Leave out devices that have no position and no state.
+    """
+    opened = set()
+    for file in (SELF / "fd").iterdir():
+        with suppress(OSError):  # the descriptor of the listing itself
+            opened.add((int(file.name), str(file.readlink())))
+    return {(number, name) for number, name in opened if name not in STATELESS}
 
 
 def socket_fds() -> list[int]:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import pickle
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import ModelSpec
 
-# In bytes: the path of a socket has at most 107, of which ours takes 55.
-MAX_TEMP_DIR = 50
+# In bytes: the path of a socket has at most 107, of which ours takes 65.
+MAX_TEMP_DIR = 40
 
 # The number of threads of numeric libraries is in these variables. A process of the pool has one,
 # unless its environment says otherwise.
@@ -51,7 +52,7 @@ class PoolAddress:
         self._processes = processes
         self._owner = owner
         digest = hashlib.sha256(repr((self._specs, processes)).encode()).hexdigest()
-        self._folder = _root() / f"{owner}-{digest[:16]}"
+        self._folder = _root() / f"{procfs.pid_namespace()}-{owner}-{digest[:16]}"
 
     def connect(self) -> socket.socket:
         """Return a connection, which waits in the kernel until a process is free.
@@ -82,17 +83,25 @@ class PoolAddress:
             try:
                 self.connect().close()
             except OSError:
-                if not (self._start("shared") or self._start("separate")):
+                if (
+                    self._start("shared") != server.READY
+                    and self._start("separate") != server.READY
+                ):
                     raise OSError("the pool's server ended at its start") from None
 
-    def _start(self, mode: str) -> bool:
-        """Start a server; return whether clients can connect to it."""
+    def _start(self, mode: str) -> bytes:
+        """Start a server; return its answer, nothing if a model ended it.
+
+        Raises:
+            OSError: It was killed, most likely for lack of memory.
+
+        """
         numbers = [str(self._owner), str(self._processes)]
         arguments = [os.fspath(self._folder), *numbers, mode, str(os.getpid())]
         environment = dict.fromkeys(THREAD_VARIABLES, "1") | SINGLE_THREADED_ARROW | os.environ
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         ready, signal_ready = os.pipe()
-        with tempfile.TemporaryFile() as specs, os.fdopen(ready, "rb") as signals:
+        with tempfile.TemporaryFile() as specs, os.fdopen(ready, "rb") as answers:
             pickle.dump(self._specs, specs)
             specs.seek(0)
             with os.fdopen(signal_ready, "wb") as stdout:
@@ -104,13 +113,17 @@ class PoolAddress:
                     start_new_session=True,  # Ctrl-C must not end it before its clients
                 )
             _servers[:] = [each for each in _servers if each.poll() is None] + [server_process]
-            return bool(signals.read(1))
+            if answer := answers.read(1):
+                return answer
+        if server_process.wait() == -signal.SIGKILL:
+            raise OSError("the pool's server was killed while it loaded the models")
+        return b""
 
 
 def _remove_orphans(root: Path) -> None:
     """Remove the folders of pools that were killed together with their owners."""
-    for folder in root.iterdir():
-        if not procfs.exists(int(folder.name.partition("-")[0])):
+    for folder in root.glob(f"{procfs.pid_namespace()}-[0-9]*-*"):
+        if not procfs.exists(int(folder.name.split("-")[1])):
             shutil.rmtree(folder, ignore_errors=True)
 
 
