@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -15,11 +16,19 @@ class Obedient:
     """Do what the first word of each text asks for; otherwise answer with the process and text."""
 
     def __init__(self, keep: str = "") -> None:
-        """Keep a thread or a socket, fail, or end the process, if asked to."""
+        """Keep a thread, a socket or a file open, fail, or end the process, if asked to."""
         if keep == "thread":
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
         if keep == "socket":
             self.socket = socket.socket()
+        if keep == "file":
+            self.file = Path(__file__).open()  # noqa: SIM115 - it stays open
+        if keep == "pipe":
+            self.pipe = os.pipe()
+        if keep == "helper":
+            threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+            if not os.fork():
+                time.sleep(300)
         if keep == "fail":
             raise OSError("no disk")
         if keep == "exit":
