@@ -46,9 +46,3 @@ def open_files() -> set[tuple[int, str]]:
         with suppress(OSError):  # the descriptor of the listing itself
             opened.add((int(file.name), str(file.readlink())))
     return {(number, name) for number, name in opened if name not in STATELESS}
-
-
-def socket_fds() -> list[int]:
-    """Return the file descriptors of this process that are sockets; a fork inherits them."""
-    files = [file for file in (SELF / "fd").iterdir() if file.is_symlink()]
-    return [int(file.name) for file in files if str(file.readlink()).startswith("socket:")]
