@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -16,13 +17,17 @@ class Obedient:
     """Do what the first word of each text asks for; otherwise answer with the process and text."""
 
     def __init__(self, keep: str = "") -> None:
-        """Keep a thread, a socket or a helper, fail, or end the process, if asked to."""
+        """Keep a thread, a helper or a file, fail, or end the process, if asked to."""
         if "helper" in keep and not os.fork():
             time.sleep(3600)
         if "thread" in keep:
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
         if keep == "socket":
             self.socket = socket.socket()
+        if keep == "file":
+            self.file = Path(__file__).open()  # noqa: SIM115 - it stays open
+        if keep == "pipe":
+            self.pipe = os.pipe()
         if keep == "fail":
             raise OSError("no disk")
         if "exit" in keep:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dev.pipeline.job_process import pool_owner, running_processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def processes(root: Path) -> dict[int, int]:
@@ -26,3 +31,11 @@ def modes(root: Path) -> set[str]:
     """Return the modes in which servers, and processes forked from them, run."""
     commands = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in processes(root)]
     return {mode for mode in ("shared", "separate") for command in commands if mode in command}
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until a condition holds; fail if it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

@@ -79,6 +79,7 @@ from tidemill.errors.models import (
     InvalidModels,
     ModelLoadFailed,
     ModelMisconfigured,
+    ModelProcessesEnded,
     ModelUnavailable,
 )
 from tidemill.errors.operations import (
@@ -147,6 +148,7 @@ __all__ = [
     "ModelCrashed",
     "ModelLoadFailed",
     "ModelMisconfigured",
+    "ModelProcessesEnded",
     "ModelTimedOut",
     "ModelUnavailable",
     "NoDeadLetter",

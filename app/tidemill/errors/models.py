@@ -31,6 +31,17 @@ class ModelLoadFailed(TidemillError):
         )
 
 
+class ModelProcessesEnded(TidemillError):
+    """All processes that run models ended again and again, with the server that forks them."""
+
+    def __init__(self, model: str, times: int) -> None:
+        super().__init__(
+            f"the processes of model {model} ended {times} times before they answered",
+            "Look for an out-of-memory kill in the system's log. Give the job more memory, or "
+            "lower `pool.processes`.",
+        )
+
+
 class ModelUnavailable(TidemillError):
     """The model fails even on its own sample, so no message is blamed."""
 

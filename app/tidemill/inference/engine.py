@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from tidemill.errors import InputTooLong
@@ -58,21 +57,18 @@ class Engine:
 
 
 class LocalRunner:
-    """Run models in this process, one batch at a time."""
+    """Run models in this process; for one thread."""
 
     def __init__(self, load: ModelLoader, *, clock: Clock) -> None:
         """Take a function that returns an entry's model, and should cache it."""
         self._load = load
         self._clock = clock
-        self._lock = Lock()
 
     def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
         """Yield the outputs of batches of at most `max_batch_size` inputs."""
         for start in range(0, len(inputs), spec.max_batch_size):
             batch = inputs[start : start + spec.max_batch_size]
-            with self._lock:
-                outputs = run_batch(spec, self._load, batch, clock=self._clock)
-            yield outputs
+            yield run_batch(spec, self._load, batch, clock=self._clock)
 
 
 def until_outage(batches: Iterable[list[Output]], count: int) -> list[Output]:

@@ -36,14 +36,18 @@ def is_local(spark: SparkSession) -> bool:
 def sized(settings: PoolSettings, spark: SparkSession) -> PoolSettings:
     """Return the settings with the number of processes that suits Spark's executors.
 
-    It is the number of an executor's cores. With a local master it is that of Spark's threads,
-    but not more than there are cores.
+    It is the number of an executor's cores, divided by those that a task takes. With a local master
+    it is that of Spark's threads, but not more than there are cores.
     """
     if settings.processes:
         return settings
     context = spark.sparkContext
     if is_local(spark):
-        processes = str(min(context.defaultParallelism, cores()))
+        available = min(context.defaultParallelism, cores())
     else:
-        processes = context.getConf().get("spark.executor.cores") or ""
-    return settings.model_copy(update={"processes": int(processes) if processes else None})
+        # A standalone executor takes all cores of its machine by default.
+        default = "1" if re.match("k8s:|yarn", context.master or "") else "0"
+        available = int(context.getConf().get("spark.executor.cores") or default)
+    by_task = int(context.getConf().get("spark.task.cpus") or "1")
+    processes = max(available // by_task, 1) if available else None
+    return settings.model_copy(update={"processes": processes})

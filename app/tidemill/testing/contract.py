@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class NotForkSafe(UserWarning):
-    """Loading a model starts threads or opens sockets, so that workers cannot share its memory."""
+    """Loading a model leaves threads or open files, so that processes cannot share its memory."""
 
 
 class ModelContract:
@@ -158,12 +158,12 @@ class ModelContract:
 
     @pytest.mark.skipif(not procfs.SELF.exists(), reason="needs /proc")
     def test_loading_starts_no_threads(self, report: Report, subject: Subject) -> None:
-        """Nor opens sockets. Such a model works, but each worker holds a copy: a warning."""
+        """Nor leaves files open. Such a model works, but each process holds a copy: a warning."""
         if report.fork_hazards:
             left = " and ".join(report.fork_hazards)
             warnings.warn(
-                f"{subject.spec.id} has {left} after loading. It works, but workers cannot share "
-                "its memory: each loads a copy. Start them in the first call of predict_all.",
+                f"{subject.spec.id} has {left} after loading. It works, but processes cannot share "
+                "its memory: each loads a copy. Open them in the first call of predict_all.",
                 NotForkSafe,
                 stacklevel=1,
             )

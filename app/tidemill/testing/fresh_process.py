@@ -33,7 +33,7 @@ class Report:
     """What a process found out about its model.
 
     Attributes:
-        fork_hazards: What loading left behind that a fork cannot copy: threads, sockets.
+        fork_hazards: What loading left behind that a fork cannot copy: threads, open files.
         answers: The answers to the texts, each asked alone.
 
     """
@@ -76,10 +76,12 @@ def main() -> None:
     output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the model may print
     spec, texts = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[ModelSpec, list[str]])
+    before = procfs.open_files()
     model = host.load(spec)
+    opened = procfs.open_files() - before
     hazards = tuple(
         name
-        for name, present in (("threads", procfs.has_threads()), ("sockets", procfs.socket_fds()))
+        for name, present in (("threads", procfs.has_threads()), ("open files", opened))
         if present
     )
     answers = []

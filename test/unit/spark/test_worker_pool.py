@@ -55,10 +55,18 @@ class TestSized:
         """On a cluster it is the number of an executor's cores, not that of the whole cluster."""
         assert processes(Spark(master, 100, spark_executor_cores="6")) == 6
 
-    @pytest.mark.parametrize("master", ["spark://host:7077", "yarn"])
-    def test_unknown(self, master: str) -> None:
-        """If Spark does not say how many cores an executor has, the executor counts them."""
-        assert processes(Spark(master, 100)) is None
+    @pytest.mark.parametrize(
+        ("master", "expected"),
+        [("spark://host:7077", None), ("yarn", 1), ("k8s://https://host", 1)],
+    )
+    def test_unknown(self, master: str, expected: int | None) -> None:
+        """A standalone executor has all cores of its machine, and counts them; others have one."""
+        assert processes(Spark(master, 100)) == expected
+
+    def test_task_cpus(self) -> None:
+        """A task that takes several cores has threads for them, so there are fewer processes."""
+        conf = {"spark_executor_cores": "8", "spark_task_cpus": "4"}
+        assert processes(Spark("k8s://https://host", 100, **conf)) == 2
 
     def test_other_settings(self) -> None:
         """The other settings are kept."""

@@ -151,13 +151,12 @@ class TestAllowed:
 class TestThreads:
     """Threads at loading cost memory, not correctness."""
 
-    @pytest.mark.parametrize("name", ["Threads", "Sockets"])
-    def test_warning(self, check: Callable[..., Run], name: str) -> None:
+    @pytest.mark.parametrize(("name", "left"), [("Threads", "threads"), ("Sockets", "open files")])
+    def test_warning(self, check: Callable[..., Run], name: str, left: str) -> None:
         """They are a warning, and so are sockets."""
         run = check(name)
         assert run.outcomes == {"passed": 10, "warnings": 1}
-        left = name.lower()
-        assert f"NotForkSafe: {left}:1 has {left} after loading" in run.output
+        assert f"NotForkSafe: {name.lower()}:1 has {left} after loading" in run.output
 
     def test_error(self, write_entries: Callable[..., None], run_kit: Callable[..., Run]) -> None:
         """Pytest's own option turns it into a failure."""

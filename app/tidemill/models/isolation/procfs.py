@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
 SELF = PROC / "self"
-STANDARD_ERROR = 2
+STATELESS = {"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
 
 
 def exists(pid: int) -> bool:
@@ -15,13 +16,13 @@ def exists(pid: int) -> bool:
 
 
 def pid_namespace() -> int:
-    """Return the number of the namespace in which the ids of processes are unique.
+    """Return the number of this process's pid namespace: containers that share files have others.
 
     Raises:
         OSError: There is no /proc.
 
     """
-    return (SELF / "ns/pid").stat().st_ino
+    return (SELF / "ns" / "pid").stat().st_ino
 
 
 def has_threads() -> bool:
@@ -35,11 +36,13 @@ def has_threads() -> bool:
         return True
 
 
-def socket_fds() -> list[int]:
-    """Return the file descriptors of this process that are sockets; a fork inherits them.
+def open_files() -> set[tuple[int, str]]:
+    """Return what this process has open: file descriptors, and what each refers to.
 
-    The standard streams do not count: a service manager may connect them to its log by a socket.
+    Leave out devices that have no position and no state.
     """
-    files = [file for file in (SELF / "fd").iterdir() if file.is_symlink()]
-    sockets = [int(file.name) for file in files if str(file.readlink()).startswith("socket:")]
-    return [number for number in sockets if number > STANDARD_ERROR]
+    opened = set()
+    for file in (SELF / "fd").iterdir():
+        with suppress(OSError):  # the descriptor of the listing itself
+            opened.add((int(file.name), str(file.readlink())))
+    return {(number, name) for number, name in opened if name not in STATELESS}

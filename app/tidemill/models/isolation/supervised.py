@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,13 +13,15 @@ from tidemill.errors import (
     ModelLoadFailed,
     ModelTimedOut,
 )
+from tidemill.inference.batch import run_batch
 from tidemill.models.isolation import replies
 from tidemill.models.isolation.child_process import ChildProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from tidemill.inference.model import Model, ModelLoader, ModelSpec
+    from tidemill.inference.request import Output
 
 
 @contextmanager
@@ -41,6 +45,27 @@ def loader() -> Iterator[ModelLoader]:
         yield load
     finally:
         child.stop()
+
+
+class SupervisedRunner:
+    """Run models in a child process of this one; a `Runner`, for a system without a pool."""
+
+    def __init__(self) -> None:
+        """Start no process yet."""
+        self._child = RestartingChild()
+        # The child ends with the thread that started it, so one thread makes all calls.
+        self._thread = ThreadPoolExecutor(1, "supervised")
+
+    def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
+        """Yield the outputs of batches of at most `max_batch_size` inputs."""
+        for start in range(0, len(inputs), spec.max_batch_size):
+            batch = inputs[start : start + spec.max_batch_size]
+            call = self._thread.submit(run_batch, spec, self._load, batch, clock=time.time)
+            yield call.result()
+
+    def _load(self, spec: ModelSpec) -> Model:
+        self._child.load(spec)
+        return SupervisedModel(spec, self._child)  # a new one for each batch forgets its suspects
 
 
 class RestartingChild:

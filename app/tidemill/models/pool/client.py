@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tidemill.errors import ModelCrashed, ModelLoadFailed, ModelTimedOut, ModelUnavailable
+from tidemill.errors import ModelCrashed, ModelProcessesEnded, ModelTimedOut, ModelUnavailable
 from tidemill.inference.batch import is_outage
 from tidemill.inference.engine import until_outage
 from tidemill.inference.request import Output
 from tidemill.models.isolation import child
 from tidemill.models.pool import outputs
-from tidemill.models.pool.board import TIMED_OUT
+from tidemill.models.pool.state import TIMED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 # An input is to blame if it ends a process alone so often: the first time, something else may have
 # killed the process.
 TRIES_ALONE = 2
+# Each thread takes address space, which may be limited, and each task has so many.
+MAX_THREADS = 32
 # How often a request may find that the whole pool has ended, and start it again.
 RESTARTS = 3
 # Seconds to wait until the pool knows how one of its processes ended.
@@ -34,11 +37,15 @@ POLL_S = 0.02
 
 
 class ProcessEnded(Exception):
-    """A process of the pool ended before it answered; `code` is an exit code, or TIMED_OUT."""
+    """A process of the pool ended before it answered.
 
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
+    `code` is an exit code, minus a signal, or TIMED_OUT; `seconds` is how long the process took.
+    """
+
+    def __init__(self, code: int, seconds: float) -> None:
+        super().__init__(code, seconds)
         self.code = code
+        self.seconds = seconds
 
 
 class PooledRunner:
@@ -53,7 +60,7 @@ class PooledRunner:
         self._address = address
         self._slicer = slicer
         # One more than there are processes, so that none waits for its next slice.
-        self._threads = ThreadPoolExecutor(processes + 1, "slices")
+        self._threads = ThreadPoolExecutor(min(processes + 1, MAX_THREADS), "slices")
 
     def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
         """Yield the outputs of one slice after another, while the next ones are computed."""
@@ -90,12 +97,12 @@ class PooledRunner:
                 (output,) = self._request(spec, [text])
             except ProcessEnded as ended:
                 code = ended.code
-                if code == TIMED_OUT:
-                    return ModelTimedOut(spec.max_seconds)
+                if code == TIMED_OUT and ended.seconds >= spec.max_seconds:
+                    break
             else:
                 self._slicer.record(spec, [output])
                 return output
-        return ModelCrashed(code)
+        return ModelTimedOut(spec.max_seconds) if code == TIMED_OUT else ModelCrashed(code)
 
     def _request(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
         """Return the outputs of inputs that one process takes.
@@ -105,25 +112,23 @@ class PooledRunner:
 
         """
         frame = child.encode({"model": spec.id}, inputs)
-        failure: Exception = EOFError("its processes end")
         for _ in range(RESTARTS + 1):
             greeting: child.Message = {}
+            start = time.monotonic()
             try:
                 with self._address.connect() as connection:
                     child.send(connection, frame)
                     greeting, _ = child.receive(connection)
+                    start = time.monotonic()
                     return outputs.decode(*child.receive(connection))
-            except (OSError, EOFError) as error:
-                failure = error
+            except (OSError, EOFError):
+                seconds = time.monotonic() - start
             if greeting and (code := self._how_ended(greeting)) is not None:
-                raise ProcessEnded(code)
-            try:
+                raise ProcessEnded(code, seconds)
+            with suppress(OSError):  # the next attempt to connect fails, too
                 self._address.start()
-            except OSError as error:
-                failure = error
         now = time.time()
-        down = ModelLoadFailed(spec.id, failure)
-        return [Output(down, (now, now))] * len(inputs)
+        return [Output(ModelProcessesEnded(spec.id, RESTARTS + 1), (now, now))] * len(inputs)
 
     def _how_ended(self, greeting: child.Message) -> int | None:
         """Return the code of the process that sent a greeting; None if the whole pool has ended."""

@@ -11,26 +11,26 @@ from tidemill.inference.batch import run_batch
 from tidemill.models import host
 from tidemill.models.isolation import child
 from tidemill.models.pool import outputs
-from tidemill.models.pool.board import NO_DEADLINE
+from tidemill.models.pool.state import NO_DEADLINE
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator, Sequence
 
     from tidemill.inference.model import Model, ModelSpec
-    from tidemill.models.pool.board import Board
+    from tidemill.models.pool.state import SharedState
 
 # A model that takes longer to load is hung.
-LOAD_SECONDS = 900.0
+LOAD_SECONDS = 900
 
 
 class Member:
     """Answer slices in this process, which the pool's server kills at its deadline."""
 
-    def __init__(self, number: int, board: Board, specs: Sequence[ModelSpec]) -> None:
-        """Take this process's number on the server's board, and the entries."""
+    def __init__(self, number: int, state: SharedState, specs: Sequence[ModelSpec]) -> None:
+        """Take this process's number in the state that it shares with the server."""
         self._number = number
-        self._board = board
+        self._state = state
         self._specs = {spec.id: spec for spec in specs}
         self._sockets: list[socket.socket] = []
         self._is_reusable = True
@@ -50,7 +50,7 @@ class Member:
         child.send(connection, child.encode({"server": os.getppid(), "pid": os.getpid()}))
         request, inputs = child.receive(connection)
         if "ended" in request:
-            code = self._board.code_of(request["ended"])
+            code = self._state.exit_code(request["ended"])
             child.send(connection, child.encode({"code": code}))
             return
         answers = run_batch(self._specs[request["model"]], self._load, inputs, clock=time.time)
@@ -79,11 +79,11 @@ class Member:
 
     @contextmanager
     def _limit(self, seconds: float) -> Iterator[None]:
-        self._board.set_deadline(self._number, time.monotonic() + seconds)
+        self._state.set_deadline(self._number, time.monotonic() + seconds)
         try:
             yield
         finally:
-            self._board.set_deadline(self._number, NO_DEADLINE)
+            self._state.set_deadline(self._number, NO_DEADLINE)
 
     def _close_sockets(self) -> None:
         for each in self._sockets:

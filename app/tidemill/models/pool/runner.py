@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidemill.inference.engine import LocalRunner
-from tidemill.models.isolation import supervised
+from tidemill.models.isolation.supervised import SupervisedRunner
 from tidemill.models.pool.client import PooledRunner
 from tidemill.models.pool.slices import Slicer
 from tidemill.models.pool.start import PoolAddress
@@ -27,20 +25,37 @@ log = logging.getLogger(__name__)
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
-_runners: dict[tuple[int, str], Runner] = {}
-_children = ExitStack()
+# Seconds until a process tries again to make a pool.
+RETRY_S = 60.0
+
+_runners: dict[tuple[int, str], PooledRunner] = {}
+_fallback = SupervisedRunner()
+_last_failure = -RETRY_S
 
 
 def runner(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> Runner:
-    """Return what runs the models of some entries, made once in this process.
+    """Return what runs the models of some entries.
 
     The pool is shared with all processes that give the same arguments; it ends when the process
-    `owner` ends.
+    `owner` ends. If there can be none, this process has a child process for its models, and tries
+    again after a minute.
     """
+    global _last_failure  # noqa: PLW0603 - one for each process
     key = owner, repr((tuple(specs), settings))
-    if key not in _runners:
-        _runners[key] = _make(specs, settings, owner)
-    return _runners[key]
+    if key not in _runners and time.monotonic() - _last_failure >= RETRY_S:
+        try:
+            _runners[key] = _make(specs, settings, owner)
+        except (OSError, AttributeError) as error:  # also a system without pidfds
+            _last_failure = time.monotonic()
+            log.warning("no pool of model processes, so each worker has one of its own: %s", error)
+    return _runners.get(key, _fallback)
+
+
+def _make(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> PooledRunner:
+    processes = settings.processes or cores()
+    address = PoolAddress(specs, processes, owner)
+    address.start()
+    return PooledRunner(address, Slicer(settings, processes), processes)
 
 
 def cores() -> int:
@@ -51,14 +66,3 @@ def cores() -> int:
         return max(1, min(count, round(int(quota) / int(period))))
     except (OSError, ValueError):  # no such file, or "max": no limit
         return count
-
-
-def _make(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> Runner:
-    try:
-        processes = settings.processes or cores()
-        address = PoolAddress(specs, processes, owner)
-        address.start()
-    except (OSError, AttributeError) as error:  # also a system without pidfds: not Linux, or old
-        log.warning("no pool of model processes, so each worker has one of its own: %s", error)
-        return LocalRunner(_children.enter_context(supervised.loader()), clock=time.time)
-    return PooledRunner(address, Slicer(settings, processes), processes)

@@ -6,8 +6,6 @@ import fcntl
 import hashlib
 import os
 import pickle
-import re
-import select
 import shutil
 import signal
 import socket
@@ -20,17 +18,14 @@ from typing import TYPE_CHECKING
 
 from tidemill.models.isolation import procfs
 from tidemill.models.pool import server
-from tidemill.models.pool.member import LOAD_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from io import FileIO
 
     from tidemill.inference.model import ModelSpec
 
-# In bytes: the path of a socket has at most 107, of which ours takes 63.
-MAX_TEMP_DIR = 44
-POOL_FOLDER = re.compile(r"(?P<owner>[0-9]+)-[0-9a-f]{16}")
+# In bytes: the path of a socket has at most 107, of which ours takes 65.
+MAX_TEMP_DIR = 40
 
 # The number of threads of numeric libraries is in these variables. A process of the pool has one,
 # unless its environment says otherwise.
@@ -57,7 +52,7 @@ class PoolAddress:
         self._processes = processes
         self._owner = owner
         digest = hashlib.sha256(repr((self._specs, processes)).encode()).hexdigest()
-        self._folder = _root() / f"{owner}-{digest[:16]}"
+        self._folder = _root() / f"{procfs.pid_namespace()}-{owner}-{digest[:16]}"
 
     def connect(self) -> socket.socket:
         """Return a connection, which waits in the kernel until a process is free.
@@ -88,17 +83,25 @@ class PoolAddress:
             try:
                 self.connect().close()
             except OSError:
-                if not (self._start("shared") or self._start("separate")):
+                if (
+                    self._start("shared") != server.READY
+                    and self._start("separate") != server.READY
+                ):
                     raise OSError("the pool's server ended at its start") from None
 
-    def _start(self, mode: str) -> bool:
-        """Start a server; return whether clients can connect to it."""
+    def _start(self, mode: str) -> bytes:
+        """Start a server; return its answer, nothing if a model ended it.
+
+        Raises:
+            OSError: It was killed, most likely for lack of memory.
+
+        """
         numbers = [str(self._owner), str(self._processes)]
         arguments = [os.fspath(self._folder), *numbers, mode, str(os.getpid())]
         environment = dict.fromkeys(THREAD_VARIABLES, "1") | SINGLE_THREADED_ARROW | os.environ
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         ready, signal_ready = os.pipe()
-        with tempfile.TemporaryFile() as specs, os.fdopen(ready, "rb", 0) as signals:
+        with tempfile.TemporaryFile() as specs, os.fdopen(ready, "rb") as answers:
             pickle.dump(self._specs, specs)
             specs.seek(0)
             with os.fdopen(signal_ready, "wb") as stdout:
@@ -109,43 +112,32 @@ class PoolAddress:
                     stdout=stdout,
                     start_new_session=True,  # Ctrl-C must not end it before its clients
                 )
-            is_ready = False
+            answer = b""
             try:
-                is_ready = _becomes_ready(server_process, signals, LOAD_SECONDS * len(self._specs))
-            finally:
-                if not is_ready:
-                    os.killpg(server_process.pid, signal.SIGKILL)  # also helpers of a model
+                answer = answers.read(1)
+                if not answer:  # it is about to end; its exit code must be its own
+                    os.waitid(os.P_PID, server_process.pid, os.WEXITED | os.WNOWAIT)
+            finally:  # also after Ctrl-C
+                if answer != server.READY:
+                    os.killpg(server_process.pid, signal.SIGKILL)  # with helpers of its models
                     server_process.wait()
+        if answer != server.READY:
+            if not answer and server_process.returncode == -signal.SIGKILL:
+                raise OSError("the pool's server was killed while it loaded the models")
+            return answer
         _servers[:] = [each for each in _servers if each.poll() is None] + [server_process]
-        return is_ready
-
-
-def _becomes_ready(process: subprocess.Popen[bytes], signals: FileIO, seconds: float) -> bool:
-    """Wait until a server signals that it is ready, ends, or has taken too long.
-
-    Its end must be watched too: a helper that a model forked may keep the pipe open.
-    """
-    poller = select.poll()
-    poller.register(signals, select.POLLIN)
-    with os.fdopen(os.pidfd_open(process.pid), "rb", 0) as ended:
-        poller.register(ended, select.POLLIN)
-        events = dict(poller.poll(1000 * seconds))
-    return signals.fileno() in events and bool(signals.read(1))
+        return answer
 
 
 def _remove_orphans(root: Path) -> None:
     """Remove the folders of pools that were killed together with their owners."""
-    for folder in root.iterdir():
-        name = POOL_FOLDER.fullmatch(folder.name)
-        if name and not procfs.exists(int(name["owner"])):
+    for folder in root.glob(f"{procfs.pid_namespace()}-[0-9]*-*"):
+        if not procfs.exists(int(folder.name.split("-")[1])):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _root() -> Path:
     """Return the folder of this user's pools.
-
-    Containers that share a folder for temporary files use different ones: a process id means
-    something else in each.
 
     Raises:
         PermissionError: Another user owns it, or may write to it.
@@ -154,7 +146,7 @@ def _root() -> Path:
     temporary = tempfile.gettempdir()
     if len(os.fsencode(temporary)) > MAX_TEMP_DIR:
         temporary = "/tmp"  # noqa: S108 - the folder's owner and mode are checked
-    root = Path(temporary, f"tidemill-{os.getuid()}-{procfs.pid_namespace()}")
+    root = Path(temporary, f"tidemill-{os.getuid()}")
     root.mkdir(mode=0o700, exist_ok=True)
     status = root.lstat()
     if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:

@@ -13,7 +13,6 @@ import pytest
 from pool_processes import processes
 
 from tidemill.inference.engine import Engine
-from tidemill.models.isolation import procfs
 from tidemill.models.pool.client import PooledRunner
 from tidemill.models.pool.slices import Slicer
 from tidemill.models.pool.start import PoolAddress
@@ -46,7 +45,7 @@ def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def pools(root: Path) -> Path:
     """Return the path of this user's pools in that folder."""
-    return root / f"tidemill-{os.getuid()}-{procfs.pid_namespace()}"
+    return root / f"tidemill-{os.getuid()}"
 
 
 @pytest.fixture

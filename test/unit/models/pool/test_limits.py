@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,13 +77,19 @@ class TestMemory:
 
 def test_flood(root: Path, make_spec: MakeSpec, capfd: pytest.CaptureFixture[str]) -> None:
     """An input is tried three times, although many other processes end until its client can ask."""
-    clients = 200
+    clients, count = 8, 30
     spec = make_spec(adapter="obedient_model:Obedient")
     address = PoolAddress([spec], 2, os.getpid())
     address.start()
-    slicer = Slicer(PoolSettings(max_slice=1), clients)
-    engine = Engine(PooledRunner(address, slicer, clients), clock=time.time)
-    outputs = ask(engine, spec, *["exit 3"] * clients, "a")
-    assert {type(output.result) for output in outputs[:-1]} == {ModelCrashed}
-    assert isinstance(outputs[-1].result, str)
-    assert 2 * clients < capfd.readouterr().err.count("ended with code 3") <= 3 * clients
+
+    def client(_: int) -> list[Output]:
+        slicer = Slicer(PoolSettings(max_slice=1), count)
+        engine = Engine(PooledRunner(address, slicer, count), clock=time.time)
+        return ask(engine, spec, *["exit 3"] * count, "a")
+
+    with ThreadPoolExecutor(clients) as threads:
+        for outputs in threads.map(client, range(clients)):
+            assert {type(output.result) for output in outputs[:-1]} == {ModelCrashed}
+            assert isinstance(outputs[-1].result, str)
+    ends = capfd.readouterr().err.count("ended with code 3")
+    assert 2 * clients * count < ends <= 3 * clients * count

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pool_processes import modes, processes, server_of
+from pool_processes import modes, processes, server_of, wait_until
 
 from tidemill.errors import (
     ModelCrashed,
@@ -76,14 +76,6 @@ def check(texts: Sequence[str], outputs: Sequence[Output]) -> set[int]:
             assert answered == text
             pids.add(pid)
     return pids
-
-
-def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
-    """Wait until a condition holds; fail if it takes too long."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def member_of(root: Path) -> int:
@@ -163,11 +155,11 @@ class TestOutage:
 
 
 class TestMode:
-    @pytest.mark.parametrize("keep", ["thread", "socket"])
+    @pytest.mark.parametrize("keep", ["thread", "socket", "file", "pipe", "helper thread"])
     def test_separate(
         self, make_pool: MakePool, make_spec: MakeSpec, root: Path, keep: str
     ) -> None:
-        """A model that keeps a thread or a socket is loaded by each process."""
+        """A model that keeps a thread or an open file is loaded by each process."""
         spec = make_spec(adapter="obedient_model:Obedient", options={"keep": keep})
         texts = [f"sleep 0.02 {number}" for number in range(20)]
         assert len(check(texts, ask(make_pool([spec]), spec, texts))) == 2
@@ -297,13 +289,26 @@ class TestEnd:
     def test_owner_is_killed(self, make_pool: MakePool, spec: ModelSpec, root: Path) -> None:
         """No process, and no helper of a model, outlives the owner by 10 s."""
         with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"]) as owner:
-            engine = make_pool([spec], owner=owner.pid)
-            ask(engine, spec, ["helper 300", "a"])
-            before = processes(root)
-            assert len(before) > 3  # with the helpers
-            owner.kill()
+            try:
+                engine = make_pool([spec], owner=owner.pid)
+                ask(engine, spec, ["helper 300", "a"])
+                wait_until(
+                    lambda: len(processes(root)) == 3
+                )  # the helpers ended with their parents
+            finally:
+                owner.kill()
             wait_until(lambda: not processes(root), 10.0)
         wait_until(lambda: not any(root.glob("tidemill-*/*")), 10.0)
+
+    def test_socket_is_removed(self, make_pool: MakePool, spec: ModelSpec, root: Path) -> None:
+        """A pool that no client can find any more ends; the next request starts another one."""
+        engine = make_pool([spec])
+        first = processes(root)
+        (socket_file,) = root.glob(f"tidemill-*/*/{server.SOCKET}")
+        socket_file.unlink()
+        check(["a"], ask(engine, spec, ["a"]))
+        wait_until(lambda: not first.keys() & processes(root).keys())
+        assert len(processes(root)) == 3
 
     def test_starter_ends_while_models_load(self, make_spec: MakeSpec, root: Path) -> None:
         """A pool that nobody waits for any more does not go on loading."""
@@ -323,11 +328,14 @@ PoolAddress([spec], 2, {os.getpid()}).start()
     def test_orphaned_folder(self, make_pool: MakePool, spec: ModelSpec, root: Path) -> None:
         """The folder of a pool whose owner is gone disappears at the next start."""
         make_pool([spec])
-        (pools,) = root.glob("tidemill-*")
+        (pool,) = root.glob("tidemill-*/*")
         with subprocess.Popen(["true"]) as ended:
             ended.wait()
-        orphan = pools / f"{ended.pid}-{'0' * 16}"
-        orphan.mkdir()
-        (orphan / server.SOCKET).touch()
+        namespace, _, digest = pool.name.split("-")
+        orphan = pool.with_name(f"{namespace}-{ended.pid}-{digest}")
+        others = [pool.with_name(f"1-{ended.pid}-{digest}"), pool.with_name("README")]
+        for folder in (orphan, *others):
+            folder.mkdir()
         make_pool([spec], owner=os.getppid())
         assert not orphan.exists()
+        assert all(folder.exists() for folder in others)  # of another container, or not ours

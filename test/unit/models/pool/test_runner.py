@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidemill.inference.engine import LocalRunner
+from tidemill.models.isolation.supervised import SupervisedRunner
 from tidemill.models.pool import runner as runners
 from tidemill.models.pool.client import PooledRunner
 from tidemill.settings import PoolSettings
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def spec(make_spec: MakeSpec, root: Path) -> ModelSpec:
-    """Return an entry that no other test has: a runner is made once."""
+def spec(make_spec: MakeSpec, root: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
+    """Return an entry that no other test has: a runner is made once, and a failure remembered."""
+    monkeypatch.setattr(runners, "_last_failure", -runners.RETRY_S)
     return make_spec(name=f"m{root.name}", adapter="obedient_model:Obedient")
 
 
@@ -39,7 +40,7 @@ def test_once(spec: ModelSpec) -> None:
 def refuse(spec: ModelSpec, caplog: pytest.LogCaptureFixture) -> str:
     """Return the warning about a pool that cannot be made; check that models still answer."""
     runner = runners.runner([spec], PoolSettings(), os.getpid())
-    assert isinstance(runner, LocalRunner)
+    assert isinstance(runner, SupervisedRunner)
     ((output,),) = runner.run(spec, ["a"])
     assert isinstance(output.result, str)
     assert json.loads(output.result)[0] != os.getpid()
