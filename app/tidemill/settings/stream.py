@@ -69,18 +69,19 @@ class StreamSettings(Section):
             `isolation.level=read_committed` see each outcome once.
         max_offsets_per_trigger: The most messages in a micro-batch. Lower it if micro-batches take
             too long, as with a slow model: a stop waits for the running one.
-        parallelism: Tasks per micro-batch; by default one for each partition, which uses all cores
-            of its executor. Set it to use more executors than there are partitions. It gives up
-            order per key, and is not possible with exactly-once.
+        parallelism: Tasks per micro-batch; by default one for each partition. A task uses all cores
+            of its executor, so set this only to use more executors than there are partitions. It
+            gives up order per key, and is not possible with exactly-once.
         fail_on_data_loss: Stop if Kafka deleted messages before they were processed. `false`
             accepts the loss and continues with the messages that are left.
-        arrow_batch_size: The most messages that a worker takes at a time. Lower it if messages are
-            large and workers run out of memory.
+        arrow_batch_size: The most messages in an Arrow batch, and with exactly-once in a
+            transaction. A worker holds several batches, because it predicts ahead. Lower it if
+            messages are large and workers run out of memory.
         worker_threads: Threads of numeric libraries in each model process. If you raise it, lower
-            `pool.processes`.
+            `pool.processes`, so that they do not compete for the cores.
         udf_idle_timeout: Seconds without a sign of life before Spark kills a hung worker and
-            retries its task; `0`: never. The time of a model does not count: its entry has a limit
-            of its own, `max_seconds`.
+            retries its task; `0`: never. Waiting for a model does not count: an entry's
+            `max_seconds` limits its calls.
         stop_timeout: Seconds that a stop waits for the running micro-batch. Set it to the longest
             that one may take, and give a container 20 s more.
 
