@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pyspark.sql.functions import col, from_json
 
 from bench.contenders.common import stop_on_sigterm
-from tidemill.models.pool.start import SINGLE_THREADED_ARROW
+from tidemill.models.pool.launch import SINGLE_THREADED_ARROW
 from tidemill.settings import Settings
 from tidemill.spark import session
 

@@ -24,8 +24,9 @@ the working folder, or `--config FILE`), and the environment. A variable's name 
 `TIDEMILL__SECTION__NAME`; lists and mappings are JSON:
 `TIDEMILL__STREAM__INPUT_TOPICS='["a", "b"]'`. An unknown key is an error that names it.
 
-The path of `models` starts at the settings file's folder, and that of `checkpoint_location` at the
-working folder: use a full path, and a different one for each job.
+A relative path in `models` is relative to the settings file's folder; one in
+`checkpoint_location`, to the working folder. Give each job a checkpoint of its own, by its full
+path.
 
 **Secrets** come from the environment, or from a file that a `…_file` setting names. In the YAML
 file they are refused. They appear neither in logs nor on a command line.

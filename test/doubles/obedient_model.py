@@ -34,6 +34,7 @@ class Obedient:
             os._exit(4)
         if "hang" in keep:
             time.sleep(3600)
+        self._is_full = False
         if keep == "zombies":
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
@@ -42,6 +43,9 @@ class Obedient:
         outputs: list[str] = []
         for text in inputs:
             order, value, *_ = [*text.split(), "", ""]
+            if order == "hoard" or self._is_full:
+                self._is_full = True  # as if it still held the memory
+                raise MemoryError
             if order == "drop":
                 return outputs
             if order in ORDERS:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def processes(root: Path) -> dict[int, int]:
-    """Return the processes of the pools in a folder, and the parent of each."""
+    """Return the processes of all pools in a folder, each with its parent."""
     return {
         pid: parent
         for pid, (parent, command) in running_processes().items()
@@ -22,13 +22,13 @@ def processes(root: Path) -> dict[int, int]:
 
 
 def server_of(root: Path) -> int:
-    """Return the process that the others were forked from."""
+    """Return the server of the one pool in a folder: its parent is not in the pool."""
     running = processes(root)
     return next(pid for pid, parent in running.items() if parent not in running)
 
 
 def modes(root: Path) -> set[str]:
-    """Return the modes in which servers, and processes forked from them, run."""
+    """Return the modes that the pools in a folder run in: `shared`, `separate` or both."""
     commands = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in processes(root)]
     return {mode for mode in ("shared", "separate") for command in commands if mode in command}
 

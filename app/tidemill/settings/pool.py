@@ -15,9 +15,9 @@ class PoolSettings(Section):
     Attributes:
         processes: The number of model processes; by default one for each core of the executor.
             Lower it if each process loads its own models, and they take too much memory.
-        min_slice: The fewest inputs that a process takes at a time, if there are as many.
-        max_slice: The most inputs that a process takes at a time. Between the two, Tidemill chooses
-            so many that a call of the model takes about a tenth of a second.
+        min_slice: The fewest inputs that a process takes at a time, as long as enough are waiting.
+        max_slice: The most inputs that a process takes at a time. Within these bounds, Tidemill
+            aims at calls that take a tenth of a second.
 
     """
 

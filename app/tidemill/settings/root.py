@@ -42,7 +42,7 @@ class Program(BaseSettings):
     """The settings that every program reads; a program that needs more is a subclass.
 
     Attributes:
-        models: The models file. A relative path starts at the settings file's folder.
+        models: The models file. A relative path is relative to the settings file's folder.
 
     """
 

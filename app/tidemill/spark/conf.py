@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidemill.models.pool.start import SINGLE_THREADED_ARROW, THREAD_VARIABLES
+from tidemill.models.pool.launch import SINGLE_THREADED_ARROW, THREAD_VARIABLES
 from tidemill.spark import daemon
 from tidemill.spark.filesystem import is_local
 from tidemill.spark.jars import connector_jars

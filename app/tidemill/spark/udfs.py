@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from tidemill.inference.batch import Clock
     from tidemill.inference.model import ModelSpec
     from tidemill.kafka.record_size import TopicLimits
-    from tidemill.spark.batch_delivery import BatchDelivery, Deliver, Outcomes
-    from tidemill.spark.rows import Row
+    from tidemill.spark.batch_delivery import BatchDelivery, Outcomes
 
 # By topic; a topic without limits takes any record.
 Limits: TypeAlias = "Mapping[str, TopicLimits]"
@@ -82,25 +81,26 @@ def predictions(
             dead_letters=dead_letters,
             limits=topic_limits,
         )
-        parts = chain.from_iterable(map(delivery.begin, batches))
-        # While one part is delivered, the pool works on the next ones.
         attempt = Attempt.current()
-        predicted = map_ahead(
-            lambda part: predict(part[0]), parts, interval=attempt.keepalive_interval
+
+        def delivered() -> Iterator[pa.RecordBatch | None]:
+            parts = chain.from_iterable(map(delivery.begin, batches))
+            # While one part is delivered, the pool works on the next ones.
+            for predicted in map_ahead(
+                lambda part: predict(part[0]), parts, interval=attempt.keepalive_interval
+            ):
+                if predicted is None:
+                    yield None
+                else:
+                    (_, deliver), outcomes = predicted
+                    yield pa.RecordBatch.from_pylist(deliver(outcomes), schema=arrow_schema)
+
+        yield from attempt.with_keepalive(
+            delivered(), arrow_schema, buffer_all=delivery.buffer_retry
         )
-        delivered = (
-            each and pa.RecordBatch.from_pylist(_deliver(*each), schema=arrow_schema)
-            for each in predicted
-        )
-        yield from attempt.with_keepalive(delivered, arrow_schema, buffer_all=delivery.buffer_retry)
         freeze_gc("predictions")
 
     return lambda frame: frame.select(*record_columns(frame)).mapInArrow(on_worker, delivery.schema)
-
-
-def _deliver(part: tuple[pa.RecordBatch, Deliver], outcomes: Outcomes) -> list[Row]:
-    _, deliver = part
-    return deliver(outcomes)
 
 
 def predict_batch(

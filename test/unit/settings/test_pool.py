@@ -23,7 +23,7 @@ class TestPool:
         assert (pool.processes, pool.min_slice, pool.max_slice) == (None, 1, 256)
 
     def test_taken(self, load: Load) -> None:
-        """Each value can be set; the bounds of a slice may be equal."""
+        """Every setting can be set, and the two bounds of a slice may be equal."""
         pool = load(pool={"processes": 3, "min_slice": 8, "max_slice": 8}).pool
         assert (pool.processes, pool.min_slice, pool.max_slice) == (3, 8, 8)
 
@@ -35,7 +35,7 @@ class TestPool:
     @pytest.mark.parametrize("name", ["processes", "min_slice", "max_slice"])
     @pytest.mark.parametrize("value", [0, -1, 1.5, "many"])
     def test_refused(self, load: Load, name: str, value: object) -> None:
-        """Anything but a positive whole number is an error that names the setting."""
+        """A value that is not a positive whole number is an error that names the setting."""
         with pytest.raises(InvalidSettings, match=rf"pool\.{name}"):
             load(pool={name: value})
 
@@ -48,6 +48,6 @@ class TestPool:
             load(pool=pool)
 
     def test_bounds_in_words(self, load: Load) -> None:
-        """The error has both numbers."""
+        """The error names both values."""
         with pytest.raises(InvalidSettings, match=r"min_slice 9 exceeds max_slice 8"):
             load(pool={"min_slice": 9, "max_slice": 8})

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from tidemill.models.pool.start import SINGLE_THREADED_ARROW
+from tidemill.models.pool.launch import SINGLE_THREADED_ARROW
 from tidemill.settings import KafkaSettings, LogSettings, Settings, StreamSettings
 from tidemill.spark.conf import (
     REDACTION_REGEX,

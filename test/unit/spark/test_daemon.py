@@ -14,7 +14,7 @@ import pytest
 
 from dev import PYTHONPATH, ROOT
 from faults import job_processes
-from tidemill.models.pool.start import SINGLE_THREADED_ARROW
+from tidemill.models.pool.launch import SINGLE_THREADED_ARROW
 from tidemill.spark import daemon
 
 if TYPE_CHECKING:

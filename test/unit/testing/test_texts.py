@@ -12,7 +12,7 @@ from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.models import host
-from tidemill.models.pool import start
+from tidemill.models.pool import launch
 from tidemill.testing import fresh_process, texts
 
 SPEC = example_spec("Echo", match={}, max_chars=100_000)
@@ -47,4 +47,4 @@ class TestThreadLimits:
 
     def test_variables(self) -> None:
         """These are the ones that Spark's workers get."""
-        assert set(fresh_process.THREAD_LIMITS) == set(start.THREAD_VARIABLES)
+        assert set(fresh_process.THREAD_LIMITS) == set(launch.THREAD_VARIABLES)

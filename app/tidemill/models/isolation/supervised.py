@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tidemill.errors import (
@@ -13,7 +14,7 @@ from tidemill.errors import (
     ModelLoadFailed,
     ModelTimedOut,
 )
-from tidemill.inference.batch import run_batch
+from tidemill.inference.engine import LocalRunner
 from tidemill.models.isolation import replies
 from tidemill.models.isolation.child_process import ChildProcess
 
@@ -37,8 +38,7 @@ def loader() -> Iterator[ModelLoader]:
 
     def load(spec: ModelSpec) -> Model:
         if spec.id not in loaded:
-            child.load(spec)
-            loaded[spec.id] = SupervisedModel(spec, child)
+            loaded[spec.id] = SupervisedModel(child, spec)
         return loaded[spec.id]
 
     try:
@@ -52,20 +52,16 @@ class SupervisedRunner:
 
     def __init__(self) -> None:
         """Start no process yet."""
-        self._child = RestartingChild()
+        # A new model for each batch: a process that something else killed blames no later input.
+        self._runner = LocalRunner(partial(SupervisedModel, RestartingChild()), clock=time.time)
         # The child ends with the thread that started it, so one thread makes all calls.
         self._thread = ThreadPoolExecutor(1, "supervised")
 
     def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
         """Yield the outputs of batches of at most `max_batch_size` inputs."""
-        for start in range(0, len(inputs), spec.max_batch_size):
-            batch = inputs[start : start + spec.max_batch_size]
-            call = self._thread.submit(run_batch, spec, self._load, batch, clock=time.time)
-            yield call.result()
-
-    def _load(self, spec: ModelSpec) -> Model:
-        self._child.load(spec)
-        return SupervisedModel(spec, self._child)  # a new one for each batch forgets its suspects
+        batches = self._runner.run(spec, inputs)
+        while outputs := self._thread.submit(next, batches, None).result():
+            yield outputs
 
 
 class RestartingChild:
@@ -140,8 +136,14 @@ class SupervisedModel:
     however often the batch is halved.
     """
 
-    def __init__(self, spec: ModelSpec, child: RestartingChild) -> None:
-        """Take the entry and the child process that runs its model."""
+    def __init__(self, child: RestartingChild, spec: ModelSpec) -> None:
+        """Load the entry's model in the child process, unless it is loaded already.
+
+        Raises:
+            ModelMisconfigured, ModelLoadFailed: As `host.load`, or the process ended.
+
+        """
+        child.load(spec)
         self._spec = spec
         self._child = child
         # The output or error of each suspect; None until it has been called alone.

@@ -8,13 +8,19 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tidemill.errors import ModelCrashed, ModelProcessesEnded, ModelTimedOut, ModelUnavailable
+from tidemill.errors import (
+    ModelCrashed,
+    ModelProcessesEnded,
+    ModelTimedOut,
+    ModelUnavailable,
+    PredictionFailed,
+)
 from tidemill.inference.batch import is_outage
 from tidemill.inference.engine import until_outage
 from tidemill.inference.request import Output
 from tidemill.models.isolation import child
 from tidemill.models.pool import outputs
-from tidemill.models.pool.state import TIMED_OUT
+from tidemill.models.pool.state import OUT_OF_MEMORY, TIMED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -102,7 +108,9 @@ class PooledRunner:
             else:
                 self._slicer.record(spec, [output])
                 return output
-        return ModelTimedOut(spec.max_seconds) if code == TIMED_OUT else ModelCrashed(code)
+        if code == TIMED_OUT:
+            return ModelTimedOut(spec.max_seconds)
+        return PredictionFailed(MemoryError()) if code == OUT_OF_MEMORY else ModelCrashed(code)
 
     def _request(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
         """Return the outputs of inputs that one process takes.

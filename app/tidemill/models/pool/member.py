@@ -11,7 +11,7 @@ from tidemill.inference.batch import run_batch
 from tidemill.models import host
 from tidemill.models.isolation import child
 from tidemill.models.pool import outputs
-from tidemill.models.pool.state import NO_DEADLINE
+from tidemill.models.pool.state import NO_DEADLINE, OUT_OF_MEMORY
 
 if TYPE_CHECKING:
     import socket
@@ -33,14 +33,13 @@ class Member:
         self._state = state
         self._specs = {spec.id: spec for spec in specs}
         self._sockets: list[socket.socket] = []
-        self._is_reusable = True
 
     def serve(self, listener: socket.socket) -> None:
-        """Answer slices until a model is out of memory; then this process must be replaced."""
+        """Answer slices for ever."""
         self._sockets = [listener]
         # A helper that a model forks must not keep a client waiting that this process has left.
         os.register_at_fork(after_in_child=self._close_sockets)
-        while self._is_reusable:
+        while True:
             connection, _ = listener.accept()
             with connection, suppress(EOFError, ConnectionError):  # the client may have ended
                 self._sockets[1:] = [connection]
@@ -61,7 +60,7 @@ class Member:
             return LimitedModel(self, spec, host.load(spec))
 
     def predict(self, spec: ModelSpec, model: Model, inputs: list[str]) -> list[str]:
-        """Call a model within its time limit.
+        """Call a model within its time limit; end this process if the memory does not suffice.
 
         Raises:
             BaseException: Whatever the model raises.
@@ -71,11 +70,9 @@ class Member:
             with self._limit(spec.max_seconds):
                 return model.predict_all(inputs)
         except MemoryError:
-            # The model may still hold the memory, so that other inputs would fail too.
-            if len(inputs) > 1:
-                os._exit(os.EX_OSERR)  # the client tries each input alone
-            self._is_reusable = False
-            raise
+            # The model may still hold the memory, so that other inputs, and the sample, would fail
+            # here. The client tries them in other processes.
+            os._exit(OUT_OF_MEMORY)
 
     @contextmanager
     def _limit(self, seconds: float) -> Iterator[None]:

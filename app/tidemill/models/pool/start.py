@@ -5,19 +5,16 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import pickle
 import shutil
-import signal
 import socket
 import stat
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemill.models.isolation import procfs
 from tidemill.models.pool import server
+from tidemill.models.pool.launch import launch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,17 +23,6 @@ if TYPE_CHECKING:
 
 # In bytes: the path of a socket has at most 107, of which ours takes 65.
 MAX_TEMP_DIR = 40
-
-# The number of threads of numeric libraries is in these variables. A process of the pool has one,
-# unless its environment says otherwise.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# Keep Arrow's allocator from starting a thread. In a single-threaded process C++ counts references
-# without atomic operations, which take a sixth of spaCy's time; and only such a process forks
-# safely.
-SINGLE_THREADED_ARROW = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-
-# The servers that this process has started, so that it collects the exit codes of those that end.
-_servers: list[subprocess.Popen[bytes]] = []
 
 
 class PoolAddress:
@@ -83,50 +69,7 @@ class PoolAddress:
             try:
                 self.connect().close()
             except OSError:
-                if (
-                    self._start("shared") != server.READY
-                    and self._start("separate") != server.READY
-                ):
-                    raise OSError("the pool's server ended at its start") from None
-
-    def _start(self, mode: str) -> bytes:
-        """Start a server; return its answer, nothing if a model ended it.
-
-        Raises:
-            OSError: It was killed, most likely for lack of memory.
-
-        """
-        numbers = [str(self._owner), str(self._processes)]
-        arguments = [os.fspath(self._folder), *numbers, mode, str(os.getpid())]
-        environment = dict.fromkeys(THREAD_VARIABLES, "1") | SINGLE_THREADED_ARROW | os.environ
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        ready, signal_ready = os.pipe()
-        with tempfile.TemporaryFile() as specs, os.fdopen(ready, "rb") as answers:
-            pickle.dump(self._specs, specs)
-            specs.seek(0)
-            with os.fdopen(signal_ready, "wb") as stdout:
-                server_process = subprocess.Popen(
-                    [sys.executable, "-m", server.__name__, *arguments],
-                    env=environment,
-                    stdin=specs,
-                    stdout=stdout,
-                    start_new_session=True,  # Ctrl-C must not end it before its clients
-                )
-            answer = b""
-            try:
-                answer = answers.read(1)
-                if not answer:  # it is about to end; its exit code must be its own
-                    os.waitid(os.P_PID, server_process.pid, os.WEXITED | os.WNOWAIT)
-            finally:  # also after Ctrl-C
-                if answer != server.READY:
-                    os.killpg(server_process.pid, signal.SIGKILL)  # with helpers of its models
-                    server_process.wait()
-        if answer != server.READY:
-            if not answer and server_process.returncode == -signal.SIGKILL:
-                raise OSError("the pool's server was killed while it loaded the models")
-            return answer
-        _servers[:] = [each for each in _servers if each.poll() is None] + [server_process]
-        return answer
+                launch(self._folder, self._specs, self._processes, self._owner)
 
 
 def _remove_orphans(root: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 
 NO_DEADLINE = 0.0
 # Beside exit codes (0 to 255) and signals (negative): the server killed it at its deadline.
 TIMED_OUT = 256
+# The exit code of a process that ends itself because the model raised a MemoryError.
+OUT_OF_MEMORY = os.EX_OSERR
 # How many exit codes are remembered: many other processes may end until a client can ask.
 EXITS = 4096
 
