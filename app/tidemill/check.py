@@ -66,7 +66,7 @@ def check(settings: Settings) -> Iterator[CheckResult]:
     except TidemillError as error:
         yield failed("java", error)
     try:
-        for spec in catalogue.load_models(settings.models):
+        for spec in all_specs(catalogue.load_models(settings.models)):
             yield _check_model(spec)
     except TidemillError as error:
         yield failed("models", error)

@@ -71,6 +71,7 @@ from tidemill.errors.messages import (
     NullValue,
     PredictionFailed,
     ResultTooLarge,
+    UnknownVariant,
     WrongOutputCount,
     WrongType,
     json_type,

@@ -40,7 +40,7 @@ class MissingField(MessageError):
 
 
 class WrongType(MessageError):
-    """The field that holds the model's input is not text."""
+    """The field that holds the model's input is not text, but the entry's sample is."""
 
     def __init__(self, field: str, value: str) -> None:
         super().__init__(f"the field {field!r} must be text, not {json_type(value)}")
@@ -54,6 +54,16 @@ class NoModel(MessageError):
             f"{name}={' '.join(value[:200].split())}" for name, value in fields.items()
         )
         super().__init__(f"no entry of models.yaml matches {values}")
+
+
+class UnknownVariant(MessageError):
+    """The message forces a variant that its route does not have."""
+
+    def __init__(self, name: str, route: str, known: list[str]) -> None:
+        super().__init__(
+            f"{route} has no variant {name[:40]!r}, which the message forces; it has "
+            f"{', '.join(known)}"
+        )
 
 
 class InputTooLong(MessageError):

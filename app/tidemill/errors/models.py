@@ -31,6 +31,16 @@ class ModelLoadFailed(TidemillError):
         )
 
 
+class SampleMissing(ConfigurationError):
+    """Neither the entry nor the model has a sample."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"model {model} has no sample",
+            "Add `sample: …` to its entry: an input that must always succeed.",
+        )
+
+
 class ModelProcessesEnded(TidemillError):
     """All processes that run models ended again and again, with the server that forks them."""
 

@@ -6,18 +6,23 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from tidemill.errors import (
+    InvalidInput,
+    InvalidOutput,
     MessageError,
     ModelUnavailable,
     PredictionFailed,
+    SampleMissing,
     TidemillError,
     WrongOutputCount,
 )
 from tidemill.inference.codec import minify_json
 from tidemill.inference.request import Output
+from tidemill.inference.schema import violations
 from tidemill.inference.traces import log_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from tidemill.inference.model import Model, ModelLoader, ModelSpec
 
@@ -26,19 +31,31 @@ Clock: TypeAlias = "Callable[[], float]"
 
 
 def run_batch(
-    spec: ModelSpec, load: ModelLoader, inputs: list[str], *, clock: Clock
+    spec: ModelSpec, load: ModelLoader, inputs: Sequence[str | None], *, clock: Clock
 ) -> list[Output]:
-    """Return the outputs of one batch, whose failures are outages if the model is down."""
+    """Return the outputs of one batch, whose failures are outages if the model is down.
+
+    The model does not see inputs that violate its schema. None stands for the model's sample.
+    """
     outputs: list[Output] = []
     try:
         model = load(spec)
+        sample = sample_of(spec, model)
+        texts = [sample if text is None else text for text in inputs]
+        refused = refusals(spec, model, texts)
+        if refused:
+            check_sample(spec, model, sample)
         # The sample becomes no dead letter: if it fails, the model is down, and the job says why.
-        log = ignore if inputs == [spec.sample] else partial(log_once, spec.id)
+        log = ignore if texts == [sample] else partial(log_once, spec.id)
+        accepted = [text for index, text in enumerate(texts) if index not in refused]
+        answered = bisect_failures(model, accepted, clock, partial(probe, spec, model), log)
+        answered = check_outputs(answered, getattr(model, "output_schema", None))
+        now, rest = clock(), iter(answered)
         outputs = [
-            check_output(output)
-            for output in bisect_failures(model, inputs, clock, partial(probe, spec, model), log)
+            Output(refused[index], (now, now)) if index in refused else next(rest)
+            for index in range(len(texts))
         ]
-        if any(is_failure(output) for output in outputs):
+        if any(is_failure(output) for output in answered):
             probe(spec, model)  # the model may have gone down during the batch
     except TidemillError as error:
         # Whatever fails before there are outputs is no input's fault.
@@ -65,6 +82,53 @@ def is_outage(output: Output) -> bool:
     return not isinstance(output.result, str | MessageError)
 
 
+def sample_of(spec: ModelSpec, model: Model) -> str:
+    """Return the input that must always succeed: the entry's, or else the model's own.
+
+    Raises:
+        SampleMissing: There is none.
+
+    """
+    sample = getattr(model, "sample", None) if spec.sample is None else spec.sample
+    if not isinstance(sample, str):
+        raise SampleMissing(spec.id)
+    return sample
+
+
+def refusals(spec: ModelSpec, model: Model, texts: Sequence[str]) -> dict[int, InvalidInput]:
+    """Return the inputs that violate the entry's schema, or else the model's own, by index."""
+    schema = spec.schema or getattr(model, "input_schema", None)
+    if not schema:
+        return {}
+    problems = enumerate(violations(schema, texts))
+    return {index: InvalidInput(problem) for index, problem in problems if problem}
+
+
+def check_sample(spec: ModelSpec, model: Model, sample: str) -> None:
+    """Check the sample against the schema, which may be wrong and refuse everything.
+
+    Raises:
+        ModelUnavailable: The sample violates the schema.
+
+    """
+    for error in refusals(spec, model, [sample]).values():
+        raise ModelUnavailable(spec.id, error)
+
+
+def check_outputs(outputs: list[Output], schema: dict[str, Any] | None) -> list[Output]:
+    """Return outputs without white space; those that violate the schema get an InvalidOutput."""
+    checked = [check_output(output) for output in outputs]
+    if not schema:
+        return checked
+    texts = [output.result if isinstance(output.result, str) else "" for output in checked]
+    return [
+        Output(InvalidOutput.against_schema(problem), output.span)
+        if problem and isinstance(output.result, str)
+        else output
+        for output, problem in zip(checked, violations(schema, texts, "output"), strict=True)
+    ]
+
+
 def check_output(output: Output) -> Output:
     """Return an output without white space, or with an InvalidOutput if it is not a JSON value."""
     if isinstance(output.result, TidemillError):
@@ -79,12 +143,19 @@ def probe(spec: ModelSpec, model: Model) -> str:
     """Return the model's output for its own sample.
 
     Raises:
-        ModelUnavailable: The model raises, or its output is not JSON.
+        ModelUnavailable: The sample violates the schema, the model raises, or its output is not
+            JSON or violates the output's schema.
+        SampleMissing: There is no sample.
 
     """
+    sample = sample_of(spec, model)
+    check_sample(spec, model, sample)
     try:
-        (output,) = predict_checked(model, [spec.sample])
-        return minify_json(output)
+        (output,) = predict_checked(model, [sample])
+        checked = check_outputs([Output(output, (0, 0))], getattr(model, "output_schema", None))
+        if isinstance(error := checked[0].result, TidemillError):
+            raise error
+        return error
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:

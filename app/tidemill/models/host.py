@@ -25,7 +25,7 @@ def load(spec: ModelSpec) -> Model:
 
     """
     try:
-        return load_once(spec.id, class_path(spec.adapter), spec.options)
+        return load_once(spec.id, class_path(spec.adapter), spec.arguments)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:

@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.route import Route
     from tidemill.kafka.lag import LagSnapshot
     from tidemill.streaming.progress import Progress
+
+
+# The labels of a model.
+MODEL = ("model", "version", "variant")
 
 
 class JobMetrics(Collector):
@@ -29,17 +33,21 @@ class JobMetrics(Collector):
     def __init__(
         self,
         group_id: str,
-        specs: Sequence[ModelSpec],
+        routes: Sequence[Route],
         is_ready: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Store the job's identity; `clock` returns seconds since the epoch."""
         self._group_id = group_id
-        self._specs = specs
+        self._variants = {
+            variant.spec.id: (variant.spec.name, variant.spec.version, variant.name)
+            for route in routes
+            for variant in route.variants
+        }
         self._is_ready = is_ready
         self._clock = clock
         self._lock = threading.Lock()
-        self._totals = Totals.starting(specs)
+        self._totals = Totals.starting(self._variants)
         self._lag: LagSnapshot | None = None
 
     def record(self, progress: Progress) -> None:
@@ -73,8 +81,8 @@ class JobMetrics(Collector):
         yield gauge(
             "tidemill_model_info",
             "The job's models.",
-            ("model", "version"),
-            [((spec.name, spec.version), 1) for spec in self._specs],
+            MODEL,
+            [(labels, 1) for labels in self._variants.values()],
         )
 
     def _counts(self) -> Iterator[Metric]:
@@ -83,16 +91,16 @@ class JobMetrics(Collector):
         )
         results, dead_letters = [], []
         for (model, error), count in sorted(self._totals.outcomes.items(), key=str):
-            name, _, version = (model or "").rpartition(":")
+            labels = self._variants.get(model or "", ("", "", ""))
             if error is None:
-                results.append(((name, version), count))
+                results.append((labels, count))
             else:
-                dead_letters.append(((error, name, version), count))
-        yield counter("tidemill_results", "Messages with a result.", ("model", "version"), results)
+                dead_letters.append(((error, *labels), count))
+        yield counter("tidemill_results", "Messages with a result.", MODEL, results)
         yield counter(
             "tidemill_dead_letters",
             "Messages with a dead letter; the model is empty if none was chosen.",
-            ("error", "model", "version"),
+            ("error", *MODEL),
             dead_letters,
         )
         yield counter(

@@ -78,7 +78,7 @@ def _try_models(specs: Sequence[ModelSpec], pool: PoolSettings) -> tuple[str, st
     """
     try:
         engine = Engine(worker_runner(specs, pool), clock=time.time)
-        for output in engine.run([Request(spec, spec.sample) for spec in specs]):
+        for output in engine.run([Request(spec, None) for spec in specs]):
             if isinstance(output.result, TidemillError):
                 raise output.result
     except TidemillError as error:

@@ -54,7 +54,7 @@ class ModelContract:
 
     def _entries(self, folder: Path) -> list[ModelSpec]:
         try:
-            specs = catalogue.load_models(folder / self.models)
+            specs = all_specs(catalogue.load_models(folder / self.models))
         except TidemillError as error:
             raise pytest.Collector.CollectError(_text(error)) from None
         chosen = [spec for spec in specs if self.only in {None, spec.name, spec.id}]

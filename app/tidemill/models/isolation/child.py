@@ -21,7 +21,8 @@ Requests:
 
 Replies:
 
-    {}, and the outputs as texts (none after `load`)
+    {"sample": TEXT, "input_schema": OBJECT, "output_schema": OBJECT}: the loaded model's, or null
+    {}, and the outputs as texts
     {"error": {"kind": KIND, "reusable": BOOLEAN, ...}}
 
 Unless `reusable`, the process should be replaced. The other fields depend on the kind:
@@ -61,6 +62,9 @@ MISCONFIGURED = "misconfigured"
 LOAD_FAILED = "load failed"
 PREDICTION_FAILED = "prediction failed"
 WRONG_OUTPUT_COUNT = "wrong output count"
+
+# What a model may have beside its method.
+ATTRIBUTES = ("sample", "input_schema", "output_schema")
 
 LENGTH = struct.Struct(">I")
 _HEAD = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -135,12 +139,12 @@ def _answer(models: dict[str, Any], load: Load, request: Message, texts: list[st
 
 
 def _load(models: dict[str, Any], load: Load, request: Message) -> bytes:
-    model, path = request["model"], request["class"]
+    name, path = request["model"], request["class"]
     try:
-        models[model] = load(model, path, unpack(request["options"]))
+        model = models[name] = load(name, path, unpack(request["options"]))
+        return encode({each: getattr(model, each, None) for each in ATTRIBUTES})
     except BaseException as cause:  # noqa: BLE001 - the same
         return _failure(cause, **explain(cause, path))
-    return encode({})
 
 
 def _predict(model: Any, inputs: list[str]) -> bytes:  # noqa: ANN401 - whatever was loaded

@@ -68,13 +68,13 @@ class PooledRunner:
         # One more than there are processes, so that none waits for its next slice.
         self._threads = ThreadPoolExecutor(min(processes + 1, MAX_THREADS), "slices")
 
-    def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
+    def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
         """Yield the outputs of one slice after another, while the next ones are computed."""
         slices = self._slicer.cut(spec, inputs)
         # If the caller closes this generator, the slices that have not begun are cancelled.
         yield from self._threads.map(partial(self._run_slice, spec), slices)
 
-    def _run_slice(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
+    def _run_slice(self, spec: ModelSpec, inputs: list[str | None]) -> list[Output]:
         try:
             results = self._request(spec, inputs)
         except ProcessEnded:
@@ -83,19 +83,19 @@ class PooledRunner:
         self._slicer.record(spec, results)
         return results
 
-    def _run_alone(self, spec: ModelSpec, text: str) -> Output:
+    def _run_alone(self, spec: ModelSpec, text: str | None) -> Output:
         """Return the output of an input that may be to blame for the end of a process."""
         start = time.time()
         output = self._try_alone(spec, text)
         if isinstance(output, Output):
             return output
         span = start, time.time()
-        sample = self._try_alone(spec, spec.sample)
+        sample = self._try_alone(spec, None)
         if not isinstance(sample, Output):
             return Output(ModelUnavailable(spec.id, sample), span)
         return sample if is_outage(sample) else Output(output, span)
 
-    def _try_alone(self, spec: ModelSpec, text: str) -> Output | MessageError:
+    def _try_alone(self, spec: ModelSpec, text: str | None) -> Output | MessageError:
         """Return an input's output, or an error if it ends a process again and again."""
         code = 0
         for _ in range(TRIES_ALONE):
@@ -103,23 +103,27 @@ class PooledRunner:
                 (output,) = self._request(spec, [text])
             except ProcessEnded as ended:
                 code = ended.code
-                if code == TIMED_OUT and ended.seconds >= spec.max_seconds:
+                if code == TIMED_OUT and ended.seconds >= spec.limits.seconds:
                     break
             else:
                 self._slicer.record(spec, [output])
                 return output
         if code == TIMED_OUT:
-            return ModelTimedOut(spec.max_seconds)
+            return ModelTimedOut(spec.limits.seconds)
         return PredictionFailed(MemoryError()) if code == OUT_OF_MEMORY else ModelCrashed(code)
 
-    def _request(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
+    def _request(self, spec: ModelSpec, inputs: list[str | None]) -> list[Output]:
         """Return the outputs of inputs that one process takes.
 
         Raises:
             ProcessEnded: The process ended before it answered.
 
         """
-        frame = child.encode({"model": spec.id}, inputs)
+        frame = (
+            child.encode({"model": spec.id, "sample": True})
+            if inputs == [None]
+            else child.encode({"model": spec.id}, inputs)
+        )
         for _ in range(RESTARTS + 1):
             greeting: child.Message = {}
             start = time.monotonic()

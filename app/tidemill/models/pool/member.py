@@ -52,7 +52,10 @@ class Member:
             code = self._state.exit_code(request["ended"])
             child.send(connection, child.encode({"code": code}))
             return
-        answers = run_batch(self._specs[request["model"]], self._load, inputs, clock=time.time)
+        spec = self._specs[request["model"]]
+        answers = run_batch(
+            spec, self._load, [None] if "sample" in request else inputs, clock=time.time
+        )
         child.send(connection, outputs.encode(answers))
 
     def _load(self, spec: ModelSpec) -> Model:
@@ -67,7 +70,7 @@ class Member:
 
         """
         try:
-            with self._limit(spec.max_seconds):
+            with self._limit(spec.limits.seconds):
                 return model.predict_all(inputs)
         except MemoryError:
             # The model may still hold the memory, so that other inputs, and the sample, would fail
@@ -95,6 +98,10 @@ class LimitedModel:
         self._member = member
         self._spec = spec
         self._model = model
+
+    def __getattr__(self, name: str) -> object:
+        """Return another attribute of the model, such as its sample."""
+        return getattr(self._model, name)
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Return whatever the model returns, and raise whatever it raises."""

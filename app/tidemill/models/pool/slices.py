@@ -38,7 +38,7 @@ class Slicer:
         count = len(inputs)
         seconds = self._seconds.get(spec.id, TARGET_S / FIRST_SIZE)
         wanted = min(TARGET_S / max(seconds, 1e-9), self._settings.max_slice)
-        size = min(max(int(wanted), self._settings.min_slice), spec.max_batch_size)
+        size = min(max(int(wanted), self._settings.min_slice), spec.limits.batch)
         useful = min(self._processes, int(count * seconds / WORTH_A_PROCESS_S))
         slices = max(ceil(count / size), min(useful, count // self._settings.min_slice))
         bounds = [count * index // slices for index in range(slices + 1)] if count else []
