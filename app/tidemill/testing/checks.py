@@ -91,7 +91,7 @@ def as_alone(subject: Subject, batch: Sequence[str]) -> None:
     outputs = subject.predict(batch)
     if _is_reordered(subject, batch, outputs):
         return  # `in_order` reports it
-    size = min(len(batch), subject.spec.max_batch_size)
+    size = min(len(batch), subject.spec.limits.batch)
     for text, output in zip(batch, outputs, strict=True):
         same(
             subject,

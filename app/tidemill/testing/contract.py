@@ -148,7 +148,7 @@ class ModelContract:
     def test_hostile_text_does_no_harm(self, subject: Subject) -> None:
         """The model answers it with JSON or raises, and answers other inputs as before."""
         _skip_if_broken(subject)
-        for text in dict.fromkeys(text[: subject.spec.max_chars] for text in texts.HOSTILE):
+        for text in dict.fromkeys(text[: subject.spec.limits.chars] for text in texts.HOSTILE):
             checks.harmless(subject, [text])
 
     def test_generated_text_does_no_harm(self, subject: Subject) -> None:

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from dev import ROOT
+from tidemill.inference.route import all_specs
 from tidemill.errors import (
     InvalidModels,
     SettingsFileUnreadable,
@@ -30,7 +31,7 @@ def read(tmp_path: Path) -> Callable[..., tuple[ModelSpec, ...]]:
         small = {"name": "m", "version": "1", "adapter": "x:Y", "sample": "s", "result": "out"}
         path = tmp_path / "models.yaml"
         path.write_text(yaml.safe_dump({"models": [{**small, **entry} for entry in entries]}))
-        return catalogue.load_models(path)
+        return all_specs(catalogue.load_models(path))
 
     return from_entries
 
@@ -65,7 +66,7 @@ class TestRead:
     def test_shipped(self) -> None:
         """The shipped file is valid."""
         shipped = ROOT / "models.yaml"
-        assert [spec.match for spec in catalogue.load_models(shipped)] == [
+        assert [spec.match for spec in all_specs(catalogue.load_models(shipped))] == [
             {"lang": "en"},
             {"lang": "fr"},
         ]
