@@ -60,6 +60,7 @@ from tidemill.errors.kafka import (
 )
 from tidemill.errors.messages import (
     InputTooLong,
+    InvalidInput,
     InvalidJson,
     InvalidOutput,
     InvalidUtf8,
@@ -77,6 +78,7 @@ from tidemill.errors.messages import (
 )
 from tidemill.errors.models import (
     InvalidModels,
+    InvalidSchema,
     ModelLoadFailed,
     ModelMisconfigured,
     ModelProcessesEnded,
@@ -125,10 +127,12 @@ __all__ = [
     "InputTooLong",
     "InputTopicRemoved",
     "InputUnreadable",
+    "InvalidInput",
     "InvalidJson",
     "InvalidModels",
     "InvalidOutput",
     "InvalidProjectName",
+    "InvalidSchema",
     "InvalidSelection",
     "InvalidSettings",
     "InvalidStartingOffsets",
