@@ -21,6 +21,7 @@ from tidemill.errors import (
     TidemillError,
 )
 from tidemill.inference.batch import probe
+from tidemill.inference.route import all_specs
 from tidemill.kafka.failures import survey
 from tidemill.kafka.members import require_none
 from tidemill.kafka.topics import inputs

@@ -23,7 +23,7 @@ def answered(subject: Subject, text: str) -> None:
     """Fail if the model raises on an input that it must answer."""
     answer = subject.alone[text]
     if not answer.is_output:
-        name = "sample" if text == subject.spec.sample else "input"
+        name = "sample" if text == subject.required[0] else "input"
         subject.refuse(
             f"the model does not answer its {name}",
             [(name, quoted(text)), ("instead", answer.text)],
