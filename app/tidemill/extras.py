@@ -22,6 +22,8 @@ MODULES = {
         "pyspark",
         "requests",
     ),
+    "onnx": ("numpy", "onnx", "onnxruntime"),
+    "sklearn": ("joblib", "numpy", "pandas", "sklearn", "skops"),
     "spacy": ("spacy",),
     "testing": ("hypothesis", "pytest"),
 }

@@ -81,6 +81,7 @@ from tidemill.errors.models import (
     ModelMisconfigured,
     ModelProcessesEnded,
     ModelUnavailable,
+    UnusableEntry,
 )
 from tidemill.errors.operations import (
     InvalidSelection,
@@ -178,6 +179,7 @@ __all__ = [
     "TopicRecreated",
     "TransactionFailed",
     "UnexpectedJob",
+    "UnusableEntry",
     "WrongColumnType",
     "WrongOutputCount",
     "WrongType",
