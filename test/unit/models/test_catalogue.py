@@ -6,12 +6,12 @@ import pytest
 import yaml
 
 from dev import ROOT
-from tidemill.inference.route import all_specs
 from tidemill.errors import (
     InvalidModels,
     SettingsFileUnreadable,
 )
 from tidemill.inference.codec import ENVELOPE
+from tidemill.inference.route import all_specs
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:
