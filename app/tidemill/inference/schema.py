@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jsonschema_rs import ValidationError, Validator
 
-MAX_COMPILED = 1024  # schemas that a process keeps compiled
+MAX_COMPILED = 256  # schemas that a process keeps; one of 600 fields takes half a MiB
 MAX_DEPTH = 250  # levels of arrays and objects
 MAX_COUNTED = 4096  # characters of a text whose violations are all counted
 _decode = msgspec.json.Decoder().decode
