@@ -91,27 +91,30 @@ def _cells(row: Any, names: Sequence[Any]) -> list[Any]:  # noqa: ANN401 - a JSO
     return values
 
 
-def frame(rows: Sequence[Any], columns: Columns = ()) -> Any:  # noqa: ANN401 - pandas has no types
+def frame(rows: Sequence[Any], columns: Columns = (), nulls: str = "float64") -> Any:  # noqa: ANN401
     """Return the rows as a pandas DataFrame.
 
     A column of whole numbers is int64, or Int64 if it has nulls; of truth values, bool or boolean;
-    of other numbers, or of nulls only, float64; everything else is objects.
+    of other numbers, float64; everything else is objects. `nulls` is the type of a column that has
+    nothing else.
     """
     with extras.required():
         import pandas as pd  # noqa: PLC0415 - only models that need it import it
     types = columns if isinstance(columns, Mapping) else {}
     return pd.DataFrame(
         {
-            name: pd.Series(cells, dtype=types.get(name) or _pandas_type(cells))
+            name: pd.Series(cells, dtype=types.get(name) or _pandas_type(cells, nulls))
             for name, cells in by_column(rows, columns).items()
         },
         index=range(len(rows)),
     )
 
 
-def _pandas_type(cells: list[Any]) -> str | None:
+def _pandas_type(cells: list[Any], nulls: str) -> str | None:
     types = {*map(type, cells)}
     match types - {type(None)}:
+        case kinds if not kinds:
+            return nulls
         case kinds if kinds == {int}:
             return "Int64" if type(None) in types else None  # larger ones than int64 become objects
         case kinds if kinds == {bool}:
