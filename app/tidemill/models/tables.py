@@ -101,27 +101,35 @@ def frame(rows: Sequence[Any], columns: Columns = (), nulls: str = "float64") ->
     with extras.required():
         import pandas as pd  # noqa: PLC0415 - only models that need it import it
     types = columns if isinstance(columns, Mapping) else {}
-    return pd.DataFrame(
-        {
-            name: pd.Series(cells, dtype=types.get(name) or _pandas_type(cells, nulls))
-            for name, cells in by_column(rows, columns).items()
-        },
-        index=range(len(rows)),
-    )
+    cells = by_column(rows, columns)
+    # Arrays take a tenth of the time that Series would, which counts in small batches.
+    arrays = {
+        name: pd.array(values, dtype=dtype)
+        if (dtype := types.get(name))
+        else _column(values, nulls)
+        for name, values in cells.items()
+    }
+    return pd.DataFrame(arrays, index=range(len(rows)), copy=False)
 
 
-def _pandas_type(cells: list[Any], nulls: str) -> str | None:
+def _column(cells: list[Any], nulls: str) -> Any:  # noqa: ANN401 - an array of numpy or pandas
+    """Return a column with the type that holds its cells."""
+    import numpy as np  # noqa: PLC0415 - pandas has imported it
+    import pandas as pd  # noqa: PLC0415 - the same
+
     types = {*map(type, cells)}
-    match types - {type(None)}:
-        case kinds if not kinds:
-            return nulls
-        case kinds if kinds == {int}:
-            return "Int64" if type(None) in types else None  # larger ones than int64 become objects
-        case kinds if kinds == {bool}:
-            return "boolean" if type(None) in types else "bool"
-        case kinds if kinds <= {int, float}:
-            return "float64"
-    return "object"
+    kinds = types - {type(None)}
+    if kinds == {int} and all(-(2**63) <= cell < 2**63 for cell in cells if cell is not None):
+        return np.array(cells) if kinds == types else pd.array(cells, dtype="Int64")
+    if kinds == {bool}:
+        return np.array(cells) if kinds == types else pd.array(cells, dtype="boolean")
+    if kinds in ({float}, {int, float}):
+        return np.array(cells, dtype=float)
+    if not kinds:
+        return np.array(cells, dtype=nulls)
+    column = np.empty(len(cells), dtype=object)
+    column[:] = cells
+    return column
 
 
 def array(rows: Sequence[Any], columns: Columns = (), dtype: Any = float) -> Any:  # noqa: ANN401
