@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -137,5 +138,17 @@ def int8(path: Path) -> Iterator[Path]:
         from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415 - imports onnx
     with TemporaryDirectory() as folder:
         file = Path(folder) / path.name
-        quantize_dynamic(path, file, op_types_to_quantize=QUANTIZED, weight_type=QuantType.QInt8)
+        root = logging.getLogger()
+        root.addFilter(_is_no_advice)
+        try:
+            quantize_dynamic(
+                path, file, op_types_to_quantize=QUANTIZED, weight_type=QuantType.QInt8
+            )
+        finally:
+            root.removeFilter(_is_no_advice)
         yield file
+
+
+def _is_no_advice(record: logging.LogRecord) -> bool:
+    """Tell whether a record is another one than the advice that comes with each quantization."""
+    return "pre-processing before quantization" not in record.getMessage()

@@ -237,8 +237,13 @@ class TestProcess:
 class TestQuantize:
     """`quantize: int8` makes the weights smaller when the model is loaded."""
 
-    def test_compare(self, digits: Any, save: Save) -> None:  # noqa: ANN401
-        """The comparison reports agreement, bytes and time of both."""
+    def test_compare(
+        self,
+        digits: Any,  # noqa: ANN401
+        save: Save,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """The comparison reports agreement, bytes and time of both, and logs nothing."""
         data = load_digits().data[:500] / 16
         inputs = [json.dumps(row) for row in data.tolist()]
         report = compare(save(digits), inputs, output="probabilities")
@@ -247,6 +252,7 @@ class TestQuantize:
         assert 0 < report.largest_difference < 0.5
         assert report.bytes_after < 0.5 * report.bytes_before
         assert min(report.seconds_before, report.seconds_after) > 0
+        assert not caplog.records
 
     def test_outputs(self, digits: Any, save: Save) -> None:  # noqa: ANN401
         """A quantized model answers nearly as before; the file stays as it was."""
