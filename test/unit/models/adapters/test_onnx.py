@@ -244,6 +244,7 @@ class TestQuantize:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         """The comparison reports agreement, bytes and time of both, and logs nothing."""
+        caplog.set_level("INFO")
         data = load_digits().data[:500] / 16
         inputs = [json.dumps(row) for row in data.tolist()]
         report = compare(save(digits), inputs, output="probabilities")
