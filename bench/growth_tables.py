@@ -100,17 +100,12 @@ def growth(series: dict[str, list[list[float]]], unit: str, model: float) -> str
 
 def models(results: dict[str, dict[str, float]]) -> str:
     """Return a row for each way to load many models."""
-    rows = []
-    for way, measured in results.items():
-        if way == "one model":
-            continue
-        for suffix, name in (("", way), (" shared", f"{way}: once shared")):
-            if f"MiB{suffix}" in measured:
-                times = ("start s", "first answers s", "settled s") if not suffix else ()
-                seconds = [f"{measured[key]:.1f}" for key in times] or ["", "", ""]
-                mib, rate = measured[f"MiB{suffix}"], measured[f"rate{suffix}"]
-                rows.append([name, f"{mib:.0f}", f"{rate:,.0f}", *seconds])
-    columns = ["start", "first answers", "settled"]
-    head = ["models", "MiB", "messages a second", *(f"{name}, s" for name in columns)]
+    times = ("start s", "first answers s", "shared s")
+    rows = [
+        [way, f"{one['MiB']:.0f}", f"{one['rate']:,.0f}", *(f"{one[name]:.1f}" for name in times)]
+        for way, one in results.items()
+        if "rate" in one
+    ]
+    head = ["models", "MiB", "messages a second", "start, s", "first answers, s", "then shared, s"]
     alone = results["one model"]["MiB"]
-    return f"{table(head, rows)}\n\nA pool of one such model takes {alone:.0f} MiB."
+    return f"{table(head, rows)}\n\nA pool with one such model takes {alone:.0f} MiB."
