@@ -47,6 +47,7 @@ def write() -> None:
         "scale": growth_tables.scale,
         "memory": growth_tables.memory,
         "models": growth_tables.models,
+        "schemas": speed_tables.schemas,
     }
     tables = dict.fromkeys(parts, NOT_YET)
     for name, part in parts.items():

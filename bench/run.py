@@ -17,6 +17,7 @@ from bench import (
     report,
     results,
     scale,
+    schemas,
     skew,
     throughput,
 )
@@ -24,7 +25,7 @@ from bench import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PARTS = ("throughput", "skew", "latency", "floor", "scale", "memory", "models")
+PARTS = ("throughput", "skew", "latency", "floor", "scale", "memory", "models", "schemas")
 
 
 def main() -> int:
@@ -55,6 +56,7 @@ def main() -> int:
         "scale": lambda: scale.measure(console),
         "memory": lambda: memory.measure(console),
         "models": lambda: many_models.measure(console),
+        "schemas": lambda: schemas.measure(console),
     }
     for part in args.parts or PARTS:
         console.rule(part)

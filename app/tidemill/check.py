@@ -21,6 +21,7 @@ from tidemill.errors import (
     TidemillError,
 )
 from tidemill.inference.batch import probe
+from tidemill.inference.route import all_specs
 from tidemill.kafka.failures import survey
 from tidemill.kafka.members import require_none
 from tidemill.kafka.topics import inputs
@@ -66,7 +67,7 @@ def check(settings: Settings) -> Iterator[CheckResult]:
     except TidemillError as error:
         yield failed("java", error)
     try:
-        for spec in catalogue.load_models(settings.models):
+        for spec in all_specs(catalogue.load_models(settings.models)):
             yield _check_model(spec)
     except TidemillError as error:
         yield failed("models", error)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # The modules of each extra in pyproject.toml that the package imports.
 MODULES = {
+    "schemas": ("jsonschema_rs",),
     "stream": (
         "confluent_kafka",
         "kafka",
@@ -22,6 +23,9 @@ MODULES = {
         "pyspark",
         "requests",
     ),
+    "mlflow": ("mlflow",),
+    "onnx": ("numpy", "onnx", "onnxruntime"),
+    "sklearn": ("joblib", "numpy", "pandas", "sklearn", "skops"),
     "spacy": ("spacy",),
     "testing": ("hypothesis", "pytest"),
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tidemill.inference.model import ModelLoader, ModelSpec
+    from tidemill.inference.route import Route
 
 READ_BYTES = 1024 * 1024
 # Lines that are processed together: few, so that results appear while a long input is read.
@@ -43,7 +44,7 @@ def load_models(specs: Sequence[ModelSpec], load: ModelLoader = host.load) -> No
 
 
 def predict(
-    specs: Sequence[ModelSpec],
+    routes: Sequence[Route],
     source: BinaryIO,
     results: BinaryIO,
     dead_letters: BinaryIO,
@@ -61,7 +62,7 @@ def predict(
             after it have no outcome.
 
     """
-    predictor = Predictor(specs, local_engine(load, clock=time.time))
+    predictor = Predictor(routes, local_engine(load, clock=time.time))
     counts: Counter[str] = Counter()
     for messages in slices(arrived_lines(source)):
         try:

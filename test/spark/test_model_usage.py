@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from specs import make_spec
 
+from tidemill.inference.route import single_routes
 from tidemill.settings import PoolSettings
 from tidemill.spark import model_usage
 from tidemill.spark.udfs import predictions
@@ -34,7 +35,9 @@ def test_reported(spark: SparkSession, tmp_path: Path) -> None:
     ]
     usage = model_usage.accumulator(spark)
     pool = PoolSettings(processes=1, preload=("a",))
-    transform = predictions(specs, results="good", dead_letters="bad", pool=pool, usage=usage)
+    transform = predictions(
+        single_routes(specs), results="good", dead_letters="bad", pool=pool, usage=usage
+    )
     reported = []
     for lang in "aab":
         value = json.dumps({"lang": lang, "text": "t", "uuid": "1"}).encode()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.route import Route
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ class Counts:
 
 def run(
     spark: SparkSession,
-    specs: Sequence[ModelSpec],
+    routes: Sequence[Route],
     source: str,
     target: str,
     *,
@@ -65,7 +65,7 @@ def run(
             count=len(inputs.hidden),
             skipped=abbreviate(inputs.hidden),
         )
-    transform = predictions(specs, results=RESULTS, dead_letters=DEAD_LETTERS, pool=pool)
+    transform = predictions(routes, results=RESULTS, dead_letters=DEAD_LETTERS, pool=pool)
     counts = Observation()
     step = partial(watch_tasks, spark.sparkContext, show)
     with inputs.readable() as path:

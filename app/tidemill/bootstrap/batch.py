@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tidemill.batch import files
 from tidemill.batch.output import check_output
 from tidemill.batch.source import find_source
+from tidemill.inference.route import all_specs
 from tidemill.models import catalogue
 from tidemill.spark import session, warmup, worker_pool
 
@@ -35,12 +36,12 @@ def batch(
         TidemillError: The input cannot be read, the output exists, or a model does not work.
 
     """
-    specs = catalogue.load_models(settings.models)
+    routes = catalogue.load_models(settings.models)
     find_source(source)  # before Spark, which takes long to start
     check_output(source, target)
     show("starting Spark")
     with run_session(settings) as spark:
         show("loading the models")
         pool = worker_pool.sized(settings.pool, spark)
-        load_models(spark, specs, pool)
-        return run(spark, specs, source, target, pool=pool, show=show)
+        load_models(spark, all_specs(routes), pool)
+        return run(spark, routes, source, target, pool=pool, show=show)

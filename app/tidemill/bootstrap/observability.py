@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyspark import Accumulator
     from pyspark.sql import SparkSession
 
-    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.route import Route
     from tidemill.settings import Settings
     from tidemill.streaming.progress import Progress
 
@@ -37,13 +37,13 @@ LAG_INTERVAL_S = 15.0
 class Observers:
     """Pass on what a job reports: to the probes, the metrics and the summary."""
 
-    def __init__(self, settings: Settings, specs: Sequence[ModelSpec]) -> None:
+    def __init__(self, settings: Settings, routes: Sequence[Route]) -> None:
         """Create the observers; `serve` and `export` start them."""
         self._settings = settings
         # Spark reports progress, or that the query is idle, once per trigger interval at most.
         self.health = Health(settings.monitoring.progress_limit + settings.stream.trigger_seconds)
         self._metrics = JobMetrics(
-            settings.stream.group_id, specs, lambda: self.health.readiness_problem() is None
+            settings.stream.group_id, routes, lambda: self.health.readiness_problem() is None
         )
         self._summary = Summary()
         self._usage: Accumulator[model_usage.Usages] | None = None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming import StreamingQuery
 
     from tidemill.bootstrap.observability import Observers
-    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.route import Route
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.settings import PoolSettings, Settings
     from tidemill.streaming.delivery import Delivery
@@ -41,7 +41,7 @@ POLL_INTERVAL_S = 2.0
 def run_query(
     spark: SparkSession,
     settings: Settings,
-    specs: Sequence[ModelSpec],
+    routes: Sequence[Route],
     delivery: Delivery,
     *,
     pool: PoolSettings,
@@ -76,7 +76,7 @@ def run_query(
         listener = ProgressListener(QUERY_NAME, on_progress, observers.idle)
         spark.streams.addListener(listener)
         stack.callback(spark.streams.removeListener, listener)
-        query = start(spark, kafka, options, specs, run, pool=pool, limits=limits, usage=usage)
+        query = start(spark, kafka, options, routes, run, pool=pool, limits=limits, usage=usage)
         stack.enter_context(
             PeriodicTask(
                 POLL_INTERVAL_S,

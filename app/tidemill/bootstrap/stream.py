@@ -10,6 +10,7 @@ import structlog
 from tidemill.bootstrap.observability import Observers
 from tidemill.bootstrap.query import run_query
 from tidemill.errors import log_fields
+from tidemill.inference.route import all_specs
 from tidemill.kafka.failures import survey
 from tidemill.models import catalogue
 from tidemill.spark import session, warmup, worker_pool
@@ -57,8 +58,9 @@ def stream(
 
     """
     options = settings.stream
-    specs = catalogue.load_models(settings.models)
-    observers = Observers(settings, specs)
+    routes = catalogue.load_models(settings.models)
+    specs = all_specs(routes)
+    observers = Observers(settings, routes)
     delivery = choose(settings.kafka, options)
     with ExitStack() as stack:
         stack.enter_context(observers.serve())  # first, since a job that is starting is alive
@@ -66,7 +68,7 @@ def stream(
         log.info("starting Spark")
         spark = stack.enter_context(run_session(settings))
         stop_reason = stop_requests(options.checkpoint_location)  # after Spark's own handlers
-        log.info("loading the models", models=[spec.id for spec in specs])
+        log.info("loading the models", count=len(specs), first=[spec.id for spec in specs[:5]])
         pool = worker_pool.sized(settings.pool, spark)
         load_models(spark, specs, pool)
         if reason := stop_reason():
@@ -77,7 +79,7 @@ def stream(
         while not query(
             spark,
             settings,
-            specs,
+            routes,
             delivery,
             pool=pool,
             observers=observers,

@@ -28,13 +28,14 @@ def predict(
     """Run the models on JSON lines, without Spark or Kafka, and write results to stdout."""
     from tidemill import predict as door
     from tidemill.errors import InputUnreadable, OutputUnusable
+    from tidemill.inference.route import all_specs
     from tidemill.models import catalogue
     from tidemill.settings import Program
 
-    specs = catalogue.load_models(load_program(Program, config).models)
+    routes = catalogue.load_models(load_program(Program, config).models)
     with ExitStack() as files:
         results = files.enter_context(_take_stdout())
-        door.load_models(specs)
+        door.load_models(all_specs(routes))
         lines, failed = sys.stdin.buffer, sys.stderr.buffer
         try:
             if source is not None:
@@ -48,7 +49,7 @@ def predict(
         except OSError as error:
             hint = "Name a new file with --dead-letters."
             raise OutputUnusable(dead_letters, error.strerror, hint) from None
-        counts = door.predict(specs, lines, results, failed)
+        counts = door.predict(routes, lines, results, failed)
     if sys.stderr.isatty():
         typer.echo(
             f"results: {counts['Prediction']:,}, dead letters: {counts['Failure']:,}", err=True

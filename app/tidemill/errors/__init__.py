@@ -60,6 +60,7 @@ from tidemill.errors.kafka import (
 )
 from tidemill.errors.messages import (
     InputTooLong,
+    InvalidInput,
     InvalidJson,
     InvalidOutput,
     InvalidUtf8,
@@ -71,16 +72,20 @@ from tidemill.errors.messages import (
     NullValue,
     PredictionFailed,
     ResultTooLarge,
+    UnknownVariant,
     WrongOutputCount,
     WrongType,
     json_type,
 )
 from tidemill.errors.models import (
     InvalidModels,
+    InvalidSchema,
     ModelLoadFailed,
     ModelMisconfigured,
     ModelProcessesEnded,
     ModelUnavailable,
+    SampleMissing,
+    UnusableEntry,
 )
 from tidemill.errors.operations import (
     InvalidSelection,
@@ -125,10 +130,12 @@ __all__ = [
     "InputTooLong",
     "InputTopicRemoved",
     "InputUnreadable",
+    "InvalidInput",
     "InvalidJson",
     "InvalidModels",
     "InvalidOutput",
     "InvalidProjectName",
+    "InvalidSchema",
     "InvalidSelection",
     "InvalidSettings",
     "InvalidStartingOffsets",
@@ -167,6 +174,7 @@ __all__ = [
     "RecordRefused",
     "RemoteTraceback",
     "ResultTooLarge",
+    "SampleMissing",
     "SettingsFileUnreadable",
     "SpeculationEnabled",
     "StopNotAcknowledged",
@@ -178,6 +186,8 @@ __all__ = [
     "TopicRecreated",
     "TransactionFailed",
     "UnexpectedJob",
+    "UnusableEntry",
+    "UnknownVariant",
     "WrongColumnType",
     "WrongOutputCount",
     "WrongType",

@@ -14,11 +14,28 @@ class InvalidModels(SeveralProblems):
         )
 
 
+class InvalidSchema(ConfigurationError):
+    """The schema of an entry or of a model is not a JSON Schema."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(
+            f"the schema is not a JSON Schema: {reason}",
+            "Correct the entry's `schema`, or the model's input_schema or output_schema.",
+        )
+
+
 class ModelMisconfigured(ConfigurationError):
     """A model's class cannot be imported or constructed."""
 
     def __init__(self, model: str, adapter: str, cause: BaseException, remedy: str) -> None:
         super().__init__(f"cannot load model {model} ({adapter}): {describe(cause)}", remedy)
+
+
+class UnusableEntry(ConfigurationError):
+    """An adapter cannot use what an entry gives it, such as its artifact."""
+
+    def __init__(self, field: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{field}: {reason}", remedy)
 
 
 class ModelLoadFailed(TidemillError):
@@ -28,6 +45,16 @@ class ModelLoadFailed(TidemillError):
         super().__init__(
             f"model {model} failed to load: {describe(cause)}",
             "Check the entry's options, and that the files and servers that it needs are there.",
+        )
+
+
+class SampleMissing(ConfigurationError):
+    """Neither the entry nor the model has a sample."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"model {model} has no sample",
+            "Add `sample: …` to its entry: an input that must always succeed.",
         )
 
 

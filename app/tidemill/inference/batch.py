@@ -12,13 +12,14 @@ from tidemill.errors import (
     TidemillError,
     WrongOutputCount,
 )
-from tidemill.inference.codec import minify_json
+from tidemill.inference.checks import check_outputs, check_sample, refusals, sample_of
 from tidemill.inference.request import Output
 from tidemill.inference.traces import log_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from tidemill.errors import InvalidInput
     from tidemill.inference.model import Model, ModelLoader, ModelSpec
 
 OURS = MessageError.__module__.rpartition(".")[0]  # the package of the errors
@@ -26,19 +27,29 @@ Clock: TypeAlias = "Callable[[], float]"
 
 
 def run_batch(
-    spec: ModelSpec, load: ModelLoader, inputs: list[str], *, clock: Clock
+    spec: ModelSpec, load: ModelLoader, inputs: Sequence[str | None], *, clock: Clock
 ) -> list[Output]:
-    """Return the outputs of one batch, whose failures are outages if the model is down."""
+    """Return the outputs of one batch, whose failures are outages if the model is down.
+
+    The model does not see inputs that violate its schema. None stands for the model's sample.
+    """
     outputs: list[Output] = []
     try:
         model = load(spec)
+        sample = sample_of(spec, model)
+        texts = [sample if text is None else text for text in inputs]
+        refused = refusals(spec, model, texts)
+        if refused:
+            check_sample(spec, model, sample)
         # The sample becomes no dead letter: if it fails, the model is down, and the job says why.
-        log = ignore if inputs == [spec.sample] else partial(log_once, spec.id)
-        outputs = [
-            check_output(output)
-            for output in bisect_failures(model, inputs, clock, partial(probe, spec, model), log)
-        ]
-        if any(is_failure(output) for output in outputs):
+        log = ignore if texts == [sample] else partial(log_once, spec.id)
+        accepted = [text for index, text in enumerate(texts) if index not in refused]
+        answered = []
+        if accepted:
+            answered = bisect_failures(model, accepted, clock, partial(probe, spec, model), log)
+            answered = check_outputs(answered, getattr(model, "output_schema", None))
+        outputs = merge(refused, answered, clock)
+        if any(is_failure(output) for output in answered):
             probe(spec, model)  # the model may have gone down during the batch
     except TidemillError as error:
         # Whatever fails before there are outputs is no input's fault.
@@ -49,6 +60,17 @@ def run_batch(
             return [down] * len(inputs)
         return [down if is_failure(output) else output for output in outputs]
     return outputs
+
+
+def merge(refused: dict[int, InvalidInput], answered: list[Output], clock: Clock) -> list[Output]:
+    """Return the outputs of a batch: the errors of refused inputs by index, and the others."""
+    if not refused:
+        return answered
+    now, rest = clock(), iter(answered)
+    return [
+        Output(refused[index], (now, now)) if index in refused else next(rest)
+        for index in range(len(refused) + len(answered))
+    ]
 
 
 def ignore(_: MessageError) -> None:
@@ -65,26 +87,23 @@ def is_outage(output: Output) -> bool:
     return not isinstance(output.result, str | MessageError)
 
 
-def check_output(output: Output) -> Output:
-    """Return an output without white space, or with an InvalidOutput if it is not a JSON value."""
-    if isinstance(output.result, TidemillError):
-        return output
-    try:
-        return Output(minify_json(output.result), output.span)
-    except MessageError as error:
-        return Output(error, output.span)
-
-
 def probe(spec: ModelSpec, model: Model) -> str:
     """Return the model's output for its own sample.
 
     Raises:
-        ModelUnavailable: The model raises, or its output is not JSON.
+        ModelUnavailable: The sample violates the schema, the model raises, or its output is not
+            JSON or violates the output's schema.
+        SampleMissing: There is no sample.
 
     """
+    sample = sample_of(spec, model)
+    check_sample(spec, model, sample)
     try:
-        (output,) = predict_checked(model, [spec.sample])
-        return minify_json(output)
+        (output,) = predict_checked(model, [sample])
+        checked = check_outputs([Output(output, (0, 0))], getattr(model, "output_schema", None))
+        if isinstance(error := checked[0].result, TidemillError):
+            raise error
+        return error
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:

@@ -19,8 +19,9 @@ from tidemill.errors import (
 from tidemill.inference.malformed import TOO_DEEP, describe_json_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from tidemill.inference.message import Assignment
     from tidemill.inference.model import ModelSpec
 
 # The fields of a JSON object by name. Values stay undecoded, so that copying one changes no digit.
@@ -36,6 +37,8 @@ ENVELOPE = (
     "error_message",
     "tidemill.source",  # only in batch results
 )
+# Further fields of the results of a route with several models.
+VARIANT, VARIANT_FORCED = "variant", "variant_forced"
 # Some programs write it before UTF-8 text; JSON parsers may ignore it (RFC 8259, section 8.1).
 BYTE_ORDER_MARK = "\ufeff"
 _OBJECT = msgspec.json.Decoder(Fields)
@@ -90,6 +93,53 @@ def is_present(fields: Fields, name: str) -> bool:
     return fields.get(name, NULL) != NULL
 
 
+def text_or_none(fields: Fields, field: str) -> str | None:
+    """Return the text of a field, or None if it is missing or not text."""
+    try:
+        return _TEXT.decode(fields.get(field, NULL))
+    except ValueError:
+        return None
+
+
+def require_key(fields: Fields, field: str) -> str:
+    """Return the value of a field as text: text itself, anything else as JSON.
+
+    Raises:
+        MissingField: The field is missing or null.
+        InvalidJson: The value is nested too deeply.
+
+    """
+    text = text_or_none(fields, field)
+    return require_value(fields, field) if text is None else text
+
+
+def require_value(fields: Fields, field: str) -> str:
+    """Return the JSON of a field, without white space between its parts.
+
+    Raises:
+        MissingField: The field is missing or null.
+        InvalidJson: The value is nested too deeply.
+
+    """
+    if not is_present(fields, field):
+        raise MissingField(field)
+    return bytes(minified({field: fields[field]})[field]).decode()
+
+
+def select(fields: Fields, names: Sequence[str]) -> str:
+    """Return a JSON object of the named fields, without those that are missing.
+
+    Raises:
+        MissingField: All of them are missing.
+        InvalidJson: A value is nested too deeply.
+
+    """
+    present = {name: fields[name] for name in names if name in fields}
+    if not present:
+        raise MissingField(names[0])
+    return msgspec.json.encode(minified(present)).decode()
+
+
 def require_text(fields: Fields, field: str) -> str:
     """Return the text of a field.
 
@@ -112,10 +162,12 @@ def encode_result(
     output: str,
     model: str,
     span: tuple[float, float],
+    assignment: Assignment | None = None,
 ) -> bytes:
     """Encode a result as JSON: copied fields, the output under the name `result`, model and times.
 
     The output is the text of one JSON value.
+    If a variant was chosen, its name follows, and whether the message forced it.
     If a copied field has the name of one of the others, the copied field is dropped. `span` is the
     start and end of the call to `predict_all`, in seconds since the epoch; `process_time` is the
     difference in seconds.
@@ -132,6 +184,8 @@ def encode_result(
             "process_time": round(max(0.0, end - start), 6),
             "error_message": None,
         }
+        | ({} if assignment is None else {VARIANT: assignment.variant})
+        | ({VARIANT_FORCED: True} if assignment and assignment.forced else {})
     )
 
 
@@ -169,8 +223,18 @@ def copied_fields(fields: Fields, spec: ModelSpec) -> dict[str, msgspec.Raw]:
     for name in (*spec.match, *echo):
         if name in fields and name not in ENVELOPE:
             copied[name] = fields[name]
+    return minified(copied)
+
+
+def minified(fields: Fields) -> Fields:
+    """Return fields without the white space between the parts of their values.
+
+    Raises:
+        InvalidJson: A value is nested too deeply.
+
+    """
     try:
-        return {name: _minify_value(value) for name, value in copied.items()}
+        return {name: _minify_value(value) for name, value in fields.items()}
     except RecursionError:
         raise InvalidJson(TOO_DEEP) from None
 

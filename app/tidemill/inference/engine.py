@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Runner(Protocol):
     """Run models on inputs: in this process, or in others."""
 
-    def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
+    def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
         """Yield the outputs of the inputs in their order, batch by batch; a caller may close it.
 
         A runner may begin before the first output is read, so that several models run at once.
@@ -46,9 +46,9 @@ class Engine:
         groups: dict[str, list[int]] = {}
         for index, request in enumerate(requests):
             spec = request.spec
-            if len(request.input) > spec.max_chars:
+            if request.input and len(request.input) > spec.limits.chars:
                 now = self._clock()
-                error = InputTooLong(len(request.input), spec.max_chars)
+                error = InputTooLong(len(request.input), spec.limits.chars)
                 outputs[index] = Output(error, (now, now))
             else:
                 groups.setdefault(spec.id, []).append(index)
@@ -72,10 +72,10 @@ class LocalRunner:
         self._load = load
         self._clock = clock
 
-    def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
-        """Yield the outputs of batches of at most `max_batch_size` inputs."""
-        for start in range(0, len(inputs), spec.max_batch_size):
-            batch = inputs[start : start + spec.max_batch_size]
+    def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
+        """Yield the outputs of batches of at most `limits.batch` inputs."""
+        for start in range(0, len(inputs), spec.limits.batch):
+            batch = inputs[start : start + spec.limits.batch]
             yield run_batch(spec, self._load, batch, clock=self._clock)
 
 

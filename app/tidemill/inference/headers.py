@@ -11,12 +11,17 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1024
 
-# The names, in the order in which they are added.
+# A message may have this header, or a field of this name, with the name of the variant to use.
+FORCE_VARIANT = "tidemill.variant.force"
+
+# The names of the headers that are added, in their order.
 SOURCE_TOPIC = "tidemill.source.topic"
 SOURCE_PARTITION = "tidemill.source.partition"
 SOURCE_OFFSET = "tidemill.source.offset"
 SOURCE_TIMESTAMP = "tidemill.source.timestamp"
 MODEL = "tidemill.model"
+VARIANT = "tidemill.variant"
+VARIANT_FORCED = "tidemill.variant.forced"
 ERROR_CLASS = "tidemill.error.class"
 ERROR_MESSAGE = "tidemill.error.message"
 ERROR_OMITTED = "tidemill.error.omitted"
@@ -29,18 +34,21 @@ def encode_headers(message: Message, outcome: Outcome) -> list[Header]:
 
 def added_headers(message: Message, outcome: Outcome) -> list[Header]:
     """Return Tidemill's headers for an outcome."""
-    headers = source_headers(message, outcome.model)
+    headers = source_headers(message, outcome)
     return headers + error_headers(outcome) if isinstance(outcome, Failure) else headers
 
 
-def source_headers(message: Message, model: str | None) -> list[Header]:
+def source_headers(message: Message, outcome: Outcome) -> list[Header]:
     """Return the headers that say where the message is, and which model it was routed to."""
+    assignment = outcome.assignment
     return _encode(
         (SOURCE_TOPIC, message.topic),
         (SOURCE_PARTITION, message.partition),
         (SOURCE_OFFSET, message.offset),
         (SOURCE_TIMESTAMP, message.timestamp),
-        (MODEL, model),
+        (MODEL, outcome.model),
+        (VARIANT, assignment and assignment.variant),
+        (VARIANT_FORCED, "true" if assignment and assignment.forced else None),
     )
 
 

@@ -29,19 +29,35 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Assignment:
+    """The variant of a route that answered, and whether the message forced it."""
+
+    variant: str
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
-    """A result: the JSON to write, and the `name:version` of the model that made it."""
+    """A result: the JSON to write, and the `name:version` of the model that made it.
+
+    `assignment` is None if the message's route has only one model.
+    """
 
     value: bytes
     model: str
+    assignment: Assignment | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a message has no result, and the model's `name:version` if the message was routed."""
+    """Why a message has no result, and the model's `name:version` if the message was routed.
+
+    `assignment` is None if no variant was chosen.
+    """
 
     error: MessageError
     model: str | None = None
+    assignment: Assignment | None = None
 
     @property
     def error_class(self) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
 class Model(Protocol):
@@ -18,6 +19,10 @@ class Model(Protocol):
 
     `predict_all` returns one output for each input, in the same order. Each output is the text of
     one JSON value. Equal inputs must give equal outputs, because a batch is repeated after a crash.
+
+    A model may also have three attributes: `sample`, an input that must always succeed, for an
+    entry that has none; and `input_schema` and `output_schema`, the JSON Schemas (draft 2020-12) of
+    one input and of one output.
     """
 
     def predict_all(self, inputs: list[str]) -> list[str]:
@@ -25,49 +30,80 @@ class Model(Protocol):
         ...
 
 
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one model may take.
+
+    Attributes:
+        chars: The longest input, in characters; longer inputs become dead letters.
+        batch: The largest number of inputs in one call to `predict_all`.
+        seconds: The most seconds that one call to `predict_all` may take before its process is
+            killed. An input that takes longer even alone becomes a dead letter.
+        memory: The bytes of memory that the loaded model takes. If None, they are measured.
+
+    """
+
+    chars: Positive = 1_000_000
+    batch: Positive = 256
+    seconds: Seconds = 30.0
+    memory: Positive | None = None
+
+
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An entry of models.yaml: a small, picklable description, never the loaded model.
+    """One model: a small, picklable description, never the loaded model.
 
     Attributes:
         name: The model's name.
-        version: The model's version, as text (quote it in YAML).
+        version: The model's version.
         adapter: The model's class as `package.module:Class`, or the short name of a shipped
             adapter, such as `spacy-ner`.
         options: Keyword arguments of the class's constructor.
+        artifact: The file, folder or URI that the adapter loads.
+        device: The device that the model runs on. If None, the adapter decides.
+        trust: `pickle` allows the adapter to load files that can run any code when they are loaded.
         match: The fields, with their text or whole numbers, that a message must have for this
             model to answer it. If empty, the model answers every message.
-        payload: The field that holds the model's input. If None, the input is the whole value.
+        payload: The field that holds the model's input, or several fields, which the model gets as
+            one JSON object. If None, the input is the whole value.
+        is_text: Whether the payload is text, which the model gets as it is. Otherwise, the model
+            gets the payload as JSON.
         id_field: The field that identifies a message. The result copies it, whatever its JSON
             type, and has null if the message lacks it. If None, results have no such field.
         echo: More fields to copy into the result if the message has them; "all" copies every field.
         result: The result's field that holds the model's output.
         sample: An input that must always succeed. If it fails too, the model is considered down
-            and the messages are not blamed.
-        max_chars: The longest input, in characters; longer inputs become dead letters.
-        max_batch_size: The largest number of inputs in one call to `predict_all`.
-        max_seconds: The most seconds that one call to `predict_all` may take before its process is
-            killed. An input that takes longer even alone becomes a dead letter.
+            and the messages are not blamed. If None, the model has a sample of its own.
+        schema: The JSON Schema of an input. If None, the model may have one of its own.
+        limits: What the model may take.
 
     """
 
     name: Name
     version: Name
     adapter: Annotated[str, msgspec.Meta(pattern=r"^([\w.]+:\w+|[a-z0-9-]+)$")]
-    sample: str
-    result: str
+    sample: str | None = None
+    result: str = "prediction"
     options: dict[str, Any] = {}
+    artifact: str | None = None
+    device: Literal["cpu", "cuda"] | None = None
+    trust: Literal["pickle"] | None = None
     match: dict[str, str | int] = {}
-    payload: str | None = None
+    payload: str | tuple[str, ...] | None = None
+    is_text: bool = True
     id_field: str | None = "uuid"
     echo: tuple[str, ...] | Literal["all"] = ()
-    max_chars: Positive = 1_000_000
-    max_batch_size: Positive = 256
-    max_seconds: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 30.0
+    schema: dict[str, Any] | None = None
+    limits: Limits = Limits()
 
     @property
     def id(self) -> str:
         """Return `name:version`, as it appears in results and headers."""
         return f"{self.name}:{self.version}"
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of the class's constructor."""
+        loading = {"artifact": self.artifact, "device": self.device, "trust": self.trust}
+        return {name: value for name, value in loading.items() if value} | self.options
 
 
 ModelLoader: TypeAlias = "Callable[[ModelSpec], Model]"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tidemill.inference.engine import Engine
     from tidemill.inference.message import Message, Outcome
-    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.route import Route
 
 
 class Predictor:
@@ -22,9 +22,9 @@ class Predictor:
     that the batch is retried and an outage does not produce dead letters.
     """
 
-    def __init__(self, specs: Sequence[ModelSpec], engine: Engine) -> None:
-        """Index the entries."""
-        self._codec = RecordCodec(specs)
+    def __init__(self, routes: Sequence[Route], engine: Engine) -> None:
+        """Index the routes."""
+        self._codec = RecordCodec(routes)
         self._engine = engine
 
     def predict(self, messages: Sequence[Message]) -> list[Outcome]:

@@ -13,11 +13,16 @@ from tidemill.inference.codec import (
     encode_result,
     fields_or_none,
     not_an_object,
+    require_key,
     require_text,
+    require_value,
+    select,
+    text_or_none,
 )
-from tidemill.inference.message import Failure, Prediction
+from tidemill.inference.headers import FORCE_VARIANT
+from tidemill.inference.message import Assignment, Failure, Prediction
 from tidemill.inference.request import Request
-from tidemill.inference.route import Router, single_routes
+from tidemill.inference.route import Router
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,43 +31,45 @@ if TYPE_CHECKING:
     from tidemill.inference.message import Message, Outcome
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.request import Output
-    from tidemill.inference.route import Route
+    from tidemill.inference.route import Route, Variant
 
 
 class RoutedMessage(msgspec.Struct, frozen=True):
-    """A message's request, and the fields to copy into its result."""
+    """A message's request, its variant, and the fields to copy into its result."""
 
     request: Request
     copied: dict[str, msgspec.Raw]
+    assignment: Assignment | None
 
 
 class RecordCodec:
-    """Read messages and write results as the entries of models.yaml say."""
+    """Read messages and write results as the routes say."""
 
-    def __init__(self, specs: Iterable[ModelSpec]) -> None:
-        """Index the entries.
+    def __init__(self, routes: Iterable[Route]) -> None:
+        """Index the routes.
 
         Raises:
-            InvalidModels: Two entries match the same messages.
+            InvalidModels: Two routes match the same messages.
 
         """
-        specs = tuple(specs)
-        self._router = Router(single_routes(specs))
-        # If no entry reads fields, no value is parsed.
-        self._parse = any(s.match or s.payload or s.id_field or s.echo for s in specs)
+        routes = tuple(routes)
+        self._router = Router(routes)
+        # If no route reads fields, no value is parsed.
+        self._parse = any(route.is_split or _reads_fields(route) for route in routes)
 
     def read(self, message: Message) -> RoutedMessage | Failure:
         """Decode and route one message."""
-        spec = None
+        model = assignment = None
         try:
             value = decode_text(message.value)
             route, fields = self._route(value)
-            spec = route.choose(message.key or value)
-            payload = require_text(fields, spec.payload) if spec.payload else value
+            variant, assignment = _choose(route, message, fields, value)
+            spec, model = variant.spec, variant.spec.id
+            request = Request(spec, _input(spec, fields, value))
             copied = copied_fields(fields, spec)
         except MessageError as error:
-            return Failure(error, spec.id if spec else None)
-        return RoutedMessage(Request(spec, payload), copied)
+            return Failure(error, model, assignment)
+        return RoutedMessage(request, copied, assignment)
 
     @staticmethod
     def write(message: RoutedMessage, output: Output) -> Outcome:
@@ -72,23 +79,26 @@ class RecordCodec:
             TidemillError: The model is down, so the message has no outcome yet.
 
         """
-        spec = message.request.spec
+        spec, assignment = message.request.spec, message.assignment
         match output.result:
             case MessageError() as error:
-                return Failure(error, spec.id)
+                return Failure(error, spec.id, assignment)
             case TidemillError() as outage:
                 raise outage
             case text:
-                result = encode_result(message.copied, spec.result, text, spec.id, output.span)
-                return Prediction(result, spec.id)
+                result = encode_result(
+                    message.copied, spec.result, text, spec.id, output.span, assignment
+                )
+                return Prediction(result, spec.id, assignment)
 
     def _route(self, value: str) -> tuple[Route, Fields]:
         """Return the route that a value matches, and the value's fields.
 
-        Only an entry without `match` and `payload` accepts a value that is not a JSON object.
+        Only a route that matches every message, and whose models take the whole value, accepts a
+        value that is not a JSON object.
 
         Raises:
-            MessageError: No entry matches the value.
+            MessageError: No route matches the value.
 
         """
         fields = fields_or_none(value) if self._parse else {}
@@ -98,3 +108,51 @@ class RecordCodec:
         if route is None or any(variant.spec.payload for variant in route.variants):
             raise not_an_object(value)
         return route, {}
+
+
+def _reads_fields(route: Route) -> bool:
+    specs = [variant.spec for variant in route.variants]
+    return any(spec.match or spec.payload or spec.id_field or spec.echo for spec in specs)
+
+
+def _choose(
+    route: Route, message: Message, fields: Fields, value: str
+) -> tuple[Variant, Assignment | None]:
+    """Return the variant that answers a message.
+
+    Raises:
+        UnknownVariant: The message forces a variant that the route does not have.
+        MissingField: The message lacks the field that holds the key.
+
+    """
+    if not route.is_split:
+        return route.variants[0], None
+    if (name := _forced_variant(message, fields)) is not None:
+        return route.find(name), Assignment(name, forced=True)
+    key = require_key(fields, route.split_by) if route.split_by else message.key or value
+    variant = route.choose(key)
+    return variant, Assignment(variant.name)
+
+
+def _forced_variant(message: Message, fields: Fields) -> str | None:
+    """Return the variant that a message names in its last such header, or else in a field."""
+    for name, content in reversed(message.headers):
+        if name == FORCE_VARIANT and content is not None:
+            return content.decode(errors="replace")
+    return text_or_none(fields, FORCE_VARIANT)
+
+
+def _input(spec: ModelSpec, fields: Fields, value: str) -> str:
+    """Return the model's input.
+
+    Raises:
+        MessageError: The message lacks it, or it has the wrong type.
+
+    """
+    match spec.payload:
+        case None:
+            return value
+        case str() as field:
+            return (require_text if spec.is_text else require_value)(fields, field)
+        case names:
+            return select(fields, names)

@@ -9,10 +9,10 @@ from tidemill.inference.model import ModelSpec
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One input for one model, from any door."""
+    """One input for one model, from any door; None stands for the model's own sample."""
 
     spec: ModelSpec
-    input: str
+    input: str | None
 
 
 class Output(msgspec.Struct, frozen=True):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from itertools import accumulate
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.errors import InvalidModels, MissingField, NoModel
+from tidemill.errors import InvalidModels, MissingField, NoModel, UnknownVariant
 from tidemill.inference.codec import is_present
 from tidemill.inference.model import ModelSpec
 
@@ -24,48 +24,83 @@ _TEXT_OR_NUMBER = msgspec.json.Decoder(str | int | float)
 class Variant(msgspec.Struct, frozen=True):
     """One model of a route, and its share of the keys in proportion to the other weights."""
 
+    name: str
     spec: ModelSpec
-    weight: int = 1
+    weight: float = 1.0
 
 
 class Route(msgspec.Struct, frozen=True):
     """The messages that belong together, and the models that share them.
 
     Attributes:
-        name: The salt of the hash: two routes with the same weights split the keys independently.
-        match: The fields and values that a message must have; if empty, every message matches.
+        name: The name of the entry of models.yaml.
+        match: The fields and values that a message must have; if empty, every message matches. If
+            None, no message does: only servers answer for this route.
         variants: The models that answer; each key always gets the same one.
+        split_by: The field whose value is the key. If None, the key is the record's key, or its
+            value if it has no key.
+        salt: A text to hash with each key. Routes with the same salt, variants and weights split
+            the keys in the same way; routes with different salts split them independently.
+        path: The path under which servers answer for this route, such as `/probability/2/TAXI`.
 
     """
 
     name: str
-    match: dict[str, str | int]
+    match: dict[str, str | int] | None
     variants: tuple[Variant, ...]
+    split_by: str | None = None
+    salt: str = ""
+    path: str | None = None
 
-    def choose(self, key: str | bytes) -> ModelSpec:
-        """Return the variant for a key.
+    @property
+    def is_split(self) -> bool:
+        """Tell whether several models share the messages."""
+        return len(self.variants) > 1
 
-        The key's hash falls into one of the intervals into which the weights cut all hashes. It is
-        the same in every process and release (BLAKE2b, RFC 7693, keyed with the route's name). If
-        the weights change, only the keys between an old and a new cut get another variant.
+    def choose(self, key: str | bytes) -> Variant:
+        """Return the variant for a key, the same in every process and release.
+
+        Each variant draws a waiting time from an exponential distribution whose rate is its weight,
+        and the shortest wins: weighted rendezvous hashing (Schindelhauer and Schomaker, 2005). If
+        one weight changes, or a variant comes or goes, keys move only to or from that variant. No
+        rule without a memory moves fewer keys (Bavarian et al., 2020). The draws are hashes
+        (BLAKE2b, RFC 7693).
         """
-        if len(self.variants) == 1:
-            return self.variants[0].spec
-        total = sum(variant.weight for variant in self.variants)
-        position = self._hash(key) * total >> HASH_BITS
-        cuts = accumulate(variant.weight for variant in self.variants)
-        return next(v.spec for v, cut in zip(self.variants, cuts, strict=True) if position < cut)
-
-    def _hash(self, key: str | bytes) -> int:
+        if not self.is_split:
+            return self.variants[0]
         data = key.encode(errors="surrogatepass") if isinstance(key, str) else key
-        salt = hashlib.blake2b(self.name.encode()).digest()
+        return min(self.variants, key=lambda variant: self._wait(variant, data))
+
+    def find(self, name: str) -> Variant:
+        """Return the variant with a name.
+
+        Raises:
+            UnknownVariant: The route has no such variant.
+
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise UnknownVariant(name, self.name, [variant.name for variant in self.variants])
+
+    def _wait(self, variant: Variant, data: bytes) -> float:
+        if not variant.weight:
+            return math.inf
+        salt = hashlib.blake2b(f"{self.salt}\0{variant.name}".encode()).digest()
         digest = hashlib.blake2b(data, digest_size=HASH_BITS // 8, key=salt).digest()
-        return int.from_bytes(digest, "big")
+        # In the open interval from 0 to 1.
+        uniform = (int.from_bytes(digest, "big") + 0.5) / 2**HASH_BITS
+        return -math.log(uniform) / variant.weight
 
 
-def single_routes(specs: Iterable[ModelSpec]) -> list[Route]:
-    """Return a route with one variant for each entry."""
-    return [Route(spec.id, spec.match, (Variant(spec),)) for spec in specs]
+def single_routes(specs: Iterable[ModelSpec]) -> tuple[Route, ...]:
+    """Return a route with one variant for each model."""
+    return tuple(Route(spec.id, spec.match, (Variant(spec.version, spec),)) for spec in specs)
+
+
+def all_specs(routes: Iterable[Route]) -> tuple[ModelSpec, ...]:
+    """Return the models of all variants of some routes."""
+    return tuple(variant.spec for route in routes for variant in route.variants)
 
 
 class Router:
@@ -79,11 +114,14 @@ class Router:
         """Index the routes.
 
         Raises:
-            InvalidModels: Two routes match the same messages.
+            InvalidModels: Two routes match the same messages, or no route matches any.
 
         """
+        routes = tuple(routes)
         tables: dict[tuple[str, ...], dict[tuple[str | float | None, ...], Route]] = {}
         for route in routes:
+            if route.match is None:
+                continue
             names = tuple(sorted(route.match))
             values = tuple(route.match[name] for name in names)
             table = tables.setdefault(names, {})
@@ -91,6 +129,9 @@ class Router:
                 both = f"{table[values].name} and {route.name}"
                 raise InvalidModels("models", f"{both} match the same messages: {route.match}")
             table[values] = route
+        if not tables and any(route.match is None for route in routes):
+            problem = "no entry answers messages: name the fields of the parameters in `endpoints`"
+            raise InvalidModels("models", problem)
         self._tables = sorted(tables.items(), key=lambda item: (-len(item[0]), item[0]))
         self.fields = sorted({name for names in tables for name in names})
 

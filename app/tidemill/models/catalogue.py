@@ -1,41 +1,97 @@
-"""Read the entries of models.yaml."""
+"""Read models.yaml: its entries become routes to models."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tidemill import yaml_file
 from tidemill.errors import InvalidModels
-from tidemill.inference.model import ModelSpec
 from tidemill.models import validation
+from tidemill.models.entry import ModelsFile
+from tidemill.models.expand import EntryError, expand
+
+if TYPE_CHECKING:
+    from tidemill.inference.route import Route
+    from tidemill.yaml_file import Document
+
+MISSING = "The setting `models` names this file: create or correct it."
 
 
-def load_models(path: Path | str) -> tuple[ModelSpec, ...]:
-    """Return the entries of a models.yaml: a mapping with one key, `models`, a list of entries.
+def load_models(path: Path | str) -> tuple[Route, ...]:
+    """Return the routes that the entries of a models.yaml describe.
 
     The models themselves are not loaded.
 
     Raises:
         SettingsFileUnreadable: The file does not exist or is not YAML.
-        InvalidModels: An entry is wrong, or two entries match the same messages.
+        InvalidModels: The error names everything that is wrong, with its line.
 
     """
     path = Path(path)
-    document = yaml_file.read(path, "The setting `models` names this file: create or correct it.")
-    entries = document["models"] if isinstance(document, dict) and [*document] == ["models"] else ()
-    if not (entries and isinstance(entries, list)):
-        raise InvalidModels(path, "needs a list of entries under the one key 'models'")
-    if problems := [
-        problem
-        for number, entry in enumerate(entries, 1)
-        for problem in validation.problems(number, entry)
-    ]:
-        raise InvalidModels(path, *problems)
-    specs = msgspec.convert(entries, tuple[ModelSpec, ...])
-    try:
-        validation.check(specs)
-    except InvalidModels as error:
-        raise InvalidModels(path, error) from None
-    return specs
+    document = yaml_file.load(path, MISSING)
+    problems = [(line, f"line {line}: {problem}") for line, problem in document.problems]
+    problems += _written_problems(document)
+    if not problems:
+        routes, problems = _routes(document, path.parent.absolute())
+    if problems:
+        raise InvalidModels(path, *(problem for _, problem in sorted(problems)))
+    return routes
+
+
+def _written_problems(document: Document) -> list[tuple[int, str]]:
+    """Return the line and the description of everything that is wrong with what is written."""
+    value = document.value
+    problems = [
+        (line := document.line(*place), f"line {line}: {problem}" if place else problem)
+        for place, problem in validation.file_problems(value)
+    ]
+    entries = value.get("models") if isinstance(value, dict) else None
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        for place, problem in validation.entry_problems(entry):
+            problems.append(_describe(document, index, place, problem))
+    return problems
+
+
+def _routes(document: Document, folder: Path) -> tuple[tuple[Route, ...], list[tuple[int, str]]]:
+    """Return the routes, and the line and the description of everything that is wrong."""
+    file = msgspec.convert(_without_nulls(document.value), ModelsFile)
+    routes: list[Route] = []
+    owners: list[int] = []  # the index of each route's entry
+    problems = []
+    for index, entry in enumerate(file.models):
+        fields = None if entry.endpoint is None else file.endpoints.get(entry.endpoint)
+        try:
+            found = list(expand(entry, fields, folder))
+        except EntryError as error:
+            problem = f"{'.'.join(map(str, error.path))}: {error}"
+            problems.append(_describe(document, index, error.path, problem))
+            continue
+        routes += found
+        owners += [index] * len(found)
+    for number, problem in validation.route_problems(routes):
+        problems.append(_describe(document, owners[number], (), problem))
+    return tuple(routes), problems
+
+
+def _without_nulls(value: dict[str, object]) -> dict[str, object]:
+    """Read a variant with nothing after its name as one that changes nothing."""
+    entries = [
+        entry | {"variants": {name: each or {} for name, each in entry["variants"].items()}}
+        if entry.get("variants")
+        else entry
+        for entry in value["models"]  # type: ignore[attr-defined]
+    ]
+    return value | {"models": entries}
+
+
+def _describe(
+    document: Document, index: int, place: tuple[str | int, ...], problem: str
+) -> tuple[int, str]:
+    entry = document.value["models"][index]
+    name = entry.get("name") if isinstance(entry, dict) else None
+    line = document.line("models", index, *place)
+    label = f"line {line}: {name}" if name else f"line {line}"
+    return line, f"{label}: {problem}"

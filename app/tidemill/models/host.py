@@ -122,11 +122,11 @@ class Host:
         start = time.monotonic()
         path = class_path(spec.adapter)
         child.load_class(path)  # what it imports is not the model's memory
-        self._evict(_declared(spec) or self._sizes.get(key, 0))
+        self._evict(spec.limits.memory or self._sizes.get(key, 0))
         before = self._measure()
-        model: Model = child.construct(path, spec.options)
+        model: Model = child.construct(path, spec.arguments)
         grown = max(self._measure() - before, self._sizes.get(key, 0))
-        size = self._sizes[key] = _declared(spec) or grown
+        size = self._sizes[key] = spec.limits.memory or grown
         self._evict(size)
         self._own[key] = Loaded(spec.id, model, size)
         usage = self._usage.setdefault(spec.id, Usage())
@@ -150,11 +150,7 @@ class Host:
 
 
 def _key(spec: ModelSpec) -> bytes:
-    return msgspec.json.encode((spec.id, class_path(spec.adapter), spec.options))
-
-
-def _declared(spec: ModelSpec) -> int | None:
-    return getattr(getattr(spec, "limits", None), "memory", None)
+    return msgspec.json.encode((spec.id, class_path(spec.adapter), spec.arguments))
 
 
 def _return_memory() -> None:

@@ -1,88 +1,138 @@
-"""Find everything that is wrong with the entries of models.yaml."""
+"""Find everything that is wrong with the content of models.yaml."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tidemill.errors import InvalidModels
-from tidemill.inference.codec import ENVELOPE
-from tidemill.inference.model import ModelSpec
-from tidemill.inference.route import Router, single_routes
-from tidemill.models.adapters import SHORT_NAMES, UnknownAdapter, class_path
+from tidemill.inference.codec import ENVELOPE, VARIANT, VARIANT_FORCED
+from tidemill.models.adapters import SHORT_NAMES
+from tidemill.models.entry import Entry, LimitsEntry, ModelsFile, VariantEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tidemill.inference.route import Route
 
-def problems(number: int, entry: object) -> Iterator[str]:
+    Path = tuple[str | int, ...]
+
+REQUIRED = ("name", "version")
+# The structs within an entry, whose own fields are checked one by one.
+NESTED = {"limits": LimitsEntry}
+
+
+def file_problems(document: object) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the problem of everything wrong outside the entries."""
+    if not isinstance(document, dict) or not (
+        isinstance(document.get("models"), list) and document["models"]
+    ):
+        yield (), "needs a list of entries under the key 'models'"
+        return
+    known = {field.name: field for field in msgspec.structs.fields(ModelsFile)}
+    for name in document:
+        if name not in known:
+            yield (name,), f"there is no key {name}{_suggest(name, known)}"
+    if "endpoints" in document:
+        yield from _field_problem("endpoints", document["endpoints"], known["endpoints"].type)
+
+
+def entry_problems(entry: object) -> Iterator[tuple[Path, str]]:
     """Yield every problem of one entry as written; msgspec would stop at the first."""
     if not isinstance(entry, dict):
-        yield f"entry {number}: must be a mapping, such as {{name: my-model, …}}"
+        yield (), "must be a mapping, such as {name: my-model, …}"
         return
-    label = f"entry {number} ({entry['name']})" if entry.get("name") else f"entry {number}"
-    fields = {field.name: field for field in msgspec.structs.fields(ModelSpec)}
-    for name in (name for name in entry if name not in fields):
-        near = get_close_matches(str(name), fields, n=1)
-        suggestion = f", did you mean {near[0]}?" if near else ""
-        yield f"{label}: there is no field {name}{suggestion}"
-    if missing := [name for name, field in fields.items() if field.required and name not in entry]:
-        yield f"{label}: missing the required {', '.join(missing)}"
-    for name, field in fields.items():
-        if name not in entry:
-            continue
-        try:
-            value = msgspec.convert(entry[name], field.type)
-            if name == "adapter":
-                class_path(value)
-        except msgspec.ValidationError as error:
-            yield f"{label}: {name}: {_explain(name, entry[name], error)}"
-        except UnknownAdapter as error:
-            yield f"{label}: {name}: {error}"
+    if missing := [name for name in REQUIRED if name not in entry]:
+        yield (), f"missing the required {', '.join(missing)}"
+    yield from _struct_problems(Entry, entry)
+
+
+def _struct_problems(struct: type[msgspec.Struct], value: dict[Any, Any]) -> Iterator[Any]:
+    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    for name, content in value.items():
+        if name not in fields:
+            yield (name,), f"there is no field {name}{_suggest(name, fields)}"
+        elif name == "variants" and isinstance(content, dict):
+            for label, variant in content.items():
+                variant = {} if variant is None else variant
+                yield from _nested((name, label), VariantEntry, variant)
+        elif name in NESTED:
+            yield from _nested((name,), NESTED[name], content)
+        else:
+            yield from _field_problem(name, content, fields[name].type)
+
+
+def _nested(path: Path, struct: type[msgspec.Struct], value: object) -> Iterator[tuple[Path, str]]:
+    if not isinstance(value, dict):
+        yield path, f"{path[-1]}: must be a mapping"
+        return
+    for inner, problem in _struct_problems(struct, value):
+        yield (*path, *inner), f"{'.'.join(map(str, path))}: {problem}"
+
+
+def _field_problem(name: str, value: object, kind: Any) -> Iterator[tuple[Path, str]]:  # noqa: ANN401 - a type
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        yield (name,), f"{name}: {_explain(name, value, error)}"
+
+
+def _suggest(name: object, known: dict[str, Any]) -> str:
+    near = get_close_matches(str(name), known, n=1)
+    return f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
 
 
 def _explain(field: str, value: object, error: msgspec.ValidationError) -> str:
     """Reword msgspec's message for the author of a YAML file."""
     problem = str(error).partition(" - at ")[0]
-    if field == "adapter" and "matching regex" in problem:
+    if field == "adapter" and "`str`" in problem:
         shipped = ", ".join(sorted(SHORT_NAMES))
         return f"Expected `str` of the form package.module:Class, or a shipped adapter ({shipped})"
-    if "`str`, got `int`" in problem or "`str`, got `float`" in problem:
+    if isinstance(value, float):
         return f'{problem} (put it in quotes: "{value}")'
-    if field == "match" and "got `bool`" in problem:
+    if "got `bool`" in problem:
         return f"{problem} (YAML reads no, off, yes and on as booleans: put the value in quotes)"
+    if "got `date" in problem:
+        return f"{problem} (YAML reads it as a date: put the value in quotes)"
+    if "`str`, got `int`" in problem:
+        return f"{problem} (put it in quotes)"
     return problem
 
 
-def check(specs: Sequence[ModelSpec]) -> None:
-    """Check the entries against each other, and the names of the fields in their results.
+def route_problems(routes: Sequence[Route]) -> Iterator[tuple[int, str]]:
+    """Yield the index and the problem of each route that does not go with those before it."""
+    ids: dict[str, str] = {}
+    paths: dict[str, str] = {}
+    matches: dict[frozenset[tuple[str, str | int]], str] = {}
+    for index, route in enumerate(routes):
+        for variant in route.variants:
+            if variant.spec.id in ids:
+                yield index, f"duplicate model {variant.spec.id}"
+            ids[variant.spec.id] = route.name
+            yield from ((index, problem) for problem in _reserved_fields(route, variant.spec))
+        if route.path is not None:
+            if route.path in paths:
+                yield index, f"{paths[route.path]} and {route.name} have the same path {route.path}"
+            paths[route.path] = route.name
+        if route.match is not None:
+            key = frozenset(route.match.items())
+            if key in matches:
+                both = f"{matches[key]} and {route.name}"
+                yield index, f"{both} match the same messages: {route.match}"
+            matches[key] = route.name
 
-    Raises:
-        InvalidModels: Two entries are duplicates, or a result would have two fields of one name.
 
-    """
-    seen: set[str] = set()
-    for spec in specs:
-        if spec.id in seen:
-            raise InvalidModels("models", f"duplicate model {spec.id}")
-        seen.add(spec.id)
-        _check_result_fields(spec)
-    Router(single_routes(specs))
-
-
-def _check_result_fields(spec: ModelSpec) -> None:
-    """Refuse two fields of one name in a result: copied fields, the output, the envelope."""
-    if spec.result in ENVELOPE:
-        raise InvalidModels(spec.id, f"result: {spec.result!r} is a reserved field of every result")
+def _reserved_fields(route: Route, spec: Any) -> Iterator[str]:  # noqa: ANN401
+    """Find two fields of one name in a result: copied fields, the output, the envelope."""
+    envelope = {*ENVELOPE, *((VARIANT, VARIANT_FORCED) if route.is_split else ())}
+    if spec.result in envelope:
+        yield f"result: {spec.result!r} is a reserved field of every result"
     # With `echo: all`, message fields with reserved names are dropped, not refused.
     echo = () if spec.echo == "all" else spec.echo
     for key, names in ("id_field", (spec.id_field,)), ("match", spec.match), ("echo", echo):
         if spec.result in names:
-            raise InvalidModels(
-                spec.id, f"result: results already have {spec.result!r}, copied for {key}"
-            )
-        if reserved := sorted(set(ENVELOPE).intersection(filter(None, names))):
+            yield f"result: results already have {spec.result!r}, copied for {key}"
+        if reserved := sorted(envelope.intersection(filter(None, names))):
             quoted = ", ".join(map(repr, reserved))
-            raise InvalidModels(spec.id, f"{key}: {quoted} is a reserved field of every result")
+            yield f"{key}: {quoted} is a reserved field of every result"

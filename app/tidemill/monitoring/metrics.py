@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.route import Route
     from tidemill.kafka.lag import LagSnapshot
     from tidemill.streaming.progress import Progress
+
+
+# The labels of a model.
+MODEL = ("model", "version", "variant")
 
 
 class JobMetrics(Collector):
@@ -30,17 +34,21 @@ class JobMetrics(Collector):
     def __init__(
         self,
         group_id: str,
-        specs: Sequence[ModelSpec],
+        routes: Sequence[Route],
         is_ready: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Store the job's identity; `clock` returns seconds since the epoch."""
         self._group_id = group_id
-        self._specs = specs
+        self._variants = {
+            variant.spec.id: (variant.spec.name, variant.spec.version, variant.name)
+            for route in routes
+            for variant in route.variants
+        }
         self._is_ready = is_ready
         self._clock = clock
         self._lock = threading.Lock()
-        self._totals = Totals.starting(specs)
+        self._totals = Totals.starting(self._variants)
         self._lag: LagSnapshot | None = None
         self._usage: Callable[[], Mapping[str, Usage]] = dict
 
@@ -85,8 +93,8 @@ class JobMetrics(Collector):
         yield gauge(
             "tidemill_model_info",
             "The job's models.",
-            ("model", "version"),
-            [((spec.name, spec.version), 1) for spec in self._specs],
+            MODEL,
+            [(labels, 1) for labels in self._variants.values()],
         )
 
     def _counts(self) -> Iterator[Metric]:
@@ -95,16 +103,16 @@ class JobMetrics(Collector):
         )
         results, dead_letters = [], []
         for (model, error), count in sorted(self._totals.outcomes.items(), key=str):
-            name, _, version = (model or "").rpartition(":")
+            labels = self._variants.get(model or "", ("", "", ""))
             if error is None:
-                results.append(((name, version), count))
+                results.append((labels, count))
             else:
-                dead_letters.append(((error, name, version), count))
-        yield counter("tidemill_results", "Messages with a result.", ("model", "version"), results)
+                dead_letters.append(((error, *labels), count))
+        yield counter("tidemill_results", "Messages with a result.", MODEL, results)
         yield counter(
             "tidemill_dead_letters",
             "Messages with a dead letter; the model is empty if none was chosen.",
-            ("error", "model", "version"),
+            ("error", *MODEL),
             dead_letters,
         )
         yield counter(
@@ -115,32 +123,31 @@ class JobMetrics(Collector):
         )
 
     def _models(self) -> Iterator[Metric]:
-        usages = {spec.id: Usage() for spec in self._specs} | dict(self._usage())
-        labels = ("model", "version")
-        values = [(tuple(model.rsplit(":", 1)), usage) for model, usage in usages.items()]
+        usage = self._usage()
+        values = [(labels, usage.get(model, Usage())) for model, labels in self._variants.items()]
         yield counter(
             "tidemill_model_loads",
             "How often processes loaded a model.",
-            labels,
-            [(each, usage.loads) for each, usage in values],
+            MODEL,
+            [(labels, one.loads) for labels, one in values],
         )
         yield counter(
             "tidemill_model_evictions",
             "How often processes dropped a model to make room for others.",
-            labels,
-            [(each, usage.evictions) for each, usage in values],
+            MODEL,
+            [(labels, one.evictions) for labels, one in values],
         )
         yield counter(
             "tidemill_model_load_seconds",
             "The time that the loads of a model took.",
-            labels,
-            [(each, usage.seconds) for each, usage in values],
+            MODEL,
+            [(labels, one.seconds) for labels, one in values],
         )
         yield gauge(
             "tidemill_model_memory_bytes",
             "The memory that a model takes in all processes; they share it if they can.",
-            labels,
-            [(each, usage.bytes) for each, usage in values],
+            MODEL,
+            [(labels, one.bytes) for labels, one in values],
         )
 
     def _times(self) -> Iterator[Metric]:

@@ -10,9 +10,8 @@ from tidemill.monitoring.histogram import Histogram
 from tidemill.streaming.progress import LATENCY_BUCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    from tidemill.inference.model import ModelSpec
     from tidemill.streaming.progress import Progress
 
 # The errors of a message for which no model was chosen yet.
@@ -46,11 +45,11 @@ class Totals:
     progressed_at: float | None = None
 
     @classmethod
-    def starting(cls, specs: Sequence[ModelSpec]) -> Totals:
+    def starting(cls, models: Iterable[str]) -> Totals:
         """Return totals in which every known series is 0: a rate misses a series' first value."""
         return cls(
             {
-                **{(spec.id, None): 0 for spec in specs},
+                **{(model, None): 0 for model in models},
                 **{(None, error.__name__): 0 for error in BEFORE_A_MODEL},
             }
         )

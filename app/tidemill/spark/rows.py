@@ -53,13 +53,13 @@ def outcome_row(
     A result that its topic refuses becomes a dead letter. A dead letter that its topic refuses
     keeps only the headers that say where the message is, and why it failed.
     """
-    added = source_headers(message, outcome.model)
+    added = source_headers(message, outcome)
     if isinstance(outcome, Prediction):
         headers = [*message.headers, *added]
         refusal = results.limits.refusal(message.key, outcome.value, headers)
         if refusal is None:
             return _row(results.name, message.key, outcome.value, headers, outcome)
-        outcome = Failure(refusal, outcome.model)
+        outcome = Failure(refusal, outcome.model, outcome.assignment)
     added += error_headers(outcome)
     headers = [*message.headers, *added]
     if dead_letters.limits.refusal(message.key, message.value, headers) is None:

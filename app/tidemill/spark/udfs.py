@@ -13,7 +13,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from tidemill.inference.engine import Engine
 from tidemill.inference.predictor import Predictor
-from tidemill.inference.route import Router, single_routes
+from tidemill.inference.route import Router, all_specs
 from tidemill.kafka.record_size import ANY_RECORD
 from tidemill.settings.pool import PoolSettings
 from tidemill.spark import model_usage
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from tidemill.inference.batch import Clock
-    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.route import Route
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.spark.batch_delivery import BatchDelivery, Outcomes
     from tidemill.spark.model_usage import Usages
@@ -43,7 +43,7 @@ NO_LIMITS: Limits = MappingProxyType({})
 
 
 def predictions(
-    specs: Sequence[ModelSpec],
+    routes: Sequence[Route],
     *,
     results: str,
     dead_letters: str,
@@ -54,7 +54,7 @@ def predictions(
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).
 
-    It suits any DataFrame, streaming or not: `frame.transform(predictions(specs, ...))`. The frame
+    It suits any DataFrame, streaming or not: `frame.transform(predictions(routes, ...))`. The frame
     needs only a column `value`. Each row becomes one row, whose `topic` is `results` or
     `dead_letters`, and rows keep their order within a partition.
 
@@ -66,22 +66,22 @@ def predictions(
     outcomes themselves, and the rows have its schema.
 
     Raises:
-        InvalidModels: Two entries match the same messages.
+        InvalidModels: Two routes match the same messages.
         NoValueColumn: The frame has no column `value` (raised by the transform).
         WrongColumnType: A column of the frame has an unsuitable type (raised by the transform).
 
     """
-    Router(single_routes(specs))  # raises on the driver what each worker would raise
+    Router(routes)  # raises on the driver what each worker would raise
     arrow_schema = to_arrow_schema(delivery.schema)
     topic_limits = dict(limits)  # unlike a mapping proxy, a dict can be pickled
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        # Spark pickles only the small specs; the models stay in the pool.
-        runner = worker_runner(specs, pool)
+        # Spark pickles only the small routes; the models stay in the pool.
+        runner = worker_runner(all_specs(routes), pool)
         engine = Engine(runner, clock=time.time)
         predict = partial(
             predict_batch,
-            Predictor(specs, engine),
+            Predictor(routes, engine),
             results=results,
             dead_letters=dead_letters,
             limits=topic_limits,

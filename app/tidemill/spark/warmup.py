@@ -82,7 +82,7 @@ def _try_models(
     """
     try:
         engine = Engine(worker_runner(specs, pool), clock=time.time)
-        for output in engine.run([Request(spec, spec.sample) for spec in tried]):
+        for output in engine.run([Request(spec, None) for spec in tried]):
             if isinstance(output.result, TidemillError):
                 raise output.result
     except TidemillError as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
-    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.route import Route
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.settings import KafkaSettings, PoolSettings, StreamSettings
     from tidemill.spark.model_usage import Usages
@@ -26,7 +26,7 @@ def start(
     spark: SparkSession,
     kafka: KafkaSettings,
     stream: StreamSettings,
-    specs: Sequence[ModelSpec],
+    routes: Sequence[Route],
     run: DeliveryRun,
     *,
     pool: PoolSettings,
@@ -41,7 +41,7 @@ def start(
         source.records(spark, kafka, stream, run.starting_offsets)
         .transform(
             predictions(
-                specs,
+                routes,
                 results=stream.output_topic,
                 dead_letters=stream.dead_letter_topic,
                 limits=limits,

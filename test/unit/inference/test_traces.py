@@ -15,6 +15,7 @@ from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Message
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Request
+from tidemill.inference.route import single_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ class Fussy:
         return "1"
 
 spec = ModelSpec(name="fussy", version="1", adapter="x:Y", sample="s", result="r")
-predictor = Predictor([spec], local_engine(lambda _: Fussy(), clock=lambda: 0.0))
+predictor = Predictor(single_routes([spec]), local_engine(lambda _: Fussy(), clock=lambda: 0.0))
 for _ in range(3):
     messages = [Message(text) for text in (b"zero", b"a", b"key")]
     print([type(outcome).__name__ for outcome in predictor.predict(messages)])
@@ -158,7 +159,9 @@ class TestNothingHeld:
                 made.append(weakref.ref(large))
                 raise ValueError(inputs)
 
-        predictor = Predictor([make_spec()], local_engine(lambda _: Failing(), clock=lambda: 0.0))
+        predictor = Predictor(
+            single_routes([make_spec()]), local_engine(lambda _: Failing(), clock=lambda: 0.0)
+        )
         outcomes = predictor.predict([Message(b"a"), Message(b"b")])
         assert {outcome.error_class for outcome in outcomes} == {"PredictionFailed"}  # type: ignore[union-attr]
         assert len(made) == 3

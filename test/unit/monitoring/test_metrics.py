@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from specs import make_spec
 
+from tidemill.inference.route import single_routes
 from tidemill.kafka.lag import LagSnapshot, PartitionLag
 from tidemill.models.host import Usage
 from tidemill.monitoring.metrics import JobMetrics
@@ -16,13 +17,13 @@ from tidemill.streaming.progress import LATENCY_BUCKETS, Latencies, Progress
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SPECS = [make_spec(name=name, version="1.2") for name in ("ner-en", "ner-fr")]
+ROUTES = single_routes(make_spec(name=name, version="1.2") for name in ("ner-en", "ner-fr"))
 
 
 @pytest.fixture
 def metrics() -> JobMetrics:
     """The metrics of a job with two models, at time 5000."""
-    return JobMetrics("group", SPECS, lambda: True, lambda: 5000.0)
+    return JobMetrics("group", ROUTES, lambda: True, lambda: 5000.0)
 
 
 @pytest.fixture
@@ -38,14 +39,14 @@ class TestModels:
 
     def test_usage(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
         """Each model of the job has its series from the start."""
-        english = {"model": "ner-en", "version": "1.2"}
+        english = {"model": "ner-en", "version": "1.2", "variant": "1.2"}
         assert sample("tidemill_model_loads_total", **english) == 0
         metrics.set_usage(lambda: {"ner-en:1.2": Usage(3, 2, 0.5, 4096)})
         assert sample("tidemill_model_loads_total", **english) == 3
         assert sample("tidemill_model_evictions_total", **english) == 2
         assert sample("tidemill_model_load_seconds_total", **english) == 0.5
         assert sample("tidemill_model_memory_bytes", **english) == 4096
-        french = {"model": "ner-fr", "version": "1.2"}
+        french = english | {"model": "ner-fr"}
         assert sample("tidemill_model_loads_total", **french) == 0
 
 

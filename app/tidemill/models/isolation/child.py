@@ -21,7 +21,8 @@ Requests:
 
 Replies:
 
-    {}, and the outputs as texts (none after `load`)
+    {"sample": TEXT, "input_schema": OBJECT, "output_schema": OBJECT}: the loaded model's, or null
+    {}, and the outputs as texts
     {"error": {"kind": KIND, "reusable": BOOLEAN, ...}}
 
 Unless `reusable`, the process should be replaced. The other fields depend on the kind:
@@ -61,6 +62,9 @@ MISCONFIGURED = "misconfigured"
 LOAD_FAILED = "load failed"
 PREDICTION_FAILED = "prediction failed"
 WRONG_OUTPUT_COUNT = "wrong output count"
+
+# What a model may have beside its method.
+ATTRIBUTES = ("sample", "input_schema", "output_schema")
 
 LENGTH = struct.Struct(">I")
 _HEAD = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -135,12 +139,12 @@ def _answer(models: dict[str, Any], load: Load, request: Message, texts: list[st
 
 
 def _load(models: dict[str, Any], load: Load, request: Message) -> bytes:
-    model, path = request["model"], request["class"]
+    name, path = request["model"], request["class"]
     try:
-        models[model] = load(model, path, unpack(request["options"]))
+        model = models[name] = load(name, path, unpack(request["options"]))
+        return encode({each: getattr(model, each, None) for each in ATTRIBUTES})
     except BaseException as cause:  # noqa: BLE001 - the same
         return _failure(cause, **explain(cause, path))
-    return encode({})
 
 
 def _predict(model: Any, inputs: list[str]) -> bytes:  # noqa: ANN401 - whatever was loaded
@@ -155,7 +159,9 @@ def _predict(model: Any, inputs: list[str]) -> bytes:  # noqa: ANN401 - whatever
 
 def explain(cause: BaseException, path: str) -> Message:
     """Return the kind of an error in loading a class, and what to do about it."""
-    if isinstance(cause, (ImportError, SyntaxError, AttributeError, TypeError)):
+    wrong = (ImportError, SyntaxError, AttributeError, TypeError, FileNotFoundError)
+    # Tidemill's own errors have a kind; this file cannot import them.
+    if isinstance(cause, wrong) or getattr(cause, "kind", None) == "configuration":
         remedy = "Check the entry's adapter and options. The log's level DEBUG shows the traceback."
         with suppress(Exception):  # a model's module may fail to list its names
             remedy = _remedy(cause, path) or remedy
@@ -184,6 +190,8 @@ def _remedy(cause: Any, path: str) -> str:  # noqa: ANN401, PLR0911 - one return
         return f"Did you mean {module}:{near[0]}?" if near else f"{module} has no class {name}."
     if isinstance(cause, SyntaxError):
         return f"Correct line {cause.lineno} of {cause.filename}."
+    if isinstance(cause, FileNotFoundError):
+        return "Correct the path in the entry's artifact or options, or put the file there."
     if isinstance(cause, TypeError):
         return "The entry's options are the arguments of the class; it needs a method predict_all."
     return ""

@@ -33,7 +33,7 @@ def load_request(spec: ModelSpec) -> bytes:
 
     """
     try:
-        path, options = class_path(spec.adapter), child.pack(spec.options)
+        path, options = class_path(spec.adapter), child.pack(spec.arguments)
     except (ImportError, TypeError, RecursionError) as cause:
         raise load_error(spec, cause, **child.explain(cause, spec.adapter)) from cause
     return child.encode({"request": "load", "model": spec.id, "class": path, "options": options})

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import Model, ModelLoader, ModelSpec
     from tidemill.inference.request import Output
+    from tidemill.models.isolation.child import Message
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def loader() -> Iterator[ModelLoader]:
     """Yield a loader whose models run in a child process, which ends with the context.
 
     The models return the same outputs as in this process. If an input crashes the child process, or
-    gets no output within the entry's `max_seconds`, they raise a MessageError. The loader raises as
+    gets no output within the entry's `limits.seconds`, they raise a MessageError. The loader raises as
     `host.load` does.
     """
     child = RestartingChild()
@@ -57,8 +58,8 @@ class SupervisedRunner:
         # The child ends with the thread that started it, so one thread makes all calls.
         self._thread = ThreadPoolExecutor(1, "supervised")
 
-    def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
-        """Yield the outputs of batches of at most `max_batch_size` inputs."""
+    def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
+        """Yield the outputs of batches of at most `limits.batch` inputs."""
         batches = self._runner.run(spec, inputs)
         while outputs := self._thread.submit(next, batches, None).result():
             yield outputs
@@ -70,15 +71,15 @@ class RestartingChild:
     def __init__(self) -> None:
         """Start no process yet."""
         self._child: ChildProcess | None = None
-        self._loaded: set[str] = set()
+        self._loaded: dict[str, Message] = {}  # the models' attributes
 
     @property
     def is_alive(self) -> bool:
         """Whether the process survived the last call."""
         return self._child is not None
 
-    def load(self, spec: ModelSpec) -> ChildProcess:
-        """Load an entry's model, unless it is loaded already.
+    def load(self, spec: ModelSpec) -> Message:
+        """Load an entry's model, unless it is loaded already; return its attributes.
 
         Raises:
             ModelMisconfigured, ModelLoadFailed: As `host.load`, or the process ended.
@@ -89,11 +90,11 @@ class RestartingChild:
         child = self._child = self._child or ChildProcess()
         if spec.id not in self._loaded:
             try:
-                self._request(child, spec, replies.load_request(spec), None)
+                request = replies.load_request(spec)
+                self._loaded[spec.id], _ = self._request(child, spec, request, None)
             except ModelCrashed as cause:
                 raise ModelLoadFailed(spec.id, cause) from cause
-            self._loaded.add(spec.id)
-        return child
+        return self._loaded[spec.id]
 
     def predict(self, spec: ModelSpec, inputs: list[str]) -> list[str]:
         """Return the model's outputs.
@@ -103,8 +104,11 @@ class RestartingChild:
             ModelMisconfigured, ModelLoadFailed: The model could not be loaded again.
 
         """
+        self.load(spec)
+        assert self._child is not None
         frame = replies.predict_request(spec, inputs)
-        return self._request(self.load(spec), spec, frame, spec.max_seconds)
+        _, outputs = self._request(self._child, spec, frame, spec.limits.seconds)
+        return outputs
 
     def stop(self) -> None:
         """Kill the process if it is running."""
@@ -115,7 +119,7 @@ class RestartingChild:
 
     def _request(
         self, child: ChildProcess, spec: ModelSpec, frame: bytes, timeout: float | None
-    ) -> list[str]:
+    ) -> tuple[Message, list[str]]:
         try:
             reply, outputs = child.request(frame, timeout)
         except (ModelCrashed, ModelTimedOut):
@@ -125,7 +129,7 @@ class RestartingChild:
             if not replies.is_reusable(reply):
                 self.stop()
             raise error
-        return outputs
+        return reply, outputs
 
 
 class SupervisedModel:
@@ -143,7 +147,10 @@ class SupervisedModel:
             ModelMisconfigured, ModelLoadFailed: As `host.load`, or the process ended.
 
         """
-        child.load(spec)
+        attributes = child.load(spec)
+        self.sample = attributes["sample"]
+        self.input_schema = attributes["input_schema"]
+        self.output_schema = attributes["output_schema"]
         self._spec = spec
         self._child = child
         # The output or error of each suspect; None until it has been called alone.

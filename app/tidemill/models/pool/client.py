@@ -69,8 +69,9 @@ class ProcessEnded(Exception):
 class PooledRunner:
     """Run models in the pool; a `Runner` for any number of threads.
 
-    If a process ends or exceeds the entry's `max_seconds`, each input of its slice is tried alone.
-    An input that ends a process alone, twice, gets a MessageError, unless the sample does so too.
+    If a process ends or exceeds the entry's `limits.seconds`, each input of its slice is tried
+    alone. An input that ends a process alone, twice, gets a MessageError, unless the sample does
+    so too.
     """
 
     def __init__(self, address: PoolAddress, slicer: Slicer, processes: int) -> None:
@@ -82,7 +83,7 @@ class PooledRunner:
         # The pool and its number of loads, as they are known here, and as they were reported.
         self._loads = self._reported = ("", 0)
 
-    def run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
+    def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
         """Send the slices to the pool, and yield the outputs of one after another.
 
         If the caller closes this generator, the slices that have not begun are cancelled.
@@ -104,10 +105,10 @@ class PooledRunner:
             return PoolUsage(*self._reported, usage)
         return None
 
-    def _run(self, spec: ModelSpec, inputs: list[str]) -> Generator[list[Output]]:
+    def _run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
         outages: list[Output] = []
 
-        def run(part: list[str]) -> list[Output]:
+        def run(part: list[str | None]) -> list[Output]:
             """Run a slice, unless an earlier one has shown that the model is down."""
             outputs = outages[:1] * len(part) or self._run_slice(spec, part)
             outages.extend(filter(is_outage, outputs))
@@ -122,7 +123,7 @@ class PooledRunner:
             for future in sent:
                 future.cancel()
 
-    def _run_slice(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
+    def _run_slice(self, spec: ModelSpec, inputs: list[str | None]) -> list[Output]:
         try:
             results = self._request(spec, inputs)
         except ProcessEnded:
@@ -131,19 +132,19 @@ class PooledRunner:
         self._slicer.record(spec, results)
         return results
 
-    def _run_alone(self, spec: ModelSpec, text: str) -> Output:
+    def _run_alone(self, spec: ModelSpec, text: str | None) -> Output:
         """Return the output of an input that may be to blame for the end of a process."""
         start = time.time()
         output = self._try_alone(spec, text)
         if isinstance(output, Output):
             return output
         span = start, time.time()
-        sample = self._try_alone(spec, spec.sample)
+        sample = self._try_alone(spec, None)
         if not isinstance(sample, Output):
             return Output(ModelUnavailable(spec.id, sample), span)
         return sample if is_outage(sample) else Output(output, span)
 
-    def _try_alone(self, spec: ModelSpec, text: str) -> Output | MessageError:
+    def _try_alone(self, spec: ModelSpec, text: str | None) -> Output | MessageError:
         """Return an input's output, or an error if it ends a process again and again."""
         code = 0
         for _ in range(TRIES_ALONE):
@@ -151,23 +152,27 @@ class PooledRunner:
                 (output,) = self._request(spec, [text])
             except ProcessEnded as ended:
                 code = ended.code
-                if code == TIMED_OUT and ended.seconds >= spec.max_seconds:
+                if code == TIMED_OUT and ended.seconds >= spec.limits.seconds:
                     break
             else:
                 self._slicer.record(spec, [output])
                 return output
         if code == TIMED_OUT:
-            return ModelTimedOut(spec.max_seconds)
+            return ModelTimedOut(spec.limits.seconds)
         return PredictionFailed(MemoryError()) if code == OUT_OF_MEMORY else ModelCrashed(code)
 
-    def _request(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
+    def _request(self, spec: ModelSpec, inputs: list[str | None]) -> list[Output]:
         """Return the outputs of inputs that one process takes.
 
         Raises:
             ProcessEnded: The process ended before it answered.
 
         """
-        frame = child.encode({"model": spec.id}, inputs)
+        frame = (
+            child.encode({"model": spec.id, "sample": True})
+            if inputs == [None]
+            else child.encode({"model": spec.id}, inputs)
+        )
         for _ in range(RESTARTS + 1):
             greeting: child.Message = {}
             start = time.monotonic()

@@ -68,8 +68,11 @@ class Member:
             reply = {"version": self._state.models.version, "usage": usage}
             child.send(connection, child.encode(reply))
             return
-        self._state.models.touch(request["model"])
-        answers = run_batch(self._specs[request["model"]], self._load, inputs, clock=time.time)
+        spec = self._specs[request["model"]]
+        self._state.models.touch(spec.id)
+        answers = run_batch(
+            spec, self._load, [None] if "sample" in request else inputs, clock=time.time
+        )
         self._state.models.add(self._number, host.models.take_usage())
         child.send(connection, outputs.encode(answers, self._state.models.version))
 
@@ -91,7 +94,7 @@ class Member:
 
         """
         try:
-            with self._limit(spec.max_seconds):
+            with self._limit(spec.limits.seconds):
                 return model.predict_all(inputs)
         except MemoryError:
             # The model may still hold the memory, so that other inputs, and the sample, would fail
@@ -119,6 +122,10 @@ class LimitedModel:
         self._member = member
         self._spec = spec
         self._model = model
+
+    def __getattr__(self, name: str) -> object:
+        """Return another attribute of the model, such as its sample."""
+        return getattr(self._model, name)
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Return whatever the model returns, and raise whatever it raises."""
