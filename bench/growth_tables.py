@@ -96,3 +96,16 @@ def growth(series: dict[str, list[list[float]]], unit: str, model: float) -> str
             f"({line.slope / model:.2f} times the models) for each {unit}."
         )
     return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def models(results: dict[str, dict[str, float]]) -> str:
+    """Return a row for each way to load many models."""
+    times = ("start s", "first answers s", "shared s")
+    rows = [
+        [way, f"{one['MiB']:.0f}", f"{one['rate']:,.0f}", *(f"{one[name]:.1f}" for name in times)]
+        for way, one in results.items()
+        if "rate" in one
+    ]
+    head = ["models", "MiB", "messages a second", "start, s", "first answers, s", "then shared, s"]
+    alone = results["one model"]["MiB"]
+    return f"{table(head, rows)}\n\nA pool with one such model takes {alone:.0f} MiB."

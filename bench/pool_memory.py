@@ -43,7 +43,7 @@ def pool(specs: Sequence[ModelSpec], mode: str, processes: int) -> float:
         try:
             models = runner(specs, PoolSettings(processes=processes), owner.pid)
             for spec in specs:  # every process must use every model
-                for outputs in models.run(spec, texts(TEXTS)):
+                for outputs in models.run(spec, [*texts(TEXTS)]):
                     assert not any(map(is_outage, outputs)), outputs
             pids = pool_processes(owner.pid)
             assert len(pids) == processes + 1, pids

@@ -46,6 +46,7 @@ def write() -> None:
         "floor": speed_tables.floor,
         "scale": growth_tables.scale,
         "memory": growth_tables.memory,
+        "models": growth_tables.models,
         "schemas": speed_tables.schemas,
     }
     tables = dict.fromkeys(parts, NOT_YET)

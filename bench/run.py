@@ -12,6 +12,7 @@ from rich.console import Console
 from bench import (
     latency,
     latency_floor,
+    many_models,
     memory,
     report,
     results,
@@ -24,7 +25,7 @@ from bench import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PARTS = ("throughput", "skew", "latency", "floor", "scale", "memory", "schemas")
+PARTS = ("throughput", "skew", "latency", "floor", "scale", "memory", "models", "schemas")
 
 
 def main() -> int:
@@ -54,6 +55,7 @@ def main() -> int:
         "floor": lambda: latency_floor.measure(console),
         "scale": lambda: scale.measure(console),
         "memory": lambda: memory.measure(console),
+        "models": lambda: many_models.measure(console),
         "schemas": lambda: schemas.measure(console),
     }
     for part in args.parts or PARTS:

@@ -38,6 +38,7 @@ NAMES: Final = {
     "int": "whole number",
     "float": "number",
     "bool": "true or false",
+    "ByteSize": "number of bytes, or text such as `2GiB`",
     "Path": "path",
     "SecretStr": "secret",
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench import plots, report, results
+from bench.run import PARTS
 from bench.skew import SHAPES, run_name
 from bench.throughput import LIMIT, TIDEMILL
 
@@ -22,6 +23,17 @@ MEMORY = {
     "pool": {
         "loaded once": [[1, 150.0], [2, 175.0]],
         "loaded by each process": [[1, 150.0], [2, 250.0]],
+    },
+}
+
+MODELS = {
+    "one model": {"MiB": 23.0},
+    "loaded at the start": {
+        "MiB": 50.0,
+        "rate": 1200.0,
+        "start s": 2.0,
+        "first answers s": 1.5,
+        "shared s": 0.0,
     },
 }
 
@@ -52,7 +64,7 @@ class TestWrite:
     def test_nothing_measured(self, folder: Path) -> None:
         """Each part says that it is not measured."""
         report.write()
-        assert (folder / "RESULTS.md").read_text("utf-8").count(report.NOT_YET) == 7
+        assert (folder / "RESULTS.md").read_text("utf-8").count(report.NOT_YET) == len(PARTS)
 
     def test_shipped_results(self, folder: Path) -> None:
         """The results in the repository make a page."""
@@ -60,7 +72,7 @@ class TestWrite:
         (folder / "results.json").write_text(json.dumps(content))
         report.write()
         page = (folder / "RESULTS.md").read_text("utf-8")
-        assert page.count(report.NOT_YET) == 7 - len(content)
+        assert page.count(report.NOT_YET) == len(PARTS) - len(content)
 
     def test_old_memory(self, folder: Path) -> None:
         """Measurements of workers that loaded models themselves keep their table."""
@@ -81,6 +93,14 @@ class TestWrite:
         assert "| loaded by each process | 150 | 250 |" in written
         assert "Loaded once: 125 MiB, and 25 MiB more (0.25 times" in written
         assert (folder / "memory.png").exists()
+
+    def test_models(self, folder: Path) -> None:
+        """The page compares ways to load many models."""
+        results.replace("models", MODELS)
+        report.write()
+        written = section(folder, "Many models")
+        assert "| loaded at the start | 50 | 1,200 | 2.0 | 1.5 | 0.0 |" in written
+        assert "A pool with one such model takes 23 MiB." in written
 
     def test_skew(self, folder: Path) -> None:
         """A row is the median of the shares of each round, with their range; rounds may lack it."""

@@ -17,10 +17,12 @@ from tidemill.monitoring.server import metrics_server
 from tidemill.monitoring.spark_metrics import SparkMetrics
 from tidemill.monitoring.summary import Summary
 from tidemill.periodic import PeriodicTask
+from tidemill.spark import model_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pyspark import Accumulator
     from pyspark.sql import SparkSession
 
     from tidemill.inference.route import Route
@@ -44,6 +46,7 @@ class Observers:
             settings.stream.group_id, routes, lambda: self.health.readiness_problem() is None
         )
         self._summary = Summary()
+        self._usage: Accumulator[model_usage.Usages] | None = None
 
     def record(self, report: Progress) -> None:
         """Take the progress of a finished micro-batch."""
@@ -76,8 +79,14 @@ class Observers:
             yield
 
     @contextmanager
-    def export(self, spark: SparkSession) -> Iterator[None]:
-        """Read the lag in the background, and push metrics if the settings name a Pushgateway."""
+    def export(self, spark: SparkSession) -> Iterator[Accumulator[model_usage.Usages]]:
+        """Read the lag in the background, and push metrics if the settings name a Pushgateway.
+
+        Yield what takes the workers' reports about models. It is the same for every query, because
+        a worker reports only changes.
+        """
+        usage = self._usage = self._usage or model_usage.accumulator(spark)
+        self._metrics.set_usage(lambda: model_usage.totals(usage.value))
         reader = LagReader(self._settings.kafka, self._settings.stream)
 
         def read_lag() -> None:
@@ -95,7 +104,7 @@ class Observers:
             )
             if self._settings.monitoring.pushgateway_url:
                 stack.enter_context(self._pushgateway_exporter(spark))
-            yield
+            yield usage
 
     def _pushgateway_exporter(self, spark: SparkSession) -> PushgatewayExporter:
         context = spark.sparkContext

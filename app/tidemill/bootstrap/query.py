@@ -65,7 +65,7 @@ def run_query(
     with ExitStack() as stack:
         group = stack.enter_context(run.track_offsets())
         stack.enter_context(warmup.keep_warm(spark))
-        stack.enter_context(observers.export(spark))
+        usage = stack.enter_context(observers.export(spark))
         topics = watch_topics(kafka, options, run.plan.topic_record())
 
         def on_progress(report: Progress) -> None:
@@ -76,7 +76,7 @@ def run_query(
         listener = ProgressListener(QUERY_NAME, on_progress, observers.idle)
         spark.streams.addListener(listener)
         stack.callback(spark.streams.removeListener, listener)
-        query = start(spark, kafka, options, routes, run, pool=pool, limits=limits)
+        query = start(spark, kafka, options, routes, run, pool=pool, limits=limits, usage=usage)
         stack.enter_context(
             PeriodicTask(
                 POLL_INTERVAL_S,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Protocol
 
 from tidemill.errors import InputTooLong
@@ -21,7 +21,10 @@ class Runner(Protocol):
     """Run models on inputs: in this process, or in others."""
 
     def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
-        """Yield the outputs of the inputs in their order, batch by batch; a caller may close it."""
+        """Yield the outputs of the inputs in their order, batch by batch; a caller may close it.
+
+        A runner may begin before the first output is read, so that several models run at once.
+        """
 
 
 class Engine:
@@ -49,10 +52,15 @@ class Engine:
                 outputs[index] = Output(error, (now, now))
             else:
                 groups.setdefault(spec.id, []).append(index)
-        for indexes in groups.values():
-            spec = requests[indexes[0]].spec
-            with closing(self._runner.run(spec, [requests[i].input for i in indexes])) as batches:
-                outputs.update(zip(indexes, until_outage(batches, len(indexes)), strict=True))
+        with ExitStack() as stack:
+            started = []
+            for indexes in groups.values():
+                inputs = [requests[index].input for index in indexes]
+                batches = self._runner.run(requests[indexes[0]].spec, inputs)
+                started.append((indexes, stack.enter_context(closing(batches))))
+            for indexes, batches in started:
+                with closing(batches):  # at once: after an outage, no further batch is needed
+                    outputs.update(zip(indexes, until_outage(batches, len(indexes)), strict=True))
         return [outputs[index] for index in range(len(requests))]
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from prometheus_client.registry import Collector
 
 import tidemill
+from tidemill.models.host import Usage
 from tidemill.monitoring.families import counter, gauge, histogram
 from tidemill.monitoring.totals import Totals
 from tidemill.streaming.progress import QUANTILES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from prometheus_client.core import Metric
 
@@ -49,6 +50,7 @@ class JobMetrics(Collector):
         self._lock = threading.Lock()
         self._totals = Totals.starting(self._variants)
         self._lag: LagSnapshot | None = None
+        self._usage: Callable[[], Mapping[str, Usage]] = dict
 
     def record(self, progress: Progress) -> None:
         """Count a finished micro-batch."""
@@ -65,10 +67,20 @@ class JobMetrics(Collector):
         with self._lock:
             self._lag = lag
 
+    def set_usage(self, usage: Callable[[], Mapping[str, Usage]]) -> None:
+        """Take what returns how often each model was loaded, and what it takes."""
+        self._usage = usage
+
     def collect(self) -> Iterator[Metric]:
         """Return a consistent snapshot of all metrics."""
         with self._lock:
-            families = [*self._identity(), *self._counts(), *self._times(), *self._current()]
+            families = [
+                *self._identity(),
+                *self._counts(),
+                *self._models(),
+                *self._times(),
+                *self._current(),
+            ]
         yield from families
 
     def _identity(self) -> Iterator[Metric]:
@@ -108,6 +120,34 @@ class JobMetrics(Collector):
             "Messages whose outcome was written earlier, or whose count was lost with a worker.",
             (),
             [((), self._totals.uncounted)],
+        )
+
+    def _models(self) -> Iterator[Metric]:
+        usage = self._usage()
+        values = [(labels, usage.get(model, Usage())) for model, labels in self._variants.items()]
+        yield counter(
+            "tidemill_model_loads",
+            "How often processes loaded a model.",
+            MODEL,
+            [(labels, one.loads) for labels, one in values],
+        )
+        yield counter(
+            "tidemill_model_evictions",
+            "How often processes dropped a model to make room for others.",
+            MODEL,
+            [(labels, one.evictions) for labels, one in values],
+        )
+        yield counter(
+            "tidemill_model_load_seconds",
+            "The time that the loads of a model took.",
+            MODEL,
+            [(labels, one.seconds) for labels, one in values],
+        )
+        yield gauge(
+            "tidemill_model_memory_bytes",
+            "The memory that a model takes in all processes; they share it if they can.",
+            MODEL,
+            [(labels, one.bytes) for labels, one in values],
         )
 
     def _times(self) -> Iterator[Metric]:

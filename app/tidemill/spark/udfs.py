@@ -16,6 +16,7 @@ from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import Router, all_specs
 from tidemill.kafka.record_size import ANY_RECORD
 from tidemill.settings.pool import PoolSettings
+from tidemill.spark import model_usage
 from tidemill.spark.ahead import map_ahead
 from tidemill.spark.batch_delivery import LEAVE_TO_SPARK
 from tidemill.spark.columns import record_columns
@@ -27,12 +28,14 @@ from tidemill.spark.worker_pool import worker_runner
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from pyspark import Accumulator
     from pyspark.sql import DataFrame
 
     from tidemill.inference.batch import Clock
     from tidemill.inference.route import Route
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.spark.batch_delivery import BatchDelivery, Outcomes
+    from tidemill.spark.model_usage import Usages
 
 # By topic; a topic without limits takes any record.
 Limits: TypeAlias = "Mapping[str, TopicLimits]"
@@ -47,6 +50,7 @@ def predictions(
     limits: Limits = NO_LIMITS,
     pool: PoolSettings = PoolSettings(),  # noqa: B008 - it is frozen
     delivery: BatchDelivery = LEAVE_TO_SPARK,
+    usage: Accumulator[Usages] | None = None,
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).
 
@@ -57,9 +61,9 @@ def predictions(
     A result that exceeds its topic's limits becomes a dead letter. A dead letter that exceeds them
     keeps only the headers that say where its message is, and why it failed.
 
-    The models run in a pool of processes, which all tasks of an executor share. With another
-    `delivery` than the default, the workers write the outcomes themselves, and the rows have its
-    schema.
+    The models run in a pool of processes, which all tasks of an executor share. The workers add the
+    loads of models to `usage`. With another `delivery` than the default, the workers write the
+    outcomes themselves, and the rows have its schema.
 
     Raises:
         InvalidModels: Two routes match the same messages.
@@ -73,7 +77,8 @@ def predictions(
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Spark pickles only the small routes; the models stay in the pool.
-        engine = Engine(worker_runner(all_specs(routes), pool), clock=time.time)
+        runner = worker_runner(all_specs(routes), pool)
+        engine = Engine(runner, clock=time.time)
         predict = partial(
             predict_batch,
             Predictor(routes, engine),
@@ -98,6 +103,7 @@ def predictions(
         yield from attempt.with_keepalive(
             delivered(), arrow_schema, buffer_all=delivery.buffer_retry
         )
+        model_usage.report(runner, usage)
         freeze_gc("predictions")
 
     return lambda frame: frame.select(*record_columns(frame)).mapInArrow(on_worker, delivery.schema)

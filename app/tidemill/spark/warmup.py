@@ -14,6 +14,7 @@ from pyspark.cloudpickle import dumps
 from tidemill.errors import ExecutorsUnfit, TidemillError
 from tidemill.inference.engine import Engine
 from tidemill.inference.request import Request
+from tidemill.models.pool.loading import preloaded
 from tidemill.periodic import PeriodicTask
 from tidemill.spark.failures import MODULE_NOT_FOUND, parse_worker_error
 from tidemill.spark.worker_pool import is_local, worker_runner
@@ -33,18 +34,19 @@ INTERVAL_S = 30.0
 
 
 def load_models(spark: SparkSession, specs: Sequence[ModelSpec], pool: PoolSettings) -> None:
-    """Start the pool of model processes, and run every model on its sample.
+    """Start the pool of model processes, and run every preloaded model on its sample.
 
     The first messages need not wait for it then. A model that fails ends the job before it reads
     anything. If a retry cannot help, the worker returns the problem as a row, so that Spark does
     not retry the task.
 
     Raises:
-        ConfigurationError: A model does not load, or executors lack a module.
+        ConfigurationError: A model does not load, executors lack a module, or the setting
+            `pool.preload` names no model.
         PythonException: A model fails on its sample; see `failures.translate`.
 
     """
-    pickled = dumps(partial(_try_models, tuple(specs), pool))
+    pickled = dumps(partial(_try_models, tuple(specs), preloaded(specs, pool), pool))
 
     # Spark pickles this function by value, and it imports Tidemill only when it unpickles the rest:
     # so it can report an executor that lacks Tidemill.
@@ -71,14 +73,16 @@ def load_models(spark: SparkSession, specs: Sequence[ModelSpec], pool: PoolSetti
         raise _first_problem(failed)
 
 
-def _try_models(specs: Sequence[ModelSpec], pool: PoolSettings) -> tuple[str, str]:
-    """Run every model on its sample, from this worker.
+def _try_models(
+    specs: Sequence[ModelSpec], tried: Sequence[ModelSpec], pool: PoolSettings
+) -> tuple[str, str]:
+    """Run some of the models on their samples, from this worker.
 
     Return a problem that no retry can solve, with its traceback, or two empty strings.
     """
     try:
         engine = Engine(worker_runner(specs, pool), clock=time.time)
-        for output in engine.run([Request(spec, None) for spec in specs]):
+        for output in engine.run([Request(spec, None) for spec in tried]):
             if isinstance(output.result, TidemillError):
                 raise output.result
     except TidemillError as error:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
+
+from tidemill.models import machine
 
 # The limit covers the address space, used or not: two spaCy pipelines take 1.8 GiB of it, and 32
 # transactional producers another GiB.
 MIN_BYTES = 4 * 1024**3
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # Their drivers reserve more addresses than the machine has memory.
 GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
 
@@ -22,9 +21,7 @@ def worker_memory(user_conf: dict[str, str]) -> dict[str, str]:
     """
     if any(device.exists() for device in GPU_DEVICES):
         return {}
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(OSError, ValueError):  # no such file, or "max": no limit
-        memory = min(memory, int(CGROUP_LIMIT.read_text("ascii")))
     # Spark divides the setting by an executor's cores, which are 1 here unless the user sets them.
     cores = int(user_conf.get("spark.executor.cores", "1"))
-    return {"spark.executor.pyspark.memory": f"{max(memory // 2, MIN_BYTES) // 1024**2 * cores}m"}
+    limit = max(machine.memory() // 2, MIN_BYTES)
+    return {"spark.executor.pyspark.memory": f"{limit // 1024**2 * cores}m"}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pyspark import TaskContext
 
-from tidemill.models.pool.runner import cores, runner
+from tidemill.models.machine import cores
+from tidemill.models.pool.runner import runner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

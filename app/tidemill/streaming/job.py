@@ -11,12 +11,14 @@ from tidemill.streaming.observe import observed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pyspark import Accumulator
     from pyspark.sql import SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
     from tidemill.inference.route import Route
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.settings import KafkaSettings, PoolSettings, StreamSettings
+    from tidemill.spark.model_usage import Usages
     from tidemill.streaming.delivery import DeliveryRun
 
 
@@ -29,10 +31,11 @@ def start(
     *,
     pool: PoolSettings,
     limits: Mapping[str, TopicLimits],
+    usage: Accumulator[Usages] | None = None,
 ) -> StreamingQuery:
     """Start the query, which writes one result or one dead letter for every record.
 
-    `limits` maps the names of the output topics to what they accept.
+    `limits` maps the names of the output topics to what they accept. The workers add to `usage`.
     """
     outcomes = (
         source.records(spark, kafka, stream, run.starting_offsets)
@@ -44,6 +47,7 @@ def start(
                 limits=limits,
                 pool=pool,
                 delivery=run.worker_delivery(limits),
+                usage=usage,
             )
         )
         .transform(observed)

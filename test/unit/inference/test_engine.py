@@ -17,11 +17,13 @@ from tidemill.errors import (
     PredictionFailed,
 )
 from tidemill.inference.batch import is_failure, is_outage
-from tidemill.inference.engine import local_engine
+from tidemill.inference.engine import Engine, local_engine
 from tidemill.inference.model import Limits
 from tidemill.inference.request import Output, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from tidemill.inference.model import Model, ModelSpec
 
 
@@ -177,3 +179,33 @@ class TestOutage:
                     if model == name
                 ]
                 assert blamed == [text == "bad" for model, text in requests if model == name]
+
+
+class TestOrder:
+    def test_all_start_first(self) -> None:
+        """Every model's inputs are given to the runner before the first output is read."""
+        events: list[tuple[str, str]] = []
+
+        class Eager:
+            def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
+                events.append(("start", spec.name))
+                return self._outputs(spec, inputs)
+
+            def _outputs(
+                self, spec: ModelSpec, inputs: list[str | None]
+            ) -> Generator[list[Output]]:
+                try:
+                    for text in inputs:
+                        events.append(("read", spec.name))
+                        result = ModelUnavailable(spec.id, "down") if text == "down" else "1"
+                        yield [Output(result, (0.0, 0.0))]
+                finally:
+                    events.append(("close", spec.name))
+
+        specs = {name: make_spec(name=name) for name in "ab"}
+        texts = [("a", "1"), ("b", "1"), ("a", "down"), ("a", "1"), ("b", "1")]
+        engine = Engine(Eager(), clock=lambda: 0.0)
+        outputs = engine.run([Request(specs[name], text) for name, text in texts])
+        assert [is_outage(output) for output in outputs] == [False, False, True, True, False]
+        reads = [("read", "a"), ("read", "a"), ("close", "a"), ("read", "b"), ("read", "b")]
+        assert events == [("start", "a"), ("start", "b"), *reads, ("close", "b")]

@@ -87,7 +87,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN
     (tmp_path / "own_lazy.py").write_text("def __dir__():\n    raise OSError", "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_models", raising=False)
-    monkeypatch.setattr(host, "_models", {})
+    monkeypatch.setattr(host, "load", host.Host().load)
     import own_models  # type: ignore[import-not-found]  # noqa: PLC0415 - made just now
 
     yield own_models

@@ -9,6 +9,7 @@ from specs import make_spec
 
 from tidemill.inference.route import single_routes
 from tidemill.kafka.lag import LagSnapshot, PartitionLag
+from tidemill.models.host import Usage
 from tidemill.monitoring.metrics import JobMetrics
 from tidemill.monitoring.totals import BEFORE_A_MODEL
 from tidemill.streaming.progress import LATENCY_BUCKETS, Latencies, Progress
@@ -31,6 +32,22 @@ def sample(metrics: JobMetrics) -> Callable[..., float | None]:
     registry = CollectorRegistry()
     registry.register(metrics)
     return lambda name, **labels: registry.get_sample_value(name, labels)
+
+
+class TestModels:
+    """The workers report what the pools do with the models."""
+
+    def test_usage(self, metrics: JobMetrics, sample: Callable[..., float | None]) -> None:
+        """Each model of the job has its series from the start."""
+        english = {"model": "ner-en", "version": "1.2", "variant": "1.2"}
+        assert sample("tidemill_model_loads_total", **english) == 0
+        metrics.set_usage(lambda: {"ner-en:1.2": Usage(3, 2, 0.5, 4096)})
+        assert sample("tidemill_model_loads_total", **english) == 3
+        assert sample("tidemill_model_evictions_total", **english) == 2
+        assert sample("tidemill_model_load_seconds_total", **english) == 0.5
+        assert sample("tidemill_model_memory_bytes", **english) == 4096
+        french = english | {"model": "ner-fr"}
+        assert sample("tidemill_model_loads_total", **french) == 0
 
 
 class TestCounts:

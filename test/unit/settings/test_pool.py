@@ -51,3 +51,51 @@ class TestPool:
         """The error names both values."""
         with pytest.raises(InvalidSettings, match=r"min_slice 9 exceeds max_slice 8"):
             load(pool={"min_slice": 9, "max_slice": 8})
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ("all", "all"),
+            ("none", "none"),
+            ([], ()),
+            (["ner-en", "ner-fr:1"], ("ner-en", "ner-fr:1")),
+        ],
+    )
+    def test_preload(self, load: Load, given: object, expected: object) -> None:
+        """The models to preload are all, none, or those of a list."""
+        assert load().pool.preload == "all"
+        assert load(pool={"preload": given}).pool.preload == expected
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [("none", "none"), ('["a", "b"]', ("a", "b")), ("all", "all")],
+    )
+    def test_preload_variable(
+        self, load: Load, monkeypatch: pytest.MonkeyPatch, given: str, expected: object
+    ) -> None:
+        """A variable holds a word, or a list in JSON."""
+        monkeypatch.setenv("TIDEMILL__POOL__PRELOAD", given)
+        assert load().pool.preload == expected
+
+    @pytest.mark.parametrize("given", ["some", 3, None, [1], {"a": 1}])
+    def test_wrong_preload(self, load: Load, given: object) -> None:
+        """Anything else is one error, which says what is possible."""
+        with pytest.raises(InvalidSettings) as caught:
+            load(pool={"preload": given})
+        assert str(caught.value) == (
+            "settings: pool.preload: must be all, none, or a list of models, such as [a, b]"
+        )
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [(None, None), (1000, 1000), ("1000", 1000), ("2GiB", 2 << 30), ("1.5 MB", 1_500_000)],
+    )
+    def test_model_memory(self, load: Load, given: object, expected: int | None) -> None:
+        """The memory is a number of bytes, or text with a unit."""
+        assert load(pool={"model_memory": given}).pool.model_memory == expected
+
+    @pytest.mark.parametrize("given", ["much", "2 bananas", -1, 0, [1]])
+    def test_wrong_memory(self, load: Load, given: object) -> None:
+        """Anything else is an error that names the setting."""
+        with pytest.raises(InvalidSettings, match=r"pool\.model_memory"):
+            load(pool={"model_memory": given})

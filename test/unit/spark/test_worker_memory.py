@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tidemill.models import machine
 from tidemill.spark import worker_memory as limits
 from tidemill.spark.worker_memory import worker_memory
 
@@ -17,7 +18,7 @@ GIB = 1024**3
 def _machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Simulate a machine with 32 GiB, without a container limit and without a GPU."""
     monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 8 << 20}.get)
-    monkeypatch.setattr(limits, "CGROUP_LIMIT", tmp_path / "memory.max")
+    monkeypatch.setattr(machine, "CGROUP_LIMIT", tmp_path / "memory.max")
     monkeypatch.setattr(limits, "GPU_DEVICES", (tmp_path / "gpu",))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tidemill.errors import (
     ModelCrashed,
@@ -18,6 +18,7 @@ from tidemill.errors import (
 from tidemill.inference.batch import is_outage
 from tidemill.inference.engine import until_outage
 from tidemill.inference.request import Output
+from tidemill.models.host import Usage
 from tidemill.models.isolation import child
 from tidemill.models.pool import outputs
 from tidemill.models.pool.state import OUT_OF_MEMORY, TIMED_OUT
@@ -42,6 +43,17 @@ END_KNOWN_S = 5.0
 POLL_S = 0.02
 
 
+class PoolUsage(NamedTuple):
+    """What a pool did with each of its models; a newer state has a higher version.
+
+    `pool` is its id, and that of a pool which replaces it is greater.
+    """
+
+    pool: str
+    version: int
+    models: dict[str, Usage]
+
+
 class ProcessEnded(Exception):
     """A process of the pool ended before it answered.
 
@@ -57,8 +69,9 @@ class ProcessEnded(Exception):
 class PooledRunner:
     """Run models in the pool; a `Runner` for any number of threads.
 
-    If a process ends or exceeds the entry's `limits.seconds`, each input of its slice is tried alone.
-    An input that ends a process alone, twice, gets a MessageError, unless the sample does so too.
+    If a process ends or exceeds the entry's `limits.seconds`, each input of its slice is tried
+    alone. An input that ends a process alone, twice, gets a MessageError, unless the sample does
+    so too.
     """
 
     def __init__(self, address: PoolAddress, slicer: Slicer, processes: int) -> None:
@@ -67,12 +80,48 @@ class PooledRunner:
         self._slicer = slicer
         # One more than there are processes, so that none waits for its next slice.
         self._threads = ThreadPoolExecutor(min(processes + 1, MAX_THREADS), "slices")
+        # The pool and its number of loads, as they are known here, and as they were reported.
+        self._loads = self._reported = ("", 0)
 
     def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
-        """Yield the outputs of one slice after another, while the next ones are computed."""
-        slices = self._slicer.cut(spec, inputs)
-        # If the caller closes this generator, the slices that have not begun are cancelled.
-        yield from self._threads.map(partial(self._run_slice, spec), slices)
+        """Send the slices to the pool, and yield the outputs of one after another.
+
+        If the caller closes this generator, the slices that have not begun are cancelled.
+        """
+        outputs = self._run(spec, inputs)
+        next(outputs)  # send them now, so that several models run at once
+        return outputs
+
+    def usage(self) -> PoolUsage | None:
+        """Return what the pool did with its models; None if nothing has changed since."""
+        if self._loads == self._reported:
+            return None
+        with suppress(OSError, EOFError), self._address.connect() as connection:
+            child.send(connection, child.encode({"usage": True}))
+            greeting, _ = child.receive(connection)
+            reply, _ = child.receive(connection)
+            self._loads = self._reported = greeting["pool"], reply["version"]
+            usage = {model: Usage(*fields) for model, fields in reply["usage"].items()}
+            return PoolUsage(*self._reported, usage)
+        return None
+
+    def _run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
+        outages: list[Output] = []
+
+        def run(part: list[str | None]) -> list[Output]:
+            """Run a slice, unless an earlier one has shown that the model is down."""
+            outputs = outages[:1] * len(part) or self._run_slice(spec, part)
+            outages.extend(filter(is_outage, outputs))
+            return outputs
+
+        sent = deque(self._threads.submit(run, part) for part in self._slicer.cut(spec, inputs))
+        try:
+            yield []
+            while sent:
+                yield sent.popleft().result()
+        finally:
+            for future in sent:
+                future.cancel()
 
     def _run_slice(self, spec: ModelSpec, inputs: list[str | None]) -> list[Output]:
         try:
@@ -132,7 +181,9 @@ class PooledRunner:
                     child.send(connection, frame)
                     greeting, _ = child.receive(connection)
                     start = time.monotonic()
-                    return outputs.decode(*child.receive(connection))
+                    reply, texts = child.receive(connection)
+                    self._loads = greeting["pool"], reply["loads"]
+                    return outputs.decode(reply, texts)
             except (OSError, EOFError):
                 seconds = time.monotonic() - start
             if greeting and (code := self._how_ended(greeting)) is not None:
@@ -154,7 +205,7 @@ class PooledRunner:
                     answer, _ = child.receive(connection)
             except (OSError, EOFError):
                 return None
-            if now["server"] != greeting["server"]:
+            if now["pool"] != greeting["pool"]:
                 return None
             code: int | None = answer["code"]
             if code is not None:

@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tidemill.models.pool import server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from tidemill.inference.model import ModelSpec
+
+# The entries, those whose models are loaded at the start, and the bytes that all models may take.
+Models: TypeAlias = "tuple[tuple[ModelSpec, ...], tuple[ModelSpec, ...], float]"
 
 # The number of threads of numeric libraries is in these variables. A process of the pool has one,
 # unless its environment says otherwise.
@@ -30,8 +32,8 @@ SINGLE_THREADED_ARROW = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 _servers: list[subprocess.Popen[bytes]] = []
 
 
-def launch(folder: Path, specs: Sequence[ModelSpec], processes: int, owner: int) -> None:
-    """Launch a server; if its processes cannot share the models, each of them loads its own.
+def launch(folder: Path, models: Models, processes: int, owner: int) -> None:
+    """Launch a server; if its processes cannot share the models, it loads none at the start.
 
     Raises:
         OSError: The server ended.
@@ -39,12 +41,12 @@ def launch(folder: Path, specs: Sequence[ModelSpec], processes: int, owner: int)
     """
     for mode in ("shared", "separate"):
         arguments = [os.fspath(folder), str(owner), str(processes), mode, str(os.getpid())]
-        if _launch(arguments, specs) == server.READY:
+        if _launch(arguments, models) == server.READY:
             return
     raise OSError("the pool's server ended at its start")
 
 
-def _launch(arguments: list[str], specs: Sequence[ModelSpec]) -> bytes:
+def _launch(arguments: list[str], models: Models) -> bytes:
     """Return the server's answer; nothing if a model ended it.
 
     Raises:
@@ -55,7 +57,7 @@ def _launch(arguments: list[str], specs: Sequence[ModelSpec]) -> bytes:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     reader, writer = os.pipe()
     with tempfile.TemporaryFile() as entries, os.fdopen(reader, "rb") as answers:
-        pickle.dump(specs, entries)
+        pickle.dump(models, entries)
         entries.seek(0)
         with os.fdopen(writer, "wb") as stdout:
             process = subprocess.Popen(

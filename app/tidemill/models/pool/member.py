@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from tidemill.inference.batch import run_batch
 from tidemill.models import host
-from tidemill.models.isolation import child
+from tidemill.models.isolation import child, procfs
 from tidemill.models.pool import outputs
 from tidemill.models.pool.state import NO_DEADLINE, OUT_OF_MEMORY
 
@@ -33,34 +35,56 @@ class Member:
         self._state = state
         self._specs = {spec.id: spec for spec in specs}
         self._sockets: list[socket.socket] = []
+        self._state.models.start(number)
+        # What the models that are loaded leave of the memory is for those that this process loads.
+        host.models.inherit((host.models.limit - host.models.bytes) / state.processes)
 
-    def serve(self, listener: socket.socket) -> None:
-        """Answer slices for ever."""
+    def serve(self, listener: socket.socket, retired: int) -> None:
+        """Answer slices until the file descriptor `retired` is readable."""
         self._sockets = [listener]
         # A helper that a model forks must not keep a client waiting that this process has left.
         os.register_at_fork(after_in_child=self._close_sockets)
-        while True:
-            connection, _ = listener.accept()
+        poller = select.poll()
+        for file in (listener.fileno(), retired):
+            poller.register(file, select.POLLIN)
+        while retired not in dict(poller.poll()):
+            try:
+                connection, _ = listener.accept()
+            except BlockingIOError:  # another process was faster
+                continue
             with connection, suppress(EOFError, ConnectionError):  # the client may have ended
                 self._sockets[1:] = [connection]
                 self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        child.send(connection, child.encode({"server": os.getppid(), "pid": os.getpid()}))
+        child.send(connection, child.encode({"pool": self._state.pool, "pid": os.getpid()}))
         request, inputs = child.receive(connection)
         if "ended" in request:
             code = self._state.exit_code(request["ended"])
             child.send(connection, child.encode({"code": code}))
             return
+        if "usage" in request:
+            usage = {model: astuple(each) for model, each in self._state.models.usage().items()}
+            reply = {"version": self._state.models.version, "usage": usage}
+            child.send(connection, child.encode(reply))
+            return
         spec = self._specs[request["model"]]
+        self._state.models.touch(spec.id)
         answers = run_batch(
             spec, self._load, [None] if "sample" in request else inputs, clock=time.time
         )
-        child.send(connection, outputs.encode(answers))
+        self._state.models.add(self._number, host.models.take_usage())
+        child.send(connection, outputs.encode(answers, self._state.models.version))
 
     def _load(self, spec: ModelSpec) -> Model:
-        with self._limit(LOAD_SECONDS):
+        if spec in host.models:
             return LimitedModel(self, spec, host.load(spec))
+        with self._limit(LOAD_SECONDS):
+            before = procfs.threads(), procfs.open_files()
+            model = host.load(spec)
+            if procfs.threads() <= before[0] and procfs.open_files() <= before[1]:
+                self._state.models.wish(spec.id)
+        return LimitedModel(self, spec, model)
 
     def predict(self, spec: ModelSpec, model: Model, inputs: list[str]) -> list[str]:
         """Call a model within its time limit; end this process if the memory does not suffice.

@@ -20,8 +20,11 @@ ERRORS = {
 }
 
 
-def encode(outputs: Sequence[Output]) -> bytes:
-    """Return a frame: each output's span in seconds, its text, and its error if it has one."""
+def encode(outputs: Sequence[Output], loads: int = 0) -> bytes:
+    """Return a frame: each output's span in seconds, its text, and its error if it has one.
+
+    `loads` is the version of the pool's usage of its models.
+    """
     failed = {
         str(index): _describe(output.result)
         for index, output in enumerate(outputs)
@@ -29,7 +32,7 @@ def encode(outputs: Sequence[Output]) -> bytes:
     }
     texts = [output.result if isinstance(output.result, str) else "" for output in outputs]
     spans = [output.span for output in outputs]
-    return child.encode({"spans": spans, "errors": failed}, texts)
+    return child.encode({"spans": spans, "errors": failed, "loads": loads}, texts)
 
 
 def decode(reply: child.Message, texts: Sequence[str]) -> list[Output]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidemill.models import machine
 from tidemill.models.isolation.supervised import SupervisedRunner
 from tidemill.models.pool.client import PooledRunner
+from tidemill.models.pool.loading import preloaded
 from tidemill.models.pool.slices import Slicer
 from tidemill.models.pool.start import PoolAddress
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # Workers configure no logging, so the standard library's default prints it to standard error.
 log = logging.getLogger(__name__)
-
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 # Seconds until a process tries again to make a pool.
 RETRY_S = 60.0
@@ -52,17 +50,13 @@ def runner(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> Ru
 
 
 def _make(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> PooledRunner:
-    processes = settings.processes or cores()
-    address = PoolAddress(specs, processes, owner)
+    processes = settings.processes or machine.cores()
+    address = PoolAddress(
+        specs,
+        processes,
+        owner,
+        preloaded=preloaded(specs, settings),
+        memory=settings.model_memory or machine.model_memory(),
+    )
     address.start()
     return PooledRunner(address, Slicer(settings, processes), processes)
-
-
-def cores() -> int:
-    """Return how many cores this process may use, also in a container with a CPU limit."""
-    count = len(os.sched_getaffinity(0))
-    try:
-        quota, period = CPU_QUOTA.read_text("ascii").split()
-        return max(1, min(count, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such file, or "max": no limit
-        return count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,9 @@ FIRST_SIZE = 4
 WEIGHT = 0.3
 
 
+Input = TypeVar("Input")
+
+
 class Slicer:
     """Cut inputs into slices, whose size follows each model's speed."""
 
@@ -33,7 +36,7 @@ class Slicer:
         self._processes = processes
         self._seconds: dict[str, float] = {}  # for an input, by model
 
-    def cut(self, spec: ModelSpec, inputs: Sequence[str]) -> list[list[str]]:
+    def cut(self, spec: ModelSpec, inputs: Sequence[Input]) -> list[list[Input]]:
         """Return slices of nearly equal size, in order; none has more inputs than allowed."""
         count = len(inputs)
         seconds = self._seconds.get(spec.id, TARGET_S / FIRST_SIZE)

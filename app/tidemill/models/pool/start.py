@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 import os
 import shutil
 import socket
@@ -32,12 +33,24 @@ class PoolAddress:
     serves. All clients with the same ones find the same pool.
     """
 
-    def __init__(self, specs: Sequence[ModelSpec], processes: int, owner: int) -> None:
-        """Take the entries, the number of processes, and the owner's process id."""
-        self._specs = tuple(specs)
+    def __init__(
+        self,
+        specs: Sequence[ModelSpec],
+        processes: int,
+        owner: int,
+        *,
+        preloaded: Sequence[ModelSpec] | None = None,
+        memory: float = math.inf,
+    ) -> None:
+        """Take the entries, the number of processes, and the owner's process id.
+
+        `preloaded` are the entries whose models are loaded at the start, by default all; `memory`
+        is the number of bytes that all models may take.
+        """
+        self._models = tuple(specs), tuple(specs if preloaded is None else preloaded), memory
         self._processes = processes
         self._owner = owner
-        digest = hashlib.sha256(repr((self._specs, processes)).encode()).hexdigest()
+        digest = hashlib.sha256(repr((self._models, processes)).encode()).hexdigest()
         self._folder = _root() / f"{procfs.pid_namespace()}-{owner}-{digest[:16]}"
 
     def connect(self) -> socket.socket:
@@ -69,7 +82,7 @@ class PoolAddress:
             try:
                 self.connect().close()
             except OSError:
-                launch(self._folder, self._specs, self._processes, self._owner)
+                launch(self._folder, self._models, self._processes, self._owner)
 
 
 def _remove_orphans(root: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -55,8 +56,16 @@ def make_pool(root: Path) -> Callable[..., Engine]:
     It ends with this process, or with `owner`.
     """
 
-    def make(specs: Sequence[ModelSpec], owner: int = 0, **bounds: int) -> Engine:
-        address = PoolAddress(specs, PROCESSES, owner or os.getpid())
+    def make(
+        specs: Sequence[ModelSpec],
+        owner: int = 0,
+        *,
+        preloaded: Sequence[ModelSpec] | None = None,
+        memory: float = math.inf,
+        **bounds: int,
+    ) -> Engine:
+        owner = owner or os.getpid()
+        address = PoolAddress(specs, PROCESSES, owner, preloaded=preloaded, memory=memory)
         address.start()
         slicer = Slicer(PoolSettings(**bounds), PROCESSES)
         return Engine(PooledRunner(address, slicer, PROCESSES), clock=time.time)

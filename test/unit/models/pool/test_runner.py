@@ -74,18 +74,5 @@ def test_no_pidfd(
     spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without pidfds (Linux before 5.3, other systems) there is no pool."""
-    monkeypatch.setattr(runners, "PoolAddress", lambda *_: os.no_such_function)  # type: ignore[attr-defined]
+    monkeypatch.setattr(runners, "PoolAddress", lambda *_, **__: os.no_such_function)  # type: ignore[attr-defined]
     assert "one of its own" in refuse(spec, caplog)
-
-
-@pytest.mark.parametrize(
-    ("quota", "expected"),
-    [("max 100000", 6), ("150000 100000", 2), ("50000 100000", 1), ("900000 100000", 6), ("", 6)],
-)
-def test_cores(quota: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of cores respects the affinity, and a container's limit."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
-    monkeypatch.setattr(runners, "CPU_QUOTA", tmp_path / "cpu.max")
-    if quota:
-        (tmp_path / "cpu.max").write_text(f"{quota}\n")
-    assert runners.cores() == expected

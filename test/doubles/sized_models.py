@@ -1,0 +1,57 @@
+"""Models that take memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+
+class Sized:
+    """Take some bytes, note the load in a file, and answer with the process and the input."""
+
+    def __init__(self, log: str, size: int = 0, keep: str = "") -> None:
+        """Take the memory; fail in the way that `keep` asks for if this is the pool's server."""
+        self._memory = os.urandom(size)
+        with Path(log).open("a") as lines:
+            lines.write(f"{os.getpid()}\n")
+        if os.getpgrp() != os.getsid(0):  # the pool's processes have groups of their own
+            return
+        if keep == "exit":
+            os._exit(4)
+        if keep == "hang":
+            time.sleep(3600)
+        if keep == "file":
+            self.file = Path(__file__).open()  # noqa: SIM115 - it stays open
+        if keep == "fail":
+            raise OSError("no disk")
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer with the process, the input and the times; sleep for the input's second word."""
+        start = time.monotonic()
+        for text in inputs:
+            time.sleep(float([*text.split(), "0", "0"][1]))
+        times = [start, time.monotonic()]
+        return [json.dumps([os.getpid(), text, *times]) for text in inputs]
+
+
+class Counted:
+    """Count the bytes that all models of this class would take."""
+
+    taken = 0
+
+    def __init__(self, size: int) -> None:
+        """Take the memory; fail if the size is negative."""
+        if size < 0:
+            raise OSError("no memory")
+        self._size = size
+        Counted.taken += size
+
+    def __del__(self) -> None:
+        """Give the memory back."""
+        Counted.taken -= getattr(self, "_size", 0)
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        return [json.dumps(text) for text in inputs]
