@@ -46,6 +46,7 @@ def write() -> None:
         "floor": speed_tables.floor,
         "scale": growth_tables.scale,
         "memory": growth_tables.memory,
+        "schemas": speed_tables.schemas,
     }
     tables = dict.fromkeys(parts, NOT_YET)
     for name, part in parts.items():

@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bench import latency, latency_floor, memory, report, results, scale, skew, throughput
+from bench import (
+    latency,
+    latency_floor,
+    memory,
+    report,
+    results,
+    scale,
+    schemas,
+    skew,
+    throughput,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PARTS = ("throughput", "skew", "latency", "floor", "scale", "memory")
+PARTS = ("throughput", "skew", "latency", "floor", "scale", "memory", "schemas")
 
 
 def main() -> int:
@@ -44,6 +54,7 @@ def main() -> int:
         "floor": lambda: latency_floor.measure(console),
         "scale": lambda: scale.measure(console),
         "memory": lambda: memory.measure(console),
+        "schemas": lambda: schemas.measure(console),
     }
     for part in args.parts or PARTS:
         console.rule(part)

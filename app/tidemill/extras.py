@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # The modules of each extra in pyproject.toml that the package imports.
 MODULES = {
+    "schemas": ("jsonschema_rs",),
     "stream": (
         "confluent_kafka",
         "kafka",

@@ -52,7 +52,7 @@ class TestWrite:
     def test_nothing_measured(self, folder: Path) -> None:
         """Each part says that it is not measured."""
         report.write()
-        assert (folder / "RESULTS.md").read_text("utf-8").count(report.NOT_YET) == 6
+        assert (folder / "RESULTS.md").read_text("utf-8").count(report.NOT_YET) == 7
 
     def test_shipped_results(self, folder: Path) -> None:
         """The results in the repository make a page."""
@@ -60,7 +60,7 @@ class TestWrite:
         (folder / "results.json").write_text(json.dumps(content))
         report.write()
         page = (folder / "RESULTS.md").read_text("utf-8")
-        assert page.count(report.NOT_YET) == 6 - len(content)
+        assert page.count(report.NOT_YET) == 7 - len(content)
 
     def test_old_memory(self, folder: Path) -> None:
         """Measurements of workers that loaded models themselves keep their table."""
@@ -92,3 +92,12 @@ class TestWrite:
         assert "| one partition, exactly-once | 2 | 100 | 0.70 (0.60 to 0.80) |" in written
         assert "| 8:4:2:1, " not in written
         assert (folder / "skew.png").exists()
+
+    def test_schemas(self, folder: Path) -> None:
+        """Each way to check a message has a row, in the order of the measurement."""
+        rows = [["Tidemill, 256 messages", 9.84, 120], ["MLflow, one row", 5000.04, 60000]]
+        results.replace("schemas", {"fields": [50, 600], "rows": rows})
+        report.write()
+        written = section(folder, "Schemas")
+        assert "| CPU µs per message | 50 fields | 600 fields |" in written
+        assert "| Tidemill, 256 messages | 9.8 | 120.0 |\n| MLflow, one row | 5000.0 | 6" in written

@@ -52,6 +52,7 @@ class TestRequired:
             ("pyspark.sql", "stream"),
             ("kafka", "stream"),
             ("spacy", "spacy"),
+            ("jsonschema_rs", "schemas"),
             ("hypothesis", "testing"),
         ],
     )
@@ -140,7 +141,7 @@ class TestDoors:
 class TestTable:
     """The table of modules agrees with pyproject.toml and with the code."""
 
-    @pytest.mark.parametrize("extra", ["stream", "testing"])
+    @pytest.mark.parametrize("extra", ["stream", "schemas", "testing"])
     def test_modules(self, extra: str) -> None:
         """Each requirement of the extra is known by a module, and each module has a requirement."""
         required = {normalised(name) for name in PROJECT["optional-dependencies"][extra]}

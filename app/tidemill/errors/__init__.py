@@ -60,6 +60,7 @@ from tidemill.errors.kafka import (
 )
 from tidemill.errors.messages import (
     InputTooLong,
+    InvalidInput,
     InvalidJson,
     InvalidOutput,
     InvalidUtf8,
@@ -78,6 +79,7 @@ from tidemill.errors.messages import (
 )
 from tidemill.errors.models import (
     InvalidModels,
+    InvalidSchema,
     ModelLoadFailed,
     ModelMisconfigured,
     ModelProcessesEnded,
@@ -126,10 +128,12 @@ __all__ = [
     "InputTooLong",
     "InputTopicRemoved",
     "InputUnreadable",
+    "InvalidInput",
     "InvalidJson",
     "InvalidModels",
     "InvalidOutput",
     "InvalidProjectName",
+    "InvalidSchema",
     "InvalidSelection",
     "InvalidSettings",
     "InvalidStartingOffsets",

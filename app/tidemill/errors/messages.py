@@ -5,7 +5,7 @@ The class names are public: headers carry them.
 
 from __future__ import annotations
 
-from tidemill.errors.base import MessageError, describe
+from tidemill.errors.base import HINT, MessageError, describe
 
 
 class NullValue(MessageError):
@@ -73,6 +73,13 @@ class InputTooLong(MessageError):
         super().__init__(f"the input has {length} characters, but the model takes at most {limit}")
 
 
+class InvalidInput(MessageError):
+    """The model's input violates its schema: the message names field, expectation and value."""
+
+    def __init__(self, violation: str) -> None:
+        super().__init__(violation)
+
+
 class PredictionFailed(MessageError):
     """The model raised an exception on this input, even alone."""
 
@@ -107,7 +114,7 @@ class WrongOutputCount(MessageError):
 
 
 class InvalidOutput(MessageError):
-    """The model's output is not a single JSON value."""
+    """The model's output is not a single JSON value, or it violates the model's output schema."""
 
     def __init__(self, reason: object, output: str = "") -> None:
         beginning = f"; it begins with {output[:200]!r}" if output else ""
@@ -115,6 +122,13 @@ class InvalidOutput(MessageError):
             f"the model's output is not a JSON value: {reason}{beginning}",
             "predict_all must return each output as JSON text, for example json.dumps(output).",
         )
+
+    @classmethod
+    def against_schema(cls, violation: str) -> InvalidOutput:
+        """Return the error of an output that is JSON, but violates the model's output schema."""
+        error = cls.__new__(cls, f"the model's output violates its schema: {violation}")
+        error.add_note(f"{HINT}Correct the model, or the schema of its outputs.")
+        return error
 
 
 class ResultTooLarge(MessageError):

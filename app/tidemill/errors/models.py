@@ -14,6 +14,16 @@ class InvalidModels(SeveralProblems):
         )
 
 
+class InvalidSchema(ConfigurationError):
+    """The schema of an entry or of a model is not a JSON Schema."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(
+            f"the schema is not a JSON Schema: {reason}",
+            "Correct the entry's `schema`, or the model's input_schema or output_schema.",
+        )
+
+
 class ModelMisconfigured(ConfigurationError):
     """A model's class cannot be imported or constructed."""
 
