@@ -84,6 +84,8 @@ from tidemill.errors.models import (
     ModelMisconfigured,
     ModelProcessesEnded,
     ModelUnavailable,
+    SeveralModels,
+    UnknownModel,
 )
 from tidemill.errors.operations import (
     InvalidSelection,
@@ -173,6 +175,7 @@ __all__ = [
     "RemoteTraceback",
     "ResultTooLarge",
     "SettingsFileUnreadable",
+    "SeveralModels",
     "SpeculationEnabled",
     "StopNotAcknowledged",
     "Superseded",
@@ -183,6 +186,7 @@ __all__ = [
     "TopicRecreated",
     "TransactionFailed",
     "UnexpectedJob",
+    "UnknownModel",
     "WrongColumnType",
     "WrongOutputCount",
     "WrongType",

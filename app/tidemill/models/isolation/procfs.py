@@ -46,3 +46,16 @@ def open_files() -> set[tuple[int, str]]:
         with suppress(OSError):  # the descriptor of the listing itself
             opened.add((int(file.name), str(file.readlink())))
     return {(number, name) for number, name in opened if name not in STATELESS}
+
+
+def anonymous_bytes() -> int:
+    """Return the bytes of memory that this process has allocated, swapped out or not.
+
+    Files that it maps do not count, because the kernel can read them again. 0 without /proc.
+    """
+    try:
+        lines = (SELF / "smaps_rollup").read_text("ascii").splitlines()
+    except OSError:
+        return 0
+    kib = (line.split() for line in lines if line.startswith(("Anonymous:", "Swap:")))
+    return 1024 * sum(int(number) for _, number, _ in kib)
