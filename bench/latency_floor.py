@@ -13,6 +13,7 @@ from confluent_kafka import Producer
 from bench import testbed
 from bench.open_loop import ArrivalReader
 from faults.figures import percentile
+from tidemill.inference.route import single_routes
 from tidemill.inference.model import ModelSpec
 from tidemill.settings import KafkaSettings, PoolSettings, Settings, StreamSettings
 from tidemill.spark import session
@@ -80,7 +81,9 @@ def one_by_one(
     limits, _ = preflight.check(kafka, stream)
     chosen = choose(kafka, stream)
     run = startup.take_over(chosen, stream.checkpoint_location)
-    query = job.start(spark, kafka, stream, [MODEL], run, pool=PoolSettings(), limits=limits)
+    query = job.start(
+        spark, kafka, stream, single_routes([MODEL]), run, pool=PoolSettings(), limits=limits
+    )
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 0})
     rng = random.Random(7)  # noqa: S311 - no secret
     with ArrivalReader(broker.bootstrap_servers, pipeline.output) as arrivals:

@@ -28,8 +28,9 @@ DELIVERIES = ("at-least-once", "exactly-once")
 LOAD = """
 import sys
 from pathlib import Path
+from tidemill.inference.route import all_specs
 from tidemill.models import catalogue, host
-for spec in catalogue.load_models(Path("models.yaml")) if sys.argv[1:] else ():
+for spec in all_specs(catalogue.load_models(Path("models.yaml"))) if sys.argv[1:] else ():
     host.load(spec)
 print("ready", flush=True)
 sys.stdin.read()

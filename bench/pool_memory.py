@@ -14,6 +14,7 @@ from bench.corpus import texts
 from dev import ROOT
 from dev.pipeline.job_process import pool_processes, running_processes
 from faults import gauges
+from tidemill.inference.route import all_specs
 from tidemill.inference.batch import is_outage
 from tidemill.models import catalogue
 from tidemill.models.pool.runner import runner
@@ -56,7 +57,7 @@ def pool(specs: Sequence[ModelSpec], mode: str, processes: int) -> float:
 def measure(console: Console) -> dict[str, list[list[float]]]:
     """Measure both kinds at each number of processes."""
     results: dict[str, list[list[float]]] = {}
-    shipped = catalogue.load_models(ROOT / "models.yaml")
+    shipped = all_specs(catalogue.load_models(ROOT / "models.yaml"))
     for mode, adapter in ADAPTERS.items():
         specs = [replace(spec, adapter=adapter or spec.adapter) for spec in shipped]
         rows = [[number, round(pool(specs, mode, number), 1)] for number in PROCESSES]

@@ -17,6 +17,7 @@ from dev.pipeline.job_process import kill
 from dev.pipeline.pipeline import QUICK_SPARK
 from faults.failpoints import HOOK, Failpoints
 from faults.job_processes import find, kill_orphans, with_variable
+from tidemill.inference.route import all_specs
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ MODEL: dict[str, Any] = {
     "payload": "text",
     "result": "answer",
     "sample": "a sample",
-    "max_chars": 1000,
+    "limits": {"chars": 1000},
 }
 STOP_TIMEOUT_S = 180
 # A job's last processes end when they notice that the others have ended.
@@ -84,7 +85,7 @@ class CampaignJob:
     @property
     def specs(self) -> tuple[ModelSpec, ...]:
         """The job's models for an offline run, in which they answer at once."""
-        specs = catalogue.load_models(Path(self._environment["TIDEMILL__MODELS"]))
+        specs = all_specs(catalogue.load_models(Path(self._environment["TIDEMILL__MODELS"])))
         return tuple(msgspec.structs.replace(spec, options={}) for spec in specs)
 
     @property

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from faults.outcomes import Outcome, without_times
+from tidemill.inference.route import single_routes
 from tidemill.inference.engine import local_engine
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Message, Prediction
@@ -26,7 +27,7 @@ def expected(
     inputs: Sequence[Record], specs: Sequence[ModelSpec], output: str, dead_letters: str
 ) -> dict[Source, Outcome]:
     """Return the one outcome of each message."""
-    predictor = Predictor(specs, local_engine(host.load, clock=time.time))
+    predictor = Predictor(single_routes(specs), local_engine(host.load, clock=time.time))
     outcomes = {}
     for batch in _batches(inputs):
         messages = [_message(record) for record in batch]

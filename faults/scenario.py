@@ -18,6 +18,7 @@ from dev.pipeline.records import INPUT_LIMIT
 from faults import checker
 from faults.feeder import Feeder, stream
 from faults.outcome_reader import TIMEOUT_S, OutcomeReader
+from tidemill.inference.route import all_specs
 from tidemill.models import catalogue
 from tidemill.streaming.preflight import ADDED_BYTES
 
@@ -59,7 +60,7 @@ def models(pipeline: Pipeline) -> list[ModelSpec]:
     file = pipeline.folder / "models.yaml"
     if not file.exists():
         pipeline.environment("Upper")
-    return list(catalogue.load_models(file))
+    return list(all_specs(catalogue.load_models(file)))
 
 
 def outcomes(pipeline: Pipeline) -> Counter[tuple[int, int]]:

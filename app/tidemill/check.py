@@ -19,6 +19,7 @@ from tidemill.errors import (
     MetricsPortTaken,
     TidemillError,
 )
+from tidemill.inference.route import all_specs
 from tidemill.kafka.failures import survey
 from tidemill.kafka.members import require_none
 from tidemill.kafka.topics import inputs

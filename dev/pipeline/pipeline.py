@@ -14,6 +14,7 @@ from dev.pipeline import records
 from dev.pipeline.job_process import JobProcess
 from dev.pipeline.messages import encode_message
 from dev.pipeline.models import model_entry
+from tidemill.inference.route import single_routes
 from tidemill.settings import KafkaSettings, PoolSettings, StreamSettings
 from tidemill.streaming import job, preflight, progress, startup
 from tidemill.streaming.delivery import choose
@@ -106,7 +107,9 @@ class Pipeline:
         limits = limits or preflight.check(kafka, settings)[0]
         run = startup.take_over(delivery, settings.checkpoint_location)
         pool = PoolSettings(processes=processes)
-        query = job.start(spark, kafka, settings, specs, run, pool=pool, limits=limits)
+        query = job.start(
+            spark, kafka, settings, single_routes(specs), run, pool=pool, limits=limits
+        )
         with closing(TopicWatchdog(kafka, settings, run.plan.topic_record())) as topics:
             try:
                 with suppress(OSError):  # as the job does: it goes on if its disk is full
@@ -127,7 +130,10 @@ class Pipeline:
         Name other settings as in the environment: `STREAM__TRIGGER="available-now"`.
         """
         models = self.folder / "models.yaml"
-        entry = model_entry(adapter) | {"options": options or {}, "max_seconds": max_seconds}
+        entry = model_entry(adapter) | {
+            "options": options or {},
+            "limits": {"seconds": max_seconds},
+        }
         models.write_text(yaml.safe_dump({"models": [entry]}))
         named = {
             "KAFKA__BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,

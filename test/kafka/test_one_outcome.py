@@ -18,6 +18,7 @@ from dev.pipeline.messages import encode_message
 from dev.pipeline.pipeline import message
 from tidemill.errors import DataLoss
 from tidemill.spark.failures import translate
+from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ class TestMalformedMessages:
         pipeline.produce(*corpus(1200))
         specs = [
             model("FlakyModel", echo=["extra"]),
-            model("Upper", name="french", match={"lang": "fr"}, max_chars=50, id_field="extra"),
+            model("Upper", name="french", match={"lang": "fr"}, limits=Limits(chars=50), id_field="extra"),
         ]
         pipeline.answer_all(spark, specs, delivery=delivery)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.pipeline.pipeline import message
+from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -74,7 +75,7 @@ class TestSkew:
         """Each message has one outcome, its own; those of a key or a partition keep their order."""
         pipeline = replace(pipeline, source=make_topic("in", partitions=len(weights)))
         pipeline.produce(*skewed(weights))
-        spec = model("Jittery", options={"seconds": 0.15}, max_batch_size=5)
+        spec = model("Jittery", options={"seconds": 0.15}, limits=Limits(batch=5))
         pipeline.answer_all(
             spark,
             [spec],
@@ -105,7 +106,7 @@ class TestSkew:
     ) -> None:
         """A single partition keeps all processes busy at the same time."""
         pipeline.produce(*({"partition": 0, **message(i)} for i in range(200)))
-        spec = model("Jittery", options={"seconds": 0.2}, max_batch_size=4)
+        spec = model("Jittery", options={"seconds": 0.2}, limits=Limits(batch=4))
         pipeline.answer_all(spark, [spec], delivery=delivery, processes=PROCESSES)
         calls = [json.loads(record.value or b"")["answer"] for record in pipeline.results()]
         assert len(calls) == 200

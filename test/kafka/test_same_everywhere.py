@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dev import ROOT
+from tidemill.inference.route import all_specs
 from tidemill.batch import files
 from tidemill.models import catalogue
 from tidemill.predict import predict
@@ -44,7 +45,7 @@ class TestEveryDoor:
         tmp_path: Path,
     ) -> None:
         """The shipped models process the demo's messages alike, except for times and lines."""
-        specs = catalogue.load_models(ROOT / "models.yaml")
+        routes = catalogue.load_models(ROOT / "models.yaml")
         lines = (ROOT / "deploy/local/input.json").read_bytes().splitlines()
         lines += [
             json.dumps({"text": text, "lang": lang, "uuid": f"{lang}-{number}"}).encode()
@@ -56,12 +57,12 @@ class TestEveryDoor:
         ]
 
         pipeline.produce(*({"value": line} for line in lines))
-        pipeline.answer_all(spark, specs)
+        pipeline.answer_all(spark, all_specs(routes))
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_bytes(b"\n".join(lines))
-        counts = files.run(spark, specs, str(source), str(target))
+        counts = files.run(spark, routes, str(source), str(target))
         results, letters = io.BytesIO(), io.BytesIO()
-        predict(specs, io.BytesIO(source.read_bytes()), results, letters)
+        predict(routes, io.BytesIO(source.read_bytes()), results, letters)
 
         streamed = [record.value for record in pipeline.results()]
         written = [

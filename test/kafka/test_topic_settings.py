@@ -14,6 +14,7 @@ from dev.pipeline.records import INPUT_LIMIT
 from tidemill.errors import RecordRefused
 from tidemill.kafka.topics import Topic
 from tidemill.spark.failures import translate
+from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +98,7 @@ class TestDefaults:
         pipeline.produce({"value": padded(1_750_000, digits)}, compression="gzip")
         pipeline.produce({"value": b"not JSON " * 200_000}, compression="zstd")
         pipeline.produce({"value": padded(1_000_000, digits)}, message("end", "huge"))
-        pipeline.answer_all(spark, [model("FlakyModel", max_chars=2_000_000)], delivery=delivery)
+        pipeline.answer_all(spark, [model("FlakyModel", limits=Limits(chars=2_000_000))], delivery=delivery)
         assert errors(outcomes(pipeline)) == [
             (None, True),
             (None, True),

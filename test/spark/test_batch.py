@@ -14,6 +14,7 @@ from py4j.protocol import Py4JError
 from pyarrow import parquet
 from pyspark.errors import PySparkException
 
+from tidemill.inference.route import single_routes
 from tidemill.batch import files
 from tidemill.batch.files import Counts
 from tidemill.errors import InputUnreadable, OutputExists
@@ -42,7 +43,7 @@ def answers(
 ) -> list[tuple[str, int, str]]:
     """Process lines of text; return the file, line and answer of each result, sorted."""
     spec = model("Upper", match={}, payload=None)
-    files.run(spark, [spec], str(source), str(target))
+    files.run(spark, single_routes([spec]), str(source), str(target))
     results = map(json.loads, lines(target / "outcome=results"))
     return sorted(
         (source["file"], source["line"], result["answer"])
@@ -62,7 +63,7 @@ class TestJsonLines:
         source.write_bytes(
             b"\n".join([b"", json.dumps(GOOD).encode(), b"junk", b"  ", b'{"text": "\xff"}', b""])
         )
-        counts = files.run(spark, [model("Upper")], str(source), str(target))
+        counts = files.run(spark, single_routes([model("Upper")]), str(source), str(target))
         assert counts == Counts(messages=3, results=1, dead_letters=2)
         (result,) = map(json.loads, lines(target / "outcome=results"))
         assert result["answer"] == "HELLO"
@@ -167,7 +168,7 @@ class TestBroken:
         """The error is InputUnreadable, and names the file."""
         (tmp_path / name).write_bytes(content)
         with pytest.raises((PySparkException, Py4JError)) as caught:
-            files.run(spark, [model("Upper")], str(tmp_path / name), str(tmp_path / "out"))
+            files.run(spark, single_routes([model("Upper")]), str(tmp_path / name), str(tmp_path / "out"))
         error = translate(caught.value, "checkpoint")
         assert isinstance(error, InputUnreadable)
         assert str(tmp_path / name) in str(error)
@@ -185,7 +186,7 @@ class TestParquet:
             [("hi", "en", "1"), (None, "en", "2")], "text string, lang string, uuid string"
         )
         frame.coalesce(1).write.parquet(source)
-        counts = files.run(spark, [model("Upper")], source, target)
+        counts = files.run(spark, single_routes([model("Upper")]), source, target)
         assert counts == Counts(2, 1, 1)
         rows = {row.outcome: row for row in spark.read.parquet(target).collect()}
         assert {outcome: row.source.row for outcome, row in rows.items()} == {
@@ -208,7 +209,7 @@ class TestParquet:
             "headers": pa.array([[("a", b"1")]], pa.map_(pa.string(), pa.binary())),
         }
         parquet.write_table(pa.table(columns), source)
-        files.run(spark, [model("Upper")], source, target)
+        files.run(spark, single_routes([model("Upper")]), source, target)
         (row,) = spark.read.parquet(target).collect()
         assert (row.key, bytes(row.value), row.outcome) == (None, b"\xff\x00", "dead-letters")
         assert (row.source.file, row.source.row) == (source, 0)
@@ -230,7 +231,7 @@ class TestParquet:
             pa.table({"value": [b"x"], "key": [1], "timestamp": ["1970-01-01"]}), source
         )
         with pytest.raises(InputUnreadable, match=r"'key' is bigint.*'timestamp' is string"):
-            files.run(spark, [model("Upper")], source, str(tmp_path / "out"))
+            files.run(spark, single_routes([model("Upper")]), source, str(tmp_path / "out"))
 
     def test_a_column_called_value(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
@@ -241,7 +242,7 @@ class TestParquet:
             [("hi", "en", "1", 1.5)], "text string, lang string, uuid string, value double"
         )
         frame.write.parquet(source)
-        assert files.run(spark, [model("Upper")], source, target) == Counts(1, 1, 0)
+        assert files.run(spark, single_routes([model("Upper")]), source, target) == Counts(1, 1, 0)
 
     def test_dead_letters_of_any_size(
         self, spark: SparkSession, model: Callable[..., ModelSpec], tmp_path: Path
@@ -250,7 +251,7 @@ class TestParquet:
         source, target = str(tmp_path / "in.parquet"), str(tmp_path / "out")
         large = b"\xff" * (2_000_000)
         spark.createDataFrame([(large,)], "value binary").write.parquet(source)
-        files.run(spark, [model("Upper")], source, target)
+        files.run(spark, single_routes([model("Upper")]), source, target)
         (row,) = spark.read.parquet(target).collect()
         assert bytes(row.value) == large
 
@@ -265,7 +266,7 @@ class TestFolders:
         folder = tmp_path / "in" / "2024" / "01"
         folder.mkdir(parents=True)
         (folder / "a.jsonl").write_text(json.dumps(GOOD))
-        counts = files.run(spark, [model("Upper")], str(tmp_path / "in"), str(tmp_path / "out"))
+        counts = files.run(spark, single_routes([model("Upper")]), str(tmp_path / "in"), str(tmp_path / "out"))
         assert counts == Counts(1, 1, 0)
 
 
@@ -279,9 +280,9 @@ class TestFailure:
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_text(json.dumps(GOOD))
         with pytest.raises((PySparkException, Py4JError)):
-            files.run(spark, [model("Broken")], str(source), str(target))
+            files.run(spark, single_routes([model("Broken")]), str(source), str(target))
         assert not target.exists()
-        assert files.run(spark, [model("Upper")], str(source), str(target)).results == 1
+        assert files.run(spark, single_routes([model("Upper")]), str(source), str(target)).results == 1
 
 
 class TestRefusals:
@@ -295,4 +296,4 @@ class TestRefusals:
         source.write_text(json.dumps(GOOD))
         target.mkdir()
         with pytest.raises(OutputExists):
-            files.run(spark, [model("Upper")], str(source), str(target))
+            files.run(spark, single_routes([model("Upper")]), str(source), str(target))

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark import TaskContext
 
+from tidemill.inference.route import single_routes
 from tidemill.settings import PoolSettings
 from tidemill.spark.batch_delivery import LEAVE_TO_SPARK
 from tidemill.spark.retry import IDLE_TIMEOUT
 from tidemill.spark.udfs import predictions
 from tidemill.spark.warmup import load_models
+from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -53,7 +55,7 @@ def answers(
         spark.createDataFrame(rows, "value binary")
         .coalesce(1)
         .transform(
-            predictions([spec], results="", dead_letters="", pool=ONE_PROCESS, delivery=delivery)
+            predictions(single_routes([spec]), results="", dead_letters="", pool=ONE_PROCESS, delivery=delivery)
         )
     )
     return [row.error or json.loads(row.value)["answer"] for row in outcomes.collect()]
@@ -92,7 +94,7 @@ class TestPoison:
 
     def test_hang(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
         """An input may take as long as its entry allows, however long Spark would wait."""
-        spec = model("Poison", max_seconds=1)
+        spec = model("Poison", limits=Limits(seconds=1))
         expected = ["A", "ModelTimedOut", "B"]
         assert answers(spark, spec, ["a", "hang", "b"], NEVER_RETRIED) == expected
 

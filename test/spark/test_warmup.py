@@ -17,6 +17,7 @@ import pytest
 from pyspark.errors import PySparkException
 
 from faults.job_processes import parent
+from tidemill.inference.route import single_routes
 from tidemill.errors import (
     ConfigurationError,
     ExecutorsUnfit,
@@ -56,7 +57,7 @@ class TestLoadModels:
         assert len(list((server / "task").iterdir())) == 1
         value = json.dumps({"text": "t", "lang": "en", "uuid": "1"}).encode()
         frame = spark.createDataFrame([(value,)] * 4, "value binary").repartition(2)
-        rows = frame.transform(predictions([spec], results="good", dead_letters="bad")).collect()
+        rows = frame.transform(predictions(single_routes([spec]), results="good", dead_letters="bad")).collect()
         answers = [json.loads(row.value)["answer"] for row in rows]
         assert {parent(answer["pid"]) for answer in answers} == {int(server.name)}
         assert {answer["threads"] for answer in answers} == {1}

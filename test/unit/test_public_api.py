@@ -67,9 +67,9 @@ class TestNames:
         """`load_models` accepts a path as text too."""
         file = tmp_path / "models.yaml"
         file.write_text('models: [{name: a, version: "1", adapter: "x:Y", sample: s, result: r}]')
-        (spec,) = tidemill.load_models(str(file))
-        assert isinstance(spec, tidemill.ModelSpec)
-        assert tidemill.load_models(file) == (spec,)
+        (route,) = tidemill.load_models(str(file))
+        assert isinstance(route.variants[0].spec, tidemill.ModelSpec)
+        assert tidemill.load_models(file) == (route,)
 
 
 class TestCost:

@@ -6,24 +6,20 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from tidemill.errors import (
-    InvalidInput,
-    InvalidOutput,
     MessageError,
     ModelUnavailable,
     PredictionFailed,
-    SampleMissing,
     TidemillError,
     WrongOutputCount,
 )
-from tidemill.inference.codec import minify_json
+from tidemill.inference.checks import check_outputs, check_sample, refusals, sample_of
 from tidemill.inference.request import Output
-from tidemill.inference.schema import violations
 from tidemill.inference.traces import log_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
+    from tidemill.errors import InvalidInput
     from tidemill.inference.model import Model, ModelLoader, ModelSpec
 
 OURS = MessageError.__module__.rpartition(".")[0]  # the package of the errors
@@ -48,13 +44,11 @@ def run_batch(
         # The sample becomes no dead letter: if it fails, the model is down, and the job says why.
         log = ignore if texts == [sample] else partial(log_once, spec.id)
         accepted = [text for index, text in enumerate(texts) if index not in refused]
-        answered = bisect_failures(model, accepted, clock, partial(probe, spec, model), log)
-        answered = check_outputs(answered, getattr(model, "output_schema", None))
-        now, rest = clock(), iter(answered)
-        outputs = [
-            Output(refused[index], (now, now)) if index in refused else next(rest)
-            for index in range(len(texts))
-        ]
+        answered = []
+        if accepted:
+            answered = bisect_failures(model, accepted, clock, partial(probe, spec, model), log)
+            answered = check_outputs(answered, getattr(model, "output_schema", None))
+        outputs = merge(refused, answered, clock)
         if any(is_failure(output) for output in answered):
             probe(spec, model)  # the model may have gone down during the batch
     except TidemillError as error:
@@ -66,6 +60,19 @@ def run_batch(
             return [down] * len(inputs)
         return [down if is_failure(output) else output for output in outputs]
     return outputs
+
+
+def merge(
+    refused: dict[int, InvalidInput], answered: list[Output], clock: Clock
+) -> list[Output]:
+    """Return the outputs of a batch: the errors of refused inputs by index, and the others."""
+    if not refused:
+        return answered
+    now, rest = clock(), iter(answered)
+    return [
+        Output(refused[index], (now, now)) if index in refused else next(rest)
+        for index in range(len(refused) + len(answered))
+    ]
 
 
 def ignore(_: MessageError) -> None:
@@ -80,63 +87,6 @@ def is_failure(output: Output) -> bool:
 def is_outage(output: Output) -> bool:
     """Tell whether the model is down."""
     return not isinstance(output.result, str | MessageError)
-
-
-def sample_of(spec: ModelSpec, model: Model) -> str:
-    """Return the input that must always succeed: the entry's, or else the model's own.
-
-    Raises:
-        SampleMissing: There is none.
-
-    """
-    sample = getattr(model, "sample", None) if spec.sample is None else spec.sample
-    if not isinstance(sample, str):
-        raise SampleMissing(spec.id)
-    return sample
-
-
-def refusals(spec: ModelSpec, model: Model, texts: Sequence[str]) -> dict[int, InvalidInput]:
-    """Return the inputs that violate the entry's schema, or else the model's own, by index."""
-    schema = spec.schema or getattr(model, "input_schema", None)
-    if not schema:
-        return {}
-    problems = enumerate(violations(schema, texts))
-    return {index: InvalidInput(problem) for index, problem in problems if problem}
-
-
-def check_sample(spec: ModelSpec, model: Model, sample: str) -> None:
-    """Check the sample against the schema, which may be wrong and refuse everything.
-
-    Raises:
-        ModelUnavailable: The sample violates the schema.
-
-    """
-    for error in refusals(spec, model, [sample]).values():
-        raise ModelUnavailable(spec.id, error)
-
-
-def check_outputs(outputs: list[Output], schema: dict[str, Any] | None) -> list[Output]:
-    """Return outputs without white space; those that violate the schema get an InvalidOutput."""
-    checked = [check_output(output) for output in outputs]
-    if not schema:
-        return checked
-    texts = [output.result if isinstance(output.result, str) else "" for output in checked]
-    return [
-        Output(InvalidOutput.against_schema(problem), output.span)
-        if problem and isinstance(output.result, str)
-        else output
-        for output, problem in zip(checked, violations(schema, texts, "output"), strict=True)
-    ]
-
-
-def check_output(output: Output) -> Output:
-    """Return an output without white space, or with an InvalidOutput if it is not a JSON value."""
-    if isinstance(output.result, TidemillError):
-        return output
-    try:
-        return Output(minify_json(output.result), output.span)
-    except MessageError as error:
-        return Output(error, output.span)
 
 
 def probe(spec: ModelSpec, model: Model) -> str:

@@ -117,6 +117,7 @@ class Router:
             InvalidModels: Two routes match the same messages, or no route matches any.
 
         """
+        routes = tuple(routes)
         tables: dict[tuple[str, ...], dict[tuple[str | float | None, ...], Route]] = {}
         for route in routes:
             if route.match is None:
@@ -128,7 +129,7 @@ class Router:
                 both = f"{table[values].name} and {route.name}"
                 raise InvalidModels("models", f"{both} match the same messages: {route.match}")
             table[values] = route
-        if not tables:
+        if not tables and any(route.match is None for route in routes):
             problem = "no entry answers messages: name the fields of the parameters in `endpoints`"
             raise InvalidModels("models", problem)
         self._tables = sorted(tables.items(), key=lambda item: (-len(item[0]), item[0]))

@@ -81,7 +81,7 @@ class StreamSettings(Section):
             `pool.processes`, so that they do not compete for the cores.
         udf_idle_timeout: Seconds without a sign of life before Spark kills a hung worker and
             retries its task; `0`: never. Waiting for a model does not count: an entry's
-            `max_seconds` limits its calls.
+            `limits.seconds` limits its calls.
         stop_timeout: Seconds that a stop waits for the running micro-batch. Set it to the longest
             that one may take, and give a container 20 s more.
 

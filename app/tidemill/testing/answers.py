@@ -44,14 +44,14 @@ class WrongOutputs(Exception):
 
 
 def predict(spec: ModelSpec, model: Model, texts: Sequence[str]) -> list[Answer]:
-    """Return the answers to a batch, which is cut to the entry's `max_batch_size`.
+    """Return the answers to a batch, which is cut to the entry's `limits.batch`.
 
     Raises:
         WrongOutputs: There is not one output for each input.
         BaseException: Whatever the model raises.
 
     """
-    size = spec.max_batch_size
+    size = spec.limits.batch
     batches = [list(texts[start : start + size]) for start in range(0, len(texts), size)]
     return [judge(output) for batch in batches for output in _call(model, batch)]
 

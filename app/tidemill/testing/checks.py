@@ -23,7 +23,7 @@ def answered(subject: Subject, text: str) -> None:
     """Fail if the model raises on an input that it must answer."""
     answer = subject.alone[text]
     if not answer.is_output:
-        name = "sample" if text == subject.spec.sample else "input"
+        name = "sample" if text == subject.required[0] else "input"
         subject.refuse(
             f"the model does not answer its {name}",
             [(name, quoted(text)), ("instead", answer.text)],
@@ -91,7 +91,7 @@ def as_alone(subject: Subject, batch: Sequence[str]) -> None:
     outputs = subject.predict(batch)
     if _is_reordered(subject, batch, outputs):
         return  # `in_order` reports it
-    size = min(len(batch), subject.spec.max_batch_size)
+    size = min(len(batch), subject.spec.limits.batch)
     for text, output in zip(batch, outputs, strict=True):
         same(
             subject,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from tidemill.errors import TidemillError
+from tidemill.inference.checks import sample_of
+from tidemill.inference.route import all_specs
 from tidemill.models import catalogue, host
 from tidemill.models.isolation import procfs
 from tidemill.testing import checks, fresh_process, generated, texts
@@ -79,7 +81,7 @@ class ModelContract:
     @classmethod
     def subject(cls, spec: ModelSpec, model: Model) -> Subject:
         """Ask the model for its answers to single inputs."""
-        return Subject(spec, model, (spec.sample, *cls.inputs), cls.tolerance)
+        return Subject(spec, model, (sample_of(spec, model), *cls.inputs), cls.tolerance)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -148,7 +150,7 @@ class ModelContract:
     def test_hostile_text_does_no_harm(self, subject: Subject) -> None:
         """The model answers it with JSON or raises, and answers other inputs as before."""
         _skip_if_broken(subject)
-        for text in dict.fromkeys(text[: subject.spec.max_chars] for text in texts.HOSTILE):
+        for text in dict.fromkeys(text[: subject.spec.limits.chars] for text in texts.HOSTILE):
             checks.harmless(subject, [text])
 
     def test_generated_text_does_no_harm(self, subject: Subject) -> None:

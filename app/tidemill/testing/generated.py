@@ -32,7 +32,7 @@ def check(subject: Subject) -> None:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    @given(batches(subject.spec.max_chars, subject.spec.max_batch_size))
+    @given(batches(subject.spec.limits.chars, subject.spec.limits.batch))
     def check_batch(batch: list[str]) -> None:
         # Hypothesis calls again what failed, and must see the same failure.
         if tuple(batch) not in failures and time.monotonic() < deadline:

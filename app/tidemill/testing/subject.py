@@ -47,7 +47,7 @@ class Subject:
         self.tolerance = tolerance
         self._model = model
         self.required = tuple(dict.fromkeys(required))
-        ordinary = [text for text in ORDINARY if len(text) <= spec.max_chars]
+        ordinary = [text for text in ORDINARY if len(text) <= spec.limits.chars]
         self.alone = {t: self.ask(t) for t in dict.fromkeys((*self.required, *ordinary))}
         self.texts = [text for text, answer in self.alone.items() if answer.is_output]
         self.is_broken = False
@@ -80,7 +80,7 @@ class Subject:
             self.refuse(
                 "predict_all raises on a batch, but on none of its inputs alone",
                 [*facts, ("exception", failure.text)],
-                "Answer any batch of at most max_batch_size inputs.",
+                "Answer any batch of at most limits.batch inputs.",
             )
         return answers
 

@@ -19,6 +19,7 @@ from tidemill.errors import (
 from tidemill.inference.batch import is_failure, is_outage
 from tidemill.inference.engine import local_engine
 from tidemill.inference.request import Output, Request
+from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from tidemill.inference.model import Model, ModelSpec
@@ -66,15 +67,15 @@ class TestRun:
         assert engine.run([]) == []
 
     def test_batches(self) -> None:
-        """No call has more than `max_batch_size` inputs."""
+        """No call has more than `limits.batch` inputs."""
         service = Service("a")
-        run({"a": service}, *(("a", str(n)) for n in range(7)), max_batch_size=3)
+        run({"a": service}, *(("a", str(n)) for n in range(7)), limits=Limits(batch=3))
         assert service.calls == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
 
     def test_too_long(self) -> None:
         """The model never sees an input that is too long."""
         service = Service("a")
-        long, short = run({"a": service}, ("a", "12345"), ("a", "1234"), max_chars=4)
+        long, short = run({"a": service}, ("a", "12345"), ("a", "1234"), limits=Limits(chars=4))
         assert isinstance(long.result, InputTooLong)
         assert short.result == '["a","1234"]'
         assert service.calls == [["1234"]]
@@ -108,7 +109,7 @@ class TestOutage:
     def test_not_called_again(self) -> None:
         """A model that is down is not called for its other batches."""
         service = Service("a", 1)
-        outputs = run({"a": service}, *(("a", str(n)) for n in range(9)), max_batch_size=3)
+        outputs = run({"a": service}, *(("a", str(n)) for n in range(9)), limits=Limits(batch=3))
         assert [is_outage(output) for output in outputs] == [False] * 3 + [True] * 6
         assert len(service.calls) == 3  # a batch, a failing batch, the sample
 
@@ -156,7 +157,7 @@ class TestOutage:
     ) -> None:
         """Each request has its own answer, its own error, or its own model's outage."""
         services = {name: Service(name, left) for name, left in lives.items()}
-        outputs = run(services, *requests, max_batch_size=size)
+        outputs = run(services, *requests, limits=Limits(batch=size))
         assert len(outputs) == len(requests)
         for (name, text), output in zip(requests, outputs, strict=True):
             if is_outage(output):

@@ -9,6 +9,7 @@ import pytest
 from clock import Clock
 
 from dev.pipeline.messages import encode_message
+from tidemill.inference.route import single_routes
 from tidemill.errors import (
     InputTooLong,
     InvalidJson,
@@ -22,6 +23,7 @@ from tidemill.errors import (
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +63,7 @@ def model() -> Upper:
 def specs(make_spec: MakeSpec) -> list[ModelSpec]:
     """An English and a French entry."""
     return [
-        make_spec(name=lang, match={"lang": lang}, payload="text", max_chars=10, max_batch_size=3)
+        make_spec(name=lang, match={"lang": lang}, payload="text", limits=Limits(chars=10, batch=3))
         for lang in ("en", "fr")
     ]
 
@@ -80,7 +82,7 @@ def predictor(specs: list[ModelSpec], model: Upper, loaded: list[str]) -> Predic
         loaded.append(spec.id)
         return model
 
-    return Predictor(specs, local_engine(load, clock=Ticking()))
+    return Predictor(single_routes(specs), local_engine(load, clock=Ticking()))
 
 
 def predicted(outcome: object) -> dict[str, Any]:
@@ -171,7 +173,7 @@ class TestFailure:
 class TestBatching:
     """Each model gets its own messages, in batches of the size that its entry allows."""
 
-    def test_max_batch_size(self, predictor: Predictor, model: Upper) -> None:
+    def test_batch_limit(self, predictor: Predictor, model: Upper) -> None:
         """No batch is larger, and all but the last are full."""
         predictor.predict([message(str(number)) for number in range(8)])
         assert model.calls == [["0", "1", "2"], ["3", "4", "5"], ["6", "7"]]
@@ -221,7 +223,7 @@ class TestLoading:
     def test_duplicates(self, make_spec: MakeSpec) -> None:
         """Two entries for the same messages are refused at once."""
         with pytest.raises(InvalidModels):
-            Predictor([make_spec()] * 2, local_engine(lambda _: Upper(), clock=Ticking()))
+            Predictor(single_routes([make_spec()] * 2), local_engine(lambda _: Upper(), clock=Ticking()))
 
 
 class TestWholeValue:
@@ -229,7 +231,7 @@ class TestWholeValue:
 
     def predictor(self, model: Upper, *specs: ModelSpec) -> Predictor:
         """Make a predictor with some entries."""
-        return Predictor(specs, local_engine(lambda _: model, clock=Ticking()))
+        return Predictor(single_routes(specs), local_engine(lambda _: model, clock=Ticking()))
 
     @pytest.mark.parametrize(
         "value", ["", "ham", "{", "[]", '"uuid"', '{"uuid":}', "a\nb\x00", "Zoë", "[" * 99_999]
@@ -317,7 +319,7 @@ class TestCopied:
 
     def answer(self, spec: ModelSpec, value: str) -> str:
         """Return the result of one message."""
-        predictor = Predictor([spec], local_engine(lambda _: Upper(), clock=Ticking()))
+        predictor = Predictor(single_routes([spec]), local_engine(lambda _: Upper(), clock=Ticking()))
         (outcome,) = predictor.predict([Message(value.encode())])
         assert isinstance(outcome, Prediction), outcome
         return outcome.value.decode()

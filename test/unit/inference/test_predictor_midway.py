@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.inference.route import single_routes
 from tidemill.errors import ModelUnavailable
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +42,7 @@ class Dying:
 
 def predict(model: Dying, spec: ModelSpec, size: int) -> list[Prediction | Failure]:
     """Predict the numbers below `size` as whole values."""
-    predictor = Predictor([spec], local_engine(lambda _: model, clock=lambda: 0.0))
+    predictor = Predictor(single_routes([spec]), local_engine(lambda _: model, clock=lambda: 0.0))
     return predictor.predict([Message(str(number).encode()) for number in range(size)])
 
 
@@ -59,7 +61,7 @@ class TestCost:
         """An outage between two batches costs no more."""
         model = Dying(1)
         with pytest.raises(ModelUnavailable):
-            predict(model, make_spec(max_batch_size=100), 200)
+            predict(model, make_spec(limits=Limits(batch=100)), 200)
         assert model.calls == [100, 100, 1]
 
     def test_bad_input(self, make_spec: MakeSpec) -> None:
@@ -92,7 +94,7 @@ class TestMidway:
         size, bad, calls = case
         model = Dying(calls, {str(number) for number in bad})
         try:
-            outcomes = predict(model, make_spec(max_batch_size=7), size)
+            outcomes = predict(model, make_spec(limits=Limits(batch=7)), size)
         except ModelUnavailable:
             assert len(model.calls) > calls
         else:

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tidemill.inference.route import single_routes
 from tidemill.errors import InvalidOutput, ModelUnavailable, WrongOutputCount
 from tidemill.inference.batch import probe
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +44,7 @@ def zero() -> float:
 
 def predict(model: Picky, spec: ModelSpec, *texts: str) -> list[Prediction | Failure]:
     """Predict texts as whole values."""
-    predictor = Predictor([spec], local_engine(lambda _: model, clock=zero))
+    predictor = Predictor(single_routes([spec]), local_engine(lambda _: model, clock=zero))
     return predictor.predict([Message(text.encode()) for text in texts])
 
 
@@ -69,7 +71,7 @@ class TestOutage:
 
     def test_with_unreadable_messages(self, make_spec: MakeSpec) -> None:
         """Messages that never reach the model do not matter."""
-        predictor = Predictor([make_spec()], local_engine(lambda _: Picky(set()), clock=zero))
+        predictor = Predictor(single_routes([make_spec()]), local_engine(lambda _: Picky(set()), clock=zero))
         with pytest.raises(ModelUnavailable):
             predictor.predict([Message(None), Message(b"a"), Message(b"\xff")])
 
@@ -77,7 +79,7 @@ class TestOutage:
         """One model's outage is enough, even if the other model works."""
         models = {"a": Picky({"sample", "x"}), "b": Picky(set())}
         specs = [make_spec(name=name, match={"n": name}, payload="text") for name in models]
-        predictor = Predictor(specs, local_engine(lambda spec: models[spec.name], clock=zero))
+        predictor = Predictor(single_routes(specs), local_engine(lambda spec: models[spec.name], clock=zero))
         messages = [
             Message(json.dumps({"n": name, "text": "x", "uuid": "u"}).encode()) for name in models
         ]
@@ -108,7 +110,7 @@ class TestBadInput:
     def test_first_batch_fails(self, make_spec: MakeSpec, raises: bool) -> None:
         """Each batch is judged alone: a bad batch among good ones fails message by message."""
         model = Picky({"sample", "c", "d"}, raises=raises)
-        outcomes = predict(model, make_spec(max_batch_size=2), "a", "b", "c", "d")
+        outcomes = predict(model, make_spec(limits=Limits(batch=2)), "a", "b", "c", "d")
         assert [type(outcome) for outcome in outcomes] == [Failure] * 2 + [Prediction] * 2
 
     def test_sample_tried_twice(self, make_spec: MakeSpec) -> None:

@@ -2,17 +2,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from specs import make_spec
 
 from tidemill.errors import InvalidModels, MissingField, NoModel, WrongType
 from tidemill.inference.codec import Fields, decode_fields, require_text
-from tidemill.inference.route import Route, Router, Variant, single_routes
+from tidemill.inference.route import Router, single_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -164,76 +160,3 @@ class TestText:
         """Another type is refused."""
         with pytest.raises(WrongType):
             require_text(raw({"a": 1}), "a")
-
-
-RELEASED = "aababbabaababbababbaabab"
-KEYS = st.binary(max_size=30) | st.text(max_size=30)
-WEIGHTS = st.lists(st.integers(1, 100), min_size=1, max_size=5)
-
-
-@st.composite
-def routes(draw: st.DrawFn, weights: st.SearchStrategy[list[int]] = WEIGHTS) -> Route:
-    """Build a route whose variants are named by their position."""
-    variants = [
-        Variant(make_spec(version=str(number)), weight)
-        for number, weight in enumerate(draw(weights))
-    ]
-    return Route(draw(st.text(max_size=9)), {}, tuple(variants))
-
-
-def split(route: Route, count: int = 10_000) -> Counter[str]:
-    """Return how many of the first keys each variant gets."""
-    return Counter(route.choose(str(number)).version for number in range(count))
-
-
-class TestChoose:
-    """A route's variants share the keys in proportion to their weights."""
-
-    @given(routes(), KEYS)
-    def test_sticky(self, route: Route, key: bytes | str) -> None:
-        """A key always gets the same variant, whether it is text or its UTF-8 bytes."""
-        chosen = route.choose(key)
-        assert chosen in [variant.spec for variant in route.variants]
-        data = key.encode(errors="surrogatepass") if isinstance(key, str) else key
-        assert route.choose(data) is chosen is route.choose(key)
-
-    def test_same_in_every_release(self) -> None:
-        """These are the choices of the first release; a change would move users between models."""
-        route = Route(
-            "test", {}, (Variant(make_spec(version="a")), Variant(make_spec(version="b")))
-        )
-        assert "".join(route.choose(f"user-{n}").version for n in range(24)) == RELEASED
-
-    @given(routes())
-    @settings(max_examples=20)
-    def test_shares(self, route: Route) -> None:
-        """Each variant's share is its weight's, within five standard deviations."""
-        total, counts = sum(variant.weight for variant in route.variants), split(route)
-        for variant in route.variants:
-            share = variant.weight / total
-            spread = 5 * (10_000 * share * (1 - share)) ** 0.5
-            assert abs(counts[variant.spec.version] - 10_000 * share) <= spread
-
-    @given(routes(st.just([50, 50])), st.integers(1, 49))
-    @settings(max_examples=20)
-    def test_new_weights(self, route: Route, less: int) -> None:
-        """If the first weight falls, its keys move to the second, and no key moves back."""
-        first, second = route.variants
-        changed = Route(
-            route.name, {}, (Variant(first.spec, 50 - less), Variant(second.spec, 50 + less))
-        )
-        for key in map(str, range(1000)):
-            if route.choose(key) is second.spec:
-                assert changed.choose(key) is second.spec
-
-    def test_independent(self) -> None:
-        """Two routes split the same keys independently."""
-        variants = Variant(make_spec(version="a")), Variant(make_spec(version="b"))
-        one, two = Route("one", {}, variants), Route("two", {}, variants)
-        both = sum(one.choose(str(n)) is two.choose(str(n)) for n in range(10_000))
-        assert 4750 < both < 5250
-
-    def test_one_variant(self) -> None:
-        """A single variant gets every key, whatever its weight."""
-        spec = make_spec()
-        assert Route("r", {}, (Variant(spec, 7),)).choose(b"") is spec

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tidemill.inference.route import single_routes
 from tidemill.errors import ModelCrashed, ModelUnavailable, PredictionFailed
 from tidemill.inference import traces
 from tidemill.inference.engine import local_engine
@@ -38,7 +39,7 @@ class Fussy:
         return "1"
 
 spec = ModelSpec(name="fussy", version="1", adapter="x:Y", sample="s", result="r")
-predictor = Predictor([spec], local_engine(lambda _: Fussy(), clock=lambda: 0.0))
+predictor = Predictor(single_routes([spec]), local_engine(lambda _: Fussy(), clock=lambda: 0.0))
 for _ in range(3):
     messages = [Message(text) for text in (b"zero", b"a", b"key")]
     print([type(outcome).__name__ for outcome in predictor.predict(messages)])
@@ -158,7 +159,7 @@ class TestNothingHeld:
                 made.append(weakref.ref(large))
                 raise ValueError(inputs)
 
-        predictor = Predictor([make_spec()], local_engine(lambda _: Failing(), clock=lambda: 0.0))
+        predictor = Predictor(single_routes([make_spec()]), local_engine(lambda _: Failing(), clock=lambda: 0.0))
         outcomes = predictor.predict([Message(b"a"), Message(b"b")])
         assert {outcome.error_class for outcome in outcomes} == {"PredictionFailed"}  # type: ignore[union-attr]
         assert len(made) == 3

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from dev import ROOT
+from tidemill.inference.route import all_specs
 from tidemill.errors import (
     InvalidModels,
     SettingsFileUnreadable,
@@ -30,7 +31,7 @@ def read(tmp_path: Path) -> Callable[..., tuple[ModelSpec, ...]]:
         small = {"name": "m", "version": "1", "adapter": "x:Y", "sample": "s", "result": "out"}
         path = tmp_path / "models.yaml"
         path.write_text(yaml.safe_dump({"models": [{**small, **entry} for entry in entries]}))
-        return catalogue.load_models(path)
+        return all_specs(catalogue.load_models(path))
 
     return from_entries
 
@@ -53,19 +54,17 @@ class TestRead:
         assert (one.id_field, one.match, one.echo) == ("id", {"kind": 3}, ("id", "kind", "at"))
         assert (two.id_field, two.echo) == (None, "all")
 
-    def test_max_seconds(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
-        """A call may take 30 seconds, or any other time."""
-        entries = read(
-            {}, *({"name": f"n{s}", "match": {"n": s}, "max_seconds": s} for s in (1, 90))
-        )
-        assert [spec.max_seconds for spec in entries] == [30, 1, 90]
-        (entry,) = read({"max_seconds": 0.25})
-        assert entry.max_seconds == 0.25
+    def test_limits(self, read: Callable[..., tuple[ModelSpec, ...]]) -> None:
+        """Each limit has a default, and a size of memory may have a unit."""
+        one, two = read({}, {"name": "n", "match": {"n": 1}, "limits": {"seconds": 0.25}})
+        assert (one.limits, two.limits) == (Limits(), Limits(seconds=0.25))
+        (entry,) = read({"limits": {"chars": 5, "batch": 6, "seconds": 7, "memory": "2MiB"}})
+        assert entry.limits == Limits(chars=5, batch=6, seconds=7, memory=2 * 1024**2)
 
     def test_shipped(self) -> None:
         """The shipped file is valid."""
         shipped = ROOT / "models.yaml"
-        assert [spec.match for spec in catalogue.load_models(shipped)] == [
+        assert [spec.match for spec in all_specs(catalogue.load_models(shipped))] == [
             {"lang": "en"},
             {"lang": "fr"},
         ]
@@ -77,7 +76,7 @@ class TestRead:
 
     @pytest.mark.parametrize(
         "content",
-        ["", "models:", "models: []", "[]", "models: {}\nmore: 1", "more: []", "models: text"],
+        ["", "models:", "models: []", "[]", "models: {}", "more: []", "models: text"],
     )
     def test_no_list(self, tmp_path: Path, content: str) -> None:
         """Anything but a list of entries under one key is refused."""
@@ -108,13 +107,16 @@ class TestWrongEntries:
             ({"name": "a b"}, "name"),
             ({"adapter": "x.Y"}, "adapter"),
             ({"match": {"lang": False}}, "match"),
-            ({"max_chars": 0}, "max_chars"),
-            ({"max_seconds": 0}, "max_seconds: Expected `float` > 0.0"),
-            ({"max_seconds": -1.5}, "max_seconds: Expected `float` > 0.0"),
-            ({"max_seconds": float("nan")}, "max_seconds: Expected `float` > 0.0"),
-            ({"max_seconds": "30 s"}, "max_seconds"),
-            ({"max_seconds": True}, "max_seconds"),
-            ({"max_seconds": None}, "max_seconds"),
+            ({"limits": {"chars": 0}}, "limits: chars: Expected `int` >= 1"),
+            ({"limits": {"seconds": 0}}, "limits: seconds: Expected `float` > 0.0"),
+            ({"limits": {"seconds": -1.5}}, "limits: seconds: Expected `float` > 0.0"),
+            ({"limits": {"seconds": float("nan")}}, "limits: seconds: Expected `float` > 0.0"),
+            ({"limits": {"seconds": "30 s"}}, "seconds"),
+            ({"limits": {"seconds": True}}, "seconds"),
+            ({"limits": {"seconds": None}}, "seconds"),
+            ({"limits": {"memory": "much"}}, "limits.memory: 'much' is no size"),
+            ({"limits": {"second": 1}}, "did you mean seconds"),
+            ({"limits": 3}, "limits: must be a mapping"),
             ({"match": {"lang": False}}, "put the value in quotes"),
             ({"match": {"kind": 1.5}}, "match"),
             ({"match": {"kind": None}}, "match"),

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from specs import make_spec
 
+from tidemill.inference.route import single_routes
 from tidemill.kafka.lag import LagSnapshot, PartitionLag
 from tidemill.monitoring.metrics import JobMetrics
 from tidemill.monitoring.totals import BEFORE_A_MODEL
@@ -15,13 +16,13 @@ from tidemill.streaming.progress import LATENCY_BUCKETS, Latencies, Progress
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SPECS = [make_spec(name=name, version="1.2") for name in ("ner-en", "ner-fr")]
+ROUTES = single_routes(make_spec(name=name, version="1.2") for name in ("ner-en", "ner-fr"))
 
 
 @pytest.fixture
 def metrics() -> JobMetrics:
     """The metrics of a job with two models, at time 5000."""
-    return JobMetrics("group", SPECS, lambda: True, lambda: 5000.0)
+    return JobMetrics("group", ROUTES, lambda: True, lambda: 5000.0)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from arrow_batches import record_batch
 from example_models import Echo
 
+from tidemill.inference.route import single_routes
 from tidemill.errors import InvalidModels
 from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def predictor(make_spec: Callable[..., ModelSpec]) -> Predictor:
     """A predictor with one model, for text of any language."""
     spec = make_spec(payload="text")
-    return Predictor([spec], local_engine(lambda _: Echo(), clock=lambda: 0.0))
+    return Predictor(single_routes([spec]), local_engine(lambda _: Echo(), clock=lambda: 0.0))
 
 
 def good(text: str) -> bytes:
@@ -210,7 +211,7 @@ class TestPredictions:
     def test_duplicates(self, make_spec: Callable[..., ModelSpec]) -> None:
         """Two entries for the same messages are refused on the driver."""
         with pytest.raises(InvalidModels):
-            predictions([make_spec()] * 2, results="r", dead_letters="d")
+            predictions(single_routes([make_spec()] * 2), results="r", dead_letters="d")
 
 
 class TestSchemas:
@@ -219,7 +220,7 @@ class TestSchemas:
     def test_ner_result(self, make_spec: Callable[..., ModelSpec]) -> None:
         """The shipped models' results have exactly these fields, in this order."""
         spec = make_spec(match={"lang": "en"}, payload="text", result="ner")
-        predictor = Predictor([spec], local_engine(lambda _: Echo(), clock=lambda: 0.0))
+        predictor = Predictor(single_routes([spec]), local_engine(lambda _: Echo(), clock=lambda: 0.0))
         value = json.dumps({"uuid": "u", "text": "a", "lang": "en"}).encode()
         ((row,),) = predict_batch(predictor, record_batch({"value": value}), "out", "dead")
         assert list(json.loads(row["value"])) == NER_RESULT.names

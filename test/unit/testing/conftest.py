@@ -25,7 +25,7 @@ class Run:
 
 @pytest.fixture
 def write_entries(pytester: pytest.Pytester) -> Callable[..., None]:
-    """Return what writes a models.yaml: `write_entries("Lengths", max_chars=10)`."""
+    """Return what writes a models.yaml: `write_entries("Lengths", echo="all")`."""
 
     def write(*classes: str, **fields: Any) -> None:  # noqa: ANN401 - ModelSpec's fields
         entries = [

@@ -140,7 +140,7 @@ class TestAllowed:
 
     def test_limits(self, check: Callable[..., Run]) -> None:
         """No batch and no text is larger than the entry allows."""
-        assert check("SmallBatches", max_batch_size=2, max_chars=10).outcomes == {"passed": 10}
+        assert check("SmallBatches", limits={"batch": 2, "chars": 10}).outcomes == {"passed": 10}
 
     def test_constant(self, check: Callable[..., Run]) -> None:
         """If all outputs are equal, the order of outputs is not tested, with a reason."""

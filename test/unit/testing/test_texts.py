@@ -8,19 +8,21 @@ import time
 import pytest
 from specs import example_spec
 
+from tidemill.inference.route import single_routes
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.models import host
 from tidemill.models.pool import launch
 from tidemill.testing import fresh_process, texts
+from tidemill.inference.model import Limits
 
-SPEC = example_spec("Echo", match={}, max_chars=100_000)
+SPEC = example_spec("Echo", match={}, limits=Limits(chars=100_000))
 
 
 def answer(payload: bytes) -> Prediction | Failure:
     """Return the outcome of a message whose field `text` is this JSON."""
-    predictor = Predictor([SPEC], local_engine(host.load, clock=time.time))
+    predictor = Predictor(single_routes([SPEC]), local_engine(host.load, clock=time.time))
     (outcome,) = predictor.predict([Message(b'{"text": %s}' % payload)])
     return outcome
 

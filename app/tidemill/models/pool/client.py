@@ -57,7 +57,7 @@ class ProcessEnded(Exception):
 class PooledRunner:
     """Run models in the pool; a `Runner` for any number of threads.
 
-    If a process ends or exceeds the entry's `max_seconds`, each input of its slice is tried alone.
+    If a process ends or exceeds the entry's `limits.seconds`, each input of its slice is tried alone.
     An input that ends a process alone, twice, gets a MessageError, unless the sample does so too.
     """
 

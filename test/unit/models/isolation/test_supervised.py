@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tidemill.inference.route import single_routes
 from tidemill.errors import (
     MessageError,
     ModelCrashed,
@@ -32,6 +33,7 @@ from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Request
 from tidemill.models import host
 from tidemill.models.isolation import supervised
+from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +64,7 @@ def limit() -> float:
 @pytest.fixture
 def poison(load: ModelLoader, model: Describe, limit: float) -> Model:
     """A model that some texts crash."""
-    return load(model("Poison", max_seconds=limit))
+    return load(model("Poison", limits=Limits(seconds=limit)))
 
 
 def results(outputs: list[Output]) -> list[str | tuple[type, str]]:
@@ -133,15 +135,15 @@ class TestDeadly:
 
     def test_slow_together(self, load: ModelLoader, model: Describe) -> None:
         """Inputs that take too long only together all have outputs."""
-        slow = load(model("Slow", options={"seconds": 0.3}, max_seconds=LIMIT))
+        slow = load(model("Slow", options={"seconds": 0.3}, limits=Limits(seconds=LIMIT)))
         texts = ["a", "b", "c", "d"]
         assert results(bisect_failures(slow, texts, time.time)) == texts
 
     def test_own_limits(self, load: ModelLoader, model: Describe) -> None:
         """Each entry has its own limit."""
         options = {"seconds": 1.5 * LIMIT}
-        hasty = load(model("Slow", options=options, max_seconds=LIMIT))
-        patient = load(model("Slow", name="patient", options=options, max_seconds=PATIENCE))
+        hasty = load(model("Slow", options=options, limits=Limits(seconds=LIMIT)))
+        patient = load(model("Slow", name="patient", options=options, limits=Limits(seconds=PATIENCE)))
         assert results(bisect_failures(hasty, ["a"], time.time)) == [TIMED_OUT]
         assert patient.predict_all(["a"]) == ['"a"']
 
@@ -211,7 +213,7 @@ class TestSame:
     def test_any_batches(self, model: Describe, batches: list[list[str]]) -> None:
         """Any batches have the same outputs as with a model that raises instead."""
         with supervised.loader() as load:
-            watched = load(model("Poison", max_seconds=PATIENCE))
+            watched = load(model("Poison", limits=Limits(seconds=PATIENCE)))
             for texts in batches:
                 expected = results(bisect_failures(Pure(), texts, time.time))
                 assert results(bisect_failures(watched, texts, time.time)) == expected
@@ -275,7 +277,7 @@ class TestModels:
 
     def test_slow_load(self, load: ModelLoader, model: Describe) -> None:
         """Loading may take longer than the limit of a call."""
-        slow = load(model("SlowToLoad", options={"seconds": 1.5 * LIMIT}, max_seconds=LIMIT))
+        slow = load(model("SlowToLoad", options={"seconds": 1.5 * LIMIT}, limits=Limits(seconds=LIMIT)))
         assert slow.predict_all(["a"]) == ['"A"']
 
     @pytest.mark.parametrize(
@@ -298,15 +300,15 @@ class TestModels:
         texts: list[str],
     ) -> None:
         """A model that also fails on its sample is down, and no message fails."""
-        spec = model(adapter, sample=sample, match={}, payload=None, max_seconds=limit)
-        predictor = Predictor([spec], local_engine(load, clock=time.time))
+        spec = model(adapter, sample=sample, match={}, payload=None, limits=Limits(seconds=limit))
+        predictor = Predictor(single_routes([spec]), local_engine(load, clock=time.time))
         with pytest.raises(ModelUnavailable, match=text):
             predictor.predict([Message(value.encode()) for value in texts])
 
     def test_two(self, load: ModelLoader, model: Describe) -> None:
         """If one of two models ends the process, the other is loaded again and loses nothing."""
         specs = [model("Poison"), model("Upper", match={"lang": "fr"})]
-        predictor = Predictor(specs, local_engine(load, clock=time.time))
+        predictor = Predictor(single_routes(specs), local_engine(load, clock=time.time))
         messages = [
             Message(json.dumps({"text": text, "lang": lang, "uuid": "1"}).encode())
             for text in ("a", "exit")
@@ -362,7 +364,7 @@ class TestLife:
             from specs import example_spec
             from tidemill.models.isolation import supervised
             options = {{"log": {str(log)!r}}}
-            spec = example_spec("NotedPoison", options=options, max_seconds=3600)
+            spec = example_spec("NotedPoison", options=options, limits=Limits(seconds=3600))
             with supervised.loader() as load:
                 load(spec).predict_all(["hang" if {hangs} else "a"])
                 time.sleep(3600)

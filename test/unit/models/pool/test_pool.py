@@ -57,7 +57,7 @@ FAILURES = {
 @pytest.fixture
 def spec(make_spec: MakeSpec) -> ModelSpec:
     """Return the entry of a model that obeys its inputs."""
-    return make_spec(adapter="obedient_model:Obedient", max_seconds=LIMIT)
+    return make_spec(adapter="obedient_model:Obedient", limits=Limits(seconds=LIMIT))
 
 
 def ask(engine: Engine, spec: ModelSpec, texts: Sequence[str]) -> list[Output]:
@@ -115,7 +115,7 @@ class TestAnswers:
 
     def test_large_inputs(self, make_pool: MakePool, make_spec: MakeSpec) -> None:
         """Inputs larger than the socket's buffer pass in both directions."""
-        spec = make_spec(adapter="obedient_model:Obedient", max_chars=10_000_000)
+        spec = make_spec(adapter="obedient_model:Obedient", limits=Limits(chars=10_000_000))
         texts = [f"{number}{'ä' * 3_000_000}" for number in range(6)]
         check(texts, ask(make_pool([spec]), spec, texts))
 
@@ -216,7 +216,7 @@ from tidemill.models.pool.slices import Slicer
 from tidemill.models.pool.start import PoolAddress
 from tidemill.settings import PoolSettings
 from specs import make_spec
-spec = make_spec(adapter="obedient_model:Obedient", max_seconds=2.0)
+spec = make_spec(adapter="obedient_model:Obedient", limits=Limits(seconds=2.0))
 address = PoolAddress([spec], 2, int(sys.argv[1]))
 address.start()
 engine = Engine(PooledRunner(address, Slicer(PoolSettings(), 2), 2), clock=time.time)
@@ -317,6 +317,7 @@ class TestEnd:
 import os
 from specs import make_spec
 from tidemill.models.pool.start import PoolAddress
+from tidemill.inference.model import Limits
 spec = make_spec(adapter="example_models:SlowToLoad", options={{"seconds": 3600}})
 PoolAddress([spec], 2, {os.getpid()}).start()
 """

@@ -11,6 +11,7 @@ from tidemill.errors import ModelUnavailable, PredictionFailed
 from tidemill.inference.request import Output
 from tidemill.models.pool.slices import FIRST_SIZE, TARGET_S, Slicer
 from tidemill.settings import PoolSettings
+from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ class TestCut:
     ) -> None:
         """Slices are the inputs, in order, even, and within all bounds."""
         smallest, largest = bounds
-        spec = make_spec(max_batch_size=batch)
+        spec = make_spec(limits=Limits(batch=batch))
         slicer = slicer_at(spec, seconds, processes, min_slice=smallest, max_slice=largest)
         inputs = [str(number) for number in range(count)]
         slices = slicer.cut(spec, inputs)

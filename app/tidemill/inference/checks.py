@@ -1,0 +1,79 @@
+"""Check a model's inputs, outputs and sample against its schemas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.errors import (
+    InvalidInput,
+    InvalidOutput,
+    MessageError,
+    ModelUnavailable,
+    SampleMissing,
+    TidemillError,
+)
+from tidemill.inference.codec import minify_json
+from tidemill.inference.request import Output
+from tidemill.inference.schema import violations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.inference.model import Model, ModelSpec
+
+
+def sample_of(spec: ModelSpec, model: Model) -> str:
+    """Return the input that must always succeed: the entry's, or else the model's own.
+
+    Raises:
+        SampleMissing: There is none.
+
+    """
+    sample = getattr(model, "sample", None) if spec.sample is None else spec.sample
+    if not isinstance(sample, str):
+        raise SampleMissing(spec.id)
+    return sample
+
+
+def refusals(spec: ModelSpec, model: Model, texts: Sequence[str]) -> dict[int, InvalidInput]:
+    """Return the inputs that violate the entry's schema, or else the model's own, by index."""
+    schema = spec.schema or getattr(model, "input_schema", None)
+    if not schema:
+        return {}
+    problems = enumerate(violations(schema, texts))
+    return {index: InvalidInput(problem) for index, problem in problems if problem}
+
+
+def check_sample(spec: ModelSpec, model: Model, sample: str) -> None:
+    """Check the sample against the schema, which may be wrong and refuse everything.
+
+    Raises:
+        ModelUnavailable: The sample violates the schema.
+
+    """
+    for error in refusals(spec, model, [sample]).values():
+        raise ModelUnavailable(spec.id, error)
+
+
+def check_outputs(outputs: list[Output], schema: dict[str, Any] | None) -> list[Output]:
+    """Return outputs without white space; those that violate the schema get an InvalidOutput."""
+    checked = [check_output(output) for output in outputs]
+    if not schema:
+        return checked
+    texts = [output.result if isinstance(output.result, str) else "" for output in checked]
+    return [
+        Output(InvalidOutput.against_schema(problem), output.span)
+        if problem and isinstance(output.result, str)
+        else output
+        for output, problem in zip(checked, violations(schema, texts, "output"), strict=True)
+    ]
+
+
+def check_output(output: Output) -> Output:
+    """Return an output without white space, or with an InvalidOutput if it is not a JSON value."""
+    if isinstance(output.result, TidemillError):
+        return output
+    try:
+        return Output(minify_json(output.result), output.span)
+    except MessageError as error:
+        return Output(error, output.span)
