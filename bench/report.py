@@ -47,6 +47,7 @@ def write() -> None:
         "scale": growth_tables.scale,
         "memory": growth_tables.memory,
         "schemas": speed_tables.schemas,
+        "catalogue": growth_tables.catalogue,
     }
     tables = dict.fromkeys(parts, NOT_YET)
     for name, part in parts.items():

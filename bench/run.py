@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from bench import (
+    catalogue,
     latency,
     latency_floor,
     memory,
@@ -24,7 +25,7 @@ from bench import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PARTS = ("throughput", "skew", "latency", "floor", "scale", "memory", "schemas")
+PARTS = ("throughput", "skew", "latency", "floor", "scale", "memory", "schemas", "catalogue")
 
 
 def main() -> int:
@@ -55,6 +56,7 @@ def main() -> int:
         "scale": lambda: scale.measure(console),
         "memory": lambda: memory.measure(console),
         "schemas": lambda: schemas.measure(console),
+        "catalogue": lambda: catalogue.measure(console),
     }
     for part in args.parts or PARTS:
         console.rule(part)

@@ -52,7 +52,7 @@ class TestWrite:
     def test_nothing_measured(self, folder: Path) -> None:
         """Each part says that it is not measured."""
         report.write()
-        assert (folder / "RESULTS.md").read_text("utf-8").count(report.NOT_YET) == 7
+        assert (folder / "RESULTS.md").read_text("utf-8").count(report.NOT_YET) == 8
 
     def test_shipped_results(self, folder: Path) -> None:
         """The results in the repository make a page."""
@@ -60,7 +60,7 @@ class TestWrite:
         (folder / "results.json").write_text(json.dumps(content))
         report.write()
         page = (folder / "RESULTS.md").read_text("utf-8")
-        assert page.count(report.NOT_YET) == 7 - len(content)
+        assert page.count(report.NOT_YET) == 8 - len(content)
 
     def test_old_memory(self, folder: Path) -> None:
         """Measurements of workers that loaded models themselves keep their table."""
@@ -101,3 +101,19 @@ class TestWrite:
         written = section(folder, "Schemas")
         assert "| CPU µs per message | 50 fields | 600 fields |" in written
         assert "| Tidemill, 256 messages | 9.8 | 120.0 |\n| MLflow, one row | 5000.0 | 6" in written
+
+    def test_catalogue(self, folder: Path) -> None:
+        """Files and routing have a table each, with a column for each number."""
+        measured = {
+            "models": [1000, 10000],
+            "routes": [1, 100],
+            "files": [["read and check", 0.456, 4.5]],
+            "routing": [["reading a message", 9.84, 9.9]],
+        }
+        results.replace("catalogue", measured)
+        report.write()
+        written = section(folder, "Many models")
+        assert "| seconds | 1,000 models | 10,000 models |" in written
+        assert "| read and check | 0.46 | 4.50 |" in written
+        assert "| µs | 1 route | 100 routes |" in written
+        assert "| reading a message | 9.8 | 9.9 |" in written
