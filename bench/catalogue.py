@@ -93,7 +93,10 @@ def files(folder: Path, models: int) -> dict[str, float]:
     """Return the seconds for each way to read or list that many models."""
     took = {}
     file = folder / "models.yaml"
-    for form, write in {"an entry for each": one_entry_each, "one entry for all": one_for_all}.items():
+    for form, write in {
+        "an entry for each": one_entry_each,
+        "one entry for all": one_for_all,
+    }.items():
         file.write_text(write(models), "utf-8")
         assert len(catalogue.load_models(file)) == models
         took[f"read and check, {form}"] = seconds(lambda: catalogue.load_models(file))

@@ -92,9 +92,12 @@ def catalogue(results: dict[str, Any]) -> str:
     routing = ["µs", *(f"{routes:,} route{'s' * (routes > 1)}" for routes in results["routes"])]
     return "\n\n".join(
         [
-            table(files, [[name, *(f"{one:.2f}" for one in row)] for name, *row in results["files"]]),
             table(
-                routing, [[name, *(f"{one:.1f}" for one in row)] for name, *row in results["routing"]]
+                files, [[name, *(f"{one:.2f}" for one in row)] for name, *row in results["files"]]
+            ),
+            table(
+                routing,
+                [[name, *(f"{one:.1f}" for one in row)] for name, *row in results["routing"]],
             ),
         ]
     )

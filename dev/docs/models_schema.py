@@ -32,7 +32,9 @@ def schema() -> dict[str, Any]:
         definitions[struct.__name__]["properties"]["adapter"] |= _adapter()
     # A variant with nothing after its name changes nothing.
     variants = definitions[Entry.__name__]["properties"]["variants"]
-    variants["additionalProperties"] = {"anyOf": [variants["additionalProperties"], {"type": "null"}]}
+    variants["additionalProperties"] = {
+        "anyOf": [variants["additionalProperties"], {"type": "null"}]
+    }
     return {"$schema": DRAFT, **definitions.pop(ModelsFile.__name__), "$defs": definitions}
 
 

@@ -15,6 +15,7 @@ from dev import ROOT
 from dev.docs import models_schema
 from tidemill import scaffold
 from tidemill.models import catalogue, validation
+from tidemill.models.adapters import UnknownAdapter, class_path
 from tidemill.models.entry import Entry, Loading, VariantEntry
 
 if TYPE_CHECKING:
@@ -79,6 +80,17 @@ def mistakes(document: object) -> Iterator[str]:
     if isinstance(document, dict) and isinstance(document.get("models"), list):
         for entry in document["models"]:
             yield from (problem for _, problem in validation.entry_problems(entry))
+            yield from unknown_adapter(entry)
+
+
+def unknown_adapter(entry: object) -> Iterator[str]:
+    """Yield the adapter of an entry if it is text that names none."""
+    adapter = entry.get("adapter") if isinstance(entry, dict) else None
+    if isinstance(adapter, str):
+        try:
+            class_path(adapter)
+        except UnknownAdapter as error:
+            yield str(error)
 
 
 class TestAccepts:

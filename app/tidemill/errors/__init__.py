@@ -84,6 +84,7 @@ from tidemill.errors.models import (
     ModelMisconfigured,
     ModelProcessesEnded,
     ModelUnavailable,
+    SampleMissing,
     SeveralModels,
     UnknownModel,
 )
@@ -174,6 +175,7 @@ __all__ = [
     "RecordRefused",
     "RemoteTraceback",
     "ResultTooLarge",
+    "SampleMissing",
     "SettingsFileUnreadable",
     "SeveralModels",
     "SpeculationEnabled",
@@ -187,6 +189,7 @@ __all__ = [
     "TransactionFailed",
     "UnexpectedJob",
     "UnknownModel",
+    "UnknownVariant",
     "WrongColumnType",
     "WrongOutputCount",
     "WrongType",

@@ -41,7 +41,9 @@ def list_table(selected: Sequence[Selected]) -> ResponsiveTable:
         "variant": [
             Text(visible(variant.name) if route.is_split else "") for route, variant in selected
         ],
-        "share": [Text(percent(variant.weight) if route.is_split else "") for route, variant in selected],
+        "share": [
+            Text(percent(variant.weight) if route.is_split else "") for route, variant in selected
+        ],
     }
     used = {name: cells for name, cells in columns.items() if any(cells)}
     return ResponsiveTable(partial(_table, count(len(selected)), used), DROPPABLE_COLUMNS)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 MASK = "***"
 # `tokenizer` and `max_tokens` are no secrets.
 SECRET = re.compile(
-    r"secret|passw|credential|token(?!i[sz]|s$)|(access|account|api|private)[._-]?key", re.IGNORECASE
+    r"secret|passw|credential|token(?!i[sz]|s$)|(access|account|api|private)[._-]?key",
+    re.IGNORECASE,
 )
 # The password of a URL such as https://user:password@host.
 URL_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@")

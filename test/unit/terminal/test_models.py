@@ -88,8 +88,20 @@ class TestSecrets:
 
     @pytest.mark.parametrize(
         "key",
-        ["password", "db_passwd", "API_KEY", "api-key", "apikey", "access_key", "accessKey"]
-        + ["aws_secret_access_key", "client_secret", "hf_token", "private_key", "credentials"],
+        [
+            "password",
+            "db_passwd",
+            "API_KEY",
+            "api-key",
+            "apikey",
+            "access_key",
+            "accessKey",
+            "aws_secret_access_key",
+            "client_secret",
+            "hf_token",
+            "private_key",
+            "credentials",
+        ],
     )
     @pytest.mark.parametrize("value", ["hunter2", 1234, ["hunter2"], {"value": "hunter2"}])
     def test_masked(self, key: str, value: object) -> None:
@@ -132,7 +144,15 @@ class TestList:
     def test_columns(self) -> None:
         """A route with variants has shares; the title counts the models."""
         output = drawn(view.list_table(split(100 / 3, 100 - 100 / 3)))
-        for text in ("2 models", "m:0", "city=2, kind=TAXI", "/eta/2/TAXI", "v1", "33.33%", "66.67%"):
+        for text in (
+            "2 models",
+            "m:0",
+            "city=2, kind=TAXI",
+            "/eta/2/TAXI",
+            "v1",
+            "33.33%",
+            "66.67%",
+        ):
             assert text in output
 
     @pytest.mark.parametrize(
