@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.wide_messages import microseconds
 from dev import PYTHONPATH
+from tidemill.inference.codec import decode_fields
 from tidemill.inference.message import Failure, Message
 from tidemill.inference.records import RecordCodec
 from tidemill.inference.route import Router
-from tidemill.inference.codec import decode_fields
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:

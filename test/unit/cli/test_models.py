@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from dev import PYTHONPATH, ROOT
 from tidemill.cli import cli
@@ -29,8 +29,6 @@ from tidemill.models import catalogue
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from click.testing import Result
 
     Invoke = Callable[..., Result]
 

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from dev import ROOT
-from tidemill.inference.route import all_specs
 from tidemill.errors import (
     InvalidModels,
     SettingsFileUnreadable,
 )
 from tidemill.inference.codec import ENVELOPE
+from tidemill.inference.route import all_specs
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:
@@ -68,6 +69,19 @@ class TestRead:
             {"lang": "en"},
             {"lang": "fr"},
         ]
+
+    @pytest.mark.parametrize("enabled", [True, False])
+    def test_collector(self, tmp_path: Path, enabled: bool) -> None:
+        """The garbage collector, which pauses meanwhile, is afterwards as it was before."""
+        (gc.enable if enabled else gc.disable)()
+        try:
+            catalogue.load_models(ROOT / "models.yaml")
+            assert gc.isenabled() is enabled
+            with pytest.raises(SettingsFileUnreadable):
+                catalogue.load_models(tmp_path / "none.yaml")
+            assert gc.isenabled() is enabled
+        finally:
+            gc.enable()
 
     def test_missing(self, tmp_path: Path) -> None:
         """A missing file is named."""

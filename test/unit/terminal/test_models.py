@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from specs import make_spec
 
-from tidemill.errors import ModelUnavailable, PredictionFailed
+from tidemill.errors import ModelUnavailable, PredictionFailed, TidemillError
 from tidemill.inference.request import Output
 from tidemill.inference.route import Route, Variant
 from tidemill.models.trial import Trial
@@ -22,6 +22,7 @@ from tidemill.terminal import models_json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from tidemill.inference.model import ModelSpec
     from tidemill.models.lookup import Selected
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\x9b31m\u202e[bold]\x00\x7f"
@@ -62,7 +63,10 @@ class TestHostile:
         selected = [(Route(text, {text: text}, (variant, variant), text, text), variant)] * 2
         route, variant = selected[0]
         error = ModelUnavailable("m:1", PredictionFailed(ValueError(text)))
-        trials = [(spec, Trial(text, 0, 0, 0)), (spec, error)]
+        trials: list[tuple[ModelSpec, Trial | TidemillError]] = [
+            (spec, Trial(text, 0, 0, 0)),
+            (spec, error),
+        ]
         documents = [
             models_json.summary(route, variant),
             models_json.full(route, [variant]),
