@@ -34,8 +34,7 @@ def select(routes: Sequence[Route], names: Sequence[str] = ()) -> list[Selected]
         pattern = re.compile(translate(name))
         indexes = [i for i, each in enumerate(everything) if any(map(pattern.match, _names(each)))]
         if not indexes:
-            known = {known for each in everything for known in _names(each)}
-            raise UnknownModel("model", name, get_close_matches(name, sorted(known)))
+            raise UnknownModel("model", name, _nearest(name, everything))
         chosen.update(indexes)
     return [everything[index] for index in sorted(chosen)]
 
@@ -65,6 +64,12 @@ def choose(
     if len(selected) > 1:
         raise SeveralModels(name, [each.spec.id for _, each in selected])
     return selected[0]
+
+
+def _nearest(name: str, everything: Sequence[Selected]) -> list[str]:
+    """Return the names most like one; those with a version only if it has one too."""
+    known = {known for each in everything for known in _names(each)}
+    return get_close_matches(name, sorted(k for k in known if (":" in k) == (":" in name)))
 
 
 def _names(selected: Selected) -> list[str]:
