@@ -23,6 +23,9 @@ MODULES = {
         "pyspark",
         "requests",
     ),
+    "mlflow": ("mlflow",),
+    "onnx": ("numpy", "onnx", "onnxruntime"),
+    "sklearn": ("joblib", "numpy", "pandas", "sklearn", "skops"),
     "spacy": ("spacy",),
     "testing": ("hypothesis", "pytest"),
 }

@@ -87,6 +87,7 @@ from tidemill.errors.models import (
     SampleMissing,
     SeveralModels,
     UnknownModel,
+    UnusableEntry,
 )
 from tidemill.errors.operations import (
     InvalidSelection,
@@ -190,6 +191,7 @@ __all__ = [
     "UnexpectedJob",
     "UnknownModel",
     "UnknownVariant",
+    "UnusableEntry",
     "WrongColumnType",
     "WrongOutputCount",
     "WrongType",

@@ -185,7 +185,7 @@ class TestKey:
     )
     def test_field(self, value: bytes, key: str) -> None:
         """A field's text is the key, or its JSON without white space; the record's key is not."""
-        one = route({label: 1 for label in LABELS}, split_by="user")
+        one = route(dict.fromkeys(LABELS, 1), split_by="user")
         outcome = predict(one, Message(value, key=b"other"))
         assert outcome.assignment == Assignment(one.choose(key).name)
 
@@ -198,7 +198,7 @@ class TestKey:
     @pytest.mark.parametrize("key", [None, b""])
     def test_no_key(self, key: bytes | None) -> None:
         """Without a field and a key, the value is the key."""
-        one = route({label: 1 for label in LABELS})
+        one = route(dict.fromkeys(LABELS, 1))
         for number in range(20):
             value = json.dumps({"n": number})
             outcome = predict(one, Message(value.encode(), key=key))
