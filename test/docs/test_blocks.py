@@ -9,11 +9,13 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 import typer.main
 import yaml
 
 from dev import ROOT
+from dev.docs import models_schema
 from dev.docs.blocks import Block, blocks, commands, pages, prose
 from tidemill import settings
 from tidemill.cli import cli
@@ -100,6 +102,7 @@ class TestData:
         file.write_text(block.text, "utf-8")
         if isinstance(document.get("models"), list):
             catalogue.load_models(file)
+            jsonschema.validate(document, models_schema.schema())
         elif block.check != "fragment" and not {"apiVersion", "services"} & set(document):
             assert set(document) <= set(Settings.model_fields)
             settings.load(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,8 @@ from tidemill.models.entry import Entry, LimitsEntry, ModelsFile, VariantEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from msgspec.structs import FieldInfo
 
     from tidemill.inference.route import Route
 
@@ -30,7 +33,7 @@ def file_problems(document: object) -> Iterator[tuple[Path, str]]:
     ):
         yield (), "needs a list of entries under the key 'models'"
         return
-    known = {field.name: field for field in msgspec.structs.fields(ModelsFile)}
+    known = _fields(ModelsFile)
     for name in document:
         if name not in known:
             yield (name,), f"there is no key {name}{_suggest(name, known)}"
@@ -49,7 +52,7 @@ def entry_problems(entry: object) -> Iterator[tuple[Path, str]]:
 
 
 def _struct_problems(struct: type[msgspec.Struct], value: dict[Any, Any]) -> Iterator[Any]:
-    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    fields = _fields(struct)
     for name, content in value.items():
         if name not in fields:
             yield (name,), f"there is no field {name}{_suggest(name, fields)}"
@@ -61,6 +64,12 @@ def _struct_problems(struct: type[msgspec.Struct], value: dict[Any, Any]) -> Ite
             yield from _nested((name,), NESTED[name], content)
         else:
             yield from _field_problem(name, content, fields[name].type)
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, FieldInfo]:
+    """Return the fields of a struct by name; msgspec evaluates their types anew at each call."""
+    return {field.name: field for field in msgspec.structs.fields(struct)}
 
 
 def _nested(path: Path, struct: type[msgspec.Struct], value: object) -> Iterator[tuple[Path, str]]:

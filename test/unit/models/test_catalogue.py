@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,6 +70,19 @@ class TestRead:
             {"lang": "en"},
             {"lang": "fr"},
         ]
+
+    @pytest.mark.parametrize("enabled", [True, False])
+    def test_collector(self, tmp_path: Path, enabled: bool) -> None:
+        """The garbage collector, which pauses meanwhile, is afterwards as it was before."""
+        (gc.enable if enabled else gc.disable)()
+        try:
+            catalogue.load_models(ROOT / "models.yaml")
+            assert gc.isenabled() is enabled
+            with pytest.raises(SettingsFileUnreadable):
+                catalogue.load_models(tmp_path / "none.yaml")
+            assert gc.isenabled() is enabled
+        finally:
+            gc.enable()
 
     def test_missing(self, tmp_path: Path) -> None:
         """A missing file is named."""
