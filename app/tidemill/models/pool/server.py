@@ -25,6 +25,7 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+from importlib.metadata import MetadataPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,8 @@ def load_shareable(specs: Sequence[ModelSpec]) -> bool:
         with suppress(TidemillError):
             host.load(spec)
     signal.alarm(0)
+    # Looking up the version of a package keeps the archives in sys.path open, such as pyspark.zip.
+    MetadataPathFinder().invalidate_caches()
     # The garbage collector writes to every object, which would copy the shared memory.
     gc.collect()
     gc.freeze()
