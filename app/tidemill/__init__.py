@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from tidemill.inference.message import Failure, Message, Prediction
     from tidemill.inference.model import Model, ModelSpec
     from tidemill.models.catalogue import load_models
+    from tidemill.models.features import FeatureModel
     from tidemill.settings import Settings
     from tidemill.spark.udfs import predictions
 
 __all__ = [
     "Failure",
+    "FeatureModel",
     "Message",
     "Model",
     "ModelSpec",
@@ -33,6 +35,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "Failure": "tidemill.inference.message",
+    "FeatureModel": "tidemill.models.features",
     "Message": "tidemill.inference.message",
     "Model": "tidemill.inference.model",
     "ModelSpec": "tidemill.inference.model",

@@ -23,6 +23,8 @@ MODULES = {
         "pyspark",
         "requests",
     ),
+    "onnx": ("numpy", "onnx", "onnxruntime"),
+    "sklearn": ("joblib", "numpy", "pandas", "sklearn", "skops"),
     "spacy": ("spacy",),
     "testing": ("hypothesis", "pytest"),
 }

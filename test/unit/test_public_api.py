@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PUBLIC = [
     "Failure",
+    "FeatureModel",
     "Message",
     "Model",
     "ModelSpec",

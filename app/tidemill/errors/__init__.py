@@ -84,6 +84,7 @@ from tidemill.errors.models import (
     ModelMisconfigured,
     ModelProcessesEnded,
     ModelUnavailable,
+    UnusableEntry,
 )
 from tidemill.errors.operations import (
     InvalidSelection,
@@ -183,6 +184,7 @@ __all__ = [
     "TopicRecreated",
     "TransactionFailed",
     "UnexpectedJob",
+    "UnusableEntry",
     "WrongColumnType",
     "WrongOutputCount",
     "WrongType",

@@ -31,6 +31,13 @@ class ModelMisconfigured(ConfigurationError):
         super().__init__(f"cannot load model {model} ({adapter}): {describe(cause)}", remedy)
 
 
+class UnusableEntry(ConfigurationError):
+    """An adapter cannot use what an entry gives it, such as its artifact."""
+
+    def __init__(self, field: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{field}: {reason}", remedy)
+
+
 class ModelLoadFailed(TidemillError):
     """A model's constructor failed because it lacked a file, a server or memory."""
 

@@ -53,6 +53,15 @@ class Needy:
     def __init__(self):
         import needed
 
+class Pathless(Echo):
+    def __init__(self):
+        open("/nowhere/weights")
+
+class Refusing(Echo):
+    def __init__(self):
+        from tidemill.errors import UnusableEntry
+        raise UnusableEntry("artifact", "too old", "Train it again.")
+
 class NotCallable:
     predict_all = 3
 
@@ -170,6 +179,8 @@ class TestWrongAdapter:
             ("own_models:NotCallable", "NotCallable has no method predict_all", "a method"),
             ("own_models:constructed", "not callable", "arguments of the class"),
             ("own_models:Unlinked", "ImportError: libmodel.so", "adapter and options"),
+            ("own_models:Pathless", "directory: '/nowhere/weights'", "Correct the path in the entry"),
+            ("own_models:Refusing", "UnusableEntry: artifact: too old", "Train it again."),
             ("own_models:Outdated", "AttributeError: no such part", "adapter and options"),
             ("own_folder:Model", "has no attribute 'Model'", "own_folder is the folder "),
             ("own_typo:Model", "SyntaxError: ", "Correct line 2 of "),

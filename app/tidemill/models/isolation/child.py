@@ -159,7 +159,9 @@ def _predict(model: Any, inputs: list[str]) -> bytes:  # noqa: ANN401 - whatever
 
 def explain(cause: BaseException, path: str) -> Message:
     """Return the kind of an error in loading a class, and what to do about it."""
-    if isinstance(cause, (ImportError, SyntaxError, AttributeError, TypeError)):
+    wrong = (ImportError, SyntaxError, AttributeError, TypeError, FileNotFoundError)
+    # Tidemill's own errors have a kind; this file cannot import them.
+    if isinstance(cause, wrong) or getattr(cause, "kind", None) == "configuration":
         remedy = "Check the entry's adapter and options. The log's level DEBUG shows the traceback."
         with suppress(Exception):  # a model's module may fail to list its names
             remedy = _remedy(cause, path) or remedy
@@ -188,6 +190,8 @@ def _remedy(cause: Any, path: str) -> str:  # noqa: ANN401, PLR0911 - one return
         return f"Did you mean {module}:{near[0]}?" if near else f"{module} has no class {name}."
     if isinstance(cause, SyntaxError):
         return f"Correct line {cause.lineno} of {cause.filename}."
+    if isinstance(cause, FileNotFoundError):
+        return "Correct the path in the entry's artifact or options, or put the file there."
     if isinstance(cause, TypeError):
         return "The entry's options are the arguments of the class; it needs a method predict_all."
     return ""

@@ -1,0 +1,156 @@
+"""Make tables of JSON inputs: a pandas DataFrame, a numpy array, an Arrow table, or typed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, get_args, get_origin
+
+import msgspec
+
+from tidemill import extras
+
+# The columns' names in order; in a mapping, also the type of each, as the table's library names it.
+Columns: TypeAlias = Sequence[str] | Mapping[str, Any]
+Maker: TypeAlias = Callable[[Sequence[str], Columns], Any]
+
+
+def maker(kind: Any) -> Maker:  # noqa: ANN401 - an annotation
+    """Return what makes a table from JSON texts, one for each row, and the columns.
+
+    None and `typing.Any` stand for a pandas DataFrame.
+
+    Raises:
+        TypeError: There is no such table.
+
+    """
+    origin = get_origin(kind) or kind
+    package = getattr(origin, "__module__", "").partition(".")[0]
+    match package, getattr(origin, "__name__", ""):
+        case _ if kind is None or kind is Any:
+            return lambda inputs, columns: frame(decode(inputs), columns)
+        case "pandas", "DataFrame":
+            return lambda inputs, columns: frame(decode(inputs), columns)
+        case "numpy", "ndarray":
+            return lambda inputs, columns: array(decode(inputs), columns, element_type(kind))
+        case "pyarrow", "Table":
+            return lambda inputs, columns: arrow_table(decode(inputs), columns)
+        case "builtins", "list":
+            (row,) = get_args(kind) or (Any,)
+            return lambda inputs, _: decode(inputs, row)
+    raise TypeError(
+        f"{kind!r} is none of pandas.DataFrame, numpy.ndarray, pyarrow.Table and list[…]"
+    )
+
+
+def decode(inputs: Sequence[str], row: Any = Any) -> list[Any]:  # noqa: ANN401 - a type
+    """Return the JSON value of each input, as the type of a row if one is given.
+
+    Raises:
+        ValueError: An input is not JSON, or it does not fit the type.
+
+    """
+    decoder = msgspec.json.Decoder(row)
+    rows = []
+    for text in inputs:
+        try:
+            rows.append(decoder.decode(text))
+        except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
+            raise ValueError(f"the model cannot read the input: {error}") from error
+    return rows
+
+
+def by_column(rows: Sequence[Any], columns: Columns = ()) -> dict[Any, list[Any]]:
+    """Return the cells of each column; a cell that an object lacks is None.
+
+    A row is an object, an array with a value for each column, or a single value. Without `columns`,
+    objects give every name that occurs in them, and arrays are numbered.
+
+    Raises:
+        ValueError: The rows do not have these columns, or they mix objects and arrays.
+
+    """
+    names: Sequence[Any] = list(columns)
+    if not names:
+        objects = [row for row in rows if isinstance(row, dict)]
+        if objects and len(objects) < len(rows):
+            raise ValueError("some inputs are objects and some are not; set the model's columns")
+        if objects:
+            names = list(dict.fromkeys(name for row in objects for name in row))
+        elif rows:
+            names = range(len(rows[0]) if isinstance(rows[0], list) else 1)
+    cells = [_cells(row, names) for row in rows]
+    return {name: [row[place] for row in cells] for place, name in enumerate(names)}
+
+
+def _cells(row: Any, names: Sequence[Any]) -> list[Any]:  # noqa: ANN401 - a JSON value
+    if isinstance(row, dict):
+        return [row.get(name) for name in names]
+    values = row if isinstance(row, list) else [row]
+    if len(values) != len(names):
+        raise ValueError(f"the input has {len(values)} values instead of {len(names)}")
+    return values
+
+
+def frame(rows: Sequence[Any], columns: Columns = ()) -> Any:  # noqa: ANN401 - pandas has no types
+    """Return the rows as a pandas DataFrame.
+
+    A column of whole numbers is int64, or Int64 if it has nulls; of truth values, bool or boolean;
+    of other numbers, or of nulls only, float64; everything else is objects.
+    """
+    with extras.required():
+        import pandas as pd  # noqa: PLC0415 - only models that need it import it
+    types = columns if isinstance(columns, Mapping) else {}
+    return pd.DataFrame(
+        {
+            name: pd.Series(cells, dtype=types.get(name) or _pandas_type(cells))
+            for name, cells in by_column(rows, columns).items()
+        },
+        index=range(len(rows)),
+    )
+
+
+def _pandas_type(cells: list[Any]) -> str | None:
+    types = {*map(type, cells)}
+    match types - {type(None)}:
+        case kinds if kinds == {int}:
+            return "Int64" if type(None) in types else None  # larger ones than int64 become objects
+        case kinds if kinds == {bool}:
+            return "boolean" if type(None) in types else "bool"
+        case kinds if kinds <= {int, float}:
+            return "float64"
+    return "object"
+
+
+def array(rows: Sequence[Any], columns: Columns = (), dtype: Any = float) -> Any:  # noqa: ANN401
+    """Return the rows as a numpy array with two dimensions, or more if the inputs are nested.
+
+    Raises:
+        ValueError: The rows have different shapes, or are objects while there are no columns.
+
+    """
+    with extras.required():
+        import numpy as np  # noqa: PLC0415 - the same
+    if columns:
+        rows = list(zip(*by_column(rows, columns).values(), strict=True))
+    elif any(isinstance(row, dict) for row in rows):
+        raise ValueError("the input is an object, whose order means nothing; set the columns")
+    result = np.array(rows, dtype=dtype)
+    return result.reshape(-1, 1) if result.ndim == 1 else result
+
+
+def element_type(kind: Any) -> Any:  # noqa: ANN401 - an annotation, and a type of numpy
+    """Return the type of the elements that an annotation names, such as `NDArray[np.int64]`."""
+    for argument in get_args(kind)[1:]:
+        for element in get_args(argument):
+            if isinstance(element, type):
+                return element
+    return float
+
+
+def arrow_table(rows: Sequence[Any], columns: Columns = ()) -> Any:  # noqa: ANN401 - no types
+    """Return the rows as an Arrow table, with the types that Arrow infers unless they are given."""
+    with extras.required():
+        import pyarrow as pa  # noqa: PLC0415 - the same
+    types = columns if isinstance(columns, Mapping) else {}
+    cells = by_column(rows, columns)
+    return pa.table({str(name): pa.array(cells[name], types.get(name)) for name in cells})
