@@ -23,6 +23,7 @@ MODULES = {
         "pyspark",
         "requests",
     ),
+    "mlflow": ("mlflow",),
     "onnx": ("numpy", "onnx", "onnxruntime"),
     "sklearn": ("joblib", "numpy", "pandas", "sklearn", "skops"),
     "spacy": ("spacy",),

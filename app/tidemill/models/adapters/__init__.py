@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 SHORT_NAMES = {
+    "mlflow": "tidemill.models.adapters.mlflow:Mlflow",
     "onnx": "tidemill.models.adapters.onnx:Onnx",
     "sklearn": "tidemill.models.adapters.sklearn:Sklearn",
     "spacy-ner": "tidemill.models.adapters.spacy_ner:SpacyNer",

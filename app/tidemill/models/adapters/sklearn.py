@@ -116,7 +116,7 @@ class Sklearn:
 def _load(artifact: str, trust: str | None, trusted: Sequence[str]) -> Any:  # noqa: ANN401
     path = artifact_file(artifact, {".skops", *PICKLES})
     if path.suffix.lower() == ".skops":
-        return _load_skops(path, trusted)
+        return load_skops(path, trusted)
     if trust != "pickle":
         raise UnusableEntry(
             "artifact",
@@ -127,7 +127,7 @@ def _load(artifact: str, trust: str | None, trusted: Sequence[str]) -> Any:  # n
     return joblib.load(path)
 
 
-def _load_skops(path: Path, trusted: Sequence[str]) -> Any:  # noqa: ANN401 - an estimator
+def load_skops(path: Path, trusted: Sequence[str]) -> Any:  # noqa: ANN401 - an estimator
     try:
         unknown = {*skops.io.get_untrusted_types(file=path)} - {*trusted}
     except BadZipFile as error:

@@ -1,0 +1,75 @@
+"""Build what an MLflow model takes from decoded inputs: a table or arrays, as its signature says.
+
+A column has the same type in every batch, whether or not the batch has nulls in it, so that equal
+inputs give equal outputs. So a column of integers that may be null has a nullable type, and a
+column that is missing is full of nulls.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tidemill.models import signature, tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.models.signature import Spec
+
+# The types of columns that may have nulls, and of those that must not. Other columns hold objects.
+NULLABLE = {
+    "boolean": pd.BooleanDtype(),
+    "integer": pd.Int32Dtype(),
+    "long": pd.Int64Dtype(),
+    "float": np.dtype("float32"),
+    "double": np.dtype("float64"),
+}
+REQUIRED = NULLABLE | {
+    "boolean": np.dtype("bool"),
+    "integer": np.dtype("int32"),
+    "long": np.dtype("int64"),
+}
+
+
+def build(specs: Sequence[Spec], rows: list[Any]) -> Any:  # noqa: ANN401 - what the model takes
+    """Return a DataFrame; for tensors an array, or a dictionary of arrays if they have names.
+
+    Raises:
+        TypeError, ValueError, LookupError: A row is not as the signature says.
+
+    """
+    names = [spec.get("name", place) for place, spec in enumerate(specs)]
+    is_one_value = len(specs) == 1 and "name" not in specs[0]
+    if specs[0]["type"] == "tensor":
+        if is_one_value:
+            return _array(specs[0], rows)
+        return {
+            name: _array(spec, [row[name] for row in rows])
+            for name, spec in zip(names, specs, strict=True)
+        }
+    cells = {0: rows} if is_one_value else tables.by_column(rows, names)
+    columns = {name: _column(spec, cells[name]) for name, spec in zip(names, specs, strict=True)}
+    return pd.DataFrame(columns, copy=False)
+
+
+def _array(spec: Spec, values: list[Any]) -> np.ndarray[Any, Any]:
+    return np.array(values, dtype=np.dtype(spec["tensor-spec"]["dtype"]))
+
+
+def _column(spec: Spec, values: list[Any]) -> Any:  # noqa: ANN401 - an array of numpy or pandas
+    kind = spec["type"]
+    types = REQUIRED if signature.is_required(spec) else NULLABLE
+    if kind in types:
+        dtype = types[kind]
+        if isinstance(dtype, np.dtype):
+            return np.array(values, dtype=dtype)  # None becomes NaN in a column of floats
+        return pd.array(values, dtype=dtype)
+    if kind == "datetime":
+        return pd.to_datetime(values, format="ISO8601", utc=True).tz_localize(None)
+    if kind == "binary":
+        values = [None if value is None else b64decode(value, validate=True) for value in values]
+    return pd.Series(values, dtype=object)

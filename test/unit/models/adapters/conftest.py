@@ -1,0 +1,37 @@
+"""A real MLflow server, with SQLite behind it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev.kafka.ports import HOST, free_ports
+from dev.kafka.process import spawn, stop, wait_for_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_S = 300.0
+STOP_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server that starts for one file of tests."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    (port,) = free_ports(1)
+    command = [
+        sys.executable, "-m", "mlflow", "server",
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination", str(folder / "artifacts"),
+        "--host", HOST, "--port", str(port), "--workers", "1",
+    ]  # fmt: skip
+    log = folder / "server.log"
+    process = spawn(command, log, cwd=folder)
+    wait_for_line(
+        process, log, "Application startup complete", name="mlflow server", timeout=START_S
+    )
+    yield f"http://{HOST}:{port}"
+    stop(process, STOP_S)
