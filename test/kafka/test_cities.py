@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dev.pipeline.pipeline import Pipeline
 
-CITIES = (1, 2, 3)
+CITIES = messages.TESTED
 
 
 class TestCities:
