@@ -13,8 +13,8 @@ from confluent_kafka import Producer
 from bench import testbed
 from bench.open_loop import ArrivalReader
 from faults.figures import percentile
-from tidemill.inference.route import single_routes
 from tidemill.inference.model import ModelSpec
+from tidemill.inference.route import single_routes
 from tidemill.settings import KafkaSettings, PoolSettings, Settings, StreamSettings
 from tidemill.spark import session
 from tidemill.streaming import job, preflight, source, startup

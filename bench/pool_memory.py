@@ -14,8 +14,8 @@ from bench.corpus import texts
 from dev import ROOT
 from dev.pipeline.job_process import pool_processes, running_processes
 from faults import gauges
-from tidemill.inference.route import all_specs
 from tidemill.inference.batch import is_outage
+from tidemill.inference.route import all_specs
 from tidemill.models import catalogue
 from tidemill.models.pool.runner import runner
 from tidemill.settings import PoolSettings

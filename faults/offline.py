@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from faults.outcomes import Outcome, without_times
-from tidemill.inference.route import single_routes
 from tidemill.inference.engine import local_engine
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Message, Prediction
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.route import single_routes
 from tidemill.models import host
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from structlog.testing import CapturingLogger
 from dev.kafka.ports import HOST
 from dev.pipeline.pipeline import GROUP_TOOL, message
 from dev.pipeline.records import produce
-from tidemill.inference.route import single_routes
 from tidemill.check import check
+from tidemill.inference.route import single_routes
 from tidemill.kafka.client_options import librdkafka_options
 from tidemill.kafka.group_commit import GroupCommitter
 from tidemill.settings import KafkaSettings, PoolSettings, Settings, StreamSettings
@@ -233,7 +233,13 @@ class TestRunningJob:
         run = startup.take_over(delivery, stream.checkpoint_location)
         limits, _ = preflight.check(kafka, stream)
         query = job.start(
-            spark, kafka, stream, single_routes([model("Upper")]), run, pool=PoolSettings(), limits=limits
+            spark,
+            kafka,
+            stream,
+            single_routes([model("Upper")]),
+            run,
+            pool=PoolSettings(),
+            limits=limits,
         )
         try:
             ends = {(pipeline.source, n): (4, 0) for n in range(3)} | {(other, 0): (5, 0)}

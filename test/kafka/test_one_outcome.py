@@ -17,8 +17,8 @@ from dev.pipeline.malformed import corpus
 from dev.pipeline.messages import encode_message
 from dev.pipeline.pipeline import message
 from tidemill.errors import DataLoss
-from tidemill.spark.failures import translate
 from tidemill.inference.model import Limits
+from tidemill.spark.failures import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,13 @@ class TestMalformedMessages:
         pipeline.produce(*corpus(1200))
         specs = [
             model("FlakyModel", echo=["extra"]),
-            model("Upper", name="french", match={"lang": "fr"}, limits=Limits(chars=50), id_field="extra"),
+            model(
+                "Upper",
+                name="french",
+                match={"lang": "fr"},
+                limits=Limits(chars=50),
+                id_field="extra",
+            ),
         ]
         pipeline.answer_all(spark, specs, delivery=delivery)
 

@@ -8,8 +8,8 @@ import re
 from typing import TYPE_CHECKING
 
 from dev import ROOT
-from tidemill.inference.route import all_specs
 from tidemill.batch import files
+from tidemill.inference.route import all_specs
 from tidemill.models import catalogue
 from tidemill.predict import predict
 

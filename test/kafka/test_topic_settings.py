@@ -12,9 +12,9 @@ from pyspark.errors import StreamingQueryException
 from dev.pipeline.pipeline import Pipeline, message
 from dev.pipeline.records import INPUT_LIMIT
 from tidemill.errors import RecordRefused
+from tidemill.inference.model import Limits
 from tidemill.kafka.topics import Topic
 from tidemill.spark.failures import translate
-from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,9 @@ class TestDefaults:
         pipeline.produce({"value": padded(1_750_000, digits)}, compression="gzip")
         pipeline.produce({"value": b"not JSON " * 200_000}, compression="zstd")
         pipeline.produce({"value": padded(1_000_000, digits)}, message("end", "huge"))
-        pipeline.answer_all(spark, [model("FlakyModel", limits=Limits(chars=2_000_000))], delivery=delivery)
+        pipeline.answer_all(
+            spark, [model("FlakyModel", limits=Limits(chars=2_000_000))], delivery=delivery
+        )
         assert errors(outcomes(pipeline)) == [
             (None, True),
             (None, True),

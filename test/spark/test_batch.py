@@ -14,10 +14,10 @@ from py4j.protocol import Py4JError
 from pyarrow import parquet
 from pyspark.errors import PySparkException
 
-from tidemill.inference.route import single_routes
 from tidemill.batch import files
 from tidemill.batch.files import Counts
 from tidemill.errors import InputUnreadable, OutputExists
+from tidemill.inference.route import single_routes
 from tidemill.spark.failures import translate
 
 if TYPE_CHECKING:
@@ -168,7 +168,9 @@ class TestBroken:
         """The error is InputUnreadable, and names the file."""
         (tmp_path / name).write_bytes(content)
         with pytest.raises((PySparkException, Py4JError)) as caught:
-            files.run(spark, single_routes([model("Upper")]), str(tmp_path / name), str(tmp_path / "out"))
+            files.run(
+                spark, single_routes([model("Upper")]), str(tmp_path / name), str(tmp_path / "out")
+            )
         error = translate(caught.value, "checkpoint")
         assert isinstance(error, InputUnreadable)
         assert str(tmp_path / name) in str(error)
@@ -266,7 +268,9 @@ class TestFolders:
         folder = tmp_path / "in" / "2024" / "01"
         folder.mkdir(parents=True)
         (folder / "a.jsonl").write_text(json.dumps(GOOD))
-        counts = files.run(spark, single_routes([model("Upper")]), str(tmp_path / "in"), str(tmp_path / "out"))
+        counts = files.run(
+            spark, single_routes([model("Upper")]), str(tmp_path / "in"), str(tmp_path / "out")
+        )
         assert counts == Counts(1, 1, 0)
 
 
@@ -282,7 +286,9 @@ class TestFailure:
         with pytest.raises((PySparkException, Py4JError)):
             files.run(spark, single_routes([model("Broken")]), str(source), str(target))
         assert not target.exists()
-        assert files.run(spark, single_routes([model("Upper")]), str(source), str(target)).results == 1
+        assert (
+            files.run(spark, single_routes([model("Upper")]), str(source), str(target)).results == 1
+        )
 
 
 class TestRefusals:

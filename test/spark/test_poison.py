@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark import TaskContext
 
+from tidemill.inference.model import Limits
 from tidemill.inference.route import single_routes
 from tidemill.settings import PoolSettings
 from tidemill.spark.batch_delivery import LEAVE_TO_SPARK
 from tidemill.spark.retry import IDLE_TIMEOUT
 from tidemill.spark.udfs import predictions
 from tidemill.spark.warmup import load_models
-from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,7 +55,13 @@ def answers(
         spark.createDataFrame(rows, "value binary")
         .coalesce(1)
         .transform(
-            predictions(single_routes([spec]), results="", dead_letters="", pool=ONE_PROCESS, delivery=delivery)
+            predictions(
+                single_routes([spec]),
+                results="",
+                dead_letters="",
+                pool=ONE_PROCESS,
+                delivery=delivery,
+            )
         )
     )
     return [row.error or json.loads(row.value)["answer"] for row in outcomes.collect()]

@@ -12,13 +12,13 @@ import pytest
 from pyspark.errors import PySparkException
 
 from faults.job_processes import parent
-from tidemill.inference.route import single_routes
 from tidemill.errors import ModelUnavailable, NoValueColumn
+from tidemill.inference.model import Limits
+from tidemill.inference.route import single_routes
 from tidemill.settings import PoolSettings
 from tidemill.spark.failures import translate
 from tidemill.spark.schemas import OUTCOME, RECORD
 from tidemill.spark.udfs import predictions
-from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,9 @@ def value(text: object, lang: str = "en", uuid: str = "1") -> bytes:
 def outcomes_of(frame: DataFrame, *specs: ModelSpec, pool: PoolSettings | None = None) -> DataFrame:
     """Apply the transform."""
     pool = pool or PoolSettings()
-    return frame.transform(predictions(single_routes(specs), results="good", dead_letters="bad", pool=pool))
+    return frame.transform(
+        predictions(single_routes(specs), results="good", dead_letters="bad", pool=pool)
+    )
 
 
 class TestAnyFrame:
@@ -189,7 +191,9 @@ class TestOutage:
     ) -> None:
         """A model that exceeds its time limit on its sample too fails the task."""
         frame = spark.createDataFrame([(value("hello"),)], "value binary")
-        spec = model("Hanging", options={"until": str(tmp_path / "never")}, limits=Limits(seconds=0.5))
+        spec = model(
+            "Hanging", options={"until": str(tmp_path / "never")}, limits=Limits(seconds=0.5)
+        )
         with pytest.raises(PySparkException) as caught:
             outcomes_of(frame, spec).collect()
         error = translate(caught.value, "checkpoint")

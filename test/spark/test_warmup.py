@@ -17,7 +17,6 @@ import pytest
 from pyspark.errors import PySparkException
 
 from faults.job_processes import parent
-from tidemill.inference.route import single_routes
 from tidemill.errors import (
     ConfigurationError,
     ExecutorsUnfit,
@@ -26,6 +25,7 @@ from tidemill.errors import (
     ModelMisconfigured,
     ModelUnavailable,
 )
+from tidemill.inference.route import single_routes
 from tidemill.periodic import PeriodicTask
 from tidemill.settings import LogSettings, PoolSettings, Settings
 from tidemill.spark import warmup
@@ -57,7 +57,9 @@ class TestLoadModels:
         assert len(list((server / "task").iterdir())) == 1
         value = json.dumps({"text": "t", "lang": "en", "uuid": "1"}).encode()
         frame = spark.createDataFrame([(value,)] * 4, "value binary").repartition(2)
-        rows = frame.transform(predictions(single_routes([spec]), results="good", dead_letters="bad")).collect()
+        rows = frame.transform(
+            predictions(single_routes([spec]), results="good", dead_letters="bad")
+        ).collect()
         answers = [json.loads(row.value)["answer"] for row in rows]
         assert {parent(answer["pid"]) for answer in answers} == {int(server.name)}
         assert {answer["threads"] for answer in answers} == {1}

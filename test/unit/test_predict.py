@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from specs import make_spec
 
 from dev import PYTHONPATH
-from tidemill.inference.route import single_routes
 from tidemill.errors import ModelUnavailable
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Message, Prediction
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.route import single_routes
 from tidemill.predict import arrived_lines, predict, slices
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class TestPredict:
             for n, line in enumerate(lines, 1)
             if line.decode(errors="replace").strip("\t\v\f \x85\xa0\u2028\u3000")
         ]
-        predictor = Predictor(single_routes([SPEC]), local_engine(lambda _: Upper(), clock=lambda: 0.0))
+        predictor = Predictor(
+            single_routes([SPEC]), local_engine(lambda _: Upper(), clock=lambda: 0.0)
+        )
         expected = predictor.predict([Message(line) for _, line in given_lines])
         good = [o for o in expected if isinstance(o, Prediction)]
         written = [json.loads(line) for line in results.getvalue().splitlines()]

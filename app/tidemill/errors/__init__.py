@@ -84,6 +84,7 @@ from tidemill.errors.models import (
     ModelMisconfigured,
     ModelProcessesEnded,
     ModelUnavailable,
+    SampleMissing,
     UnusableEntry,
 )
 from tidemill.errors.operations import (
@@ -173,6 +174,7 @@ __all__ = [
     "RecordRefused",
     "RemoteTraceback",
     "ResultTooLarge",
+    "SampleMissing",
     "SettingsFileUnreadable",
     "SpeculationEnabled",
     "StopNotAcknowledged",
@@ -185,6 +187,7 @@ __all__ = [
     "TransactionFailed",
     "UnexpectedJob",
     "UnusableEntry",
+    "UnknownVariant",
     "WrongColumnType",
     "WrongOutputCount",
     "WrongType",

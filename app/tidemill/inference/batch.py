@@ -62,9 +62,7 @@ def run_batch(
     return outputs
 
 
-def merge(
-    refused: dict[int, InvalidInput], answered: list[Output], clock: Clock
-) -> list[Output]:
+def merge(refused: dict[int, InvalidInput], answered: list[Output], clock: Clock) -> list[Output]:
     """Return the outputs of a batch: the errors of refused inputs by index, and the others."""
     if not refused:
         return answered

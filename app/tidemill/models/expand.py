@@ -59,7 +59,9 @@ def expand(entry: Entry, fields: tuple[str, ...] | None, folder: Path) -> Iterat
         )
         path = None
         if entry.endpoint is not None:
-            path = "/".join(["", entry.endpoint, *(quote(str(v), safe="") for v in values.values())])
+            path = "/".join(
+                ["", entry.endpoint, *(quote(str(v), safe="") for v in values.values())]
+            )
         yield Route(
             name=variants[0].spec.name,
             match=_match(entry, values),

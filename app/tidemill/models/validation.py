@@ -65,7 +65,7 @@ def _struct_problems(struct: type[msgspec.Struct], value: dict[Any, Any]) -> Ite
 
 def _nested(path: Path, struct: type[msgspec.Struct], value: object) -> Iterator[tuple[Path, str]]:
     if not isinstance(value, dict):
-        yield path, f"{path[-1]}: must be a mapping"
+        yield path, f"{'.'.join(map(str, path))}: must be a mapping"
         return
     for inner, problem in _struct_problems(struct, value):
         yield (*path, *inner), f"{'.'.join(map(str, path))}: {problem}"
@@ -89,8 +89,9 @@ def _explain(field: str, value: object, error: msgspec.ValidationError) -> str:
     if field == "adapter" and "`str`" in problem:
         shipped = ", ".join(sorted(SHORT_NAMES))
         return f"Expected `str` of the form package.module:Class, or a shipped adapter ({shipped})"
-    if isinstance(value, float):
-        return f'{problem} (put it in quotes: "{value}")'
+    if "got `float`" in problem:
+        quoted = f': "{value}"' if isinstance(value, float) else ""
+        return f"{problem} (put it in quotes{quoted})"
     if "got `bool`" in problem:
         return f"{problem} (YAML reads no, off, yes and on as booleans: put the value in quotes)"
     if "got `date" in problem:
@@ -110,7 +111,8 @@ def route_problems(routes: Sequence[Route]) -> Iterator[tuple[int, str]]:
             if variant.spec.id in ids:
                 yield index, f"duplicate model {variant.spec.id}"
             ids[variant.spec.id] = route.name
-            yield from ((index, problem) for problem in _reserved_fields(route, variant.spec))
+        problems = (p for variant in route.variants for p in _reserved_fields(route, variant.spec))
+        yield from ((index, problem) for problem in dict.fromkeys(problems))
         if route.path is not None:
             if route.path in paths:
                 yield index, f"{paths[route.path]} and {route.name} have the same path {route.path}"

@@ -18,8 +18,8 @@ from tidemill.errors import (
 )
 from tidemill.inference.batch import is_failure, is_outage
 from tidemill.inference.engine import local_engine
-from tidemill.inference.request import Output, Request
 from tidemill.inference.model import Limits
+from tidemill.inference.request import Output, Request
 
 if TYPE_CHECKING:
     from tidemill.inference.model import Model, ModelSpec

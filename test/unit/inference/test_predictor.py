@@ -9,7 +9,6 @@ import pytest
 from clock import Clock
 
 from dev.pipeline.messages import encode_message
-from tidemill.inference.route import single_routes
 from tidemill.errors import (
     InputTooLong,
     InvalidJson,
@@ -22,8 +21,9 @@ from tidemill.errors import (
 )
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
-from tidemill.inference.predictor import Predictor
 from tidemill.inference.model import Limits
+from tidemill.inference.predictor import Predictor
+from tidemill.inference.route import single_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,7 +223,9 @@ class TestLoading:
     def test_duplicates(self, make_spec: MakeSpec) -> None:
         """Two entries for the same messages are refused at once."""
         with pytest.raises(InvalidModels):
-            Predictor(single_routes([make_spec()] * 2), local_engine(lambda _: Upper(), clock=Ticking()))
+            Predictor(
+                single_routes([make_spec()] * 2), local_engine(lambda _: Upper(), clock=Ticking())
+            )
 
 
 class TestWholeValue:
@@ -319,7 +321,9 @@ class TestCopied:
 
     def answer(self, spec: ModelSpec, value: str) -> str:
         """Return the result of one message."""
-        predictor = Predictor(single_routes([spec]), local_engine(lambda _: Upper(), clock=Ticking()))
+        predictor = Predictor(
+            single_routes([spec]), local_engine(lambda _: Upper(), clock=Ticking())
+        )
         (outcome,) = predictor.predict([Message(value.encode())])
         assert isinstance(outcome, Prediction), outcome
         return outcome.value.decode()
@@ -371,7 +375,7 @@ class TestCopied:
         """A value of any depth is either copied, or its message fails."""
         spec = make_spec(match={"a": 1}, echo=("b",))
         predictor = Predictor(
-            [spec, make_spec(name="n", payload="t", echo="all")],
+            single_routes([spec, make_spec(name="n", payload="t", echo="all")]),
             local_engine(lambda _: Upper(), clock=Ticking()),
         )
         for depth in range(700, 1010):

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidemill.inference.route import single_routes
 from tidemill.errors import MessageError
 from tidemill.inference.codec import ENVELOPE
 from tidemill.inference.engine import local_engine
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Failure, Message, Prediction
-from tidemill.inference.predictor import Predictor
 from tidemill.inference.model import Limits
+from tidemill.inference.predictor import Predictor
+from tidemill.inference.route import single_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,9 @@ def predict(
     ]
     if request.param:
         specs.append(make_spec(name="all", id_field="more", echo=("text", "lang")))
-    return Predictor(single_routes(specs), local_engine(lambda _: Moody(), clock=lambda: 0.0)).predict
+    return Predictor(
+        single_routes(specs), local_engine(lambda _: Moody(), clock=lambda: 0.0)
+    ).predict
 
 
 def copied(result: dict[str, Any]) -> dict[str, Any]:
@@ -185,5 +187,7 @@ class TestAnyInput:
         self, make_spec: Callable[..., ModelSpec], messages: list[Message]
     ) -> None:
         """The same holds if values need not be JSON."""
-        predictor = Predictor(single_routes([make_spec()]), local_engine(lambda _: Moody(), clock=lambda: 0.0))
+        predictor = Predictor(
+            single_routes([make_spec()]), local_engine(lambda _: Moody(), clock=lambda: 0.0)
+        )
         assert len(predictor.predict(messages)) == len(messages)

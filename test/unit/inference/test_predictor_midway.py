@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.inference.route import single_routes
 from tidemill.errors import ModelUnavailable
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
-from tidemill.inference.predictor import Predictor
 from tidemill.inference.model import Limits
+from tidemill.inference.predictor import Predictor
+from tidemill.inference.route import single_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

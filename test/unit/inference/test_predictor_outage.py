@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidemill.inference.route import single_routes
 from tidemill.errors import InvalidOutput, ModelUnavailable, WrongOutputCount
 from tidemill.inference.batch import probe
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
-from tidemill.inference.predictor import Predictor
 from tidemill.inference.model import Limits
+from tidemill.inference.predictor import Predictor
+from tidemill.inference.route import single_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,9 @@ class TestOutage:
 
     def test_with_unreadable_messages(self, make_spec: MakeSpec) -> None:
         """Messages that never reach the model do not matter."""
-        predictor = Predictor(single_routes([make_spec()]), local_engine(lambda _: Picky(set()), clock=zero))
+        predictor = Predictor(
+            single_routes([make_spec()]), local_engine(lambda _: Picky(set()), clock=zero)
+        )
         with pytest.raises(ModelUnavailable):
             predictor.predict([Message(None), Message(b"a"), Message(b"\xff")])
 
@@ -79,7 +81,9 @@ class TestOutage:
         """One model's outage is enough, even if the other model works."""
         models = {"a": Picky({"sample", "x"}), "b": Picky(set())}
         specs = [make_spec(name=name, match={"n": name}, payload="text") for name in models]
-        predictor = Predictor(single_routes(specs), local_engine(lambda spec: models[spec.name], clock=zero))
+        predictor = Predictor(
+            single_routes(specs), local_engine(lambda spec: models[spec.name], clock=zero)
+        )
         messages = [
             Message(json.dumps({"n": name, "text": "x", "uuid": "u"}).encode()) for name in models
         ]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tidemill.inference.route import single_routes
 from tidemill.errors import ModelCrashed, ModelUnavailable, PredictionFailed
 from tidemill.inference import traces
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Message
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Request
+from tidemill.inference.route import single_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,7 @@ from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Message
 from tidemill.inference.model import ModelSpec
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.route import single_routes
 
 class Fussy:
     def predict_all(self, inputs):
@@ -159,7 +160,9 @@ class TestNothingHeld:
                 made.append(weakref.ref(large))
                 raise ValueError(inputs)
 
-        predictor = Predictor(single_routes([make_spec()]), local_engine(lambda _: Failing(), clock=lambda: 0.0))
+        predictor = Predictor(
+            single_routes([make_spec()]), local_engine(lambda _: Failing(), clock=lambda: 0.0)
+        )
         outcomes = predictor.predict([Message(b"a"), Message(b"b")])
         assert {outcome.error_class for outcome in outcomes} == {"PredictionFailed"}  # type: ignore[union-attr]
         assert len(made) == 3

@@ -10,9 +10,9 @@ from arrow_batches import record_batch
 from example_models import Echo
 from pyspark.sql.types import NullType, StructField, StructType
 
-from tidemill.inference.route import single_routes
 from tidemill.errors import ConfigurationError, ModelUnavailable, NoValueColumn
 from tidemill.inference.engine import LocalRunner
+from tidemill.inference.route import single_routes
 from tidemill.kafka.record_size import TopicLimits
 from tidemill.spark import columns, udfs
 from tidemill.spark import retry as attempts
@@ -84,7 +84,9 @@ def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 def transform(frame: Frame, *specs: ModelSpec, **options: Any) -> Frame:  # noqa: ANN401
     """Apply the transform."""
     frame_like: Any = frame
-    made: Any = predictions(single_routes(specs), results="out", dead_letters="dead", **options)(frame_like)
+    made: Any = predictions(single_routes(specs), results="out", dead_letters="dead", **options)(
+        frame_like
+    )
     transformed: Frame = made
     return transformed
 

@@ -8,10 +8,10 @@ import pytest
 from arrow_batches import record_batch
 from example_models import Echo
 
-from tidemill.inference.route import single_routes
 from tidemill.errors import InvalidModels
 from tidemill.inference.engine import local_engine
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.route import single_routes
 from tidemill.kafka.record_size import ANY_RECORD, TopicLimits, record_size_upper_bound
 from tidemill.spark.schemas import NER_RESULT, OUTCOME
 from tidemill.spark.udfs import predict_batch, predictions
@@ -220,7 +220,9 @@ class TestSchemas:
     def test_ner_result(self, make_spec: Callable[..., ModelSpec]) -> None:
         """The shipped models' results have exactly these fields, in this order."""
         spec = make_spec(match={"lang": "en"}, payload="text", result="ner")
-        predictor = Predictor(single_routes([spec]), local_engine(lambda _: Echo(), clock=lambda: 0.0))
+        predictor = Predictor(
+            single_routes([spec]), local_engine(lambda _: Echo(), clock=lambda: 0.0)
+        )
         value = json.dumps({"uuid": "u", "text": "a", "lang": "en"}).encode()
         ((row,),) = predict_batch(predictor, record_batch({"value": value}), "out", "dead")
         assert list(json.loads(row["value"])) == NER_RESULT.names

@@ -8,14 +8,14 @@ import time
 import pytest
 from specs import example_spec
 
-from tidemill.inference.route import single_routes
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.model import Limits
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.route import single_routes
 from tidemill.models import host
 from tidemill.models.pool import launch
 from tidemill.testing import fresh_process, texts
-from tidemill.inference.model import Limits
 
 SPEC = example_spec("Echo", match={}, limits=Limits(chars=100_000))
 

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.inference.route import single_routes
 from tidemill.errors import (
     MessageError,
     ModelCrashed,
@@ -29,11 +28,12 @@ from tidemill.errors import (
 from tidemill.inference.batch import bisect_failures
 from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Failure, Message, Prediction
+from tidemill.inference.model import Limits
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Request
+from tidemill.inference.route import single_routes
 from tidemill.models import host
 from tidemill.models.isolation import supervised
-from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,7 +143,9 @@ class TestDeadly:
         """Each entry has its own limit."""
         options = {"seconds": 1.5 * LIMIT}
         hasty = load(model("Slow", options=options, limits=Limits(seconds=LIMIT)))
-        patient = load(model("Slow", name="patient", options=options, limits=Limits(seconds=PATIENCE)))
+        patient = load(
+            model("Slow", name="patient", options=options, limits=Limits(seconds=PATIENCE))
+        )
         assert results(bisect_failures(hasty, ["a"], time.time)) == [TIMED_OUT]
         assert patient.predict_all(["a"]) == ['"a"']
 
@@ -277,7 +279,9 @@ class TestModels:
 
     def test_slow_load(self, load: ModelLoader, model: Describe) -> None:
         """Loading may take longer than the limit of a call."""
-        slow = load(model("SlowToLoad", options={"seconds": 1.5 * LIMIT}, limits=Limits(seconds=LIMIT)))
+        slow = load(
+            model("SlowToLoad", options={"seconds": 1.5 * LIMIT}, limits=Limits(seconds=LIMIT))
+        )
         assert slow.predict_all(["a"]) == ['"A"']
 
     @pytest.mark.parametrize(

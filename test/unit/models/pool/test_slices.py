@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import ModelUnavailable, PredictionFailed
+from tidemill.inference.model import Limits
 from tidemill.inference.request import Output
 from tidemill.models.pool.slices import FIRST_SIZE, TARGET_S, Slicer
 from tidemill.settings import PoolSettings
-from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
