@@ -71,7 +71,7 @@ class TestPython:
     @these("python")
     def test_block(self, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Or, if that takes more than there is here, compile and import names that exist."""
-        code = compile(block.text, str(block), "exec")
+        code = compile(block.text, str(block), "exec", dont_inherit=True)
         for node in ast.walk(ast.parse(block.text)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 module = importlib.import_module(node.module)

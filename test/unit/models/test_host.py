@@ -179,7 +179,11 @@ class TestWrongAdapter:
             ("own_models:NotCallable", "NotCallable has no method predict_all", "a method"),
             ("own_models:constructed", "not callable", "arguments of the class"),
             ("own_models:Unlinked", "ImportError: libmodel.so", "adapter and options"),
-            ("own_models:Pathless", "directory: '/nowhere/weights'", "Correct the path in the entry"),
+            (
+                "own_models:Pathless",
+                "directory: '/nowhere/weights'",
+                "Correct the path in the entry",
+            ),
             ("own_models:Refusing", "UnusableEntry: artifact: too old", "Train it again."),
             ("own_models:Outdated", "AttributeError: no such part", "adapter and options"),
             ("own_folder:Model", "has no attribute 'Model'", "own_folder is the folder "),
