@@ -23,7 +23,7 @@ MODULES = {
         "pyspark",
         "requests",
     ),
-    "mlflow": ("mlflow",),
+    "mlflow": ("mlflow", "numpy", "pandas"),
     "onnx": ("numpy", "onnx", "onnxruntime"),
     "sklearn": ("joblib", "numpy", "pandas", "sklearn", "skops"),
     "spacy": ("spacy",),

@@ -10,10 +10,12 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
+from tidemill import extras
 from tidemill.models import signature, tables
+
+with extras.required():
+    import numpy as np
+    import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
