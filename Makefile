@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo broker test test-quick docs faults soak cost bench setup lint format lock clean
+.PHONY: help demo cities broker test test-quick docs faults soak cost bench setup lint format lock clean
 .PHONY: up down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -15,6 +15,9 @@ help: ## Show the targets
 
 demo: venv ## Run a broker, the job and a few messages here (KEEP=1 leaves them running)
 	@.venv/bin/python -m dev.demo $(if $(filter 1,$(KEEP)),--keep)
+
+cities: venv ## Run 200 small models and two A/B tests on a file and a topic (examples/cities)
+	@.venv/bin/python -m examples.cities.run
 
 broker: venv ## Run the demo's broker alone, without Docker, until Ctrl-C (WIPE=1: with no data)
 	@$(if $(filter 1,$(WIPE)),rm -rf .tidemill/broker)

@@ -1,4 +1,4 @@
-"""The tables of bench/RESULTS.md about scale and memory."""
+"""The tables of bench/RESULTS.md about scale, memory and the number of models."""
 
 from __future__ import annotations
 
@@ -84,6 +84,23 @@ def memory(results: dict[str, Any]) -> str:
         parts += [table(["MiB (PSS) of a pool with models", *numbers], rows)]
         parts += [growth(pools, "process", model)]
     return "\n\n".join(parts) + picture("memory")
+
+
+def catalogue(results: dict[str, Any]) -> str:
+    """Return a table of files and one of routing, with a column for each number of models."""
+    files = ["seconds", *(f"{models:,} models" for models in results["models"])]
+    routing = ["µs", *(f"{routes:,} route{'s' * (routes > 1)}" for routes in results["routes"])]
+    return "\n\n".join(
+        [
+            table(
+                files, [[name, *(f"{one:.2f}" for one in row)] for name, *row in results["files"]]
+            ),
+            table(
+                routing,
+                [[name, *(f"{one:.1f}" for one in row)] for name, *row in results["routing"]],
+            ),
+        ]
+    )
 
 
 def growth(series: dict[str, list[list[float]]], unit: str, model: float) -> str:

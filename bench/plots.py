@@ -54,8 +54,8 @@ def latency(found: Mapping[str, Any]) -> None:
             waits = [figures["waits"][name] for figures in one["loads"].values()]
             axis.plot(loads, waits, marker="o", label=name)
         axis.set_title(delivery, fontsize=9)
-        axis.set_xlabel("load")
-        axis.set_ylim(bottom=0)
+        axis.set_xlabel("load, as a share of the model's own rate", fontsize=9)
+    axes[0][0].set_ylim(bottom=0)  # of all axes, when all lines are drawn
     axes[0][0].set_ylabel("ms from message to result")
     axes[0][0].legend()
     save(figure, "latency.png")

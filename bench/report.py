@@ -48,6 +48,7 @@ def write() -> None:
         "memory": growth_tables.memory,
         "models": growth_tables.models,
         "schemas": speed_tables.schemas,
+        "catalogue": growth_tables.catalogue,
     }
     tables = dict.fromkeys(parts, NOT_YET)
     for name, part in parts.items():

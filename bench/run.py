@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from bench import (
+    catalogue,
     latency,
     latency_floor,
     many_models,
@@ -25,7 +26,17 @@ from bench import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PARTS = ("throughput", "skew", "latency", "floor", "scale", "memory", "models", "schemas")
+PARTS = (
+    "throughput",
+    "skew",
+    "latency",
+    "floor",
+    "scale",
+    "memory",
+    "models",
+    "schemas",
+    "catalogue",
+)
 
 
 def main() -> int:
@@ -57,6 +68,7 @@ def main() -> int:
         "memory": lambda: memory.measure(console),
         "models": lambda: many_models.measure(console),
         "schemas": lambda: schemas.measure(console),
+        "catalogue": lambda: catalogue.measure(console),
     }
     for part in args.parts or PARTS:
         console.rule(part)

@@ -115,4 +115,6 @@ def floor(results: dict[str, dict[str, float]]) -> str:
 def schemas(results: dict[str, Any]) -> str:
     """Return a row for each way to check a message."""
     header = ["CPU µs per message", *(f"{fields} fields" for fields in results["fields"])]
-    return table(header, [[name, *(f"{one:.1f}" for one in took)] for name, *took in results["rows"]])
+    return table(
+        header, [[name, *(f"{one:.1f}" for one in took)] for name, *took in results["rows"]]
+    )

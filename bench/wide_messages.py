@@ -46,7 +46,9 @@ def messages(fields: int, count: int = BATCH) -> list[str]:
     }
     types = {
         name: kinds if isinstance(kinds, str) else kinds[0]
-        for name, kinds in ((name, field["type"]) for name, field in schema(fields)["properties"].items())
+        for name, kinds in (
+            (name, field["type"]) for name, field in schema(fields)["properties"].items()
+        )
     }
     return [
         json.dumps({name: values[kind]() for name, kind in types.items()}) for _ in range(count)

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import requests
-import structlog
 
 from tidemill.background import in_background
 from tidemill.dead_letters.replay import replay_group
@@ -20,12 +19,12 @@ from tidemill.errors import (
     MetricsPortTaken,
     TidemillError,
 )
-from tidemill.inference.batch import probe
 from tidemill.inference.route import all_specs
 from tidemill.kafka.failures import survey
 from tidemill.kafka.members import require_none
 from tidemill.kafka.topics import inputs
-from tidemill.models import catalogue, host
+from tidemill.models import catalogue
+from tidemill.models.trial import try_model
 from tidemill.monitoring.gateway_requests import check_ready
 from tidemill.monitoring.probe import ask
 from tidemill.monitoring.reason import reason
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
 TIMEOUT_S = 12.0
 MAX_OUTPUT = 100  # characters of a sample's output
 NO_PUSH = "note: metrics cannot be pushed"
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +164,11 @@ def _check_pushgateway(monitoring: MonitoringSettings) -> CheckResult:
 
 def _check_model(spec: ModelSpec) -> CheckResult:
     try:
-        start = time.perf_counter()
-        model = host.load(spec)
-        loaded = time.perf_counter()
-        output = probe(spec, model)
-        finished = time.perf_counter()
+        trial = try_model(spec)
     except TidemillError as error:
-        log.debug("the model's traceback", model=spec.id, exc_info=error)
         return failed(f"model {spec.id}", error)
-    times = f"loaded in {loaded - start:.1f} s, sample in {1000 * (finished - loaded):.0f} ms"
-    return CheckResult(f"model {spec.id}", f"{times}: {textwrap.shorten(output, MAX_OUTPUT)}")
+    times = f"loaded in {trial.load_seconds:.1f} s, sample in {1000 * trial.sample_seconds:.0f} ms"
+    return CheckResult(f"model {spec.id}", f"{times}: {textwrap.shorten(trial.output, MAX_OUTPUT)}")
 
 
 def _check_topics(settings: Settings) -> Iterator[CheckResult]:

@@ -14,7 +14,7 @@ from tidemill.errors import FolderExists, InvalidProjectName
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUFFIX = ".template"
+SUFFIX = ".template"  # of the files with placeholders
 
 
 def create(folder: Path) -> None:
@@ -32,7 +32,9 @@ def create(folder: Path) -> None:
         raise FolderExists(folder) from error
     for template in sorted(resources.files("tidemill").joinpath("templates").iterdir(), key=str):
         name = template.name.removesuffix(SUFFIX).replace("model.py", f"{names['module']}.py")
-        text = Template(template.read_text("utf-8")).substitute(names)
+        text = template.read_text("utf-8")
+        if template.name.endswith(SUFFIX):
+            text = Template(text).substitute(names)
         (folder / name).write_text(text, "utf-8")
 
 

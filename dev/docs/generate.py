@@ -1,4 +1,4 @@
-"""Write the pages that come from the classes: settings and errors.
+"""Write the files that come from the classes: the pages of settings and errors, and a JSON Schema.
 
 Run it from the repository's root: `python -m dev.docs.generate`; `--check` only compares.
 """
@@ -9,32 +9,37 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from dev import ROOT
-from dev.docs import errors_page, settings_page
+from dev.docs import errors_page, models_schema, settings_page
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGES: Final = {"configuration.md": settings_page.page, "errors.md": errors_page.page}
+FILES: Final = {
+    "docs/configuration.md": settings_page.page,
+    "docs/errors.md": errors_page.page,
+    "models.schema.json": models_schema.page,
+    "app/tidemill/templates/models.schema.json": models_schema.page,  # for `tidemill init`
+}
 
 
-def stale(folder: Path) -> dict[str, str]:
-    """Return the text of each page that is missing in a folder, or differs from the classes."""
-    pages = {folder / name: page() for name, page in PAGES.items()}
+def stale(root: Path) -> dict[str, str]:
+    """Return the text of each file that is missing below a folder, or differs from the classes."""
+    files = {name: content() for name, content in FILES.items()}
     return {
-        file.name: text
-        for file, text in pages.items()
-        if not file.is_file() or file.read_text("utf-8") != text
+        name: text
+        for name, text in files.items()
+        if not (root / name).is_file() or (root / name).read_text("utf-8") != text
     }
 
 
 def main() -> int:
-    """Write the pages that differ; with --check only name them, and return 1 if there are any."""
-    docs, check = ROOT / "docs", "--check" in sys.argv[1:]
-    differing = stale(docs)
+    """Write the files that differ; with --check only name them, and return 1 if there are any."""
+    check = "--check" in sys.argv[1:]
+    differing = stale(ROOT)
     for name, text in differing.items():
-        print(f"docs/{name}: {'not current, run make docs' if check else 'written'}")
+        print(f"{name}: {'not current, run make docs' if check else 'written'}")
         if not check:
-            (docs / name).write_text(text, "utf-8")
+            (ROOT / name).write_text(text, "utf-8")
     return int(check and bool(differing))
 
 

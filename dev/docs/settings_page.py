@@ -65,7 +65,7 @@ def _table(section: Any, prefix: str, without: Collection[str] = ()) -> str:  # 
         if name not in without:
             variable = "__".join(filter(None, ("TIDEMILL", prefix, name))).upper()
             facts = ", ".join(filter(None, (_type(field.annotation), _default(field))))
-            meaning = about.get(name, "")
+            meaning = about.get(name, "").replace("|", "\\|")
             rows.append(f"| `{name}`<br>`{variable}` | {facts}. {meaning} |")
     return "\n".join(rows) + "\n"
 
@@ -76,7 +76,7 @@ def attributes(owner: type) -> dict[str, str]:
     for each in reversed(owner.__mro__):
         _, _, listed = inspect.cleandoc(each.__doc__ or "").partition("Attributes:\n")
         entries = re.findall(r"^(\w+): (.*(?:\n +.*)*)", textwrap.dedent(listed), re.MULTILINE)
-        about |= {name: " ".join(text.split()).replace("|", "\\|") for name, text in entries}
+        about |= {name: " ".join(text.split()) for name, text in entries}
     return about
 
 

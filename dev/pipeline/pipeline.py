@@ -14,7 +14,7 @@ from dev.pipeline import records
 from dev.pipeline.job_process import JobProcess
 from dev.pipeline.messages import encode_message
 from dev.pipeline.models import model_entry
-from tidemill.inference.route import single_routes
+from tidemill.inference.route import Route, single_routes
 from tidemill.settings import KafkaSettings, PoolSettings, StreamSettings
 from tidemill.streaming import job, preflight, progress, startup
 from tidemill.streaming.delivery import choose
@@ -80,15 +80,16 @@ class Pipeline:
     def answer_all(
         self,
         spark: SparkSession,
-        specs: Sequence[ModelSpec],
+        models: Sequence[ModelSpec | Route],
         limits: Mapping[str, TopicLimits] | None = None,
         processes: int | None = None,
         **stream: Any,  # noqa: ANN401 - settings
     ) -> dict[str, Any]:
         """Run the query in this process until all messages are answered; return its progress.
 
-        Without `limits`, ask the broker for the topics' limits, as the job does. `processes` is the
-        number of model processes, by default one for each core.
+        Each model is a route, or a spec, which answers the messages that it matches. Without
+        `limits`, ask the broker for the topics' limits, as the job does. `processes` is the number
+        of model processes, by default one for each core.
         """
         kafka = KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers)
         settings = StreamSettings(
@@ -107,9 +108,8 @@ class Pipeline:
         limits = limits or preflight.check(kafka, settings)[0]
         run = startup.take_over(delivery, settings.checkpoint_location)
         pool = PoolSettings(processes=processes)
-        query = job.start(
-            spark, kafka, settings, single_routes(specs), run, pool=pool, limits=limits
-        )
+        routes = [each if isinstance(each, Route) else single_routes([each])[0] for each in models]
+        query = job.start(spark, kafka, settings, routes, run, pool=pool, limits=limits)
         with closing(TopicWatchdog(kafka, settings, run.plan.topic_record())) as topics:
             try:
                 with suppress(OSError):  # as the job does: it goes on if its disk is full

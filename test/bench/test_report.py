@@ -121,3 +121,19 @@ class TestWrite:
         written = section(folder, "Schemas")
         assert "| CPU µs per message | 50 fields | 600 fields |" in written
         assert "| Tidemill, 256 messages | 9.8 | 120.0 |\n| MLflow, one row | 5000.0 | 6" in written
+
+    def test_catalogue(self, folder: Path) -> None:
+        """Files and routing have a table each, with a column for each number."""
+        measured = {
+            "models": [1000, 10000],
+            "routes": [1, 100],
+            "files": [["read and check", 0.456, 4.5]],
+            "routing": [["reading a message", 9.84, 9.9]],
+        }
+        results.replace("catalogue", measured)
+        report.write()
+        written = section(folder, "Many models")
+        assert "| seconds | 1,000 models | 10,000 models |" in written
+        assert "| read and check | 0.46 | 4.50 |" in written
+        assert "| µs | 1 route | 100 routes |" in written
+        assert "| reading a message | 9.8 | 9.9 |" in written

@@ -9,11 +9,13 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 import typer.main
 import yaml
 
 from dev import ROOT
+from dev.docs import models_schema
 from dev.docs.blocks import Block, blocks, commands, pages, prose
 from tidemill import settings
 from tidemill.cli import cli
@@ -71,7 +73,7 @@ class TestPython:
     @these("python")
     def test_block(self, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Or, if that takes more than there is here, compile and import names that exist."""
-        code = compile(block.text, str(block), "exec")
+        code = compile(block.text, str(block), "exec", dont_inherit=True)
         for node in ast.walk(ast.parse(block.text)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 module = importlib.import_module(node.module)
@@ -100,6 +102,7 @@ class TestData:
         file.write_text(block.text, "utf-8")
         if isinstance(document.get("models"), list):
             catalogue.load_models(file)
+            jsonschema.validate(document, models_schema.schema())
         elif block.check != "fragment" and not {"apiVersion", "services"} & set(document):
             assert set(document) <= set(Settings.model_fields)
             settings.load(file)

@@ -63,18 +63,20 @@ class TestLinks:
 
 
 class TestGenerated:
-    """The pages about settings and errors follow from the classes."""
+    """The pages about settings and errors, and the JSON Schema, follow from the classes."""
 
     def test_current(self) -> None:
-        """The committed pages are what the generator writes; `make docs` writes them."""
-        assert list(generate.stale(DOCS)) == []
+        """The committed files are what the generator writes; `make docs` writes them."""
+        assert list(generate.stale(ROOT)) == []
 
     def test_stale(self, tmp_path: Path) -> None:
-        """A page that is missing or differs is found."""
-        (tmp_path / "errors.md").write_text(errors_page.page(), "utf-8")
-        assert list(generate.stale(tmp_path)) == ["configuration.md"]
-        (tmp_path / "configuration.md").write_text("old", "utf-8")
-        assert list(generate.stale(tmp_path)) == ["configuration.md"]
+        """A file that is missing or differs is found."""
+        page, *others = generate.FILES
+        (tmp_path / "docs").mkdir()
+        (tmp_path / page).write_text(settings_page.page(), "utf-8")
+        assert list(generate.stale(tmp_path)) == others
+        (tmp_path / page).write_text("old", "utf-8")
+        assert list(generate.stale(tmp_path)) == [page, *others]
 
     def test_errors(self) -> None:
         """Each error has a meaning and a message, and an exit code by its heading."""

@@ -22,7 +22,7 @@ QUICKSTART = ROOT / "docs" / "quickstart.md"
 DEPLOY = ROOT / "docs" / "deploy"
 RUNNERS = {"python": [sys.executable, "-c"], "sh": ["sh", "-ec"]}
 COMMANDS = {"tidemill": "tidemill", "pytest": "pytest -p tidemill.testing.plugin"}
-TIMES = ("ts_start", "ts_end", "process_time")
+TIMES = ("ts_start", "ts_end", "process_time", "seconds")
 
 
 def expected(following: list[Block]) -> Iterator[Any]:

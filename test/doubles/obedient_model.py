@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import signal
@@ -10,7 +11,19 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What a model may leave open.
+KEPT: dict[str, Callable[[], object]] = {
+    "socket": socket.socket,
+    "file": lambda: Path(__file__).open(),  # noqa: SIM115 - it stays open
+    "pipe": os.pipe,
+    # As libraries do that look for plug-ins.
+    "metadata": lambda: list(importlib.metadata.distributions()),
+}
 
 
 class Obedient:
@@ -22,12 +35,8 @@ class Obedient:
             time.sleep(3600)
         if "thread" in keep:
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
-        if keep == "socket":
-            self.socket = socket.socket()
-        if keep == "file":
-            self.file = Path(__file__).open()  # noqa: SIM115 - it stays open
-        if keep == "pipe":
-            self.pipe = os.pipe()
+        if keep in KEPT:
+            self.kept = KEPT[keep]()
         if keep == "fail":
             raise OSError("no disk")
         if "exit" in keep:

@@ -7,6 +7,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 
 from tidemill import check as checking
@@ -22,7 +23,7 @@ from tidemill.errors import (
     ModelUnavailable,
 )
 from tidemill.kafka import connect
-from tidemill.models import host
+from tidemill.models import host, trial
 from tidemill.monitoring import pushgateway
 from tidemill.monitoring.health import Health
 from tidemill.monitoring.server import metrics_server
@@ -94,9 +95,12 @@ class TestCheck:
         level: str,
         shown: bool,
         request: pytest.FixtureRequest,
+        monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         """At level DEBUG the log contains the traceback of a failed sample or constructor."""
+        # A logger keeps the configuration of its first use.
+        monkeypatch.setattr(trial, "log", structlog.get_logger(trial.__name__))
         logs.configure("console", level)
         request.getfixturevalue("results")
         printed = capsys.readouterr().err

@@ -104,12 +104,16 @@ class TestCreate:
         """Each template is filled in, and YAML stays YAML."""
         folder = tmp_path / "a-b"
         scaffold.create(folder)
-        files = list(folder.iterdir())
-        assert len(files) == 7
-        assert not [file for file in files if "$" in file.read_text() or "template" in file.name]
-        assert (
-            yaml.safe_load((folder / "models.yaml").read_text())["models"][0]["adapter"] == "a_b:AB"
-        )
+        texts = {file.name: file.read_text() for file in folder.iterdir()}
+        assert len(texts) == 8
+        schema = texts.pop("models.schema.json")
+        assert "$defs" in json.loads(schema)
+        models = texts.pop("models.yaml")
+        first, _, rest = models.partition("\n")
+        assert first == "# yaml-language-server: $schema=models.schema.json"
+        assert not [name for name, text in texts.items() if "$" in text or "template" in name]
+        assert "$" not in rest
+        assert yaml.safe_load(models)["models"][0]["adapter"] == "a_b:AB"
 
 
 class TestRefused:

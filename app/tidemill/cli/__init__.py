@@ -16,6 +16,7 @@ from tidemill.cli.dlq import dlq
 from tidemill.cli.health import health
 from tidemill.cli.init import init
 from tidemill.cli.lag import lag
+from tidemill.cli.models import models
 from tidemill.cli.options import screen
 from tidemill.cli.predict import predict
 from tidemill.cli.stop import stop
@@ -29,6 +30,7 @@ cli = typer.Typer(
 )
 for command in (init, predict, batch, stream, check, stop, lag, health):
     cli.command()(command)
+cli.add_typer(models, name="models")
 cli.add_typer(dlq, name="dlq")
 
 

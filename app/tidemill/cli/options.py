@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -35,3 +39,19 @@ def load_program(program: type[ProgramT], config: Path | None) -> ProgramT:
     loaded = settings.load_program(program, config)
     logs.configure(loaded.log.format, loaded.log.level)
     return loaded
+
+
+@contextmanager
+def models_on_stderr() -> Iterator[None]:
+    """Send what models print to standard error, so that standard output has only results."""
+    printed = sys.stdout
+    printed.flush()
+    results = os.dup(1)
+    os.dup2(2, 1)  # what models in C print too
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        printed.flush()
+        os.dup2(results, 1)
+        os.close(results)

@@ -85,6 +85,8 @@ from tidemill.errors.models import (
     ModelProcessesEnded,
     ModelUnavailable,
     SampleMissing,
+    SeveralModels,
+    UnknownModel,
     UnusableEntry,
 )
 from tidemill.errors.operations import (
@@ -176,6 +178,7 @@ __all__ = [
     "ResultTooLarge",
     "SampleMissing",
     "SettingsFileUnreadable",
+    "SeveralModels",
     "SpeculationEnabled",
     "StopNotAcknowledged",
     "Superseded",
@@ -186,8 +189,9 @@ __all__ = [
     "TopicRecreated",
     "TransactionFailed",
     "UnexpectedJob",
-    "UnusableEntry",
+    "UnknownModel",
     "UnknownVariant",
+    "UnusableEntry",
     "WrongColumnType",
     "WrongOutputCount",
     "WrongType",

@@ -5,7 +5,13 @@ The class names are public: headers carry them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tidemill.errors.base import HINT, MessageError, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 
 class NullValue(MessageError):
@@ -59,7 +65,7 @@ class NoModel(MessageError):
 class UnknownVariant(MessageError):
     """The message forces a variant that its route does not have."""
 
-    def __init__(self, name: str, route: str, known: list[str]) -> None:
+    def __init__(self, name: str, route: str, known: Sequence[str]) -> None:
         super().__init__(
             f"{route} has no variant {name[:40]!r}, which the message forces; it has "
             f"{', '.join(known)}"

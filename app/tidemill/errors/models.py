@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tidemill.errors.base import ConfigurationError, SeveralProblems, TidemillError, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class InvalidModels(SeveralProblems):
@@ -78,3 +83,24 @@ class ModelUnavailable(TidemillError):
             "blamed. The log's level DEBUG shows the traceback."
         )
         super().__init__(f"model {model} fails on its own sample: {cause}", hint)
+
+
+class UnknownModel(ConfigurationError):
+    """A command names a model that models.yaml does not have."""
+
+    def __init__(self, kind: str, name: str, near: Iterable[str]) -> None:
+        names = " or ".join(near)
+        suggestion = f"Did you mean {names}? " if names else ""
+        super().__init__(
+            f"no {kind} is named {name!r}", f"{suggestion}`tidemill models list` shows all models."
+        )
+
+
+class SeveralModels(ConfigurationError):
+    """A command needs one model, but several have the name."""
+
+    def __init__(self, name: str, models: Sequence[str]) -> None:
+        super().__init__(
+            f"{len(models)} models are named {name!r}: {', '.join(models)}",
+            "Name one of them as NAME:VERSION, or choose a variant with --variant or --key.",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tidemill.errors import (
@@ -40,6 +41,8 @@ def refusals(spec: ModelSpec, model: Model, texts: Sequence[str]) -> dict[int, I
     schema = spec.schema or getattr(model, "input_schema", None)
     if not schema:
         return {}
+    if spec.is_text:
+        texts = [json.dumps(text) for text in texts]
     problems = enumerate(violations(schema, texts))
     return {index: InvalidInput(problem) for index, problem in problems if problem}
 

@@ -6,21 +6,23 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import msgspec
 
-from tidemill.errors import InvalidSchema
+from tidemill.errors import InvalidSchema, json_type
 from tidemill.extras import required
-from tidemill.inference.malformed import TOO_DEEP, describe_json_error
+from tidemill.inference.malformed import describe_json_error
 from tidemill.inference.violation import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jsonschema_rs import Validator
+    from jsonschema_rs import ValidationError, Validator
 
-MAX_COMPILED = 1024  # the most schemas that a process keeps compiled
+MAX_COMPILED = 256  # schemas that a process keeps; one of 600 fields takes half a MiB
+MAX_DEPTH = 250  # levels of arrays and objects
+MAX_COUNTED = 4096  # characters of a text whose violations are all counted
 _decode = msgspec.json.Decoder().decode
 
 
@@ -64,21 +66,22 @@ def compiled(schema: str) -> Validator:
 
     """
     with required():
-        from jsonschema_rs import (  # noqa: PLC0415 - only those who have schemas need it
-            ReferencingError,
-            ValidationError,
-            validator_for,
-        )
+        # Only entries and models with schemas need it.
+        from jsonschema_rs import ValidationError, validator_for  # noqa: PLC0415
+    # From text, the validator would read numbers with more digits than those of an input have.
+    document = _decode(schema)
+    if not isinstance(document, dict | bool):
+        raise InvalidSchema(f"it is of type {json_type(schema)}")
     try:
-        return validator_for(schema, validate_formats=False, retriever=_refuse)
+        return validator_for(document, validate_formats=False, retriever=_refuse)
     except ValidationError as error:
-        raise InvalidSchema(describe([error], {}, "schema")) from None
-    except (ReferencingError, ValueError) as error:
-        raise InvalidSchema(error) from None
+        unresolved = error.kind.name == "$ref"
+        reason = error.message if unresolved else describe([error], {}, "schema")
+        raise InvalidSchema(reason) from None
 
 
-def _refuse(uri: str) -> NoReturn:
-    raise ValueError(f"it refers to {uri}, which it does not hold")
+def _refuse(_: str) -> NoReturn:
+    raise ValueError("schemas are never fetched")
 
 
 def _encode(schema: object) -> str:
@@ -93,11 +96,43 @@ def _violation(
 ) -> str | None:
     try:
         value = _decode(text)
-        if validator.is_valid(value):
-            return None
-        return describe(list(validator.iter_errors(value)), schema, subject)
     except RecursionError:
-        reason = TOO_DEEP
+        return f"the {subject} is nested too deeply"
+    except ValueError:
+        # JSON that does not decode has a number with thousands of digits, or one such as 1e999.
+        reason = describe_json_error(text) or "a number is too large"
+        return f"the {subject} is not JSON: {reason}"
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(value):
+        return f"the {subject} is nested too deeply"
+    if validator.is_valid(value):
+        return None
+    return describe(_errors(validator, value, len(text)), schema, subject)
+
+
+def _is_deep(value: object) -> bool:
+    """Return whether a value is nested so deeply that a schema with `$ref` may need more stack."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            part
+            for whole in level
+            for part in (whole.values() if isinstance(whole, dict) else whole)  # type: ignore[attr-defined] # a list
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _errors(validator: Validator, value: object, length: int) -> list[ValidationError]:
+    """Return all errors of a value, or the first one if the value is long.
+
+    Each missing field is an error that holds a copy of the whole object.
+    """
+    if length <= MAX_COUNTED:
+        return list(validator.iter_errors(value))
+    try:
+        validator.validate(value)
     except ValueError as error:
-        reason = describe_json_error(text) or str(error)
-    return f"the {subject} is not JSON: {reason}"
+        return [cast("ValidationError", error)]
+    return []

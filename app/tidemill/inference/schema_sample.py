@@ -41,14 +41,19 @@ def _sample(schema: Any, root: Any, depth: int) -> Any:  # noqa: ANN401 - JSON
     for key in ("examples", "enum"):
         if schema.get(key):
             return schema[key][0]
-    match _type(schema):
-        case "object":
-            optional = schema.get("properties", {}) if depth < MAX_DEPTH else {}
-            names = dict.fromkeys([*optional, *schema.get("required", ())])
-            properties = schema.get("properties", {})
-            return {name: _sample(properties.get(name), root, depth + 1) for name in names}
-        case "array":
-            return [_sample(item, root, depth + 1) for item in _items(schema, depth)]
+    kind = _type(schema)
+    if kind == "object":
+        properties = schema.get("properties", {})
+        optional = properties if depth < MAX_DEPTH else ()
+        names = dict.fromkeys([*optional, *schema.get("required", ())])
+        return {name: _sample(properties.get(name), root, depth + 1) for name in names}
+    if kind == "array":
+        return [_sample(item, root, depth + 1) for item in _items(schema, depth)]
+    return _scalar(kind, schema)
+
+
+def _scalar(kind: str, schema: Schema) -> str | float | bool | None:
+    match kind:
         case "string":
             return _text(schema)
         case "integer":
@@ -64,9 +69,8 @@ def _sample(schema: Any, root: Any, depth: int) -> Any:  # noqa: ANN401 - JSON
 def _flatten(schema: Schema, root: Any) -> Schema:  # noqa: ANN401 - JSON
     """Return one way to meet a schema, without `$ref`, `anyOf`, `oneOf` and `allOf`."""
     parts = [*schema.get("allOf", ())]
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            parts.append(next((one for one in schema[key] if not _is_null(one)), schema[key][0]))
+    choices = [schema[key] for key in ("anyOf", "oneOf") if key in schema]
+    parts += [next((one for one in choice if not _is_null(one)), choice[0]) for choice in choices]
     if "$ref" in schema:
         parts.append(_resolve(schema["$ref"], root))
     combined = ("allOf", "anyOf", "oneOf", "$ref")

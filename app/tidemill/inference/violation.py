@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
+
+from tidemill.errors.base import MAX_MESSAGE, one_line
+from tidemill.inference.wording import MAX_TEXT, field, one_of, shorten, show, to_json, types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jsonschema_rs import ValidationError
 
-Path = list[str | int]
-
-MAX_PATH, MAX_TEXT = 60, 40  # characters of a field's path, and of a value
-# With more fields missing than this, an unexpected one is hardly a slip of the pen.
+# If more fields than this are missing, an unexpected one is hardly a slip of the pen.
 MAX_SLIPS = 50
-PLAIN = re.compile(r"[\w-]+")
-NOUNS = {
-    "array": "an array",
-    "boolean": "a boolean",
-    "integer": "an integer",
-    "null": "null",
-    "number": "a number",
-    "object": "an object",
-    "string": "a string",
-}
 LIMITS = {
     "const": "be {}",
     "exclusiveMaximum": "be less than {}",
     "exclusiveMinimum": "be more than {}",
+    "format": "have the format {}",
     "maximum": "be at most {}",
     "minimum": "be at least {}",
     "multipleOf": "be a multiple of {}",
@@ -47,48 +36,54 @@ SIZES = {
 
 
 def describe(errors: Sequence[ValidationError], schema: Mapping[str, Any], subject: str) -> str:
-    """Describe the first error, and count the others."""
+    """Describe the first error, and count the others, in a line of at most 160 characters."""
     more = len(errors) - 1
-    text = _describe(errors[0], schema, subject)
-    return f"{text} (and {more} more problem{'s' if more > 1 else ''})" if more else text
+    count = f" (and {more} more problem{'s' if more > 1 else ''})" if more else ""
+    return (
+        shorten(one_line(_describe(errors[0], schema, subject)), MAX_MESSAGE - len(count)) + count
+    )
 
 
 def _describe(error: ValidationError, schema: Mapping[str, Any], subject: str) -> str:
-    keyword, limit, value = error.kind.name, error.kind.value, error.instance
-    field = _field(error.instance_path, subject)
-    if keyword == "required":
-        return f"{_field([*error.instance_path, limit], subject)} is missing"
-    if keyword in {"additionalProperties", "unevaluatedProperties"}:
-        return _unexpected(error, schema, subject)
-    if keyword in {"anyOf", "oneOf"}:
-        return _no_alternative(error, schema, subject)
-    if keyword == "falseSchema":
-        return f"{field} is not allowed"
+    path = error.instance_path
+    match error.kind.name:
+        case "required":
+            return f"{field([*path, error.kind.value], subject)} is missing"
+        case "additionalProperties" | "unevaluatedProperties":
+            return _describe_unexpected(error, schema, subject)
+        case "anyOf" | "oneOf":
+            return _describe_alternatives(error, schema, subject)
+        case keyword:
+            return f"{field(path, subject)} {_rule(keyword, error.kind.value, error.instance)}"
+
+
+def _rule(keyword: str, limit: Any, value: Any) -> str:  # noqa: ANN401 - JSON
+    """Word what a keyword demands of a value."""
     if keyword == "type":
-        return f"{field} must be {_one_of([NOUNS[name] for name in limit])}, not {_show(value)}"
+        return f"must be {types(limit)}, not {show(value)}"
     if keyword == "enum":
-        return f"{field} must be {_one_of(list(map(_show, limit)))}, not {_show(value)}"
+        return f"must be {one_of(list(map(to_json, limit)))}, not {show(value)}"
     if keyword in LIMITS:
-        return f"{field} must {LIMITS[keyword].format(_show(limit))}, not {_show(value)}"
+        return f"must {LIMITS[keyword].format(to_json(limit))}, not {show(value)}"
     if keyword in SIZES:
         size = SIZES[keyword].format(limit, "" if limit == 1 else "s")
-        return f"{field} must have {size}, not {len(value)}"
-    if keyword == "uniqueItems":
-        return f"{field} has equal items"
-    return f"{field} violates the schema's keyword '{keyword}'"
+        return f"must have {size}, not {len(value)}"
+    others = {"falseSchema": "is not allowed", "uniqueItems": "has equal items"}
+    return others.get(keyword, f"violates the schema's keyword '{keyword}'")
 
 
-def _unexpected(error: ValidationError, schema: Mapping[str, Any], subject: str) -> str:
+def _describe_unexpected(error: ValidationError, schema: Mapping[str, Any], subject: str) -> str:
     """Describe a field that the schema does not know; name the one that may be meant."""
     name, *others = error.kind.value
-    missing = _properties(schema, error.schema_path[:-1]) - set(error.instance)
+    instance: Any = error.instance
+    missing = _properties(schema, error.schema_path[:-1]) - set(instance)
     near = get_close_matches(name, missing, n=1) if len(missing) <= MAX_SLIPS else []
-    suggestion = f" (did you mean '{_shorten(near[0], MAX_TEXT)}'?)" if near else ""
-    text = f"{_field([*error.instance_path, name], subject)} is not expected{suggestion}"
+    suggestion = f" (did you mean '{shorten(near[0], MAX_TEXT)}'?)" if near else ""
+    text = f"{field([*error.instance_path, name], subject)} is not expected{suggestion}"
     return f"{text}, and {len(others)} more" if others else text
 
 
-def _properties(schema: Mapping[str, Any], path: Path) -> set[str]:
+def _properties(schema: Mapping[str, Any], path: Sequence[str | int]) -> set[str]:
     """Return the names of the fields that a schema describes at a path."""
     part: Any = schema
     try:
@@ -99,70 +94,20 @@ def _properties(schema: Mapping[str, Any], path: Path) -> set[str]:
         return set()
 
 
-def _no_alternative(error: ValidationError, schema: Mapping[str, Any], subject: str) -> str:
+def _describe_alternatives(error: ValidationError, schema: Mapping[str, Any], subject: str) -> str:
     """Describe a value that fits no alternative of a schema, or several of those that exclude."""
-    field, alternatives = _field(error.instance_path, subject), error.kind.value
+    name, alternatives = field(error.instance_path, subject), error.kind.value
     if not all(alternatives):
-        return f"{field} fits several alternatives of the schema, and must fit only one"
+        return f"{name} fits several alternatives of the schema, and must fit only one"
     others = [errors for errors in alternatives if not _is_type_error(errors, error)]
     if not others:
-        names = [NOUNS[name] for errors in alternatives for name in errors[0].kind.value]
-        return f"{field} must be {_one_of(names)}, not {_show(error.instance)}"
+        names = [name for errors in alternatives for name in errors[0].kind.value]
+        return f"{name} must be {types(names)}, not {show(error.instance)}"
     if len(others) == 1:
         return describe(others[0], schema, subject)
-    return f"{field} fits none of the schema's {len(alternatives)} alternatives"
+    return f"{name} fits none of the schema's {len(alternatives)} alternatives"
 
 
 def _is_type_error(errors: Sequence[ValidationError], outer: ValidationError) -> bool:
     """Return whether an alternative fails because the whole value is of another type."""
-    return any(
-        error.kind.name == "type" and error.instance_path == outer.instance_path
-        for error in errors
-    )
-
-
-def _field(path: Path, subject: str) -> str:
-    """Return the name of a part of a value, such as `the field 'trip.stops[2].km'`."""
-    if not path:
-        return f"the {subject}"
-    name = ""
-    for step in path:
-        if isinstance(step, int):
-            name += f"[{step}]"
-        else:
-            name += f".{step}" if PLAIN.fullmatch(step) else f"[{_quote(step)}]"
-    name = name.removeprefix(".")
-    if len(name) > MAX_PATH:
-        name = "…" + name[1 - MAX_PATH :]
-    return f"the {'item' if isinstance(path[-1], int) else 'field'} '{name}'"
-
-
-def _one_of(words: Sequence[str]) -> str:
-    """Join alternatives with "or"; leave out those that do not fit."""
-    words = list(dict.fromkeys(words))
-    text = ", ".join(words[:-1])
-    if len(text) > MAX_TEXT:
-        return f"one of {_shorten(text, MAX_TEXT)}"
-    return f"{text} or {words[-1]}" if text else "".join(words)
-
-
-def _show(value: object) -> str:
-    """Return a value as JSON, if it is short."""
-    match value:
-        case dict():
-            return "an object"
-        case list():
-            return "an array"
-        case str():
-            return _quote(value)
-        case bool() | None:
-            return json.dumps(value)
-    return _shorten(str(value), MAX_TEXT)
-
-
-def _quote(text: str) -> str:
-    return f'"{_shorten(json.dumps(text, ensure_ascii=False)[1:-1], MAX_TEXT)}"'
-
-
-def _shorten(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return errors[0].kind.name == "type" and errors[0].instance_path == outer.instance_path

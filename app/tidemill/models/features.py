@@ -10,7 +10,6 @@ from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 import msgspec
 
 from tidemill.models import outputs, tables
-from tidemill.models.tables import Columns
 
 
 class FeatureModel(ABC):
@@ -41,7 +40,7 @@ class FeatureModel(ABC):
 
     """
 
-    columns: Columns = ()
+    columns: tables.Columns = ()
     sample: str | None = None
     input_schema: dict[str, Any] | None = None
     output_schema: dict[str, Any] | None = None

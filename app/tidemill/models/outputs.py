@@ -28,8 +28,7 @@ def rows(outputs: Any) -> list[Any] | tuple[Any, ...]:  # noqa: ANN401 - the sam
     if hasattr(outputs, "itertuples"):  # a DataFrame of pandas
         names = [str(name) for name in outputs.columns]
         return [
-            dict(zip(names, row, strict=True))
-            for row in outputs.itertuples(index=False, name=None)
+            dict(zip(names, row, strict=True)) for row in outputs.itertuples(index=False, name=None)
         ]
     if hasattr(outputs, "to_pylist"):  # Arrow's tables, batches and arrays
         return list(outputs.to_pylist())
@@ -55,7 +54,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - the same
         value = value.astype(f"{value.dtype.kind}8[us]")
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise NotImplementedError  # msgspec reports the type
+    raise TypeError(f"the model returned {type(value).__name__}, which JSON does not have")
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_plain)

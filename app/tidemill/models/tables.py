@@ -91,34 +91,45 @@ def _cells(row: Any, names: Sequence[Any]) -> list[Any]:  # noqa: ANN401 - a JSO
     return values
 
 
-def frame(rows: Sequence[Any], columns: Columns = ()) -> Any:  # noqa: ANN401 - pandas has no types
+def frame(rows: Sequence[Any], columns: Columns = (), nulls: str = "float64") -> Any:  # noqa: ANN401
     """Return the rows as a pandas DataFrame.
 
     A column of whole numbers is int64, or Int64 if it has nulls; of truth values, bool or boolean;
-    of other numbers, or of nulls only, float64; everything else is objects.
+    of other numbers, float64; everything else is objects. `nulls` is the type of a column that has
+    nothing else.
     """
     with extras.required():
         import pandas as pd  # noqa: PLC0415 - only models that need it import it
     types = columns if isinstance(columns, Mapping) else {}
-    return pd.DataFrame(
-        {
-            name: pd.Series(cells, dtype=types.get(name) or _pandas_type(cells))
-            for name, cells in by_column(rows, columns).items()
-        },
-        index=range(len(rows)),
-    )
+    cells = by_column(rows, columns)
+    # Arrays take a tenth of the time that Series would, which counts in small batches.
+    arrays = {
+        name: pd.array(values, dtype=dtype)
+        if (dtype := types.get(name))
+        else _column(values, nulls)
+        for name, values in cells.items()
+    }
+    return pd.DataFrame(arrays, index=range(len(rows)), copy=False)
 
 
-def _pandas_type(cells: list[Any]) -> str | None:
+def _column(cells: list[Any], nulls: str) -> Any:  # noqa: ANN401 - an array of numpy or pandas
+    """Return a column with the type that holds its cells."""
+    import numpy as np  # noqa: PLC0415 - pandas has imported it
+    import pandas as pd  # noqa: PLC0415 - the same
+
     types = {*map(type, cells)}
-    match types - {type(None)}:
-        case kinds if kinds == {int}:
-            return "Int64" if type(None) in types else None  # larger ones than int64 become objects
-        case kinds if kinds == {bool}:
-            return "boolean" if type(None) in types else "bool"
-        case kinds if kinds <= {int, float}:
-            return "float64"
-    return "object"
+    kinds = types - {type(None)}
+    if kinds == {int} and all(-(2**63) <= cell < 2**63 for cell in cells if cell is not None):
+        return np.array(cells) if kinds == types else pd.array(cells, dtype="Int64")
+    if kinds == {bool}:
+        return np.array(cells) if kinds == types else pd.array(cells, dtype="boolean")
+    if kinds in ({float}, {int, float}):
+        return np.array(cells, dtype=float)
+    if not kinds:
+        return np.array(cells, dtype=nulls)
+    column = np.empty(len(cells), dtype=object)
+    column[:] = cells
+    return column
 
 
 def array(rows: Sequence[Any], columns: Columns = (), dtype: Any = float) -> Any:  # noqa: ANN401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,8 @@ from tidemill.models.entry import Entry, LimitsEntry, ModelsFile, VariantEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from msgspec.structs import FieldInfo
 
     from tidemill.inference.route import Route
 
@@ -30,7 +33,7 @@ def file_problems(document: object) -> Iterator[tuple[Path, str]]:
     ):
         yield (), "needs a list of entries under the key 'models'"
         return
-    known = {field.name: field for field in msgspec.structs.fields(ModelsFile)}
+    known = _fields(ModelsFile)
     for name in document:
         if name not in known:
             yield (name,), f"there is no key {name}{_suggest(name, known)}"
@@ -49,7 +52,7 @@ def entry_problems(entry: object) -> Iterator[tuple[Path, str]]:
 
 
 def _struct_problems(struct: type[msgspec.Struct], value: dict[Any, Any]) -> Iterator[Any]:
-    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    fields = _fields(struct)
     for name, content in value.items():
         if name not in fields:
             yield (name,), f"there is no field {name}{_suggest(name, fields)}"
@@ -63,9 +66,15 @@ def _struct_problems(struct: type[msgspec.Struct], value: dict[Any, Any]) -> Ite
             yield from _field_problem(name, content, fields[name].type)
 
 
+@cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, FieldInfo]:
+    """Return the fields of a struct by name; msgspec evaluates their types anew at each call."""
+    return {field.name: field for field in msgspec.structs.fields(struct)}
+
+
 def _nested(path: Path, struct: type[msgspec.Struct], value: object) -> Iterator[tuple[Path, str]]:
     if not isinstance(value, dict):
-        yield path, f"{path[-1]}: must be a mapping"
+        yield path, f"{'.'.join(map(str, path))}: must be a mapping"
         return
     for inner, problem in _struct_problems(struct, value):
         yield (*path, *inner), f"{'.'.join(map(str, path))}: {problem}"
@@ -89,8 +98,9 @@ def _explain(field: str, value: object, error: msgspec.ValidationError) -> str:
     if field == "adapter" and "`str`" in problem:
         shipped = ", ".join(sorted(SHORT_NAMES))
         return f"Expected `str` of the form package.module:Class, or a shipped adapter ({shipped})"
-    if isinstance(value, float):
-        return f'{problem} (put it in quotes: "{value}")'
+    if "got `float`" in problem:
+        quoted = f': "{value}"' if isinstance(value, float) else ""
+        return f"{problem} (put it in quotes{quoted})"
     if "got `bool`" in problem:
         return f"{problem} (YAML reads no, off, yes and on as booleans: put the value in quotes)"
     if "got `date" in problem:
@@ -110,7 +120,8 @@ def route_problems(routes: Sequence[Route]) -> Iterator[tuple[int, str]]:
             if variant.spec.id in ids:
                 yield index, f"duplicate model {variant.spec.id}"
             ids[variant.spec.id] = route.name
-            yield from ((index, problem) for problem in _reserved_fields(route, variant.spec))
+        problems = (p for variant in route.variants for p in _reserved_fields(route, variant.spec))
+        yield from ((index, problem) for problem in dict.fromkeys(problems))
         if route.path is not None:
             if route.path in paths:
                 yield index, f"{paths[route.path]} and {route.name} have the same path {route.path}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemill.models.pool.launch import SINGLE_THREADED_ARROW, THREAD_VARIABLES
+from tidemill.models.pool.runner import cores
 from tidemill.spark import daemon
 from tidemill.spark.filesystem import is_local
 from tidemill.spark.jars import connector_jars
@@ -19,8 +20,10 @@ from tidemill.spark.worker_memory import worker_memory
 if TYPE_CHECKING:
     from tidemill.settings import Settings
 
-# Retries a failed task up to three times; plain `local[*]` never does.
-LOCAL_MASTER = "local[*,4]"
+# So many tasks run beside those that keep the pool busy. A task leaves the pool idle while Java
+# plans, reads Kafka and writes.
+MORE_TASKS_THAN_CORES = 2
+MAX_FAILURES = 4  # of a task; plain `local[*]` never retries one
 MAX_BYTES_PER_ARROW_BATCH = 16 * 1024 * 1024
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"
@@ -46,6 +49,11 @@ def merge_user_conf(conf: dict[str, str], user_conf: dict[str, str]) -> dict[str
     """Override settings with the user's, but append the user's Java options to ours."""
     both = conf.keys() & user_conf.keys() & set(JAVA_OPTIONS)
     return conf | user_conf | {name: f"{conf[name]} {user_conf[name]}" for name in both}
+
+
+def local_master() -> str:
+    """Return the master that runs everything on this machine."""
+    return f"local[{cores() + MORE_TASKS_THAN_CORES},{MAX_FAILURES}]"
 
 
 def session_conf(settings: Settings) -> dict[str, str]:
@@ -93,13 +101,13 @@ def launch_conf(settings: Settings) -> dict[str, str]:
     if allow_token_url := _allow_token_url(settings):
         java.append(allow_token_url)
     conf = {
-        "spark.master": LOCAL_MASTER,
+        "spark.master": local_master(),
         "spark.driver.extraJavaOptions": " ".join(java),
         "spark.ui.showConsoleProgress": "false",
     }
     if not {"spark.jars", "spark.jars.packages"} & set(settings.spark):
         conf["spark.jars"] = ",".join(str(jar) for jar in connector_jars())
-    if settings.spark.get("spark.master", LOCAL_MASTER).startswith("local"):
+    if settings.spark.get("spark.master", "local").startswith("local"):
         conf |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
         conf |= worker_memory(settings.spark) | _unix_sockets()
         conf["spark.python.daemon.module"] = daemon.__name__

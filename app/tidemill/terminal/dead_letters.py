@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from tidemill.terminal.escape import pretty, shown, visible
+from tidemill.terminal.escape import pretty, printable_json, shown, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ def json_line(letter: DeadLetter) -> str:
         },
         ensure_ascii=False,
     )
-    return "".join(c if c.isprintable() else _escape(c) for c in line)
+    return printable_json(line)
 
 
 def moment(timestamp: int | None) -> str | None:
@@ -112,12 +112,6 @@ def letter_view(letter: DeadLetter) -> Iterator[Text | Table]:
     yield headers if letter.headers else Text("no headers", style="bold")
     yield Text.assemble(("key ", "bold"), shown(letter.key))
     yield Text.assemble(("value\n", "bold"), pretty(letter.value))
-
-
-def _escape(character: str) -> str:
-    """Return a character's JSON escape, in units of UTF-16."""
-    units = character.encode("utf-16-be")
-    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
 
 
 def _field(name: str, content: bytes | None) -> dict[str, str | None]:

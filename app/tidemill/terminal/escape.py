@@ -27,3 +27,19 @@ def pretty(content: bytes | None) -> Text:
     except (ValueError, RecursionError):
         return shown(content)
     return Text("\n".join(map(visible, lines)))
+
+
+def printable_json(text: str) -> str:
+    """Replace the unprintable characters of a JSON text by JSON's escapes; keep line feeds."""
+    return "".join(c if c.isprintable() or c == "\n" else _escape(c) for c in text)
+
+
+def pretty_json(text: str) -> str:
+    """Return a JSON text with indents, safe for a terminal."""
+    return printable_json(msgspec.json.format(text, indent=2))
+
+
+def _escape(character: str) -> str:
+    """Return a character's JSON escape, in units of UTF-16."""
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))

@@ -375,7 +375,7 @@ class TestCopied:
         """A value of any depth is either copied, or its message fails."""
         spec = make_spec(match={"a": 1}, echo=("b",))
         predictor = Predictor(
-            [spec, make_spec(name="n", payload="t", echo="all")],
+            single_routes([spec, make_spec(name="n", payload="t", echo="all")]),
             local_engine(lambda _: Upper(), clock=Ticking()),
         )
         for depth in range(700, 1010):

@@ -27,6 +27,7 @@ from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Message
 from tidemill.inference.model import ModelSpec
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.route import single_routes
 
 class Fussy:
     def predict_all(self, inputs):

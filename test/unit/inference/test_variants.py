@@ -19,7 +19,7 @@ from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import Route, Variant
 
 # The choices of the first release between two equal variants.
-RELEASED = "bbbaabaabaabbabbabaaaabb"
+RELEASED = "bbaabaabaaababaabbbababb"
 KEYS = st.binary(max_size=30) | st.text(max_size=30)
 LABELS = "abcdef"
 WEIGHTS = st.dictionaries(st.sampled_from(LABELS), st.integers(1, 100), min_size=2, max_size=5)

@@ -1,7 +1,6 @@
 # No postponed annotations here: FeatureModel reads those of `predict`.
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -24,8 +23,8 @@ from tidemill.errors import InvalidModels, WrongOutputCount
 from tidemill.inference.batch import predict_checked
 from tidemill.models import tables
 
-# Integers that are exact as floats, too: a column of both is float64.
-NUMBERS = st.integers(-(2**52), 2**52) | st.floats(allow_nan=False, allow_infinity=False)
+# Integers that are exact as floats, also doubled: a column of both is float64.
+NUMBERS = st.integers(-(2**51), 2**51) | st.floats(allow_nan=False, allow_infinity=False)
 
 
 @dataclass
@@ -54,13 +53,15 @@ class InPandas(FeatureModel):
     columns = ("a", "b")
 
     def predict(self, table: pd.DataFrame) -> pd.Series:
+        """Return a Series."""
         return table["a"] * 2 + table["b"]
 
 
 class InNumpy(FeatureModel):
     columns = ("a", "b")
 
-    def predict(self, table: np.ndarray) -> NDArray[np.float64]:  # type: ignore[type-arg]
+    def predict(self, table: np.ndarray) -> NDArray[np.float64]:
+        """Return an array."""
         with np.errstate(over="ignore"):
             return np.asarray(table[:, 0] * 2 + table[:, 1])
 
@@ -69,11 +70,13 @@ class InArrow(FeatureModel):
     columns = {"a": "float64", "b": "float64"}  # noqa: RUF012 - as users write it
 
     def predict(self, table: pa.Table) -> pa.ChunkedArray:
+        """Return an Arrow array."""
         return compute.add(compute.multiply(table["a"], 2.0), table["b"])
 
 
 class InRows(FeatureModel):
     def predict(self, table: list[Point]) -> list[float]:
+        """Return a list."""
         return [row.a * 2 + row.b for row in table]
 
 
@@ -89,6 +92,7 @@ class Anything(FeatureModel):
         self.table: Any = None
 
     def predict(self, table):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - as users do
+        """Return what the constructor got, or the table."""
         self.table = table
         return table if self.returns is None else self.returns
 
@@ -112,11 +116,7 @@ class TestBatch:
         """Each row gets the output that it gets alone, whatever the numbers of the others are."""
         assert answers(kind(), *rows) == [answers(kind(), row)[0] for row in rows]
 
-    @given(
-        rows=st.lists(
-            st.dictionaries(st.sampled_from("abc"), st.none() | NUMBERS), min_size=1
-        )
-    )
+    @given(rows=st.lists(st.dictionaries(st.sampled_from("abc"), st.none() | NUMBERS), min_size=1))
     def test_missing(self, rows: list[dict[str, float | None]]) -> None:
         """A table keeps each number and each null; a missing field is null."""
         expected = [{name: row.get(name) for name in "abc"} for row in rows]
@@ -134,7 +134,7 @@ class TestInputs:
 
     @pytest.mark.parametrize("kind", [InPandas, InNumpy, InArrow])
     def test_shapes(self, kind: type[FeatureModel]) -> None:
-        """Objects and arrays may share a batch if the columns are known; other fields are ignored."""
+        """If the columns are known, objects and arrays may share a batch; others are ignored."""
         inputs = {"b": 1, "z": {"deep": []}, "a": 2}, [2, 1], {"a": 2, "b": 1.0}
         assert answers(kind(), *inputs) == [5, 5, 5]
 
@@ -147,9 +147,8 @@ class TestInputs:
 
     def test_nested(self) -> None:
         """Cells may be arrays and objects."""
-        assert answers(Anything(), {"a": [1, 2], "b": {"c": None}}) == [
-            {"a": [1, 2], "b": {"c": None}}
-        ]
+        rows = [{"a": [1, 2], "b": {"c": None}}, {"a": [3, 4], "b": {}}]
+        assert answers(Anything(), *rows) == rows
 
     def test_tensor(self) -> None:
         """Nested arrays become a numpy array with more dimensions; the annotation sets its type."""
@@ -212,7 +211,8 @@ class TestTypes:
             ([True, None], "boolean"),
             (["a", None], "object"),
             ([True, 1], "object"),
-            ([2**70, 1], "object"),
+            ([2**63, -1], "object"),
+            ([2**70, None], "object"),
         ],
     )
     def test_pandas(self, cells: list[object], dtype: str) -> None:
@@ -223,8 +223,8 @@ class TestTypes:
 
     def test_given(self) -> None:
         """Types that the model gives do not depend on the batch."""
-        columns = {"n": "Int64", "t": "string", "d": "datetime64[ns]"}
-        for row in {"n": 1, "t": "x", "d": "2026-01-02"}, {}:
+        columns = {"n": "Int64", "t": "string", "d": "datetime64[ns]", "f": "float64"}
+        for row in {"n": 1, "t": "x", "d": "2026-01-02", "f": 1}, {}:
             assert list(tables.frame([row], columns).dtypes) == list(columns.values())
         table = tables.arrow_table([{}], {"n": "int32", "t": pa.string()})
         assert table.schema == pa.schema([("n", pa.int32()), ("t", pa.string())])
@@ -323,13 +323,16 @@ class TestOutputs:
             ([Point(1), Node(2)], [{"a": 1, "b": 0.5}, {"a": 2, "kind": None, "children": []}]),
             ([math.nan, -math.inf], [None, None]),
             ([np.float32(0.5), np.float64("nan")], [0.5, None]),
-            ([np.int64(2**62), np.bool_(True)], [2**62, True]),  # noqa: FBT003
+            ([np.int64(2**62), np.bool_(True)], [2**62, True]),
             ([np.str_("é"), np.array([1, 2])], ["é", [1, 2]]),
             ([{np.str_("a"): np.int8(1)}, {1: 2}], [{"a": 1}, {"1": 2}]),
             ([np.datetime64("2026-01-02"), np.datetime64("NaT")], ["2026-01-02T00:00:00", None]),
             ([pd.Timestamp("2026-01-02", tz="UTC"), pd.NaT], ["2026-01-02T00:00:00Z", None]),
             ([pd.Timedelta("36h"), pd.NA], ["P1DT43200S", None]),
-            ([date(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC)], ["2026-01-02", "2026-01-02T00:00:00Z"]),
+            (
+                [date(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC)],
+                ["2026-01-02", "2026-01-02T00:00:00Z"],
+            ),
             ([timedelta(1), Decimal("1.50")], ["P1D", "1.50"]),
             (np.array([1, 2]), [1, 2]),
             (np.array([1.5, np.inf]), [1.5, None]),
@@ -340,7 +343,10 @@ class TestOutputs:
             (pd.Series([1, None], dtype="Int64"), [1, None]),
             (pd.Series(pd.to_datetime(["2026-01-02", None])), ["2026-01-02T00:00:00", None]),
             (pd.Series(["a", "b"], dtype="category"), ["a", "b"]),
-            (pd.DataFrame({"a": [1, 2], 0: [0.5, np.nan]}), [{"a": 1, "0": 0.5}, {"a": 2, "0": None}]),
+            (
+                pd.DataFrame({"a": [1, 2], 0: [0.5, np.nan]}),
+                [{"a": 1, "0": 0.5}, {"a": 2, "0": None}],
+            ),
             (pd.DataFrame({"a": pd.array([1, None], "Int64")}), [{"a": 1}, {"a": None}]),
             (pa.array([1, None]), [1, None]),
             (pa.chunked_array([[1.5], [math.nan]]), [1.5, None]),
@@ -382,7 +388,8 @@ class TestAnnotations:
 
         class Open(Anything):
             def predict(self, table: Any) -> Any:  # noqa: ANN401 - the subject
-                return super().predict(table)
+                self.table = table
+                return table
 
         for model in Anything(), Open():
             answers(model, {"a": 1})
@@ -409,6 +416,5 @@ class TestAnnotations:
 
     def test_abstract(self) -> None:
         """A model must define `predict`."""
-        make: Callable[[], object] = FeatureModel  # type: ignore[type-abstract]
         with pytest.raises(TypeError, match="predict"):
-            make()
+            FeatureModel()  # type: ignore[abstract]

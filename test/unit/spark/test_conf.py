@@ -86,8 +86,13 @@ class TestLaunchConf:
     def test_local(self) -> None:
         """By default, Spark runs locally, retries failed tasks and listens on loopback only."""
         options = launch_conf(Settings())
-        assert re.fullmatch(r"local\[\*,[2-9]\]", options["spark.master"])
+        assert re.fullmatch(r"local\[\d+,[2-9]\]", options["spark.master"])
         assert options["spark.driver.host"] == options["spark.driver.bindAddress"] == "127.0.0.1"
+
+    def test_more_tasks_than_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two more tasks than cores run, because the pool computes what others wait for."""
+        monkeypatch.setattr("tidemill.spark.conf.cores", lambda: 6)
+        assert launch_conf(Settings())["spark.master"].startswith("local[8,")
 
     def test_cluster(self) -> None:
         """On a cluster, the driver's address, the workers' memory and their daemon are not set."""

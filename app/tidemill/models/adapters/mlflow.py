@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 import weakref
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +19,7 @@ from tidemill.models import outputs, signature, tables
 from tidemill.models.adapters import mlflow_artifact, mlflow_table, mlflow_trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-# Variables of MLflow's.
-ALLOW_PICKLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
-DEVICE = "MLFLOW_DEFAULT_PREDICTION_DEVICE"
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class Mlflow:
@@ -110,7 +105,10 @@ def _pyfunc(
     """Load a model with MLflow; return what predicts."""
     with extras.required():
         import mlflow.pyfunc  # noqa: PLC0415 - it takes two seconds
-    with _environment(ALLOW_PICKLE, may_unpickle), _environment(DEVICE, device):
+    with mlflow_artifact.environment(
+        MLFLOW_ALLOW_PICKLE_DESERIALIZATION=str(may_unpickle).lower(),
+        MLFLOW_DEFAULT_PREDICTION_DEVICE=device,
+    ):
         model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
     if method is not None:
         return _method(model.get_raw_model(), method, params)
@@ -145,20 +143,6 @@ def _check_params(contract: Mapping[str, Any] | None, params: Mapping[str, Any])
             f"the signature has no parameter {', '.join(unknown)}",
             f"Its parameters are: {', '.join(known) or 'none'}.",
         )
-
-
-@contextmanager
-def _environment(name: str, value: object) -> Iterator[None]:
-    """Set a variable of the environment for the time of a context, unless the value is None."""
-    before = os.environ.get(name)
-    if value is not None:
-        os.environ[name] = str(value).lower()
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)
-        if before is not None:
-            os.environ[name] = before
 
 
 def _remove(folder: Path, owner: int) -> None:

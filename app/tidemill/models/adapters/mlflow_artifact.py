@@ -6,20 +6,25 @@ import gc
 import json
 import os
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tidemill import extras
 from tidemill.errors import UnusableEntry
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # MLflow reports its usage from a thread, which would keep processes from sharing a model.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+# MLflow's codes for what is not there; it calls a missing alias an invalid one.
+MISSING = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
 REGISTERED = re.compile(r"models:/+(?P<name>[^/@]+)(?:/|@).+")
 RUN = re.compile(r"runs:/+(?P<run>[^/]+)/.+")
 
@@ -44,24 +49,49 @@ def download(uri: str, target: Path, tracking_uri: str | None, registry_uri: str
     """
     with extras.required():
         import mlflow  # noqa: PLC0415 - it takes two seconds
-    try:
-        copied = mlflow.artifacts.download_artifacts(
-            artifact_uri=uri,
-            dst_path=str(target),
-            tracking_uri=tracking_uri,
-            registry_uri=registry_uri,
+    # MLflow follows a version's URI to a model's only on the server that its environment names.
+    with environment(
+        MLFLOW_TRACKING_URI=tracking_uri,
+        MLFLOW_REGISTRY_URI=registry_uri,
+        MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
+    ):
+        _check_server(mlflow)
+        try:
+            return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(target)))
+        except mlflow.MlflowException as error:
+            if error.error_code not in MISSING:
+                raise ConnectionError(redact(f"MLflow cannot get {uri}: {error}")) from None
+            remedy = "Correct the artifact or the option tracking_uri."
+            with suppress(mlflow.MlflowException):
+                remedy = _what_exists(uri, mlflow.MlflowClient()) or remedy
+            raise UnusableEntry("artifact", f"MLflow has no {redact(uri)}", remedy) from None
+        finally:
+            _disconnect()
+
+
+def _check_server(mlflow: Any) -> None:  # noqa: ANN401 - the module
+    """Refuse MLflow's default, an empty database in the working folder."""
+    file = mlflow.get_tracking_uri().removeprefix("sqlite:///")
+    if not mlflow.is_tracking_uri_set() and not Path(file).exists():
+        raise UnusableEntry(
+            "options.tracking_uri",
+            "the URI of MLflow's tracking server is not set",
+            "Set the option tracking_uri, or the environment variable MLFLOW_TRACKING_URI.",
         )
-    except mlflow.exceptions.MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise ConnectionError(redact(f"MLflow cannot get {uri}: {error}")) from None
-        client = mlflow.MlflowClient(tracking_uri, registry_uri)
-        remedy = "Correct the artifact or the option tracking_uri."
-        with suppress(mlflow.exceptions.MlflowException):
-            remedy = _what_exists(uri, client) or remedy
-        raise UnusableEntry("artifact", f"MLflow has no {redact(uri)}", remedy) from None
+
+
+@contextmanager
+def environment(**variables: str | None) -> Iterator[None]:
+    """Set variables of the environment for the time of a context, except those that are None."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update({name: value for name, value in variables.items() if value is not None})
+    try:
+        yield
     finally:
-        _disconnect()
-    return Path(copied)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _what_exists(uri: str, client: Any) -> str:  # noqa: ANN401 - mlflow has no types

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +15,9 @@ from tidemill.models import outputs, tables
 from tidemill.models.adapters import onnx_input
 from tidemill.models.adapters.entry import artifact_file, check_columns, working_sample
 
+# From version 1.29 on, importing onnxruntime would otherwise start a thread, open a database in the
+# home folder, and report to Microsoft.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 with extras.required():
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
@@ -39,6 +44,7 @@ class Onnx:
     def __init__(
         self,
         artifact: str,
+        *,
         device: str | None = None,
         quantize: str | None = None,
         output: str | None = None,
@@ -98,9 +104,7 @@ class Onnx:
         ]
         if len(values) == 1:
             return list(values[0])
-        return [
-            dict(zip(self._outputs, row, strict=True)) for row in zip(*values, strict=True)
-        ]
+        return [dict(zip(self._outputs, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def _session(path: Path, device: str | None) -> Any:  # noqa: ANN401 - onnxruntime has no types
@@ -134,7 +138,17 @@ def int8(path: Path) -> Iterator[Path]:
         from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415 - imports onnx
     with TemporaryDirectory() as folder:
         file = Path(folder) / path.name
-        quantize_dynamic(
-            path, file, op_types_to_quantize=QUANTIZED, weight_type=QuantType.QInt8
-        )
+        root = logging.getLogger()
+        root.addFilter(_is_error)
+        try:
+            quantize_dynamic(
+                path, file, op_types_to_quantize=QUANTIZED, weight_type=QuantType.QInt8
+            )
+        finally:
+            root.removeFilter(_is_error)
         yield file
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    """Tell whether a record is more than advice, of which quantization logs much."""
+    return record.levelno > logging.WARNING

@@ -111,9 +111,7 @@ class Input:
         return tensor.reshape(len(cells), *self.shape) if self.is_column else tensor
 
 
-def tensors(
-    inputs: Sequence[Input], rows: Sequence[Any], columns: Sequence[str]
-) -> dict[str, Any]:
+def tensors(inputs: Sequence[Input], rows: Sequence[Any], columns: Sequence[str]) -> dict[str, Any]:
     """Return the tensors that a graph gets for some rows, by the names of its inputs.
 
     A graph with one input gets the rows, or their fields that `columns` names. Otherwise each input

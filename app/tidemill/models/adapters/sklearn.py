@@ -40,6 +40,7 @@ class Sklearn:
     def __init__(
         self,
         artifact: str,
+        *,
         trust: str | None = None,
         device: str | None = None,
         method: str = "predict",
@@ -81,9 +82,12 @@ class Sklearn:
         self._count = getattr(self._estimator, "n_features_in_", len(self._names))
         check_columns(columns, self._count)
         self._columns = [*columns] or self._names
-        self.input_schema = self._input_schema()
+        self._dtype: type = float
         zeros = dict.fromkeys(self._columns, 0) if self._columns else [0] * self._count
         self.sample = working_sample(self, zeros) if self._count else None
+        if self.sample is None:
+            self._dtype = object  # it may take texts
+        self.input_schema = self._input_schema()
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Return the estimator's output for each input."""
@@ -99,18 +103,23 @@ class Sklearn:
             return inputs
         rows = tables.decode(inputs)
         if self._names:
-            return tables.frame(rows, self._columns).set_axis(self._names, axis="columns")
-        return tables.array(rows, self._columns)
+            # Encoders of texts fail on a column of NaN; everything takes one of None.
+            table = tables.frame(rows, self._columns, nulls="object")
+            return table.set_axis(self._names, axis="columns")
+        return tables.array(rows, self._columns, self._dtype)
 
     def _input_schema(self) -> dict[str, Any] | None:
         if not self._count:
             return None
-        number: dict[str, Any] = {} if self._names else {"type": ["number", "null"]}
+        numeric = self._dtype is float and not self._names
+        value = {"type": ["number", "null"]} if numeric else {}
         if self._columns:
-            properties = dict.fromkeys(self._columns, number)
+            properties = dict.fromkeys(self._columns, value)
             return {"type": "object", "properties": properties, "required": self._columns}
-        types = ["array", *number["type"]] if self._count == 1 else "array"
-        return {"type": types, "items": number, "minItems": self._count, "maxItems": self._count}
+        array = {"items": value, "minItems": self._count, "maxItems": self._count}
+        if self._count == 1:
+            return {"anyOf": [{"type": "array", **array}, {"not": {"type": "array"}, **value}]}
+        return {"type": "array", **array}
 
 
 def _load(artifact: str, trust: str | None, trusted: Sequence[str]) -> Any:  # noqa: ANN401

@@ -7,6 +7,7 @@ import logging
 import signal
 import time
 from contextlib import suppress
+from importlib.metadata import MetadataPathFinder
 from typing import TYPE_CHECKING
 
 from tidemill.errors import InvalidSettings, TidemillError
@@ -124,7 +125,12 @@ def _load(spec: ModelSpec) -> None:
 
 
 def _freeze() -> None:
-    """Keep the garbage collector from writing to the objects, which would copy shared memory."""
+    """Close archives, and keep the garbage collector from writing to the objects.
+
+    Looking up the version of a package keeps the archives in sys.path open, such as pyspark.zip.
+    The collector's writes would copy shared memory.
+    """
+    MetadataPathFinder().invalidate_caches()
     gc.collect()
     gc.freeze()
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dev.kafka.ports import HOST, free_ports
-from dev.kafka.process import spawn, stop, wait_for_line
+from dev.kafka.process import spawn, wait_for_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START_S = 300.0
-STOP_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -34,4 +35,6 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process, log, "Application startup complete", name="mlflow server", timeout=START_S
     )
     yield f"http://{HOST}:{port}"
-    stop(process, STOP_S)
+    # Its processes survive the end of their parent, and wait long for open connections.
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

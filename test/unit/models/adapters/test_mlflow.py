@@ -26,6 +26,7 @@ from sklearn.linear_model import LogisticRegression
 from tidemill.errors import ModelLoadFailed, ModelMisconfigured, UnusableEntry
 from tidemill.models import host
 from tidemill.models.adapters.mlflow import Mlflow
+from tidemill.models.pool.launch import SINGLE_THREADED_ARROW, THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -372,21 +373,20 @@ class TestNoModel:
 @pytest.fixture(scope="module")
 def registry(mlflow_server: str, iris: Any) -> dict[str, str]:  # noqa: ANN401
     """A server with two versions of the model `iris`, the older of them with an alias."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(mlflow_server)
-    with mlflow.start_run() as run:
-        contract = infer_signature(FLOWERS, iris.predict(FLOWERS))
-        for _ in range(2):
-            mlflow.sklearn.log_model(
-                iris,
-                name="flowers",
-                registered_model_name="iris",
-                serialization_format="skops",
-                signature=contract,
-                **NO_REQUIREMENTS,
-            )
-    mlflow.MlflowClient().set_registered_model_alias("iris", "champion", 1)
-    mlflow.set_tracking_uri(before)
+    contract = infer_signature(FLOWERS, iris.predict(FLOWERS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+        with mlflow.start_run() as run:
+            for _ in range(2):
+                mlflow.sklearn.log_model(
+                    iris,
+                    name="flowers",
+                    registered_model_name="iris",
+                    serialization_format="skops",
+                    signature=contract,
+                    **NO_REQUIREMENTS,
+                )
+        mlflow.MlflowClient().set_registered_model_alias("iris", "champion", 1)
     return {"tracking_uri": mlflow_server, "run": run.info.run_id}
 
 
@@ -461,9 +461,11 @@ if (pid := os.fork()) == 0:
 assert os.waitpid(pid, 0)[1] == 0
 assert len(os.listdir({str(tmp_path)!r})) == 1
 """
+        # As the pool's server starts.
+        single_threaded = dict.fromkeys(THREAD_VARIABLES, "1") | SINGLE_THREADED_ARROW
         subprocess.run(
             [sys.executable, "-c", script],
             check=True,
-            env={**os.environ, "TMPDIR": str(tmp_path)},
+            env={**single_threaded, **os.environ, "TMPDIR": str(tmp_path)},
         )
         assert not list(tmp_path.iterdir())

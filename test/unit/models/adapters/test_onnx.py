@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
+import forks
 import jsonschema
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import parser
 from skl2onnx import convert_sklearn, to_onnx
@@ -34,27 +32,25 @@ if TYPE_CHECKING:
     Save = Callable[[Any], str]
 
 HEAD = '<ir_version: 8, opset_import: ["": 17]> g '
-SUMS = HEAD + "(float[N, 2, K] x) => (float[N, 2] y) { axes = Constant<value_ints=[-1]>() y = ReduceSum<keepdims=0>(x, axes) }"
+SUMS = (
+    HEAD
+    + """(float[N, 2, K] x) => (float[N, 2] y) {
+    axes = Constant<value_ints=[-1]>()
+    y = ReduceSum<keepdims=0>(x, axes)
+}"""
+)
 ONE = HEAD + "(float[1, 2] x) => (float[1, 2] y) { y = Neg(x) }"
-TWO = HEAD + "(int64[N] a, bool[N, 2] b) => (int64[N, 1] c, bool[N, 2] d) { i = Constant<value_ints=[1]>() c = Unsqueeze(a, i) d = Not(b) }"
+TWO = (
+    HEAD
+    + """(int64[N] a, bool[N, 2] b) => (int64[N, 1] c, bool[N, 2] d) {
+    axes = Constant<value_ints=[1]>()
+    c = Unsqueeze(a, axes)
+    d = Not(b)
+}"""
+)
 EIGHT = HEAD + "(float[8, 2] x) => (float[8, 2] y) { y = Neg(x) }"
 NO_BATCH = HEAD + "(float x) => (float y) { y = Neg(x) }"
-UNKNOWN = '<ir_version: 8, opset_import: ["": 17]> g (float[N] x) => (float[N] y) { y = Nothing(x) }'
-
-# Load a model, fork, and predict in the child: with a thread or lock left behind it would hang.
-FORK = """
-import os, sys
-from tidemill.models.adapters.onnx import Onnx
-from tidemill.models.isolation import procfs
-before = procfs.open_files()
-model = Onnx(sys.argv[1])
-print("threads" if procfs.has_threads() else "no threads")
-print(procfs.open_files() - before or "no files")
-expected = model.predict_all([model.sample])
-if not (pid := os.fork()):
-    os._exit(0 if model.predict_all([model.sample]) == expected else 1)
-print("exit", os.waitpid(pid, 0)[1])
-"""
+UNKNOWN = HEAD + "(float[N] x) => (float[N] y) { y = Nothing(x) }"
 
 
 @pytest.fixture
@@ -82,7 +78,7 @@ def iris() -> Any:  # noqa: ANN401 - scikit-learn has no types
 def digits() -> Any:  # noqa: ANN401 - scikit-learn has no types
     """A small neural network, and its graph."""
     data, target = load_digits(return_X_y=True)
-    network = MLPClassifier((128, 64), max_iter=40, random_state=0).fit(data / 16, target)
+    network = MLPClassifier((128, 64), random_state=0, early_stopping=True).fit(data / 16, target)
     return to_onnx(network, data[:1].astype(np.float32), options={"zipmap": False})
 
 
@@ -201,7 +197,9 @@ class TestTensors:
     def test_several(self, save: Save) -> None:
         """Several inputs and outputs, by name; the order of the fields does not matter."""
         model = Onnx(save(TWO))
-        assert answers(model, {"b": [True, False], "a": 2**60 + 1}, {"a": 2, "b": [True, True]}) == [
+        assert answers(
+            model, {"b": [True, False], "a": 2**60 + 1}, {"a": 2, "b": [True, True]}
+        ) == [
             {"c": 2**60 + 1, "d": [False, True]},
             {"c": 2, "d": [False, False]},
         ]
@@ -223,24 +221,29 @@ class TestTensors:
 class TestProcess:
     """A loaded model costs no threads, so that processes can share it."""
 
-    def test_fork(self, digits: Any, save: Save) -> None:  # noqa: ANN401
+    @pytest.mark.parametrize("quantize", [None, "int8"])
+    def test_fork(self, digits: Any, save: Save, quantize: str | None) -> None:  # noqa: ANN401
         """Loading leaves no threads and no open files, and a forked process predicts."""
-        path = save(digits)
-        done = subprocess.run(
-            [sys.executable, "-c", FORK, path],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        assert done.stdout.splitlines() == ["no threads", "no files", "exit 0"], done.stderr
+        adapter = "tidemill.models.adapters.onnx:Onnx"
+        assert forks.report(adapter, {"artifact": save(digits), "quantize": quantize}) == [
+            "no threads",
+            "no files",
+            "the same outputs",
+            "no threads",
+        ]
 
 
 class TestQuantize:
     """`quantize: int8` makes the weights smaller when the model is loaded."""
 
-    def test_compare(self, digits: Any, save: Save) -> None:  # noqa: ANN401
-        """The comparison reports agreement, bytes and time of both."""
+    def test_compare(
+        self,
+        digits: Any,  # noqa: ANN401
+        save: Save,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """The comparison reports agreement, bytes and time of both, and logs nothing."""
+        caplog.set_level("INFO")
         data = load_digits().data[:500] / 16
         inputs = [json.dumps(row) for row in data.tolist()]
         report = compare(save(digits), inputs, output="probabilities")
@@ -249,6 +252,7 @@ class TestQuantize:
         assert 0 < report.largest_difference < 0.5
         assert report.bytes_after < 0.5 * report.bytes_before
         assert min(report.seconds_before, report.seconds_after) > 0
+        assert not caplog.records
 
     def test_outputs(self, digits: Any, save: Save) -> None:  # noqa: ANN401
         """A quantized model answers nearly as before; the file stays as it was."""
@@ -301,9 +305,12 @@ class TestMisconfigured:
         assert reason in str(caught.value)
         assert remedy in caught.value.hint
 
-    @pytest.mark.skipif(CUDA in onnxruntime.get_available_providers(), reason="CUDA works")
     def test_cuda(self, save: Save, make_spec: Callable[..., ModelSpec]) -> None:
         """Without CUDA the model does not run on the CPU unnoticed."""
+        import onnxruntime  # noqa: PLC0415 - after the adapter, which turns off its reports
+
+        if CUDA in onnxruntime.get_available_providers():
+            pytest.skip("CUDA works")
         options = {"artifact": save(ONE), "device": "cuda"}
         with pytest.raises(ModelMisconfigured, match="cannot use CUDA") as caught:
             host.load(make_spec(adapter="onnx", options=options))

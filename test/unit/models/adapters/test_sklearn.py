@@ -4,6 +4,7 @@ import json
 import pickle
 from typing import TYPE_CHECKING, Any
 
+import forks
 import joblib
 import jsonschema
 import numpy as np
@@ -25,12 +26,15 @@ from tidemill.models.adapters.sklearn import Sklearn
 from tidemill.models.isolation import supervised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.model import ModelLoader, ModelSpec
 
     Save = Callable[..., str]
+
+# skops does not trust what a forest consists of.
+TREE = ["sklearn.tree._tree.Tree"]
 
 
 @pytest.fixture
@@ -86,7 +90,7 @@ class TestPredict:
         """Fields in any order, and with others between them."""
         frame = load_wine(as_frame=True).data[::10]
         rows = [{"id": "x", **dict(reversed(row.items()))} for row in frame.to_dict("records")]
-        assert answers(Sklearn(save(wine)), *rows) == wine.predict(frame).tolist()
+        assert answers(Sklearn(save(wine), trusted=TREE), *rows) == wine.predict(frame).tolist()
 
     @pytest.mark.parametrize("method", ["predict_proba", "decision_function", "predict"])
     def test_methods(self, iris: Any, save: Save, method: str) -> None:  # noqa: ANN401
@@ -105,10 +109,12 @@ class TestPredict:
         """Several targets: an array of probabilities for each of them."""
         data, target = load_iris(return_X_y=True)
         forest = RandomForestClassifier(3, random_state=0).fit(data, np.c_[target, target > 0])
-        outputs = answers(Sklearn(save(forest), method="predict_proba"), *data[::50].tolist())
+        outputs = answers(
+            Sklearn(save(forest), method="predict_proba", trusted=TREE), *data[::50].tolist()
+        )
         first, second = forest.predict_proba(data[::50])
         assert outputs == [[a.tolist(), b.tolist()] for a, b in zip(first, second, strict=True)]
-        assert answers(Sklearn(save(forest)), data[0].tolist()) == [[0, 0]]
+        assert answers(Sklearn(save(forest), trusted=TREE), data[0].tolist()) == [[0, 0]]
 
     def test_columns(self, iris: Any, wine: Any, save: Save) -> None:  # noqa: ANN401
         """The option names the message's fields, also for features without names."""
@@ -117,7 +123,7 @@ class TestPredict:
         assert answers(model, dict(zip("dcba", reversed(row), strict=True))) == [2]
         frame = load_wine(as_frame=True).data[:1]
         fields = [f"f{number}" for number in range(13)]
-        model = Sklearn(save(wine), columns=fields)
+        model = Sklearn(save(wine), columns=fields, trusted=TREE)
         values = dict(zip(fields, frame.iloc[0], strict=True))
         assert answers(model, values) == wine.predict(frame).tolist()
 
@@ -140,7 +146,7 @@ class TestPredict:
             ),
             LinearRegression(),
         ).fit(frame, load_wine().target)
-        model = Sklearn(save(pipeline))
+        model = Sklearn(save(pipeline), trusted=["numpy.dtype"])
         rows = [
             {"alcohol": 13, "ash": None, "origin": "N"},
             {"alcohol": 13.5, "ash": 2, "origin": None},
@@ -157,7 +163,7 @@ class TestSchema:
 
     def test_names(self, wine: Any, save: Save) -> None:  # noqa: ANN401
         """Every name is required; its value may be null or of any type."""
-        model = Sklearn(save(wine))
+        model = Sklearn(save(wine), trusted=TREE)
         assert model.input_schema is not None
         valid = jsonschema.Draft202012Validator(model.input_schema).is_valid
         names = list(wine.feature_names_in_)
@@ -192,15 +198,42 @@ class TestSchema:
         assert answers(model, 0.5, 0.5) == answers(model, [0.5], [0.5])
 
     def test_no_sample(self, save: Save) -> None:
-        """Zeros that the estimator refuses are no sample."""
+        """Zeros that the estimator refuses are no sample, and its features may be of any type."""
         model = Sklearn(save(OneHotEncoder().fit([["a"], ["b"]])), method="transform")
         assert model.sample is None
+        assert model.input_schema is not None
+        valid = jsonschema.Draft202012Validator(model.input_schema).is_valid
+        assert valid(["a"])
+        assert valid("a")
+        assert not valid(["a", "b"])
+
+
+class TestProcess:
+    """A loaded model costs no threads, so that processes can share it."""
+
+    def test_fork(self, wine: Any, save: Save) -> None:  # noqa: ANN401
+        """Loading leaves no threads and no open files; a forked process predicts, on one core."""
+        options = {"artifact": save(wine), "trusted": TREE}
+        assert forks.report("tidemill.models.adapters.sklearn:Sklearn", options) == [
+            "no threads",
+            "no files",
+            "the same outputs",
+            "no threads",
+        ]
 
 
 class TestMisconfigured:
     """What the user must mend is a wrong configuration, with the line to add."""
 
-    @pytest.mark.parametrize("load", [host.load, supervised.loader], ids=["here", "in a child"])
+    @pytest.fixture(params=["this process", "a child process"])
+    def load(self, request: pytest.FixtureRequest) -> Iterator[ModelLoader]:
+        """Load models in this process or in a child process: the errors are the same."""
+        if request.param == "this process":
+            yield host.load
+            return
+        with supervised.loader() as load:
+            yield load
+
     @pytest.mark.parametrize(
         ("name", "options", "reason", "remedy"),
         [
@@ -218,7 +251,7 @@ class TestMisconfigured:
         iris: Any,  # noqa: ANN401
         save: Save,
         make_spec: Callable[..., ModelSpec],
-        load: Any,  # noqa: ANN401
+        load: ModelLoader,
         name: str,
         options: dict[str, Any],
         reason: str,
@@ -227,18 +260,16 @@ class TestMisconfigured:
         """It is the same in this process and in another one."""
         spec = make_spec(adapter="sklearn", options={"artifact": save(iris, name), **options})
         with pytest.raises(ModelMisconfigured) as caught:
-            if load is host.load:
-                load(spec)
-            else:
-                with load() as load_there:
-                    load_there(spec)
+            load(spec)
         assert reason in str(caught.value)
         assert remedy in caught.value.hint
 
     def test_missing(self, make_spec: Callable[..., ModelSpec]) -> None:
         """A file that is not there."""
         spec = make_spec(adapter="sklearn", options={"artifact": "/nowhere/m.skops"})
-        with pytest.raises(ModelMisconfigured, match="there is no file /nowhere/m.skops") as caught:
+        with pytest.raises(
+            ModelMisconfigured, match=r"there is no file /nowhere/m\.skops"
+        ) as caught:
             host.load(spec)
         assert "the folder of models.yaml" in caught.value.hint
 
@@ -255,16 +286,16 @@ class TestMisconfigured:
         )
         assert host.load(trusting).predict_all(["[null]"]) == ["[0.0]"]
 
-    def test_not_skops(
-        self, tmp_path: Path, make_spec: Callable[..., ModelSpec]
-    ) -> None:
+    def test_not_skops(self, tmp_path: Path, make_spec: Callable[..., ModelSpec]) -> None:
         """A pickle under the name of skops is not loaded."""
         path = tmp_path / "m.skops"
         path.write_bytes(pickle.dumps(1))
-        with pytest.raises(ModelMisconfigured, match="m.skops is not a file of skops"):
+        with pytest.raises(ModelMisconfigured, match=r"m\.skops is not a file of skops"):
             host.load(make_spec(adapter="sklearn", options={"artifact": str(path)}))
 
-    @pytest.mark.parametrize(("model", "reason"), [(LinearSVC(), "not fitted"), ({"a": 1}, "estimator")])
+    @pytest.mark.parametrize(
+        ("model", "reason"), [(LinearSVC(), "not fitted"), ({"a": 1}, "estimator")]
+    )
     def test_no_estimator(
         self, save: Save, make_spec: Callable[..., ModelSpec], model: object, reason: str
     ) -> None:

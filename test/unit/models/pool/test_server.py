@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,22 @@ class TestLoad:
     def test_helper_is_shared(self, make_pool: MakePool, make_spec: MakeSpec, root: Path) -> None:
         """A helper alone does not keep the processes from sharing the model."""
         spec = make_spec(adapter=OBEDIENT, options={"keep": "helper"})
+        assert ask(make_pool([spec]), spec, "a") == [str]
+        assert modes(root) == {"shared"}
+
+    def test_archives(
+        self,
+        make_pool: MakePool,
+        make_spec: MakeSpec,
+        root: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Archives in sys.path, as Spark has them, may be read for the versions of packages."""
+        archive = root / "spark.zip"
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("empty.py", "")
+        monkeypatch.syspath_prepend(archive)
+        spec = make_spec(adapter=OBEDIENT, options={"keep": "metadata"})
         assert ask(make_pool([spec]), spec, "a") == [str]
         assert modes(root) == {"shared"}
 
