@@ -7,13 +7,16 @@ import os
 import time
 from pathlib import Path
 
+PART = 1 << 16
+
 
 class Sized:
     """Take some bytes, note the load in a file, and answer with the process and the input."""
 
     def __init__(self, log: str, size: int = 0, keep: str = "") -> None:
         """Take the memory; fail in the way that `keep` asks for if this is the pool's server."""
-        self._memory = os.urandom(size)
+        self._memory = [os.urandom(PART) for _ in range(size // PART)]
+        self._self = self  # only the garbage collector can free the memory
         with Path(log).open("a") as lines:
             lines.write(f"{os.getpid()}\n")
         if os.getpgrp() != os.getsid(0):  # the pool's processes have groups of their own

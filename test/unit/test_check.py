@@ -62,7 +62,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CheckResult
     (tmp_path / "checked_models.py").write_text(MODULE, "utf-8")
     (tmp_path / "models.yaml").write_text(MODELS, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(host, "_models", {})
+    monkeypatch.setattr(host, "load", host.Host().load)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     return list(itertools.islice(check(Settings(models=tmp_path / "models.yaml")), 4))
 

@@ -25,6 +25,7 @@ from tidemill.errors import (
     PredictionFailed,
     WrongOutputCount,
 )
+from tidemill.inference.model import Limits
 from tidemill.inference.request import Request
 from tidemill.models.pool import server
 
@@ -209,6 +210,7 @@ class TestKilled:
 class TestClients:
     CLIENT = """
 import sys, time
+from tidemill.inference.model import Limits
 from tidemill.inference.request import Request
 from tidemill.inference.engine import Engine
 from tidemill.models.pool.client import PooledRunner

@@ -240,3 +240,4 @@ class TestManyModels:
         start = time.monotonic()
         ask(engine, [spec])
         assert time.monotonic() - start < 40  # all of them take 50 s
+        engine._runner._threads.shutdown()  # wait for those that had begun  # noqa: SLF001

@@ -1,0 +1,53 @@
+"""The metrics of the models' pool reach the driver of a streaming job."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from dev.kafka.ports import free_ports
+from dev.pipeline.pipeline import message
+
+if TYPE_CHECKING:
+    from dev.pipeline.pipeline import Pipeline
+
+PATIENCE_S = 120.0
+
+
+def model_metrics(port: int) -> dict[str, float]:
+    """Return the sum of each metric of models over all models."""
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy stands between processes of this machine
+        page = session.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+    sums: dict[str, float] = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            sums[sample.name] = sums.get(sample.name, 0) + sample.value
+    return sums
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_loads(pipeline: Pipeline, delivery: str) -> None:
+    """A model that was loaded when it was needed is counted soon after its first micro-batch."""
+    (port,) = free_ports(1)
+    environment = pipeline.environment(
+        "Upper",
+        MONITORING__METRICS_PORT=str(port),
+        POOL__PRELOAD="none",
+        STREAM__DELIVERY=delivery,
+    )
+    with pipeline.program(environment) as program:
+        program.wait_for("stream started")
+        assert model_metrics(port)["tidemill_model_loads_total"] == 0
+        pipeline.produce(*(message(number) for number in range(20)))
+        deadline = time.monotonic() + PATIENCE_S
+        while not (found := model_metrics(port))["tidemill_model_loads_total"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert found["tidemill_model_evictions_total"] == 0
+        assert found["tidemill_model_load_seconds_total"] > 0
+        assert found["tidemill_model_memory_bytes"] >= 0
