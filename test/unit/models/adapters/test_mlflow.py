@@ -81,6 +81,15 @@ class Total(PythonModel):
         return model_input.sum(axis=(1, 2))
 
 
+class Graph(PythonModel):
+    """Returns arrays by name, as ONNX does."""
+
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        """Return the sum and the first element of each row, or only the sum."""
+        sums = {"sum": model_input.sum(axis=1)}
+        return sums if model_input.shape[1] == 2 else sums | {"first": model_input[:, 0]}
+
+
 class Length(PythonModel):
     """Takes texts, by its type hint."""
 
@@ -232,6 +241,29 @@ class TestOtherInputs:
         model = Mlflow(save(Total(), tmp_path / "model", inputs), trust="pickle")
         assert answers(model, [[1, 2, 3], [4, 5, 6]], [[0.5, 0, 0], [0, 0, 0]]) == [21.0, 0.5]
         assert model.sample == "[[0,0,0],[0,0,0]]"
+
+    @pytest.mark.parametrize(
+        ("named", "row", "expected"),
+        [
+            (False, [1, 2], 3.0),
+            (True, [1, 2], {"sum": 3.0}),
+            (True, [1, 2, 4], {"sum": 7.0, "first": 1.0}),
+        ],
+    )
+    def test_outputs_by_name(
+        self, tmp_path: Path, named: bool, row: list[int], expected: object
+    ) -> None:
+        """They become one object for each row, or one value if the signature has no names."""
+        array = np.ones((1, len(row)))
+        returned = Graph().predict(None, array)
+        contract = infer_signature(array, returned if named else returned["sum"])
+        mlflow.pyfunc.save_model(
+            tmp_path / "m", python_model=Graph(), signature=contract, **NO_REQUIREMENTS
+        )
+        model = Mlflow(str(tmp_path / "m"), trust="pickle")
+        assert answers(model, row, row) == [expected, expected]
+        assert model.output_schema is not None
+        jsonschema.validate(expected, model.output_schema)
 
     def test_type_hints(self, tmp_path: Path) -> None:
         """A model whose type hints say that it takes texts gets texts."""
