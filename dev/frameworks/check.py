@@ -14,10 +14,10 @@ import sysconfig
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
 from rich.table import Table
 
 from dev import PYTHONPATH, ROOT
+from dev.demo.screen import make_console
 
 ENVIRONMENTS: Final = ROOT / ".tidemill" / "frameworks"
 UV: Final = Path(sysconfig.get_path("scripts")) / "uv"
@@ -30,7 +30,7 @@ PACKAGES: Final = {
 
 def main() -> int:
     """Install, export, predict, and print a table; return 1 if an adapter changes an output."""
-    console = Console()
+    console = make_console()
     table = Table("framework", "way", "bytes", "load, s", "256 rows, ms", "largest difference")
     is_equal = True
     for framework, packages in PACKAGES.items():
@@ -67,14 +67,19 @@ def install(framework: str, packages: list[str]) -> Path:
 
 
 def run(framework: str, python: Path) -> list[dict[str, Any]]:
-    """Run a framework's module; return what it measured."""
-    done = subprocess.run(
-        [python, "-W", "ignore", "-m", f"dev.frameworks.{framework}"],
-        check=True,
-        cwd=ENVIRONMENTS,
-        env=os.environ | {"PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-    )
+    """Run a framework's module, whose advice goes into a log; return what it measured."""
+    log = ENVIRONMENTS / f"{framework}.log"
+    with log.open("wb") as stderr:
+        done = subprocess.run(
+            [python, "-m", f"dev.frameworks.{framework}"],
+            check=False,
+            cwd=ENVIRONMENTS,
+            env=os.environ | {"PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+    if done.returncode:
+        raise SystemExit(f"dev.frameworks.{framework} failed: see {log}")
     results: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return results
 
