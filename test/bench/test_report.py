@@ -98,7 +98,7 @@ class TestWrite:
         """The page compares ways to load many models."""
         results.replace("models", MODELS)
         report.write()
-        written = section(folder, "Many models")
+        written = section(folder, "Many models in a pool")
         assert "| loaded at the start | 50 | 1,200 | 2.0 | 1.5 | 0.0 |" in written
         assert "A pool with one such model takes 23 MiB." in written
 

@@ -11,6 +11,7 @@ import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import MetadataPathFinder
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -151,6 +152,21 @@ class Host:
 
 def _key(spec: ModelSpec) -> bytes:
     return msgspec.json.encode((spec.id, class_path(spec.adapter), spec.arguments))
+
+
+def is_shareable(before: set[tuple[int, str]]) -> bool:
+    """Return whether forks may use the models that were loaded since `procfs.resources`.
+
+    A fork copies no other thread, and a lock that one holds stays locked. Two processes that share
+    a socket or a pipe get each other's responses; two that share a file move each other's position
+    in it.
+    """
+    if procfs.resources() <= before:
+        return True
+    # To look up the version of a package keeps the archives in sys.path open, such as pyspark.zip.
+    MetadataPathFinder().invalidate_caches()
+    gc.collect()
+    return procfs.resources() <= before
 
 
 def _return_memory() -> None:

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidemill.models.machine import cores
 from tidemill.models.pool.launch import SINGLE_THREADED_ARROW, THREAD_VARIABLES
-from tidemill.models.pool.runner import cores
 from tidemill.spark import daemon
 from tidemill.spark.filesystem import is_local
 from tidemill.spark.jars import connector_jars

@@ -25,23 +25,13 @@ def pid_namespace() -> int:
     return (SELF / "ns" / "pid").stat().st_ino
 
 
-def threads() -> set[int]:
-    """Return the ids of this process's threads.
-
-    Raises:
-        OSError: There is no /proc.
-
-    """
-    return {int(task.name) for task in (SELF / "task").iterdir()}
-
-
 def has_threads() -> bool:
     """Return whether this process has more than one thread; True without /proc.
 
     A fork copies only the calling thread, and any lock that another one holds stays locked.
     """
     try:
-        return len(threads()) > 1
+        return len(_threads()) > 1
     except OSError:
         return True
 
@@ -56,6 +46,15 @@ def open_files() -> set[tuple[int, str]]:
         with suppress(OSError):  # the descriptor of the listing itself
             opened.add((int(file.name), str(file.readlink())))
     return {(number, name) for number, name in opened if name not in STATELESS}
+
+
+def resources() -> set[tuple[int, str]]:
+    """Return what a fork of this process could not use: open files, and threads by their ids."""
+    return open_files() | {(thread, "thread") for thread in _threads()}
+
+
+def _threads() -> list[int]:
+    return [int(task.name) for task in (SELF / "task").iterdir()]
 
 
 def anonymous_bytes() -> int:

@@ -7,7 +7,6 @@ import logging
 import signal
 import time
 from contextlib import suppress
-from importlib.metadata import MetadataPathFinder
 from typing import TYPE_CHECKING
 
 from tidemill.errors import InvalidSettings, TidemillError
@@ -49,11 +48,9 @@ def preloaded(specs: Sequence[ModelSpec], settings: PoolSettings) -> tuple[Model
 def load_shareable(specs: Sequence[ModelSpec]) -> bool:
     """Load models while there is room; return whether forks of this process may use them.
 
-    A fork copies no other thread, and a lock that one holds stays locked. Two processes that share
-    a socket or a pipe get each other's responses; two that share a file move each other's position
-    in it. A model that does not load is skipped here: the first slice for it reports why.
+    A model that does not load is skipped here: the first slice for it reports why.
     """
-    before = procfs.open_files()
+    before = procfs.resources()
     for spec in specs:
         _load(spec)
         if host.models.is_full:
@@ -62,8 +59,9 @@ def load_shareable(specs: Sequence[ModelSpec]) -> bool:
                 host.models.limit / 2**20,
             )
             break
+    shareable = host.is_shareable(before)
     _freeze()
-    return _is_shareable(before)
+    return shareable
 
 
 def load_wishes(specs: Sequence[ModelSpec], table: ModelTable) -> bool:
@@ -74,14 +72,14 @@ def load_wishes(specs: Sequence[ModelSpec], table: ModelTable) -> bool:
     """
     gc.unfreeze()  # the garbage of evicted models is to be collected, too
     host.models.reorder(table.last_use)
-    before = procfs.open_files()
+    before = procfs.resources()
     wishes = table.wishes()
     for spec in sorted(specs, key=lambda spec: table.last_use(spec.id)):
         if spec.id not in wishes:
             continue
         table.answer(spec.id, REFUSED)
         _load(spec)
-        if not _is_shareable(before):
+        if not host.is_shareable(before):
             return False
         if spec in host.models:
             table.answer(spec.id, WISHED)
@@ -125,15 +123,6 @@ def _load(spec: ModelSpec) -> None:
 
 
 def _freeze() -> None:
-    """Close archives, and keep the garbage collector from writing to the objects.
-
-    Looking up the version of a package keeps the archives in sys.path open, such as pyspark.zip.
-    The collector's writes would copy shared memory.
-    """
-    MetadataPathFinder().invalidate_caches()
+    """Keep the garbage collector from writing to the objects, which would copy shared memory."""
     gc.collect()
     gc.freeze()
-
-
-def _is_shareable(open_before: set[tuple[int, str]]) -> bool:
-    return not procfs.has_threads() and procfs.open_files() <= open_before

@@ -80,9 +80,9 @@ class Member:
         if spec in host.models:
             return LimitedModel(self, spec, host.load(spec))
         with self._limit(LOAD_SECONDS):
-            before = procfs.threads(), procfs.open_files()
+            before = procfs.resources()
             model = host.load(spec)
-            if procfs.threads() <= before[0] and procfs.open_files() <= before[1]:
+            if host.is_shareable(before):
                 self._state.models.wish(spec.id)
         return LimitedModel(self, spec, model)
 

@@ -9,7 +9,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from pool_processes import modes, processes, server_of
+from pool_processes import modes, processes, server_of, wait_until
 
 from tidemill.errors import ModelCrashed, ModelUnavailable, PredictionFailed
 from tidemill.inference.request import Request
@@ -55,12 +55,14 @@ class TestLoad:
         assert ask(make_pool([spec]), spec, "a") == [str]
         assert modes(root) == {"shared"}
 
+    @pytest.mark.parametrize("is_preloaded", [True, False])
     def test_archives(
         self,
         make_pool: MakePool,
         make_spec: MakeSpec,
         root: Path,
         monkeypatch: pytest.MonkeyPatch,
+        is_preloaded: bool,
     ) -> None:
         """Archives in sys.path, as Spark has them, may be read for the versions of packages."""
         archive = root / "spark.zip"
@@ -68,8 +70,12 @@ class TestLoad:
             file.writestr("empty.py", "")
         monkeypatch.syspath_prepend(archive)
         spec = make_spec(adapter=OBEDIENT, options={"keep": "metadata"})
-        assert ask(make_pool([spec]), spec, "a") == [str]
+        engine = make_pool([spec], preloaded=[spec][:is_preloaded])
+        first = server_of(root)
+        assert ask(engine, spec, "a") == [str]
         assert modes(root) == {"shared"}
+        if not is_preloaded:  # another server loads it, too
+            wait_until(lambda: server_of(root) != first)
 
     def test_ignored_children(self, make_pool: MakePool, make_spec: MakeSpec, root: Path) -> None:
         """The server learns how its processes end although a model told the system to forget."""
