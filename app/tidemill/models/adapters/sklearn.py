@@ -137,6 +137,12 @@ def _load(artifact: str, trust: str | None, trusted: Sequence[str]) -> Any:  # n
 
 
 def load_skops(path: Path, trusted: Sequence[str]) -> Any:  # noqa: ANN401 - an estimator
+    """Return the estimator in a file of skops.
+
+    Raises:
+        UnusableEntry: It is no such file, or holds types that neither skops nor `trusted` allows.
+
+    """
     try:
         unknown = {*skops.io.get_untrusted_types(file=path)} - {*trusted}
     except BadZipFile as error:
