@@ -23,9 +23,9 @@ MODULES = {
         "pyspark",
         "requests",
     ),
-    "mlflow": ("mlflow",),
     "onnx": ("numpy", "onnx", "onnxruntime"),
     "sklearn": ("joblib", "numpy", "pandas", "sklearn", "skops"),
+    "mlflow": ("mlflow", "numpy", "pandas"),
     "spacy": ("spacy",),
     "testing": ("hypothesis", "pytest"),
 }

@@ -118,9 +118,9 @@ def _items(schema: Schema, depth: int) -> list[Any]:
 
 
 def _text(schema: Schema) -> str:
-    if schema.get("format") in FORMATS:
-        return FORMATS[schema["format"]]
-    shortest = max(schema.get("minLength", 0), min(1, schema.get("maxLength", 1)))
+    if text := FORMATS.get(schema.get("format", "")):
+        return text
+    shortest: int = max(schema.get("minLength", 0), min(1, schema.get("maxLength", 1)))
     # Four digits are the shortest base64.
     return "a" * (shortest if schema.get("contentEncoding") != "base64" else max(4, shortest))
 

@@ -79,7 +79,8 @@ class Mlflow:
         else:
             mlflow_trust.check(folder, flavors)
             self._predict = _pyfunc(folder, params, method, device, may_unpickle=False)
-        self._specs = signature.specs(contract, "inputs")
+        self._inputs = signature.specs(contract, "inputs")
+        self._outputs = signature.specs(contract, "outputs")
         self.input_schema = signature.input_schema(contract)
         self.output_schema = signature.output_schema(contract) if method is None else None
         example = mlflow_artifact.input_example(folder)
@@ -90,8 +91,8 @@ class Mlflow:
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Return the model's output for each input."""
         rows = tables.decode(inputs)
-        table = mlflow_table.build(self._specs, rows) if self._specs else tables.frame(rows)
-        return outputs.encode(self._predict(table))
+        table = mlflow_table.build(self._inputs, rows) if self._inputs else tables.frame(rows)
+        return outputs.encode(mlflow_table.rows(self._outputs, self._predict(table)))
 
 
 def _pyfunc(

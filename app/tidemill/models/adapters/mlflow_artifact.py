@@ -58,8 +58,8 @@ def download(uri: str, target: Path, tracking_uri: str | None, registry_uri: str
         _check_server(mlflow)
         try:
             return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(target)))
-        except mlflow.MlflowException as error:
-            if error.error_code not in MISSING:
+        except (mlflow.MlflowException, OSError) as error:
+            if getattr(error, "error_code", "") not in MISSING:
                 raise ConnectionError(redact(f"MLflow cannot get {uri}: {error}")) from None
             remedy = "Correct the artifact or the option tracking_uri."
             with suppress(mlflow.MlflowException):
@@ -129,7 +129,7 @@ def read_mlmodel(folder: Path, uri: str) -> dict[str, Any]:
 
     """
     try:
-        mlmodel = yaml.safe_load((folder / "MLmodel").read_text("utf-8"))
+        mlmodel: dict[str, Any] = yaml.safe_load((folder / "MLmodel").read_text("utf-8"))
         mlmodel["flavors"]["python_function"]["loader_module"]
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError) as error:
         is_there = folder.exists()

@@ -1,4 +1,4 @@
-"""Build what an MLflow model takes from decoded inputs: a table or arrays, as its signature says.
+"""Build what an MLflow model takes, a table or arrays, and take apart what it returns.
 
 A column has the same type in every batch, whether or not the batch has nulls in it, so that equal
 inputs give equal outputs. So a column of integers that may be null has a nullable type, and a
@@ -10,10 +10,12 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
+from tidemill import extras
+from tidemill.models import outputs, signature, tables
 
-from tidemill.models import signature, tables
+with extras.required():
+    import numpy as np
+    import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +56,19 @@ def build(specs: Sequence[Spec], rows: list[Any]) -> Any:  # noqa: ANN401 - what
     cells = {0: rows} if is_one_value else tables.by_column(rows, names)
     columns = {name: _column(spec, cells[name]) for name, spec in zip(names, specs, strict=True)}
     return pd.DataFrame(columns, copy=False)
+
+
+def rows(specs: Sequence[Spec], result: Any) -> Any:  # noqa: ANN401 - what the model returns
+    """Return the outputs of the rows: a dictionary of columns, as of ONNX, becomes dictionaries.
+
+    The only output of a graph has a name even if the signature gives it none.
+    """
+    if not isinstance(result, dict):
+        return result
+    columns = {name: outputs.rows(values) for name, values in result.items()}
+    if len(columns) == len(specs) == 1 and "name" not in specs[0]:
+        return columns.popitem()[1]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _array(spec: Spec, values: list[Any]) -> np.ndarray[Any, Any]:

@@ -49,7 +49,7 @@ def check(folder: Path, flavors: Flavors) -> None:
     # Some loaders read the flavours again, in the folder of this file.
     data = folder / pyfunc.get("data", "MLmodel")
     is_plain = data.parent == folder and data.is_file() and pyfunc.get("code") is None
-    if is_plain and _READS_DATA.get(loader, lambda _: False)(flavor):
+    if is_plain and loader in _READS_DATA and _READS_DATA[loader](flavor):
         return
     shown = "python_function" if name.startswith("pyfunc") else name
     form = flavor.get("serialization_format", "pickle")

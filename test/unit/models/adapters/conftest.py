@@ -30,7 +30,9 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "--host", HOST, "--port", str(port), "--workers", "1",
     ]  # fmt: skip
     log = folder / "server.log"
-    process = spawn(command, log, cwd=folder)
+    # Otherwise it starts eight more processes, which wait for jobs.
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    process = spawn(command, log, cwd=folder, env=os.environ | quiet)
     wait_for_line(
         process, log, "Application startup complete", name="mlflow server", timeout=START_S
     )

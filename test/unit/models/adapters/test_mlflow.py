@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jsonschema
 import mlflow
@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow.models import ModelSignature, infer_signature
+from mlflow.pyfunc.model import PythonModel
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
@@ -49,7 +50,7 @@ OPTIONAL = Schema(
 )
 
 
-class Types(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Types(PythonModel):
     """Returns the type of each column, and the row as text."""
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
@@ -62,7 +63,7 @@ class Types(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         )
 
 
-class Scaled(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Scaled(PythonModel):
     """Multiplies with a parameter."""
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
@@ -70,20 +71,29 @@ class Scaled(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return model_input["x"] * params["factor"]
 
 
-class Total(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Total(PythonModel):
     """Adds all numbers of a row."""
 
-    def predict(self, context, model_input):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         """Return an array."""
         assert isinstance(model_input, np.ndarray)
         assert model_input.dtype == np.float32
         return model_input.sum(axis=(1, 2))
 
 
-class Length(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class Graph(PythonModel):
+    """Returns arrays by name, as ONNX does."""
+
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        """Return the sum and the first element of each row, or only the sum."""
+        sums = {"sum": model_input.sum(axis=1)}
+        return sums if model_input.shape[1] == 2 else sums | {"first": model_input[:, 0]}
+
+
+class Length(PythonModel):
     """Takes texts, by its type hint."""
 
-    def predict(self, model_input: list[str]) -> list[int]:
+    def predict(self, model_input: list[str]) -> list[int]:  # type: ignore[override]
         """Return a list."""
         return [len(text) for text in model_input]
 
@@ -113,12 +123,26 @@ def save(
     model: Any,  # noqa: ANN401
     folder: Path,
     inputs: Schema | None = None,
-    params: ParamSchema | None = None,
+    **more: ParamSchema,
 ) -> str:
     """Save a PythonModel."""
-    contract = ModelSignature(inputs=inputs, params=params) if inputs or params else None
+    contract = ModelSignature(inputs=inputs, **more) if inputs else None
     mlflow.pyfunc.save_model(folder, python_model=model, signature=contract, **NO_REQUIREMENTS)
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Mlflow:
+    """A model with a column of each type that may be null."""
+    return Mlflow(save(Types(), tmp_path_factory.mktemp("models") / "types", OPTIONAL), "pickle")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model with a parameter."""
+    params = ParamSchema([ParamSpec("factor", DataType.double, 2.0)])
+    inputs = Schema([ColSpec(DataType.double, "x")])
+    return save(Scaled(), tmp_path_factory.mktemp("models") / "scaled", inputs, params=params)
 
 
 def answers(model: Mlflow, *values: object) -> list[Any]:
@@ -168,14 +192,8 @@ class TestSklearn:
 class TestColumns:
     """A table has the types of the signature, in every batch."""
 
-    @pytest.fixture(scope="class")
-    def model(self, tmp_path_factory: pytest.TempPathFactory) -> Mlflow:
-        """A model with a column of each type that may be null."""
-        folder = tmp_path_factory.mktemp("models") / "types"
-        return Mlflow(save(Types(), folder, OPTIONAL), trust="pickle")
-
-    types = "Int64,float64,object,boolean,datetime64[ns],object,int64"
-    full: dict[str, Any] = {
+    TYPES = "Int64,float64,object,boolean,datetime64[ns],object,int64"
+    FULL: ClassVar[dict[str, Any]] = {
         "visits": 2**53 + 1,
         "income": 1,
         "city": "Lyon",
@@ -187,18 +205,18 @@ class TestColumns:
 
     def test_values(self, model: Mlflow) -> None:
         """Values keep their precision; times are in UTC, and bytes are decoded."""
-        (output,) = answers(model, self.full)
-        assert output["types"] == self.types
+        (output,) = answers(model, self.FULL)
+        assert output["types"] == self.TYPES
         assert output["row"] == str(
             [2**53 + 1, 1.0, "Lyon", True, pd.Timestamp("2026-11-29 09:00:00"), b"hi", 30]
         )
 
     def test_null(self, model: Mlflow) -> None:
         """Nulls and missing columns are alike, and change no type."""
-        nulls = dict.fromkeys(self.full) | {"age": 30}
-        outputs = answers(model, nulls, {"age": 30}, self.full)
+        nulls = dict.fromkeys(self.FULL) | {"age": 30}
+        outputs = answers(model, nulls, {"age": 30}, self.FULL)
         assert outputs[0] == outputs[1]
-        assert [output["types"] for output in outputs] == [self.types] * 3
+        assert [output["types"] for output in outputs] == [self.TYPES] * 3
         assert outputs[0]["row"] == str([pd.NA, float("nan"), None, pd.NA, pd.NaT, None, 30])
         assert answers(model, nulls) == outputs[:1]
 
@@ -224,6 +242,29 @@ class TestOtherInputs:
         assert answers(model, [[1, 2, 3], [4, 5, 6]], [[0.5, 0, 0], [0, 0, 0]]) == [21.0, 0.5]
         assert model.sample == "[[0,0,0],[0,0,0]]"
 
+    @pytest.mark.parametrize(
+        ("named", "row", "expected"),
+        [
+            (False, [1, 2], 3.0),
+            (True, [1, 2], {"sum": 3.0}),
+            (True, [1, 2, 4], {"sum": 7.0, "first": 1.0}),
+        ],
+    )
+    def test_outputs_by_name(
+        self, tmp_path: Path, named: bool, row: list[int], expected: object
+    ) -> None:
+        """They become one object for each row, or one value if the signature has no names."""
+        array = np.ones((1, len(row)))
+        returned = Graph().predict(None, array)
+        contract = infer_signature(array, returned if named else returned["sum"])
+        mlflow.pyfunc.save_model(
+            tmp_path / "m", python_model=Graph(), signature=contract, **NO_REQUIREMENTS
+        )
+        model = Mlflow(str(tmp_path / "m"), trust="pickle")
+        assert answers(model, row, row) == [expected, expected]
+        assert model.output_schema is not None
+        jsonschema.validate(expected, model.output_schema)
+
     def test_type_hints(self, tmp_path: Path) -> None:
         """A model whose type hints say that it takes texts gets texts."""
         model = Mlflow(save(Length(), tmp_path / "model"), trust="pickle")
@@ -240,13 +281,6 @@ class TestOtherInputs:
 
 class TestParams:
     """Parameters of the prediction."""
-
-    @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory: pytest.TempPathFactory) -> str:
-        """A model with a parameter."""
-        params = ParamSchema([ParamSpec("factor", DataType.double, 2.0)])
-        inputs = Schema([ColSpec(DataType.double, "x")])
-        return save(Scaled(), tmp_path_factory.mktemp("models") / "scaled", inputs, params)
 
     def test_default(self, folder: str) -> None:
         """The signature has their defaults."""
@@ -386,7 +420,7 @@ def registry(mlflow_server: str, iris: Any) -> dict[str, str]:  # noqa: ANN401
                     signature=contract,
                     **NO_REQUIREMENTS,
                 )
-        mlflow.MlflowClient().set_registered_model_alias("iris", "champion", 1)
+        mlflow.MlflowClient().set_registered_model_alias("iris", "champion", "1")
     return {"tracking_uri": mlflow_server, "run": run.info.run_id}
 
 
