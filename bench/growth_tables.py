@@ -119,10 +119,10 @@ def models(results: dict[str, dict[str, float]]) -> str:
     """Return a row for each way to load many models."""
     times = ("start s", "first answers s", "shared s")
     rows = [
-        [way, f"{one['MiB']:.0f}", f"{one['rate']:,.0f}", *(f"{one[name]:.1f}" for name in times)]
+        [way, f"{one['MiB']:.0f}", f"{one['CPU µs']:.0f}", *(f"{one[name]:.1f}" for name in times)]
         for way, one in results.items()
-        if "rate" in one
+        if "CPU µs" in one
     ]
-    head = ["models", "MiB", "messages a second", "start, s", "first answers, s", "then shared, s"]
+    head = ["models", "MiB", "CPU µs per message", "start, s", "first answers, s", "then shared, s"]
     alone = results["one model"]["MiB"]
     return f"{table(head, rows)}\n\nA pool with one such model takes {alone:.0f} MiB."

@@ -30,7 +30,7 @@ MODELS = {
     "one model": {"MiB": 23.0},
     "loaded at the start": {
         "MiB": 50.0,
-        "rate": 1200.0,
+        "CPU µs": 412.0,
         "start s": 2.0,
         "first answers s": 1.5,
         "shared s": 0.0,
@@ -99,7 +99,7 @@ class TestWrite:
         results.replace("models", MODELS)
         report.write()
         written = section(folder, "Many models in a pool")
-        assert "| loaded at the start | 50 | 1,200 | 2.0 | 1.5 | 0.0 |" in written
+        assert "| loaded at the start | 50 | 412 | 2.0 | 1.5 | 0.0 |" in written
         assert "A pool with one such model takes 23 MiB." in written
 
     def test_skew(self, folder: Path) -> None:
