@@ -2,15 +2,18 @@
 
     python -m tidemill.models.pool.server FOLDER OWNER PROCESSES shared|separate STARTER
 
-The entries come pickled through standard input, from the process with the id STARTER. A byte on
-standard output answers whether clients can connect to FOLDER/socket. Until then, this process ends
-with STARTER; after that, all processes of the pool end with OWNER.
+FOLDER is where the socket goes. OWNER and STARTER are process ids. The starter sends the pickled
+entries to standard input. The server answers with one byte on standard output: READY if clients can
+connect to FOLDER/socket, or NOT_SHAREABLE. If the starter ends before the answer, the server ends
+too. After the answer, the whole pool ends when the owner does.
 
-There is no dispatcher: the processes accept connections from one listening socket, and the kernel
-gives the next connection to one that waits. With `shared`, they are forked from the process that
-loaded the models, and share its memory. That needs models that keep no threads and no open files;
-otherwise this program ends, and must be started with `separate`, so that each process loads its
-own.
+There is no dispatcher. All processes accept connections from one listening socket, and the kernel
+gives each new connection to a process that is waiting.
+
+With `shared`, this process loads the models and forks the others, which share its memory. This
+works only if the models keep no threads and no open files. If they do, the server answers
+NOT_SHAREABLE and ends; the starter then starts it with `separate`, so that each process loads its
+own copy.
 """
 
 from __future__ import annotations
@@ -58,14 +61,15 @@ def main() -> None:
     except ProcessLookupError:
         return
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
-    # Otherwise a helper that a model forks would keep the starter waiting.
+    # A helper that a model forks must not keep the answer open, or the starter would wait for it.
     os.register_at_fork(after_in_child=answer.close)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a model may print
     if sys.argv[4] == "shared" and not load_shareable(specs):
         log.warning("a model keeps threads or open files: each process loads its own")
         answer.write(NOT_SHAREABLE)
         os.killpg(0, signal.SIGKILL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the starter or a model may ignore it
+    # The starter or a model may have set it to be ignored; then no exit code could be read.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     listener = socket.socket(socket.AF_UNIX)
     (folder / SOCKET).unlink(missing_ok=True)
     listener.bind(os.fspath(folder / SOCKET))
@@ -77,7 +81,7 @@ def main() -> None:
     try:
         if supervisor.run(owner_fd):
             shutil.rmtree(folder, ignore_errors=True)
-    except BaseException:  # noqa: BLE001 - Python would print it after the end
+    except BaseException:  # noqa: BLE001 - `end` kills this process before Python prints
         traceback.print_exc()
     finally:
         supervisor.end()
@@ -86,19 +90,22 @@ def main() -> None:
 def load_shareable(specs: Sequence[ModelSpec]) -> bool:
     """Load the models; return whether forks of this process may use them.
 
-    A fork copies no other thread, and a lock that one holds stays locked. Two processes that share
-    a socket or a pipe get each other's responses; two that share a file move each other's position
-    in it. A model that does not load is skipped here: the first slice for it reports why.
+    Threads are a problem because a fork has only the thread that called it: a lock that another
+    thread holds would stay locked for ever. Open files are a problem because processes that share a
+    socket or a pipe read each other's data, and those that share a file move each other's position.
+
+    A model that fails to load is skipped here. The first slice for it reports the error.
     """
     before = procfs.open_files()
-    signal.alarm(LOAD_SECONDS)  # its default is to kill this process
+    signal.alarm(LOAD_SECONDS)  # kills this process if a model hangs
     for spec in specs:
         with suppress(TidemillError):
             host.load(spec)
     signal.alarm(0)
-    # Looking up the version of a package keeps the archives in sys.path open, such as pyspark.zip.
+    # A library that looks up a package's version leaves each archive in sys.path open, such as
+    # pyspark.zip. This closes them.
     MetadataPathFinder().invalidate_caches()
-    # The garbage collector writes to every object, which would copy the shared memory.
+    # The garbage collector writes to every object it visits, which would unshare the memory.
     gc.collect()
     gc.freeze()
     return not procfs.has_threads() and procfs.open_files() <= before
