@@ -1,4 +1,4 @@
-"""Measure latency at steady loads, with senders that do not wait for results (an open loop)."""
+"""Measure latency at steady loads. The sender does not wait for results (an open loop)."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 DELIVERIES = ("at-least-once", "exactly-once")
 LOADS = (0.1, 0.5, 0.8)
 SHARES = (0.5, 0.95, 0.99)
-# Messages that wait at the start.
+# The job answers this many messages before the first load, so that it is warm.
 BACKLOG = 6000
-# Texts for measuring the bare model's rate, which takes 25 seconds at least.
-BARE = 11_500
-# At each load, before measuring: Java still compiles for a minute.
+# How many texts the model processes alone. `baseline` needs enough for 25 seconds.
+BASELINE_TEXTS = 11_500
+# Messages at each new load are not measured for so long, because Java still compiles.
 WARM_UP_S = 60.0
 TIMEOUT_S = 300
 SEED = 7
@@ -41,10 +41,10 @@ SEED = 7
 def send(
     pipeline: Pipeline, rate: float, seconds: float, messages: Iterator[dict[str, Any]]
 ) -> int:
-    """Send messages at random times with a mean rate a second; return their number.
+    """Send messages at random times, on average `rate` a second; return how many.
 
-    Intervals are exponential. A message's timestamp is the time at which it was due, so delays of
-    the sender count too.
+    The intervals are exponential. A message's timestamp is the time at which it was due, so the
+    sender's own delays count as latency.
     """
     producer = Producer({"bootstrap.servers": pipeline.broker.bootstrap_servers, "linger.ms": 0})
     rng = random.Random(SEED)  # noqa: S311 - no secret
@@ -60,19 +60,19 @@ def send(
 
 
 def percentiles(waits: Sequence[float]) -> dict[str, float]:
-    """Return p50, p95 and p99 of seconds, in milliseconds."""
+    """Return p50, p95 and p99 in milliseconds; the waits are in seconds."""
     return {f"p{share * 100:.0f}": round(1000 * percentile(waits, share), 1) for share in SHARES}
 
 
 def model_time(result: bytes) -> float:
-    """Return the seconds of the model's call that made a result."""
+    """Return how many seconds the call to the model took that made this result."""
     fields = json.loads(result)
     start, end = (datetime.fromisoformat(fields[name]) for name in ("ts_start", "ts_end"))
     return (end - start).total_seconds()
 
 
 def measure(seconds: float, console: Console) -> dict[str, Any]:
-    """Measure both deliveries; spend that many seconds at each load."""
+    """Measure both deliveries, for `seconds` at each load."""
     with testbed.broker() as (broker, folder):
         return {
             delivery: measure_delivery(
@@ -85,8 +85,8 @@ def measure(seconds: float, console: Console) -> dict[str, Any]:
 def measure_delivery(
     pipeline: Pipeline, delivery: str, seconds: float, console: Console
 ) -> dict[str, Any]:
-    """Measure one delivery at each load, a share of the bare model's rate on all cores."""
-    max_rate, sent = baseline(BARE), BACKLOG
+    """Measure one delivery at each load, a share of the model's own rate on all cores."""
+    model_rate, sent = baseline(BASELINE_TEXTS), BACKLOG
     texts = itertools.cycle(list(messages(BACKLOG)))
     with (
         pipeline.program(testbed.shipped(pipeline, delivery)) as job,
@@ -95,12 +95,14 @@ def measure_delivery(
         job.wait_for("stream started")
         records.produce(pipeline.broker.bootstrap_servers, pipeline.source, *messages(BACKLOG))
         arrivals.wait(BACKLOG, TIMEOUT_S)
-        console.print(f"{delivery}: the bare model does {max_rate:.0f} a second", highlight=False)
+        console.print(
+            f"{delivery}: the model alone does {model_rate:.0f} a second", highlight=False
+        )
         loads = {}
         for load in LOADS:
             for duration in (WARM_UP_S, seconds):
                 before = sent
-                sent += send(pipeline, load * max_rate, duration, texts)
+                sent += send(pipeline, load * model_rate, duration, texts)
                 arrivals.wait(sent, TIMEOUT_S)
             waits = [received - due for due, received in arrivals.times[before:]]
             models = map(model_time, arrivals.values[before:])
@@ -113,4 +115,4 @@ def measure_delivery(
             console.print(f"{delivery}, {load:.0%}: {loads[str(load)]}", highlight=False)
         job.process.terminate()
         assert job.wait() == 0, job.output
-    return {"capacity": round(max_rate, 1), "loads": loads}
+    return {"model_rate": round(model_rate, 1), "loads": loads}

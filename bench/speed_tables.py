@@ -92,7 +92,7 @@ def latency(results: dict[str, Any]) -> str:
     plots.latency(results)
     rows = [
         [
-            f"{delivery}, {float(load):.0%} of {measured['capacity']:.0f} a second",
+            f"{delivery}, {float(load):.0%} of {measured['model_rate']:.0f} a second",
             figures["messages"],
             *(f"{figures[of][name]:.0f}" for of in ("waits", "over the model") for name in SHARES),
         ]

@@ -41,7 +41,7 @@ class Document:
         try:
             self._node = loader.get_single_node()
             self.problems = [] if self._node is None else sorted(set(_problems(self._node, set())))
-            self.value = None if self._node is None else loader.construct_document(self._node)
+            self.value: Any = None if self._node is None else loader.construct_document(self._node)
         finally:
             loader.dispose()
 

@@ -11,7 +11,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # MLflow reads it at import
 
 import pandas as pd
 from mlflow.models.utils import _enforce_schema
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from bench.wide_messages import BATCH, FIELDS, messages, microseconds, schema
 
@@ -25,7 +25,7 @@ MLFLOW_TYPES = {
 
 def signature(fields: int) -> Schema:
     """Return the same schema in MLflow's types; a column that may be null is optional there."""
-    columns = []
+    columns: list[ColSpec | TensorSpec] = []
     for name, field in schema(fields)["properties"].items():
         kinds: Any = field["type"]
         nullable = not isinstance(kinds, str)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # MLflow reads it at import
 
 import mlflow
 from mlflow.models import ModelSignature
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 from mlflow.types import ColSpec, DataType, Schema
 from pyspark.sql.functions import struct
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from mlflow.pyfunc import PythonModelContext
+    from mlflow.pyfunc.model import PythonModelContext
 
 FIELDS = ("uuid", "lang", "text")
 
 
-class Ner(PythonModel):  # type: ignore[misc] # mypy runs without MLflow
+class Ner(PythonModel):
     """Answer a frame of messages with a JSON text per row."""
 
     def load_context(self, context: PythonModelContext) -> None:  # noqa: ARG002 - MLflow's signature
@@ -35,7 +35,12 @@ class Ner(PythonModel):  # type: ignore[misc] # mypy runs without MLflow
         """
         self.nlp = common.load()
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> list[str]:  # noqa: ARG002
+    def predict(  # MLflow's signature
+        self,
+        context: PythonModelContext,  # noqa: ARG002
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> list[str]:
         """Return the answers."""
         docs = self.nlp.pipe(model_input["text"])
         messages = zip(model_input["uuid"], model_input["lang"], docs, strict=True)

@@ -73,7 +73,9 @@ class TestPredict:
         """Outcomes keep the order of the lines, however the bytes arrive."""
         content = end.join(lines) + end * newline
         results, dead = io.BytesIO(), io.BytesIO()
-        counts = predict([SPEC], Pipe(content, sizes), results, dead, load=lambda _: Upper())
+        counts = predict(
+            single_routes([SPEC]), Pipe(content, sizes), results, dead, load=lambda _: Upper()
+        )
         given_lines = [
             (n, line)
             for n, line in enumerate(lines, 1)
@@ -116,7 +118,7 @@ class TestPredict:
         odd = b"\xef\xbb\xbfone\r\n\t\r\n\x0b \x0c\r\n\xc2\xa0\xe3\x80\x80\r\ntwo\0\r\nthree"
         results, dead = io.BytesIO(), io.BytesIO()
         spec = make_spec(id_field=None)
-        predict([spec], io.BytesIO(odd), results, dead, load=lambda _: Upper())
+        predict(single_routes([spec]), io.BytesIO(odd), results, dead, load=lambda _: Upper())
         outputs = [json.loads(line)["out"] for line in results.getvalue().splitlines()]
         assert (outputs, dead.getvalue()) == (["ONE", "TWO\0", "THREE"], b"")
         messages = [message for part in slices(arrived_lines(io.BytesIO(odd))) for message in part]
@@ -129,7 +131,9 @@ class TestPredict:
         results, dead = io.BytesIO(), io.BytesIO()
         models: dict[str, Model] = {"a": Upper(), "b": Broken()}
         with pytest.raises(ModelUnavailable, match="model b:1"):
-            predict(specs, source, results, dead, load=lambda spec: models[spec.name])
+            predict(
+                single_routes(specs), source, results, dead, load=lambda spec: models[spec.name]
+            )
         assert len(results.getvalue().splitlines()) == 2
         (letter,) = map(json.loads, dead.getvalue().splitlines())
         assert letter["headers"]["tidemill.error.class"] == "NoModel"
@@ -145,7 +149,7 @@ class TestPredict:
 
         results = io.BytesIO()
         source = io.BytesIO(b'{"lang": "en", "text": "x"}\n' * 200)
-        predict([SPEC], source, results, io.BytesIO(), load=lambda _: Watching())
+        predict(single_routes([SPEC]), source, results, io.BytesIO(), load=lambda _: Watching())
         assert written == [0, 64, 128, 192]
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-
 class NullValue(MessageError):
     """The record has no value (a tombstone)."""
 

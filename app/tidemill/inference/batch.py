@@ -100,14 +100,15 @@ def probe(spec: ModelSpec, model: Model) -> str:
     check_sample(spec, model, sample)
     try:
         (output,) = predict_checked(model, [sample])
-        checked = check_outputs([Output(output, (0, 0))], getattr(model, "output_schema", None))
-        if isinstance(error := checked[0].result, TidemillError):
-            raise error
-        return error
+        (checked,) = check_outputs([Output(output, (0, 0))], getattr(model, "output_schema", None))
+        result = checked.result
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as cause:
         raise ModelUnavailable(spec.id, to_message_error(cause)) from cause
+    if isinstance(result, TidemillError):
+        raise ModelUnavailable(spec.id, to_message_error(result)) from result
+    return result
 
 
 def bisect_failures(

@@ -162,16 +162,15 @@ def encode_result(
     output: str,
     model: str,
     span: tuple[float, float],
+    *,
     assignment: Assignment | None = None,
 ) -> bytes:
     """Encode a result as JSON: copied fields, the output under the name `result`, model and times.
 
-    The output is the text of one JSON value.
-    If a variant was chosen, its name follows, and whether the message forced it.
-    If a copied field has the name of one of the others, the copied field is dropped. `span` is the
-    start and end of the call to `predict_all`, in seconds since the epoch; `process_time` is the
-    difference in seconds.
-
+    The output is the text of one JSON value. If a copied field has the name of one of the others,
+    the copied field is dropped. `span` is the start and end of the call to `predict_all`, in
+    seconds since the epoch; `process_time` is the difference in seconds. If a variant was chosen,
+    its name follows, and whether the message forced it.
     """
     start, end = span
     return msgspec.json.encode(

@@ -87,7 +87,12 @@ class RecordCodec:
                 raise outage
             case text:
                 result = encode_result(
-                    message.copied, spec.result, text, spec.id, output.span, assignment
+                    message.copied,
+                    spec.result,
+                    text,
+                    spec.id,
+                    output.span,
+                    assignment=assignment,
                 )
                 return Prediction(result, spec.id, assignment)
 

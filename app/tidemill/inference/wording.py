@@ -1,4 +1,4 @@
-"""Word the parts of a JSON value for people: paths, values and alternatives, cut if they are long."""
+"""Word paths, values and alternatives of JSON for people; cut what is long."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -96,13 +96,13 @@ def _routes(document: Document, folder: Path) -> tuple[tuple[Route, ...], list[t
     return tuple(routes), problems
 
 
-def _without_nulls(value: dict[str, object]) -> dict[str, object]:
+def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
     """Read a variant with nothing after its name as one that changes nothing."""
     entries = [
         entry | {"variants": {name: each or {} for name, each in entry["variants"].items()}}
         if entry.get("variants")
         else entry
-        for entry in value["models"]  # type: ignore[attr-defined]
+        for entry in value["models"]
     ]
     return value | {"models": entries}
 

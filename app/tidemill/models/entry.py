@@ -63,7 +63,7 @@ class Loading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     artifact: str | UnsetType = UNSET
     device: Literal["cpu", "cuda"] | UnsetType = UNSET
     trust: Literal["pickle"] | UnsetType = UNSET
-    payload: Payload | None | UnsetType = UNSET
+    payload: Payload | UnsetType | None = UNSET
     sample: Any | UnsetType = UNSET
     schema: dict[str, Any] | str | UnsetType = UNSET
     limits: LimitsEntry | UnsetType = UNSET

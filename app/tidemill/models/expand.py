@@ -67,7 +67,7 @@ def expand(entry: Entry, fields: tuple[str, ...] | None, folder: Path) -> Iterat
             match=_match(entry, values),
             variants=variants,
             split_by=entry.split_by,
-            salt=entry.name if entry.salt is None else entry.salt,
+            salt=str(entry.name) if entry.salt is None else entry.salt,
             path=path,
         )
 
@@ -88,7 +88,8 @@ def _combinations(entry: Entry, fields: tuple[str, ...] | None) -> Iterator[dict
     rows = [each for each in parameters if isinstance(each, tuple)]
     if rows and len(rows) < len(parameters):
         raise EntryError(path, "must be a list of values, or a list of lists; this is a mixture")
-    for number, row in enumerate(rows or [parameters]):
+    one = tuple(each for each in parameters if not isinstance(each, tuple))
+    for number, row in enumerate(rows or [one]):
         if fields is not None and len(row) != len(fields):
             place = (*path, number) if rows else path
             raise EntryError(place, f"needs {len(fields)} values: {', '.join(fields)}")

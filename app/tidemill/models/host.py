@@ -157,13 +157,14 @@ def _key(spec: ModelSpec) -> bytes:
 def is_shareable(before: set[tuple[int, str]]) -> bool:
     """Return whether forks may use the models that were loaded since `procfs.resources`.
 
-    A fork copies no other thread, and a lock that one holds stays locked. Two processes that share
-    a socket or a pipe get each other's responses; two that share a file move each other's position
-    in it.
+    Threads are a problem because a fork has only the thread that called it: a lock that another
+    thread holds would stay locked for ever. Open files are a problem because processes that share a
+    socket or a pipe read each other's data, and those that share a file move each other's position.
     """
     if procfs.resources() <= before:
         return True
-    # To look up the version of a package keeps the archives in sys.path open, such as pyspark.zip.
+    # A library that looks up a package's version leaves each archive in sys.path open, such as
+    # pyspark.zip. This closes them.
     MetadataPathFinder().invalidate_caches()
     gc.collect()
     return procfs.resources() <= before

@@ -58,8 +58,8 @@ def _struct_problems(struct: type[msgspec.Struct], value: dict[Any, Any]) -> Ite
             yield (name,), f"there is no field {name}{_suggest(name, fields)}"
         elif name == "variants" and isinstance(content, dict):
             for label, variant in content.items():
-                variant = {} if variant is None else variant
-                yield from _nested((name, label), VariantEntry, variant)
+                changes = {} if variant is None else variant
+                yield from _nested((name, label), VariantEntry, changes)
         elif name in NESTED:
             yield from _nested((name,), NESTED[name], content)
         else:

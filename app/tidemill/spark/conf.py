@@ -20,10 +20,10 @@ from tidemill.spark.worker_memory import worker_memory
 if TYPE_CHECKING:
     from tidemill.settings import Settings
 
-# So many tasks run beside those that keep the pool busy. A task leaves the pool idle while Java
-# plans, reads Kafka and writes.
+# On one machine, this many more tasks run than there are cores: while Java reads or writes for one
+# task, the pool works for another.
 MORE_TASKS_THAN_CORES = 2
-MAX_FAILURES = 4  # of a task; plain `local[*]` never retries one
+MAX_FAILURES = 4  # of one task; with plain `local[*]`, Spark never retries a task
 MAX_BYTES_PER_ARROW_BATCH = 16 * 1024 * 1024
 JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOOPBACK = "127.0.0.1"

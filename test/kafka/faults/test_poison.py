@@ -9,7 +9,6 @@ import pytest
 
 from dev.pipeline.pipeline import QUICK_SPARK, message
 from faults import scenario
-from tidemill.inference.model import Limits
 
 if TYPE_CHECKING:
     from dev.pipeline.pipeline import Pipeline
@@ -37,7 +36,7 @@ class TestPoison:
         pipeline.produce(*(message(uuid, text) for uuid, text in TEXTS.items()))
         environment = pipeline.environment(
             "Poison",
-            limits=Limits(seconds=1),
+            max_seconds=1,
             STREAM__DELIVERY=delivery,
             STREAM__TRIGGER="available-now",
             SPARK=json.dumps(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +18,9 @@ from tidemill.inference.message import Assignment, Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import Route, Variant
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # The choices of the first release between two equal variants.
 RELEASED = "bbaabaabaaababaabbbababb"
 KEYS = st.binary(max_size=30) | st.text(max_size=30)
@@ -25,7 +28,7 @@ LABELS = "abcdef"
 WEIGHTS = st.dictionaries(st.sampled_from(LABELS), st.integers(1, 100), min_size=2, max_size=5)
 
 
-def route(weights: dict[str, float], salt: str = "test", **fields: Any) -> Route:  # noqa: ANN401
+def route(weights: Mapping[str, float], salt: str = "test", **fields: Any) -> Route:  # noqa: ANN401
     """Return a route with variants of these weights, in alphabetical order."""
     variants = [
         Variant(label, make_spec(version=label), weight)

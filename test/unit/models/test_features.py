@@ -352,7 +352,7 @@ class TestOutputs:
             (pa.chunked_array([[1.5], [math.nan]]), [1.5, None]),
             (pa.table({"a": [1, 2], "b": ["x", None]}), [{"a": 1, "b": "x"}, {"a": 2, "b": None}]),
         ],
-        ids=repr,
+        ids=lambda value: type(value).__name__,
     )
     def test_encoded(self, returned: object, expected: list[object]) -> None:
         """JSON has the same values, and null for NaN, infinity and NaT."""
@@ -361,7 +361,7 @@ class TestOutputs:
     @pytest.mark.parametrize(
         "returned",
         [[1], [1, 2, 3], np.zeros(3), np.zeros((1, 2)), pd.Series([], dtype=float), pa.array([1])],
-        ids=repr,
+        ids=lambda value: type(value).__name__,
     )
     def test_count(self, returned: object) -> None:
         """Too few or too many rows are the engine's WrongOutputCount."""

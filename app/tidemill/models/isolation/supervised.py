@@ -31,8 +31,8 @@ def loader() -> Iterator[ModelLoader]:
     """Yield a loader whose models run in a child process, which ends with the context.
 
     The models return the same outputs as in this process. If an input crashes the child process, or
-    gets no output within the entry's `limits.seconds`, they raise a MessageError. The loader raises as
-    `host.load` does.
+    gets no output within the entry's `limits.seconds`, they raise a MessageError. The loader raises
+    as `host.load` does.
     """
     child = RestartingChild()
     loaded: dict[str, SupervisedModel] = {}
@@ -78,8 +78,8 @@ class RestartingChild:
         """Whether the process survived the last call."""
         return self._child is not None
 
-    def load(self, spec: ModelSpec) -> Message:
-        """Load an entry's model, unless it is loaded already; return its attributes.
+    def load(self, spec: ModelSpec) -> tuple[ChildProcess, Message]:
+        """Load an entry's model, unless it is loaded already; return the process and attributes.
 
         Raises:
             ModelMisconfigured, ModelLoadFailed: As `host.load`, or the process ended.
@@ -94,7 +94,7 @@ class RestartingChild:
                 self._loaded[spec.id], _ = self._request(child, spec, request, None)
             except ModelCrashed as cause:
                 raise ModelLoadFailed(spec.id, cause) from cause
-        return self._loaded[spec.id]
+        return child, self._loaded[spec.id]
 
     def predict(self, spec: ModelSpec, inputs: list[str]) -> list[str]:
         """Return the model's outputs.
@@ -104,10 +104,9 @@ class RestartingChild:
             ModelMisconfigured, ModelLoadFailed: The model could not be loaded again.
 
         """
-        self.load(spec)
-        assert self._child is not None
+        child, _ = self.load(spec)
         frame = replies.predict_request(spec, inputs)
-        _, outputs = self._request(self._child, spec, frame, spec.limits.seconds)
+        _, outputs = self._request(child, spec, frame, spec.limits.seconds)
         return outputs
 
     def stop(self) -> None:
@@ -147,7 +146,7 @@ class SupervisedModel:
             ModelMisconfigured, ModelLoadFailed: As `host.load`, or the process ended.
 
         """
-        attributes = child.load(spec)
+        _, attributes = child.load(spec)
         self.sample = attributes["sample"]
         self.input_schema = attributes["input_schema"]
         self.output_schema = attributes["output_schema"]

@@ -2,15 +2,19 @@
 
     python -m tidemill.models.pool.server FOLDER OWNER PROCESSES shared|separate STARTER
 
-The entries come pickled through standard input, from the process with the id STARTER, with those
-that are to be loaded at the start, and the bytes of memory that all of them may take. A byte on
-standard output answers whether clients can connect to FOLDER/socket. Until then, this process ends
-with STARTER; after that, all processes of the pool end with OWNER.
+FOLDER is where the socket goes. OWNER and STARTER are process ids. The starter sends the pickled
+entries to standard input, with those that are to be loaded at the start, and the bytes of memory
+that all models may take. The server answers with one byte on standard output: READY if clients can
+connect to FOLDER/socket, or NOT_SHAREABLE. If the starter ends before the answer, the server ends
+too. After the answer, the whole pool ends when the owner does.
 
-There is no dispatcher: the processes accept connections from one listening socket, and one that
-waits gets the next connection. With `shared`, they are forked from the process that loaded the
-models, and share its memory. That needs models that keep no threads and no open files; otherwise
-this program ends, and must be started with `separate`, so that it loads none at the start.
+There is no dispatcher. All processes accept connections from one listening socket, and the kernel
+gives each new connection to a process that is waiting.
+
+With `shared`, this process loads the models and forks the others, which share its memory. This
+works only if the models keep no threads and no open files. If they do, the server answers
+NOT_SHAREABLE and ends; the starter then starts it with `separate`, so that it loads none at the
+start.
 """
 
 from __future__ import annotations
@@ -48,14 +52,15 @@ def main() -> None:
     except ProcessLookupError:
         return
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
-    # Otherwise a helper that a model forks would keep the starter waiting.
+    # A helper that a model forks must not keep the answer open, or the starter would wait for it.
     os.register_at_fork(after_in_child=answer.close)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a model may print
     if sys.argv[4] == "shared" and not load_shareable(preloaded):
         log.warning("a model keeps threads or open files: each process loads its own")
         answer.write(NOT_SHAREABLE)
         os.killpg(0, signal.SIGKILL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the starter or a model may ignore it
+    # The starter or a model may have set it to be ignored; then no exit code could be read.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     listener = socket.socket(socket.AF_UNIX)
     (folder / SOCKET).unlink(missing_ok=True)
     listener.bind(os.fspath(folder / SOCKET))
