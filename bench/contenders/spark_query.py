@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pyspark.sql.functions import col, from_json
 
 from bench.contenders.common import stop_on_sigterm
-from tidemill.models.pool.launch import SINGLE_THREADED_ARROW
+from tidemill.models.pool.launch import NO_BACKGROUND_THREADS
 from tidemill.settings import Settings
 from tidemill.spark import session
 
@@ -38,7 +38,7 @@ def running(args: argparse.Namespace) -> Iterator[SparkSession]:
         spark={"spark.python.daemon.module": "pyspark.daemon"},
     )
     with session.running(settings) as spark:
-        for name in SINGLE_THREADED_ARROW:  # set for our workers only
+        for name in NO_BACKGROUND_THREADS:  # set for our workers only
             del spark.sparkContext.environment[name]
         yield spark
 

@@ -42,9 +42,10 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Return the README and the pages of the documentation."""
+    """Return the READMEs and the pages of the documentation."""
     docs = sorted((ROOT / "docs").rglob("*.md"))
-    return [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *docs]
+    examples = sorted((ROOT / "examples").rglob("*.md"))
+    return [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *docs, *examples]
 
 
 def blocks(page: Path) -> Iterator[Block]:

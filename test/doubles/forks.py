@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from tidemill.models.isolation import child, procfs
-from tidemill.models.pool.launch import SINGLE_THREADED_ARROW, THREAD_VARIABLES
+from tidemill.models.pool.launch import NO_BACKGROUND_THREADS, THREAD_VARIABLES
 
 
 def report(path: str, options: dict[str, Any]) -> list[str]:
@@ -19,7 +19,7 @@ def report(path: str, options: dict[str, Any]) -> list[str]:
     """
     done = subprocess.run(
         [sys.executable, "-c", f"from {__name__} import main; main()", path, json.dumps(options)],
-        env=dict.fromkeys(THREAD_VARIABLES, "1") | SINGLE_THREADED_ARROW | os.environ,
+        env=dict.fromkeys(THREAD_VARIABLES, "1") | NO_BACKGROUND_THREADS | os.environ,
         capture_output=True,
         text=True,
         check=False,

@@ -55,6 +55,7 @@ class TestMalformedMessages:
                 name="french",
                 match={"lang": "fr"},
                 limits=Limits(chars=50),
+                schema={"type": "string", "minLength": 2},
                 id_field="extra",
             ),
         ]
@@ -85,7 +86,7 @@ class TestMalformedMessages:
         classes = Counter(record.header("tidemill.error.class") for record in dead)
         assert set(classes) == {
             "NullValue", "InvalidUtf8", "InvalidJson", "MissingField", "WrongType", "NoModel",
-            "InputTooLong", "PredictionFailed", "WrongOutputCount", "InvalidOutput",
+            "InputTooLong", "InvalidInput", "PredictionFailed", "WrongOutputCount", "InvalidOutput",
             "ResultTooLarge",
         }  # fmt: skip
         assert len(results) > 100

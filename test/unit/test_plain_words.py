@@ -77,21 +77,21 @@ class TestSettings:
 
 
 class TestModels:
-    """An entry's mistake is told by its place and in the file's words."""
+    """An entry's mistake is told by its line and in the file's words."""
 
     @pytest.mark.parametrize(
         ("right", "wrong", "said"),
         [
             (
                 'version: "3.8.0"',
-                "version: 3",
-                'entry 1 (ner-en): version: Expected `str`, got `int` (put it in quotes: "3")',
+                "version: 3.8",
+                'line 5: ner-en: version: Expected `int | str`, got `float` (put it in quotes: "3.8")',
             ),
-            ("spacy-ner", "spacy_ner.SpacyNer", "of the form package.module:Class"),
+            ("spacy-ner", "spacy_ner.SpacyNer", "your own: package.module:Class"),
         ],
     )
     def test_place(self, right: str, wrong: str, said: str, tmp_path: Path) -> None:
-        """The entry is counted from one."""
+        """The line comes first."""
         file = tmp_path / "models.yaml"
         file.write_text(MODELS.read_text().replace(right, wrong))
         with pytest.raises(InvalidModels) as caught:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemill.models.machine import cores
-from tidemill.models.pool.launch import SINGLE_THREADED_ARROW, THREAD_VARIABLES
+from tidemill.models.pool.launch import NO_BACKGROUND_THREADS, THREAD_VARIABLES
 from tidemill.spark import daemon
 from tidemill.spark.filesystem import is_local
 from tidemill.spark.jars import connector_jars
@@ -77,7 +77,7 @@ def session_conf(settings: Settings) -> dict[str, str]:
 def context_conf(settings: Settings) -> dict[str, str]:
     """Return the settings that must precede the SparkContext."""
     threads = dict.fromkeys(THREAD_VARIABLES, str(settings.stream.worker_threads))
-    worker_env = threads | SINGLE_THREADED_ARROW
+    worker_env = threads | NO_BACKGROUND_THREADS
     conf = {
         "spark.app.name": f"tidemill-{settings.stream.group_id}",
         "spark.redaction.regex": REDACTION_REGEX,

@@ -13,14 +13,13 @@ import msgspec
 from tidemill.inference.model import ModelSpec
 from tidemill.models import host
 from tidemill.models.isolation import procfs
+from tidemill.models.pool.launch import NO_BACKGROUND_THREADS, THREAD_VARIABLES
 from tidemill.testing.answers import Answer, failed, predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 START = f"from {__name__} import main; main()"
-# The limits that Tidemill gives to workers by default.
-THREAD_LIMITS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 MAX_STDERR = 2000
 
 
@@ -58,7 +57,8 @@ def ask(spec: ModelSpec, texts: Sequence[str]) -> Report:
         input=msgspec.json.encode((spec, texts)),
         env={
             **os.environ,
-            **THREAD_LIMITS,
+            **dict.fromkeys(THREAD_VARIABLES, "1"),
+            **NO_BACKGROUND_THREADS,
             "PYTHONHASHSEED": hash_seed,
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         },

@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from dev.pipeline.records import Record
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 IN, OUT, DEAD = "in", "out", "dead"
 COUNT = 400
-SPEC = ModelSpec(**MODEL | {"options": {}})
+SPEC = msgspec.convert(MODEL | {"options": {}}, ModelSpec)
 
 
 @pytest.fixture(scope="module")

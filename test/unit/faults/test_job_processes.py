@@ -23,10 +23,11 @@ PROCESSES = 2
 OWNER = "import sys; sys.stdin.read()"
 START_POOL = """
 import sys
+import msgspec
 from tidemill.inference.model import ModelSpec
 from tidemill.models.pool.start import PoolAddress
 from faults.campaign_job import MODEL
-PoolAddress([ModelSpec(**MODEL)], int(sys.argv[2]), int(sys.argv[1])).start()
+PoolAddress([msgspec.convert(MODEL, ModelSpec)], int(sys.argv[2]), int(sys.argv[1])).start()
 """
 # Like Spark's daemon: fork two workers, print the daemon's process id, and wait.
 DAEMON = """

@@ -69,10 +69,11 @@ class TestCounts:
             )
         assert sample("tidemill_messages_total") == 20
         assert sample("tidemill_uncounted_total") == 0
-        assert sample("tidemill_results_total", model="ner-en", version="1.2") == 12
-        failed = {"error": "PredictionFailed", "model": "ner-en", "version": "1.2"}
+        english = {"model": "ner-en", "version": "1.2", "variant": "1.2"}
+        assert sample("tidemill_results_total", **english) == 12
+        failed = {"error": "PredictionFailed"} | english
         assert sample("tidemill_dead_letters_total", **failed) == 6
-        unrouted = {"error": "NoModel", "model": "", "version": ""}
+        unrouted = {"error": "NoModel", "model": "", "version": "", "variant": ""}
         assert sample("tidemill_dead_letters_total", **unrouted) == 2
 
     def test_what_spark_did_not_count(
@@ -85,9 +86,9 @@ class TestCounts:
 
     def test_there_from_the_start(self, sample: Callable[..., float | None]) -> None:
         """Known series start at 0, because a rate misses the first value of a series."""
-        assert sample("tidemill_results_total", model="ner-fr", version="1.2") == 0
+        assert sample("tidemill_results_total", model="ner-fr", version="1.2", variant="1.2") == 0
         for error in BEFORE_A_MODEL:
-            labels = {"error": error.__name__, "model": "", "version": ""}
+            labels = {"error": error.__name__, "model": "", "version": "", "variant": ""}
             assert sample("tidemill_dead_letters_total", **labels) == 0
 
 
@@ -147,7 +148,7 @@ class TestNow:
 
     def test_models(self, sample: Callable[..., float | None]) -> None:
         """The job's models are listed, and whether it is ready."""
-        assert sample("tidemill_model_info", model="ner-en", version="1.2") == 1
+        assert sample("tidemill_model_info", model="ner-en", version="1.2", variant="1.2") == 1
         assert sample("tidemill_ready") == 1
 
 

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from tidemill.models.pool.launch import SINGLE_THREADED_ARROW
+from tidemill.models.pool.launch import NO_BACKGROUND_THREADS
 from tidemill.settings import KafkaSettings, LogSettings, Settings, StreamSettings
 from tidemill.spark.conf import (
     REDACTION_REGEX,
@@ -62,7 +62,7 @@ class TestContextConf:
             for name, value in context_conf(Settings()).items()
         }
         count = "import os, pyarrow; print(len(os.listdir('/proc/self/task')))"
-        for without, threads in ((), 1), (SINGLE_THREADED_ARROW, 2):
+        for without, threads in ((), 1), (NO_BACKGROUND_THREADS, 2):
             env = {name: environment[name] for name in environment.keys() - without} | {"PATH": ""}
             printed = subprocess.check_output([sys.executable, "-c", count], env=env)
             assert int(printed) == threads

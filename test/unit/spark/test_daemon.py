@@ -14,7 +14,7 @@ import pytest
 
 from dev import PYTHONPATH, ROOT
 from faults import job_processes
-from tidemill.models.pool.launch import SINGLE_THREADED_ARROW
+from tidemill.models.pool.launch import NO_BACKGROUND_THREADS
 from tidemill.spark import daemon
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Daemon:
                 **os.environ,
                 "PYTHONPATH": f"{PYTHONPATH}:{ROOT / 'test' / 'doubles'}",
                 "OPENBLAS_NUM_THREADS": "1",
-                **SINGLE_THREADED_ARROW,
+                **NO_BACKGROUND_THREADS,
                 "PYTHON_UNIX_DOMAIN_ENABLED": "true",
                 "PYTHON_WORKER_FACTORY_SOCK_DIR": str(sockets),
                 "PYTHON_DAEMON_KILL_WORKER_ON_FLUSH_FAILURE": "1",

@@ -44,7 +44,7 @@ class TestCollection:
         (pytester.path / "models.yaml").write_text("models: [{name: a}]")
         run = run_kit("models.yaml")
         assert run.outcomes == {"errors": 1}
-        assert "entry 1 (a): missing the required version, adapter, sample, result" in run.output
+        assert "line 1: a: missing the required version" in run.output
         assert "Correct the models file" in run.output
         assert "Traceback" not in run.output
 

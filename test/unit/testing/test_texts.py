@@ -14,8 +14,7 @@ from tidemill.inference.model import Limits
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import single_routes
 from tidemill.models import host
-from tidemill.models.pool import launch
-from tidemill.testing import fresh_process, texts
+from tidemill.testing import texts
 
 SPEC = example_spec("Echo", match={}, limits=Limits(chars=100_000))
 
@@ -42,11 +41,3 @@ class TestReachable:
         outcome = answer(b'"\\ud800, alone"')
         assert isinstance(outcome, Failure)
         assert outcome.error_class == "InvalidJson"
-
-
-class TestThreadLimits:
-    """The new process has the limits of a worker."""
-
-    def test_variables(self) -> None:
-        """These are the ones that Spark's workers get."""
-        assert set(fresh_process.THREAD_LIMITS) == set(launch.THREAD_VARIABLES)

@@ -23,10 +23,13 @@ Models: TypeAlias = "tuple[tuple[ModelSpec, ...], tuple[ModelSpec, ...], float]"
 # The number of threads of numeric libraries is in these variables. A process of the pool has one,
 # unless its environment says otherwise.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# Keep Arrow's allocator from starting a thread. In a single-threaded process C++ counts references
-# without atomic operations, which take a sixth of spaCy's time; and only such a process forks
-# safely.
-SINGLE_THREADED_ARROW = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+# Keep Arrow's allocator and ONNX Runtime's telemetry from starting threads. In a single-threaded
+# process C++ counts references without atomic operations, which take a sixth of spaCy's time; and
+# only such a process forks safely.
+NO_BACKGROUND_THREADS = {
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
 
 # The servers that this process has launched, so that it collects the exit codes of those that end.
 _servers: list[subprocess.Popen[bytes]] = []
@@ -53,7 +56,7 @@ def _launch(arguments: list[str], models: Models) -> bytes:
         OSError: The server was killed, most likely for lack of memory.
 
     """
-    environment = dict.fromkeys(THREAD_VARIABLES, "1") | SINGLE_THREADED_ARROW | os.environ
+    environment = dict.fromkeys(THREAD_VARIABLES, "1") | NO_BACKGROUND_THREADS | os.environ
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     reader, writer = os.pipe()
     with tempfile.TemporaryFile() as entries, os.fdopen(reader, "rb") as answers:

@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from tidemill.errors import ModelLoadFailed, ModelMisconfigured, UnusableEntry
 from tidemill.models import host
 from tidemill.models.adapters.mlflow import Mlflow
-from tidemill.models.pool.launch import SINGLE_THREADED_ARROW, THREAD_VARIABLES
+from tidemill.models.pool.launch import NO_BACKGROUND_THREADS, THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -496,7 +496,7 @@ assert os.waitpid(pid, 0)[1] == 0
 assert len(os.listdir({str(tmp_path)!r})) == 1
 """
         # As the pool's server starts.
-        single_threaded = dict.fromkeys(THREAD_VARIABLES, "1") | SINGLE_THREADED_ARROW
+        single_threaded = dict.fromkeys(THREAD_VARIABLES, "1") | NO_BACKGROUND_THREADS
         subprocess.run(
             [sys.executable, "-c", script],
             check=True,

@@ -53,7 +53,7 @@ class TestUnknown:
         with pytest.raises(InvalidModels) as caught:
             catalogue.load_models(file)
         assert str(caught.value).removeprefix(f"{file}: ") == (
-            "entry 1 (m): adapter: there is no adapter 'spacy-nr': did you mean spacy-ner? "
+            "line 2: m: adapter: there is no adapter 'spacy-nr': did you mean spacy-ner? "
             "shipped: mlflow, onnx, sklearn, spacy-ner; your own: package.module:Class"
         )
 

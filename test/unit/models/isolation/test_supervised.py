@@ -366,6 +366,7 @@ class TestLife:
         program = f"""
             import time
             from specs import example_spec
+            from tidemill.inference.model import Limits
             from tidemill.models.isolation import supervised
             options = {{"log": {str(log)!r}}}
             spec = example_spec("NotedPoison", options=options, limits=Limits(seconds=3600))
