@@ -98,6 +98,15 @@ from tidemill.errors.operations import (
     ProbeFailed,
     UnexpectedJob,
 )
+from tidemill.errors.serving import (
+    AddressTaken,
+    DeadlineExceeded,
+    InvalidRequest,
+    ModelNotFound,
+    QueueFull,
+    RequestTooLarge,
+    ShuttingDown,
+)
 from tidemill.errors.spark import (
     ArtifactsUnavailable,
     CheckpointDamaged,
@@ -113,6 +122,7 @@ from tidemill.errors.spark import (
 )
 
 __all__ = [
+    "AddressTaken",
     "AdvertisedUnreachable",
     "ArtifactsUnavailable",
     "BrokerUnreachable",
@@ -121,6 +131,7 @@ __all__ = [
     "CheckpointUnsupported",
     "ConfigurationError",
     "DataLoss",
+    "DeadlineExceeded",
     "DeliveryModeChanged",
     "ExecutorsUnfit",
     "FolderExists",
@@ -137,6 +148,7 @@ __all__ = [
     "InvalidModels",
     "InvalidOutput",
     "InvalidProjectName",
+    "InvalidRequest",
     "InvalidSchema",
     "InvalidSelection",
     "InvalidSettings",
@@ -157,6 +169,7 @@ __all__ = [
     "ModelCrashed",
     "ModelLoadFailed",
     "ModelMisconfigured",
+    "ModelNotFound",
     "ModelProcessesEnded",
     "ModelTimedOut",
     "ModelUnavailable",
@@ -173,12 +186,15 @@ __all__ = [
     "ProbeFailed",
     "Problem",
     "QueryFailed",
+    "QueueFull",
     "RecordRefused",
     "RemoteTraceback",
+    "RequestTooLarge",
     "ResultTooLarge",
     "SampleMissing",
     "SettingsFileUnreadable",
     "SeveralModels",
+    "ShuttingDown",
     "SpeculationEnabled",
     "StopNotAcknowledged",
     "Superseded",

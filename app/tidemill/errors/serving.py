@@ -1,0 +1,79 @@
+"""Define the errors of requests that are not a model's fault."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.errors.base import MessageError, TidemillError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class InvalidRequest(MessageError):
+    """A request does not have the form that its path or method needs."""
+
+    def __init__(self, reason: object, remedy: str = "") -> None:
+        super().__init__(f"the request is malformed: {reason}", remedy)
+
+
+class ModelNotFound(MessageError):
+    """A request names a model, a version or a path that the server does not have."""
+
+    def __init__(self, kind: str, name: str, near: Iterable[str]) -> None:
+        names = " or ".join(near)
+        suggestion = f"Did you mean {names}? " if names else ""
+        super().__init__(
+            f"there is no {kind} {name[:100]!r}",
+            f"{suggestion}POST /v2/repository/index lists all models.",
+        )
+
+
+class RequestTooLarge(MessageError):
+    """A request is longer, or has more inputs, than the server takes."""
+
+    def __init__(self, what: str, limit: int, setting: str) -> None:
+        super().__init__(
+            f"the request has more than {limit} {what}",
+            f"Send several requests, or raise `serving.{setting}` on the server.",
+        )
+
+
+class QueueFull(TidemillError):
+    """So many inputs wait for a model that the server takes no more."""
+
+    def __init__(self, model: str, waiting: int, retry_after: float) -> None:
+        super().__init__(
+            f"{waiting} inputs wait for {model}, and there is no room for more",
+            f"Try again in {retry_after:.3g} s, which is how long those that wait will take.",
+        )
+        self.retry_after = retry_after
+
+
+class DeadlineExceeded(TidemillError):
+    """A request was not answered within the time that its client or the server allows."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"no answer within {seconds:.3g} s",
+            "Allow more time, or raise `serving.timeout` on the server.",
+        )
+
+
+class ShuttingDown(TidemillError):
+    """The server is about to end, and takes no new requests."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down", "Send the request to another replica.")
+
+
+class AddressTaken(TidemillError):
+    """Another program listens on the server's port."""
+
+    kind = "configuration"
+
+    def __init__(self, host: str, port: int, setting: str) -> None:
+        super().__init__(
+            f"another program listens on {host}:{port}",
+            f"End it, or set `serving.{setting}` to another port.",
+        )

@@ -1,0 +1,62 @@
+"""The section `serving`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import ByteSize, Field, model_validator
+
+from tidemill.settings.base import Section
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class ServingSettings(Section):
+    """What `tidemill serve` answers, and how much of it at a time.
+
+    Attributes:
+        host: The address to listen on. `0.0.0.0` lets other machines connect, as in a container.
+        http_port: The port for HTTP. `0` takes any free port.
+        grpc_port: The port for gRPC. `0` takes any free port, `null` serves no gRPC.
+        max_batch_size: The most inputs in one call of a model. An entry's `limits.batch` may be
+            lower.
+        max_wait_ms: How long a batch waits for more inputs, in milliseconds.
+        adaptive: Whether a batch starts as soon as a model process is free. If false, it waits
+            until it is full or `max_wait_ms` has passed.
+        max_queue: The most inputs that may wait for one model. Further requests are refused with
+            status 429, and with the time after which to try again.
+        max_items: The most inputs in one request.
+        max_body: The longest body of a request.
+        timeout: How long a request may take, in seconds, unless its client allows less.
+        header_timeout: How long a client may take to send a request's headers, in seconds.
+        body_timeout: How long a client may take to send a request's body, in seconds.
+        idle_timeout: How long a connection may stay open without a request, in seconds.
+        max_connections: The most connections at a time. Further ones get status 503.
+        drain_timeout: How long running requests may take after SIGTERM, in seconds.
+        access_log: Whether to log every request.
+
+    """
+
+    host: str = Field("127.0.0.1", min_length=1)
+    http_port: Port = 8080
+    grpc_port: Port | None = 8081
+    max_batch_size: int = Field(4, ge=1)
+    max_wait_ms: float = Field(20, ge=0)
+    adaptive: bool = True
+    max_queue: int = Field(1000, ge=1)
+    max_items: int = Field(1000, ge=1)
+    max_body: ByteSize = Field(ByteSize(16 * 2**20), ge=1)
+    timeout: float = Field(30, gt=0)
+    header_timeout: float = Field(10, gt=0)
+    body_timeout: float = Field(30, gt=0)
+    idle_timeout: float = Field(60, gt=0)
+    max_connections: int = Field(1000, ge=1)
+    drain_timeout: float = Field(30, gt=0)
+    access_log: bool = True
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.max_items > self.max_queue:
+            problem = f"max_items {self.max_items} exceeds max_queue {self.max_queue}"
+            raise ValueError(f"{problem}: such a request could never be taken")
+        return self
