@@ -45,6 +45,23 @@ def stream(config: Path | None) -> int:
     return 0
 
 
+def serve(config: Path | None) -> int:
+    """Run the server; return its exit code. Log a failure as one line."""
+    logs.configure("console", "INFO")
+    try:
+        loaded = settings.load_program(settings.ServeProgram, config)
+        logs.configure(loaded.log.format, loaded.log.level)
+        with extras.required():
+            from tidemill.bootstrap import serve as program  # noqa: PLC0415 - only now
+
+        program.serve(loaded)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the outermost place: every error ends here
+        return report(error)
+    return 0
+
+
 def report(error: Exception) -> int:
     """Log an error's message and hint; return its exit code."""
     message = error.message if isinstance(error, TidemillError) else describe(error)

@@ -84,6 +84,7 @@ from tidemill.errors.models import (
     ModelMisconfigured,
     ModelProcessesEnded,
     ModelUnavailable,
+    PoolUnavailable,
     SampleMissing,
     SeveralModels,
     UnknownModel,
@@ -100,12 +101,14 @@ from tidemill.errors.operations import (
 )
 from tidemill.errors.serving import (
     AddressTaken,
+    AddressUnusable,
+    BodyTimedOut,
     DeadlineExceeded,
     InvalidRequest,
     ModelNotFound,
     QueueFull,
     RequestTooLarge,
-    ShuttingDown,
+    UnsupportedMediaType,
 )
 from tidemill.errors.spark import (
     ArtifactsUnavailable,
@@ -123,8 +126,10 @@ from tidemill.errors.spark import (
 
 __all__ = [
     "AddressTaken",
+    "AddressUnusable",
     "AdvertisedUnreachable",
     "ArtifactsUnavailable",
+    "BodyTimedOut",
     "BrokerUnreachable",
     "CheckpointDamaged",
     "CheckpointInUse",
@@ -182,6 +187,7 @@ __all__ = [
     "NullValue",
     "OutputExists",
     "OutputUnusable",
+    "PoolUnavailable",
     "PredictionFailed",
     "ProbeFailed",
     "Problem",
@@ -194,7 +200,6 @@ __all__ = [
     "SampleMissing",
     "SettingsFileUnreadable",
     "SeveralModels",
-    "ShuttingDown",
     "SpeculationEnabled",
     "StopNotAcknowledged",
     "Superseded",
@@ -207,6 +212,7 @@ __all__ = [
     "UnexpectedJob",
     "UnknownModel",
     "UnknownVariant",
+    "UnsupportedMediaType",
     "UnusableEntry",
     "WrongColumnType",
     "WrongOutputCount",

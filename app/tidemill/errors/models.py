@@ -74,6 +74,16 @@ class ModelProcessesEnded(TidemillError):
         )
 
 
+class PoolUnavailable(TidemillError):
+    """No processes for the models can be started."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(
+            f"cannot start the model processes: {reason}",
+            "They need Linux 5.4 or later, and a folder for temporary files that this user owns.",
+        )
+
+
 class ModelUnavailable(TidemillError):
     """The model fails even on its own sample, so no message is blamed."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.errors.base import MessageError, TidemillError
+from tidemill.errors.base import ConfigurationError, MessageError, TidemillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,25 @@ class RequestTooLarge(MessageError):
         )
 
 
+class UnsupportedMediaType(MessageError):
+    """A request's body is in a form that the server does not read."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the server does not read {what}", "Send JSON with `Content-Type: application/json`."
+        )
+
+
+class BodyTimedOut(MessageError):
+    """A client did not send the body of its request in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the request's body did not arrive within {seconds:g} s",
+            "Send it faster, or raise `serving.body_timeout` on the server.",
+        )
+
+
 class QueueFull(TidemillError):
     """So many inputs wait for a model that the server takes no more."""
 
@@ -60,20 +79,21 @@ class DeadlineExceeded(TidemillError):
         )
 
 
-class ShuttingDown(TidemillError):
-    """The server is about to end, and takes no new requests."""
-
-    def __init__(self) -> None:
-        super().__init__("the server is shutting down", "Send the request to another replica.")
-
-
-class AddressTaken(TidemillError):
+class AddressTaken(ConfigurationError):
     """Another program listens on the server's port."""
-
-    kind = "configuration"
 
     def __init__(self, host: str, port: int, setting: str) -> None:
         super().__init__(
             f"another program listens on {host}:{port}",
             f"End it, or set `serving.{setting}` to another port.",
+        )
+
+
+class AddressUnusable(ConfigurationError):
+    """The server cannot listen on its address."""
+
+    def __init__(self, host: str, port: int, reason: object) -> None:
+        super().__init__(
+            f"cannot listen on {host}:{port}: {reason}",
+            "Set `serving.host` to an address of this machine, and the port to 1024 or higher.",
         )

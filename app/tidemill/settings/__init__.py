@@ -9,7 +9,8 @@ from tidemill.settings.kafka import KafkaSettings
 from tidemill.settings.loader import default_file, load, load_program
 from tidemill.settings.monitoring import MonitoringSettings
 from tidemill.settings.pool import PoolSettings
-from tidemill.settings.root import LogSettings, Program, Settings, TopicsProgram
+from tidemill.settings.root import LogSettings, Program, ServeProgram, Settings, TopicsProgram
+from tidemill.settings.serving import ServingSettings
 from tidemill.settings.stream import StreamSettings
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "MonitoringSettings",
     "PoolSettings",
     "Program",
+    "ServeProgram",
+    "ServingSettings",
     "Settings",
     "StreamSettings",
     "TopicsProgram",

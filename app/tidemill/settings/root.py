@@ -13,6 +13,7 @@ from tidemill.settings.base import Section
 from tidemill.settings.kafka import KafkaSettings
 from tidemill.settings.monitoring import MonitoringSettings
 from tidemill.settings.pool import PoolSettings
+from tidemill.settings.serving import ServingSettings
 from tidemill.settings.stream import StreamSettings
 
 PREFIX = "TIDEMILL__"
@@ -77,6 +78,13 @@ class TopicsProgram(Program):
     stream: StreamSettings = StreamSettings()
 
 
+class ServeProgram(Program):
+    """The settings of the server."""
+
+    pool: PoolSettings = PoolSettings()
+    serving: ServingSettings = ServingSettings()
+
+
 class Settings(TopicsProgram):
     """All settings, which the streaming job reads.
 
@@ -87,6 +95,7 @@ class Settings(TopicsProgram):
     """
 
     pool: PoolSettings = PoolSettings()
+    serving: ServingSettings = ServingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}
 

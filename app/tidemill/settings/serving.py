@@ -51,7 +51,7 @@ class ServingSettings(Section):
     body_timeout: float = Field(30, gt=0)
     idle_timeout: float = Field(60, gt=0)
     max_connections: int = Field(1000, ge=1)
-    drain_timeout: float = Field(30, gt=0)
+    drain_timeout: float = Field(25, gt=0)
     access_log: bool = True
 
     @model_validator(mode="after")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tidemill.errors import MessageError
     from tidemill.inference.model import ModelSpec
+    from tidemill.models.pool.outputs import Description
     from tidemill.models.pool.slices import Slicer
     from tidemill.models.pool.start import PoolAddress
 
@@ -91,6 +92,31 @@ class PooledRunner:
         outputs = self._run(spec, inputs)
         next(outputs)  # send them now, so that several models run at once
         return outputs
+
+    def describe(self, spec: ModelSpec) -> Description:
+        """Return what a model has beside its method; the entry's sample and schema win.
+
+        Raises:
+            TidemillError: The model does not load, or there is no pool.
+
+        """
+        question = child.encode({"model": spec.id, "describe": True})
+        for _ in range(RESTARTS + 1):
+            try:
+                with self._address.connect() as connection:
+                    child.send(connection, question)
+                    child.receive(connection)  # the greeting
+                    reply, _ = child.receive(connection)
+            except (OSError, EOFError):
+                with suppress(OSError):  # the next attempt to connect fails, too
+                    self._address.start()
+            else:
+                found = outputs.decode_description(reply)
+                return found._replace(
+                    sample=found.sample if spec.sample is None else spec.sample,
+                    input_schema=spec.schema or found.input_schema,
+                )
+        raise ModelProcessesEnded(spec.id, RESTARTS + 1)
 
     def usage(self) -> PoolUsage | None:
         """Return what the pool did with its models; None if nothing has changed since."""

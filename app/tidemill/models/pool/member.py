@@ -70,6 +70,9 @@ class Member:
             return
         spec = self._specs[request["model"]]
         self._state.models.touch(spec.id)
+        if "describe" in request:
+            child.send(connection, outputs.encode_description(spec, self._load))
+            return
         answers = run_batch(
             spec, self._load, [None] if "sample" in request else inputs, clock=time.time
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidemill import errors
 from tidemill.errors import TidemillError, rebuild
@@ -13,11 +13,21 @@ from tidemill.models.isolation import child
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidemill.inference.model import ModelLoader, ModelSpec
+
 ERRORS = {
     name: value
     for name, value in vars(errors).items()
     if isinstance(value, type) and issubclass(value, TidemillError)
 }
+
+
+class Description(NamedTuple):
+    """What a model has beside its method: an input that must succeed, and JSON Schemas."""
+
+    sample: str | None
+    input_schema: dict[str, Any] | None
+    output_schema: dict[str, Any] | None
 
 
 def encode(outputs: Sequence[Output], loads: int = 0) -> bytes:
@@ -42,6 +52,27 @@ def decode(reply: child.Message, texts: Sequence[str]) -> list[Output]:
         Output(failed.get(index, text), (start, end))
         for index, (text, (start, end)) in enumerate(zip(texts, reply["spans"], strict=True))
     ]
+
+
+def encode_description(spec: ModelSpec, load: ModelLoader) -> bytes:
+    """Return a frame: what a model has beside its method, or why it does not load."""
+    try:
+        model = load(spec)
+    except TidemillError as error:
+        return child.encode({"error": _describe(error)})
+    return child.encode({name: getattr(model, name, None) for name in child.ATTRIBUTES})
+
+
+def decode_description(reply: child.Message) -> Description:
+    """Return the description in a frame.
+
+    Raises:
+        TidemillError: The model does not load.
+
+    """
+    if "error" in reply:
+        raise _rebuild(reply["error"])
+    return Description(**{name: reply[name] for name in child.ATTRIBUTES})
 
 
 def _describe(error: TidemillError) -> child.Message:

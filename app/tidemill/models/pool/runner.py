@@ -42,14 +42,20 @@ def runner(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> Ru
     key = owner, repr((tuple(specs), settings))
     if key not in _runners and time.monotonic() - _last_failure >= RETRY_S:
         try:
-            _runners[key] = _make(specs, settings, owner)
+            _runners[key] = start(specs, settings, owner)
         except (OSError, AttributeError) as error:  # also a system without pidfds
             _last_failure = time.monotonic()
             log.warning("no pool of model processes, so each worker has one of its own: %s", error)
     return _runners.get(key, _fallback)
 
 
-def _make(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> PooledRunner:
+def start(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> PooledRunner:
+    """Start the pool of some entries, unless it is there, and return what runs models in it.
+
+    Raises:
+        OSError, AttributeError: It cannot be started, or the system has no pidfds.
+
+    """
     processes = settings.processes or machine.cores()
     address = PoolAddress(
         specs,

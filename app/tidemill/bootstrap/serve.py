@@ -1,0 +1,61 @@
+"""Wire the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tidemill.errors import PoolUnavailable
+from tidemill.inference.engine import Engine
+from tidemill.inference.route import all_specs
+from tidemill.models import catalogue, machine
+from tidemill.models.pool.loading import preloaded
+from tidemill.models.pool import runner
+from tidemill.serving import server
+from tidemill.serving.batcher import Batcher, Policy
+from tidemill.serving.metrics import ServingMetrics
+from tidemill.serving.models import Models
+from tidemill.serving.parts import Parts
+from tidemill.serving.service import Catalogue, Service
+
+if TYPE_CHECKING:
+    from tidemill.settings import ServeProgram
+
+log = structlog.get_logger(__name__)
+
+
+def serve(settings: ServeProgram) -> None:
+    """Answer requests until SIGTERM or Ctrl-C.
+
+    Raises:
+        TidemillError: The server cannot start.
+
+    """
+    options = settings.serving
+    routes = catalogue.load_models(settings.models)
+    specs = all_specs(routes)
+    processes = settings.pool.processes or machine.cores()
+    # A batch is one slice: the batcher has decided what runs together.
+    size = {"min_slice": options.max_batch_size, "max_slice": options.max_batch_size}
+    pool = settings.pool.model_copy(update=size | {"processes": processes})
+    log.info("loading the models", count=len(specs), first=[spec.id for spec in specs[:5]])
+    try:
+        pooled = runner.start(specs, pool, os.getpid())
+    except (OSError, AttributeError) as error:
+        raise PoolUnavailable(error) from None
+    models = Models(Engine(pooled, clock=time.time), pooled.describe, processes)
+    metrics = ServingMetrics()
+    policy = Policy(
+        options.max_batch_size, options.max_wait_ms / 1000, options.adaptive, options.max_queue
+    )
+    batcher = Batcher(models.run, processes, policy, on_start=metrics.batch_started)
+    service = Service(Catalogue(routes), batcher, options)
+    parts = Parts(options, service, models, metrics)
+    try:
+        asyncio.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
+    finally:
+        models.close()

@@ -1,0 +1,77 @@
+"""Read the body of an HTTP request within limits, and notice that its client has left."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+from tidemill.errors import BodyTimedOut, RequestTooLarge, UnsupportedMediaType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.requests import Request
+
+    from tidemill.settings.serving import ServingSettings
+
+# curl's default is x-www-form-urlencoded; the V2 binary extension sends octet-stream.
+MEDIA_TYPES = {
+    "",
+    "application/json",
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",
+}
+
+
+async def read(request: Request, settings: ServingSettings) -> bytes:
+    """Return a request's body.
+
+    Raises:
+        UnsupportedMediaType: The body is not JSON, or it is compressed.
+        RequestTooLarge: It is longer than the settings allow. No more of it is read.
+        BodyTimedOut: The client sends it too slowly.
+
+    """
+    _check_headers(request, settings)
+    message = await request.receive()
+    chunks, size = [message.get("body", b"")], len(message.get("body", b""))
+    try:
+        if message.get("more_body"):
+            async with asyncio.timeout(settings.body_timeout):
+                while message.get("more_body") and size <= settings.max_body:
+                    message = await request.receive()
+                    chunks.append(message.get("body", b""))
+                    size += len(chunks[-1])
+    except TimeoutError:
+        raise BodyTimedOut(settings.body_timeout) from None
+    if message["type"] == "http.disconnect":
+        raise asyncio.CancelledError
+    if size > settings.max_body:
+        raise RequestTooLarge("bytes", settings.max_body, "max_body")
+    return b"".join(chunks)
+
+
+@contextmanager
+def cancelled_if_client_leaves(request: Request) -> Iterator[None]:
+    """Cancel the current task within the context if the client closes its connection."""
+    task = cast("asyncio.Task[object]", asyncio.current_task())
+    # After the body, the next event is that the client has left.
+    watcher = asyncio.ensure_future(request.receive())
+    watcher.add_done_callback(lambda done: None if done.cancelled() else task.cancel())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+
+
+def _check_headers(request: Request, settings: ServingSettings) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in MEDIA_TYPES and not media_type.endswith("+json"):
+        raise UnsupportedMediaType(f"the content type {media_type[:60]!r}")
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise UnsupportedMediaType(f"the content encoding {encoding[:60]!r}")
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > settings.max_body:
+        raise RequestTooLarge("bytes", settings.max_body, "max_body")

@@ -1,0 +1,99 @@
+"""Run batches in the pool of model processes, and know what state each model is in."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tidemill.errors import TidemillError, log_fields
+from tidemill.inference.batch import is_outage
+from tidemill.inference.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tidemill.inference.engine import Engine
+    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.request import Output
+    from tidemill.models.pool.outputs import Description
+
+log = structlog.get_logger(__name__)
+
+READY, UNAVAILABLE = "READY", "UNAVAILABLE"
+
+
+class Models:
+    """The models, each of which is ready, down, or not tried yet; for one event loop.
+
+    Nothing here predicts in the thread of the event loop.
+    """
+
+    def __init__(
+        self, engine: Engine, describe: Callable[[ModelSpec], Description], processes: int
+    ) -> None:
+        """Take what runs and describes models, and how many batches it runs at once."""
+        self._engine = engine
+        self._describe = describe
+        self._threads = ThreadPoolExecutor(processes + 1, "batches")
+        # Apart, so that a question does not wait behind batches.
+        self._questions = ThreadPoolExecutor(4, "questions")
+        self._descriptions: dict[str, Description] = {}
+        self._problems: dict[str, TidemillError | None] = {}
+        self.is_started = False
+
+    async def run(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
+        """Return the outputs of a batch."""
+        return await self._run(self._threads, [Request(spec, text) for text in inputs])
+
+    async def problem(self, spec: ModelSpec) -> TidemillError | None:
+        """Return why a model is not ready; None if it is. Try its sample if nothing is known."""
+        if spec.id not in self._problems:
+            await self._run(self._questions, [Request(spec, None)])
+        return self._problems[spec.id]
+
+    def state(self, spec: ModelSpec) -> tuple[str, str]:
+        """Return a model's state in V2's repository, and the reason for it."""
+        if spec.id not in self._problems:
+            return UNAVAILABLE, "not loaded yet: the first request loads it"
+        problem = self._problems[spec.id]
+        return (READY, "") if problem is None else (UNAVAILABLE, problem.message)
+
+    async def try_all(self, specs: Iterable[ModelSpec]) -> None:
+        """Run models on their samples, and log what is wrong with them."""
+        for spec in specs:
+            if error := await self.problem(spec):
+                log.error(error.message, **log_fields(error), exc_info=error)
+        self.is_started = True
+
+    async def describe(self, spec: ModelSpec) -> Description:
+        """Return a model's sample and schemas.
+
+        Raises:
+            TidemillError: The model does not load.
+
+        """
+        if spec.id not in self._descriptions:
+            loop = asyncio.get_running_loop()
+            described = await loop.run_in_executor(self._questions, self._describe, spec)
+            self._descriptions[spec.id] = described
+        return self._descriptions[spec.id]
+
+    def close(self) -> None:
+        """End the threads when they are idle."""
+        self._threads.shutdown(wait=False)
+        self._questions.shutdown(wait=False)
+
+    async def _run(self, threads: ThreadPoolExecutor, requests: list[Request]) -> list[Output]:
+        loop = asyncio.get_running_loop()
+        outputs = await loop.run_in_executor(threads, self._engine.run, requests)
+        model = requests[0].spec.id
+        last = outputs[-1].result
+        # A failure on an input says nothing about the model, unless the input is its sample.
+        if is_outage(outputs[-1]) or requests[0].input is None:
+            self._problems[model] = last if isinstance(last, TidemillError) else None
+        elif isinstance(last, str):
+            self._problems[model] = None
+        return outputs

@@ -1,0 +1,99 @@
+"""Answer a plain request: `{"inputs": [...]}` under a model's own path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidemill.errors import InvalidRequest, TidemillError
+from tidemill.inference.malformed import describe_json_error
+from tidemill.serving.status import problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.inference.model import ModelSpec
+    from tidemill.serving.service import Answer, Service, Target
+
+
+class PlainRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A request: the inputs, and what chooses the variant of an A/B test."""
+
+    inputs: list[msgspec.Raw]
+    key: str | None = None
+    variant: str | None = None
+
+
+_DECODER = msgspec.json.Decoder(PlainRequest)
+_TEXT = msgspec.json.Decoder(str)
+
+
+def decode(body: bytes) -> PlainRequest:
+    """Return the request in a body.
+
+    Raises:
+        InvalidRequest: There is none.
+
+    """
+    try:
+        return _DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reason = describe_json_error(body.decode(errors="replace")) or error
+        example = 'Send {"inputs": [...]}, and optionally "key" and "variant".'
+        raise InvalidRequest(reason, example) from None
+
+
+async def answer(
+    service: Service, target: Target, request: PlainRequest, seconds: float | None = None
+) -> bytes:
+    """Return the body of a response: an output or an error for each input, in the same order.
+
+    Raises:
+        TidemillError: The request cannot be answered, or all its inputs fail; then it is the error
+            of the first one.
+
+    """
+    spec = target.specs[0]
+    inputs = [_input(spec, index, value) for index, value in enumerate(request.inputs)]
+    answers = await service.predict(
+        target, inputs, key=request.key, force=request.variant, seconds=seconds
+    )
+    if answers and all(isinstance(each.result, TidemillError) for each in answers):
+        raise answers[0].result  # type: ignore[misc]
+    return msgspec.json.encode({"outputs": [_output(each) for each in answers], **_models(answers)})
+
+
+def _input(spec: ModelSpec, index: int, value: msgspec.Raw) -> str:
+    if not spec.is_text:
+        return bytes(value).decode()
+    try:
+        return _TEXT.decode(value)
+    except msgspec.ValidationError:
+        raise InvalidRequest(f"input {index}: {spec.id} takes texts") from None
+
+
+def _output(answer: Answer) -> Any:  # noqa: ANN401 - what msgspec encodes
+    if isinstance(answer.result, str):
+        return msgspec.Raw(answer.result.encode())
+    return {"error": problem(answer.result)}
+
+
+def _models(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Name the model, version and variant of all outputs, or of each if they differ."""
+    named = [_model(each) for each in answers]
+    if not named:
+        return {}
+    return named[0] if all(each == named[0] for each in named) else {"models": named}
+
+
+def _model(answer: Answer) -> dict[str, Any]:
+    if answer.choice is None:
+        return {}
+    spec, assignment = answer.choice
+    named: dict[str, Any] = {"model": spec.name, "version": spec.version}
+    if assignment is not None:
+        named["variant"] = assignment.variant
+        if assignment.forced:
+            named["variant_forced"] = True
+    return named

@@ -1,0 +1,129 @@
+"""Run the servers for HTTP and gRPC until a signal, and let running requests finish."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import structlog
+import uvicorn
+
+from tidemill.errors import AddressTaken, AddressUnusable
+from tidemill.serving import grpc_server, http_app
+from tidemill.serving.http_protocol import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from tidemill.serving.parts import Parts
+    from tidemill.settings.serving import ServingSettings
+
+    # Stops a server: new connections are refused, and running requests finish.
+    Stop: TypeAlias = Callable[[], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+BACKLOG = 1024
+
+
+async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
+    """Listen, run `start`, and answer until SIGTERM or SIGINT; then let running requests finish.
+
+    Raises:
+        AddressTaken, AddressUnusable: The server cannot listen on its address.
+
+    """
+    stopped = asyncio.Event()
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stops = [await start_http(parts)]
+    if parts.settings.grpc_port is not None:
+        stops.append(await start_grpc(parts))
+    starting = asyncio.ensure_future(start())
+    starting.add_done_callback(lambda done: None if done.cancelled() else log.info("ready"))
+    try:
+        await stopped.wait()
+        log.info("stopping when the running requests have finished")
+    finally:
+        parts.service.is_draining = True
+        starting.cancel()
+        await asyncio.gather(*(stop() for stop in stops))
+
+
+async def start_http(parts: Parts) -> Stop:
+    """Start the server for HTTP; return what stops it."""
+    settings = parts.settings
+    listener = listen(settings, settings.http_port, "http_port")
+    config = uvicorn.Config(
+        http_app.application(parts),
+        http=protocol(settings.header_timeout),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=settings.max_connections,
+        timeout_keep_alive=max(1, round(settings.idle_timeout)),
+        timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
+    )
+    server = HttpServer(config)
+    running = asyncio.ensure_future(server.serve([listener]))
+    host, port = listener.getsockname()[:2]
+    log.info("answering HTTP", address=f"http://{host}:{port}")
+
+    async def stop() -> None:
+        server.should_exit = True
+        await running
+
+    return stop
+
+
+async def start_grpc(parts: Parts) -> Stop:
+    """Start the server for gRPC; return what stops it.
+
+    gRPC tells only that it cannot listen, not why, so this tries it first.
+    """
+    settings = parts.settings
+    with listen(settings, settings.grpc_port or 0, "grpc_port") as listener:
+        host, port = listener.getsockname()[:2]
+    server = grpc_server.server(parts)
+    server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    await server.start()
+    log.info("answering gRPC", address=f"{host}:{port}")
+
+    async def stop() -> None:
+        await server.stop(settings.drain_timeout)
+
+    return stop
+
+
+def listen(settings: ServingSettings, port: int, setting: str) -> socket.socket:
+    """Return a listening socket. Port 0 means any free port.
+
+    Raises:
+        AddressTaken: Another program listens on this port.
+        AddressUnusable: The host is not this machine, or the user may not use the port.
+
+    """
+    host = settings.host
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressTaken(host, port, setting) from None
+        raise AddressUnusable(host, port, error.strerror or error) from None
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn's server, which leaves signals to its caller."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield

@@ -1,0 +1,224 @@
+"""Answer requests for models: what HTTP and gRPC have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+from tidemill.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    MessageError,
+    ModelNotFound,
+    RequestTooLarge,
+    TidemillError,
+)
+from tidemill.inference.codec import fields_or_none, is_present, require_key
+from tidemill.inference.message import Assignment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.request import Output
+    from tidemill.inference.route import Route, Variant
+    from tidemill.serving.batcher import Batcher
+    from tidemill.settings.serving import ServingSettings
+
+# First parts of paths that the server answers itself, so that no endpoint can have them.
+RESERVED = ("v1", "v2", "invocations", "healthz", "readyz", "metrics", "docs", "openapi.json")
+
+
+class Choice(NamedTuple):
+    """The model that answers an input; `assignment` is None unless its route has variants."""
+
+    spec: ModelSpec
+    assignment: Assignment | None = None
+
+
+class Answer(NamedTuple):
+    """What one input gets: a JSON text, or an error that concerns only this input.
+
+    `choice` is None if the input has an error because of which no model could be chosen.
+    """
+
+    result: str | TidemillError
+    choice: Choice | None = None
+
+
+class Target(NamedTuple):
+    """The models that a request is for: a route, or only one of its variants."""
+
+    route: Route
+    variant: Variant | None = None
+
+    @property
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """Return the models that may answer."""
+        variants = self.route.variants if self.variant is None else (self.variant,)
+        return tuple(variant.spec for variant in variants)
+
+
+class Catalogue:
+    """Find a request's models by path, or by name and version."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        """Index the routes; a route without an endpoint has the path `/NAME`."""
+        self.routes = tuple(routes)
+        self._names: dict[str, list[Route]] = {}
+        self._versions: dict[str, dict[str, Target]] = {}
+        for route in self.routes:
+            self._names.setdefault(route.name, []).append(route)
+            for variant in route.variants:
+                versions = self._versions.setdefault(variant.spec.name, {})
+                versions[variant.spec.version] = Target(route, variant)
+        self.paths = {route.path: route for route in self.routes if route.path is not None}
+        for name, named in self._names.items():
+            if len(named) == 1 and named[0].path is None and name not in RESERVED:
+                self.paths.setdefault(f"/{name}", named[0])
+
+    def find(self, name: str, version: str | None = None) -> Target:
+        """Return the models with a name, and the version if there is one.
+
+        Raises:
+            ModelNotFound: There is no such model, or no such version of it.
+            InvalidRequest: Several routes have the name, so the request must name a version.
+
+        """
+        if version is not None:
+            versions = self._versions.get(name)
+            if versions is None:
+                raise ModelNotFound("model", name, get_close_matches(name, self._versions))
+            if version not in versions:
+                raise ModelNotFound("model", f"{name}:{version}", (f"{name}:{v}" for v in versions))
+            return versions[version]
+        routes = self._names.get(name, ())
+        if len(routes) == 1:
+            return Target(routes[0])
+        versions = self._versions.get(name, {})
+        if len(versions) == 1:
+            return next(iter(versions.values()))
+        if versions:
+            raise InvalidRequest(f"{name} has the versions {', '.join(versions)}: name one")
+        raise ModelNotFound("model", name, get_close_matches(name, self._names))
+
+    def versions(self, name: str) -> tuple[str, ...]:
+        """Return the versions of the models with a name."""
+        routes = self._names.get(name, ())
+        own = (variant.spec.version for route in routes for variant in route.variants)
+        return tuple(dict.fromkeys([*own, *self._versions.get(name, ())]))
+
+    def find_path(self, path: str) -> Target:
+        """Return the models under a path.
+
+        Raises:
+            ModelNotFound: There are none.
+
+        """
+        route = self.paths.get(path)
+        if route is None:
+            raise ModelNotFound("path", path, get_close_matches(path, self.paths))
+        return Target(route)
+
+
+class Service:
+    """Choose a model for each input, and have it predicted in time."""
+
+    def __init__(self, catalogue: Catalogue, batcher: Batcher, settings: ServingSettings) -> None:
+        """Take the models, and what runs them."""
+        self.catalogue = catalogue
+        self._batcher = batcher
+        self._settings = settings
+        self.is_draining = False
+
+    async def predict(
+        self,
+        target: Target,
+        inputs: Sequence[str],
+        *,
+        key: str | None = None,
+        force: str | None = None,
+        seconds: float | None = None,
+    ) -> list[Answer]:
+        """Return an answer for each input, in the same order.
+
+        `key` and `force` choose a variant as a message's key and header do in a stream. `seconds`
+        is the time that the client allows. If the caller is cancelled, the inputs that still wait
+        are never predicted.
+
+        Raises:
+            QueueFull: The server takes no more inputs for one of the models.
+            RequestTooLarge: The request has too many inputs.
+
+        """
+        if len(inputs) > self._settings.max_items:
+            raise RequestTooLarge("inputs", self._settings.max_items, "max_items")
+        allowed = self._settings.timeout if seconds is None else seconds
+        allowed = max(0.0, min(allowed, self._settings.timeout))
+        deadline = asyncio.get_running_loop().time() + allowed
+        answers: dict[int, Answer] = {}
+        choices: dict[int, Choice] = {}
+        groups: dict[str, list[int]] = {}
+        for index, text in enumerate(inputs):
+            try:
+                choices[index] = choice = choose(target, text, key, force)
+            except MessageError as error:
+                answers[index] = Answer(error)
+            else:
+                groups.setdefault(choice.spec.id, []).append(index)
+        futures: dict[int, asyncio.Future[Output]] = {}
+        try:
+            for indexes in groups.values():
+                texts = [inputs[index] for index in indexes]
+                submitted = self._batcher.submit(choices[indexes[0]].spec, texts, deadline)
+                futures.update(zip(indexes, submitted, strict=True))
+            if futures:
+                await asyncio.wait(futures.values(), timeout=allowed)
+        finally:
+            for future in futures.values():
+                future.cancel()  # those that are done stay so
+        for index, future in futures.items():
+            answers[index] = Answer(_result(future, allowed), choices[index])
+        return [answers[index] for index in range(len(inputs))]
+
+
+def choose(target: Target, text: str, key: str | None, force: str | None) -> Choice:
+    """Choose the model for an input.
+
+    The key of an A/B test is the value of the field `split_by` of an input that is an object, else
+    `key`, else, unless the entry names such a field, the input itself.
+
+    Raises:
+        UnknownVariant: The request forces a variant that the route does not have.
+        MissingField: The route needs a key, and there is none.
+
+    """
+    route = target.route
+    if target.variant is not None or not route.is_split:
+        variant = target.variant or route.variants[0]
+        forced = Assignment(variant.name, forced=True) if route.is_split else None
+        return Choice(variant.spec, forced)
+    if force is not None:
+        return Choice(route.find(force).spec, Assignment(force, forced=True))
+    if route.split_by is not None:
+        fields = fields_or_none(text) or {}
+        if key is None or is_present(fields, route.split_by):
+            key = require_key(fields, route.split_by)
+    variant = route.choose(text if key is None else key)
+    return Choice(variant.spec, Assignment(variant.name))
+
+
+def _result(future: asyncio.Future[Output], allowed: float) -> str | TidemillError:
+    """Return the result of an input, or why there is none."""
+    if future.cancelled():
+        return DeadlineExceeded(allowed)
+    match future.exception():
+        case None:
+            return future.result().result
+        case TimeoutError():
+            return DeadlineExceeded(allowed)
+        case TidemillError() as error:
+            return error
+        case error:
+            raise error

@@ -1,0 +1,79 @@
+"""Say what an error means in HTTP and in gRPC."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from tidemill.errors import (
+    BodyTimedOut,
+    DeadlineExceeded,
+    InputTooLong,
+    InvalidInput,
+    InvalidJson,
+    InvalidRequest,
+    MissingField,
+    ModelNotFound,
+    ModelTimedOut,
+    QueueFull,
+    RequestTooLarge,
+    TidemillError,
+    UnknownVariant,
+    UnsupportedMediaType,
+)
+
+
+class Status(NamedTuple):
+    """An HTTP status, and the name of a gRPC status code."""
+
+    http: HTTPStatus
+    grpc: str
+
+
+BAD_REQUEST = Status(HTTPStatus.BAD_REQUEST, "INVALID_ARGUMENT")
+# The model failed on this input, or is down.
+FAILED = Status(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL")
+UNAVAILABLE = Status(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE")
+STATUSES: dict[type[TidemillError], Status] = {
+    InvalidRequest: BAD_REQUEST,
+    InvalidInput: BAD_REQUEST,
+    InvalidJson: BAD_REQUEST,
+    InputTooLong: BAD_REQUEST,
+    MissingField: BAD_REQUEST,
+    UnknownVariant: BAD_REQUEST,
+    ModelNotFound: Status(HTTPStatus.NOT_FOUND, "NOT_FOUND"),
+    RequestTooLarge: Status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RESOURCE_EXHAUSTED"),
+    UnsupportedMediaType: Status(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "INVALID_ARGUMENT"),
+    BodyTimedOut: Status(HTTPStatus.REQUEST_TIMEOUT, "DEADLINE_EXCEEDED"),
+    QueueFull: Status(HTTPStatus.TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
+    ModelTimedOut: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
+    DeadlineExceeded: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
+}
+
+
+def status(error: TidemillError) -> Status:
+    """Return what an error means to a client."""
+    return STATUSES.get(type(error), FAILED if error.kind == "message" else UNAVAILABLE)
+
+
+def problem(error: TidemillError) -> dict[str, Any]:
+    """Return an error as problem details (RFC 9457), with the member `hint`."""
+    name, code = type(error).__name__, status(error).http
+    details = {
+        "type": f"urn:tidemill:error:{name}",
+        "title": name,
+        "status": code.value,
+        "detail": str(error),
+    }
+    return details | ({"hint": error.hint} if error.hint else {})
+
+
+def retry_after(error: TidemillError) -> float | None:
+    """Return after how many seconds a client should try again; None if it should not."""
+    return error.retry_after if isinstance(error, QueueFull) else None
+
+
+def retry_after_header(seconds: float) -> str:
+    """Return a value of Retry-After: whole seconds, at least one (RFC 9110, section 10.2.3)."""
+    return str(max(1, math.ceil(seconds)))

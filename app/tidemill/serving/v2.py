@@ -1,0 +1,191 @@
+"""Answer V2 inference requests; HTTP and gRPC differ only in how a request is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tidemill import __version__
+from tidemill.errors import InvalidRequest, TidemillError
+from tidemill.serving import tensors
+from tidemill.serving.status import problem
+from tidemill.serving.tensors import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.inference.model import ModelSpec
+    from tidemill.models.pool.outputs import Description
+    from tidemill.serving.models import Models
+    from tidemill.serving.service import Answer, Catalogue, Service
+
+# Parameters of a request: the key of an A/B test, and the variant to use whatever the key is.
+KEY, VARIANT = "key", "variant"
+# The output with the model of each row, if rows have different ones.
+MODEL_TENSOR = "tidemill.model"
+SERVER = {
+    "name": "tidemill",
+    "version": __version__,
+    "extensions": ["model_repository", "binary_tensor_data"],
+}
+
+
+class RequestedOutput(msgspec.Struct, kw_only=True):
+    """An output that a request asks for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class InferRequest(msgspec.Struct, kw_only=True):
+    """A request; without `outputs` it asks for all of them."""
+
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    inputs: list[Tensor]
+    outputs: list[RequestedOutput] = []
+
+
+class InferResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A response; the version is empty if rows have different models."""
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    outputs: list[Tensor]
+
+
+async def infer(
+    service: Service,
+    models: Models,
+    name: str,
+    version: str | None,
+    request: InferRequest,
+    *,
+    seconds: float | None = None,
+) -> InferResponse:
+    """Answer a request.
+
+    If some of its rows fail, the output is of BYTES and has an object with the key `error` in their
+    places. If all fail, the error of the first is raised.
+
+    Raises:
+        TidemillError: The request cannot be answered; `status` says what that means.
+
+    """
+    target = service.catalogue.find(name, version)
+    spec = target.specs[0]
+    described = await models.describe(spec)
+    inputs = tensors.to_inputs(
+        spec,
+        [tensors.check(each) for each in request.inputs],
+        tensors.fields_of(described.input_schema),
+    )
+    answers = await service.predict(
+        target,
+        inputs,
+        key=_text(request.parameters, KEY),
+        force=_text(request.parameters, VARIANT),
+        seconds=seconds,
+    )
+    if answers and all(isinstance(answer.result, TidemillError) for answer in answers):
+        raise answers[0].result  # type: ignore[misc]
+    return _response(request, name, spec, described, answers)
+
+
+async def metadata(
+    service: Service, models: Models, name: str, version: str | None
+) -> dict[str, Any]:
+    """Return the metadata of a model.
+
+    Raises:
+        TidemillError: There is no such model, or it does not load.
+
+    """
+    spec = service.catalogue.find(name, version).specs[0]
+    described = await models.describe(spec)
+    return {
+        "name": name,
+        "versions": list(service.catalogue.versions(name)),
+        "platform": f"tidemill_{spec.adapter.partition(':')[0]}",
+        "inputs": tensors.describe(tensors.INPUT, None if spec.is_text else described.input_schema),
+        "outputs": tensors.describe(spec.result, described.output_schema),
+    }
+
+
+def index(catalogue: Catalogue, models: Models) -> list[dict[str, str]]:
+    """List all models, as Triton's extension `model_repository` does."""
+    specs = [variant.spec for route in catalogue.routes for variant in route.variants]
+    return [
+        {"name": spec.name, "version": spec.version, "state": state, "reason": reason}
+        for spec in specs
+        for state, reason in [models.state(spec)]
+    ]
+
+
+def _response(
+    request: InferRequest,
+    name: str,
+    spec: ModelSpec,
+    described: Description,
+    answers: Sequence[Answer],
+) -> InferResponse:
+    texts = [
+        answer.result if isinstance(answer.result, str) else _error(answer.result)
+        for answer in answers
+    ]
+    failed = sum(not isinstance(answer.result, str) for answer in answers)
+    outputs = tensors.to_outputs(spec.result, texts, None if failed else described.output_schema)
+    chosen = [answer.choice for answer in answers]
+    distinct = {each and (each.spec.id, each.assignment) for each in chosen}
+    parameters: dict[str, Any] = {"failed": failed} if failed else {}
+    version = ""
+    if len(distinct) == 1 and (one := chosen[0]):
+        name, version = one.spec.name, one.spec.version
+        if one.assignment:
+            parameters[VARIANT] = one.assignment.variant
+            if one.assignment.forced:
+                parameters["variant_forced"] = True
+    elif answers:
+        ids = [each.spec.id if each else "" for each in chosen]
+        outputs.append(
+            Tensor(name=MODEL_TENSOR, datatype=tensors.BYTES, shape=[len(ids)], data=ids)
+        )
+    return InferResponse(
+        model_name=name,
+        model_version=version,
+        id=request.id,
+        parameters=parameters,
+        outputs=_requested(request, outputs),
+    )
+
+
+def _requested(request: InferRequest, outputs: list[Tensor]) -> list[Tensor]:
+    """Return the outputs that a request asks for, in its order."""
+    if not request.outputs:
+        return outputs
+    known = {output.name: output for output in outputs}
+    for wanted in request.outputs:
+        if wanted.name not in known:
+            problem = f"there is no output {wanted.name[:100]!r}, but {', '.join(known)}"
+            raise InvalidRequest(problem)
+    return [known[wanted.name] for wanted in request.outputs]
+
+
+def _error(error: TidemillError) -> str:
+    return msgspec.json.encode({"error": problem(error)}).decode()
+
+
+def _text(parameters: dict[str, Any], name: str) -> str | None:
+    """Return a parameter that must be text.
+
+    Raises:
+        InvalidRequest: It is something else.
+
+    """
+    value = parameters.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidRequest(f"the parameter {name!r} must be text, not {type(value).__name__}")
