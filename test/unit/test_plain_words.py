@@ -85,7 +85,7 @@ class TestModels:
             (
                 'version: "3.8.0"',
                 "version: 3.8",
-                'line 5: ner-en: version: Expected `int | str`, got `float` (put it in quotes',
+                "line 5: ner-en: version: Expected `int | str`, got `float` (put it in quotes",
             ),
             ("spacy-ner", "spacy_ner.SpacyNer", "your own: package.module:Class"),
         ],
