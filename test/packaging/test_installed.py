@@ -120,14 +120,20 @@ class TestStream:
         """Every module can be imported, but for those of other extras."""
         program = """
 import importlib, pkgutil, tidemill
+from tidemill.errors import MissingExtra
 for module in pkgutil.walk_packages(tidemill.__path__, "tidemill."):
-    if module.name in {"tidemill.__main__", "tidemill.models.adapters.spacy_ner"}:
+    if module.name == "tidemill.__main__" or module.name.startswith("tidemill.testing."):
         continue
-    if not module.name.startswith("tidemill.testing."):
+    try:
         importlib.import_module(module.name)
+    except MissingExtra:
+        print(module.name)
 """
         done = run("python", "-W", "error::SyntaxWarning", "-c", program)
         assert done.returncode == 0, done.stderr
+        adapters = "tidemill.models.adapters."
+        for module in done.stdout.split():
+            assert module.startswith(adapters), f"{module} needs an extra"
 
 
 class TestTesting:

@@ -12,6 +12,7 @@ from tidemill.errors import (
     ModelUnavailable,
     SampleMissing,
     TidemillError,
+    UnusableEntry,
 )
 from tidemill.inference.codec import minify_json
 from tidemill.inference.request import Output
@@ -28,17 +29,25 @@ def sample_of(spec: ModelSpec, model: Model) -> str:
 
     Raises:
         SampleMissing: There is none.
+        UnusableEntry: The model's own is not JSON, which an entry without a sample gives a model.
 
     """
-    sample = getattr(model, "sample", None) if spec.sample is None else spec.sample
+    if spec.sample is not None:
+        return spec.sample
+    sample = getattr(model, "sample", None)
     if not isinstance(sample, str):
         raise SampleMissing(spec.id)
-    return sample
+    try:
+        return minify_json(sample)
+    except MessageError:
+        reason = f"{spec.id} has a sample of its own that is not JSON, so it may take plain text"
+        remedy = "Add `sample: …` to the entry: a text, if the model takes text."
+        raise UnusableEntry("sample", reason, remedy) from None
 
 
 def refusals(spec: ModelSpec, model: Model, texts: Sequence[str]) -> dict[int, InvalidInput]:
     """Return the inputs that violate the entry's schema, or else the model's own, by index."""
-    schema = spec.schema or getattr(model, "input_schema", None)
+    schema = getattr(model, "input_schema", None) if spec.schema is None else spec.schema
     if not schema:
         return {}
     if spec.is_text:

@@ -173,9 +173,10 @@ def encode_result(
     its name follows, and whether the message forced it.
     """
     start, end = span
+    reserved = () if assignment is None else (VARIANT, VARIANT_FORCED)
     return msgspec.json.encode(
         {
-            **copied,
+            **{name: value for name, value in copied.items() if name not in reserved},
             result: msgspec.Raw(output.encode()),
             "model": model,
             "ts_start": _iso(start),

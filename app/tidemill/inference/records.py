@@ -12,12 +12,12 @@ from tidemill.inference.codec import (
     decode_text,
     encode_result,
     fields_or_none,
+    is_present,
     not_an_object,
     require_key,
     require_text,
     require_value,
     select,
-    text_or_none,
 )
 from tidemill.inference.headers import FORCE_VARIANT
 from tidemill.inference.message import Assignment, Failure, Prediction
@@ -144,7 +144,7 @@ def _forced_variant(message: Message, fields: Fields) -> str | None:
     for name, content in reversed(message.headers):
         if name == FORCE_VARIANT and content is not None:
             return content.decode(errors="replace")
-    return text_or_none(fields, FORCE_VARIANT)
+    return require_key(fields, FORCE_VARIANT) if is_present(fields, FORCE_VARIANT) else None
 
 
 def _input(spec: ModelSpec, fields: Fields, value: str) -> str:

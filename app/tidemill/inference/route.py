@@ -152,16 +152,14 @@ class Router:
         """
         present = {name: fields[name] for name in self.fields if is_present(fields, name)}
         values = {name: _match_value(value) for name, value in present.items()}
-        complete = False
+        incomplete = []
         for names, table in self._tables:
-            if all(name in values for name in names):
-                complete = True
-                route = table.get(tuple(values[name] for name in names))
-                if route is not None:
-                    return route
-        missing = [name for name in self.fields if name not in present]
-        if missing and not complete:
-            raise MissingField(missing[0])
+            if missing := [name for name in names if name not in values]:
+                incomplete.append(missing)
+            elif route := table.get(tuple(values[name] for name in names)):
+                return route
+        if incomplete and len(incomplete) == len(self._tables):
+            raise MissingField(min(incomplete, key=len)[0])  # of the routes that lack the fewest
         raise NoModel({name: bytes(value).decode() for name, value in present.items()})
 
 

@@ -77,7 +77,7 @@ def _written_problems(document: Document) -> list[tuple[int, str]]:
 
 def _routes(document: Document, folder: Path) -> tuple[tuple[Route, ...], list[tuple[int, str]]]:
     """Return the routes, and the line and the description of everything that is wrong."""
-    file = msgspec.convert(_without_nulls(document.value), ModelsFile)
+    file = msgspec.convert(_normalized(document.value), ModelsFile)
     routes: list[Route] = []
     owners: list[int] = []  # the index of each route's entry
     problems = []
@@ -91,20 +91,26 @@ def _routes(document: Document, folder: Path) -> tuple[tuple[Route, ...], list[t
             continue
         routes += found
         owners += [index] * len(found)
+    for place, problem in validation.endpoint_problems(file):
+        line = document.line(*place)
+        problems.append((line, f"line {line}: {problem}"))
     for number, problem in validation.route_problems(routes):
         problems.append(_describe(document, owners[number], (), problem))
     return tuple(routes), problems
 
 
-def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
-    """Read a variant with nothing after its name as one that changes nothing."""
+def _normalized(value: dict[str, Any]) -> dict[str, Any]:
+    """Read a variant with nothing after its name as an empty one; drop the keys for anchors."""
     entries = [
         entry | {"variants": {name: each or {} for name, each in entry["variants"].items()}}
         if entry.get("variants")
         else entry
         for entry in value["models"]
     ]
-    return value | {"models": entries}
+    known = {
+        name: each for name, each in value.items() if not name.startswith(validation.EXTENSION)
+    }
+    return known | {"models": entries}
 
 
 def _describe(

@@ -49,6 +49,9 @@ def expand(entry: Entry, fields: tuple[str, ...] | None, folder: Path) -> Iterat
         EntryError: Something is wrong with the entry.
 
     """
+    if not entry.variants and (entry.split_by is not None or entry.salt is not None):
+        field = "salt" if entry.split_by is None else "split_by"
+        raise EntryError((field,), "needs `variants`, among which it splits the messages")
     combinations = list(_combinations(entry, fields))
     shares = _shares(entry.variants)
     for values in combinations:
@@ -63,7 +66,7 @@ def expand(entry: Entry, fields: tuple[str, ...] | None, folder: Path) -> Iterat
                 ["", entry.endpoint, *(quote(str(v), safe="") for v in values.values())]
             )
         yield Route(
-            name=variants[0].spec.name,
+            name=str(names["name"]),
             match=_match(entry, values),
             variants=variants,
             split_by=entry.split_by,
@@ -72,7 +75,9 @@ def expand(entry: Entry, fields: tuple[str, ...] | None, folder: Path) -> Iterat
         )
 
 
-def _combinations(entry: Entry, fields: tuple[str, ...] | None) -> Iterator[dict[str, Scalar]]:
+def _combinations(
+    entry: Entry, fields: tuple[str, ...] | None
+) -> Iterator[dict[str | int, Scalar]]:
     """Yield the parameters of each model by field, or by number if no field holds them."""
     path = ("parameters",)
     parameters = entry.parameters
@@ -81,6 +86,8 @@ def _combinations(entry: Entry, fields: tuple[str, ...] | None) -> Iterator[dict
     if isinstance(parameters, dict):
         if fields is not None and fields != tuple(parameters):
             raise EntryError(path, f"must name the endpoint's fields in order: {', '.join(fields)}")
+        if empty := [field for field, each in parameters.items() if each == ()]:
+            raise EntryError((*path, empty[0]), "needs one or more values")
         lists = [each if isinstance(each, tuple) else (each,) for each in parameters.values()]
         for values in itertools.product(*lists):
             yield dict(zip(parameters, values, strict=True))
@@ -93,14 +100,17 @@ def _combinations(entry: Entry, fields: tuple[str, ...] | None) -> Iterator[dict
         if fields is not None and len(row) != len(fields):
             place = (*path, number) if rows else path
             raise EntryError(place, f"needs {len(fields)} values: {', '.join(fields)}")
-        yield dict(zip(fields or map(str, range(len(row))), row, strict=True))
+        yield dict(zip(fields or range(len(row)), row, strict=True))
 
 
-def _match(entry: Entry, values: dict[str, Scalar]) -> dict[str, Scalar] | None:
+def _match(entry: Entry, values: dict[str | int, Scalar]) -> dict[str, Scalar] | None:
     """Return the fields of a message that leads here; None if the file names no such fields."""
-    if any(name.isdecimal() for name in values):
-        return None
-    return entry.match | values
+    fields = {name: value for name, value in values.items() if isinstance(name, str)}
+    if both := sorted(entry.match.keys() & fields.keys()):
+        raise EntryError(("match", both[0]), "is one of the parameters, too")
+    if len(fields) < len(values):
+        return entry.match or None
+    return entry.match | fields
 
 
 def _shares(variants: Mapping[str, VariantEntry]) -> dict[str, float]:
@@ -116,20 +126,28 @@ def _shares(variants: Mapping[str, VariantEntry]) -> dict[str, float]:
     return {label: float(given.get(label, share)) for label in variants}
 
 
-def _names(entry: Entry, values: dict[str, Scalar], *, several: bool) -> dict[str, str]:
+def _names(entry: Entry, values: dict[str | int, Scalar], *, several: bool) -> dict[str, Scalar]:
     """Return what placeholders stand for: the parameters and the entry's name."""
-    names = {field: str(value) for field, value in values.items()}
-    name = _fill(str(entry.name), names)
+    names: dict[str, Scalar] = {str(field): value for field, value in values.items()}
+    name = str(_fill(str(entry.name), names))
+    if unknown := PLACEHOLDER.search(name):
+        near = ", ".join(names) or "none"
+        raise EntryError(("name",), f"there is no parameter {unknown[1]}; there are: {near}")
     if several and name == entry.name:
-        name = "_".join([name, *names.values()])
+        name = "_".join([name, *map(str, names.values())])
     return names | {"name": name}
 
 
-def _fill(value: Any, names: dict[str, str]) -> Any:  # noqa: ANN401 - whatever YAML has
-    """Replace the placeholders in every text of a value; leave other braces as they are."""
+def _fill(value: Any, names: Mapping[str, Scalar]) -> Any:  # noqa: ANN401 - whatever YAML has
+    """Replace the placeholders in every text of a value; leave other braces as they are.
+
+    A text that is nothing but a placeholder becomes the parameter itself, which may be a number.
+    """
     match value:
+        case str() if (whole := PLACEHOLDER.fullmatch(value)) and whole[1] in names:
+            return names[whole[1]]
         case str():
-            return PLACEHOLDER.sub(lambda found: names.get(found[1], found[0]), value)
+            return PLACEHOLDER.sub(lambda found: str(names.get(found[1], found[0])), value)
         case list():
             return [_fill(item, names) for item in value]
         case dict():
@@ -138,7 +156,11 @@ def _fill(value: Any, names: dict[str, str]) -> Any:  # noqa: ANN401 - whatever 
 
 
 def _spec(
-    entry: Entry, label: str, values: dict[str, Scalar], names: dict[str, str], folder: Path
+    entry: Entry,
+    label: str,
+    values: dict[str | int, Scalar],
+    names: dict[str, Scalar],
+    folder: Path,
 ) -> ModelSpec:
     """Return the model of a variant."""
     variant = entry.variants.get(label, VariantEntry())
@@ -148,14 +170,17 @@ def _spec(
     def place(field: str) -> tuple[str, ...]:
         return ("variants", label, field) if field in own else (field,)
 
-    given = base | own | {"name": _fill(own["name"], names) if "name" in own else names["name"]}
+    given = (
+        base | own | {"name": str(_fill(own["name"], names)) if "name" in own else names["name"]}
+    )
     given["version"] = str(given["version"])
     for field in ("name", "version"):
         _check_name(given[field], place(field))
     names = names | {field: given[field] for field in ("name", "version")}
-    for field in ("artifact", "options"):
-        if field in given:
-            given[field] = _fill(given[field], names)
+    if "options" in given:
+        given["options"] = _fill(given["options"], names)
+    if "artifact" in given:
+        given["artifact"] = str(_fill(given["artifact"], names))
     adapter = given.setdefault("adapter", MLFLOW)
     try:
         class_path(adapter)
@@ -201,11 +226,14 @@ def _schema(schema: dict[str, Any] | str, path: tuple[str, ...], folder: Path) -
 def _sample(given: dict[str, Any]) -> dict[str, Any]:
     """Return the sample as text, and whether the model gets text; otherwise it gets JSON."""
     sample = given.get("sample", UNSET)
-    if sample is UNSET and "schema" in given:
+    if sample is UNSET and given.get("schema"):
         sample = sample_of_schema(given["schema"])
     if sample is UNSET:
         return {"sample": None, "is_text": False}
-    is_text = isinstance(sample, str) and not isinstance(given.get("payload"), tuple)
+    is_text = isinstance(sample, str)
+    if is_text and isinstance(given.get("payload"), tuple):
+        problem = "must be an object, because the payload is a list of fields"
+        raise EntryError(("sample",), problem)
     return {
         "sample": sample if is_text else msgspec.json.encode(sample).decode(),
         "is_text": is_text,

@@ -13,7 +13,7 @@ from tidemill.models.adapters import SHORT_NAMES
 from tidemill.models.entry import Entry, LimitsEntry, ModelsFile, VariantEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from msgspec.structs import FieldInfo
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     Path = tuple[str | int, ...]
 
 REQUIRED = ("name", "version")
+# What to do about one of msgspec's problems: its field, if only there; a part of it; the hint.
+HINTS = (
+    ("match", "got `float`", "a message can be matched only on text and whole numbers"),
+    ("version", "got `float`", "put it in quotes: YAML drops the last zero of 1.10"),
+    ("", "got `float`", "put it in quotes"),
+    ("", "got `bool`", "YAML reads no, off, yes and on as booleans: put the value in quotes"),
+    ("", "got `date", "YAML reads it as a date: put the value in quotes"),
+    ("", "`str`, got `int`", "put it in quotes"),
+)
+# Keys of the file that begin so are ignored: a place for anchors, as in Compose files.
+EXTENSION = "x-"
 # The structs within an entry, whose own fields are checked one by one.
 NESTED = {"limits": LimitsEntry}
 
@@ -35,10 +46,23 @@ def file_problems(document: object) -> Iterator[tuple[Path, str]]:
         return
     known = _fields(ModelsFile)
     for name in document:
-        if name not in known:
+        if name not in known and not str(name).startswith(EXTENSION):
             yield (name,), f"there is no key {name}{_suggest(name, known)}"
     if "endpoints" in document:
         yield from _field_problem("endpoints", document["endpoints"], known["endpoints"].type)
+
+
+def endpoint_problems(file: ModelsFile) -> Iterator[tuple[Path, str]]:
+    """Yield each endpoint in the file or in an entry that lacks its counterpart."""
+    used = dict.fromkeys(entry.endpoint for entry in file.models if entry.endpoint is not None)
+    for name in file.endpoints:
+        if name not in used:
+            yield ("endpoints", name), f"no entry has the endpoint {name}{_suggest(name, used)}"
+    for index, entry in enumerate(file.models if file.endpoints else ()):
+        own = entry.endpoint
+        if own is not None and own not in file.endpoints and isinstance(entry.parameters, tuple):
+            problem = f"`endpoints` does not name the fields of {own}"
+            yield ("models", index, "endpoint"), problem + _suggest(own, file.endpoints)
 
 
 def entry_problems(entry: object) -> Iterator[tuple[Path, str]]:
@@ -84,29 +108,25 @@ def _field_problem(name: str, value: object, kind: Any) -> Iterator[tuple[Path, 
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        yield (name,), f"{name}: {_explain(name, value, error)}"
+        yield (name,), f"{name}: {_explain(name, error)}"
 
 
-def _suggest(name: object, known: dict[str, Any]) -> str:
+def _suggest(name: object, known: Mapping[Any, Any]) -> str:
+    if not known:
+        return ""
     near = get_close_matches(str(name), known, n=1)
     return f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
 
 
-def _explain(field: str, value: object, error: msgspec.ValidationError) -> str:
+def _explain(field: str, error: msgspec.ValidationError) -> str:
     """Reword msgspec's message for the author of a YAML file."""
     problem = str(error).partition(" - at ")[0]
     if field == "adapter" and "`str`" in problem:
         shipped = ", ".join(sorted(SHORT_NAMES))
         return f"Expected `str` of the form package.module:Class, or a shipped adapter ({shipped})"
-    if "got `float`" in problem:
-        quoted = f': "{value}"' if isinstance(value, float) else ""
-        return f"{problem} (put it in quotes{quoted})"
-    if "got `bool`" in problem:
-        return f"{problem} (YAML reads no, off, yes and on as booleans: put the value in quotes)"
-    if "got `date" in problem:
-        return f"{problem} (YAML reads it as a date: put the value in quotes)"
-    if "`str`, got `int`" in problem:
-        return f"{problem} (put it in quotes)"
+    for wanted, text, hint in HINTS:
+        if wanted in ("", field) and text in problem:
+            return f"{problem} ({hint})"
     return problem
 
 

@@ -121,6 +121,15 @@ class TestNoEntry:
         assert str(caught.value).startswith('no entry of models.yaml matches lang=[ "xxx')
         assert len(str(caught.value)) < 300
 
+    def test_nearest_route(self, make_spec: MakeSpec) -> None:
+        """The missing field is one of the route that lacks the fewest."""
+        one = make_spec(name="a", match={"a": 1})
+        three = make_spec(name="b", match={"x": 1, "y": 1, "z": 1})
+        with pytest.raises(MissingField, match="'a'"):
+            router([one, three]).route(raw({"x": 1}))
+        with pytest.raises(MissingField, match="'z'"):
+            router([one, three]).route(raw({"x": 1, "y": 1}))
+
     def test_no_entries(self) -> None:
         """Without entries no message is routed."""
         with pytest.raises(NoModel):

@@ -241,6 +241,25 @@ class TestForced:
         assert str(outcome.error).endswith("it has a, b")
         assert outcome.model is None
 
+    def test_no_text(self) -> None:
+        """A field that is not text names no variant, either."""
+        outcome = predict(route(HALVES), Message(b'{"tidemill.variant.force": 5}'))
+        assert isinstance(outcome, Failure)
+        assert isinstance(outcome.error, UnknownVariant)
+
+    def test_echoed(self) -> None:
+        """A message that is a forced result itself does not make its own result look forced."""
+        echoing = Route(
+            "r",
+            {},
+            tuple(Variant(each, make_spec(version=each, echo="all"), 50) for each in HALVES),
+        )
+        outcome = predict(echoing, Message(b'{"variant": "z", "variant_forced": true}', key=b"k"))
+        assert isinstance(outcome, Prediction)
+        fields = json.loads(outcome.value)
+        assert fields["variant"] in HALVES
+        assert "variant_forced" not in fields
+
     def test_single(self) -> None:
         """A route with one model has nothing to force."""
         outcome = predict(route({"a": 1}), Message(b"{}", headers=((FORCE_VARIANT, b"x"),)))

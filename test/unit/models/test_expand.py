@@ -114,7 +114,7 @@ class TestMany:
         assert spec.name == "eta-PHV-1"
         assert spec.artifact is not None
         assert spec.artifact.endswith("/models/eta-PHV-1.skops")
-        assert spec.options == {"city": "1", "more": ["PHV {unknown}"]}
+        assert spec.options == {"city": 1, "more": ["PHV {unknown}"]}
         assert routes[1].match == {"city": 1, "product": "PHV", "kind": "day"}
 
     def test_two_hundred(self, load: Load) -> None:
@@ -139,6 +139,7 @@ class TestMany:
             ("[1, 010]", "line 5: YAML reads 010 as the number 8: put it in quotes"),
             ("[1, 12:30]", "line 5: YAML reads 12:30 as the number 750: put it in quotes"),
             ("[1, 1.5]", "got `float` (put it in quotes)"),
+            ("{city: 1, product: []}", "parameters.product: needs one or more values"),
         ],
     )
     def test_wrong(
@@ -157,6 +158,38 @@ class TestMany:
         """A list of values needs an endpoint."""
         (found,) = problems("models: [{name: m, version: 1, parameters: [1]}]")
         assert "needs an `endpoint`" in found
+
+
+class TestEndpoints:
+    """The file names each endpoint's fields, and each entry's endpoint is one of them."""
+
+    @pytest.mark.parametrize(
+        ("entry", "problem"),
+        [
+            ("endpoint: et, parameters: [1]", "line 3: `endpoints` does not name the fields of et"),
+            ("endpoint: et, parameters: [1]", "line 2: no entry has the endpoint eta, did you"),
+            ("endpoint: eta, parameters: [1], match: {city: 2}", "match.city: is one of the"),
+        ],
+    )
+    def test_wrong(self, problems: Callable[[str], list[str]], entry: str, problem: str) -> None:
+        """A slip would keep the messages from their model."""
+        found = problems(f"""
+            endpoints: {{eta: [city]}}
+            models: [{{name: m, version: 1, {entry}}}]
+        """)
+        assert any(problem in each for each in found), found
+
+    def test_match(self, load: Load) -> None:
+        """An entry whose endpoint's fields have no names may still say what it matches."""
+        (route,) = load(
+            "models: [{name: m, version: 1, endpoint: e, parameters: [1], match: {a: b}}]"
+        )
+        assert (route.path, route.match) == ("/e/1", {"a": "b"})
+
+    def test_number_as_name(self, load: Load) -> None:
+        """A field's name may be a number."""
+        (route,) = load('models: [{name: m, version: 1, parameters: {"2024": 1}}]')
+        assert route.match == {"2024": 1}
 
 
 class TestVariants:
@@ -314,8 +347,33 @@ class TestFile:
             "line 2", "line 5", "line 6", "line 8", "line 9",
         ]  # fmt: skip
         assert "did you mean endpoints?" in found[0]
-        assert '(put it in quotes: "1.0")' in found[1]
+        assert "(put it in quotes: YAML drops the last zero of 1.10)" in found[1]
         assert "did you mean adapter?" in found[2]
+
+    def test_place_for_anchors(self, load: Load) -> None:
+        """Keys that begin with x- have room for anchors."""
+        (route,) = load("""
+            x-base: &base {version: 1, adapter: "a:B"}
+            models: [{<<: *base, name: m}]
+        """)
+        assert route.variants[0].spec.id == "m:1"
+
+    @pytest.mark.parametrize(
+        ("entry", "problem"),
+        [
+            (
+                "name: 'm-{citi}', parameters: {city: 1}",
+                "there is no parameter citi; there are:",
+            ),
+            ("name: m, split_by: user", "split_by: needs `variants`"),
+            ("name: m, payload: [a, b], sample: text", "sample: must be an object"),
+            ("name: m, match: {a: 1.5}", "a message can be matched only on text and whole numbers"),
+        ],
+    )
+    def test_wrong(self, problems: Callable[[str], list[str]], entry: str, problem: str) -> None:
+        """What would have no effect, or another than its author meant, is a mistake."""
+        (found,) = problems(f"models: [{{version: 1, {entry}}}]")
+        assert problem in found
 
     def test_names(self, problems: Callable[[str], list[str]]) -> None:
         """A name has no blanks."""
