@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grpc_tools import protoc
 
 from dev import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SOURCE = "tidemill/serving/protocol/open_inference_grpc.proto"
 

@@ -13,8 +13,8 @@ from tidemill.errors import PoolUnavailable
 from tidemill.inference.engine import Engine
 from tidemill.inference.route import all_specs
 from tidemill.models import catalogue, machine
-from tidemill.models.pool.loading import preloaded
 from tidemill.models.pool import runner
+from tidemill.models.pool.loading import preloaded
 from tidemill.serving import server
 from tidemill.serving.batcher import Batcher, Policy
 from tidemill.serving.metrics import ServingMetrics
@@ -53,7 +53,7 @@ def serve(settings: ServeProgram) -> None:
         options.max_batch_size, options.max_wait_ms / 1000, options.adaptive, options.max_queue
     )
     batcher = Batcher(models.run, processes, policy, on_start=metrics.batch_started)
-    service = Service(Catalogue(routes), batcher, options)
+    service = Service(Catalogue(routes), batcher, options, on_answers=metrics.answered)
     parts = Parts(options, service, models, metrics)
     try:
         asyncio.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))

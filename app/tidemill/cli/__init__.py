@@ -19,6 +19,7 @@ from tidemill.cli.lag import lag
 from tidemill.cli.models import models
 from tidemill.cli.options import screen
 from tidemill.cli.predict import predict
+from tidemill.cli.serve import serve
 from tidemill.cli.stop import stop
 from tidemill.cli.stream import stream
 
@@ -28,7 +29,7 @@ cli = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
-for command in (init, predict, batch, stream, check, stop, lag, health):
+for command in (init, predict, batch, stream, serve, check, stop, lag, health):
     cli.command()(command)
 cli.add_typer(models, name="models")
 cli.add_typer(dlq, name="dlq")

@@ -18,7 +18,7 @@ from tidemill.inference.codec import fields_or_none, is_present, require_key
 from tidemill.inference.message import Assignment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.request import Output
@@ -125,11 +125,19 @@ class Catalogue:
 class Service:
     """Choose a model for each input, and have it predicted in time."""
 
-    def __init__(self, catalogue: Catalogue, batcher: Batcher, settings: ServingSettings) -> None:
-        """Take the models, and what runs them."""
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        batcher: Batcher,
+        settings: ServingSettings,
+        *,
+        on_answers: Callable[[Sequence[Answer]], None] = lambda _: None,
+    ) -> None:
+        """Take the models, what runs them, and what counts the answers."""
         self.catalogue = catalogue
         self._batcher = batcher
         self._settings = settings
+        self._on_answers = on_answers
         self.is_draining = False
 
     async def predict(
@@ -180,7 +188,9 @@ class Service:
                 future.cancel()  # those that are done stay so
         for index, future in futures.items():
             answers[index] = Answer(_result(future, allowed), choices[index])
-        return [answers[index] for index in range(len(inputs))]
+        ordered = [answers[index] for index in range(len(inputs))]
+        self._on_answers(ordered)
+        return ordered
 
 
 def choose(target: Target, text: str, key: str | None, force: str | None) -> Choice:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KEY, VARIANT = "key", "variant"
 # The output with the model of each row, if rows have different ones.
 MODEL_TENSOR = "tidemill.model"
-SERVER = {
+SERVER: dict[str, Any] = {
     "name": "tidemill",
     "version": __version__,
     "extensions": ["model_repository", "binary_tensor_data"],

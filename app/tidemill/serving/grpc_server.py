@@ -1,0 +1,199 @@
+"""Serve models over gRPC: V2, health and reflection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import grpc
+import msgspec
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from tidemill.errors import TidemillError
+from tidemill.serving import access_log, v2, v2_grpc
+from tidemill.serving.models import READY
+from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
+from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
+from tidemill.serving.status import problem, retry_after, status
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from tidemill.serving.parts import Parts
+
+    T = TypeVar("T")
+
+Context: TypeAlias = Any  # grpc.aio.ServicerContext: gRPC ships no types
+
+SERVICE: str = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+HEALTH: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+# Metadata after an error: the milliseconds until the next try (gRPC's proposal A6), and the problem
+# details as JSON.
+PUSHBACK, PROBLEM = "grpc-retry-pushback-ms", "tidemill-problem-bin"
+# A message of so many bytes takes more than about a millisecond to read, so another thread does it.
+LARGE = 256 * 1024
+WATCH_S = 1.0
+
+
+def server(parts: Parts) -> grpc.aio.Server:
+    """Return a server without a port, which is not started."""
+    settings = parts.settings
+    options = [
+        ("grpc.max_receive_message_length", int(settings.max_body)),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_connection_idle_ms", round(1000 * settings.idle_timeout)),
+        ("grpc.so_reuseport", 0),
+    ]
+    answering = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.max_connections)
+    pb_grpc.add_GRPCInferenceServiceServicer_to_server(Inference(parts), answering)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(parts), answering)
+    reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), answering)
+    return answering
+
+
+class Inference(pb_grpc.GRPCInferenceServiceServicer):
+    """The methods of V2."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Take what answers."""
+        self._parts = parts
+
+    async def ModelInfer(  # noqa: N802 - the protocol's name
+        self, request: pb.ModelInferRequest, context: Context
+    ) -> pb.ModelInferResponse:
+        """Answer a request. If its client leaves, this is cancelled."""
+
+        async def answer() -> pb.ModelInferResponse:
+            large = request.ByteSize() >= LARGE
+            decoded = (
+                await asyncio.to_thread(v2_grpc.decode, request)
+                if large
+                else v2_grpc.decode(request)
+            )
+            response = await v2.infer(
+                self._parts.service,
+                self._parts.models,
+                request.model_name,
+                request.model_version or None,
+                decoded,
+                seconds=context.time_remaining(),
+            )
+            return v2_grpc.encode(response, raw=bool(request.raw_input_contents))
+
+        return await self._answer(f"ModelInfer {request.model_name}", context, answer)
+
+    async def ModelMetadata(  # noqa: N802
+        self, request: pb.ModelMetadataRequest, context: Context
+    ) -> pb.ModelMetadataResponse:
+        """Describe a model."""
+
+        async def answer() -> pb.ModelMetadataResponse:
+            described = await v2.metadata(
+                self._parts.service, self._parts.models, request.name, request.version or None
+            )
+            return pb.ModelMetadataResponse(**described)
+
+        return await self._answer(f"ModelMetadata {request.name}", context, answer)
+
+    async def ModelReady(  # noqa: N802
+        self, request: pb.ModelReadyRequest, context: Context
+    ) -> pb.ModelReadyResponse:
+        """Tell whether a model is ready."""
+
+        async def answer() -> pb.ModelReadyResponse:
+            target = self._parts.service.catalogue.find(request.name, request.version or None)
+            problems = [await self._parts.models.problem(spec) for spec in target.specs]
+            return pb.ModelReadyResponse(ready=not any(problems))
+
+        return await self._answer(f"ModelReady {request.name}", context, answer)
+
+    async def RepositoryIndex(  # noqa: N802
+        self,
+        request: pb.RepositoryIndexRequest,
+        context: Context,  # noqa: ARG002 - gRPC's
+    ) -> pb.RepositoryIndexResponse:
+        """List the models."""
+        models = v2.index(self._parts.service.catalogue, self._parts.models)
+        return pb.RepositoryIndexResponse(
+            models=[
+                pb.RepositoryIndexResponse.ModelIndex(**each)
+                for each in models
+                if each["state"] == READY or not request.ready
+            ]
+        )
+
+    async def ServerLive(self, *_: object) -> pb.ServerLiveResponse:  # noqa: N802
+        """Answer that the server is live."""
+        return pb.ServerLiveResponse(live=True)
+
+    async def ServerReady(self, *_: object) -> pb.ServerReadyResponse:  # noqa: N802
+        """Tell whether the server takes requests."""
+        return pb.ServerReadyResponse(ready=self._parts.readiness_problem() is None)
+
+    async def ServerMetadata(self, *_: object) -> pb.ServerMetadataResponse:  # noqa: N802
+        """Describe the server."""
+        return pb.ServerMetadataResponse(**v2.SERVER)
+
+    async def _answer(
+        self, request: str, context: Context, answer: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Return an answer, or end the call with the status of its error; count and log it."""
+        start, code = time.monotonic(), "CANCELLED"
+        try:
+            answered = await answer()
+            code = "OK"
+        except TidemillError as error:
+            code = status(error).grpc
+            metadata: list[tuple[str, str | bytes]] = [
+                (PROBLEM, msgspec.json.encode(problem(error)))
+            ]
+            if (seconds := retry_after(error)) is not None:
+                metadata.append((PUSHBACK, str(max(1, round(1000 * seconds)))))
+            await context.abort(grpc.StatusCode[code], error.message, tuple(metadata))
+            raise  # not reached: `abort` raises
+        finally:
+            seconds = time.monotonic() - start
+            self._parts.metrics.request_ended("grpc", code, seconds)
+            if self._parts.settings.access_log:
+                access_log.write("grpc", request, code, seconds, context.peer())
+        return answered
+
+
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+    """gRPC's own health protocol: for the server as a whole, and for V2."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Take what knows whether the server is ready."""
+        self._parts = parts
+
+    async def Check(  # noqa: N802
+        self, request: health_pb2.HealthCheckRequest, context: Context
+    ) -> health_pb2.HealthCheckResponse:
+        """Return the health now."""
+        if request.service not in {"", SERVICE}:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+        return self._health()
+
+    async def Watch(  # noqa: N802
+        self,
+        request: health_pb2.HealthCheckRequest,
+        context: Context,  # noqa: ARG002 - gRPC's
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        """Yield the health now, and whenever it changes."""
+        if request.service not in {"", SERVICE}:
+            unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+            yield health_pb2.HealthCheckResponse(status=unknown)
+            return
+        last = None
+        while True:
+            if (health := self._health()) != last:
+                yield health
+                last = health
+            await asyncio.sleep(WATCH_S)
+
+    def _health(self) -> health_pb2.HealthCheckResponse:
+        kinds = health_pb2.HealthCheckResponse
+        ready = self._parts.readiness_problem() is None
+        return kinds(status=kinds.SERVING if ready else kinds.NOT_SERVING)
