@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MLFLOW = "mlflow"
+# First parts of paths that a server answers itself, so that no endpoint can have them.
+RESERVED_PATHS = frozenset(
+    {"v1", "v2", "invocations", "healthz", "readyz", "metrics", "docs", "openapi.json"}
+)
 SHARED = tuple(field.name for field in msgspec.structs.fields(Loading))
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 URI = re.compile(r"[a-z][a-z0-9+.-]*:/")
@@ -52,6 +56,9 @@ def expand(entry: Entry, fields: tuple[str, ...] | None, folder: Path) -> Iterat
     if not entry.variants and (entry.split_by is not None or entry.salt is not None):
         field = "salt" if entry.split_by is None else "split_by"
         raise EntryError((field,), "needs `variants`, among which it splits the messages")
+    first = (entry.endpoint or "").partition("/")[0]
+    if first in RESERVED_PATHS:
+        raise EntryError(("endpoint",), f"servers need the path /{first} for themselves")
     combinations = list(_combinations(entry, fields))
     shares = _shares(entry.variants)
     for values in combinations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 from tidemill.errors import BodyTimedOut, RequestTooLarge, UnsupportedMediaType
@@ -23,17 +23,20 @@ MEDIA_TYPES = {
     "application/x-www-form-urlencoded",
 }
 
+# How long the rest of a body that is too long is read and dropped.
+LINGER_S = 2.0
+
 
 async def read(request: Request, settings: ServingSettings) -> bytes:
     """Return a request's body.
 
     Raises:
         UnsupportedMediaType: The body is not JSON, or it is compressed.
-        RequestTooLarge: It is longer than the settings allow. No more of it is read.
+        RequestTooLarge: It is longer than the settings allow. The rest is not kept.
         BodyTimedOut: The client sends it too slowly.
 
     """
-    _check_headers(request, settings)
+    _check_media_type(request)
     message = await request.receive()
     chunks, size = [message.get("body", b"")], len(message.get("body", b""))
     try:
@@ -48,6 +51,8 @@ async def read(request: Request, settings: ServingSettings) -> bytes:
     if message["type"] == "http.disconnect":
         raise asyncio.CancelledError
     if size > settings.max_body:
+        if message.get("more_body"):
+            await _discard(request)
         raise RequestTooLarge("bytes", settings.max_body, "max_body")
     return b"".join(chunks)
 
@@ -65,13 +70,18 @@ def cancelled_if_client_leaves(request: Request) -> Iterator[None]:
         watcher.cancel()
 
 
-def _check_headers(request: Request, settings: ServingSettings) -> None:
+def _check_media_type(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES and not media_type.endswith("+json"):
         raise UnsupportedMediaType(f"the content type {media_type[:60]!r}")
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise UnsupportedMediaType(f"the content encoding {encoding[:60]!r}")
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > settings.max_body:
-        raise RequestTooLarge("bytes", settings.max_body, "max_body")
+
+
+async def _discard(request: Request) -> None:
+    """Read the rest of a body for a while: many clients read no answer before they sent all."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while (await request.receive()).get("more_body"):
+                pass

@@ -16,6 +16,7 @@ from tidemill.errors import (
 )
 from tidemill.inference.codec import fields_or_none, is_present, require_key
 from tidemill.inference.message import Assignment
+from tidemill.models.expand import RESERVED_PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from tidemill.inference.route import Route, Variant
     from tidemill.serving.batcher import Batcher
     from tidemill.settings.serving import ServingSettings
-
-# First parts of paths that the server answers itself, so that no endpoint can have them.
-RESERVED = ("v1", "v2", "invocations", "healthz", "readyz", "metrics", "docs", "openapi.json")
 
 
 class Choice(NamedTuple):
@@ -75,7 +73,7 @@ class Catalogue:
                 versions[variant.spec.version] = Target(route, variant)
         self.paths = {route.path: route for route in self.routes if route.path is not None}
         for name, named in self._names.items():
-            if len(named) == 1 and named[0].path is None and name not in RESERVED:
+            if len(named) == 1 and named[0].path is None and name not in RESERVED_PATHS:
                 self.paths.setdefault(f"/{name}", named[0])
 
     def find(self, name: str, version: str | None = None) -> Target:
