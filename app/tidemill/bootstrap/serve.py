@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
+import uvloop
 
 from tidemill.errors import PoolUnavailable
 from tidemill.inference.engine import Engine
@@ -56,6 +57,7 @@ def serve(settings: ServeProgram) -> None:
     service = Service(Catalogue(routes), batcher, options, on_answers=metrics.answered)
     parts = Parts(options, service, models, metrics)
     try:
-        asyncio.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            loop.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
     finally:
         models.close()

@@ -113,11 +113,14 @@ def listen(settings: ServingSettings, port: int, setting: str) -> socket.socket:
     host = settings.host
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        # Connections inherit it. Without it, a response may wait 40 ms for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise AddressTaken(host, port, setting) from None
         raise AddressUnusable(host, port, error.strerror or error) from None
+    return listener
 
 
 class HttpServer(uvicorn.Server):
