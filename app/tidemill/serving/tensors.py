@@ -49,7 +49,7 @@ class Tensor(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: str
     datatype: str
     shape: list[int]
-    data: list[Any] = []
+    data: list[Any] = msgspec.field(default_factory=lambda: [])  # noqa: PIE807 - never omitted
     parameters: Json = {}
 
 
