@@ -195,7 +195,7 @@ def choose(target: Target, text: str, key: str | None, force: str | None) -> Cho
     """Choose the model for an input.
 
     The key of an A/B test is the value of the field `split_by` of an input that is an object, else
-    `key`, else, unless the entry names such a field, the input itself.
+    `key`, else, unless the entry names such a field, the input itself. An empty key is none.
 
     Raises:
         UnknownVariant: The request forces a variant that the route does not have.
@@ -209,12 +209,15 @@ def choose(target: Target, text: str, key: str | None, force: str | None) -> Cho
         return Choice(variant.spec, forced)
     if force is not None:
         return Choice(route.find(force).spec, Assignment(force, forced=True))
-    if route.split_by is not None:
-        fields = fields_or_none(text) or {}
-        if key is None or is_present(fields, route.split_by):
-            key = require_key(fields, route.split_by)
-    variant = route.choose(text if key is None else key)
+    key = key or text if route.split_by is None else _key(text, route.split_by, key)
+    variant = route.choose(key)
     return Choice(variant.spec, Assignment(variant.name))
+
+
+def _key(text: str, field: str, key: str | None) -> str:
+    """Return the value of an input's field; if the input lacks it, the request's key."""
+    fields = fields_or_none(text) or {}
+    return key if key and not is_present(fields, field) else require_key(fields, field)
 
 
 def _result(future: asyncio.Future[Output], allowed: float) -> str | TidemillError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -48,7 +49,7 @@ class Tensor(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: str
     datatype: str
     shape: list[int]
-    data: list[Any] = []
+    data: list[Any] = msgspec.field(default_factory=lambda: [])  # noqa: PIE807 - never omitted
     parameters: Json = {}
 
 
@@ -58,7 +59,16 @@ def flatten(data: object) -> list[Any]:
         return [data]
     if not any(isinstance(each, list) for each in data):
         return data
-    return [element for each in data for element in flatten(each)]
+    elements, open_lists = [], [iter(data)]  # no recursion, which a hostile body could exhaust
+    while open_lists:
+        for each in open_lists[-1]:
+            if isinstance(each, list):
+                open_lists.append(iter(each))
+                break
+            elements.append(each)
+        else:
+            open_lists.pop()
+    return elements
 
 
 def check(tensor: Tensor) -> Tensor:
@@ -84,6 +94,12 @@ def check(tensor: Tensor) -> Tensor:
         # A null stands for a missing value. Only JSON can carry it.
         if element is not None and (wrong or not isinstance(element, kinds)):
             raise InvalidRequest(f"{name}: {element!r:.60} is no {tensor.datatype}")
+    if tensor.datatype != BYTES:
+        present = [element for element in tensor.data if element is not None]
+        try:
+            struct.pack(f"<{len(present)}{FORMATS[tensor.datatype]}", *present)
+        except (struct.error, OverflowError) as error:
+            raise InvalidRequest(f"{name}: a number is no {tensor.datatype}: {error}") from None
     return tensor
 
 
@@ -135,11 +151,11 @@ def to_inputs(spec: ModelSpec, tensors: Sequence[Tensor], fields: Iterable[str] 
         raise InvalidRequest("`inputs` has no tensor")
     first = tensors[0]
     is_column = len(tensors) > 1 or first.name in set(fields)
-    if spec.is_text:
-        if len(tensors) > 1 or first.datatype != BYTES or None in first.data:
-            raise InvalidRequest(f"{spec.id} takes texts: send one tensor of BYTES without nulls")
-        return first.data
-    if not is_column and first.datatype == BYTES:
+    if spec.is_text and (len(tensors) > 1 or first.datatype != BYTES or None in first.data):
+        raise InvalidRequest(f"{spec.id} takes texts: send one tensor of BYTES without nulls")
+    if spec.is_text or (first.datatype == BYTES and not is_column):
+        if len(first.data) != first.shape[0]:
+            raise InvalidRequest(f"{first.shape[:9]} has more than one text in a row")
         return [_encode(None) if text is None else text for text in first.data]
     rows = {tensor.shape[0] for tensor in tensors}
     if len(rows) > 1:
@@ -148,14 +164,17 @@ def to_inputs(spec: ModelSpec, tensors: Sequence[Tensor], fields: Iterable[str] 
     if not is_column:
         return [_encode(row) for row in columns[0]]
     names = [tensor.name for tensor in tensors]
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise InvalidRequest(f"several tensors have the name {repeated[0][:100]!r}")
     return [_encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
 
 
 def to_outputs(name: str, outputs: Sequence[str], schema: Json | None) -> list[Tensor]:
     """Return outputs, which are JSON texts, as tensors.
 
-    If the schema is that of a number, a boolean, a text, or an object of such fields, and no value
-    is missing, the tensors have its types. Otherwise one tensor of BYTES has the JSON texts.
+    If the schema is that of a number, a boolean, a text, or an object of such fields, and the
+    tensors can hold exactly the values that there are, they have its types. Otherwise one tensor of
+    BYTES has the JSON texts.
     """
     count = len(outputs)
     if types := _types(name, schema):
@@ -163,7 +182,9 @@ def to_outputs(name: str, outputs: Sequence[str], schema: Json | None) -> list[T
         is_object = (schema or {}).get("type") == "object"
         rows = values if is_object else [{name: value} for value in values]
         columns = {column: [row.get(column) for row in rows] for column in types}
-        if all(_fits(types[column], data) for column, data in columns.items()):
+        if all(row.keys() <= types.keys() for row in rows) and all(
+            _fits(types[column], value) for column, data in columns.items() for value in data
+        ):
             return [
                 Tensor(name=column, datatype=types[column], shape=[count], data=data)
                 for column, data in columns.items()
@@ -197,11 +218,19 @@ def _types(name: str, schema: Json | None) -> dict[str, str]:
     return types if len(types) == len(columns) else {}
 
 
-def _fits(datatype: str, values: list[Any]) -> bool:
-    """Tell whether a tensor can hold all values: no null, and no integer of more than 64 bits."""
-    if datatype == "INT64":
-        return all(type(value) is int and -(2**63) <= value < 2**63 for value in values)
-    return None not in values
+def _fits(datatype: str, value: object) -> bool:
+    """Tell whether a tensor can hold a value: not null, and a number without loss of digits."""
+    match value:
+        case bool():
+            return datatype == "BOOL"
+        case str():
+            return datatype == BYTES
+        case int():
+            limit = {"INT64": 2**63, "FP64": 2**53}.get(datatype, 0)
+            return -limit <= value < limit
+        case float():
+            return datatype == "FP64"
+    return False
 
 
 def _rows(tensor: Tensor) -> list[Any]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # The length of the JSON before the binary data, in bytes.
 HEADER_LENGTH = "inference-header-content-length"
 BINARY_SIZE, BINARY_OUTPUT, ALL_BINARY = "binary_data_size", "binary_data", "binary_data_output"
+# Of a length; Python refuses to read thousands.
+MAX_DIGITS = 20
 
 _DECODER = msgspec.json.Decoder(InferRequest)
 _ENCODER = msgspec.json.Encoder()
@@ -30,7 +32,8 @@ def decode(body: bytes, header_length: str | None = None) -> InferRequest:
     """
     content = memoryview(body)
     if header_length is not None:
-        if not (header_length.isdecimal() and int(header_length) <= len(body)):
+        is_short = header_length.isdecimal() and len(header_length) <= MAX_DIGITS
+        if not (is_short and int(header_length) <= len(body)):
             raise InvalidRequest(f"{HEADER_LENGTH} is no length within the body")
         content = content[: int(header_length)]
     try:
@@ -43,7 +46,7 @@ def decode(body: bytes, header_length: str | None = None) -> InferRequest:
         if size is None:
             tensor.data = tensors.flatten(tensor.data)
             continue
-        if not isinstance(size, int) or not 0 <= size <= len(rest):
+        if type(size) is not int or not 0 <= size <= len(rest):
             raise InvalidRequest(f"tensor {tensor.name[:100]!r}: {BINARY_SIZE} exceeds the body")
         tensor.data = tensors.unpack(tensor.datatype, rest[:size])
         rest = rest[size:]
