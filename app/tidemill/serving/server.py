@@ -13,7 +13,8 @@ import structlog
 import uvicorn
 
 from tidemill.errors import AddressTaken, AddressUnusable
-from tidemill.serving import grpc_server, http_app
+from tidemill.serving import grpc_server
+from tidemill.serving.http_app import HttpApp
 from tidemill.serving.http_protocol import protocol
 
 if TYPE_CHECKING:
@@ -60,13 +61,14 @@ async def start_http(parts: Parts) -> Stop:
     settings = parts.settings
     listener = listen(settings, settings.http_port, "http_port")
     config = uvicorn.Config(
-        http_app.application(parts),
+        HttpApp(parts),
         http=protocol(settings.header_timeout),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         limit_concurrency=settings.max_connections,
         timeout_keep_alive=max(1, round(settings.idle_timeout)),
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),

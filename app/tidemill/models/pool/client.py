@@ -136,7 +136,7 @@ class PooledRunner:
 
         def run(part: list[str | None]) -> list[Output]:
             """Run a slice, unless an earlier one has shown that the model is down."""
-            outputs = outages[:1] * len(part) or self._run_slice(spec, part)
+            outputs = outages[:1] * len(part) or self.run_slice(spec, part)
             outages.extend(filter(is_outage, outputs))
             return outputs
 
@@ -149,7 +149,8 @@ class PooledRunner:
             for future in sent:
                 future.cancel()
 
-    def _run_slice(self, spec: ModelSpec, inputs: list[str | None]) -> list[Output]:
+    def run_slice(self, spec: ModelSpec, inputs: list[str | None]) -> list[Output]:
+        """Return the outputs of inputs that one process takes together; None is the sample."""
         try:
             results = self._request(spec, inputs)
         except ProcessEnded:
