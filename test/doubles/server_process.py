@@ -152,38 +152,38 @@ def launch(folder: Path, processes: int = 2, models: str = MODELS, **serving: ob
 
 
 @contextmanager
-def folder() -> Iterator[Path]:
-    """Make a folder with a short path, as sockets need; end the pools in it, and remove it."""
-    path = Path(tempfile.mkdtemp(prefix="serve-", dir="/tmp"))
+def launched(**arguments: Any) -> Iterator[Server]:  # noqa: ANN401 - of `launch`
+    """Start a server in a folder of its own; end it with its pool, and remove the folder.
+
+    The path is short, as sockets need.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="serve-", dir="/tmp"))
+    server = launch(folder, **arguments)
     try:
-        yield path
+        yield server
     finally:
-        while running := processes(path):
+        server.open_gate()
+        server.process.kill()
+        server.process.wait()
+        while running := processes(folder):
             for pid in running:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def running(*, ready: bool = True, **arguments: Any) -> Iterator[Server]:  # noqa: ANN401
-    """Run a server, with its models loaded, until the end of the context."""
-    with folder() as path:
-        server = launch(path, **arguments)
-        try:
-            wait_until(lambda: _addresses(server) or server.process.poll() is not None, TIMEOUT)
-            addresses = _addresses(server)
-            assert addresses, (path / "stderr").read_text()
-            server.port = int(addresses[0].rpartition(":")[2])
-            server.address = addresses[1]
-            with grpc.insecure_channel(server.address) as server.channel:
-                if ready:
-                    wait_until(lambda: server.send("/readyz").status == 200, TIMEOUT)
-                yield server
-        finally:
-            server.open_gate()
-            server.process.kill()
-            server.process.wait()
+def running(**arguments: Any) -> Iterator[Server]:  # noqa: ANN401 - of `launch`
+    """Run a server, which is ready, until the end of the context."""
+    with launched(**arguments) as server:
+        wait_until(lambda: _addresses(server) or server.process.poll() is not None, TIMEOUT)
+        addresses = _addresses(server)
+        assert addresses, (server.folder / "stderr").read_text()
+        server.port = int(addresses[0].rpartition(":")[2])
+        server.address = addresses[1]
+        with grpc.insecure_channel(server.address) as server.channel:
+            wait_until(lambda: server.send("/readyz").status == 200, TIMEOUT)
+            yield server
 
 
 def _addresses(server: Server) -> list[str]:

@@ -37,3 +37,8 @@ class Section(BaseModel):
                 except (OSError, TypeError, ValueError) as error:
                     raise ValueError(f"{name}_file: {error}") from None
         return data
+
+
+def read_null(value: object) -> object:
+    """Convert the text `null`, which is how an environment variable spells YAML's null."""
+    return None if value == "null" else value

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from tidemill.settings.base import Section
+from tidemill.settings.base import Section, read_null
 
 
 def _url(url: str) -> str:
@@ -21,11 +21,6 @@ def _url(url: str) -> str:
     if "/metrics" in parts.path:
         raise ValueError("already names a group: remove /metrics and everything after it")
     return url.rstrip("/")
-
-
-def _null(value: object) -> object:
-    """Convert the text `null`, which is how an environment variable spells YAML's null."""
-    return None if value == "null" else value
 
 
 class MonitoringSettings(Section):
@@ -55,7 +50,7 @@ class MonitoringSettings(Section):
     """
 
     metrics_host: str = Field("127.0.0.1", min_length=1)
-    metrics_port: Annotated[int | None, BeforeValidator(_null)] = Field(9095, ge=0, le=65535)
+    metrics_port: Annotated[int | None, BeforeValidator(read_null)] = Field(9095, ge=0, le=65535)
     progress_limit: float = Field(300, gt=0)
     instance: str = Field(default_factory=socket.gethostname, min_length=1)
     pushgateway_url: Annotated[str, AfterValidator(_url)] | None = None

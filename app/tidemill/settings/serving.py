@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import ByteSize, Field, model_validator
+from pydantic import BeforeValidator, ByteSize, Field, model_validator
 
-from tidemill.settings.base import Section
+from tidemill.settings.base import Section, read_null
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -39,7 +39,7 @@ class ServingSettings(Section):
 
     host: str = Field("127.0.0.1", min_length=1)
     http_port: Port = 8080
-    grpc_port: Port | None = 8081
+    grpc_port: Annotated[Port | None, BeforeValidator(read_null)] = 8081
     max_batch_size: int = Field(4, ge=1)
     max_wait_ms: float = Field(20, ge=0)
     adaptive: bool = True
