@@ -19,7 +19,7 @@ from tidemill.inference.batch import is_outage
 from tidemill.inference.engine import until_outage
 from tidemill.inference.request import Output
 from tidemill.models.host import Usage
-from tidemill.models.isolation import child
+from tidemill.models.isolation import child, procfs
 from tidemill.models.pool import outputs
 from tidemill.models.pool.state import OUT_OF_MEMORY, TIMED_OUT
 
@@ -80,8 +80,8 @@ class PooledRunner:
         self._slicer = slicer
         # One more than there are processes, so that none waits for its next slice.
         self._threads = ThreadPoolExecutor(min(processes + 1, MAX_THREADS), "slices")
-        # The pool and its number of loads, as they are known here, and as they were reported.
-        self._loads = self._reported = ("", 0)
+        # The pool and the version of its usage, as they are known here, and as they were reported.
+        self._usage_version = self._reported = ("", 0)
 
     def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
         """Send the slices to the pool, and yield the outputs of one after another.
@@ -93,14 +93,18 @@ class PooledRunner:
         return outputs
 
     def usage(self) -> PoolUsage | None:
-        """Return what the pool did with its models; None if nothing has changed since."""
-        if self._loads == self._reported:
+        """Return what the pool did with its models.
+
+        Return None if nothing has changed since the last call, or if the pool does not answer; a
+        later call then reports the changes.
+        """
+        if self._usage_version == self._reported:
             return None
         with suppress(OSError, EOFError), self._address.connect() as connection:
             child.send(connection, child.encode({"usage": True}))
             greeting, _ = child.receive(connection)
             reply, _ = child.receive(connection)
-            self._loads = self._reported = greeting["pool"], reply["version"]
+            self._usage_version = self._reported = greeting["pool"], reply["version"]
             usage = {model: Usage(*fields) for model, fields in reply["usage"].items()}
             return PoolUsage(*self._reported, usage)
         return None
@@ -182,7 +186,7 @@ class PooledRunner:
                     greeting, _ = child.receive(connection)
                     start = time.monotonic()
                     reply, texts = child.receive(connection)
-                    self._loads = greeting["pool"], reply["loads"]
+                    self._usage_version = greeting["pool"], reply["usage_version"]
                     return outputs.decode(reply, texts)
             except (OSError, EOFError):
                 seconds = time.monotonic() - start
@@ -194,10 +198,11 @@ class PooledRunner:
         return [Output(ModelProcessesEnded(spec.id, RESTARTS + 1), (now, now))] * len(inputs)
 
     def _how_ended(self, greeting: child.Message) -> int | None:
-        """Return the code of the process that sent a greeting; None if the whole pool has ended."""
+        """Return the code of the process that sent a greeting; None if its server has ended."""
         question = child.encode({"ended": greeting["pid"]})
         give_up = time.monotonic() + END_KNOWN_S
         while time.monotonic() < give_up:
+            server_ended = not procfs.exists(greeting["server"])  # before the question
             try:
                 with self._address.connect() as connection:
                     child.send(connection, question)
@@ -208,7 +213,7 @@ class PooledRunner:
             if now["pool"] != greeting["pool"]:
                 return None
             code: int | None = answer["code"]
-            if code is not None:
+            if code is not None or server_ended:
                 return code
             time.sleep(POLL_S)
         return None

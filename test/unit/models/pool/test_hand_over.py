@@ -15,6 +15,7 @@ import pytest
 from pool_processes import processes, server_of, wait_until
 
 from tidemill.inference.request import Request
+from tidemill.models.pool import client
 from tidemill.models.pool.client import PooledRunner
 
 if TYPE_CHECKING:
@@ -150,9 +151,14 @@ def test_memory_is_short(make_pool: MakePool, faulty: MakeSpec, root: Path) -> N
 
 @pytest.mark.parametrize("delay", [0.0, 0.6])
 def test_killed_after_it_took_over(
-    make_pool: MakePool, faulty: MakeSpec, root: Path, delay: float
+    make_pool: MakePool,
+    faulty: MakeSpec,
+    root: Path,
+    delay: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The old server, whose processes still work, answers again."""
+    """The old server, whose processes still work, answers again, and clients see this at once."""
+    monkeypatch.setattr(client, "END_KNOWN_S", 3600.0)
     spec = faulty("a", seconds=1.0, size=4 * MIB)
     engine = make_pool([spec], preloaded=[])
     first = server_of(root)
@@ -162,7 +168,11 @@ def test_killed_after_it_took_over(
     second = successor(root)
     wait_until(lambda: has_members(root, second))
     time.sleep(delay)  # the old server may have told its processes to end, or not
+    lost = threading.Thread(target=ask, args=(engine, spec, "lost 0.5"))
+    lost.start()
+    time.sleep(0.2)
     os.kill(second, signal.SIGKILL)
+    lost.join()
     for _ in range(4):
         ask(engine, spec)
     assert busy.is_alive()
