@@ -176,7 +176,7 @@ def test_killed_after_it_took_over(
     for _ in range(4):
         ask(engine, spec)
     assert busy.is_alive()
-    wait_until(lambda: has_members(root, first))
+    assert server_of(root) == first
     assert usage(engine)["a:1"].bytes < 3 * 4 * MIB
     busy.join()
     wait_for_another_server(root, first)  # it tries again
