@@ -19,8 +19,9 @@ from tidemill.inference.batch import is_outage
 from tidemill.inference.engine import until_outage
 from tidemill.inference.request import Output
 from tidemill.models.host import Usage
-from tidemill.models.isolation import child, procfs
+from tidemill.models.isolation import child
 from tidemill.models.pool import outputs
+from tidemill.models.pool.exits import ProcessEnded, how_ended
 from tidemill.models.pool.state import OUT_OF_MEMORY, TIMED_OUT
 
 if TYPE_CHECKING:
@@ -38,9 +39,6 @@ TRIES_ALONE = 2
 MAX_THREADS = 32
 # How often a request may find that the whole pool has ended, and start it again.
 RESTARTS = 3
-# Seconds to wait until the pool knows how one of its processes ended.
-END_KNOWN_S = 5.0
-POLL_S = 0.02
 
 
 class PoolUsage(NamedTuple):
@@ -52,18 +50,6 @@ class PoolUsage(NamedTuple):
     pool: str
     version: int
     models: dict[str, Usage]
-
-
-class ProcessEnded(Exception):
-    """A process of the pool ended before it answered.
-
-    `code` is an exit code, minus a signal, or TIMED_OUT; `seconds` is how long the process took.
-    """
-
-    def __init__(self, code: int, seconds: float) -> None:
-        super().__init__(code, seconds)
-        self.code = code
-        self.seconds = seconds
 
 
 class PooledRunner:
@@ -190,30 +176,9 @@ class PooledRunner:
                     return outputs.decode(reply, texts)
             except (OSError, EOFError):
                 seconds = time.monotonic() - start
-            if greeting and (code := self._how_ended(greeting)) is not None:
+            if greeting and (code := how_ended(self._address, greeting)) is not None:
                 raise ProcessEnded(code, seconds)
             with suppress(OSError):  # the next attempt to connect fails, too
                 self._address.start()
         now = time.time()
         return [Output(ModelProcessesEnded(spec.id, RESTARTS + 1), (now, now))] * len(inputs)
-
-    def _how_ended(self, greeting: child.Message) -> int | None:
-        """Return the code of the process that sent a greeting; None if its server has ended."""
-        question = child.encode({"ended": greeting["pid"]})
-        give_up = time.monotonic() + END_KNOWN_S
-        while time.monotonic() < give_up:
-            server_ended = not procfs.exists(greeting["server"])  # before the question
-            try:
-                with self._address.connect() as connection:
-                    child.send(connection, question)
-                    now, _ = child.receive(connection)
-                    answer, _ = child.receive(connection)
-            except (OSError, EOFError):
-                return None
-            if now["pool"] != greeting["pool"]:
-                return None
-            code: int | None = answer["code"]
-            if code is not None or server_ended:
-                return code
-            time.sleep(POLL_S)
-        return None

@@ -15,7 +15,7 @@ import pytest
 from pool_processes import processes, server_of, wait_until
 
 from tidemill.inference.request import Request
-from tidemill.models.pool import client
+from tidemill.models.pool import exits
 from tidemill.models.pool.client import PooledRunner
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def test_killed_after_it_took_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The old server, whose processes still work, answers again, and clients see this at once."""
-    monkeypatch.setattr(client, "END_KNOWN_S", 3600.0)
+    monkeypatch.setattr(exits, "END_KNOWN_S", 3600.0)
     spec = faulty("a", seconds=1.0, size=4 * MIB)
     engine = make_pool([spec], preloaded=[])
     first = server_of(root)
@@ -180,6 +180,25 @@ def test_killed_after_it_took_over(
     assert usage(engine)["a:1"].bytes < 3 * 4 * MIB
     busy.join()
     wait_for_another_server(root, first)  # it tries again
+
+
+def test_old_server_is_killed(
+    make_pool: MakePool, faulty: MakeSpec, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The successor that took over goes on, and a client whose process is gone sees it at once."""
+    monkeypatch.setattr(exits, "END_KNOWN_S", 3600.0)
+    spec = faulty("a")
+    engine = make_pool([spec], preloaded=[])
+    first = server_of(root)
+    ask(engine, spec)
+    busy = threading.Thread(target=ask, args=(engine, spec, "slow 10"))
+    busy.start()
+    second = successor(root)
+    wait_until(lambda: has_members(root, second))
+    time.sleep(0.6)
+    os.kill(first, signal.SIGKILL)
+    busy.join()
+    assert server_of(root) == second
 
 
 def test_memory_is_counted_once(make_pool: MakePool, faulty: MakeSpec, root: Path) -> None:
