@@ -20,10 +20,10 @@ ERRORS = {
 }
 
 
-def encode(outputs: Sequence[Output], loads: int = 0) -> bytes:
+def encode(outputs: Sequence[Output], usage_version: int = 0) -> bytes:
     """Return a frame: each output's span in seconds, its text, and its error if it has one.
 
-    `loads` is the version of the pool's usage of its models.
+    `usage_version` is that of the pool's usage of its models.
     """
     failed = {
         str(index): _describe(output.result)
@@ -32,7 +32,7 @@ def encode(outputs: Sequence[Output], loads: int = 0) -> bytes:
     }
     texts = [output.result if isinstance(output.result, str) else "" for output in outputs]
     spans = [output.span for output in outputs]
-    return child.encode({"spans": spans, "errors": failed, "loads": loads}, texts)
+    return child.encode({"spans": spans, "errors": failed, "usage_version": usage_version}, texts)
 
 
 def decode(reply: child.Message, texts: Sequence[str]) -> list[Output]:

@@ -31,7 +31,7 @@ from tidemill.models import host
 from tidemill.models.isolation import child
 from tidemill.models.pool.loading import load_shareable
 from tidemill.models.pool.state import SharedState
-from tidemill.models.pool.supervisor import Supervisor
+from tidemill.models.pool.supervisor import Supervisor, serve
 
 # The standard library's default prints warnings to standard error, and survives if nobody reads it.
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def main() -> None:
     answer.write(READY)
     answer.close()
     state = SharedState(processes, [spec.id for spec in specs])
-    Supervisor(listener, specs, state).serve(owner_fd)
+    serve(Supervisor(listener, specs, state), owner_fd)
 
 
 if __name__ == "__main__":

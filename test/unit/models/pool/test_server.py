@@ -86,6 +86,13 @@ class TestLoad:
         assert server_of(root) == server
 
 
+def test_exception_outside_a_call(make_pool: MakePool, make_spec: MakeSpec) -> None:
+    """A process that an exception ends, here SIGINT's, does not seem to have ended as it should."""
+    spec = make_spec(adapter=OBEDIENT)
+    (output,) = make_pool([spec]).run([Request(spec, "signal 2")])
+    assert str(output.result) == "the model's process ended with exit code 70"
+
+
 class TestOutput:
     """Where the server and its processes write."""
 
