@@ -91,12 +91,16 @@ def _cells(row: Any, names: Sequence[Any]) -> list[Any]:  # noqa: ANN401 - a JSO
     return values
 
 
-def frame(rows: Sequence[Any], columns: Columns = (), nulls: str = "float64") -> Any:  # noqa: ANN401
+def frame(
+    rows: Sequence[Any], columns: Columns = (), nulls: Mapping[str, float | None] | None = None
+) -> Any:  # noqa: ANN401
     """Return the rows as a pandas DataFrame.
 
     A column of whole numbers is int64, or Int64 if it has nulls; of truth values, bool or boolean;
-    of other numbers, float64; everything else is objects. `nulls` is the type of a column that has
-    nothing else.
+    of other numbers or only nulls, float64; everything else is objects.
+
+    `nulls` says for each column what a null becomes in every batch, NaN or None. With NaN, a column
+    of numbers is float64 even without nulls; with None, a column that has nulls is objects.
     """
     with extras.required():
         import pandas as pd  # noqa: PLC0415 - only models that need it import it
@@ -106,13 +110,15 @@ def frame(rows: Sequence[Any], columns: Columns = (), nulls: str = "float64") ->
     arrays = {
         name: pd.array(values, dtype=dtype)
         if (dtype := types.get(name))
-        else _column(values, nulls)
+        else _column(values)
+        if nulls is None
+        else _steady_column(values, nulls[name])
         for name, values in cells.items()
     }
     return pd.DataFrame(arrays, index=range(len(rows)), copy=False)
 
 
-def _column(cells: list[Any], nulls: str) -> Any:  # noqa: ANN401 - an array of numpy or pandas
+def _column(cells: list[Any]) -> Any:  # noqa: ANN401 - an array of numpy or pandas
     """Return a column with the type that holds its cells."""
     import numpy as np  # noqa: PLC0415 - pandas has imported it
     import pandas as pd  # noqa: PLC0415 - the same
@@ -123,10 +129,25 @@ def _column(cells: list[Any], nulls: str) -> Any:  # noqa: ANN401 - an array of 
         return np.array(cells) if kinds == types else pd.array(cells, dtype="Int64")
     if kinds == {bool}:
         return np.array(cells) if kinds == types else pd.array(cells, dtype="boolean")
-    if kinds in ({float}, {int, float}):
+    if not kinds or kinds in ({float}, {int, float}):
         return np.array(cells, dtype=float)
-    if not kinds:
-        return np.array(cells, dtype=nulls)
+    return _objects(cells)
+
+
+def _steady_column(cells: list[Any], null: float | None) -> Any:  # noqa: ANN401 - the same
+    """Return a column in which a null is the same value, whatever else the batch holds."""
+    import numpy as np  # noqa: PLC0415 - the same
+
+    if null is None:
+        return _objects(cells) if None in cells else _column(cells)
+    if all(cell is None or isinstance(cell, int | float) for cell in cells):
+        return np.array(cells, dtype=float)
+    return _objects([null if cell is None else cell for cell in cells])
+
+
+def _objects(cells: list[Any]) -> Any:  # noqa: ANN401 - the same
+    import numpy as np  # noqa: PLC0415 - the same
+
     column = np.empty(len(cells), dtype=object)
     column[:] = cells
     return column
