@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -37,6 +38,8 @@ class Obedient:
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
         if keep in KEPT:
             self.kept = KEPT[keep]()
+        if keep == "temporary":
+            tempfile.mkdtemp()
         if keep == "fail":
             raise OSError("no disk")
         if "exit" in keep:
@@ -103,4 +106,5 @@ ORDERS = {
     "exit": lambda code: os._exit(int(code)),
     "helper": _leave_helper,
     "memory": _use_memory,
+    "temporary": lambda _: tempfile.mkdtemp(),
 }
