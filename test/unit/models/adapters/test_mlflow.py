@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -277,6 +278,38 @@ class TestOtherInputs:
         model = Mlflow(save(Types(), tmp_path / "model"), trust="pickle")
         assert (model.input_schema, model.output_schema, model.sample) == (None, None, None)
         assert answers(model, {"a": 1, "b": "x"}) == [{"types": "int64,object", "row": "[1, 'x']"}]
+
+
+class TestCopies:
+    """Models that need no tracking server."""
+
+    @pytest.mark.parametrize("prefix", ["file:", "file://"])
+    def test_file(
+        self, skops: Path, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A URI of a folder or a store works without one, and starts no database."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        model = Mlflow(f"{prefix}{skops}")
+        assert answers(model, FLOWERS.loc[100].to_dict()) == [2]
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("artifact", "tracking_uri"),
+        [
+            ("models:/x/1", "http://user:p@s3cret@127.0.0.1:9"),
+            ("models:/x/1", "postgresql://user:s3cret@host:port/db"),  # SQLAlchemy's own error
+            ("https://127.0.0.1:9/x?sig=s3cret", None),
+        ],
+    )
+    def test_secrets(
+        self, artifact: str, tracking_uri: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No error has the secret of a URI."""
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with pytest.raises(ConnectionError, match="MLflow cannot get") as caught:
+            Mlflow(artifact, tracking_uri=tracking_uri)
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 class TestParams:
