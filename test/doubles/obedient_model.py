@@ -94,7 +94,7 @@ def _print(_: str) -> None:
     os.write(2, b"\xff\0\n")
 
 
-ORDERS = {
+ORDERS: dict[str, Callable[[str], object]] = {
     "sleep": lambda seconds: time.sleep(float(seconds)),
     "hang": lambda _: time.sleep(3600),
     "raise": _fail,

@@ -25,8 +25,9 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from tidemill.errors import ModelLoadFailed, ModelMisconfigured, UnusableEntry
+from tidemill.errors import InvalidInput, ModelLoadFailed, ModelMisconfigured, UnusableEntry
 from tidemill.models import host
+from tidemill.models.adapters import mlflow_table
 from tidemill.models.adapters.mlflow import Mlflow
 from tidemill.models.pool.launch import NO_BACKGROUND_THREADS, THREAD_VARIABLES
 
@@ -223,8 +224,25 @@ class TestColumns:
 
     def test_required(self, model: Mlflow) -> None:
         """A required integer is never made up."""
-        with pytest.raises(TypeError):
+        with pytest.raises(InvalidInput, match="age: null is not an integer"):
             answers(model, {"age": None})
+
+    @pytest.mark.parametrize(
+        ("kind", "value", "reason"),
+        [
+            ("boolean", None, "x: null is not true or false"),
+            ("long", 1.9, "x: 1.9 is not an integer"),
+            ("integer", 2**31, "x: 2147483648 is not an integer"),
+            ("float", 1e300, "x: 1e300 is not a number up to 3.40"),
+            ("double", "1", 'x: "1" is not a number'),
+        ],
+    )
+    @pytest.mark.parametrize("others", [0, 1])
+    def test_changed(self, kind: str, value: object, reason: str, others: int) -> None:
+        """A value that the type would change is refused, also if the entry's schema allows it."""
+        specs = [{"name": "y", "type": "long"}] * others + [{"name": "x", "type": kind}]
+        with pytest.raises(InvalidInput, match=reason):
+            mlflow_table.build(specs, [{"x": value, "y": 1}])
 
     def test_sample(self, model: Mlflow) -> None:
         """Without an example, the sample comes from the schema; the model takes it."""

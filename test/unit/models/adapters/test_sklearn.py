@@ -289,6 +289,7 @@ class TestMisconfigured:
             ("m.skops", {"device": "cuda"}, "does not run on cuda", "Remove the field `device`"),
             ("m.skops", {"method": "transform"}, "no method transform", "Choose predict"),
             ("m.skops", {"method": "fit"}, "Pipeline has no method fit", "or predict_proba"),
+            ("m.skops", {"columns": [*"abca"]}, "a name occurs twice: a, b, c, a", "once"),
             ("m.skops", {"columns": ["a"]}, "1 names, but the model takes 4 features", "order"),
         ],
     )
