@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, get_args, get_origin
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn, TypeAlias, get_args, get_origin
 
 import msgspec
 
 from tidemill import extras
+from tidemill.errors import InvalidInput
 
 # The columns' names in order; in a mapping, also the type of each, as the table's library names it.
 Columns: TypeAlias = Sequence[str] | Mapping[str, Any]
 Maker: TypeAlias = Callable[[Sequence[str], Columns], Any]
+# What JSON values may become each kind of numpy's types, and what those are called.
+_KINDS: dict[str, tuple[set[type], str]] = {
+    "b": ({bool}, "true or false"),
+    "i": ({int, float}, "an integer"),
+    "u": ({int, float}, "an integer"),
+    "f": ({int, float, type(None)}, "a number"),
+    "U": ({str}, "a text"),
+}
+SHOWN = 60  # characters of a wrong value
 
 
 def maker(kind: Any) -> Maker:  # noqa: ANN401 - an annotation
@@ -66,10 +77,13 @@ def by_column(rows: Sequence[Any], columns: Columns = ()) -> dict[Any, list[Any]
     objects give every name that occurs in them, and arrays are numbered.
 
     Raises:
-        ValueError: The rows do not have these columns, or they mix objects and arrays.
+        ValueError: The rows do not have these columns, they mix objects and arrays, or a name
+            occurs twice.
 
     """
     names: Sequence[Any] = list(columns)
+    if len({*names}) < len(names):
+        raise ValueError(f"a name occurs twice in the columns {', '.join(map(str, names))}")
     if not names:
         objects = [row for row in rows if isinstance(row, dict)]
         if objects and len(objects) < len(rows):
@@ -91,12 +105,16 @@ def _cells(row: Any, names: Sequence[Any]) -> list[Any]:  # noqa: ANN401 - a JSO
     return values
 
 
-def frame(rows: Sequence[Any], columns: Columns = (), nulls: str = "float64") -> Any:  # noqa: ANN401
+def frame(
+    rows: Sequence[Any], columns: Columns = (), nulls: Mapping[str, float | None] | None = None
+) -> Any:  # noqa: ANN401
     """Return the rows as a pandas DataFrame.
 
     A column of whole numbers is int64, or Int64 if it has nulls; of truth values, bool or boolean;
-    of other numbers, float64; everything else is objects. `nulls` is the type of a column that has
-    nothing else.
+    of other numbers or only nulls, float64; everything else is objects.
+
+    `nulls` says for each column what a null becomes in every batch, NaN or None. With NaN, a column
+    of numbers is float64 even without nulls; with None, a column that has nulls is objects.
     """
     with extras.required():
         import pandas as pd  # noqa: PLC0415 - only models that need it import it
@@ -104,15 +122,17 @@ def frame(rows: Sequence[Any], columns: Columns = (), nulls: str = "float64") ->
     cells = by_column(rows, columns)
     # Arrays take a tenth of the time that Series would, which counts in small batches.
     arrays = {
-        name: pd.array(values, dtype=dtype)
+        name: column(values, dtype, name)
         if (dtype := types.get(name))
-        else _column(values, nulls)
+        else _column(values)
+        if nulls is None
+        else _steady_column(values, nulls[name], name)
         for name, values in cells.items()
     }
     return pd.DataFrame(arrays, index=range(len(rows)), copy=False)
 
 
-def _column(cells: list[Any], nulls: str) -> Any:  # noqa: ANN401 - an array of numpy or pandas
+def _column(cells: list[Any]) -> Any:  # noqa: ANN401 - an array of numpy or pandas
     """Return a column with the type that holds its cells."""
     import numpy as np  # noqa: PLC0415 - pandas has imported it
     import pandas as pd  # noqa: PLC0415 - the same
@@ -123,10 +143,24 @@ def _column(cells: list[Any], nulls: str) -> Any:  # noqa: ANN401 - an array of 
         return np.array(cells) if kinds == types else pd.array(cells, dtype="Int64")
     if kinds == {bool}:
         return np.array(cells) if kinds == types else pd.array(cells, dtype="boolean")
-    if kinds in ({float}, {int, float}):
+    if not kinds or kinds in ({float}, {int, float}):
         return np.array(cells, dtype=float)
-    if not kinds:
-        return np.array(cells, dtype=nulls)
+    return _objects(cells)
+
+
+def _steady_column(cells: list[Any], null: float | None, name: str) -> Any:  # noqa: ANN401 - the same
+    """Return a column in which a null is the same value, whatever else the batch holds."""
+    if null is None:
+        return _objects(cells) if None in cells else _column(cells)
+    if all(cell is None or isinstance(cell, int | float) for cell in cells):
+        # The sign makes numbers of truth values.
+        return typed([None if cell is None else +cell for cell in cells], float, name)
+    return _objects([null if cell is None else cell for cell in cells])
+
+
+def _objects(cells: list[Any]) -> Any:  # noqa: ANN401 - the same
+    import numpy as np  # noqa: PLC0415 - the same
+
     column = np.empty(len(cells), dtype=object)
     column[:] = cells
     return column
@@ -136,16 +170,17 @@ def array(rows: Sequence[Any], columns: Columns = (), dtype: Any = float) -> Any
     """Return the rows as a numpy array with two dimensions, or more if the inputs are nested.
 
     Raises:
-        ValueError: The rows have different shapes, or are objects while there are no columns.
+        InvalidInput: A value is not of the type, or the rows have different shapes.
+        ValueError: The rows are objects while there are no columns.
 
     """
     with extras.required():
         import numpy as np  # noqa: PLC0415 - the same
     if columns:
-        rows = list(zip(*by_column(rows, columns).values(), strict=True))
-    elif any(isinstance(row, dict) for row in rows):
+        return np.ascontiguousarray(block(by_column(rows, columns), dtype).swapaxes(0, 1))
+    if any(isinstance(row, dict) for row in rows):
         raise ValueError("the input is an object, whose order means nothing; set the columns")
-    result = np.array(rows, dtype=dtype)
+    result = typed(rows, dtype)
     return result.reshape(-1, 1) if result.ndim == 1 else result
 
 
@@ -165,3 +200,89 @@ def arrow_table(rows: Sequence[Any], columns: Columns = ()) -> Any:  # noqa: ANN
     types = columns if isinstance(columns, Mapping) else {}
     cells = by_column(rows, columns)
     return pa.table({str(name): pa.array(cells[name], types.get(name)) for name in cells})
+
+
+def typed(cells: Sequence[Any], dtype: Any, field: str = "the input") -> Any:  # noqa: ANN401 - numpy's
+    """Return an array of JSON values, which may be nested. In floats, null becomes NaN.
+
+    Raises:
+        InvalidInput: A value is not of the type, such as a fraction among integers.
+
+    """
+    with extras.required():
+        import numpy as np  # noqa: PLC0415 - only models that need it import it
+    dtype = np.dtype(dtype)
+    if dtype.kind not in _KINDS:
+        return np.array(cells, dtype=dtype)
+    # Other types of arrays would make true a number and large integers inexact.
+    values = np.array(cells, dtype=object)
+    flat = values.ravel().tolist()
+    allowed, noun = _KINDS[dtype.kind]
+    if not {*map(type, flat)} <= allowed:
+        _refuse(flat, lambda cell: type(cell) in allowed, field, noun)
+    if dtype.kind in "iu":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        whole = [int(cell) for cell in flat]
+        if whole != flat or (whole and not low <= min(whole) <= max(whole) <= high):
+            noun = f"an integer from {low} to {high}"
+            _refuse(flat, lambda cell: cell == int(cell) and low <= cell <= high, field, noun)
+        return np.array(whole, dtype=dtype).reshape(values.shape)
+    if dtype.kind == "f":
+        limit = float(np.finfo(dtype).max)
+        with np.errstate(over="ignore"), suppress(OverflowError):
+            result = values.astype(dtype)
+            if not np.isinf(result).any():
+                return result
+        _refuse(
+            flat,
+            lambda cell: cell is None or abs(cell) <= limit,
+            field,
+            f"a number up to {limit:g}",
+        )
+    return values.astype(dtype)
+
+
+def _refuse(cells: Iterable[Any], fits: Callable[[Any], bool], field: str, noun: str) -> NoReturn:
+    wrong = next((cell for cell in cells if not fits(cell)), None)
+    text = msgspec.json.encode(wrong).decode()
+    text = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    raise InvalidInput(f"{field}: {text} is not {noun}")
+
+
+def block(columns: Mapping[Any, Sequence[Any]], dtype: Any) -> Any:  # noqa: ANN401 - numpy's
+    """Return an array with a row for each column.
+
+    Raises:
+        InvalidInput: A value is not of the type.
+
+    """
+    try:
+        # Of 600 columns, this takes a tenth of the time of as many arrays.
+        return typed([*columns.values()], dtype)
+    except InvalidInput:
+        for name, cells in columns.items():
+            typed(cells, dtype, str(name))
+        raise
+
+
+def column(cells: Sequence[Any], dtype: Any, name: Any) -> Any:  # noqa: ANN401 - numpy's or pandas'
+    """Return a column of a DataFrame; in a nullable type of pandas, null becomes NA.
+
+    Raises:
+        InvalidInput: A value is not of the type.
+
+    """
+    import pandas as pd  # noqa: PLC0415 - who makes DataFrames has imported it
+
+    dtype = pd.api.types.pandas_dtype(dtype)
+    plain = getattr(dtype, "numpy_dtype", dtype)
+    if plain.kind not in "biuf":
+        return pd.array(cells, dtype=dtype)
+    if dtype is plain:
+        return typed(cells, dtype, str(name))
+    nulls = [cell is None for cell in cells]
+    zero = plain.type(0).item()
+    values = typed([zero if cell is None else cell for cell in cells], plain, str(name))
+    result = pd.array(values, dtype=dtype)
+    result[nulls] = pd.NA
+    return result

@@ -25,6 +25,7 @@ import pickle
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from tidemill.models import host
@@ -45,6 +46,7 @@ def main() -> None:
     """Run the server until its owner ends."""
     folder, owner, processes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     child.die_with_parent(int(sys.argv[5]))
+    tempfile.tempdir = os.fspath(folder)  # which goes with the pool, however its processes end
     # From the process that started this one.
     specs, preloaded, host.models.limit = pickle.load(sys.stdin.buffer)  # noqa: S301
     try:
