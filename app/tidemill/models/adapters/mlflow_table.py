@@ -11,7 +11,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from tidemill import extras
-from tidemill.models import outputs, signature, tables
+from tidemill.models import outputs, signature, tables, typed_arrays
 
 with extras.required():
     import numpy as np
@@ -57,7 +57,7 @@ def build(specs: Sequence[Spec], rows: list[Any]) -> Any:  # noqa: ANN401 - what
     cells = {0: rows} if is_one_value else tables.by_column(rows, names)
     types = {_type(spec) for spec in specs}
     if len(types) == 1 and isinstance(dtype := types.pop(), np.dtype):
-        table = tables.block({name: cells[name] for name in names}, dtype)
+        table = typed_arrays.block({name: cells[name] for name in names}, dtype)
         return pd.DataFrame(table.T, columns=names, copy=False)
     columns = {name: _column(spec, cells[name]) for name, spec in zip(names, specs, strict=True)}
     return pd.DataFrame(columns, copy=False)
@@ -77,7 +77,7 @@ def rows(specs: Sequence[Spec], result: Any) -> Any:  # noqa: ANN401 - what the 
 
 
 def _array(spec: Spec, values: list[Any]) -> Any:  # noqa: ANN401 - an array of numpy
-    return tables.typed(values, spec["tensor-spec"]["dtype"], spec.get("name", "the input"))
+    return typed_arrays.typed(values, spec["tensor-spec"]["dtype"], spec.get("name", "the input"))
 
 
 def _type(spec: Spec) -> Any:  # noqa: ANN401 - a type of numpy or pandas
@@ -89,7 +89,7 @@ def _type(spec: Spec) -> Any:  # noqa: ANN401 - a type of numpy or pandas
 def _column(spec: Spec, values: list[Any]) -> Any:  # noqa: ANN401 - an array of numpy or pandas
     dtype, kind = _type(spec), spec["type"]
     if dtype is not None:
-        return tables.column(values, dtype, spec.get("name", "the input"))
+        return typed_arrays.column(values, dtype, spec.get("name", "the input"))
     if kind == "datetime":
         return pd.to_datetime(values, format="ISO8601", utc=True).tz_localize(None)
     if kind == "binary":

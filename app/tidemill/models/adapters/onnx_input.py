@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill import extras
 from tidemill.errors import UnusableEntry
-from tidemill.models import tables
+from tidemill.models import tables, typed_arrays
 
 with extras.required():
     import numpy as np
@@ -115,8 +115,8 @@ class Input:
         """
         if self.json_type == "string":
             # Only a check: an array of this type loses null characters at the end of a text.
-            tables.typed(cells, "str", self.name)
-        tensor = tables.typed(cells, self.dtype, self.name)
+            typed_arrays.typed(cells, "str", self.name)
+        tensor = typed_arrays.typed(cells, self.dtype, self.name)
         return tensor.reshape(len(cells), *self.shape) if self.is_column else tensor
 
 
