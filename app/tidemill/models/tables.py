@@ -54,10 +54,25 @@ def decode(inputs: Sequence[str], row: Any = Any) -> list[Any]:  # noqa: ANN401 
     rows = []
     for text in inputs:
         try:
-            rows.append(decoder.decode(text))
+            try:
+                rows.append(decoder.decode(text))
+            except msgspec.ValidationError:  # maybe 2.0, which is an integer in JSON Schema
+                rows.append(msgspec.convert(_whole(msgspec.json.decode(text)), row))
         except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
             raise ValueError(f"the model cannot read the input: {error}") from error
     return rows
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+    """Return a value whose numbers without a fraction are integers."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_whole(item) for item in value]
+        case dict():
+            return {name: _whole(item) for name, item in value.items()}
+    return value
 
 
 def by_column(rows: Sequence[Any], columns: Columns = ()) -> dict[Any, list[Any]]:

@@ -307,6 +307,8 @@ class TestRows:
             (Place, {}, True),
             (Place, {"a": "x"}, False),
             (Node, {"a": 1, "kind": None, "children": [{"a": 2}]}, True),
+            (Node, {"a": 2.0, "children": [{"a": 3.0}]}, True),
+            (Node, {"a": 2.5}, False),
             (Node, {"a": 1, "children": [{"a": -1}]}, False),
             (Node, {"a": 1, "more": 1}, False),
             (Row, {"first": {"a": 1}, "second": {"a": 2}}, True),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # MLflow reports its usage from a thread, which would keep processes from sharing a model.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# By default, MLflow tries for four minutes, for each model, to reach a server that is not there.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 # What only a server can resolve.
 SERVED = ("models:", "runs:", "mlflow-artifacts:")
