@@ -131,7 +131,13 @@ def infer_message(model: str, *texts: str, **parameters: str) -> pb.ModelInferRe
     return message
 
 
-def launch(folder: Path, processes: int = 2, models: str = MODELS, **serving: object) -> Server:
+def launch(
+    folder: Path,
+    processes: int = 2,
+    models: str = MODELS,
+    preload: str = "all",
+    **serving: object,
+) -> Server:
     """Start a server with settings of the section `serving`; do not wait."""
     (folder / "models.yaml").write_text(models.format(folder=folder))
     settings = {"http_port": 0, "grpc_port": 0} | serving
@@ -140,6 +146,7 @@ def launch(folder: Path, processes: int = 2, models: str = MODELS, **serving: ob
         "TIDEMILL__MODELS": str(folder / "models.yaml"),
         "TIDEMILL__LOG__FORMAT": "json",
         "TIDEMILL__POOL__PROCESSES": str(processes),
+        "TIDEMILL__POOL__PRELOAD": preload,
         **{
             f"TIDEMILL__SERVING__{name.upper()}": json.dumps(value).strip('"')
             for name, value in settings.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -36,7 +37,7 @@ class Models:
         self._threads = ThreadPoolExecutor(processes + 1, "batches")
         # Apart, so that a question does not wait behind batches.
         self._questions = ThreadPoolExecutor(4, "questions")
-        self._descriptions: dict[str, Description] = {}
+        self._descriptions: dict[str, asyncio.Future[Description]] = {}
         self._problems: dict[str, TidemillError | None] = {}
         self.is_started = False
 
@@ -58,24 +59,28 @@ class Models:
         return (READY, "") if problem is None else (UNAVAILABLE, problem.message)
 
     async def try_all(self, specs: Iterable[ModelSpec]) -> None:
-        """Run models on their samples, and log what is wrong with them."""
+        """Run models on their samples, log what is wrong with them, and ask for descriptions."""
         for spec in specs:
             if error := await self.problem(spec):
                 log.error(error.message, **log_fields(error), exc_info=error)
+            else:  # later, a request would have to wait for an idle process
+                with suppress(TidemillError):
+                    await self.describe(spec)
         self.is_started = True
 
     async def describe(self, spec: ModelSpec) -> Description:
-        """Return a model's sample and schemas.
+        """Return a model's sample and schemas; all who wait for them share one question.
 
         Raises:
             TidemillError: The model does not load.
 
         """
-        if spec.id not in self._descriptions:
+        asked = self._descriptions.get(spec.id)
+        if asked is None or (asked.done() and (asked.cancelled() or asked.exception())):
             loop = asyncio.get_running_loop()
-            described = await loop.run_in_executor(self._questions, self._pool.describe, spec)
-            self._descriptions[spec.id] = described
-        return self._descriptions[spec.id]
+            asked = loop.run_in_executor(self._questions, self._pool.describe, spec)
+            self._descriptions[spec.id] = asked
+        return await asyncio.shield(asked)
 
     def close(self) -> None:
         """End the threads when they are idle."""

@@ -139,6 +139,11 @@ class Service:
         self._on_answers = on_answers
         self.is_draining = False
 
+    def allowed(self, seconds: float | None) -> float:
+        """Return the time for a request whose client allows some seconds, or says nothing."""
+        limit = self._settings.timeout
+        return limit if seconds is None else max(0.0, min(seconds, limit))
+
     async def predict(
         self,
         target: Target,
@@ -161,8 +166,7 @@ class Service:
         """
         if len(inputs) > self._settings.max_items:
             raise RequestTooLarge("inputs", self._settings.max_items, "max_items")
-        allowed = self._settings.timeout if seconds is None else seconds
-        allowed = max(0.0, min(allowed, self._settings.timeout))
+        allowed = self.allowed(seconds)
         deadline = asyncio.get_running_loop().time() + allowed
         answers: dict[int, Answer] = {}
         choices: dict[int, Choice] = {}

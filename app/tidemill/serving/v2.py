@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tidemill import __version__
-from tidemill.errors import InvalidRequest, TidemillError
+from tidemill.errors import DeadlineExceeded, InvalidRequest, TidemillError
 from tidemill.serving import tensors
 from tidemill.serving.status import problem
 from tidemill.serving.tensors import Tensor
@@ -77,7 +79,12 @@ async def infer(
     """
     target = service.catalogue.find(name, version)
     spec = target.specs[0]
-    described = await models.describe(spec)
+    allowed, start = service.allowed(seconds), time.monotonic()
+    try:
+        async with asyncio.timeout(allowed):
+            described = await models.describe(spec)
+    except TimeoutError:
+        raise DeadlineExceeded(allowed) from None
     inputs = tensors.to_inputs(
         spec,
         [tensors.check(each) for each in request.inputs],
@@ -88,7 +95,7 @@ async def infer(
         inputs,
         key=_text(request.parameters, KEY),
         force=_text(request.parameters, VARIANT),
-        seconds=seconds,
+        seconds=allowed - (time.monotonic() - start),
     )
     if answers and all(isinstance(answer.result, TidemillError) for answer in answers):
         raise answers[0].result  # type: ignore[misc]
