@@ -54,6 +54,7 @@ async def answer(
             of the first one.
 
     """
+    service.check_items(len(request.inputs))
     spec = target.specs[0]
     inputs = [_input(spec, index, value) for index, value in enumerate(request.inputs)]
     answers = await service.predict(
