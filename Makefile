@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cities broker test test-quick docs faults soak cost bench frameworks setup lint format lock clean
+.PHONY: help demo cities broker test test-quick docs faults soak cost bench bench-serving frameworks setup lint format lock clean
 .PHONY: up down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -75,6 +75,9 @@ cost: venv ## Measure what exactly-once costs against at-least-once
 bench: venv ## Compare with the bare model and with peers; draw plots (PARTS=, ROUNDS=, TEXTS=)
 	@.venv/bin/python -m bench.run $(PARTS) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(TEXTS),--texts $(TEXTS))
+
+bench-serving: venv ## Compare `tidemill serve` with bare FastAPI and KServe, and kill processes
+	@.venv/bin/python -m bench.run serving
 
 frameworks: venv ## Run models of PyTorch and TensorFlow through the adapters (downloads 4 GB)
 	@.venv/bin/python -m dev.frameworks.check

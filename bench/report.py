@@ -49,6 +49,7 @@ def write() -> None:
         "models": growth_tables.models,
         "schemas": speed_tables.schemas,
         "catalogue": growth_tables.catalogue,
+        "serving": speed_tables.serving,
     }
     tables = dict.fromkeys(parts, NOT_YET)
     for name, part in parts.items():

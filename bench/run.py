@@ -19,6 +19,7 @@ from bench import (
     results,
     scale,
     schemas,
+    serving,
     skew,
     throughput,
 )
@@ -36,6 +37,7 @@ PARTS = (
     "models",
     "schemas",
     "catalogue",
+    "serving",
 )
 
 
@@ -69,6 +71,7 @@ def main() -> int:
         "models": lambda: many_models.measure(console),
         "schemas": lambda: schemas.measure(console),
         "catalogue": lambda: catalogue.measure(console),
+        "serving": lambda: serving.measure(console),
     }
     for part in args.parts or PARTS:
         console.rule(part)

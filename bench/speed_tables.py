@@ -118,3 +118,18 @@ def schemas(results: dict[str, Any]) -> str:
     return table(
         header, [[name, *(f"{one:.1f}" for one in took)] for name, *took in results["rows"]]
     )
+
+
+def serving(results: dict[str, Any]) -> str:
+    """Return a row for each server, model and number of connections, and a line about the kills."""
+    head = ["server", "model", "connections", "requests/s", "p50, ms", "p99, ms", "CPU ms", "front"]
+    rows = [
+        [server, model, f"{connections}", f"{rate:,.0f}", *(f"{one:.1f}" for one in times), *cpu]
+        for server, model, connections, rate, *times, total, front in results["rows"]
+        for cpu in [[f"{total:.3f}", f"{front:.3f}"]]
+    ]
+    kills = results["kills"]
+    return table(head, rows) + (
+        f"\n{kills['kills']} kills of model processes under load: {kills['failed']} of "
+        f"{kills['requests']:,} requests failed.\n"
+    )

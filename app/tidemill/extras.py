@@ -26,7 +26,7 @@ MODULES = {
     "onnx": ("numpy", "onnx", "onnxruntime"),
     "sklearn": ("joblib", "numpy", "pandas", "sklearn", "skops"),
     "mlflow": ("mlflow", "numpy", "pandas"),
-    "serve": ("google", "grpc", "httptools", "prometheus_client", "starlette", "uvicorn"),
+    "serve": ("google", "grpc", "httptools", "prometheus_client", "starlette", "uvicorn", "uvloop"),
     "spacy": ("spacy",),
     "testing": ("hypothesis", "pytest"),
 }

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -37,6 +38,8 @@ class Obedient:
             threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
         if keep in KEPT:
             self.kept = KEPT[keep]()
+        if keep == "temporary":
+            tempfile.mkdtemp()
         if keep == "fail":
             raise OSError("no disk")
         if "exit" in keep:
@@ -91,7 +94,7 @@ def _print(_: str) -> None:
     os.write(2, b"\xff\0\n")
 
 
-ORDERS = {
+ORDERS: dict[str, Callable[[str], object]] = {
     "sleep": lambda seconds: time.sleep(float(seconds)),
     "hang": lambda _: time.sleep(3600),
     "raise": _fail,
@@ -103,4 +106,5 @@ ORDERS = {
     "exit": lambda code: os._exit(int(code)),
     "helper": _leave_helper,
     "memory": _use_memory,
+    "temporary": lambda _: tempfile.mkdtemp(),
 }

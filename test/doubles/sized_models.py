@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -58,3 +59,33 @@ class Counted:
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Answer every input."""
         return [json.dumps(text) for text in inputs]
+
+
+class Faulty:
+    """Answer with the depth of the stack; in the pool's server, break what `fault` names."""
+
+    def __init__(self, fault: str = "", size: int = 0, seconds: float = 0.0) -> None:
+        """Take the memory and the time."""
+        self._memory = os.urandom(size)
+        time.sleep(seconds)
+        if os.getpgrp() != os.getsid(0):
+            return
+        if fault == "no fork":  # as if the system allowed no more processes
+            os.fork = self._fail
+        if fault == "no third fork":
+            forks = iter([os.fork, os.fork, self._fail])
+            fork = os.fork
+            os.fork = lambda: next(forks, fork)()  # noqa: PLW0108 - each call takes the next one
+
+    @staticmethod
+    def _fail() -> int:
+        raise BlockingIOError("no more processes")
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer with the process and the depth; sleep for the input's second word."""
+        depth, frame = 0, sys._getframe()  # noqa: SLF001
+        while frame := frame.f_back:  # type: ignore[assignment]
+            depth += 1
+        for text in inputs:
+            time.sleep(float([*text.split(), "0", "0"][1]))
+        return [json.dumps([os.getpid(), text, depth]) for text in inputs]

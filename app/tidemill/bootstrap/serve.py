@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from typing import TYPE_CHECKING
 
 import structlog
+import uvloop
 
 from tidemill.errors import PoolUnavailable
-from tidemill.inference.engine import Engine
 from tidemill.inference.route import all_specs
 from tidemill.models import catalogue, machine
 from tidemill.models.pool import runner
@@ -47,7 +46,7 @@ def serve(settings: ServeProgram) -> None:
         pooled = runner.start(specs, pool, os.getpid())
     except (OSError, AttributeError) as error:
         raise PoolUnavailable(error) from None
-    models = Models(Engine(pooled, clock=time.time), pooled.describe, processes)
+    models = Models(pooled, processes)
     metrics = ServingMetrics()
     policy = Policy(
         options.max_batch_size, options.max_wait_ms / 1000, options.adaptive, options.max_queue
@@ -56,6 +55,7 @@ def serve(settings: ServeProgram) -> None:
     service = Service(Catalogue(routes), batcher, options, on_answers=metrics.answered)
     parts = Parts(options, service, models, metrics)
     try:
-        asyncio.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            loop.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
     finally:
         models.close()

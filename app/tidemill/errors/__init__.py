@@ -105,9 +105,11 @@ from tidemill.errors.serving import (
     BodyTimedOut,
     DeadlineExceeded,
     InvalidRequest,
+    MethodNotAllowed,
     ModelNotFound,
     QueueFull,
     RequestTooLarge,
+    ServerFault,
     UnsupportedMediaType,
 )
 from tidemill.errors.spark import (
@@ -165,6 +167,7 @@ __all__ = [
     "KafkaAuthFailed",
     "KeyRequired",
     "MessageError",
+    "MethodNotAllowed",
     "MetricsAddressUnusable",
     "MetricsPortTaken",
     "MetricsPortUnset",
@@ -198,6 +201,7 @@ __all__ = [
     "RequestTooLarge",
     "ResultTooLarge",
     "SampleMissing",
+    "ServerFault",
     "SettingsFileUnreadable",
     "SeveralModels",
     "SpeculationEnabled",

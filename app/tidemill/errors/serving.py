@@ -39,6 +39,14 @@ class RequestTooLarge(MessageError):
         )
 
 
+class MethodNotAllowed(MessageError):
+    """A path exists, but not for a request's method."""
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"the path has no method {method[:20]}", f"Use {allowed}.")
+        self.allowed = allowed
+
+
 class UnsupportedMediaType(MessageError):
     """A request's body is in a form that the server does not read."""
 
@@ -67,6 +75,13 @@ class QueueFull(TidemillError):
             f"Try again in {retry_after:.3g} s, which is how long those that wait will take.",
         )
         self.retry_after = retry_after
+
+
+class ServerFault(TidemillError):
+    """The server failed at a request by a fault of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("the server failed at this request", "Its log has the reason.")
 
 
 class DeadlineExceeded(TidemillError):

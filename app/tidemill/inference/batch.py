@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tidemill.errors import (
     MessageError,
@@ -36,7 +36,7 @@ def run_batch(
     outputs: list[Output] = []
     try:
         model = load(spec)
-        sample = sample_of(spec, model)
+        sample, output_schema = attributes(spec, model)
         texts = [sample if text is None else text for text in inputs]
         refused = refusals(spec, model, texts)
         if refused:
@@ -47,7 +47,7 @@ def run_batch(
         answered = []
         if accepted:
             answered = bisect_failures(model, accepted, clock, partial(probe, spec, model), log)
-            answered = check_outputs(answered, getattr(model, "output_schema", None))
+            answered = check_outputs(answered, output_schema)
         outputs = merge(refused, answered, clock)
         if any(is_failure(output) for output in answered):
             probe(spec, model)  # the model may have gone down during the batch
@@ -91,16 +91,16 @@ def probe(spec: ModelSpec, model: Model) -> str:
     """Return the model's output for its own sample.
 
     Raises:
-        ModelUnavailable: The sample violates the schema, the model raises, or its output is not
-            JSON or violates the output's schema.
+        ModelUnavailable: The sample violates the schema, the model or one of its attributes raises,
+            or its output is not JSON or violates the output's schema.
         SampleMissing: There is no sample.
 
     """
-    sample = sample_of(spec, model)
+    sample, output_schema = attributes(spec, model)
     check_sample(spec, model, sample)
     try:
         (output,) = predict_checked(model, [sample])
-        (checked,) = check_outputs([Output(output, (0, 0))], getattr(model, "output_schema", None))
+        (checked,) = check_outputs([Output(output, (0, 0))], output_schema)
         result = checked.result
     except (KeyboardInterrupt, GeneratorExit):
         raise
@@ -109,6 +109,23 @@ def probe(spec: ModelSpec, model: Model) -> str:
     if isinstance(result, TidemillError):
         raise ModelUnavailable(spec.id, to_message_error(result)) from result
     return result
+
+
+def attributes(spec: ModelSpec, model: Model) -> tuple[str, dict[str, Any] | None]:
+    """Return the sample and the schema of outputs; read all attributes, which may be properties.
+
+    Raises:
+        ModelUnavailable: An attribute raises.
+        SampleMissing: There is no sample.
+
+    """
+    try:
+        getattr(model, "input_schema", None)
+        return sample_of(spec, model), getattr(model, "output_schema", None)
+    except (KeyboardInterrupt, GeneratorExit, TidemillError):
+        raise
+    except BaseException as cause:
+        raise ModelUnavailable(spec.id, to_message_error(cause)) from cause
 
 
 def bisect_failures(

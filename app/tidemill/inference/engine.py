@@ -46,9 +46,10 @@ class Engine:
         groups: dict[str, list[int]] = {}
         for index, request in enumerate(requests):
             spec = request.spec
-            if request.input and len(request.input) > spec.limits.chars:
+            try:
+                check_length(spec, request.input or "")
+            except InputTooLong as error:
                 now = self._clock()
-                error = InputTooLong(len(request.input), spec.limits.chars)
                 outputs[index] = Output(error, (now, now))
             else:
                 groups.setdefault(spec.id, []).append(index)
@@ -62,6 +63,17 @@ class Engine:
                 with closing(batches):  # at once: after an outage, no further batch is needed
                     outputs.update(zip(indexes, until_outage(batches, len(indexes)), strict=True))
         return [outputs[index] for index in range(len(requests))]
+
+
+def check_length(spec: ModelSpec, text: str) -> None:
+    """Check that a model takes an input of this length.
+
+    Raises:
+        InputTooLong: It does not.
+
+    """
+    if len(text) > spec.limits.chars:
+        raise InputTooLong(len(text), spec.limits.chars)
 
 
 class LocalRunner:

@@ -17,6 +17,7 @@ from tidemill.inference.schema import check_schema
 from tidemill.inference.schema_sample import sample_of_schema
 from tidemill.models.adapters import UnknownAdapter, class_path
 from tidemill.models.entry import Entry, Loading, Scalar, VariantEntry
+from tidemill.models.uri import URI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +30,6 @@ RESERVED_PATHS = frozenset(
 )
 SHARED = tuple(field.name for field in msgspec.structs.fields(Loading))
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
-URI = re.compile(r"[a-z][a-z0-9+.-]*:/")
 # The most that the weights of an entry may differ from 100 percent.
 TOLERANCE = 1e-6
 _BYTES = TypeAdapter(ByteSize)

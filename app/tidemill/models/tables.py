@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, get_args, get_origin
 import msgspec
 
 from tidemill import extras
+from tidemill.models import typed_arrays
 
 # The columns' names in order; in a mapping, also the type of each, as the table's library names it.
 Columns: TypeAlias = Sequence[str] | Mapping[str, Any]
@@ -53,10 +54,25 @@ def decode(inputs: Sequence[str], row: Any = Any) -> list[Any]:  # noqa: ANN401 
     rows = []
     for text in inputs:
         try:
-            rows.append(decoder.decode(text))
+            try:
+                rows.append(decoder.decode(text))
+            except msgspec.ValidationError:  # maybe 2.0, which is an integer in JSON Schema
+                rows.append(msgspec.convert(_whole(msgspec.json.decode(text)), row))
         except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
             raise ValueError(f"the model cannot read the input: {error}") from error
     return rows
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+    """Return a value whose numbers without a fraction are integers."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_whole(item) for item in value]
+        case dict():
+            return {name: _whole(item) for name, item in value.items()}
+    return value
 
 
 def by_column(rows: Sequence[Any], columns: Columns = ()) -> dict[Any, list[Any]]:
@@ -66,10 +82,13 @@ def by_column(rows: Sequence[Any], columns: Columns = ()) -> dict[Any, list[Any]
     objects give every name that occurs in them, and arrays are numbered.
 
     Raises:
-        ValueError: The rows do not have these columns, or they mix objects and arrays.
+        ValueError: The rows do not have these columns, they mix objects and arrays, or a name
+            occurs twice.
 
     """
     names: Sequence[Any] = list(columns)
+    if len({*names}) < len(names):
+        raise ValueError(f"a name occurs twice in the columns {', '.join(map(str, names))}")
     if not names:
         objects = [row for row in rows if isinstance(row, dict)]
         if objects and len(objects) < len(rows):
@@ -91,12 +110,16 @@ def _cells(row: Any, names: Sequence[Any]) -> list[Any]:  # noqa: ANN401 - a JSO
     return values
 
 
-def frame(rows: Sequence[Any], columns: Columns = (), nulls: str = "float64") -> Any:  # noqa: ANN401
+def frame(
+    rows: Sequence[Any], columns: Columns = (), nulls: Mapping[str, float | None] | None = None
+) -> Any:  # noqa: ANN401
     """Return the rows as a pandas DataFrame.
 
     A column of whole numbers is int64, or Int64 if it has nulls; of truth values, bool or boolean;
-    of other numbers, float64; everything else is objects. `nulls` is the type of a column that has
-    nothing else.
+    of other numbers or only nulls, float64; everything else is objects.
+
+    `nulls` says for each column what a null becomes in every batch, NaN or None. With NaN, a column
+    of numbers is float64 even without nulls; with None, a column that has nulls is objects.
     """
     with extras.required():
         import pandas as pd  # noqa: PLC0415 - only models that need it import it
@@ -104,15 +127,17 @@ def frame(rows: Sequence[Any], columns: Columns = (), nulls: str = "float64") ->
     cells = by_column(rows, columns)
     # Arrays take a tenth of the time that Series would, which counts in small batches.
     arrays = {
-        name: pd.array(values, dtype=dtype)
+        name: typed_arrays.column(values, dtype, name)
         if (dtype := types.get(name))
-        else _column(values, nulls)
+        else _column(values)
+        if nulls is None
+        else _steady_column(values, nulls[name], name)
         for name, values in cells.items()
     }
     return pd.DataFrame(arrays, index=range(len(rows)), copy=False)
 
 
-def _column(cells: list[Any], nulls: str) -> Any:  # noqa: ANN401 - an array of numpy or pandas
+def _column(cells: list[Any]) -> Any:  # noqa: ANN401 - an array of numpy or pandas
     """Return a column with the type that holds its cells."""
     import numpy as np  # noqa: PLC0415 - pandas has imported it
     import pandas as pd  # noqa: PLC0415 - the same
@@ -123,10 +148,24 @@ def _column(cells: list[Any], nulls: str) -> Any:  # noqa: ANN401 - an array of 
         return np.array(cells) if kinds == types else pd.array(cells, dtype="Int64")
     if kinds == {bool}:
         return np.array(cells) if kinds == types else pd.array(cells, dtype="boolean")
-    if kinds in ({float}, {int, float}):
+    if not kinds or kinds in ({float}, {int, float}):
         return np.array(cells, dtype=float)
-    if not kinds:
-        return np.array(cells, dtype=nulls)
+    return _objects(cells)
+
+
+def _steady_column(cells: list[Any], null: float | None, name: str) -> Any:  # noqa: ANN401 - the same
+    """Return a column in which a null is the same value, whatever else the batch holds."""
+    if null is None:
+        return _objects(cells) if None in cells else _column(cells)
+    if all(cell is None or isinstance(cell, int | float) for cell in cells):
+        # The sign makes numbers of truth values.
+        return typed_arrays.typed([None if cell is None else +cell for cell in cells], float, name)
+    return _objects([null if cell is None else cell for cell in cells])
+
+
+def _objects(cells: list[Any]) -> Any:  # noqa: ANN401 - the same
+    import numpy as np  # noqa: PLC0415 - the same
+
     column = np.empty(len(cells), dtype=object)
     column[:] = cells
     return column
@@ -136,16 +175,19 @@ def array(rows: Sequence[Any], columns: Columns = (), dtype: Any = float) -> Any
     """Return the rows as a numpy array with two dimensions, or more if the inputs are nested.
 
     Raises:
-        ValueError: The rows have different shapes, or are objects while there are no columns.
+        InvalidInput: A value is not of the type, or the rows have different shapes.
+        ValueError: The rows are objects while there are no columns.
 
     """
     with extras.required():
         import numpy as np  # noqa: PLC0415 - the same
     if columns:
-        rows = list(zip(*by_column(rows, columns).values(), strict=True))
-    elif any(isinstance(row, dict) for row in rows):
+        return np.ascontiguousarray(
+            typed_arrays.block(by_column(rows, columns), dtype).swapaxes(0, 1)
+        )
+    if any(isinstance(row, dict) for row in rows):
         raise ValueError("the input is an object, whose order means nothing; set the columns")
-    result = np.array(rows, dtype=dtype)
+    result = typed_arrays.typed(rows, dtype)
     return result.reshape(-1, 1) if result.ndim == 1 else result
 
 

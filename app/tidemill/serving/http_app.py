@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+import re
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote, unquote
 
 import msgspec
+import structlog
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from tidemill.errors import InvalidRequest, TidemillError
+from tidemill.errors import InvalidRequest, MethodNotAllowed, ServerFault, TidemillError
 from tidemill.serving import http_body, openapi, plain, v2, v2_json
-from tidemill.serving.http_log import Observed
+from tidemill.serving.access_log import AccessLog
 from tidemill.serving.models import READY
 from tidemill.serving.status import problem, retry_after, retry_after_header, status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from starlette.requests import Request
-    from starlette.types import ASGIApp
+    from starlette.types import Receive, Scope, Send
 
     from tidemill.serving.parts import Parts
+    from tidemill.serving.service import Target
 
     T = TypeVar("T")
+    Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+    Operation: TypeAlias = tuple[str, Handler]  # with its method
 
+log = structlog.get_logger(__name__)
+
+MODEL = re.compile(
+    r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<operation>infer|ready))?"
+)
+# A status as nginx logs it: the client closed the connection before the response.
+CLIENT_LEFT = 499
+# Asked every few seconds by machines.
+QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 PROBLEM = "application/problem+json"
 # A request's header: how many seconds its client allows.
 TIMEOUT = "tidemill-timeout"
@@ -37,46 +50,80 @@ TIMEOUT = "tidemill-timeout"
 LARGE = 256 * 1024
 
 
-def application(parts: Parts) -> ASGIApp:
-    """Return the ASGI application."""
-    app = HttpApp(parts)
-    routes = [
-        Route("/v2/models/{name}/infer", app.infer, methods=["POST"]),
-        Route("/v2/models/{name}/versions/{version}/infer", app.infer, methods=["POST"]),
-        Route("/v2/models/{name}/ready", app.model_ready),
-        Route("/v2/models/{name}/versions/{version}/ready", app.model_ready),
-        Route("/v2/models/{name}", app.model),
-        Route("/v2/models/{name}/versions/{version}", app.model),
-        Route("/v2/repository/index", app.index, methods=["POST"]),
-        Route("/v2/health/live", app.live),
-        Route("/v2/health/ready", app.ready),
-        Route("/v2", app.server),
-        Route("/healthz", app.live),
-        Route("/readyz", app.ready),
-        Route("/metrics", app.metrics),
-        Route("/openapi.json", app.openapi),
-        Route("/docs", app.docs),
-        Route("/{path:path}", app.plain, methods=["POST"]),
-    ]
-    handlers: Any = {TidemillError: _problem, HTTPException: _http_problem}
-    return Observed(Starlette(routes=routes, exception_handlers=handlers), parts)
-
-
 class HttpApp:
-    """The handlers of all paths."""
+    """An ASGI application, whose requests are counted and logged."""
 
     def __init__(self, parts: Parts) -> None:
         """Take what answers."""
         self._parts = parts
         self._service = parts.service
         self._catalogue = parts.service.catalogue
+        self._log = AccessLog() if parts.settings.access_log else None
+        self._paths: dict[str, Operation] = {
+            "/v2": ("GET", self.server),
+            "/v2/health/live": ("GET", self.live),
+            "/v2/health/ready": ("GET", self.ready),
+            "/v2/repository/index": ("POST", self.index),
+            "/healthz": ("GET", self.live),
+            "/readyz": ("GET", self.ready),
+            "/metrics": ("GET", self.metrics),
+            "/openapi.json": ("GET", self.openapi),
+            "/docs": ("GET", self.docs),
+        }
+        self._of_model: dict[str | None, Operation] = {
+            "infer": ("POST", self.infer),
+            "ready": ("GET", self.model_ready),
+            None: ("GET", self.model),
+        }
 
-    async def plain(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        start = time.monotonic()
+        request = Request(scope, receive)
+        try:
+            response = await self._find(request)(request)
+        except TidemillError as error:
+            response = _problem(error)
+        except asyncio.CancelledError:  # the client has left
+            response = Response(status_code=CLIENT_LEFT)
+        except Exception:
+            log.exception("a request failed", path=scope["path"])
+            response = _problem(ServerFault())
+        if response.status_code != CLIENT_LEFT:
+            await response(scope, receive, send)
+        if scope["path"] not in QUIET:
+            code, seconds = str(response.status_code), time.monotonic() - start
+            self._parts.metrics.request_ended("http", code, seconds)
+            if self._log is not None:
+                client = (scope.get("client") or ("",))[0]
+                self._log.write("http", f"{scope['method']} {scope['path']}", code, seconds, client)
+
+    def _find(self, request: Request) -> Handler:
+        """Return the handler of a request.
+
+        Raises:
+            ModelNotFound: There is nothing under the path.
+            MethodNotAllowed: The path needs another method.
+
+        """
+        path: str = request.scope["path"]
+        if found := MODEL.fullmatch(path):
+            request.scope["path_params"] = found.groupdict()
+            method, handler = self._of_model[found["operation"]]
+        elif operation := self._paths.get(path):
+            method, handler = operation
+        else:
+            raw = str(request.scope.get("raw_path", b"/"), "ascii")
+            target = self._catalogue.find_path(
+                "/".join(quote(unquote(part), safe="") for part in raw.split("/"))
+            )
+            method, handler = "POST", partial(self.plain, target)
+        if request.method != method:
+            raise MethodNotAllowed(request.method, method)
+        return handler
+
+    async def plain(self, target: Target, request: Request) -> Response:
         """Answer a plain request under a model's own path."""
-        path = str(request.scope.get("raw_path", b"/"), "ascii")
-        target = self._catalogue.find_path(
-            "/".join(quote(unquote(part), safe="") for part in path.split("/"))
-        )
         body = await http_body.read(request, self._parts.settings)
         decoded = await _decode(plain.decode, body)
         with http_body.cancelled_if_client_leaves(request):
@@ -85,7 +132,7 @@ class HttpApp:
 
     async def infer(self, request: Request) -> Response:
         """Answer a V2 request."""
-        name, version = request.path_params["name"], request.path_params.get("version")
+        name, version = request.path_params["name"], request.path_params["version"]
         body = await http_body.read(request, self._parts.settings)
         length = request.headers.get(v2_json.HEADER_LENGTH)
         decoded = await _decode(lambda content: v2_json.decode(content, length), body)
@@ -106,12 +153,12 @@ class HttpApp:
 
     async def model(self, request: Request) -> Response:
         """Describe a model."""
-        name, version = request.path_params["name"], request.path_params.get("version")
+        name, version = request.path_params["name"], request.path_params["version"]
         return _json(await v2.metadata(self._service, self._parts.models, name, version))
 
     async def model_ready(self, request: Request) -> Response:
         """Answer 200 if a model is ready."""
-        name, version = request.path_params["name"], request.path_params.get("version")
+        name, version = request.path_params["name"], request.path_params["version"]
         for spec in self._catalogue.find(name, version).specs:
             if error := await self._parts.models.problem(spec):
                 raise error
@@ -185,19 +232,13 @@ def _json(value: object, code: int = 200) -> Response:
     return Response(msgspec.json.encode(value), code, media_type="application/json")
 
 
-def _problem(_: Request, error: TidemillError) -> Response:
+def _problem(error: TidemillError) -> Response:
     code = status(error).http
     headers = {}
     if (seconds := retry_after(error)) is not None:
         headers["retry-after"] = retry_after_header(seconds)
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = error.allowed
     if code in (408, 413):
         headers["connection"] = "close"  # the rest of the body is not read
     return Response(msgspec.json.encode(problem(error)), code, headers, PROBLEM)
-
-
-def _http_problem(_: Request, error: HTTPException) -> Response:
-    """Answer an unknown path, or a method that a path does not have."""
-    details = {"title": error.detail, "status": error.status_code}
-    return Response(
-        msgspec.json.encode(details), error.status_code, dict(error.headers or {}), PROBLEM
-    )

@@ -11,14 +11,13 @@ import structlog
 
 from tidemill.errors import TidemillError, log_fields
 from tidemill.inference.batch import is_outage
-from tidemill.inference.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from tidemill.inference.engine import Engine
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.request import Output
+    from tidemill.models.pool.client import PooledRunner
     from tidemill.models.pool.outputs import Description
 
 log = structlog.get_logger(__name__)
@@ -32,12 +31,9 @@ class Models:
     Nothing here predicts in the thread of the event loop.
     """
 
-    def __init__(
-        self, engine: Engine, describe: Callable[[ModelSpec], Description], processes: int
-    ) -> None:
-        """Take what runs and describes models, and how many batches it runs at once."""
-        self._engine = engine
-        self._describe = describe
+    def __init__(self, pool: PooledRunner, processes: int) -> None:
+        """Take the pool, and how many batches it runs at once."""
+        self._pool = pool
         self._threads = ThreadPoolExecutor(processes + 1, "batches")
         # Apart, so that a question does not wait behind batches.
         self._questions = ThreadPoolExecutor(4, "questions")
@@ -47,12 +43,12 @@ class Models:
 
     async def run(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
         """Return the outputs of a batch."""
-        return await self._run(self._threads, [Request(spec, text) for text in inputs])
+        return await self._run(self._threads, spec, list(inputs))
 
     async def problem(self, spec: ModelSpec) -> TidemillError | None:
         """Return why a model is not ready; None if it is. Try its sample if nothing is known."""
         if spec.id not in self._problems:
-            await self._run(self._questions, [Request(spec, None)])
+            await self._run(self._questions, spec, [None])
         return self._problems[spec.id]
 
     def state(self, spec: ModelSpec) -> tuple[str, str]:
@@ -82,7 +78,7 @@ class Models:
         asked = self._descriptions.get(spec.id)
         if asked is None or (asked.done() and (asked.cancelled() or asked.exception())):
             loop = asyncio.get_running_loop()
-            asked = loop.run_in_executor(self._questions, self._describe, spec)
+            asked = loop.run_in_executor(self._questions, self._pool.describe, spec)
             self._descriptions[spec.id] = asked
         return await asyncio.shield(asked)
 
@@ -91,14 +87,15 @@ class Models:
         self._threads.shutdown(wait=False)
         self._questions.shutdown(wait=False)
 
-    async def _run(self, threads: ThreadPoolExecutor, requests: list[Request]) -> list[Output]:
+    async def _run(
+        self, threads: ThreadPoolExecutor, spec: ModelSpec, inputs: list[str | None]
+    ) -> list[Output]:
         loop = asyncio.get_running_loop()
-        outputs = await loop.run_in_executor(threads, self._engine.run, requests)
-        model = requests[0].spec.id
+        outputs = await loop.run_in_executor(threads, self._pool.run_slice, spec, inputs)
         last = outputs[-1].result
         # A failure on an input says nothing about the model, unless the input is its sample.
-        if is_outage(outputs[-1]) or requests[0].input is None:
-            self._problems[model] = last if isinstance(last, TidemillError) else None
+        if is_outage(outputs[-1]) or inputs[0] is None:
+            self._problems[spec.id] = last if isinstance(last, TidemillError) else None
         elif isinstance(last, str):
-            self._problems[model] = None
+            self._problems[spec.id] = None
         return outputs

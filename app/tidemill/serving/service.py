@@ -15,6 +15,7 @@ from tidemill.errors import (
     TidemillError,
 )
 from tidemill.inference.codec import fields_or_none, is_present, require_key
+from tidemill.inference.engine import check_length
 from tidemill.inference.message import Assignment
 from tidemill.models.expand import RESERVED_PATHS
 
@@ -182,8 +183,9 @@ class Service:
         for index, text in enumerate(inputs):
             try:
                 choices[index] = choice = choose(target, text, key, force)
+                check_length(choice.spec, text)
             except MessageError as error:
-                answers[index] = Answer(error)
+                answers[index] = Answer(error, choices.get(index))
             else:
                 groups.setdefault(choice.spec.id, []).append(index)
         futures: dict[int, asyncio.Future[Output]] = {}

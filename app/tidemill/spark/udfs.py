@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from tidemill.inference.batch import Clock
     from tidemill.inference.engine import Runner
+    from tidemill.inference.model import ModelSpec
     from tidemill.inference.route import Route
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.spark.batch_delivery import BatchDelivery, Outcomes
@@ -79,7 +80,7 @@ def predictions(
     pickled = pickle.dumps(tuple(routes))  # only the routes; the models stay in the pool
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        runner = worker_runner(all_specs(_unpickle(pickled)), pool)
+        runner = worker_runner(_specs(pickled), pool)
         predict = partial(
             predict_batch,
             _predictor(pickled, runner),  # type: ignore[arg-type] # a Runner is hashable
@@ -114,6 +115,11 @@ def predictions(
 @lru_cache(maxsize=4)
 def _unpickle(routes: bytes) -> tuple[Route, ...]:
     return pickle.loads(routes)  # type: ignore[no-any-return] # noqa: S301 - the driver pickled it
+
+
+@lru_cache(maxsize=4)
+def _specs(routes: bytes) -> tuple[ModelSpec, ...]:
+    return all_specs(_unpickle(routes))
 
 
 @lru_cache(maxsize=4)

@@ -9,6 +9,7 @@ import msgspec
 
 from tidemill.errors import TidemillError
 from tidemill.models.adapters import class_path
+from tidemill.models.uri import redact
 from tidemill.terminal.escape import printable_json
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ SECRET = re.compile(
     r"secret|passw|credential|token(?!i[sz]|s$)|(access|account|api|private)[._-]?key",
     re.IGNORECASE,
 )
-# The password of a URL such as https://user:password@host.
-URL_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@")
 
 
 def line(document: object) -> str:
@@ -87,7 +86,7 @@ def _description(spec: ModelSpec) -> dict[str, Any]:
 
 
 def masked(value: Any, key: str = "") -> Any:  # noqa: ANN401 - whatever YAML has
-    """Replace each value that may be a secret, because of its key or because it is in a URL."""
+    """Replace each value that may be a secret, because of its key or because it is in a URI."""
     match value:
         case dict():
             return {name: masked(inner, f"{key}.{name}") for name, inner in value.items()}
@@ -97,7 +96,7 @@ def masked(value: Any, key: str = "") -> Any:  # noqa: ANN401 - whatever YAML ha
             return value
     if SECRET.search(key):
         return MASK
-    return URL_PASSWORD.sub(rf"\1:{MASK}@", value) if isinstance(value, str) else value
+    return redact(value) if isinstance(value, str) else value
 
 
 def trial(spec: ModelSpec, result: Trial | TidemillError) -> dict[str, Any]:

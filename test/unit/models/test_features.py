@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pyarrow import compute
 
 from tidemill import FeatureModel
-from tidemill.errors import InvalidModels, WrongOutputCount
+from tidemill.errors import InvalidInput, InvalidModels, WrongOutputCount
 from tidemill.inference.batch import predict_checked
 from tidemill.models import tables
 
@@ -229,6 +229,50 @@ class TestTypes:
         table = tables.arrow_table([{}], {"n": "int32", "t": pa.string()})
         assert table.schema == pa.schema([("n", pa.int32()), ("t", pa.string())])
 
+    @pytest.mark.parametrize(
+        ("dtype", "wrong", "reason"),
+        [
+            ("int64", 1.7, "1.7 is not an integer"),
+            ("int64", None, "null is not an integer"),
+            ("int64", True, "true is not an integer"),
+            ("uint8", 256, "256 is not an integer from 0 to 255"),
+            ("int64", 2**63, "9223372036854775808 is not an integer"),
+            ("Int64", 1.7, "1.7 is not an integer"),
+            ("bool", None, "null is not true or false"),
+            ("bool", "false", '"false" is not true or false'),
+            ("boolean", 1, "1 is not true or false"),
+            ("float64", "1", '"1" is not a number'),
+            ("float64", True, "true is not a number"),
+            ("float32", 1e300, "1e300 is not a number up to"),
+            ("float64", 10**400, "is not a number up to"),
+            ("float64", {}, "{} is not a number"),
+        ],
+    )
+    def test_changed(self, dtype: str, wrong: object, reason: str) -> None:
+        """A value that the type would change is refused; the error names its field."""
+        rows: list[dict[str, Any]] = [{"a": True if "bool" in dtype else 1.0} for _ in range(2)]
+        assert tables.frame(rows, {"a": dtype})["a"].tolist() == [1, 1]
+        rows[1]["a"] = wrong
+        with pytest.raises(InvalidInput, match=f"a: .*{reason}"):
+            tables.frame(rows, {"a": dtype})
+        if dtype not in {"Int64", "boolean"}:  # numpy has the type, too
+            with pytest.raises(InvalidInput, match=f"a: .*{reason}"):
+                tables.array(rows, ["a"], dtype)
+            with pytest.raises(InvalidInput, match=f"the input: .*{reason}"):
+                tables.array([[row["a"]] for row in rows], dtype=dtype)
+
+    def test_exact(self) -> None:
+        """Integers stay exact beside whole numbers with a point, and beside nulls."""
+        assert tables.array([[2**53 + 1, 1.0]], dtype=np.int64).tolist() == [[2**53 + 1, 1]]
+        column = tables.frame([{"a": 2**53 + 1}, {"a": 1.0}, {}], {"a": "Int64"})["a"]
+        assert column.tolist() == [2**53 + 1, 1, pd.NA]
+
+    @pytest.mark.parametrize("make", [tables.frame, tables.array, tables.arrow_table])
+    def test_same_name(self, make: Any) -> None:  # noqa: ANN401 - a function
+        """Two columns of the same name would lose a cell."""
+        with pytest.raises(ValueError, match="a name occurs twice in the columns a, b, a"):
+            make([[1, 2, 3]], ["a", "b", "a"])
+
     def test_arrow(self) -> None:
         """Arrow has nulls in every type."""
         table = tables.arrow_table([{"a": 1, "b": {"c": [1]}}, {"a": None, "b": None}])
@@ -263,6 +307,8 @@ class TestRows:
             (Place, {}, True),
             (Place, {"a": "x"}, False),
             (Node, {"a": 1, "kind": None, "children": [{"a": 2}]}, True),
+            (Node, {"a": 2.0, "children": [{"a": 3.0}]}, True),
+            (Node, {"a": 2.5}, False),
             (Node, {"a": 1, "children": [{"a": -1}]}, False),
             (Node, {"a": 1, "more": 1}, False),
             (Row, {"first": {"a": 1}, "second": {"a": 2}}, True),
@@ -348,6 +394,8 @@ class TestOutputs:
                 [{"a": 1, "0": 0.5}, {"a": 2, "0": None}],
             ),
             (pd.DataFrame({"a": pd.array([1, None], "Int64")}), [{"a": 1}, {"a": None}]),
+            (pd.to_datetime(["2026-01-02", None]), ["2026-01-02T00:00:00", None]),
+            (pd.to_timedelta(["36h", "1D"]), ["P1DT43200S", "P1D"]),
             (pa.array([1, None]), [1, None]),
             (pa.chunked_array([[1.5], [math.nan]]), [1.5, None]),
             (pa.table({"a": [1, 2], "b": ["x", None]}), [{"a": 1, "b": "x"}, {"a": 2, "b": None}]),
@@ -373,6 +421,27 @@ class TestOutputs:
         """A text, a mapping or a number has no rows."""
         with pytest.raises(TypeError, match="has no rows"):
             answers(Anything(returned), 1, 2)
+
+    @pytest.mark.parametrize(
+        "returned",
+        [
+            pd.DataFrame([[1, 2]], columns=["a", "a"]),
+            pd.DataFrame([[1, 2]], columns=["0", 0]),
+            pa.table([[1], [2]], ["a", "a"]),
+        ],
+        ids=["pandas", "text", "arrow"],
+    )
+    def test_same_name(self, returned: object) -> None:
+        """An object would lose one of two columns of the same name."""
+        with pytest.raises(ValueError, match=r"several columns named [a0]$"):
+            answers(Anything(returned), 1)
+
+    @pytest.mark.parametrize("is_array", [False, True])
+    def test_late(self, is_array: bool) -> None:
+        """A time that Python lacks does not become a number."""
+        time = np.datetime64("12000-01-01")
+        with pytest.raises(ValueError, match="outside the years 1 to 9999"):
+            answers(Anything(np.array([time]) if is_array else [time]), 1)
 
     def test_no_json(self) -> None:
         """A value that JSON lacks is refused by its type."""

@@ -130,10 +130,10 @@ class TestSecrets:
         assert models_json.masked(options) == options
 
     def test_url(self) -> None:
-        """The password of a URL is masked, also in the artifact."""
+        """The user of a URL is masked, also in the artifact."""
         url = "s3://me:hunter2@host/models"
         (selected,) = split(100, options={"uri": url}, artifact=url)
-        assert drawn(*view.show_parts([selected])).count("s3://me:***@host/models") == 2
+        assert drawn(*view.show_parts([selected])).count("s3://***@host/models") == 2
         assert "hunter2" not in models_json.line(models_json.full(*_full(selected)))
 
 

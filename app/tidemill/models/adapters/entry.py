@@ -42,9 +42,15 @@ def check_columns(columns: Collection[str], count: int | None) -> None:
     """Check that the option `columns` names as many fields as the model has features.
 
     Raises:
-        UnusableEntry: There are more or fewer.
+        UnusableEntry: There are more or fewer, or a name occurs twice.
 
     """
+    if len({*columns}) < len(columns):
+        raise UnusableEntry(
+            "options.columns",
+            f"a name occurs twice: {', '.join(columns)}",
+            "Name each field of the message once.",
+        )
     if columns and count is not None and len(columns) != count:
         raise UnusableEntry(
             "options.columns",

@@ -17,6 +17,7 @@ from tidemill.errors import UnusableEntry
 from tidemill.inference.schema_sample import sample_of_schema
 from tidemill.models import outputs, signature, tables
 from tidemill.models.adapters import mlflow_artifact, mlflow_table, mlflow_trust
+from tidemill.models.uri import URI
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,8 +60,9 @@ class Mlflow:
 
         """
         folder = Path(artifact)
-        if mlflow_artifact.is_uri(artifact):
-            # The model may read from the copy later.
+        if URI.match(artifact):
+            # The model may read from the copy later. A process that is killed removes nothing, but
+            # the folder for temporary files of the pool's processes goes with the pool.
             copy = Path(tempfile.mkdtemp(prefix="tidemill-mlflow-"))
             weakref.finalize(self, _remove, copy, os.getpid())
             folder = mlflow_artifact.download(artifact, copy, tracking_uri, registry_uri)

@@ -15,28 +15,22 @@ import yaml
 
 from tidemill import extras
 from tidemill.errors import UnusableEntry
+from tidemill.models.uri import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # MLflow reports its usage from a thread, which would keep processes from sharing a model.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# By default, MLflow tries for four minutes, for each model, to reach a server that is not there.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
-URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+# What only a server can resolve.
+SERVED = ("models:", "runs:", "mlflow-artifacts:")
 # MLflow's codes for what is not there; it calls a missing alias an invalid one.
 MISSING = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
 REGISTERED = re.compile(r"models:/+(?P<name>[^/@]+)(?:/|@).+")
 RUN = re.compile(r"runs:/+(?P<run>[^/]+)/.+")
-
-
-def is_uri(artifact: str) -> bool:
-    """Return whether an artifact is a URI and no path."""
-    return bool(URI.match(artifact))
-
-
-def redact(text: str) -> str:
-    """Return a text without the user names and passwords of its URLs."""
-    return re.sub(r"(?<=://)[^/@\s]+(?=@)", "***", text)
 
 
 def download(uri: str, target: Path, tracking_uri: str | None, registry_uri: str | None) -> Path:
@@ -55,14 +49,17 @@ def download(uri: str, target: Path, tracking_uri: str | None, registry_uri: str
         MLFLOW_REGISTRY_URI=registry_uri,
         MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
     ):
-        _check_server(mlflow)
+        if uri.startswith(SERVED):
+            _check_server(mlflow)
         try:
             return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(target)))
-        except (mlflow.MlflowException, OSError) as error:
+        except ImportError:  # the storage's client
+            raise
+        except Exception as error:  # noqa: BLE001 - each storage has errors of its own
             if getattr(error, "error_code", "") not in MISSING:
                 raise ConnectionError(redact(f"MLflow cannot get {uri}: {error}")) from None
             remedy = "Correct the artifact or the option tracking_uri."
-            with suppress(mlflow.MlflowException):
+            with suppress(Exception):  # it is only advice
                 remedy = _what_exists(uri, mlflow.MlflowClient()) or remedy
             raise UnusableEntry("artifact", f"MLflow has no {redact(uri)}", remedy) from None
         finally:

@@ -11,7 +11,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from tidemill import extras
-from tidemill.models import outputs, signature, tables
+from tidemill.models import outputs, signature, tables, typed_arrays
 
 with extras.required():
     import numpy as np
@@ -41,6 +41,7 @@ def build(specs: Sequence[Spec], rows: list[Any]) -> Any:  # noqa: ANN401 - what
     """Return a DataFrame; for tensors an array, or a dictionary of arrays if they have names.
 
     Raises:
+        InvalidInput: A value is not of the type in the signature.
         TypeError, ValueError, LookupError: A row is not as the signature says.
 
     """
@@ -56,9 +57,8 @@ def build(specs: Sequence[Spec], rows: list[Any]) -> Any:  # noqa: ANN401 - what
     cells = {0: rows} if is_one_value else tables.by_column(rows, names)
     types = {_type(spec) for spec in specs}
     if len(types) == 1 and isinstance(dtype := types.pop(), np.dtype):
-        # One block of memory: of 600 columns, a tenth of the time of as many arrays.
-        block = np.array([cells[name] for name in names], dtype=dtype)
-        return pd.DataFrame(block.T, columns=names, copy=False)
+        table = typed_arrays.block({name: cells[name] for name in names}, dtype)
+        return pd.DataFrame(table.T, columns=names, copy=False)
     columns = {name: _column(spec, cells[name]) for name, spec in zip(names, specs, strict=True)}
     return pd.DataFrame(columns, copy=False)
 
@@ -76,8 +76,8 @@ def rows(specs: Sequence[Spec], result: Any) -> Any:  # noqa: ANN401 - what the 
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _array(spec: Spec, values: list[Any]) -> np.ndarray[Any, Any]:
-    return np.array(values, dtype=np.dtype(spec["tensor-spec"]["dtype"]))
+def _array(spec: Spec, values: list[Any]) -> Any:  # noqa: ANN401 - an array of numpy
+    return typed_arrays.typed(values, spec["tensor-spec"]["dtype"], spec.get("name", "the input"))
 
 
 def _type(spec: Spec) -> Any:  # noqa: ANN401 - a type of numpy or pandas
@@ -88,10 +88,8 @@ def _type(spec: Spec) -> Any:  # noqa: ANN401 - a type of numpy or pandas
 
 def _column(spec: Spec, values: list[Any]) -> Any:  # noqa: ANN401 - an array of numpy or pandas
     dtype, kind = _type(spec), spec["type"]
-    if isinstance(dtype, np.dtype):
-        return np.array(values, dtype=dtype)  # None becomes NaN in a column of floats
     if dtype is not None:
-        return pd.array(values, dtype=dtype)
+        return typed_arrays.column(values, dtype, spec.get("name", "the input"))
     if kind == "datetime":
         return pd.to_datetime(values, format="ISO8601", utc=True).tz_localize(None)
     if kind == "binary":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill import extras
 from tidemill.errors import UnusableEntry
-from tidemill.models import tables
+from tidemill.models import tables, typed_arrays
 
 with extras.required():
     import numpy as np
@@ -82,9 +82,17 @@ class Input:
         return [self.json_type, "null"] if self.json_type == "number" else [self.json_type]
 
     @property
+    def element(self) -> dict[str, Any]:
+        """The JSON Schema of one element."""
+        if self.json_type != "integer":
+            return {"type": self.types}
+        limits = np.iinfo(self.dtype)
+        return {"type": self.types, "minimum": int(limits.min), "maximum": int(limits.max)}
+
+    @property
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of one row."""
-        schema: dict[str, Any] = {"type": self.types}
+        schema = self.element
         for size in reversed(self.shape):
             limits = {} if size is None else {"minItems": size, "maxItems": size}
             schema = {"type": ["array"], "items": schema, **limits}
@@ -102,12 +110,13 @@ class Input:
         """Return the tensor of some rows.
 
         Raises:
-            ValueError: The rows have different shapes, or a value is missing and cannot be NaN.
+            InvalidInput: The rows have different shapes, or a value is not of the type.
 
         """
-        if self.json_type != "number" and None in cells:
-            raise ValueError(f"{self.name} is null or missing")
-        tensor = np.array(cells, dtype=self.dtype)
+        if self.json_type == "string":
+            # Only a check: an array of this type loses null characters at the end of a text.
+            typed_arrays.typed(cells, "str", self.name)
+        tensor = typed_arrays.typed(cells, self.dtype, self.name)
         return tensor.reshape(len(cells), *self.shape) if self.is_column else tensor
 
 
@@ -146,7 +155,7 @@ def schema(inputs: Sequence[Input], columns: Sequence[str]) -> dict[str, Any]:
         names = columns or [each.name for each in inputs]
         fields = {name: each.schema for name, each in zip(names, inputs, strict=True)}
     elif columns:
-        fields = {name: {"type": inputs[0].types} for name in columns}
+        fields = dict.fromkeys(columns, inputs[0].element)
     else:
         return inputs[0].schema
     return {"type": "object", "properties": fields, "required": [*fields]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
@@ -83,10 +84,13 @@ class Sklearn:
         check_columns(columns, self._count)
         self._columns = [*columns] or self._names
         self._dtype: type = float
+        self._nulls: dict[str, float | None] = dict.fromkeys(self._columns)
         zeros = dict.fromkeys(self._columns, 0) if self._columns else [0] * self._count
         self.sample = working_sample(self, zeros) if self._count else None
         if self.sample is None:
             self._dtype = object  # it may take texts
+        if self._names:
+            self._nulls = self._accepted_nulls()
         self.input_schema = self._input_schema()
 
     def predict_all(self, inputs: list[str]) -> list[str]:
@@ -103,10 +107,26 @@ class Sklearn:
             return inputs
         rows = tables.decode(inputs)
         if self._names:
-            # Encoders of texts fail on a column of NaN; everything takes one of None.
-            table = tables.frame(rows, self._columns, nulls="object")
+            table = tables.frame(rows, self._columns, self._nulls)
             return table.set_axis(self._names, axis="columns")
         return tables.array(rows, self._columns, self._dtype)
+
+    def _accepted_nulls(self) -> dict[str, float | None]:
+        """Return what a null becomes in each column: NaN if the estimator accepts it, else None.
+
+        Encoders of texts fail on a column of NaN; everything takes one of None. But the null must
+        not depend on the batch, or equal inputs would have different outputs.
+        """
+        none: dict[str, float | None] = dict.fromkeys(self._columns)
+        usual = none if self.sample is None else dict.fromkeys(self._columns, 0)
+
+        def accepts(*names: str) -> bool:
+            self._nulls = none | dict.fromkeys(names, nan)
+            return working_sample(self, usual | dict.fromkeys(names)) is not None
+
+        if accepts(*self._columns):
+            return dict.fromkeys(self._columns, nan)
+        return {name: nan if accepts(name) else None for name in self._columns}
 
     def _input_schema(self) -> dict[str, Any] | None:
         if not self._count:

@@ -21,6 +21,7 @@ from tidemill.inference.request import Output
 from tidemill.models.host import Usage
 from tidemill.models.isolation import child
 from tidemill.models.pool import outputs
+from tidemill.models.pool.exits import ProcessEnded, how_ended
 from tidemill.models.pool.state import OUT_OF_MEMORY, TIMED_OUT
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ TRIES_ALONE = 2
 MAX_THREADS = 32
 # How often a request may find that the whole pool has ended, and start it again.
 RESTARTS = 3
-# Seconds to wait until the pool knows how one of its processes ended.
-END_KNOWN_S = 5.0
-POLL_S = 0.02
 
 
 class PoolUsage(NamedTuple):
@@ -53,18 +51,6 @@ class PoolUsage(NamedTuple):
     pool: str
     version: int
     models: dict[str, Usage]
-
-
-class ProcessEnded(Exception):
-    """A process of the pool ended before it answered.
-
-    `code` is an exit code, minus a signal, or TIMED_OUT; `seconds` is how long the process took.
-    """
-
-    def __init__(self, code: int, seconds: float) -> None:
-        super().__init__(code, seconds)
-        self.code = code
-        self.seconds = seconds
 
 
 class PooledRunner:
@@ -81,8 +67,8 @@ class PooledRunner:
         self._slicer = slicer
         # One more than there are processes, so that none waits for its next slice.
         self._threads = ThreadPoolExecutor(min(processes + 1, MAX_THREADS), "slices")
-        # The pool and its number of loads, as they are known here, and as they were reported.
-        self._loads = self._reported = ("", 0)
+        # The pool and the version of its usage, as they are known here, and as they were reported.
+        self._usage_version = self._reported = ("", 0)
 
     def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
         """Send the slices to the pool, and yield the outputs of one after another.
@@ -94,7 +80,7 @@ class PooledRunner:
         return outputs
 
     def describe(self, spec: ModelSpec) -> Description:
-        """Return what a model has beside its method; the entry's sample and schema win.
+        """Return a model's sample and schemas.
 
         Raises:
             TidemillError: The model does not load, or there is no pool.
@@ -111,22 +97,22 @@ class PooledRunner:
                 with suppress(OSError):  # the next attempt to connect fails, too
                     self._address.start()
             else:
-                found = outputs.decode_description(reply)
-                return found._replace(
-                    sample=found.sample if spec.sample is None else spec.sample,
-                    input_schema=spec.schema or found.input_schema,
-                )
+                return outputs.decode_description(reply)
         raise ModelProcessesEnded(spec.id, RESTARTS + 1)
 
     def usage(self) -> PoolUsage | None:
-        """Return what the pool did with its models; None if nothing has changed since."""
-        if self._loads == self._reported:
+        """Return what the pool did with its models.
+
+        Return None if nothing has changed since the last call, or if the pool does not answer; a
+        later call then reports the changes.
+        """
+        if self._usage_version == self._reported:
             return None
         with suppress(OSError, EOFError), self._address.connect() as connection:
             child.send(connection, child.encode({"usage": True}))
             greeting, _ = child.receive(connection)
             reply, _ = child.receive(connection)
-            self._loads = self._reported = greeting["pool"], reply["version"]
+            self._usage_version = self._reported = greeting["pool"], reply["version"]
             usage = {model: Usage(*fields) for model, fields in reply["usage"].items()}
             return PoolUsage(*self._reported, usage)
         return None
@@ -136,7 +122,7 @@ class PooledRunner:
 
         def run(part: list[str | None]) -> list[Output]:
             """Run a slice, unless an earlier one has shown that the model is down."""
-            outputs = outages[:1] * len(part) or self._run_slice(spec, part)
+            outputs = outages[:1] * len(part) or self.run_slice(spec, part)
             outages.extend(filter(is_outage, outputs))
             return outputs
 
@@ -149,7 +135,8 @@ class PooledRunner:
             for future in sent:
                 future.cancel()
 
-    def _run_slice(self, spec: ModelSpec, inputs: list[str | None]) -> list[Output]:
+    def run_slice(self, spec: ModelSpec, inputs: list[str | None]) -> list[Output]:
+        """Return the outputs of inputs that one process takes together; None is the sample."""
         try:
             results = self._request(spec, inputs)
         except ProcessEnded:
@@ -208,33 +195,13 @@ class PooledRunner:
                     greeting, _ = child.receive(connection)
                     start = time.monotonic()
                     reply, texts = child.receive(connection)
-                    self._loads = greeting["pool"], reply["loads"]
+                    self._usage_version = greeting["pool"], reply["usage_version"]
                     return outputs.decode(reply, texts)
             except (OSError, EOFError):
                 seconds = time.monotonic() - start
-            if greeting and (code := self._how_ended(greeting)) is not None:
+            if greeting and (code := how_ended(self._address, greeting)) is not None:
                 raise ProcessEnded(code, seconds)
             with suppress(OSError):  # the next attempt to connect fails, too
                 self._address.start()
         now = time.time()
         return [Output(ModelProcessesEnded(spec.id, RESTARTS + 1), (now, now))] * len(inputs)
-
-    def _how_ended(self, greeting: child.Message) -> int | None:
-        """Return the code of the process that sent a greeting; None if the whole pool has ended."""
-        question = child.encode({"ended": greeting["pid"]})
-        give_up = time.monotonic() + END_KNOWN_S
-        while time.monotonic() < give_up:
-            try:
-                with self._address.connect() as connection:
-                    child.send(connection, question)
-                    now, _ = child.receive(connection)
-                    answer, _ = child.receive(connection)
-            except (OSError, EOFError):
-                return None
-            if now["pool"] != greeting["pool"]:
-                return None
-            code: int | None = answer["code"]
-            if code is not None:
-                return code
-            time.sleep(POLL_S)
-        return None

@@ -83,6 +83,8 @@ def load_wishes(specs: Sequence[ModelSpec], table: ModelTable) -> bool:
             return False
         if spec in host.models:
             table.answer(spec.id, WISHED)
+        else:
+            log.warning("the server cannot load %s, so processes do not share it", spec.id)
     for model in wishes & table.wishes():
         table.answer(model, NO_WISH)
     _freeze()
@@ -113,6 +115,14 @@ class Wishes:
             self._last = self._clock()
         self._seen = wishes
         return bool(wishes) and self._clock() - self._last >= self._quiet
+
+    def postpone(self) -> frozenset[str]:
+        """Repeat the wishes that were due, and wait twice as long; return the refused ones."""
+        for model in self._seen:
+            self._table.wish(model)
+        self._quiet *= 2
+        self._last = self._clock()
+        return self._seen - self._table.wishes()
 
 
 def _load(spec: ModelSpec) -> None:

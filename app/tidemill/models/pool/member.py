@@ -57,7 +57,8 @@ class Member:
                 self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        child.send(connection, child.encode({"pool": self._state.pool, "pid": os.getpid()}))
+        greeting = {"pool": self._state.pool, "pid": os.getpid(), "server": os.getppid()}
+        child.send(connection, child.encode(greeting))
         request, inputs = child.receive(connection)
         if "ended" in request:
             code = self._state.exit_code(request["ended"])

@@ -55,7 +55,8 @@ class ModelTable:
         )
 
     def start(self, process: int) -> None:
-        """Note that the process with this number is a new one, which has loaded nothing."""
+        """Note that the process with this number has loaded nothing: it is new, or has ended."""
+        self._changes[process] += 1
         for index in range(self._row * process + 3, self._row * (process + 1), FIELDS):
             self._usage[index] = 0.0
 

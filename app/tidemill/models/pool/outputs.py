@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tidemill import errors
 from tidemill.errors import TidemillError, rebuild
 from tidemill.errors.base import trace
+from tidemill.inference.batch import attributes
 from tidemill.inference.request import Output
 from tidemill.models.isolation import child
 
@@ -23,17 +24,17 @@ ERRORS = {
 
 
 class Description(NamedTuple):
-    """What a model has beside its method: an input that must succeed, and JSON Schemas."""
+    """A model's sample, which must succeed, and its JSON Schemas; those of its entry win."""
 
     sample: str | None
     input_schema: dict[str, Any] | None
     output_schema: dict[str, Any] | None
 
 
-def encode(outputs: Sequence[Output], loads: int = 0) -> bytes:
+def encode(outputs: Sequence[Output], usage_version: int = 0) -> bytes:
     """Return a frame: each output's span in seconds, its text, and its error if it has one.
 
-    `loads` is the version of the pool's usage of its models.
+    `usage_version` is that of the pool's usage of its models.
     """
     failed = {
         str(index): _describe(output.result)
@@ -42,7 +43,7 @@ def encode(outputs: Sequence[Output], loads: int = 0) -> bytes:
     }
     texts = [output.result if isinstance(output.result, str) else "" for output in outputs]
     spans = [output.span for output in outputs]
-    return child.encode({"spans": spans, "errors": failed, "loads": loads}, texts)
+    return child.encode({"spans": spans, "errors": failed, "usage_version": usage_version}, texts)
 
 
 def decode(reply: child.Message, texts: Sequence[str]) -> list[Output]:
@@ -55,12 +56,15 @@ def decode(reply: child.Message, texts: Sequence[str]) -> list[Output]:
 
 
 def encode_description(spec: ModelSpec, load: ModelLoader) -> bytes:
-    """Return a frame: what a model has beside its method, or why it does not load."""
+    """Return a frame: an entry's or its model's sample and schemas, or why it does not work."""
     try:
         model = load(spec)
+        sample, output_schema = attributes(spec, model)
     except TidemillError as error:
         return child.encode({"error": _describe(error)})
-    return child.encode({name: getattr(model, name, None) for name in child.ATTRIBUTES})
+    own = getattr(model, "input_schema", None)
+    schema = own if spec.schema is None else spec.schema
+    return child.encode(Description(sample, schema, output_schema)._asdict())
 
 
 def decode_description(reply: child.Message) -> Description:
@@ -72,7 +76,7 @@ def decode_description(reply: child.Message) -> Description:
     """
     if "error" in reply:
         raise _rebuild(reply["error"])
-    return Description(**{name: reply[name] for name in child.ATTRIBUTES})
+    return Description(**{name: reply[name] for name in Description._fields})
 
 
 def _describe(error: TidemillError) -> child.Message:

@@ -25,13 +25,14 @@ import pickle
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from tidemill.models import host
 from tidemill.models.isolation import child
 from tidemill.models.pool.loading import load_shareable
 from tidemill.models.pool.state import SharedState
-from tidemill.models.pool.supervisor import Supervisor
+from tidemill.models.pool.supervisor import Supervisor, serve
 
 # The standard library's default prints warnings to standard error, and survives if nobody reads it.
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def main() -> None:
     """Run the server until its owner ends."""
     folder, owner, processes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     child.die_with_parent(int(sys.argv[5]))
+    tempfile.tempdir = os.fspath(folder)  # which goes with the pool, however its processes end
     # From the process that started this one.
     specs, preloaded, host.models.limit = pickle.load(sys.stdin.buffer)  # noqa: S301
     try:
@@ -70,7 +72,7 @@ def main() -> None:
     answer.write(READY)
     answer.close()
     state = SharedState(processes, [spec.id for spec in specs])
-    Supervisor(listener, specs, state).serve(owner_fd)
+    serve(Supervisor(listener, specs, state), owner_fd)
 
 
 if __name__ == "__main__":

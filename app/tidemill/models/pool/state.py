@@ -49,8 +49,12 @@ class SharedState:
     @property
     def numbers(self) -> range:
         """The numbers of this server's processes."""
-        first = self.processes if self._is_second else 0
-        return range(first, first + self.processes)
+        return self._half(second=self._is_second)
+
+    @property
+    def other_numbers(self) -> range:
+        """The numbers of the processes of the server before or after this one."""
+        return self._half(second=not self._is_second)
 
     @property
     def server_number(self) -> int:
@@ -69,6 +73,10 @@ class SharedState:
     def lead(self) -> None:
         """Make this process the server."""
         self._leader.value = os.getpid()
+
+    def _half(self, *, second: bool) -> range:
+        first = self.processes if second else 0
+        return range(first, first + self.processes)
 
     def set_deadline(self, number: int, deadline: float) -> None:
         """Set the time of `time.monotonic` at which the server kills a process."""

@@ -1,4 +1,4 @@
-"""Fork the pool's processes, and replace those that end or hang."""
+"""Be the pool's server, and hand over to a fork of it that has loaded more models."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import os
 import select
 import shutil
 import signal
-import sys
 import time
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tidemill.models import host
 from tidemill.models.isolation import child
+from tidemill.models.pool.fork import exit_code, killed_first
 from tidemill.models.pool.loading import QUIET_S, Wishes, load_wishes
-from tidemill.models.pool.member import Member
-from tidemill.models.pool.state import NO_DEADLINE, TIMED_OUT
+from tidemill.models.pool.members import Members
 
 if TYPE_CHECKING:
     import socket
@@ -36,12 +34,18 @@ TICK_S = 0.25
 PAUSE_PER_LOAD = 10
 
 
+def serve(supervisor: Supervisor, owner_fd: int) -> NoReturn:
+    """Keep a pool running until its owner ends."""
+    while True:  # once for each server; a loop, so that the stack of none holds its predecessors'
+        supervisor = supervisor.run(owner_fd)
+
+
 class Supervisor:
     """Keep a number of processes running.
 
     If processes wish to share models that they loaded, a fork of the server loads these models too.
     Then it becomes the server, with processes of its own, and the others end as soon as they are
-    idle. Until then, nothing depends on the fork: it may hang or crash.
+    idle. Until the last of them has ended, the fork may hang or crash: the old server goes on.
     """
 
     def __init__(
@@ -62,151 +66,123 @@ class Supervisor:
         self._socket_path = Path(listener.getsockname())
         self._specs = specs
         self._state = state
-        self._quiet = quiet
         self._wishes = Wishes(state.models, quiet)
         self._poller = select.poll()
-        self._retired = os.eventfd(0)  # readable once the processes are to end
-        self._predecessor = predecessor
+        self._members = Members(listener, specs, state, self._poller)
+        self._predecessor = predecessor  # 0 once it has ended
         self._successor: tuple[int, int] | None = None  # pidfd, pid
-        self._members: dict[int, tuple[int, int]] = {}  # pidfd: pid, number
-        self._timed_out: set[int] = set()
 
-    def serve(self, owner_fd: int) -> NoReturn:
-        """Keep the processes running until the owner ends; then end with all of them."""
+    def run(self, owner_fd: int) -> Supervisor:
+        """Keep the processes running until the owner ends; then end with all of them.
+
+        Return only in a fork that is to be the next server.
+        """
+        is_pool_over = True
         try:
-            if self._run(owner_fd):
-                shutil.rmtree(self._socket_path.parent, ignore_errors=True)
+            if successor := self._run(owner_fd):
+                return successor
         except BaseException:  # noqa: BLE001 - Python would print it after the end
             traceback.print_exc()
-        finally:
-            self._end()
+            is_pool_over = self._is_alone
+        self._members.kill()
+        if is_pool_over:
+            os.killpg(0, signal.SIGKILL)  # with other servers, and helpers that models forked
+        os._exit(os.EX_SOFTWARE)
 
-    def _run(self, owner_fd: int) -> bool:
-        """Fork the processes, and replace them; return whether the owner has ended."""
+    def _run(self, owner_fd: int) -> Supervisor | None:
+        """Fork the processes, and replace them; return None if the pool is to end."""
         socket_file = self._socket_path.stat()
-        self._state.models.add(self._state.server_number, host.models.take_usage())
         self._poller.register(owner_fd, select.POLLIN)
-        for number in self._state.numbers:
-            self._fork(number)
+        if not self._predecessor:
+            self._count_models()
+        self._members.fork_missing()
         self._state.lead()
-        while True:
+        while _is_same(self._socket_path, socket_file):  # or no client can find this pool
             for ended, _ in self._poller.poll(1000 * TICK_S):
                 if ended == owner_fd:
-                    return True
+                    shutil.rmtree(self._socket_path.parent, ignore_errors=True)
+                    return None
                 self._reap(ended)
-            self._kill_overdue()
-            if not self._state.is_led:
-                self._retire()
-            elif self._may_hand_over() and self._wishes.are_due():
-                self._hand_over(owner_fd)
-            if not _is_same(self._socket_path, socket_file):
-                return False  # no client can find this pool any more
-
-    def _end(self) -> NoReturn:
-        """Kill all processes, with the helpers that models forked, and this one."""
-        for pid, _ in self._members.values():
-            _kill_group(pid)
-        os.killpg(0, signal.SIGKILL)
-        os._exit(os.EX_OK)  # not reached
-
-    def _fork(self, number: int) -> None:
-        self._state.set_deadline(number, NO_DEADLINE)
-        parent = os.getpid()
-        pid = os.fork()
-        if not pid:
-            self._run_member(number, parent)
-        pidfd = os.pidfd_open(pid)
-        self._members[pidfd] = pid, number
-        self._poller.register(pidfd, select.POLLIN)
-
-    def _run_member(self, number: int, parent: int) -> NoReturn:
-        try:
-            child.die_with_parent(parent)
-            os.setpgid(0, 0)  # a group with the helpers that a model forks
-            with suppress(OSError):  # if memory is short, the kernel should end this process first
-                Path("/proc/self/oom_score_adj").write_text("1000")
-            Member(number, self._state, self._specs).serve(self._listener, self._retired)
-        except BaseException:  # noqa: BLE001 - it must not go on as a second server
-            traceback.print_exc()
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                with suppress(Exception):  # a model may have closed it
-                    stream.flush()
-            os._exit(os.EX_OK)
+            self._members.kill_overdue()
+            if self._predecessor and self._predecessor != os.getppid():
+                self._predecessor = 0
+                self._count_models()
+            if self._state.is_led:
+                self._members.fork_missing()
+            elif self._members:
+                self._members.retire()
+            else:
+                os._exit(os.EX_OK)
+            if self._is_alone and self._wishes.are_due() and (successor := self._hand_over()):
+                return successor
+        return None
 
     def _reap(self, pidfd: int) -> None:
-        """Note how a process ended, and replace it unless another server has taken over."""
         self._poller.unregister(pidfd)
         os.close(pidfd)
         if self._successor and pidfd == self._successor[0]:
-            os.waitpid(self._successor[1], 0)
-            self._successor = None
-            self._quiet *= 2
-            self._wishes = Wishes(
-                self._state.models, self._quiet
-            )  # without the model that it refused
-            return
-        pid, number = self._members.pop(pidfd)
-        _kill_group(pid)  # helpers that the model forked
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        if pid in self._timed_out:
-            self._timed_out.remove(pid)
-            code = TIMED_OUT
-        self._state.add_exit(pid, code)
-        if self._state.is_led:
-            log.warning("model process %d ended with code %d; another one replaces it", pid, code)
-            self._fork(number)
+            self._go_on(self._successor[1])
+        else:
+            self._members.reap(pidfd)
 
-    def _kill_overdue(self) -> None:
-        for pid, number in self._members.values():
-            if self._state.is_overdue(number, time.monotonic()):
-                self._timed_out.add(pid)
-                os.kill(pid, signal.SIGKILL)
+    @property
+    def _is_alone(self) -> bool:
+        """Whether no other server is there: none that retires, none that loads models."""
+        return not self._predecessor and not self._successor
 
-    def _may_hand_over(self) -> bool:
-        """Return whether no other server is there: none that retires, none that loads models."""
-        return self._successor is None and os.getppid() != self._predecessor
+    def _count_models(self) -> None:
+        """Report what this server loaded, and that the processes of another one are gone.
 
-    def _hand_over(self, owner_fd: int) -> None:
-        """Fork the next server."""
+        Not before it is alone: if a successor crashes, nobody must count its models.
+        """
+        for number in self._state.other_numbers:
+            self._state.models.start(number)
+        self._state.models.add(self._state.server_number, host.models.take_usage())
+
+    def _hand_over(self) -> Supervisor | None:
+        """Fork the next server; return its supervisor in the fork, and None here."""
         server = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._wishes.postpone()
+            log.warning("more models cannot be shared now: the server cannot fork: %s", error)
+            return None
         if not pid:
-            self._succeed(server, owner_fd)
+            return self._succeed(server)
         pidfd = os.pidfd_open(pid)
         self._successor = pidfd, pid
         self._poller.register(pidfd, select.POLLIN)
+        return None
 
-    def _succeed(self, server: int, owner_fd: int) -> NoReturn:
-        """Load the models that processes wish to share, and become the server."""
+    def _succeed(self, server: int) -> Supervisor:
+        """Load the models that processes wish to share, and return the next server's supervisor."""
+        self._predecessor = server  # which goes on if this process fails
+        self._members.leave()
         start = time.monotonic()
-        try:
-            child.die_with_parent(server)
-            for fd in (self._retired, *self._members):
-                os.close(fd)
-            if load_wishes(self._specs, self._state.models):
-                child.outlive_parent()
-                self._state.succeed()
-                # If more models are in use than there is room for, wishes never end.
-                quiet = max(QUIET_S, PAUSE_PER_LOAD * (time.monotonic() - start))
-                Supervisor(
-                    self._listener, self._specs, self._state, quiet=quiet, predecessor=server
-                ).serve(owner_fd)
-        except BaseException:  # noqa: BLE001 - it must not go on as a second server
-            traceback.print_exc()
-        finally:
-            os._exit(os.EX_OK)
+        child.die_with_parent(server)
+        with killed_first():
+            if not load_wishes(self._specs, self._state.models):
+                os._exit(os.EX_OK)
+        child.outlive_parent()
+        self._state.succeed()
+        # If more models are in use than there is room for, wishes never end.
+        quiet = max(QUIET_S, PAUSE_PER_LOAD * (time.monotonic() - start))
+        return Supervisor(self._listener, self._specs, self._state, quiet=quiet, predecessor=server)
 
-    def _retire(self) -> None:
-        """Have the processes end, as another server has taken over; end after the last one."""
-        os.eventfd_write(self._retired, 1)
-        if not self._members:
-            os._exit(os.EX_OK)
-
-
-def _kill_group(pid: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+    def _go_on(self, successor: int) -> None:
+        """Be the server after the next one has ended, even if it had taken over."""
+        code = exit_code(successor)
+        self._successor = None
+        self._state.lead()
+        self._members.go_on()
+        self._count_models()
+        refused = ", ".join(sorted(self._wishes.postpone())) or "none"
+        log.warning(
+            "the next server ended with code %d, so this one goes on; not to be shared: %s",
+            code,
+            refused,
+        )
 
 
 def _is_same(path: Path, file: os.stat_result) -> bool:

@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,8 +25,9 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from tidemill.errors import ModelLoadFailed, ModelMisconfigured, UnusableEntry
+from tidemill.errors import InvalidInput, ModelLoadFailed, ModelMisconfigured, UnusableEntry
 from tidemill.models import host
+from tidemill.models.adapters import mlflow_table
 from tidemill.models.adapters.mlflow import Mlflow
 from tidemill.models.pool.launch import NO_BACKGROUND_THREADS, THREAD_VARIABLES
 
@@ -222,8 +224,25 @@ class TestColumns:
 
     def test_required(self, model: Mlflow) -> None:
         """A required integer is never made up."""
-        with pytest.raises(TypeError):
+        with pytest.raises(InvalidInput, match="age: null is not an integer"):
             answers(model, {"age": None})
+
+    @pytest.mark.parametrize(
+        ("kind", "value", "reason"),
+        [
+            ("boolean", None, "x: null is not true or false"),
+            ("long", 1.9, "x: 1.9 is not an integer"),
+            ("integer", 2**31, "x: 2147483648 is not an integer"),
+            ("float", 1e300, "x: 1e300 is not a number up to 3.40"),
+            ("double", "1", 'x: "1" is not a number'),
+        ],
+    )
+    @pytest.mark.parametrize("others", [0, 1])
+    def test_changed(self, kind: str, value: object, reason: str, others: int) -> None:
+        """A value that the type would change is refused, also if the entry's schema allows it."""
+        specs = [{"name": "y", "type": "long"}] * others + [{"name": "x", "type": kind}]
+        with pytest.raises(InvalidInput, match=reason):
+            mlflow_table.build(specs, [{"x": value, "y": 1}])
 
     def test_sample(self, model: Mlflow) -> None:
         """Without an example, the sample comes from the schema; the model takes it."""
@@ -277,6 +296,38 @@ class TestOtherInputs:
         model = Mlflow(save(Types(), tmp_path / "model"), trust="pickle")
         assert (model.input_schema, model.output_schema, model.sample) == (None, None, None)
         assert answers(model, {"a": 1, "b": "x"}) == [{"types": "int64,object", "row": "[1, 'x']"}]
+
+
+class TestCopies:
+    """Models that need no tracking server."""
+
+    @pytest.mark.parametrize("prefix", ["file:", "file://"])
+    def test_file(
+        self, skops: Path, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A URI of a folder or a store works without one, and starts no database."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        model = Mlflow(f"{prefix}{skops}")
+        assert answers(model, FLOWERS.loc[100].to_dict()) == [2]
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("artifact", "tracking_uri"),
+        [
+            ("models:/x/1", "http://user:p@s3cret@127.0.0.1:9"),
+            ("models:/x/1", "postgresql://user:s3cret@host:port/db"),  # SQLAlchemy's own error
+            ("https://127.0.0.1:9/x?sig=s3cret", None),
+        ],
+    )
+    def test_secrets(
+        self, artifact: str, tracking_uri: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No error has the secret of a URI."""
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with pytest.raises(ConnectionError, match="MLflow cannot get") as caught:
+            Mlflow(artifact, tracking_uri=tracking_uri)
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 class TestParams:

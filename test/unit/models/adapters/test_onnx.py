@@ -18,7 +18,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from tidemill.errors import ModelMisconfigured
+from tidemill.errors import InvalidInput, ModelMisconfigured
 from tidemill.models import host
 from tidemill.models.adapters.onnx import CUDA, Onnx
 from tidemill.models.adapters.quantization import compare
@@ -164,7 +164,7 @@ class TestTables:
         assert not valid({**rows[0], "ash": "2"})
         assert not valid({**rows[0], "origin": None})
         assert not valid({"alcohol": 1, "ash": 2})
-        with pytest.raises(ValueError, match="origin is null or missing"):
+        with pytest.raises(InvalidInput, match="origin: null is not a text"):
             answers(model, {"alcohol": 1, "ash": 2})
 
     def test_schema(self, iris: Any, save: Save) -> None:  # noqa: ANN401
@@ -207,14 +207,39 @@ class TestTensors:
         assert valid({"a": 1, "b": [True, False]})
         assert not valid({"a": 1.5, "b": [True, False]})
         assert not valid({"a": None, "b": [True, False]})
+        assert not valid({"a": 2**63, "b": [True, False]})
         assert not valid({"a": 1, "b": [1, 0]})
         model = Onnx(save(TWO), columns=["x", "y"], output="c")
         assert answers(model, {"y": [True, False], "x": 5}) == [5]
 
+    @pytest.mark.parametrize(
+        ("wrong", "reason"),
+        [
+            ({"a": 1.7}, "a: 1.7 is not an integer"),
+            ({"a": 2**63}, "a: 9223372036854775808 is not an integer"),
+            ({"a": True}, "a: true is not an integer"),
+            ({"a": None}, "a: null is not an integer"),
+            ({"b": [None, True]}, "b: null is not true or false"),
+            ({"b": ["false", True]}, 'b: "false" is not true or false'),
+        ],
+    )
+    def test_changed(self, save: Save, wrong: dict[str, object], reason: str) -> None:
+        """A value that the tensor would change is refused, also if the entry's schema allows it."""
+        model = Onnx(save(TWO))
+        right: dict[str, object] = {"a": 1.0, "b": [True, False]}
+        assert answers(model, right) == [{"c": 1, "d": [False, True]}]
+        with pytest.raises(InvalidInput, match=reason):
+            answers(model, right, right | wrong)
+
+    def test_infinite(self, save: Save) -> None:
+        """A number that float32 lacks does not become infinite."""
+        with pytest.raises(InvalidInput, match=r"x: 1e300 is not a number up to 3\.40"):
+            answers(Onnx(save(ONE)), [1e300, 0])
+
     @pytest.mark.parametrize("row", [[1, 2, 3], ["a", "b"], {"x": 1}])
     def test_wrong(self, save: Save, row: object) -> None:
         """An input of another shape or type is refused."""
-        with pytest.raises(Exception, match=r"invalid dimensions|could not convert|dict"):
+        with pytest.raises(Exception, match=r"invalid dimensions|x: .* is not a number"):
             answers(Onnx(save(ONE)), row)
 
 

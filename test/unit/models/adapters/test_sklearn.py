@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import pickle
 from typing import TYPE_CHECKING, Any
@@ -8,16 +9,19 @@ import forks
 import joblib
 import jsonschema
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes, load_iris, load_wine
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
 from tidemill.errors import ModelMisconfigured
@@ -32,6 +36,16 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelLoader, ModelSpec
 
     Save = Callable[..., str]
+
+# Transformers that have an output for NaN.
+NULLABLE = [
+    SimpleImputer(),
+    SimpleImputer(strategy="most_frequent"),
+    SimpleImputer(strategy="constant", fill_value=-1.0),
+    KNNImputer(),
+    OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+    OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+]
 
 # skops does not trust what a forest consists of.
 TREE = ["sklearn.tree._tree.Tree"]
@@ -157,6 +171,38 @@ class TestPredict:
         assert outputs == pytest.approx([answers(model, row)[0] for row in rows])
         assert len(set(outputs)) == len(outputs)
 
+    @pytest.mark.parametrize("first", NULLABLE)
+    @pytest.mark.parametrize("is_mixed", [False, True])
+    def test_batches(self, save: Save, first: Any, is_mixed: bool) -> None:  # noqa: ANN401
+        """A row has the output that it has alone, whatever the batch holds; so do nulls."""
+        random = np.random.default_rng(0)
+        frame = pd.DataFrame({"a": random.integers(0, 5, 200).astype(float)})
+        frame["b"] = random.normal(size=200)
+        frame.loc[::7, "a"] = np.nan
+        others = []
+        if is_mixed:
+            frame["c"] = ["x", "y"] * 100
+            others = [(OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["c"])]
+        pipeline = make_pipeline(
+            make_column_transformer((first, ["a"]), *others, remainder="passthrough"),
+            HistGradientBoostingRegressor(max_iter=5),
+        ).fit(frame, frame["a"].fillna(9) + frame["b"])
+        model = Sklearn(save(pipeline, "model.joblib"), trust="pickle")
+        values: dict[str, st.SearchStrategy[Any]] = {
+            "a": st.sampled_from([None, 3, 4, 1.5, 2.0]),
+            "b": st.sampled_from([None, 0, 0.5]),
+            "c": st.sampled_from([None, "x", "y", "z"]),
+        }
+        row = st.fixed_dictionaries({name: values[name] for name in frame})
+        alone = functools.cache(lambda text: model.predict_all([text]))
+
+        @given(st.lists(row.map(json.dumps), min_size=1, max_size=4))
+        @settings(deadline=None, max_examples=60)
+        def check(batch: list[str]) -> None:
+            assert model.predict_all(batch) == [output for text in batch for output in alone(text)]
+
+        check()
+
 
 class TestSchema:
     """The input schema comes from the fitted features, the sample is an input of zeros."""
@@ -243,6 +289,7 @@ class TestMisconfigured:
             ("m.skops", {"device": "cuda"}, "does not run on cuda", "Remove the field `device`"),
             ("m.skops", {"method": "transform"}, "no method transform", "Choose predict"),
             ("m.skops", {"method": "fit"}, "Pipeline has no method fit", "or predict_proba"),
+            ("m.skops", {"columns": [*"abca"]}, "a name occurs twice: a, b, c, a", "once"),
             ("m.skops", {"columns": ["a"]}, "1 names, but the model takes 4 features", "order"),
         ],
     )

@@ -9,7 +9,7 @@ from specs import make_spec
 
 from tidemill.errors import InvalidSettings
 from tidemill.models.pool.loading import Wishes, preloaded
-from tidemill.models.pool.model_table import NO_WISH, ModelTable
+from tidemill.models.pool.model_table import NO_WISH, REFUSED, ModelTable
 from tidemill.settings import PoolSettings
 
 if TYPE_CHECKING:
@@ -67,3 +67,21 @@ class TestWishes:
         assert not wishes.are_due()
         table.wish("fr:1")
         assert not wishes.are_due()
+
+    def test_postponed(self, clock: Clock) -> None:
+        """If nobody grants them, wishes are due again after twice the time, unless refused."""
+        table = ModelTable([spec.id for spec in SPECS], 1)
+        wishes = Wishes(table, 2.0, clock=clock)
+        for spec in SPECS:
+            table.wish(spec.id)
+        assert not wishes.are_due()
+        clock.now += 2.5
+        assert wishes.are_due()
+        table.answer("en:1", REFUSED)
+        table.answer("fr:1", NO_WISH)
+        assert wishes.postpone() == {"en:1"}
+        assert table.wishes() == {"en:2", "fr:1"}
+        clock.now += 3.5
+        assert not wishes.are_due()
+        clock.now += 1.0
+        assert wishes.are_due()

@@ -63,7 +63,9 @@ class TestUsage:
         table = ModelTable(MODELS, 2)
         for process in (0, 1):
             table.add(process, {model: Usage(1, 0, 2.0, 5) for model in MODELS})
+        version = table.version
         table.start(1)
+        assert table.version > version
         assert table.usage() == {model: Usage(2, 0, 4.0, 5) for model in MODELS}
 
     def test_no_models(self) -> None:

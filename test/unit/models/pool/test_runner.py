@@ -37,6 +37,22 @@ def test_once(spec: ModelSpec) -> None:
     assert runners.runner([spec], PoolSettings(max_slice=9), os.getpid()) is not first
 
 
+def test_text_is_kept(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text of the same tuple of entries, which may be long, is made once."""
+    made: list[object] = []
+
+    def note(value: object) -> str:
+        made.append(value)
+        return repr(value)
+
+    monkeypatch.setattr(runners, "repr", note, raising=False)
+    specs = (spec,)
+    first = runners.runner(specs, PoolSettings(), os.getpid())
+    assert runners.runner(specs, PoolSettings(), os.getpid()) is first
+    assert runners.runner((spec,), PoolSettings(), os.getpid()) is first
+    assert made.count(specs) == 2
+
+
 def refuse(spec: ModelSpec, caplog: pytest.LogCaptureFixture) -> str:
     """Return the warning about a pool that cannot be made; check that models still answer."""
     runner = runners.runner([spec], PoolSettings(), os.getpid())

@@ -86,6 +86,30 @@ class TestLoad:
         assert server_of(root) == server
 
 
+def test_exception_outside_a_call(make_pool: MakePool, make_spec: MakeSpec) -> None:
+    """A process that an exception ends, here SIGINT's, does not seem to have ended as it should."""
+    spec = make_spec(adapter=OBEDIENT)
+    (output,) = make_pool([spec]).run([Request(spec, "signal 2")])
+    assert str(output.result) == "the model's process ended with exit code 70"
+
+
+class TestTemporaryFiles:
+    """Models put temporary files into the pool's folder."""
+
+    def test_removed(self, make_pool: MakePool, make_spec: MakeSpec, root: Path) -> None:
+        """They go with the pool, although its processes are killed."""
+        spec = make_spec(adapter=OBEDIENT, options={"keep": "temporary"})
+        with subprocess.Popen(["sleep", "3600"]) as owner:
+            try:
+                engine = make_pool([spec], owner=owner.pid)
+                assert ask(engine, spec, "temporary") == [str]
+                assert len([*root.glob("tidemill-*/*/tmp*")]) == 2
+            finally:
+                owner.kill()
+            wait_until(lambda: not processes(root))
+        assert not [*root.glob("tidemill-*/*")]
+
+
 class TestOutput:
     """Where the server and its processes write."""
 

@@ -140,6 +140,7 @@ class TestSharing:
         logs: Callable[..., list[int]],
         root: Path,
         keep: str,
+        capfd: pytest.CaptureFixture[str],
     ) -> None:
         """A model that the server cannot load stays in the processes; the others move."""
         bad, good = sized("bad", keep=keep), sized("good")
@@ -159,6 +160,8 @@ class TestSharing:
         assert len(logs(good)) == loaded
         assert second in logs(good)
         assert server_of(root) == second
+        warning = "the server cannot load bad:1" if keep == "fail" else "not to be shared: bad:1"
+        assert capfd.readouterr().err.count(warning) == 1
 
     def test_least_recently_used(
         self, make_pool: MakePool, sized: MakeSpec, logs: Callable[..., list[int]], root: Path
