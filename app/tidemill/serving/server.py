@@ -54,6 +54,7 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
         parts.service.is_draining = True
         starting.cancel()
         await asyncio.gather(*(stop() for stop in stops))
+        parts.log.flush()
 
 
 async def start_http(parts: Parts) -> Stop:
