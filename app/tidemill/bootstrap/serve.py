@@ -60,3 +60,6 @@ def serve(settings: ServeProgram) -> None:
             loop.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
     finally:
         models.close()
+    if models.is_busy:
+        log.warning("batches still run after `serving.drain_timeout`; their requests failed")
+        os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process
