@@ -53,7 +53,7 @@ class Server:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """Return the log."""
+        """Return the log, without what model processes print."""
         return _lines(self.folder / "stderr")
 
     @property
@@ -199,4 +199,5 @@ def _addresses(server: Server) -> list[str]:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+    lines = path.read_text().split("\n")[:-1]
+    return [json.loads(line) for line in lines if line.startswith("{")]

@@ -15,6 +15,7 @@ from tidemill.models import catalogue, machine
 from tidemill.models.pool import runner
 from tidemill.models.pool.loading import preloaded
 from tidemill.serving import server
+from tidemill.serving.access_log import AccessLog
 from tidemill.serving.batcher import Batcher, Policy
 from tidemill.serving.metrics import ServingMetrics
 from tidemill.serving.models import Models
@@ -53,9 +54,12 @@ def serve(settings: ServeProgram) -> None:
     )
     batcher = Batcher(models.run, processes, policy, on_start=metrics.batch_started)
     service = Service(Catalogue(routes), batcher, options, on_answers=metrics.answered)
-    parts = Parts(options, service, models, metrics)
+    parts = Parts(options, service, models, metrics, AccessLog())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
             loop.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
     finally:
         models.close()
+    if models.is_busy:
+        log.warning("batches still run after `serving.drain_timeout`; their requests failed")
+        os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process

@@ -13,7 +13,6 @@ from grpc_reflection.v1alpha import reflection
 
 from tidemill.errors import TidemillError
 from tidemill.serving import v2, v2_grpc
-from tidemill.serving.access_log import AccessLog
 from tidemill.serving.models import READY
 from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
@@ -60,7 +59,6 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
     def __init__(self, parts: Parts) -> None:
         """Take what answers."""
         self._parts = parts
-        self._log = AccessLog() if parts.settings.access_log else None
 
     async def ModelInfer(  # noqa: N802 - the protocol's name
         self, request: pb.ModelInferRequest, context: Context
@@ -158,8 +156,8 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         finally:
             seconds = time.monotonic() - start
             self._parts.metrics.request_ended("grpc", code, seconds)
-            if self._log is not None:
-                self._log.write("grpc", request, code, seconds, context.peer())
+            if self._parts.settings.access_log:
+                self._parts.log.write("grpc", request, code, seconds, context.peer())
         return answered
 
 

@@ -18,7 +18,6 @@ from starlette.responses import Response
 
 from tidemill.errors import InvalidRequest, MethodNotAllowed, ServerFault, TidemillError
 from tidemill.serving import http_body, openapi, plain, v2, v2_json
-from tidemill.serving.access_log import AccessLog
 from tidemill.serving.models import READY
 from tidemill.serving.status import problem, retry_after, retry_after_header, status
 
@@ -58,7 +57,6 @@ class HttpApp:
         self._parts = parts
         self._service = parts.service
         self._catalogue = parts.service.catalogue
-        self._log = AccessLog() if parts.settings.access_log else None
         self._paths: dict[str, Operation] = {
             "/v2": ("GET", self.server),
             "/v2/health/live": ("GET", self.live),
@@ -94,9 +92,10 @@ class HttpApp:
         if scope["path"] not in QUIET:
             code, seconds = str(response.status_code), time.monotonic() - start
             self._parts.metrics.request_ended("http", code, seconds)
-            if self._log is not None:
+            if self._parts.settings.access_log:
                 client = (scope.get("client") or ("",))[0]
-                self._log.write("http", f"{scope['method']} {scope['path']}", code, seconds, client)
+                line = f"{scope['method']} {scope['path']}"
+                self._parts.log.write("http", line, code, seconds, client)
 
     def _find(self, request: Request) -> Handler:
         """Return the handler of a request.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from starlette.requests import Request
+    from starlette.types import Message
 
     from tidemill.settings.serving import ServingSettings
 
@@ -37,15 +38,14 @@ async def read(request: Request, settings: ServingSettings) -> bytes:
 
     """
     _check_media_type(request)
-    message = await request.receive()
-    chunks, size = [message.get("body", b"")], len(message.get("body", b""))
+    message: Message = {"type": "http.request", "more_body": True}
+    chunks, size = [], 0
     try:
-        if message.get("more_body"):
-            async with asyncio.timeout(settings.body_timeout):
-                while message.get("more_body") and size <= settings.max_body:
-                    message = await request.receive()
-                    chunks.append(message.get("body", b""))
-                    size += len(chunks[-1])
+        async with asyncio.timeout(settings.body_timeout):
+            while message.get("more_body") and size <= settings.max_body:
+                message = await request.receive()
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
     except TimeoutError:
         raise BodyTimedOut(settings.body_timeout) from None
     if message["type"] == "http.disconnect":

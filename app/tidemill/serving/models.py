@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -13,12 +13,15 @@ from tidemill.errors import TidemillError, log_fields
 from tidemill.inference.batch import is_outage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
 
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.request import Output
     from tidemill.models.pool.client import PooledRunner
     from tidemill.models.pool.outputs import Description
+
+    T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +42,7 @@ class Models:
         self._questions = ThreadPoolExecutor(4, "questions")
         self._descriptions: dict[str, asyncio.Future[Description]] = {}
         self._problems: dict[str, TidemillError | None] = {}
+        self._calls: set[Future[Any]] = set()
         self.is_started = False
 
     async def run(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
@@ -77,21 +81,33 @@ class Models:
         """
         asked = self._descriptions.get(spec.id)
         if asked is None or (asked.done() and (asked.cancelled() or asked.exception())):
-            loop = asyncio.get_running_loop()
-            asked = loop.run_in_executor(self._questions, self._pool.describe, spec)
+            asked = self._call(self._questions, self._pool.describe, spec)
             self._descriptions[spec.id] = asked
         return await asyncio.shield(asked)
 
     def close(self) -> None:
         """End the threads when they are idle."""
-        self._threads.shutdown(wait=False)
-        self._questions.shutdown(wait=False)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._questions.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a thread waits for the pool. Python does not end before it."""
+        return bool(self._calls)
+
+    def _call(
+        self, threads: ThreadPoolExecutor, function: Callable[..., T], *arguments: object
+    ) -> asyncio.Future[T]:
+        """Call a function of the pool in another thread."""
+        call = threads.submit(function, *arguments)
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return asyncio.wrap_future(call)
 
     async def _run(
         self, threads: ThreadPoolExecutor, spec: ModelSpec, inputs: list[str | None]
     ) -> list[Output]:
-        loop = asyncio.get_running_loop()
-        outputs = await loop.run_in_executor(threads, self._pool.run_slice, spec, inputs)
+        outputs = await self._call(threads, self._pool.run_slice, spec, inputs)
         last = outputs[-1].result
         # A failure on an input says nothing about the model, unless the input is its sample.
         if is_outage(outputs[-1]) or inputs[0] is None:

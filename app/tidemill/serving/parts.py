@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tidemill.serving.access_log import AccessLog
     from tidemill.serving.metrics import ServingMetrics
     from tidemill.serving.models import Models
     from tidemill.serving.service import Service
@@ -20,6 +21,7 @@ class Parts:
     service: Service
     models: Models
     metrics: ServingMetrics
+    log: AccessLog
 
     def readiness_problem(self) -> str | None:
         """Return why the server is not ready; None if it is."""

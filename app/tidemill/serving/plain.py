@@ -37,7 +37,7 @@ def decode(body: bytes) -> PlainRequest:
 
     """
     try:
-        return _DECODER.decode(body)
+        return _DECODER.decode(body.decode())  # msgspec does not check the UTF-8 of Raw
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = describe_json_error(body.decode(errors="replace")) or error
         example = 'Send {"inputs": [...]}, and optionally "key" and "variant".'
@@ -54,6 +54,7 @@ async def answer(
             of the first one.
 
     """
+    service.check_items(len(request.inputs))
     spec = target.specs[0]
     inputs = [_input(spec, index, value) for index, value in enumerate(request.inputs)]
     answers = await service.predict(

@@ -54,6 +54,7 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
         parts.service.is_draining = True
         starting.cancel()
         await asyncio.gather(*(stop() for stop in stops))
+        parts.log.flush()
 
 
 async def start_http(parts: Parts) -> Stop:
@@ -69,7 +70,7 @@ async def start_http(parts: Parts) -> Stop:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=settings.max_connections,
+        limit_concurrency=settings.max_connections + 1,  # uvicorn refuses from this number on
         timeout_keep_alive=max(1, round(settings.idle_timeout)),
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
     )

@@ -139,6 +139,16 @@ class Service:
         self._on_answers = on_answers
         self.is_draining = False
 
+    def check_items(self, count: int) -> None:
+        """Check a number of inputs, best before work is done for each of them.
+
+        Raises:
+            RequestTooLarge: A request must not have so many.
+
+        """
+        if count > self._settings.max_items:
+            raise RequestTooLarge("inputs", self._settings.max_items, "max_items")
+
     def allowed(self, seconds: float | None) -> float:
         """Return the time for a request whose client allows some seconds, or says nothing."""
         limit = self._settings.timeout
@@ -164,8 +174,7 @@ class Service:
             RequestTooLarge: The request has too many inputs.
 
         """
-        if len(inputs) > self._settings.max_items:
-            raise RequestTooLarge("inputs", self._settings.max_items, "max_items")
+        self.check_items(len(inputs))
         allowed = self.allowed(seconds)
         deadline = asyncio.get_running_loop().time() + allowed
         answers: dict[int, Answer] = {}

@@ -15,7 +15,7 @@ from tidemill.serving.status import problem
 from tidemill.serving.tensors import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tidemill.inference.model import ModelSpec
     from tidemill.models.pool.outputs import Description
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 KEY, VARIANT = "key", "variant"
 # The output with the model of each row, if rows have different ones.
 MODEL_TENSOR = "tidemill.model"
+# So many elements take more than about a millisecond to check, so another thread does it.
+MANY = 10_000
 SERVER: dict[str, Any] = {
     "name": "tidemill",
     "version": __version__,
@@ -78,6 +80,7 @@ async def infer(
 
     """
     target = service.catalogue.find(name, version)
+    service.check_items(max((each.shape[0] for each in request.inputs if each.shape), default=0))
     spec = target.specs[0]
     allowed, start = service.allowed(seconds), time.monotonic()
     try:
@@ -85,11 +88,11 @@ async def infer(
             described = await models.describe(spec)
     except TimeoutError:
         raise DeadlineExceeded(allowed) from None
-    inputs = tensors.to_inputs(
-        spec,
-        [tensors.check(each) for each in request.inputs],
-        tensors.fields_of(described.input_schema),
-    )
+    fields = tensors.fields_of(described.input_schema)
+    if sum(len(each.data) for each in request.inputs) < MANY:
+        inputs = _inputs(spec, request, fields)
+    else:
+        inputs = await asyncio.to_thread(_inputs, spec, request, fields)
     answers = await service.predict(
         target,
         inputs,
@@ -100,6 +103,10 @@ async def infer(
     if answers and all(isinstance(answer.result, TidemillError) for answer in answers):
         raise answers[0].result  # type: ignore[misc]
     return _response(request, name, spec, described, answers)
+
+
+def _inputs(spec: ModelSpec, request: InferRequest, fields: Iterable[str]) -> list[str]:
+    return tensors.to_inputs(spec, [tensors.check(each) for each in request.inputs], fields)
 
 
 async def metadata(

@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 import server_process
 from pool_processes import processes, server_of, wait_until
@@ -112,6 +113,17 @@ class TestEnd:
             assert over_grpc.result(TIMEOUT).outputs
             assert one.process.wait(TIMEOUT) == 0
             assert not [line for line in one.log if line["level"] == "error"]
+
+    def test_too_slow(self) -> None:
+        """After the time to drain, requests that still run fail, and the server ends."""
+        with server_process.running(drain_timeout=1) as one, ThreadPoolExecutor(1) as thread:
+            over_http = thread.submit(one.ask, "gate", "wait 1")
+            over_grpc = one.stub.ModelInfer.future(infer_message("gate", "wait 2"))
+            wait_until(lambda: {*one.seen} >= {"wait 1", "wait 2"})
+            assert one.stop() == 0
+            assert over_http.result(TIMEOUT).status >= 500
+            assert over_grpc.exception().code() is grpc.StatusCode.UNAVAILABLE
+            wait_until(lambda: not processes(one.folder))
 
     def test_idle_connection(self) -> None:
         """A connection without a request does not delay the end."""

@@ -14,6 +14,7 @@ from specs import make_spec
 
 from tidemill.errors import (
     DeadlineExceeded,
+    InputTooLong,
     InvalidRequest,
     MissingField,
     ModelNotFound,
@@ -27,6 +28,7 @@ from tidemill.inference.codec import BYTE_ORDER_MARK
 from tidemill.inference.engine import local_engine
 from tidemill.inference.headers import FORCE_VARIANT
 from tidemill.inference.message import Assignment, Failure, Message
+from tidemill.inference.model import Limits
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Output
 from tidemill.inference.route import Route, Variant, single_routes
@@ -278,6 +280,18 @@ class TestPredict:
             assert await one.predict("a", "b", force="x") == [UnknownVariant, UnknownVariant]
 
         assert served(scenario).model.ran == ['{"user":1}']
+
+    def test_too_long(self) -> None:
+        """An input that is longer than its entry allows is not predicted."""
+        spec = make_spec(limits=Limits(chars=3))
+
+        async def scenario(one: Served) -> None:
+            target = Target(single_routes([spec])[0])
+            long, fits = await one.service.predict(target, ["abcd", "abc"])
+            assert isinstance(long.result, InputTooLong)
+            assert long.choice == fits.choice == Choice(spec)
+
+        assert served(scenario).model.ran == ["abc"]
 
     def test_empty(self) -> None:
         """No inputs, no answers."""
