@@ -28,6 +28,7 @@ MODULES = {
     "mlflow": ("mlflow", "numpy", "pandas"),
     "serve": ("google", "grpc", "httptools", "prometheus_client", "starlette", "uvicorn", "uvloop"),
     "spacy": ("spacy",),
+    "traces": ("opentelemetry",),
     "testing": ("hypothesis", "pytest"),
 }
 

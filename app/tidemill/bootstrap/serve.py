@@ -21,6 +21,7 @@ from tidemill.serving.metrics import ServingMetrics
 from tidemill.serving.models import Models
 from tidemill.serving.parts import Parts
 from tidemill.serving.service import Catalogue, Service
+from tidemill.serving.tracing import Tracing
 
 if TYPE_CHECKING:
     from tidemill.settings import ServeProgram
@@ -54,12 +55,13 @@ def serve(settings: ServeProgram) -> None:
     )
     batcher = Batcher(models.run, processes, policy, on_start=metrics.batch_started)
     service = Service(Catalogue(routes), batcher, options, on_answers=metrics.answered)
-    parts = Parts(options, service, models, metrics, AccessLog())
+    parts = Parts(options, service, models, metrics, AccessLog(), Tracing(options))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
             loop.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
     finally:
         models.close()
+        parts.tracing.close()
     if models.is_busy:
         log.warning("batches still run after `serving.drain_timeout`; their requests failed")
         os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process

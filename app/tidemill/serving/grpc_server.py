@@ -141,8 +141,10 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
     ) -> T:
         """Return an answer, or end the call with the status of its error; count and log it."""
         start, code = time.monotonic(), "CANCELLED"
+        headers = dict(context.invocation_metadata() or ())
         try:
-            answered = await answer()
+            with self._parts.tracing.span(request, headers):
+                answered = await answer()
             code = "OK"
         except TidemillError as error:
             code = status(error).grpc
@@ -155,9 +157,7 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
             raise  # not reached: `abort` raises
         finally:
             seconds = time.monotonic() - start
-            self._parts.metrics.request_ended("grpc", code, seconds)
-            if self._parts.settings.access_log:
-                self._parts.log.write("grpc", request, code, seconds, context.peer())
+            self._parts.note("grpc", request, code, seconds, context.peer())
         return answered
 
 

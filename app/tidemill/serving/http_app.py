@@ -76,26 +76,30 @@ class HttpApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        start = time.monotonic()
+        start, path = time.monotonic(), scope["path"]
         request = Request(scope, receive)
-        try:
-            response = await self._find(request)(request)
-        except TidemillError as error:
-            response = _problem(error)
-        except asyncio.CancelledError:  # the client has left
-            response = Response(status_code=CLIENT_LEFT)
-        except Exception:
-            log.exception("a request failed", path=scope["path"])
-            response = _problem(ServerFault())
+        line = f"{scope['method']} {path}"
+        with self._parts.tracing.span(line, request.headers) as span:
+            response = await self._answer(request)
+            if span is not None:
+                span.set_attribute("http.response.status_code", response.status_code)
         if response.status_code != CLIENT_LEFT:
             await response(scope, receive, send)
-        if scope["path"] not in QUIET:
-            code, seconds = str(response.status_code), time.monotonic() - start
-            self._parts.metrics.request_ended("http", code, seconds)
-            if self._parts.settings.access_log:
-                client = (scope.get("client") or ("",))[0]
-                line = f"{scope['method']} {scope['path']}"
-                self._parts.log.write("http", line, code, seconds, client)
+        if path not in QUIET:
+            client = (scope.get("client") or ("",))[0]
+            seconds = time.monotonic() - start
+            self._parts.note("http", line, str(response.status_code), seconds, client)
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await self._find(request)(request)
+        except TidemillError as error:
+            return _problem(error)
+        except asyncio.CancelledError:  # the client has left
+            return Response(status_code=CLIENT_LEFT)
+        except Exception:
+            log.exception("a request failed", path=request.scope["path"])
+            return _problem(ServerFault())
 
     def _find(self, request: Request) -> Handler:
         """Return the handler of a request.

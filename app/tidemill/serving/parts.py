@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tidemill.serving.metrics import ServingMetrics
     from tidemill.serving.models import Models
     from tidemill.serving.service import Service
+    from tidemill.serving.tracing import Tracing
     from tidemill.settings.serving import ServingSettings
 
 
@@ -22,6 +23,13 @@ class Parts:
     models: Models
     metrics: ServingMetrics
     log: AccessLog
+    tracing: Tracing
+
+    def note(self, protocol: str, request: str, status: str, seconds: float, client: str) -> None:
+        """Count and log a request that has ended."""
+        self.metrics.request_ended(protocol, status, seconds)
+        if self.settings.access_log:
+            self.log.write(protocol, request, status, seconds, client)
 
     def readiness_problem(self) -> str | None:
         """Return why the server is not ready; None if it is."""

@@ -34,6 +34,8 @@ class ServingSettings(Section):
         max_connections: The most connections at a time. Further ones get status 503.
         drain_timeout: How long running requests may take after SIGTERM, in seconds.
         access_log: Whether to log every request.
+        traces: Whether to trace every request with OpenTelemetry (extra `traces`), whose variables
+            `OTEL_…` say where the traces go.
 
     """
 
@@ -53,6 +55,7 @@ class ServingSettings(Section):
     max_connections: int = Field(1000, ge=1)
     drain_timeout: float = Field(25, gt=0)
     access_log: bool = True
+    traces: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
