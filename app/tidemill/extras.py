@@ -26,7 +26,17 @@ MODULES = {
     "onnx": ("numpy", "onnx", "onnxruntime"),
     "sklearn": ("joblib", "numpy", "pandas", "sklearn", "skops"),
     "mlflow": ("mlflow", "numpy", "pandas"),
-    "serve": ("google", "grpc", "httptools", "prometheus_client", "starlette", "uvicorn", "uvloop"),
+    "serve": (
+        "google",
+        "grpc",
+        "grpc_health",
+        "grpc_reflection",
+        "httptools",
+        "prometheus_client",
+        "starlette",
+        "uvicorn",
+        "uvloop",
+    ),
     "spacy": ("spacy",),
     "testing": ("hypothesis", "pytest"),
 }
