@@ -23,7 +23,7 @@ import yaml
 from bench import http_load, testbed
 from bench.backlog import cpu_seconds
 from bench.environments.environments import python_of
-from dev import PYTHONPATH
+from dev import PYTHONPATH, ROOT
 from dev.pipeline.job_process import descendants, pool_processes, running_processes
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def contender(module: str) -> Iterator[tuple[int, int]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [str(python_of("kserve")), "-m", f"bench.contenders.{module}", str(port)]
-    with tempfile.TemporaryFile() as log, running(command, {}, log) as process:
+    with tempfile.TemporaryFile() as log, running(command, {}, log, ROOT) as process:
         wait_for(port, process)
         yield port, process.pid
 
@@ -165,13 +165,13 @@ def tidemill() -> Iterator[tuple[int, int]]:
         models = Path(folder, "models.yaml")
         models.write_text(
             yaml.safe_dump(
-                {"models": [entry | {"match": {"model": entry["name"]}} for entry in MODELS]}
+                {"models": [entry | {"match": {"kind": entry["name"]}} for entry in MODELS]}
             )
         )
         settings = {"MODELS": str(models), "SERVING__HTTP_PORT": "0", "SERVING__GRPC_PORT": "null"}
         environment = {f"TIDEMILL__{name}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "tidemill", "serve"]
-        with running(command, environment, log) as process:
+        with running(command, environment, log, Path(folder)) as process:
             give_up = time.monotonic() + START_S
             while b" ready " not in (content := Path(log.name).read_bytes()):
                 assert process.poll() is None, content.decode()
@@ -184,13 +184,13 @@ def tidemill() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def running(
-    command: list[str], environment: dict[str, str], log: IO[bytes]
+    command: list[str], environment: dict[str, str], log: IO[bytes], folder: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server, whose standard output goes nowhere."""
     with subprocess.Popen(
         command,
         env={**os.environ, **testbed.THREADS, "PYTHONPATH": PYTHONPATH, **environment},
-        cwd=tempfile.gettempdir(),
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=log,
     ) as process:

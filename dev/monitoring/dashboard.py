@@ -28,8 +28,14 @@ METRICS = {
     "tidemill_lag_messages",
     "tidemill_last_progress_timestamp_seconds",
     "tidemill_ready",
+    # Of `tidemill serve`:
+    "tidemill_requests_total",
+    "tidemill_request_seconds",
+    "tidemill_queue_seconds",
+    "tidemill_batch_size",
+    "tidemill_answer_errors_total",
 }
-PARTS = re.compile(r"(?<=_seconds)_(?:bucket|count|sum)$")
+PARTS = re.compile(r"(?<=_seconds|tch_size)_(?:bucket|count|sum)$")
 # The pushed metrics of Spark that the dashboard shows.
 SPARK_METRICS = {
     "spark_executor_memoryUsed_bytes",
