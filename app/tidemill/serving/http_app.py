@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidemill.errors import InvalidRequest, MethodNotAllowed, ServerFault, TidemillError
+from tidemill.errors import InvalidRequest, MethodNotAllowed, ServerFault, TidemillError, describe
 from tidemill.serving import http_body, openapi, plain, v2, v2_json
 from tidemill.serving.models import READY
 from tidemill.serving.status import problem, retry_after, retry_after_header, status
@@ -84,8 +84,8 @@ class HttpApp:
             response = _problem(error)
         except asyncio.CancelledError:  # the client has left
             response = Response(status_code=CLIENT_LEFT)
-        except Exception:
-            log.exception("a request failed", path=scope["path"])
+        except Exception as error:
+            log.exception("a request failed", path=scope["path"], error=describe(error))
             response = _problem(ServerFault())
         if response.status_code != CLIENT_LEFT:
             await response(scope, receive, send)
