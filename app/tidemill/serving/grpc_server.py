@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import grpc
 import msgspec
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from tidemill.errors import TidemillError
+from tidemill.errors import ServerFault, TidemillError, describe
 from tidemill.serving import v2, v2_grpc
 from tidemill.serving.models import READY
 from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tidemill.serving.parts import Parts
 
     T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 Context: TypeAlias = Any  # grpc.aio.ServicerContext: gRPC ships no types
 
@@ -146,14 +149,17 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
             with self._parts.tracing.span(request, headers):
                 answered = await answer()
             code = "OK"
-        except TidemillError as error:
-            code = status(error).grpc
+        except Exception as error:
+            failure = error if isinstance(error, TidemillError) else ServerFault()
+            if failure is not error:
+                log.exception("a call failed", call=request, error=describe(error))
+            code = status(failure).grpc
             metadata: list[tuple[str, str | bytes]] = [
-                (PROBLEM, msgspec.json.encode(problem(error)))
+                (PROBLEM, msgspec.json.encode(problem(failure)))
             ]
-            if (seconds := retry_after(error)) is not None:
+            if (seconds := retry_after(failure)) is not None:
                 metadata.append((PUSHBACK, str(max(1, round(1000 * seconds)))))
-            await context.abort(grpc.StatusCode[code], error.message, tuple(metadata))
+            await context.abort(grpc.StatusCode[code], failure.message, tuple(metadata))
             raise  # not reached: `abort` raises
         finally:
             seconds = time.monotonic() - start

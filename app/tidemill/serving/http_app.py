@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidemill.errors import InvalidRequest, MethodNotAllowed, ServerFault, TidemillError
+from tidemill.errors import InvalidRequest, MethodNotAllowed, ServerFault, TidemillError, describe
 from tidemill.serving import http_body, openapi, plain, v2, v2_json
 from tidemill.serving.models import READY
 from tidemill.serving.status import problem, retry_after, retry_after_header, status
@@ -97,8 +97,8 @@ class HttpApp:
             return _problem(error)
         except asyncio.CancelledError:  # the client has left
             return Response(status_code=CLIENT_LEFT)
-        except Exception:
-            log.exception("a request failed", path=request.scope["path"])
+        except Exception as error:
+            log.exception("a request failed", path=request.scope["path"], error=describe(error))
             return _problem(ServerFault())
 
     def _find(self, request: Request) -> Handler:

@@ -201,14 +201,14 @@ def describe(name: str, schema: Json | None) -> list[Json]:
 
 
 def fields_of(schema: Json | None) -> dict[str, Any]:
-    """Return the fields of an object's schema."""
-    fields = (schema or {}).get("properties")
+    """Return the fields of an object's schema. A schema may also be `true` or `false`."""
+    fields = schema.get("properties") if isinstance(schema, dict) else None
     return fields if isinstance(fields, dict) else {}
 
 
 def _types(name: str, schema: Json | None) -> dict[str, str]:
     """Return the data type of each column; none if the schema has values of other kinds."""
-    columns = fields_of(schema) or {name: schema or {}}
+    columns = fields_of(schema) or {name: schema}
     kinds = {column: each.get("type") for column, each in columns.items() if isinstance(each, dict)}
     types = {
         column: DATATYPES[kind]

@@ -7,13 +7,17 @@ import socket
 import struct
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 import server_process
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pool_processes import wait_until
 from server_process import TIMEOUT, infer_message
+
+from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +27,23 @@ if TYPE_CHECKING:
 MAX_BODY = 100_000
 HEAD = b"POST /upper HTTP/1.1\r\nHost: x\r\n"
 BODY = b'{"inputs": ["a"]}'
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=3), each),
+    max_leaves=5,
+)
+TENSORS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "name": st.sampled_from(["x", "y"]),
+            "datatype": st.sampled_from(["INT64", "INT8", "FP64", "BYTES", "BOOL", "X"]),
+            "shape": st.lists(st.integers(-1, 2), max_size=2),
+            "data": st.lists(VALUES, max_size=3),
+        },
+        optional={"parameters": st.fixed_dictionaries({"binary_data_size": st.integers(-1, 3)})},
+    ),
+    max_size=2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -329,6 +350,43 @@ class TestMalformed:
             send_bytes(b"\xff\xff\xff")
         assert caught.value.code() in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
         assert server.infer_grpc("upper", "a").outputs
+
+    @given(
+        st.sampled_from(["/upper", "/sum", "/ab", "/v2/models/sum/infer", "/v2/repository/index"]),
+        st.binary(max_size=60)
+        | st.dictionaries(st.sampled_from(["inputs", "key", "variant", "id"]), VALUES).map(
+            lambda value: json.dumps(value).encode()
+        )
+        | TENSORS.map(lambda value: json.dumps({"inputs": value}).encode()),
+    )
+    @settings(max_examples=300)
+    def test_any(self, server: Server, path: str, body: bytes) -> None:
+        """Any body is answered, or refused with problem details; none is a fault of the server."""
+        response = server.send(path, body)
+        if response.status != 200:
+            assert response.json["title"] in {
+                "InvalidRequest",
+                "PredictionFailed",
+                "RequestTooLarge",
+                "UnknownVariant",
+            }
+
+    @given(TENSORS, st.lists(st.binary(max_size=16), max_size=2))
+    @settings(max_examples=150)
+    def test_any_call(self, server: Server, tensors: list[Any], raw: list[bytes]) -> None:
+        """Any message is answered, or refused with problem details."""
+        message = pb.ModelInferRequest(model_name="sum", raw_input_contents=raw)
+        for each in tensors:
+            added = message.inputs.add(
+                name=each["name"], datatype=each["datatype"], shape=each["shape"]
+            )
+            texts = [json.dumps(value).encode() for value in each["data"]]
+            added.contents.bytes_contents.extend(texts)
+            added.contents.int64_contents.extend(map(len, texts))
+        if error := server.stub.ModelInfer.future(message).exception():
+            assert "tidemill-problem-bin" in dict(error.trailing_metadata())
+            expected = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL}
+            assert error.code() in expected | {grpc.StatusCode.RESOURCE_EXHAUSTED}
 
     def test_log(self, server: Server) -> None:
         """None of all this is an error of the server; gRPC itself logs malformed messages."""

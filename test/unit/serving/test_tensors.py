@@ -354,12 +354,22 @@ class TestDescribe:
 
     @pytest.mark.parametrize(
         "schema",
-        [None, {}, {"type": "array"}, {"properties": {"a": {"type": "array"}}}, {"properties": 7}],
+        [
+            None,
+            True,
+            {},
+            {"type": "array"},
+            {"properties": {"a": {"type": "array"}}},
+            {"properties": 7},
+        ],
     )
-    def test_json(self, schema: dict[str, Any] | None) -> None:
+    def test_json(self, schema: Any) -> None:  # noqa: ANN401 - whatever a model has
         """Anything else is one tensor of JSON texts."""
         expected = [{"name": "input", "datatype": "BYTES", "shape": [-1]}]
         assert tensors.describe("input", schema) == expected
+        assert tensors.fields_of(schema) in ({}, {"a": {"type": "array"}})
+        (one,) = tensors.to_outputs("out", ["[1]"], schema)
+        assert (one.datatype, one.data) == (BYTES, ["[1]"])
 
     @given(VALUES.filter(lambda value: isinstance(value, dict)))
     def test_any(self, schema: dict[str, Any]) -> None:
