@@ -18,6 +18,7 @@ from tidemill.serving.http_app import HttpApp
 from tidemill.serving.metrics import ServingMetrics
 from tidemill.serving.parts import Parts
 from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
+from tidemill.serving.tracing import Tracing
 from tidemill.settings.serving import ServingSettings
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def parts() -> Parts:
     """Return the parts of a server that fails at every request."""
     service: Any = SimpleNamespace(catalogue=Broken())
     models: Any = None
-    return Parts(ServingSettings(access_log=False), service, models, ServingMetrics(), AccessLog())
+    settings = ServingSettings(access_log=False)
+    return Parts(settings, service, models, ServingMetrics(), AccessLog(), Tracing(settings))
 
 
 def test_http(parts: Parts) -> None:
