@@ -54,6 +54,7 @@ def serve(settings: ServeProgram) -> None:
         options.max_batch_size, options.max_wait_ms / 1000, options.adaptive, options.max_queue
     )
     batcher = Batcher(models.run, processes, policy, on_start=metrics.batch_started)
+    metrics.show_queues(specs, batcher.waiting)
     service = Service(Catalogue(routes), batcher, options, on_answers=metrics.answered)
     parts = Parts(options, service, models, metrics, AccessLog(), Tracing(options))
     try:

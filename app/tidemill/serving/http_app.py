@@ -121,7 +121,7 @@ class HttpApp:
                 "/".join(quote(unquote(part), safe="") for part in raw.split("/"))
             )
             method, handler = "POST", partial(self.plain, target)
-        if request.method != method:
+        if request.method != method and (request.method, method) != ("HEAD", "GET"):
             raise MethodNotAllowed(request.method, method)
         return handler
 

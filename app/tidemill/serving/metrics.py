@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tidemill.inference.model import ModelSpec
     from tidemill.serving.service import Answer
@@ -59,6 +60,17 @@ class ServingMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+
+    def show_queues(self, specs: Iterable[ModelSpec], waiting: Callable[[str], int]) -> None:
+        """Show how many inputs wait for each model, which `waiting` returns for an id."""
+        gauge = Gauge(
+            "tidemill_queue_length",
+            "Inputs that wait for their batch.",
+            ("model", "version"),
+            registry=self.registry,
+        )
+        for spec in specs:
+            gauge.labels(spec.name, spec.version).set_function(partial(waiting, spec.id))
 
     def batch_started(self, spec: ModelSpec, waited: Sequence[float]) -> None:
         """Note a batch, and the seconds that each of its inputs has waited."""

@@ -83,6 +83,9 @@ class TestFull:
             assert int(metadata["grpc-retry-pushback-ms"]) >= 1
             assert json.loads(metadata["tidemill-problem-bin"]) == response.json
 
+            metrics = server.send("/metrics").body.decode()
+            assert 'tidemill_queue_length{model="gate",version="1"} 1.0' in metrics
+
             other = threads.submit(server.ask, "upper", "a")
             server.open_gate()
             assert second.result(TIMEOUT).json["outputs"] == ["second"]
