@@ -17,10 +17,11 @@ from tidemill.models.pool.loading import preloaded
 from tidemill.serving import server
 from tidemill.serving.access_log import AccessLog
 from tidemill.serving.batcher import Batcher, Policy
+from tidemill.serving.catalogue import Catalogue
 from tidemill.serving.metrics import ServingMetrics
 from tidemill.serving.models import Models
 from tidemill.serving.parts import Parts
-from tidemill.serving.service import Catalogue, Service
+from tidemill.serving.service import Service
 from tidemill.serving.tracing import Tracing
 
 if TYPE_CHECKING:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import grpc
 import msgspec
 import structlog
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from tidemill.errors import ServerFault, TidemillError, describe
-from tidemill.serving import v2, v2_grpc
+from tidemill.serving import health_service, v2, v2_grpc
 from tidemill.serving.models import READY
 from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 from tidemill.serving.status import problem, retry_after, status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from tidemill.serving.parts import Parts
 
@@ -31,13 +31,11 @@ log = structlog.get_logger(__name__)
 Context: TypeAlias = Any  # grpc.aio.ServicerContext: gRPC ships no types
 
 SERVICE: str = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
-HEALTH: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 # Metadata after an error: the milliseconds until the next try (gRPC's proposal A6), and the problem
 # details as JSON.
 PUSHBACK, PROBLEM = "grpc-retry-pushback-ms", "tidemill-problem-bin"
 # A message of so many bytes takes more than about a millisecond to read, so another thread does it.
 LARGE = 256 * 1024
-WATCH_S = 1.0
 
 
 def server(parts: Parts) -> grpc.aio.Server:
@@ -51,8 +49,10 @@ def server(parts: Parts) -> grpc.aio.Server:
     ]
     answering = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.max_connections)
     pb_grpc.add_GRPCInferenceServiceServicer_to_server(Inference(parts), answering)
-    health_pb2_grpc.add_HealthServicer_to_server(Health(parts), answering)
-    reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), answering)
+    health_pb2_grpc.add_HealthServicer_to_server(health_service.Health(parts, SERVICE), answering)
+    reflection.enable_server_reflection(
+        (SERVICE, health_service.NAME, reflection.SERVICE_NAME), answering
+    )
     return answering
 
 
@@ -165,41 +165,3 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
             seconds = time.monotonic() - start
             self._parts.note("grpc", request, code, seconds, context.peer())
         return answered
-
-
-class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
-    """gRPC's own health protocol: for the server as a whole, and for V2."""
-
-    def __init__(self, parts: Parts) -> None:
-        """Take what knows whether the server is ready."""
-        self._parts = parts
-
-    async def Check(  # noqa: N802
-        self, request: health_pb2.HealthCheckRequest, context: Context
-    ) -> health_pb2.HealthCheckResponse:
-        """Return the health now."""
-        if request.service not in {"", SERVICE}:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
-        return self._health()
-
-    async def Watch(  # noqa: N802
-        self,
-        request: health_pb2.HealthCheckRequest,
-        context: Context,  # noqa: ARG002 - gRPC's
-    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        """Yield the health now, and whenever it changes."""
-        if request.service not in {"", SERVICE}:
-            unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-            yield health_pb2.HealthCheckResponse(status=unknown)
-            return
-        last = None
-        while True:
-            if (health := self._health()) != last:
-                yield health
-                last = health
-            await asyncio.sleep(WATCH_S)
-
-    def _health(self) -> health_pb2.HealthCheckResponse:
-        kinds = health_pb2.HealthCheckResponse
-        ready = self._parts.readiness_problem() is None
-        return kinds(status=kinds.SERVING if ready else kinds.NOT_SERVING)

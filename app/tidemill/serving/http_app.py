@@ -18,16 +18,16 @@ from starlette.responses import Response
 
 from tidemill.errors import InvalidRequest, MethodNotAllowed, ServerFault, TidemillError, describe
 from tidemill.serving import http_body, openapi, plain, v2, v2_json
+from tidemill.serving.http_responses import json_response, problem_response
 from tidemill.serving.models import READY
-from tidemill.serving.status import problem, retry_after, retry_after_header, status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.types import Receive, Scope, Send
 
+    from tidemill.serving.catalogue import Target
     from tidemill.serving.parts import Parts
-    from tidemill.serving.service import Target
 
     T = TypeVar("T")
     Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -42,7 +42,6 @@ MODEL = re.compile(
 CLIENT_LEFT = 499
 # Asked every few seconds by machines.
 QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
-PROBLEM = "application/problem+json"
 # A request's header: how many seconds its client allows.
 TIMEOUT = "tidemill-timeout"
 # A body of so many bytes takes more than about a millisecond to read, so another thread does it.
@@ -94,12 +93,12 @@ class HttpApp:
         try:
             return await self._find(request)(request)
         except TidemillError as error:
-            return _problem(error)
+            return problem_response(error)
         except asyncio.CancelledError:  # the client has left
             return Response(status_code=CLIENT_LEFT)
         except Exception as error:
             log.exception("a request failed", path=request.scope["path"], error=describe(error))
-            return _problem(ServerFault())
+            return problem_response(ServerFault())
 
     def _find(self, request: Request) -> Handler:
         """Return the handler of a request.
@@ -157,7 +156,7 @@ class HttpApp:
     async def model(self, request: Request) -> Response:
         """Describe a model."""
         name, version = request.path_params["name"], request.path_params["version"]
-        return _json(await v2.metadata(self._service, self._parts.models, name, version))
+        return json_response(await v2.metadata(self._service, self._parts.models, name, version))
 
     async def model_ready(self, request: Request) -> Response:
         """Answer 200 if a model is ready."""
@@ -165,27 +164,27 @@ class HttpApp:
         for spec in self._catalogue.find(name, version).specs:
             if error := await self._parts.models.problem(spec):
                 raise error
-        return _json({"name": name, "ready": True})
+        return json_response({"name": name, "ready": True})
 
     async def index(self, request: Request) -> Response:
         """List the models."""
         body = await http_body.read(request, self._parts.settings)
         only_ready = bool(body) and _object(body).get("ready") is True
         models = v2.index(self._catalogue, self._parts.models)
-        return _json([each for each in models if each["state"] == READY or not only_ready])
+        return json_response([each for each in models if each["state"] == READY or not only_ready])
 
     async def server(self, _: Request) -> Response:
         """Describe the server."""
-        return _json(v2.SERVER)
+        return json_response(v2.SERVER)
 
     async def live(self, _: Request) -> Response:
         """Answer 200."""
-        return _json({"live": True})
+        return json_response({"live": True})
 
     async def ready(self, _: Request) -> Response:
         """Answer 200 if the server takes requests."""
         reason = self._parts.readiness_problem()
-        return _json({"ready": reason is None, "reason": reason}, 503 if reason else 200)
+        return json_response({"ready": reason is None, "reason": reason}, 503 if reason else 200)
 
     async def metrics(self, _: Request) -> Response:
         """Return the metrics."""
@@ -195,7 +194,7 @@ class HttpApp:
 
     async def openapi(self, _: Request) -> Response:
         """Return the OpenAPI document."""
-        return _json(await openapi.document(self._parts))
+        return json_response(await openapi.document(self._parts))
 
     async def docs(self, _: Request) -> Response:
         """Return the OpenAPI document as a page."""
@@ -229,19 +228,3 @@ def _object(body: bytes) -> dict[str, Any]:
         return msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(error) from None
-
-
-def _json(value: object, code: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), code, media_type="application/json")
-
-
-def _problem(error: TidemillError) -> Response:
-    code = status(error).http
-    headers = {}
-    if (seconds := retry_after(error)) is not None:
-        headers["retry-after"] = retry_after_header(seconds)
-    if isinstance(error, MethodNotAllowed):
-        headers["allow"] = error.allowed
-    if code in (408, 413):
-        headers["connection"] = "close"  # the rest of the body is not read
-    return Response(msgspec.json.encode(problem(error)), code, headers, PROBLEM)

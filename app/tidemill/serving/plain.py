@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidemill.inference.model import ModelSpec
-    from tidemill.serving.service import Answer, Service, Target
+    from tidemill.serving.catalogue import Target
+    from tidemill.serving.service import Answer, Service
 
 
 class PlainRequest(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,23 +1,17 @@
-"""Turn the tensors of a V2 request into a model's inputs, and its outputs into tensors.
+"""Define the tensors of the Open Inference Protocol V2, and their binary form.
 
-The Open Inference Protocol V2 defines them: https://github.com/kserve/open-inference-protocol
+The protocol is at https://github.com/kserve/open-inference-protocol.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from tidemill.errors import InvalidRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from tidemill.inference.model import ModelSpec
 
 # The formats of the module `struct`, little-endian, by V2 data type.
 FORMATS = {
@@ -36,9 +30,6 @@ FORMATS = {
 }
 BYTES = "BYTES"
 LENGTH = struct.Struct("<I")
-# The V2 data types of JSON Schema's types.
-DATATYPES = {"boolean": "BOOL", "integer": "INT64", "number": "FP64", "string": BYTES}
-INPUT = "input"  # the name of the only input of a model without named fields
 
 Json = dict[str, Any]
 
@@ -134,112 +125,3 @@ def pack(tensor: Tensor) -> bytes:
         encoded = [element.encode() for element in tensor.data]
         return b"".join(LENGTH.pack(len(each)) + each for each in encoded)
     return struct.pack(f"<{len(tensor.data)}{FORMATS[tensor.datatype]}", *tensor.data)
-
-
-def to_inputs(spec: ModelSpec, tensors: Sequence[Tensor], fields: Iterable[str] = ()) -> list[str]:
-    """Return a model's inputs: one for each row of the tensors, that is, of their first dimension.
-
-    - A model of texts takes one tensor of BYTES.
-    - Several tensors, or one that has the name of a field, are columns: a row is an object.
-    - Any other tensor of BYTES has a JSON text for each row, and one of numbers an array.
-
-    Raises:
-        InvalidRequest: The tensors do not suit the model.
-
-    """
-    if not tensors:
-        raise InvalidRequest("`inputs` has no tensor")
-    first = tensors[0]
-    is_column = len(tensors) > 1 or first.name in set(fields)
-    if spec.is_text and (len(tensors) > 1 or first.datatype != BYTES or None in first.data):
-        raise InvalidRequest(f"{spec.id} takes texts: send one tensor of BYTES without nulls")
-    if spec.is_text or (first.datatype == BYTES and not is_column):
-        if len(first.data) != first.shape[0]:
-            raise InvalidRequest(f"{first.shape[:9]} has more than one text in a row")
-        return [_encode(None) if text is None else text for text in first.data]
-    rows = {tensor.shape[0] for tensor in tensors}
-    if len(rows) > 1:
-        raise InvalidRequest(f"the tensors have {sorted(rows)[:9]} rows, but must have as many")
-    columns = [_rows(tensor) for tensor in tensors]
-    if not is_column:
-        return [_encode(row) for row in columns[0]]
-    names = [tensor.name for tensor in tensors]
-    if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise InvalidRequest(f"several tensors have the name {repeated[0][:100]!r}")
-    return [_encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
-
-
-def to_outputs(name: str, outputs: Sequence[str], schema: Json | None) -> list[Tensor]:
-    """Return outputs, which are JSON texts, as tensors.
-
-    If the schema is that of a number, a boolean, a text, or an object of such fields, and the
-    tensors can hold exactly the values that there are, they have its types. Otherwise one tensor of
-    BYTES has the JSON texts.
-    """
-    count = len(outputs)
-    if types := _types(name, schema):
-        values = [msgspec.json.decode(output) for output in outputs]
-        is_object = (schema or {}).get("type") == "object"
-        rows = values if is_object else [{name: value} for value in values]
-        columns = {column: [row.get(column) for row in rows] for column in types}
-        if all(row.keys() <= types.keys() for row in rows) and all(
-            _fits(types[column], value) for column, data in columns.items() for value in data
-        ):
-            return [
-                Tensor(name=column, datatype=types[column], shape=[count], data=data)
-                for column, data in columns.items()
-            ]
-    return [Tensor(name=name, datatype=BYTES, shape=[count], data=list(outputs))]
-
-
-def describe(name: str, schema: Json | None) -> list[Json]:
-    """Return the tensors of a schema as a model's metadata lists them."""
-    types = _types(name, schema) or {name: BYTES}
-    return [
-        {"name": column, "datatype": datatype, "shape": [-1]} for column, datatype in types.items()
-    ]
-
-
-def fields_of(schema: Json | None) -> dict[str, Any]:
-    """Return the fields of an object's schema. A schema may also be `true` or `false`."""
-    fields = schema.get("properties") if isinstance(schema, dict) else None
-    return fields if isinstance(fields, dict) else {}
-
-
-def _types(name: str, schema: Json | None) -> dict[str, str]:
-    """Return the data type of each column; none if the schema has values of other kinds."""
-    columns = fields_of(schema) or {name: schema}
-    kinds = {column: each.get("type") for column, each in columns.items() if isinstance(each, dict)}
-    types = {
-        column: DATATYPES[kind]
-        for column, kind in kinds.items()
-        if isinstance(kind, str) and kind in DATATYPES
-    }
-    return types if len(types) == len(columns) else {}
-
-
-def _fits(datatype: str, value: object) -> bool:
-    """Tell whether a tensor can hold a value: not null, and a number without loss of digits."""
-    match value:
-        case bool():
-            return datatype == "BOOL"
-        case str():
-            return datatype == BYTES
-        case int():
-            limit = {"INT64": 2**63, "FP64": 2**53}.get(datatype, 0)
-            return -limit <= value < limit
-        case float():
-            return datatype == "FP64"
-    return False
-
-
-def _rows(tensor: Tensor) -> list[Any]:
-    """Return the rows of a tensor: elements, or nested lists of them."""
-    rows = tensor.data
-    for size in reversed(tensor.shape[1:]):
-        rows = [rows[start : start + size] for start in range(0, len(rows), size)]
-    return rows
-
-
-def _encode(value: object) -> str:
-    return msgspec.json.encode(value).decode()

@@ -10,7 +10,7 @@ import msgspec
 
 from tidemill import __version__
 from tidemill.errors import DeadlineExceeded, InvalidRequest, TidemillError
-from tidemill.serving import tensors
+from tidemill.serving import rows, tensors
 from tidemill.serving.status import problem
 from tidemill.serving.tensors import Tensor
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import ModelSpec
     from tidemill.models.pool.outputs import Description
+    from tidemill.serving.catalogue import Catalogue
     from tidemill.serving.models import Models
-    from tidemill.serving.service import Answer, Catalogue, Service
+    from tidemill.serving.service import Answer, Service
 
 # Parameters of a request: the key of an A/B test, and the variant to use whatever the key is.
 KEY, VARIANT = "key", "variant"
@@ -88,7 +89,7 @@ async def infer(
             described = await models.describe(spec)
     except TimeoutError:
         raise DeadlineExceeded(allowed) from None
-    fields = tensors.fields_of(described.input_schema)
+    fields = rows.fields_of(described.input_schema)
     if sum(len(each.data) for each in request.inputs) < MANY:
         inputs = _inputs(spec, request, fields)
     else:
@@ -106,7 +107,7 @@ async def infer(
 
 
 def _inputs(spec: ModelSpec, request: InferRequest, fields: Iterable[str]) -> list[str]:
-    return tensors.to_inputs(spec, [tensors.check(each) for each in request.inputs], fields)
+    return rows.to_inputs(spec, [tensors.check(each) for each in request.inputs], fields)
 
 
 async def metadata(
@@ -124,8 +125,8 @@ async def metadata(
         "name": name,
         "versions": list(service.catalogue.versions(name)),
         "platform": f"tidemill_{spec.adapter.partition(':')[0]}",
-        "inputs": tensors.describe(tensors.INPUT, None if spec.is_text else described.input_schema),
-        "outputs": tensors.describe(spec.result, described.output_schema),
+        "inputs": rows.describe(rows.INPUT, None if spec.is_text else described.input_schema),
+        "outputs": rows.describe(spec.result, described.output_schema),
     }
 
 
@@ -151,7 +152,7 @@ def _response(
         for answer in answers
     ]
     failed = sum(not isinstance(answer.result, str) for answer in answers)
-    outputs = tensors.to_outputs(spec.result, texts, None if failed else described.output_schema)
+    outputs = rows.to_outputs(spec.result, texts, None if failed else described.output_schema)
     chosen = [answer.choice for answer in answers]
     distinct = {each and (each.spec.id, each.assignment) for each in chosen}
     parameters: dict[str, Any] = {"failed": failed} if failed else {}

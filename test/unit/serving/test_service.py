@@ -33,7 +33,8 @@ from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Output
 from tidemill.inference.route import Route, Variant, single_routes
 from tidemill.serving.batcher import Batcher, Policy
-from tidemill.serving.service import Answer, Catalogue, Choice, Service, Target, choose
+from tidemill.serving.catalogue import Catalogue, Target
+from tidemill.serving.service import Answer, Choice, Service, choose
 from tidemill.settings.serving import ServingSettings
 
 if TYPE_CHECKING:

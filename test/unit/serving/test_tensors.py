@@ -14,7 +14,7 @@ from specs import make_spec
 
 from tidemill.errors import InvalidRequest
 from tidemill.inference.schema import violations
-from tidemill.serving import tensors
+from tidemill.serving import rows, tensors
 from tidemill.serving.tensors import BYTES, FORMATS, Tensor
 
 TEXT = make_spec()
@@ -158,7 +158,7 @@ class TestToInputs:
     @given(st.lists(st.text(), max_size=5))
     def test_texts(self, texts: list[str]) -> None:
         """A model of texts gets the elements."""
-        assert tensors.to_inputs(TEXT, [tensor(BYTES, [len(texts)], *texts)]) == texts
+        assert rows.to_inputs(TEXT, [tensor(BYTES, [len(texts)], *texts)]) == texts
 
     @pytest.mark.parametrize(
         "wrong",
@@ -171,26 +171,26 @@ class TestToInputs:
     def test_no_texts(self, wrong: list[Tensor]) -> None:
         """A model of texts takes nothing else."""
         with pytest.raises(InvalidRequest, match="takes texts"):
-            tensors.to_inputs(TEXT, wrong)
+            rows.to_inputs(TEXT, wrong)
 
     def test_texts_of_many_dimensions(self) -> None:
         """A row has one text."""
         for spec in (TEXT, JSON):
-            assert tensors.to_inputs(spec, [tensor(BYTES, [2, 1], "1", "2")]) == ["1", "2"]
+            assert rows.to_inputs(spec, [tensor(BYTES, [2, 1], "1", "2")]) == ["1", "2"]
             with pytest.raises(InvalidRequest, match="more than one text in a row"):
-                tensors.to_inputs(spec, [tensor(BYTES, [1, 2], "1", "2")])
+                rows.to_inputs(spec, [tensor(BYTES, [1, 2], "1", "2")])
 
     @given(st.lists(VALUES, max_size=4))
     def test_json_texts(self, values: list[object]) -> None:
         """Another model gets the elements of BYTES as they are, and null for a null."""
         texts = [None if value is None else json.dumps(value) for value in values]
-        inputs = tensors.to_inputs(JSON, [tensor(BYTES, [len(texts)], *texts)])
+        inputs = rows.to_inputs(JSON, [tensor(BYTES, [len(texts)], *texts)])
         assert [json.loads(text) for text in inputs] == values
 
     @given(any_tensor().filter(lambda one: one.datatype != BYTES))
     def test_matrix(self, one: Tensor) -> None:
         """One tensor of numbers gives an element, or a nested list, for each row."""
-        inputs = [json.loads(text) for text in tensors.to_inputs(JSON, [one])]
+        inputs = [json.loads(text) for text in rows.to_inputs(JSON, [one])]
         assert len(inputs) == one.shape[0]
         assert tensors.flatten(inputs) == [
             None if isinstance(each, float) and math.isinf(each) else each for each in one.data
@@ -209,7 +209,7 @@ class TestToInputs:
             tensor(BYTES, [2], "x", "é", name="a"),
             tensor("FP64", [2, 2], 0.5, 1.5, 2.5, 3.5, name="c"),
         ]
-        assert tensors.to_inputs(JSON, columns) == [
+        assert rows.to_inputs(JSON, columns) == [
             '{"b":1,"a":"x","c":[0.5,1.5]}',
             '{"b":null,"a":"é","c":[2.5,3.5]}',
         ]
@@ -217,27 +217,27 @@ class TestToInputs:
     def test_one_column(self) -> None:
         """One tensor with the name of a field is a column."""
         one = tensor(BYTES, [1], "7", name="a")
-        assert tensors.to_inputs(JSON, [one], ["a", "b"]) == ['{"a":"7"}']
-        assert tensors.to_inputs(JSON, [one], ["b"]) == ["7"]
+        assert rows.to_inputs(JSON, [one], ["a", "b"]) == ['{"a":"7"}']
+        assert rows.to_inputs(JSON, [one], ["b"]) == ["7"]
 
     def test_rows_differ(self) -> None:
         """Columns of different lengths are refused."""
         with pytest.raises(InvalidRequest, match=r"\[1, 2\] rows"):
-            tensors.to_inputs(
+            rows.to_inputs(
                 JSON, [tensor("INT64", [1], 1, name="a"), tensor("INT64", [2], 1, 2, name="b")]
             )
 
     def test_same_name(self) -> None:
         """Two columns of one name are refused: one would be lost."""
         with pytest.raises(InvalidRequest, match="'a'"):
-            tensors.to_inputs(
+            rows.to_inputs(
                 JSON, [tensor("INT64", [1], 1, name="a"), tensor("INT64", [1], 2, name="a")]
             )
 
     def test_none(self) -> None:
         """A request has a tensor."""
         with pytest.raises(InvalidRequest, match="no tensor"):
-            tensors.to_inputs(JSON, [])
+            rows.to_inputs(JSON, [])
 
 
 KINDS: dict[str, st.SearchStrategy[Any]] = {
@@ -282,7 +282,7 @@ class TestToOutputs:
             if not problem
         ]
         texts, values = [text for text, _ in fitting], [value for _, value in fitting]
-        got = tensors.to_outputs("out", texts, schema)
+        got = rows.to_outputs("out", texts, schema)
         for one in got:
             assert one.shape == [len(values)]
             tensors.check(one)
@@ -312,13 +312,13 @@ class TestToOutputs:
     )
     def test_types(self, schema: dict[str, Any] | None, texts: list[str], datatype: str) -> None:
         """The type is the schema's if all values fit."""
-        (one,) = tensors.to_outputs("out", texts, schema)
+        (one,) = rows.to_outputs("out", texts, schema)
         assert one.datatype == datatype
         assert one.data == (texts if datatype == BYTES else [*map(json.loads, texts)])
 
     def test_strings(self) -> None:
         """A schema of strings gives the strings themselves, not JSON."""
-        (one,) = tensors.to_outputs("out", ['"a"', '"é"'], {"type": "string"})
+        (one,) = rows.to_outputs("out", ['"a"', '"é"'], {"type": "string"})
         assert (one.datatype, one.data) == (BYTES, ["a", "é"])
 
     def test_columns(self) -> None:
@@ -327,7 +327,7 @@ class TestToOutputs:
             "type": "object",
             "properties": {"p": {"type": "number"}, "label": {"type": "string"}},
         }
-        probability, label = tensors.to_outputs(
+        probability, label = rows.to_outputs(
             "out", ['{"p":0.5,"label":"x"}', '{"label":"y","p":1}'], schema
         )
         assert (probability.name, probability.datatype, probability.data) == ("p", "FP64", [0.5, 1])
@@ -337,7 +337,7 @@ class TestToOutputs:
     def test_other_fields(self, text: str) -> None:
         """If a row has other fields, or lacks one, the rows are JSON texts."""
         schema = {"type": "object", "properties": {"p": {"type": "number"}}}
-        (one,) = tensors.to_outputs("out", ['{"p":1}', text], schema)
+        (one,) = rows.to_outputs("out", ['{"p":1}', text], schema)
         assert (one.name, one.datatype, one.data) == ("out", BYTES, ['{"p":1}', text])
 
 
@@ -347,7 +347,7 @@ class TestDescribe:
     def test_columns(self) -> None:
         """An object of simple fields has a tensor for each."""
         properties = {"a": {"type": "integer"}, "b": {"type": "string"}}
-        assert tensors.describe("input", {"type": "object", "properties": properties}) == [
+        assert rows.describe("input", {"type": "object", "properties": properties}) == [
             {"name": "a", "datatype": "INT64", "shape": [-1]},
             {"name": "b", "datatype": "BYTES", "shape": [-1]},
         ]
@@ -366,13 +366,13 @@ class TestDescribe:
     def test_json(self, schema: Any) -> None:  # noqa: ANN401 - whatever a model has
         """Anything else is one tensor of JSON texts."""
         expected = [{"name": "input", "datatype": "BYTES", "shape": [-1]}]
-        assert tensors.describe("input", schema) == expected
-        assert tensors.fields_of(schema) in ({}, {"a": {"type": "array"}})
-        (one,) = tensors.to_outputs("out", ["[1]"], schema)
+        assert rows.describe("input", schema) == expected
+        assert rows.fields_of(schema) in ({}, {"a": {"type": "array"}})
+        (one,) = rows.to_outputs("out", ["[1]"], schema)
         assert (one.datatype, one.data) == (BYTES, ["[1]"])
 
     @given(VALUES.filter(lambda value: isinstance(value, dict)))
     def test_any(self, schema: dict[str, Any]) -> None:
         """No schema, however strange, raises."""
         for each in (schema, {"properties": schema}, {"type": "object", "properties": schema}):
-            assert tensors.describe("input", each)
+            assert rows.describe("input", each)

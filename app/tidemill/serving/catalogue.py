@@ -1,0 +1,90 @@
+"""Find the models that a request names."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+from tidemill.errors import InvalidRequest, ModelNotFound
+from tidemill.models.expand import RESERVED_PATHS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tidemill.inference.model import ModelSpec
+    from tidemill.inference.route import Route, Variant
+
+
+class Target(NamedTuple):
+    """The models that a request is for: a route, or only one of its variants."""
+
+    route: Route
+    variant: Variant | None = None
+
+    @property
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """Return the models that may answer."""
+        variants = self.route.variants if self.variant is None else (self.variant,)
+        return tuple(variant.spec for variant in variants)
+
+
+class Catalogue:
+    """Find a request's models by path, or by name and version."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        """Index the routes; a route without an endpoint has the path `/NAME`."""
+        self.routes = tuple(routes)
+        self._names: dict[str, list[Route]] = {}
+        self._versions: dict[str, dict[str, Target]] = {}
+        for route in self.routes:
+            self._names.setdefault(route.name, []).append(route)
+            for variant in route.variants:
+                versions = self._versions.setdefault(variant.spec.name, {})
+                versions[variant.spec.version] = Target(route, variant)
+        self.paths = {route.path: route for route in self.routes if route.path is not None}
+        for name, named in self._names.items():
+            if len(named) == 1 and named[0].path is None and name not in RESERVED_PATHS:
+                self.paths.setdefault(f"/{name}", named[0])
+
+    def find(self, name: str, version: str | None = None) -> Target:
+        """Return the models with a name, and the version if there is one.
+
+        Raises:
+            ModelNotFound: There is no such model, or no such version of it.
+            InvalidRequest: Several routes have the name, so the request must name a version.
+
+        """
+        if version is not None:
+            versions = self._versions.get(name)
+            if versions is None:
+                raise ModelNotFound("model", name, get_close_matches(name, self._versions))
+            if version not in versions:
+                raise ModelNotFound("model", f"{name}:{version}", (f"{name}:{v}" for v in versions))
+            return versions[version]
+        routes = self._names.get(name, ())
+        if len(routes) == 1:
+            return Target(routes[0])
+        versions = self._versions.get(name, {})
+        if len(versions) == 1:
+            return next(iter(versions.values()))
+        if versions:
+            raise InvalidRequest(f"{name} has the versions {', '.join(versions)}: name one")
+        raise ModelNotFound("model", name, get_close_matches(name, self._names))
+
+    def versions(self, name: str) -> tuple[str, ...]:
+        """Return the versions of the models with a name."""
+        routes = self._names.get(name, ())
+        own = (variant.spec.version for route in routes for variant in route.variants)
+        return tuple(dict.fromkeys([*own, *self._versions.get(name, ())]))
+
+    def find_path(self, path: str) -> Target:
+        """Return the models under a path.
+
+        Raises:
+            ModelNotFound: There are none.
+
+        """
+        route = self.paths.get(path)
+        if route is None:
+            raise ModelNotFound("path", path, get_close_matches(path, self.paths))
+        return Target(route)

@@ -1,0 +1,34 @@
+"""Make HTTP responses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.responses import Response
+
+from tidemill.errors import MethodNotAllowed
+from tidemill.serving.status import problem, retry_after, retry_after_header, status
+
+if TYPE_CHECKING:
+    from tidemill.errors import TidemillError
+
+PROBLEM = "application/problem+json"
+
+
+def json_response(value: object, code: int = 200) -> Response:
+    """Return a value as JSON."""
+    return Response(msgspec.json.encode(value), code, media_type="application/json")
+
+
+def problem_response(error: TidemillError) -> Response:
+    """Return an error as problem details, with the headers that its status asks for."""
+    code = status(error).http
+    headers = {}
+    if (seconds := retry_after(error)) is not None:
+        headers["retry-after"] = retry_after_header(seconds)
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = error.allowed
+    if code in (408, 413):
+        headers["connection"] = "close"  # the rest of the body is not read
+    return Response(msgspec.json.encode(problem(error)), code, headers, PROBLEM)
