@@ -131,9 +131,9 @@ for module in pkgutil.walk_packages(tidemill.__path__, "tidemill."):
 """
         done = run("python", "-W", "error::SyntaxWarning", "-c", program)
         assert done.returncode == 0, done.stderr
-        adapters = "tidemill.models.adapters."
+        of_others = "tidemill.models.adapters.", "tidemill.serving.", "tidemill.bootstrap.serve"
         for module in done.stdout.split():
-            assert module.startswith(adapters), f"{module} needs an extra"
+            assert module.startswith(of_others), f"{module} needs an extra"
 
 
 class TestTesting:
