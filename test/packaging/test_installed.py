@@ -126,7 +126,7 @@ for module in pkgutil.walk_packages(tidemill.__path__, "tidemill."):
         continue
     try:
         importlib.import_module(module.name)
-    except MissingExtra:
+    except (MissingExtra, ModuleNotFoundError):
         print(module.name)
 """
         done = run("python", "-W", "error::SyntaxWarning", "-c", program)
