@@ -136,6 +136,25 @@ for module in pkgutil.walk_packages(tidemill.__path__, "tidemill."):
             assert module.startswith(of_others), f"{module} needs an extra"
 
 
+class TestServe:
+    """With the extra `serve`, the server runs without Spark."""
+
+    def test_extras(
+        self, install: Callable[..., Path], tmp_path: Path, environment: dict[str, str]
+    ) -> None:
+        """It imports no Spark, and names an extra that is missing."""
+        prefix = install("serve")
+        assert runner(prefix, tmp_path, environment)("tidemill", "init", "mine").returncode == 0
+        run = runner(prefix, tmp_path / "mine", environment)
+        program = "import tidemill.bootstrap.serve; import sys; assert 'pyspark' not in sys.modules"
+        done = run("python", "-c", program)
+        assert done.returncode == 0, done.stderr
+        traced = environment | {"TIDEMILL__SERVING__TRACES": "true"}
+        done = runner(prefix, tmp_path / "mine", traced)("tidemill", "serve")
+        assert done.returncode == 2
+        assert "tidemill[traces]" in done.stderr
+
+
 class TestTesting:
     """With the extra `testing`, pytest knows how to test a model."""
 
