@@ -160,6 +160,10 @@ class TestOutage:
         with capture_logs() as logs:
             exporter = export(gateway.url)
             gateway.wait_for_groups(1)
+            deadline = time.monotonic() + TIMEOUT_S
+            while not exporter._pushed:  # noqa: SLF001 - the gateway may have a push before its end
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
             gateway.kill()
             exporter.close(TIMEOUT_S)
         assert logs[-1]["event"] == "the pushed metrics stay at the Pushgateway"
