@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DASHBOARD = MONITORING / "grafana-dashboard.json"
+# The metrics of `tidemill serve` that the dashboard and the alerts use.
+SERVE_METRICS = {
+    "tidemill_requests_total",
+    "tidemill_request_seconds",
+    "tidemill_queue_seconds",
+    "tidemill_batch_size",
+    "tidemill_answer_errors_total",
+}
 # The job's own metrics, and the suffixes of histograms.
 METRICS = {
     "tidemill_info",
@@ -28,13 +36,7 @@ METRICS = {
     "tidemill_lag_messages",
     "tidemill_last_progress_timestamp_seconds",
     "tidemill_ready",
-    # Of `tidemill serve`:
-    "tidemill_requests_total",
-    "tidemill_request_seconds",
-    "tidemill_queue_seconds",
-    "tidemill_batch_size",
-    "tidemill_answer_errors_total",
-}
+} | SERVE_METRICS
 PARTS = re.compile(r"(?<=_seconds|tch_size)_(?:bucket|count|sum)$")
 # The pushed metrics of Spark that the dashboard shows.
 SPARK_METRICS = {

@@ -47,7 +47,8 @@ class TestMalformedMessages:
         model: Callable[..., ModelSpec],
     ) -> None:
         """Each has one result or one dead letter, with its key, headers and (dead letter) value."""
-        pipeline.produce(*corpus(1200))
+        short = {"value": b'{"lang": "fr", "text": "x", "extra": 1}'}  # violates the schema
+        pipeline.produce(*corpus(1200), short)
         specs = [
             model("FlakyModel", echo=["extra"]),
             model(
