@@ -206,12 +206,13 @@ class Batcher:
         start = loop.time()
         try:
             outputs = await self._run(queue.spec, [each.input for each in batch])
+            answered = list(zip(batch, outputs, strict=True))
         except Exception as error:  # noqa: BLE001 - whoever waits for an input gets it
             for each in batch:
                 if not each.output.done():
                     each.output.set_exception(error)
             return
         queue.measure(loop.time() - start, len(batch))
-        for each, output in zip(batch, outputs, strict=True):
+        for each, output in answered:
             if not each.output.done():
                 each.output.set_result(output)

@@ -30,6 +30,7 @@ FORMATS = {
 }
 BYTES = "BYTES"
 LENGTH = struct.Struct("<I")
+MAX_DIMENSIONS = 32
 
 Json = dict[str, Any]
 
@@ -69,13 +70,15 @@ def check(tensor: Tensor) -> Tensor:
         InvalidRequest: It has not.
 
     """
-    name, size = f"tensor {tensor.name[:100]!r}", math.prod(tensor.shape)
+    name = f"tensor {tensor.name[:100]!r}"
+    if len(tensor.shape) > MAX_DIMENSIONS:  # their product would take long
+        raise InvalidRequest(f"{name}: more than {MAX_DIMENSIONS} dimensions")
     if tensor.datatype != BYTES and tensor.datatype not in FORMATS:
         known = ", ".join([*FORMATS, BYTES])
         raise InvalidRequest(f"{name}: there is no datatype {tensor.datatype[:40]!r}; use {known}")
     if not tensor.shape or tensor.shape[0] < 0 or any(size < 1 for size in tensor.shape[1:]):
         raise InvalidRequest(f"{name}: {tensor.shape[:9]} is no shape")
-    if len(tensor.data) != size:
+    if len(tensor.data) != math.prod(tensor.shape):
         raise InvalidRequest(f"{name}: {len(tensor.data)} elements do not fill {tensor.shape[:9]}")
     kinds = {BYTES: (str,), "BOOL": (bool,)}.get(
         tensor.datatype, (int, float) if tensor.datatype.startswith("FP") else (int,)

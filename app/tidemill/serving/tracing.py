@@ -51,7 +51,13 @@ class Tracing:
         from opentelemetry.trace import SpanKind  # noqa: PLC0415
 
         context = extract(dict(headers))
-        with self._tracer.start_as_current_span(name, context, SpanKind.SERVER) as span:
+        with self._tracer.start_as_current_span(
+            name,
+            context,
+            SpanKind.SERVER,
+            record_exception=False,  # its text may quote an input
+            set_status_on_exception=False,
+        ) as span:
             yield span
 
     def close(self) -> None:

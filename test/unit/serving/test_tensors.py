@@ -376,3 +376,9 @@ class TestDescribe:
         """No schema, however strange, raises."""
         for each in (schema, {"properties": schema}, {"type": "object", "properties": schema}):
             assert rows.describe("input", each)
+
+
+def test_dimensions() -> None:
+    """A shape with a million dimensions is refused before anything is multiplied."""
+    with pytest.raises(InvalidRequest, match="more than 32 dimensions"):
+        tensors.check(Tensor(name="x", datatype="INT64", shape=[999_999_999] * 1_000_000))
