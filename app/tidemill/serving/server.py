@@ -46,7 +46,7 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
     if parts.settings.grpc_port is not None:
         stops.append(await start_grpc(parts))
     starting = asyncio.ensure_future(start())
-    starting.add_done_callback(lambda done: None if done.cancelled() else log.info("ready"))
+    starting.add_done_callback(note_start)
     try:
         await stopped.wait()
         log.info("stopping when the running requests have finished")
@@ -55,6 +55,16 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
         starting.cancel()
         await asyncio.gather(*(stop() for stop in stops))
         parts.log.flush()
+
+
+def note_start(starting: asyncio.Future[None]) -> None:
+    """Log how the start ended."""
+    if starting.cancelled():
+        return
+    if error := starting.exception():
+        log.error("the models could not be tried", exc_info=error)
+    else:
+        log.info("ready")
 
 
 async def start_http(parts: Parts) -> Stop:
