@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tidemill.settings.serving import ServingSettings
 
-# curl's default is x-www-form-urlencoded; the V2 binary extension sends octet-stream.
+# curl sends x-www-form-urlencoded by default; V2 requests with binary data are octet-streams.
 MEDIA_TYPES = {
     "",
     "application/json",
@@ -24,7 +24,7 @@ MEDIA_TYPES = {
     "application/x-www-form-urlencoded",
 }
 
-# How long the rest of a body that is too long is read and dropped.
+# If a body is too long, the server reads and drops the rest for this many seconds.
 LINGER_S = 2.0
 
 
@@ -33,7 +33,7 @@ async def read(request: Request, settings: ServingSettings) -> bytes:
 
     Raises:
         UnsupportedMediaType: The body is not JSON, or it is compressed.
-        RequestTooLarge: It is longer than the settings allow. The rest is not kept.
+        RequestTooLarge: It is longer than `serving.max_body`.
         BodyTimedOut: The client sends it too slowly.
 
     """
@@ -59,9 +59,9 @@ async def read(request: Request, settings: ServingSettings) -> bytes:
 
 @contextmanager
 def cancelled_if_client_leaves(request: Request) -> Iterator[None]:
-    """Cancel the current task within the context if the client closes its connection."""
+    """Cancel the current task if the client closes its connection before the context ends."""
     task = cast("asyncio.Task[object]", asyncio.current_task())
-    # After the body, the next event is that the client has left.
+    # Once the body has been read, the only event left to receive is that the client has gone.
     watcher = asyncio.ensure_future(request.receive())
     watcher.add_done_callback(lambda done: None if done.cancelled() else task.cancel())
     try:
@@ -80,7 +80,7 @@ def _check_media_type(request: Request) -> None:
 
 
 async def _discard(request: Request) -> None:
-    """Read the rest of a body for a while: many clients read no answer before they sent all."""
+    """Read and drop the rest of a body; many clients read an answer only after sending it all."""
     with suppress(TimeoutError):
         async with asyncio.timeout(LINGER_S):
             while (await request.receive()).get("more_body"):

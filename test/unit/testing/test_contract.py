@@ -86,7 +86,7 @@ class TestBroken:
     def test_fails(
         self, check: Callable[..., Run], name: str, failed: set[str], message: str
     ) -> None:
-        """And no others fail, so that the cause is plain."""
+        """Only these tests fail, so that the cause is plain."""
         run = check(name)
         assert run.failed == failed
         assert message.replace("draws", name.lower()) in run.output
@@ -135,7 +135,7 @@ class TestAllowed:
 
     @pytest.mark.parametrize("name", ["Lengths", "Picky", "Exits", "Consumes", "Prints"])
     def test_passes(self, check: Callable[..., Run], name: str) -> None:
-        """Raising on some texts, emptying the list of inputs, printing."""
+        """A model may raise on some texts, empty the list of inputs, print, or exit."""
         assert check(name).outcomes == {"passed": 10}
 
     def test_limits(self, check: Callable[..., Run]) -> None:
@@ -153,13 +153,13 @@ class TestThreads:
 
     @pytest.mark.parametrize(("name", "left"), [("Threads", "threads"), ("Sockets", "open files")])
     def test_warning(self, check: Callable[..., Run], name: str, left: str) -> None:
-        """They are a warning, and so are sockets."""
+        """Threads or sockets that are left cause a warning."""
         run = check(name)
         assert run.outcomes == {"passed": 10, "warnings": 1}
         assert f"NotForkSafe: {name.lower()}:1 has {left} after loading" in run.output
 
     def test_error(self, write_entries: Callable[..., None], run_kit: Callable[..., Run]) -> None:
-        """Pytest's own option turns it into a failure."""
+        """Pytest's option -W turns the warning into a failure."""
         write_entries("Threads")
         run = run_kit("models.yaml", "-W", "error::tidemill.testing.NotForkSafe")
         assert run.failed == {"loading_starts_no_threads"}
@@ -170,7 +170,7 @@ class TestPage:
 
     @pytest.mark.parametrize("name", [n for n in vars(ModelContract) if n.startswith("test_")])
     def test_listed(self, name: str) -> None:
-        """By its name."""
+        """The page lists each test by its name."""
         page = (ROOT / "docs" / "testing-a-model.md").read_text("utf-8")
         assert f"| `{name}` |" in page
 
@@ -213,7 +213,7 @@ class TestSubclass:
     def test_equal_values(
         self, check: Callable[..., Run], run_kit: Callable[..., Run], pytester: pytest.Pytester
     ) -> None:
-        """Even the smallest allows another order of keys."""
+        """Even the smallest tolerance allows another order of keys."""
         assert check("Swaps").failed == {BATCH}
         pytester.makepyfile("""
             from tidemill.testing import ModelContract
@@ -224,7 +224,7 @@ class TestSubclass:
         assert run_kit().outcomes == {"passed": 10}
 
     def test_too_small_a_tolerance(self, run: Callable[..., Run]) -> None:
-        """A tolerance is a limit."""
+        """Differences above the tolerance fail the test."""
         assert run("tolerance = 1e-9").failed == {BATCH}
 
     @pytest.mark.parametrize("name", ["lengths", "lengths:1"])
@@ -239,7 +239,7 @@ class TestSubclass:
         assert "models.yaml has no length, only noise:1, lengths:1" in result.output
 
     def test_missing_file(self, run: Callable[..., Run]) -> None:
-        """So is a file that is not there."""
+        """A models file that is not there is an error."""
         result = run("models = 'none.yaml'")
         assert result.outcomes == {"errors": 1}
         assert "none.yaml: there is no such file" in result.output

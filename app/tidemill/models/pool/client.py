@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from tidemill.models.pool.slices import Slicer
     from tidemill.models.pool.start import PoolAddress
 
-# An input is to blame if it ends a process alone so often: the first time, something else may have
-# killed the process.
+# An input is to blame for the end of a process if this happens so many times while it runs alone.
+# Once is not enough, as something else may have killed the process.
 TRIES_ALONE = 2
-# Each thread takes address space, which may be limited, and each task has so many.
+# The most threads of one task. Each takes address space, which may be limited.
 MAX_THREADS = 32
-# How often a request may find that the whole pool has ended, and start it again.
+# How many times a request may start the pool again if the whole pool has ended.
 RESTARTS = 3
 
 
@@ -57,8 +57,8 @@ class PooledRunner:
     """Run models in the pool; a `Runner` for any number of threads.
 
     If a process ends or exceeds the entry's `limits.seconds`, each input of its slice is tried
-    alone. An input that ends a process alone, twice, gets a MessageError, unless the sample does
-    so too.
+    alone. If an input ends a process twice while it runs alone, it gets a MessageError. But if the
+    sample ends a process too, the model is down, and no input is blamed.
     """
 
     def __init__(self, address: PoolAddress, slicer: Slicer, processes: int) -> None:
@@ -67,7 +67,7 @@ class PooledRunner:
         self._slicer = slicer
         # One more than there are processes, so that none waits for its next slice.
         self._threads = ThreadPoolExecutor(min(processes + 1, MAX_THREADS), "slices")
-        # The pool and the version of its usage, as they are known here, and as they were reported.
+        # The pool and the version of its usage: the latest seen, and the latest reported.
         self._usage_version = self._reported = ("", 0)
 
     def run(self, spec: ModelSpec, inputs: list[str | None]) -> Generator[list[Output]]:
