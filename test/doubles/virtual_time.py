@@ -7,7 +7,10 @@ import selectors
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
+
+    from tidemill.inference.model import ModelSpec
+    from tidemill.serving.batcher import Batcher
 
 T = TypeVar("T")
 
@@ -35,6 +38,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return the virtual time in seconds."""
         return self._virtual.now
+
+
+async def drained(batcher: Batcher, specs: Iterable[ModelSpec]) -> None:
+    """Return once no task runs, and no input waits for one of some models."""
+    models = [spec.id for spec in specs]
+    while len(asyncio.all_tasks()) > 1 or any(map(batcher.waiting, models)):  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -44,6 +44,7 @@ def serve(settings: ServeProgram) -> None:
     # A batch is one slice: the batcher has decided what runs together.
     size = {"min_slice": options.max_batch_size, "max_slice": options.max_batch_size}
     pool = settings.pool.model_copy(update=size | {"processes": processes})
+    tracing = Tracing(options)
     log.info("loading the models", count=len(specs), first=[spec.id for spec in specs[:5]])
     try:
         pooled = runner.start(specs, pool, os.getpid())
@@ -57,13 +58,13 @@ def serve(settings: ServeProgram) -> None:
     batcher = Batcher(models.run, processes, policy, on_start=metrics.batch_started)
     metrics.show_queues(specs, batcher.waiting)
     service = Service(Catalogue(routes), batcher, options, on_answers=metrics.answered)
-    parts = Parts(options, service, models, metrics, AccessLog(), Tracing(options))
+    parts = Parts(options, service, models, metrics, AccessLog(), tracing)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
             loop.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
     finally:
         models.close()
-        parts.tracing.close()
+        tracing.close()
     if models.is_busy:
-        log.warning("batches still run after `serving.drain_timeout`; their requests failed")
+        log.warning("model processes are still busy, and end now")
         os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process

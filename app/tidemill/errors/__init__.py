@@ -109,7 +109,9 @@ from tidemill.errors.serving import (
     ModelNotFound,
     QueueFull,
     RequestTooLarge,
+    ServerBusy,
     ServerFault,
+    ServerStopping,
     UnsupportedMediaType,
 )
 from tidemill.errors.spark import (
@@ -201,7 +203,9 @@ __all__ = [
     "RequestTooLarge",
     "ResultTooLarge",
     "SampleMissing",
+    "ServerBusy",
     "ServerFault",
+    "ServerStopping",
     "SettingsFileUnreadable",
     "SeveralModels",
     "SpeculationEnabled",

@@ -77,6 +77,28 @@ class QueueFull(TidemillError):
         self.retry_after = retry_after
 
 
+class ServerBusy(TidemillError):
+    """The server answers so many requests that it takes no more."""
+
+    retry_after = 1.0  # seconds
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the server answers {limit} requests already",
+            "Try again in a moment, or raise `serving.max_requests` on the server.",
+        )
+
+
+class ServerStopping(TidemillError):
+    """The server stops, and the time for its running requests is over."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server stopped before it had an answer",
+            "Try again: another server may answer. `serving.drain_timeout` is the time to finish.",
+        )
+
+
 class ServerFault(TidemillError):
     """The server failed at a request by a fault of its own."""
 

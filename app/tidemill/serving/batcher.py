@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # The weight of a new batch in the average time of an input.
 WEIGHT = 0.2
+# When to try again if a queue is full before its first batch has been measured, in seconds.
+RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,9 @@ class Policy:
         max_size: The most inputs in a batch.
         max_wait: The most seconds that a batch waits for more inputs.
         adaptive: Whether a batch starts as soon as one of the model processes is free. To wait
-            longer would gain nothing: an idle process helps nobody. While all are busy, batches
-            fill, whatever `max_wait` says.
+            longer would gain nothing: an idle process helps nobody. If false, a batch starts when
+            it is full, or when its first input has waited for `max_wait`. Either way, batches fill
+            while all processes are busy.
         max_queue: The most inputs that may wait for one model.
 
     """
@@ -68,12 +71,17 @@ class Queue:
         """Take the model, and the most inputs in a batch."""
         self.spec = spec
         self.max_size = min(max_size, spec.limits.batch)
-        self.seconds = 0.0  # an input's share of the time of a batch, on average
+        self.seconds: float | None = None  # an input's share of a batch's time, on average
         self.is_timed = False  # whether a timer will look at the first input that waits
         self._waiting: deque[Waiting] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def wanted(self) -> int:
+        """Return how many inputs somebody waits for."""
+        return sum(not each.output.done() for each in self._waiting)
 
     @property
     def oldest(self) -> float:
@@ -100,7 +108,14 @@ class Queue:
     def measure(self, seconds: float, count: int) -> None:
         """Take how long a batch of `count` inputs took."""
         share = seconds / count
-        self.seconds += (WEIGHT if self.seconds else 1.0) * (share - self.seconds)
+        last = share if self.seconds is None else self.seconds
+        self.seconds = last + WEIGHT * (share - last)
+
+    def retry_after(self, processes: int) -> float:
+        """Return the seconds that the inputs that wait will take."""
+        if self.seconds is None:
+            return RETRY_S
+        return len(self) * self.seconds / processes
 
 
 class Batcher:
@@ -146,7 +161,7 @@ class Batcher:
         if len(queue) + len(inputs) > self._policy.max_queue:
             queue.remove_unwanted(now)
         if len(queue) + len(inputs) > self._policy.max_queue:
-            raise QueueFull(spec.id, len(queue), len(queue) * queue.seconds / self._processes)
+            raise QueueFull(spec.id, len(queue), queue.retry_after(self._processes))
         futures = []
         for text in inputs:
             future = loop.create_future()
@@ -158,15 +173,7 @@ class Batcher:
 
     def waiting(self, model: str) -> int:
         """Return how many inputs wait for a model."""
-        return len(self._queues[model]) if model in self._queues else 0
-
-    async def drain(self) -> None:
-        """Wait until no input waits or runs."""
-        while self._running or any(self._queues.values()):
-            if self._running:
-                await asyncio.wait(self._running)
-            else:
-                await asyncio.sleep(self._policy.max_wait)
+        return self._queues[model].wanted if model in self._queues else 0
 
     def _offer(self, queue: Queue) -> None:
         """Mark a queue as ready if its next batch may start; otherwise come back when it may."""
@@ -186,7 +193,7 @@ class Batcher:
         self._start_ready()
 
     def _start_ready(self) -> None:
-        while self._ready and (not self._policy.adaptive or len(self._running) < self._processes):
+        while self._ready and len(self._running) < self._processes:
             queue = next(iter(self._ready))
             del self._ready[queue]
             now = asyncio.get_running_loop().time()
@@ -211,8 +218,9 @@ class Batcher:
             for each in batch:
                 if not each.output.done():
                     each.output.set_exception(error)
-            return
-        queue.measure(loop.time() - start, len(batch))
-        for each, output in answered:
-            if not each.output.done():
-                each.output.set_result(output)
+        else:
+            for each, output in answered:
+                if not each.output.done():
+                    each.output.set_result(output)
+        finally:
+            queue.measure(loop.time() - start, len(batch))

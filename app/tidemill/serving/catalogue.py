@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.route import Route, Variant
 
+# How many names an error suggests.
+MAX_LISTED = 5
+
 
 class Target(NamedTuple):
     """The models that a request is for: a route, or only one of its variants."""
@@ -59,7 +62,9 @@ class Catalogue:
             if versions is None:
                 raise ModelNotFound("model", name, get_close_matches(name, self._versions))
             if version not in versions:
-                raise ModelNotFound("model", f"{name}:{version}", (f"{name}:{v}" for v in versions))
+                raise ModelNotFound(
+                    "model", f"{name}:{version}", [f"{name}:{v}" for v in versions][:MAX_LISTED]
+                )
             return versions[version]
         routes = self._names.get(name, ())
         if len(routes) == 1:
@@ -68,7 +73,8 @@ class Catalogue:
         if len(versions) == 1:
             return next(iter(versions.values()))
         if versions:
-            raise InvalidRequest(f"{name} has the versions {', '.join(versions)}: name one")
+            listed = ", ".join([*versions][:MAX_LISTED])
+            raise InvalidRequest(f"{name} has several versions, such as {listed}: name one")
         raise ModelNotFound("model", name, get_close_matches(name, self._names))
 
     def versions(self, name: str) -> tuple[str, ...]:

@@ -13,11 +13,12 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from tidemill.errors import ServerFault, TidemillError, describe
-from tidemill.serving import health_service, v2, v2_grpc
+from tidemill.serving import health_service, offload, v2, v2_grpc
 from tidemill.serving.models import READY
+from tidemill.serving.parts import MAX_REQUEST
 from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
-from tidemill.serving.status import problem, retry_after, status
+from tidemill.serving.status import MAX_DETAIL, problem, retry_after, status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,8 +35,6 @@ SERVICE: str = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 # Metadata after an error: the milliseconds until the next try (gRPC's proposal A6), and the problem
 # details as JSON.
 PUSHBACK, PROBLEM = "grpc-retry-pushback-ms", "tidemill-problem-bin"
-# A message of so many bytes takes more than about a millisecond to read, so another thread does it.
-LARGE = 256 * 1024
 
 
 def server(parts: Parts) -> grpc.aio.Server:
@@ -47,7 +46,7 @@ def server(parts: Parts) -> grpc.aio.Server:
         ("grpc.max_connection_idle_ms", round(1000 * settings.idle_timeout)),
         ("grpc.so_reuseport", 0),
     ]
-    answering = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.max_connections)
+    answering = grpc.aio.server(options=options)
     pb_grpc.add_GRPCInferenceServiceServicer_to_server(Inference(parts), answering)
     health_pb2_grpc.add_HealthServicer_to_server(health_service.Health(parts, SERVICE), answering)
     reflection.enable_server_reflection(
@@ -69,12 +68,8 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         """Answer a request. If its client leaves, this is cancelled."""
 
         async def answer() -> pb.ModelInferResponse:
-            large = request.ByteSize() >= LARGE
-            decoded = (
-                await asyncio.to_thread(v2_grpc.decode, request)
-                if large
-                else v2_grpc.decode(request)
-            )
+            is_large = request.ByteSize() >= offload.LARGE_BYTES
+            decoded = await offload.call(is_large, v2_grpc.decode, request)
             response = await v2.infer(
                 self._parts.service,
                 self._parts.models,
@@ -94,7 +89,11 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
 
         async def answer() -> pb.ModelMetadataResponse:
             described = await v2.metadata(
-                self._parts.service, self._parts.models, request.name, request.version or None
+                self._parts.service,
+                self._parts.models,
+                request.name,
+                request.version or None,
+                seconds=context.time_remaining(),
             )
             return pb.ModelMetadataResponse(**described)
 
@@ -106,26 +105,30 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         """Tell whether a model is ready."""
 
         async def answer() -> pb.ModelReadyResponse:
-            target = self._parts.service.catalogue.find(request.name, request.version or None)
-            problems = [await self._parts.models.problem(spec) for spec in target.specs]
-            return pb.ModelReadyResponse(ready=not any(problems))
+            problem = await v2.readiness_problem(
+                self._parts.service,
+                self._parts.models,
+                request.name,
+                request.version or None,
+                seconds=context.time_remaining(),
+            )
+            return pb.ModelReadyResponse(ready=problem is None)
 
         return await self._answer(f"ModelReady {request.name}", context, answer)
 
     async def RepositoryIndex(  # noqa: N802
-        self,
-        request: pb.RepositoryIndexRequest,
-        context: Context,  # noqa: ARG002 - gRPC's
+        self, request: pb.RepositoryIndexRequest, context: Context
     ) -> pb.RepositoryIndexResponse:
         """List the models."""
-        models = v2.index(self._parts.service.catalogue, self._parts.models)
-        return pb.RepositoryIndexResponse(
-            models=[
-                pb.RepositoryIndexResponse.ModelIndex(**each)
-                for each in models
-                if each["state"] == READY or not request.ready
-            ]
-        )
+
+        async def answer() -> pb.RepositoryIndexResponse:
+            models = v2.index(self._parts.service.catalogue, self._parts.models)
+            listed = [each for each in models if each["state"] == READY or not request.ready]
+            return pb.RepositoryIndexResponse(
+                models=[pb.RepositoryIndexResponse.ModelIndex(**each) for each in listed]
+            )
+
+        return await self._answer("RepositoryIndex", context, answer)
 
     async def ServerLive(self, *_: object) -> pb.ServerLiveResponse:  # noqa: N802
         """Answer that the server is live."""
@@ -143,12 +146,16 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         self, request: str, context: Context, answer: Callable[[], Awaitable[T]]
     ) -> T:
         """Return an answer, or end the call with the status of its error; count and log it."""
-        start, code = time.monotonic(), "CANCELLED"
+        start, code, request = time.monotonic(), "OK", request[:MAX_REQUEST]
         headers = dict(context.invocation_metadata() or ())
         try:
-            with self._parts.tracing.span(request, headers):
+            with self._parts.tracing.span(request, headers), self._parts.one_more():
                 answered = await answer()
-            code = "OK"
+        except asyncio.CancelledError:
+            remaining = context.time_remaining()
+            is_late = remaining is not None and remaining <= 0
+            code = "DEADLINE_EXCEEDED" if is_late else "CANCELLED"
+            raise
         except Exception as error:
             failure = error if isinstance(error, TidemillError) else ServerFault()
             if failure is not error:
@@ -159,7 +166,8 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
             ]
             if (seconds := retry_after(failure)) is not None:
                 metadata.append((PUSHBACK, str(max(1, round(1000 * seconds)))))
-            await context.abort(grpc.StatusCode[code], failure.message, tuple(metadata))
+            message = failure.message[:MAX_DETAIL]
+            await context.abort(grpc.StatusCode[code], message, tuple(metadata))
             raise  # not reached: `abort` raises
         finally:
             seconds = time.monotonic() - start

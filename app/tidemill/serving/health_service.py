@@ -39,7 +39,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         request: health_pb2.HealthCheckRequest,
         context: Context,  # noqa: ARG002 - gRPC's
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        """Yield the health now, and whenever it changes."""
+        """Yield the health now, and whenever it changes, until the server stops."""
         if request.service not in self._names:
             unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             yield health_pb2.HealthCheckResponse(status=unknown)
@@ -49,6 +49,8 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             if (health := self._health()) != last:
                 yield health
                 last = health
+            if self._parts.service.is_draining:
+                return  # the stop waits for all calls
             await asyncio.sleep(WATCH_S)
 
     def _health(self) -> health_pb2.HealthCheckResponse:

@@ -63,10 +63,15 @@ def cancelled_if_client_leaves(request: Request) -> Iterator[None]:
     task = cast("asyncio.Task[object]", asyncio.current_task())
     # Once the body has been read, the only event left to receive is that the client has gone.
     watcher = asyncio.ensure_future(request.receive())
-    watcher.add_done_callback(lambda done: None if done.cancelled() else task.cancel())
+
+    def cancel(_: object) -> None:
+        task.cancel()
+
+    watcher.add_done_callback(cancel)
     try:
         yield
     finally:
+        watcher.remove_done_callback(cancel)
         watcher.cancel()
 
 

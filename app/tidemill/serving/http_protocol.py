@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -10,39 +10,49 @@ if TYPE_CHECKING:
     import asyncio
 
 
-def protocol(header_timeout: float) -> type[HttpToolsProtocol]:
-    """Return a protocol that closes a connection whose next headers take longer.
+class TimedProtocol(HttpToolsProtocol):
+    """A protocol that closes a connection whose next headers take longer than `header_timeout`.
 
-    The time runs from the connection's start, or from a later request's first byte. Between two
-    requests, uvicorn's own limit for idle connections applies.
+    The time runs from the connection's start, or from the first byte after an answer, which may be
+    the next request's, or still the body of the last. Before that byte, uvicorn's own limit for
+    idle connections applies.
     """
 
-    class TimedProtocol(HttpToolsProtocol):
-        _header_timer: asyncio.TimerHandle | None = None
+    header_timeout: ClassVar[float]  # seconds
+    _header_timer: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - uvicorn's
-            super().connection_made(transport)
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - uvicorn's
+        """Start the time of the first headers."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Start the time of the next headers, because uvicorn ends its own limit here."""
+        super().data_received(data)
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if not is_answering:
             self._start_timer()
 
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self._start_timer()
+    def on_headers_complete(self) -> None:
+        """End the time of the headers."""
+        self._stop_timer()
+        super().on_headers_complete()
 
-        def on_headers_complete(self) -> None:
-            self._stop_timer()
-            super().on_headers_complete()
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the time of the headers."""
+        self._stop_timer()
+        super().connection_lost(exc)
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_timer()
-            super().connection_lost(exc)
+    def _start_timer(self) -> None:
+        if self._header_timer is None:
+            self._header_timer = self.loop.call_later(self.header_timeout, self.transport.close)
 
-        def _start_timer(self) -> None:
-            if self._header_timer is None:
-                self._header_timer = self.loop.call_later(header_timeout, self.transport.close)
+    def _stop_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
-        def _stop_timer(self) -> None:
-            if self._header_timer is not None:
-                self._header_timer.cancel()
-                self._header_timer = None
 
-    return TimedProtocol
+def protocol(header_timeout: float) -> type[HttpToolsProtocol]:
+    """Return a protocol with a time limit for headers, in seconds."""
+    return type("Protocol", (TimedProtocol,), {"header_timeout": header_timeout})

@@ -28,7 +28,7 @@ def problem_response(error: TidemillError) -> Response:
     if (seconds := retry_after(error)) is not None:
         headers["retry-after"] = retry_after_header(seconds)
     if isinstance(error, MethodNotAllowed):
-        headers["allow"] = error.allowed
+        headers["allow"] = "GET, HEAD" if error.allowed == "GET" else error.allowed
     if code in (408, 413):
         headers["connection"] = "close"  # the rest of the body is not read
     return Response(msgspec.json.encode(problem(error)), code, headers, PROBLEM)

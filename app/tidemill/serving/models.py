@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 READY, UNAVAILABLE = "READY", "UNAVAILABLE"
+# The most questions at a time. Each may have to wait until its model is loaded.
+MAX_QUESTIONS = 32
 
 
 class Models:
@@ -39,20 +41,26 @@ class Models:
         self._pool = pool
         self._threads = ThreadPoolExecutor(processes + 1, "batches")
         # Apart, so that a question does not wait behind batches.
-        self._questions = ThreadPoolExecutor(4, "questions")
-        self._descriptions: dict[str, asyncio.Future[Description]] = {}
+        self._questions = ThreadPoolExecutor(MAX_QUESTIONS, "questions")
+        self._asked: dict[tuple[str, str], asyncio.Future[Any]] = {}
+        self._descriptions: dict[str, Description] = {}
         self._problems: dict[str, TidemillError | None] = {}
         self._calls: set[Future[Any]] = set()
         self.is_started = False
 
     async def run(self, spec: ModelSpec, inputs: list[str]) -> list[Output]:
         """Return the outputs of a batch."""
-        return await self._run(self._threads, spec, list(inputs))
+        outputs = await self._call(self._threads, self._pool.run_slice, spec, list(inputs))
+        # A failure on an input says nothing about the model.
+        if is_outage(outputs[-1]) or isinstance(outputs[-1].result, str):
+            self._note(spec, outputs[-1])
+        return outputs
 
     async def problem(self, spec: ModelSpec) -> TidemillError | None:
-        """Return why a model is not ready; None if it is. Try its sample if nothing is known."""
-        if spec.id not in self._problems:
-            await self._run(self._questions, spec, [None])
+        """Return why a model is not ready; None if it is. Try its sample unless it worked last."""
+        if spec.id not in self._problems or self._problems[spec.id]:
+            (output,) = await self._ask("try", spec, self._pool.run_slice, [None])
+            self._note(spec, output)
         return self._problems[spec.id]
 
     def state(self, spec: ModelSpec) -> tuple[str, str]:
@@ -73,17 +81,16 @@ class Models:
         self.is_started = True
 
     async def describe(self, spec: ModelSpec) -> Description:
-        """Return a model's sample and schemas; all who wait for them share one question.
+        """Return a model's sample and schemas.
 
         Raises:
             TidemillError: The model does not load.
 
         """
-        asked = self._descriptions.get(spec.id)
-        if asked is None or (asked.done() and (asked.cancelled() or asked.exception())):
-            asked = self._call(self._questions, self._pool.describe, spec)
-            self._descriptions[spec.id] = asked
-        return await asyncio.shield(asked)
+        if spec.id not in self._descriptions:
+            described = await self._ask("describe", spec, self._pool.describe)
+            self._descriptions[spec.id] = described
+        return self._descriptions[spec.id]
 
     def close(self) -> None:
         """End the threads when they are idle."""
@@ -104,14 +111,17 @@ class Models:
         call.add_done_callback(self._calls.discard)
         return asyncio.wrap_future(call)
 
-    async def _run(
-        self, threads: ThreadPoolExecutor, spec: ModelSpec, inputs: list[str | None]
-    ) -> list[Output]:
-        outputs = await self._call(threads, self._pool.run_slice, spec, inputs)
-        last = outputs[-1].result
-        # A failure on an input says nothing about the model, unless the input is its sample.
-        if is_outage(outputs[-1]) or inputs[0] is None:
-            self._problems[spec.id] = last if isinstance(last, TidemillError) else None
-        elif isinstance(last, str):
-            self._problems[spec.id] = None
-        return outputs
+    async def _ask(
+        self, kind: str, spec: ModelSpec, function: Callable[..., T], *arguments: object
+    ) -> T:
+        """Ask the pool about a model; all who ask the same meanwhile share one question."""
+        key = kind, spec.id
+        if key not in self._asked:
+            self._asked[key] = self._call(self._questions, function, spec, *arguments)
+            self._asked[key].add_done_callback(lambda _: self._asked.pop(key))
+        answer: T = await asyncio.shield(self._asked[key])  # whoever gives up stops nobody else
+        return answer
+
+    def _note(self, spec: ModelSpec, output: Output) -> None:
+        result = output.result
+        self._problems[spec.id] = result if isinstance(result, TidemillError) else None

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tidemill.errors import ServerBusy
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tidemill.serving.access_log import AccessLog
     from tidemill.serving.metrics import ServingMetrics
     from tidemill.serving.models import Models
@@ -13,8 +18,11 @@ if TYPE_CHECKING:
     from tidemill.serving.tracing import Tracing
     from tidemill.settings.serving import ServingSettings
 
+# How much of a request's path or name is logged, in characters.
+MAX_REQUEST = 300
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Parts:
     """What answers requests, what it knows of the models, and what counts."""
 
@@ -24,6 +32,23 @@ class Parts:
     metrics: ServingMetrics
     log: AccessLog
     tracing: Tracing
+    running: int = 0  # requests
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count a request as running until the end of the context.
+
+        Raises:
+            ServerBusy: There are `serving.max_requests` already.
+
+        """
+        if self.running >= self.settings.max_requests:
+            raise ServerBusy(self.settings.max_requests)
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
 
     def note(self, protocol: str, request: str, status: str, seconds: float, client: str) -> None:
         """Count and log a request that has ended."""

@@ -42,7 +42,7 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
     stopped = asyncio.Event()
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    stops = [await start_http(parts)]
+    stops = [await start_http(parts, stopped.set)]
     if parts.settings.grpc_port is not None:
         stops.append(await start_grpc(parts))
     starting = asyncio.ensure_future(start())
@@ -54,7 +54,7 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
         parts.service.is_draining = True
         starting.cancel()
         await asyncio.gather(*(stop() for stop in stops))
-        parts.log.flush()
+        parts.log.close()
 
 
 def note_start(starting: asyncio.Future[None]) -> None:
@@ -67,8 +67,8 @@ def note_start(starting: asyncio.Future[None]) -> None:
         log.info("ready")
 
 
-async def start_http(parts: Parts) -> Stop:
-    """Start the server for HTTP; return what stops it."""
+async def start_http(parts: Parts, on_end: Callable[[], None]) -> Stop:
+    """Start the server for HTTP; return what stops it. If it ends by itself, call `on_end`."""
     settings = parts.settings
     listener = listen(settings, settings.http_port, "http_port")
     config = uvicorn.Config(
@@ -80,12 +80,12 @@ async def start_http(parts: Parts) -> Stop:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=settings.max_connections + 1,  # uvicorn refuses from this number on
         timeout_keep_alive=max(1, round(settings.idle_timeout)),
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
     )
     server = HttpServer(config)
     running = asyncio.ensure_future(server.serve([listener]))
+    running.add_done_callback(lambda _: on_end())
     host, port = listener.getsockname()[:2]
     log.info("answering HTTP", address=f"http://{host}:{port}")
 
@@ -99,13 +99,16 @@ async def start_http(parts: Parts) -> Stop:
 async def start_grpc(parts: Parts) -> Stop:
     """Start the server for gRPC; return what stops it.
 
-    gRPC tells only that it cannot listen, not why, so this tries it first.
+    gRPC does not tell why it cannot listen, so this tries it first.
     """
     settings = parts.settings
     with listen(settings, settings.grpc_port or 0, "grpc_port") as listener:
         host, port = listener.getsockname()[:2]
     server = grpc_server.server(parts)
-    server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    try:
+        server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    except RuntimeError:
+        raise AddressTaken(host, port, "grpc_port") from None
     await server.start()
     log.info("answering gRPC", address=f"{host}:{port}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tidemill.errors import (
     DeadlineExceeded,
@@ -16,13 +16,15 @@ from tidemill.inference.engine import check_length
 from tidemill.inference.message import Assignment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.request import Output
     from tidemill.serving.batcher import Batcher
     from tidemill.serving.catalogue import Catalogue, Target
     from tidemill.settings.serving import ServingSettings
+
+    T = TypeVar("T")
 
 
 class Choice(NamedTuple):
@@ -74,6 +76,20 @@ class Service:
         """Return the time for a request whose client allows some seconds, or says nothing."""
         limit = self._settings.timeout
         return limit if seconds is None else max(0.0, min(seconds, limit))
+
+    async def within(self, seconds: float | None, answer: Awaitable[T]) -> T:
+        """Return an answer if it comes in time.
+
+        Raises:
+            DeadlineExceeded: It does not.
+
+        """
+        allowed = self.allowed(seconds)
+        try:
+            async with asyncio.timeout(allowed):
+                return await answer
+        except TimeoutError:
+            raise DeadlineExceeded(allowed) from None
 
     async def predict(
         self,

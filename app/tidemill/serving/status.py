@@ -19,11 +19,15 @@ from tidemill.errors import (
     ModelTimedOut,
     QueueFull,
     RequestTooLarge,
+    ServerBusy,
     ServerFault,
     TidemillError,
     UnknownVariant,
     UnsupportedMediaType,
 )
+
+# In characters: gRPC allows 8 KiB of metadata, and an error may quote a model's.
+MAX_DETAIL = 1000
 
 
 class Status(NamedTuple):
@@ -68,14 +72,14 @@ def problem(error: TidemillError) -> dict[str, Any]:
         "type": f"urn:tidemill:error:{name}",
         "title": name,
         "status": code.value,
-        "detail": str(error),
+        "detail": str(error)[:MAX_DETAIL],
     }
     return details | ({"hint": error.hint} if error.hint else {})
 
 
 def retry_after(error: TidemillError) -> float | None:
     """Return after how many seconds a client should try again; None if it should not."""
-    return error.retry_after if isinstance(error, QueueFull) else None
+    return error.retry_after if isinstance(error, QueueFull | ServerBusy) else None
 
 
 def retry_after_header(seconds: float) -> str:

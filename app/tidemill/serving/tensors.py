@@ -77,7 +77,7 @@ def check(tensor: Tensor) -> Tensor:
         known = ", ".join([*FORMATS, BYTES])
         raise InvalidRequest(f"{name}: there is no datatype {tensor.datatype[:40]!r}; use {known}")
     if not tensor.shape or tensor.shape[0] < 0 or any(size < 1 for size in tensor.shape[1:]):
-        raise InvalidRequest(f"{name}: {tensor.shape[:9]} is no shape")
+        raise InvalidRequest(f"{name}: {tensor.shape[:9]} is not a valid shape")
     if len(tensor.data) != math.prod(tensor.shape):
         raise InvalidRequest(f"{name}: {len(tensor.data)} elements do not fill {tensor.shape[:9]}")
     kinds = {BYTES: (str,), "BOOL": (bool,)}.get(
@@ -87,13 +87,13 @@ def check(tensor: Tensor) -> Tensor:
         wrong = isinstance(element, bool) and tensor.datatype != "BOOL"
         # A null stands for a missing value. Only JSON can carry it.
         if element is not None and (wrong or not isinstance(element, kinds)):
-            raise InvalidRequest(f"{name}: {element!r:.60} is no {tensor.datatype}")
+            raise InvalidRequest(f"{name}: {element!r:.60} is not a valid {tensor.datatype}")
     if tensor.datatype != BYTES:
         present = [element for element in tensor.data if element is not None]
         try:
             struct.pack(f"<{len(present)}{FORMATS[tensor.datatype]}", *present)
         except (struct.error, OverflowError) as error:
-            raise InvalidRequest(f"{name}: a number is no {tensor.datatype}: {error}") from None
+            raise InvalidRequest(f"{name}: not a valid {tensor.datatype}: {error}") from None
     return tensor
 
 
@@ -101,7 +101,7 @@ def unpack(datatype: str, content: bytes | memoryview) -> list[Any]:
     """Return the elements of a tensor's binary form.
 
     Raises:
-        InvalidRequest: The bytes are no such tensor.
+        InvalidRequest: The bytes are not such a tensor.
 
     """
     content = memoryview(content)
@@ -118,7 +118,7 @@ def unpack(datatype: str, content: bytes | memoryview) -> list[Any]:
             elements.append(str(element, "utf-8"))
             content = content[LENGTH.size + length :]
     except (struct.error, KeyError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"binary data is no {datatype[:40]}: {error}") from None
+        raise InvalidRequest(f"binary data is not valid {datatype[:40]}: {error}") from None
     return elements
 
 

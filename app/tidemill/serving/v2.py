@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tidemill import __version__
-from tidemill.errors import DeadlineExceeded, InvalidRequest, TidemillError
-from tidemill.serving import rows, tensors
+from tidemill.errors import InvalidRequest, TidemillError
+from tidemill.serving import offload, rows, tensors
 from tidemill.serving.status import problem
 from tidemill.serving.tensors import Tensor
 
@@ -19,16 +18,16 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import ModelSpec
     from tidemill.models.pool.outputs import Description
-    from tidemill.serving.catalogue import Catalogue
+    from tidemill.serving.catalogue import Catalogue, Target
     from tidemill.serving.models import Models
     from tidemill.serving.service import Answer, Service
 
 # Parameters of a request: the key of an A/B test, and the variant to use whatever the key is.
 KEY, VARIANT = "key", "variant"
+# How many outputs an error suggests.
+MAX_LISTED = 9
 # The output with the model of each row, if rows have different ones.
 MODEL_TENSOR = "tidemill.model"
-# So many elements take more than about a millisecond to check, so another thread does it.
-MANY = 10_000
 SERVER: dict[str, Any] = {
     "name": "tidemill",
     "version": __version__,
@@ -82,18 +81,11 @@ async def infer(
     """
     target = service.catalogue.find(name, version)
     service.check_items(max((each.shape[0] for each in request.inputs if each.shape), default=0))
-    spec = target.specs[0]
     allowed, start = service.allowed(seconds), time.monotonic()
-    try:
-        async with asyncio.timeout(allowed):
-            described = await models.describe(spec)
-    except TimeoutError:
-        raise DeadlineExceeded(allowed) from None
+    spec, described = await service.within(allowed, _describe(models, target))
     fields = rows.fields_of(described.input_schema)
-    if sum(len(each.data) for each in request.inputs) < MANY:
-        inputs = _inputs(spec, request, fields)
-    else:
-        inputs = await asyncio.to_thread(_inputs, spec, request, fields)
+    is_large = sum(len(each.data) for each in request.inputs) >= offload.LARGE_COUNT
+    inputs = await offload.call(is_large, _inputs, spec, request, fields)
     answers = await service.predict(
         target,
         inputs,
@@ -103,7 +95,24 @@ async def infer(
     )
     if answers and all(isinstance(answer.result, TidemillError) for answer in answers):
         raise answers[0].result  # type: ignore[misc]
-    return _response(request, name, spec, described, answers)
+    is_large = sum(len(str(each.result)) for each in answers) >= offload.LARGE_BYTES
+    return await offload.call(is_large, _response, request, name, spec, described, answers)
+
+
+async def _describe(models: Models, target: Target) -> tuple[ModelSpec, Description]:
+    """Return the first of a target's models that loads, and its sample and schemas.
+
+    Raises:
+        TidemillError: None loads; it is the error of the first.
+
+    """
+    errors = []
+    for spec in target.specs:
+        try:
+            return spec, await models.describe(spec)
+        except TidemillError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _inputs(spec: ModelSpec, request: InferRequest, fields: Iterable[str]) -> list[str]:
@@ -111,7 +120,12 @@ def _inputs(spec: ModelSpec, request: InferRequest, fields: Iterable[str]) -> li
 
 
 async def metadata(
-    service: Service, models: Models, name: str, version: str | None
+    service: Service,
+    models: Models,
+    name: str,
+    version: str | None,
+    *,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
     """Return the metadata of a model.
 
@@ -119,8 +133,8 @@ async def metadata(
         TidemillError: There is no such model, or it does not load.
 
     """
-    spec = service.catalogue.find(name, version).specs[0]
-    described = await models.describe(spec)
+    target = service.catalogue.find(name, version)
+    spec, described = await service.within(seconds, _describe(models, target))
     return {
         "name": name,
         "versions": list(service.catalogue.versions(name)),
@@ -128,6 +142,26 @@ async def metadata(
         "inputs": rows.describe(rows.INPUT, None if spec.is_text else described.input_schema),
         "outputs": rows.describe(spec.result, described.output_schema),
     }
+
+
+async def readiness_problem(
+    service: Service,
+    models: Models,
+    name: str,
+    version: str | None,
+    *,
+    seconds: float | None = None,
+) -> TidemillError | None:
+    """Return why a model, or one of its variants, is not ready; None if all are.
+
+    Raises:
+        TidemillError: There is no such model, or it does not answer in time.
+
+    """
+    for spec in service.catalogue.find(name, version).specs:
+        if problem := await service.within(seconds, models.problem(spec)):
+            return problem
+    return None
 
 
 def index(catalogue: Catalogue, models: Models) -> list[dict[str, str]]:
@@ -184,8 +218,8 @@ def _requested(request: InferRequest, outputs: list[Tensor]) -> list[Tensor]:
     known = {output.name: output for output in outputs}
     for wanted in request.outputs:
         if wanted.name not in known:
-            problem = f"there is no output {wanted.name[:100]!r}, but {', '.join(known)}"
-            raise InvalidRequest(problem)
+            listed = ", ".join([*known][:MAX_LISTED])
+            raise InvalidRequest(f"there is no output {wanted.name[:100]!r}, but {listed}")
     return [known[wanted.name] for wanted in request.outputs]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 
 from tidemill.errors import InvalidRequest
 from tidemill.serving import tensors
@@ -34,7 +35,7 @@ def decode(body: bytes, header_length: str | None = None) -> InferRequest:
     if header_length is not None:
         is_short = header_length.isdecimal() and len(header_length) <= MAX_DIGITS
         if not (is_short and int(header_length) <= len(body)):
-            raise InvalidRequest(f"{HEADER_LENGTH} is no length within the body")
+            raise InvalidRequest(f"{HEADER_LENGTH} must be a length within the body")
         content = content[: int(header_length)]
     try:
         request = _DECODER.decode(content)
@@ -59,11 +60,14 @@ def encode(request: InferRequest, response: InferResponse) -> tuple[bytes, int |
     """Return the body of a response, and the length of its JSON if binary data follows."""
     wanted = {each.name: each.parameters.get(BINARY_OUTPUT) for each in request.outputs}
     everything = bool(request.parameters.get(ALL_BINARY))
-    parts = []
+    parts, outputs = [], []
     for tensor in response.outputs:
         binary = wanted.get(tensor.name)
         if everything if binary is None else binary:
             parts.append(tensors.pack(tensor))
-            tensor.data, tensor.parameters = msgspec.UNSET, {BINARY_SIZE: len(parts[-1])}  # type: ignore[assignment]
-    head = _ENCODER.encode(response)
+            size = {BINARY_SIZE: len(parts[-1])}
+            outputs.append(structs.replace(tensor, data=msgspec.UNSET, parameters=size))
+        else:
+            outputs.append(tensor)
+    head = _ENCODER.encode(structs.replace(response, outputs=outputs))
     return b"".join([head, *parts]), len(head) if parts else None

@@ -31,7 +31,7 @@ class ServingSettings(Section):
         header_timeout: How long a client may take to send a request's headers, in seconds.
         body_timeout: How long a client may take to send a request's body, in seconds.
         idle_timeout: How long a connection may stay open without a request, in seconds.
-        max_connections: The most connections at a time. Further ones get status 503.
+        max_requests: The most requests at a time. Further ones get status 503, but probes do not.
         drain_timeout: How long running requests may take after SIGTERM, in seconds.
         access_log: Whether to log every request.
         traces: Whether to trace every request with OpenTelemetry (extra `traces`), whose variables
@@ -52,7 +52,7 @@ class ServingSettings(Section):
     header_timeout: float = Field(10, gt=0)
     body_timeout: float = Field(30, gt=0)
     idle_timeout: float = Field(60, gt=0)
-    max_connections: int = Field(1000, ge=1)
+    max_requests: int = Field(1000, ge=1)
     drain_timeout: float = Field(25, gt=0)
     access_log: bool = True
     traces: bool = False

@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +188,29 @@ class TestSlow:
         status, answer = exchange(server, request, b"GET /healthz")
         assert (status, answer.count(b"HTTP/1.1")) == (200, 1)
 
+    @pytest.mark.parametrize(
+        ("request_", "rest"),
+        [
+            (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+            (b"POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", b"abc"),
+        ],
+    )
+    def test_after_an_answer(self, server: Server, request_: bytes, rest: bytes) -> None:
+        """So is one that sends no headers, but an empty line or half a body that nobody reads."""
+        with connected(server) as client:
+            client.sendall(request_)
+            assert client.recv(65536).startswith(b"HTTP/1.1")
+            client.sendall(rest)
+            assert b"HTTP/1.1" not in receive(client)  # at most the rest of the answer
+
+    def test_body_after_an_answer(self, server: Server) -> None:
+        """The next request is answered if the last one's body comes after its answer."""
+        with connected(server) as client:
+            client.sendall(b"POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 404")
+            client.sendall(b"abcGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"HTTP/1.1 200" in receive(client)
+
     def test_idle(self, server: Server) -> None:
         """A connection without a further request is closed."""
         status, answer = exchange(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -203,23 +227,31 @@ class TestSlow:
 
 
 class TestMany:
-    """There are at most `max_connections` connections."""
+    """There are at most `max_requests` requests at a time."""
 
     def test_refused(self) -> None:
-        """A further connection gets 503; once another one closes, there is room again."""
-        with server_process.running(max_connections=3) as one, ExitStack() as stack:
-            wait_until(lambda: one.send("/healthz").status == 200)
-            for _ in range(2):
-                stack.enter_context(connected(one))
-            assert one.send("/healthz").status == 200
-            third = stack.enter_context(connected(one))
-            wait_until(lambda: one.send("/healthz").status == 503)
-            third.close()
-            wait_until(lambda: one.send("/healthz").status == 200)
+        """Another request gets 503, probes do not, and once one ends there is room again."""
+        with server_process.running(max_requests=2) as one, ThreadPoolExecutor(1) as thread:
+            over_http = thread.submit(one.ask, "gate", "wait 1")
+            over_grpc = one.stub.ModelInfer.future(infer_message("gate", "wait 2"))
+            wait_until(lambda: {*one.seen} >= {"wait 1", "wait 2"})
+            response = one.ask("upper", "a")
+            assert (response.status, response.json["title"]) == (503, "ServerBusy")
+            assert response.headers["retry-after"] == "1"
+            with pytest.raises(grpc.RpcError) as caught:
+                one.infer_grpc("upper", "a")
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+            for probe in ("/healthz", "/readyz", "/metrics"):
+                assert one.send(probe).status == 200
+            one.open_gate()
+            assert over_http.result(TIMEOUT).status == 200
+            assert over_grpc.result(TIMEOUT).outputs
+            assert one.ask("upper", "a").status == 200
+            wait_until(lambda: "503" in [line["status"] for line in one.access_log])
 
 
 class TestMalformed:
-    """Whatever is no proper request is refused, and the server goes on."""
+    """Whatever is not a proper request is refused, and the server goes on."""
 
     @pytest.mark.parametrize(
         "body",

@@ -264,7 +264,7 @@ class TestErrors:
             ("/fares/4/TAXI", 404, "Did you mean /fares/"),
             ("/v2/models/none/infer", 404, "there is no model 'none'"),
             ("/v2/models/upper/versions/9/infer", 404, "Did you mean upper:1?"),
-            ("/v2/models/versions/infer", 400, "the versions 1, 2: name one"),
+            ("/v2/models/versions/infer", 400, "several versions, such as 1, 2: name one"),
         ],
     )
     def test_unknown(self, server: Server, path: str, status: int, words: str) -> None:

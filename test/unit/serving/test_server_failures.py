@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 import server_process
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pool_processes import processes, server_of, wait_until
 from server_process import TIMEOUT, infer_message
+
+from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +124,8 @@ class TestEnd:
             over_grpc = one.stub.ModelInfer.future(infer_message("gate", "wait 2"))
             wait_until(lambda: {*one.seen} >= {"wait 1", "wait 2"})
             assert one.stop() == 0
-            assert over_http.result(TIMEOUT).status >= 500
+            response = over_http.result(TIMEOUT)
+            assert (response.status, response.json["title"]) == (503, "ServerStopping")
             assert over_grpc.exception().code() is grpc.StatusCode.UNAVAILABLE
             wait_until(lambda: not processes(one.folder))
 
@@ -133,6 +137,15 @@ class TestEnd:
             assert connection.getresponse().read()
             assert one.stop() == 0
             connection.close()
+
+    def test_watched_health(self) -> None:
+        """A client that watches the health is told, and does not delay the end."""
+        kinds = health_pb2.HealthCheckResponse
+        with server_process.running(drain_timeout=600) as one:
+            watch = health_pb2_grpc.HealthStub(one.channel).Watch(health_pb2.HealthCheckRequest())
+            assert next(watch).status == kinds.SERVING
+            assert one.stop() == 0
+            assert [each.status for each in watch] == [kinds.NOT_SERVING]
 
     def test_while_loading(self) -> None:
         """A server that is still loading ends at once."""
@@ -147,6 +160,45 @@ def can_connect(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), TIMEOUT):
         return True
     return False
+
+
+class TestModelDown:
+    """A model that is down."""
+
+    def test_first_variant(self) -> None:
+        """If the first variant does not load, the others answer, over all doors."""
+        models = """
+models:
+  - name: ab
+    version: 1
+    sample: a
+    match: {{to: ab}}
+    variants:
+      one: {{weight: 50, version: 1, adapter: "served_models:None"}}
+      two: {{weight: 50, version: 2, adapter: "served_models:Upper"}}
+"""
+        with server_process.running(models=models) as one:
+            assert one.ask("ab", "a", variant="two").json["outputs"] == ["A"]
+            assert one.infer("ab", "a", parameters={"variant": "two"}).json["outputs"]
+            assert one.infer_grpc("ab", "a", variant="two").outputs
+            assert one.infer("ab", "a", parameters={"variant": "one"}).status == 503
+            assert one.send("/v2/models/ab").json["versions"] == ["1", "2"]
+            assert one.send("/v2/models/ab/ready").status == 503
+
+    def test_comes_back(self) -> None:
+        """A model that was down is tried again when somebody asks whether it is ready."""
+        models = """
+models:
+  - {{name: late, version: 1, adapter: "served_models:Late", sample: a, match: {{to: late}},
+      options: {{folder: "{folder}"}}}}
+"""
+        with server_process.running(models=models) as one:
+            ready = pb.ModelReadyRequest(name="late")
+            assert one.send("/v2/models/late/ready").status == 503
+            assert not one.stub.ModelReady(ready).ready
+            one.open_gate()
+            assert one.send("/v2/models/late/ready").status == 200
+            assert one.stub.ModelReady(ready).ready
 
 
 class TestStart:

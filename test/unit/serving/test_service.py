@@ -31,7 +31,7 @@ from tidemill.inference.message import Assignment, Failure, Message
 from tidemill.inference.model import Limits
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Output
-from tidemill.inference.route import Route, Variant, single_routes
+from tidemill.inference.route import Route, Variant, all_specs, single_routes
 from tidemill.serving.batcher import Batcher, Policy
 from tidemill.serving.catalogue import Catalogue, Target
 from tidemill.serving.service import Answer, Choice, Service, choose
@@ -83,7 +83,7 @@ class TestCatalogue:
 
     def test_ambiguous(self) -> None:
         """If several entries have a name, the request must name a version."""
-        with pytest.raises(InvalidRequest, match="many has the versions 1, 2: name one"):
+        with pytest.raises(InvalidRequest, match="several versions, such as 1, 2: name one"):
             self.catalogue.find("many")
 
     def test_variants_of_another_name(self) -> None:
@@ -248,7 +248,7 @@ def served(scenario: Callable[[Served], Awaitable[None]], **settings: Any) -> Se
     async def run() -> Served:
         one = Served(**settings)
         await scenario(one)
-        await one.batcher.drain()
+        await virtual_time.drained(one.batcher, all_specs([SPLIT]))
         return one
 
     return virtual_time.run(run())

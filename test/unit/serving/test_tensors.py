@@ -107,7 +107,7 @@ class TestCheck:
     @pytest.mark.parametrize("shape", [[], [-1], [2, 0], [1, -1], [-1, -1], [-2, -1, 3]])
     def test_shape(self, shape: list[int]) -> None:
         """A shape has a dimension, and only the first can be 0."""
-        with pytest.raises(InvalidRequest, match="is no shape"):
+        with pytest.raises(InvalidRequest, match="is not a valid shape"):
             tensors.check(tensor("INT64", shape, 1))
 
     @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ class TestCheck:
     )
     def test_type(self, datatype: str, element: object) -> None:
         """An element of another type is refused."""
-        with pytest.raises(InvalidRequest, match=f"is no {datatype}"):
+        with pytest.raises(InvalidRequest, match=f"is not a valid {datatype}"):
             tensors.check(tensor(datatype, [1], element))
 
     @pytest.mark.parametrize("datatype", INTEGERS)
@@ -135,13 +135,13 @@ class TestCheck:
         low, high = bounds(datatype)
         tensors.check(tensor(datatype, [3], low, None, high))
         for beyond in (low - 1, high + 1, 10**400):
-            with pytest.raises(InvalidRequest, match=f"no {datatype}"):
+            with pytest.raises(InvalidRequest, match=f"not a valid {datatype}"):
                 tensors.check(tensor(datatype, [1], beyond))
 
     def test_float_range(self) -> None:
         """A number that is too large for its type is refused."""
         for datatype, beyond in (("FP64", 10**400), ("FP32", 1e300), ("FP16", 1e6)):
-            with pytest.raises(InvalidRequest, match=f"no {datatype}"):
+            with pytest.raises(InvalidRequest, match=f"not a valid {datatype}"):
                 tensors.check(tensor(datatype, [1], beyond))
 
     def test_datatype(self) -> None:

@@ -149,7 +149,7 @@ class TestDecode:
 
     @pytest.mark.parametrize("size", [-1, 17, 10**30, "16", 16.0, True, [], {}])
     def test_wrong_size(self, size: object) -> None:
-        """A size that is no number, or exceeds what is left, is refused."""
+        """A size that is not a number, or exceeds what is left, is refused."""
         head, content = written(NUMBERS, binary=True)
         head["parameters"]["binary_data_size"] = size
         with pytest.raises(InvalidRequest, match="binary_data_size"):
@@ -169,10 +169,10 @@ class TestDecode:
             v2_json.decode(body + b"x", length)
 
     def test_size_splits_an_element(self) -> None:
-        """Binary data that is no whole number of elements is refused."""
+        """Binary data that is not a whole number of elements is refused."""
         head, content = written(NUMBERS, binary=True)
         head["parameters"]["binary_data_size"] = 15
-        with pytest.raises(InvalidRequest, match="binary data is no INT64"):
+        with pytest.raises(InvalidRequest, match="binary data is not valid INT64"):
             v2_json.decode(*body_of((head, content[:15])))
 
     @given(st.binary(max_size=99), st.none() | st.integers(0, 120).map(str) | st.text(max_size=4))

@@ -1,0 +1,140 @@
+"""Handle HTTP requests: V2, the plain routes, and what operators need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from tidemill.errors import InvalidRequest
+from tidemill.serving import http_body, offload, openapi, plain, v2, v2_json
+from tidemill.serving.http_responses import json_response
+from tidemill.serving.models import READY
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from tidemill.serving.catalogue import Target
+    from tidemill.serving.parts import Parts
+
+# A request's header: how many seconds its client allows.
+TIMEOUT = "tidemill-timeout"
+
+
+class Handlers:
+    """Handle each kind of request; they raise TidemillError if they cannot."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Take what the handlers share."""
+        self._parts = parts
+        self._service = parts.service
+        self._catalogue = parts.service.catalogue
+
+    async def plain(self, target: Target, request: Request) -> Response:
+        """Answer a plain request under a model's own path."""
+        body = await http_body.read(request, self._parts.settings)
+        decoded = await offload.call(len(body) >= offload.LARGE_BYTES, plain.decode, body)
+        with http_body.cancelled_if_client_leaves(request):
+            answered = await plain.answer(self._service, target, decoded, _seconds(request))
+        return Response(answered, media_type="application/json")
+
+    async def infer(self, request: Request) -> Response:
+        """Answer a V2 request."""
+        name, version = request.path_params["name"], request.path_params["version"]
+        body = await http_body.read(request, self._parts.settings)
+        length = request.headers.get(v2_json.HEADER_LENGTH)
+        is_large = len(body) >= offload.LARGE_BYTES
+        decoded = await offload.call(is_large, v2_json.decode, body, length)
+        with http_body.cancelled_if_client_leaves(request):
+            answered = await v2.infer(
+                self._service,
+                self._parts.models,
+                name,
+                version,
+                decoded,
+                seconds=_seconds(request),
+            )
+        content, head = v2_json.encode(decoded, answered)
+        if head is None:
+            return Response(content, media_type="application/json")
+        headers = {v2_json.HEADER_LENGTH: str(head)}
+        return Response(content, headers=headers, media_type="application/octet-stream")
+
+    async def model(self, request: Request) -> Response:
+        """Describe a model."""
+        name, version = request.path_params["name"], request.path_params["version"]
+        seconds = _seconds(request)
+        return json_response(
+            await v2.metadata(self._service, self._parts.models, name, version, seconds=seconds)
+        )
+
+    async def model_ready(self, request: Request) -> Response:
+        """Answer 200 if a model is ready."""
+        name, version = request.path_params["name"], request.path_params["version"]
+        seconds = _seconds(request)
+        if error := await v2.readiness_problem(
+            self._service, self._parts.models, name, version, seconds=seconds
+        ):
+            raise error
+        return json_response({"name": name, "ready": True})
+
+    async def index(self, request: Request) -> Response:
+        """List the models."""
+        body = await http_body.read(request, self._parts.settings)
+        only_ready = bool(body) and _object(body).get("ready") is True
+        models = v2.index(self._catalogue, self._parts.models)
+        return json_response([each for each in models if each["state"] == READY or not only_ready])
+
+    async def server(self, _: Request) -> Response:
+        """Describe the server."""
+        return json_response(v2.SERVER)
+
+    async def live(self, _: Request) -> Response:
+        """Answer 200."""
+        return json_response({"live": True})
+
+    async def ready(self, _: Request) -> Response:
+        """Answer 200 if the server takes requests."""
+        reason = self._parts.readiness_problem()
+        return json_response({"ready": reason is None, "reason": reason}, 503 if reason else 200)
+
+    async def metrics(self, _: Request) -> Response:
+        """Return the metrics."""
+        return Response(
+            generate_latest(self._parts.metrics.registry), media_type=CONTENT_TYPE_LATEST
+        )
+
+    async def openapi(self, _: Request) -> Response:
+        """Return the OpenAPI document."""
+        return json_response(await openapi.document(self._parts))
+
+    async def docs(self, _: Request) -> Response:
+        """Return the OpenAPI document as a page."""
+        return Response(openapi.page(await openapi.document(self._parts)), media_type="text/html")
+
+
+def _seconds(request: Request) -> float | None:
+    """Return the time that a request's client allows.
+
+    Raises:
+        InvalidRequest: The header is not a number of seconds.
+
+    """
+    value = request.headers.get(TIMEOUT)
+    try:
+        seconds = None if value is None else float(value)
+    except ValueError:
+        seconds = 0.0
+    if seconds is not None and not seconds > 0:
+        raise InvalidRequest(f"the header {TIMEOUT} must be a number of seconds, such as 2.5")
+    return seconds
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(error) from None
