@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -140,7 +141,8 @@ class TestProtocol:
 
     def test_unknown_model(self, client: Client) -> None:
         """A model that was not loaded is an error, and the process can be used again."""
-        reply, _ = client.request(["a"], request="predict", model="none")
+        unknown = secrets.token_hex()  # which Hypothesis cannot have chosen above
+        reply, _ = client.request(["a"], request="predict", model=unknown)
         assert (reply["error"]["type"], reply["error"]["reusable"]) == ("KeyError", True)
 
 
