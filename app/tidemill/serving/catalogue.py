@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.route import Route, Variant
 
+INVOCATIONS = "/invocations"
 # How many names an error suggests.
 MAX_LISTED = 5
 
@@ -35,7 +36,10 @@ class Catalogue:
     """Find a request's models by path, or by name and version."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        """Index the routes; a route without an endpoint has the path `/NAME`."""
+        """Index the routes; a route without an endpoint has the path `/NAME`.
+
+        MLflow's path `/invocations` follows each path; alone, it is that of the only route.
+        """
         self.routes = tuple(routes)
         self._names: dict[str, list[Route]] = {}
         self._versions: dict[str, dict[str, Target]] = {}
@@ -48,6 +52,13 @@ class Catalogue:
         for name, named in self._names.items():
             if len(named) == 1 and named[0].path is None and name not in RESERVED_PATHS:
                 self.paths.setdefault(f"/{name}", named[0])
+        self.mlflow_paths = {
+            f"{path}{INVOCATIONS}": route
+            for path, route in self.paths.items()
+            if f"{path}{INVOCATIONS}" not in self.paths
+        }
+        if len(self.routes) == 1:
+            self.mlflow_paths[INVOCATIONS] = self.routes[0]
 
     def find(self, name: str, version: str | None = None) -> Target:
         """Return the models with a name, and the version if there is one.

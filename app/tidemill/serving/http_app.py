@@ -21,6 +21,7 @@ from tidemill.errors import (
     TidemillError,
     describe,
 )
+from tidemill.serving.catalogue import Target
 from tidemill.serving.http_handlers import Handlers
 from tidemill.serving.http_responses import problem_response
 from tidemill.serving.parts import MAX_REQUEST
@@ -43,7 +44,9 @@ MODEL = re.compile(
 # A status as nginx logs it: the client closed the connection before the response.
 CLIENT_LEFT = 499
 # Asked every few seconds by machines.
-QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
+QUIET = frozenset(
+    {"/healthz", "/ping", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"}
+)
 
 
 class HttpApp:
@@ -61,6 +64,7 @@ class HttpApp:
             "/v2/health/ready": ("GET", handle.ready),
             "/v2/repository/index": ("POST", handle.index),
             "/healthz": ("GET", handle.live),
+            "/ping": ("GET", handle.live),  # as MLflow's server
             "/readyz": ("GET", handle.ready),
             "/metrics": ("GET", handle.metrics),
             "/openapi.json": ("GET", handle.openapi),
@@ -124,10 +128,12 @@ class HttpApp:
             method, handler = operation
         else:
             raw = str(request.scope.get("raw_path", b"/"), "ascii")
-            target = self._catalogue.find_path(
-                "/".join(quote(unquote(part), safe="") for part in raw.split("/"))
-            )
-            method, handler = "POST", partial(self._handlers.plain, target)
+            quoted = "/".join(quote(unquote(part), safe="") for part in raw.split("/"))
+            if route := self._catalogue.mlflow_paths.get(quoted):
+                handler = partial(self._handlers.invocations, Target(route))
+            else:
+                handler = partial(self._handlers.plain, self._catalogue.find_path(quoted))
+            method = "POST"
         if request.method != method and (request.method, method) != ("HEAD", "GET"):
             raise MethodNotAllowed(request.method, method)
         return handler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from tidemill.errors import InvalidRequest
-from tidemill.serving import http_body, offload, openapi, plain, v2, v2_json
+from tidemill.serving import http_body, mlflow_json, offload, openapi, plain, v2, v2_json
 from tidemill.serving.http_responses import json_response
 from tidemill.serving.models import READY
 
@@ -39,6 +40,17 @@ class Handlers:
         decoded = await offload.call(len(body) >= offload.LARGE_BYTES, plain.decode, body)
         with http_body.cancelled_if_client_leaves(request):
             answered = await plain.answer(self._service, target, decoded, _seconds(request))
+        return Response(answered, media_type="application/json")
+
+    async def invocations(self, target: Target, request: Request) -> Response:
+        """Answer an MLflow request."""
+        body = await http_body.read(request, self._parts.settings)
+        read = partial(mlflow_json.decode, is_text=target.specs[0].is_text)
+        decoded = await offload.call(len(body) >= offload.LARGE_BYTES, read, body)
+        with http_body.cancelled_if_client_leaves(request):
+            answered = await plain.answer(
+                self._service, target, decoded, _seconds(request), mlflow_json.PREDICTIONS
+            )
         return Response(answered, media_type="application/json")
 
     async def infer(self, request: Request) -> Response:

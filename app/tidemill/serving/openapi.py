@@ -107,7 +107,7 @@ async def _example(parts: Parts, spec: ModelSpec) -> tuple[Any, dict[str, Any]]:
     if len(parts.service.catalogue.paths) > MAX_EXAMPLES:
         return None, spec.schema or default
     try:
-        described = await parts.models.describe(spec)
+        described = await parts.service.within(None, parts.models.describe(spec))
     except TidemillError:  # the document is still useful
         return None, spec.schema or default
     sample = described.sample

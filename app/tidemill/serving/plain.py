@@ -46,9 +46,15 @@ def decode(body: bytes) -> PlainRequest:
 
 
 async def answer(
-    service: Service, target: Target, request: PlainRequest, seconds: float | None = None
+    service: Service,
+    target: Target,
+    request: PlainRequest,
+    seconds: float | None = None,
+    outputs: str = "outputs",
 ) -> bytes:
     """Return the body of a response: an output or an error for each input, in the same order.
+
+    They are in the field `outputs`, or in another one.
 
     Raises:
         TidemillError: The request cannot be answered, or all its inputs fail; then it is the error
@@ -63,7 +69,7 @@ async def answer(
     )
     if answers and all(isinstance(each.result, TidemillError) for each in answers):
         raise answers[0].result  # type: ignore[misc]
-    return msgspec.json.encode({"outputs": [_output(each) for each in answers], **_models(answers)})
+    return msgspec.json.encode({outputs: [_output(each) for each in answers], **_models(answers)})
 
 
 def _input(spec: ModelSpec, index: int, value: msgspec.Raw) -> str:
