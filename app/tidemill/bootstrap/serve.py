@@ -15,6 +15,7 @@ from tidemill.models import catalogue, machine
 from tidemill.models.pool import runner
 from tidemill.models.pool.loading import preloaded
 from tidemill.serving import server
+from tidemill.serving.access import Access
 from tidemill.serving.access_log import AccessLog
 from tidemill.serving.batcher import Batcher, Policy
 from tidemill.serving.catalogue import Catalogue
@@ -45,6 +46,7 @@ def serve(settings: ServeProgram) -> None:
     size = {"min_slice": options.max_batch_size, "max_slice": options.max_batch_size}
     pool = settings.pool.model_copy(update=size | {"processes": processes})
     tracing = Tracing(options)
+    access = Access(Catalogue(routes), options.tokens)
     log.info("loading the models", count=len(specs), first=[spec.id for spec in specs[:5]])
     try:
         pooled = runner.start(specs, pool, os.getpid())
@@ -57,8 +59,8 @@ def serve(settings: ServeProgram) -> None:
     )
     batcher = Batcher(models.run, processes, policy, on_start=metrics.batch_started)
     metrics.show_queues(specs, batcher.waiting)
-    service = Service(Catalogue(routes), batcher, options, on_answers=metrics.answered)
-    parts = Parts(options, service, models, metrics, AccessLog(), tracing)
+    service = Service(batcher, options, on_answers=metrics.answered)
+    parts = Parts(options, access, service, models, metrics, AccessLog(), tracing)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
             loop.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))

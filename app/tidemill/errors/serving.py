@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.errors.base import ConfigurationError, MessageError, TidemillError
+from tidemill.errors.base import (
+    ConfigurationError,
+    MessageError,
+    SeveralProblems,
+    TidemillError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,6 +82,27 @@ class QueueFull(TidemillError):
         self.retry_after = retry_after
 
 
+class Unauthenticated(MessageError):
+    """A request has no token, or one that the server does not know."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the request needs a token that the server knows",
+            "Send the header `Authorization: Bearer TOKEN`.",
+        )
+
+
+class RateExceeded(MessageError):
+    """The bearer of a token has sent more requests than its rate allows."""
+
+    def __init__(self, name: str, rate: str, retry_after: float) -> None:
+        super().__init__(
+            f"{name[:60]} may send {rate} requests",
+            f"Try again in {retry_after:.3g} s.",
+        )
+        self.retry_after = retry_after
+
+
 class ServerBusy(TidemillError):
     """The server answers so many requests that it takes no more."""
 
@@ -113,6 +139,25 @@ class DeadlineExceeded(TidemillError):
         super().__init__(
             f"no answer within {seconds:.3g} s",
             "Allow more time, or raise `serving.timeout` on the server.",
+        )
+
+
+class InvalidTokens(SeveralProblems):
+    """The file of tokens is wrong."""
+
+    def __init__(self, path: object, *problems: object) -> None:
+        super().__init__(
+            str(path), problems, "Correct the file of tokens; docs/access.md explains its fields."
+        )
+
+
+class UnusableCertificate(ConfigurationError):
+    """The server cannot use its certificate or the certificate's key."""
+
+    def __init__(self, certificate: object, key: object, reason: object) -> None:
+        super().__init__(
+            f"cannot use the certificate {certificate} with the key {key}: {reason}",
+            "Set `serving.tls_certificate` and `serving.tls_key` to PEM files of one pair.",
         )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidemill.errors import InvalidRequest, ModelNotFound
 from tidemill.models.expand import RESERVED_PATHS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.route import Route, Variant
@@ -59,6 +60,16 @@ class Catalogue:
         }
         if len(self.routes) == 1:
             self.mlflow_paths[INVOCATIONS] = self.routes[0]
+
+    def only(self, patterns: Sequence[str]) -> Catalogue:
+        """Return the part whose names match one of some patterns, in which `*` is any text."""
+        if "*" in patterns:
+            return self
+        return Catalogue(
+            route
+            for route in self.routes
+            if any(fnmatchcase(route.name, pattern) for pattern in patterns)
+        )
 
     def find(self, name: str, version: str | None = None) -> Target:
         """Return the models with a name, and the version if there is one.

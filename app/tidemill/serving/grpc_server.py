@@ -23,6 +23,7 @@ from tidemill.serving.status import MAX_DETAIL, problem, retry_after, status
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from tidemill.serving.catalogue import Catalogue
     from tidemill.serving.parts import Parts
 
     T = TypeVar("T")
@@ -67,14 +68,14 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelInferResponse:
         """Answer a request. If its client leaves, this is cancelled."""
 
-        async def answer() -> pb.ModelInferResponse:
+        async def answer(catalogue: Catalogue) -> pb.ModelInferResponse:
+            target = catalogue.find(request.model_name, request.model_version or None)
             is_large = request.ByteSize() >= offload.LARGE_BYTES
             decoded = await offload.call(is_large, v2_grpc.decode, request)
             response = await v2.infer(
                 self._parts.service,
                 self._parts.models,
-                request.model_name,
-                request.model_version or None,
+                target,
                 decoded,
                 seconds=context.time_remaining(),
             )
@@ -87,10 +88,11 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelMetadataResponse:
         """Describe a model."""
 
-        async def answer() -> pb.ModelMetadataResponse:
+        async def answer(catalogue: Catalogue) -> pb.ModelMetadataResponse:
             described = await v2.metadata(
                 self._parts.service,
                 self._parts.models,
+                catalogue,
                 request.name,
                 request.version or None,
                 seconds=context.time_remaining(),
@@ -104,12 +106,11 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelReadyResponse:
         """Tell whether a model is ready."""
 
-        async def answer() -> pb.ModelReadyResponse:
+        async def answer(catalogue: Catalogue) -> pb.ModelReadyResponse:
             problem = await v2.readiness_problem(
                 self._parts.service,
                 self._parts.models,
-                request.name,
-                request.version or None,
+                catalogue.find(request.name, request.version or None),
                 seconds=context.time_remaining(),
             )
             return pb.ModelReadyResponse(ready=problem is None)
@@ -121,8 +122,8 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
     ) -> pb.RepositoryIndexResponse:
         """List the models."""
 
-        async def answer() -> pb.RepositoryIndexResponse:
-            models = v2.index(self._parts.service.catalogue, self._parts.models)
+        async def answer(catalogue: Catalogue) -> pb.RepositoryIndexResponse:
+            models = v2.index(catalogue, self._parts.models)
             listed = [each for each in models if each["state"] == READY or not request.ready]
             return pb.RepositoryIndexResponse(
                 models=[pb.RepositoryIndexResponse.ModelIndex(**each) for each in listed]
@@ -143,14 +144,17 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         return pb.ServerMetadataResponse(**v2.SERVER)
 
     async def _answer(
-        self, request: str, context: Context, answer: Callable[[], Awaitable[T]]
+        self, request: str, context: Context, answer: Callable[[Catalogue], Awaitable[T]]
     ) -> T:
-        """Return an answer, or end the call with the status of its error; count and log it."""
+        """Return an answer, or end the call with the status of its error; count and log it.
+
+        `answer` takes the models that the client may use.
+        """
         start, code, request = time.monotonic(), "OK", request[:MAX_REQUEST]
         headers = dict(context.invocation_metadata() or ())
         try:
             with self._parts.tracing.span(request, headers), self._parts.one_more():
-                answered = await answer()
+                answered = await answer(self._parts.access.models(headers.get("authorization")))
         except asyncio.CancelledError:
             remaining = context.time_remaining()
             is_late = remaining is not None and remaining <= 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.request import Output
     from tidemill.serving.batcher import Batcher
-    from tidemill.serving.catalogue import Catalogue, Target
+    from tidemill.serving.catalogue import Target
     from tidemill.settings.serving import ServingSettings
 
     T = TypeVar("T")
@@ -49,14 +49,12 @@ class Service:
 
     def __init__(
         self,
-        catalogue: Catalogue,
         batcher: Batcher,
         settings: ServingSettings,
         *,
         on_answers: Callable[[Sequence[Answer]], None] = lambda _: None,
     ) -> None:
-        """Take the models, what runs them, and what counts the answers."""
-        self.catalogue = catalogue
+        """Take what runs the models, and what counts the answers."""
         self._batcher = batcher
         self._settings = settings
         self._on_answers = on_answers

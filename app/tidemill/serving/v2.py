@@ -64,8 +64,7 @@ class InferResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
 async def infer(
     service: Service,
     models: Models,
-    name: str,
-    version: str | None,
+    target: Target,
     request: InferRequest,
     *,
     seconds: float | None = None,
@@ -79,7 +78,6 @@ async def infer(
         TidemillError: The request cannot be answered; `status` says what that means.
 
     """
-    target = service.catalogue.find(name, version)
     service.check_items(max((each.shape[0] for each in request.inputs if each.shape), default=0))
     allowed, start = service.allowed(seconds), time.monotonic()
     spec, described = await service.within(allowed, _describe(models, target))
@@ -96,6 +94,7 @@ async def infer(
     if answers and all(isinstance(answer.result, TidemillError) for answer in answers):
         raise answers[0].result  # type: ignore[misc]
     is_large = sum(len(str(each.result)) for each in answers) >= offload.LARGE_BYTES
+    name = target.route.name
     return await offload.call(is_large, _response, request, name, spec, described, answers)
 
 
@@ -122,6 +121,7 @@ def _inputs(spec: ModelSpec, request: InferRequest, fields: Iterable[str]) -> li
 async def metadata(
     service: Service,
     models: Models,
+    catalogue: Catalogue,
     name: str,
     version: str | None,
     *,
@@ -133,11 +133,11 @@ async def metadata(
         TidemillError: There is no such model, or it does not load.
 
     """
-    target = service.catalogue.find(name, version)
+    target = catalogue.find(name, version)
     spec, described = await service.within(seconds, _describe(models, target))
     return {
         "name": name,
-        "versions": list(service.catalogue.versions(name)),
+        "versions": list(catalogue.versions(name)),
         "platform": f"tidemill_{spec.adapter.partition(':')[0]}",
         "inputs": rows.describe(rows.INPUT, None if spec.is_text else described.input_schema),
         "outputs": rows.describe(spec.result, described.output_schema),
@@ -145,20 +145,15 @@ async def metadata(
 
 
 async def readiness_problem(
-    service: Service,
-    models: Models,
-    name: str,
-    version: str | None,
-    *,
-    seconds: float | None = None,
+    service: Service, models: Models, target: Target, *, seconds: float | None = None
 ) -> TidemillError | None:
-    """Return why a model, or one of its variants, is not ready; None if all are.
+    """Return why one of a target's models is not ready; None if all are.
 
     Raises:
-        TidemillError: There is no such model, or it does not answer in time.
+        DeadlineExceeded: A model does not answer in time.
 
     """
-    for spec in service.catalogue.find(name, version).specs:
+    for spec in target.specs:
         if problem := await service.within(seconds, models.problem(spec)):
             return problem
     return None
