@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,7 +27,12 @@ from tidemill.serving.service import Service
 from tidemill.serving.tracing import Tracing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.inference.model import ModelSpec
+    from tidemill.models.pool.client import PooledRunner
     from tidemill.settings import ServeProgram
+    from tidemill.settings.pool import PoolSettings
 
 log = structlog.get_logger(__name__)
 
@@ -47,12 +53,9 @@ def serve(settings: ServeProgram) -> None:
     pool = settings.pool.model_copy(update=size | {"processes": processes})
     tracing = Tracing(options)
     access = Access(Catalogue(routes), options.tokens)
+    first = preloaded(specs, pool)
     log.info("loading the models", count=len(specs), first=[spec.id for spec in specs[:5]])
-    try:
-        pooled = runner.start(specs, pool, os.getpid())
-    except (OSError, AttributeError) as error:
-        raise PoolUnavailable(error) from None
-    models = Models(pooled, processes)
+    models = Models(partial(start_pool, specs, pool), processes)
     metrics = ServingMetrics()
     policy = Policy(
         options.max_batch_size, options.max_wait_ms / 1000, options.adaptive, options.max_queue
@@ -63,10 +66,23 @@ def serve(settings: ServeProgram) -> None:
     parts = Parts(options, access, service, models, metrics, AccessLog(), tracing)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
+            loop.run(server.serve(parts, lambda: models.try_all(first)))
     finally:
         models.close()
         tracing.close()
     if models.is_busy:
         log.warning("model processes are still busy, and end now")
         os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process
+
+
+def start_pool(specs: Sequence[ModelSpec], pool: PoolSettings) -> PooledRunner:
+    """Start the pool, which loads models, and return what runs them.
+
+    Raises:
+        PoolUnavailable: It cannot be started.
+
+    """
+    try:
+        return runner.start(specs, pool, os.getpid())
+    except (OSError, AttributeError) as error:
+        raise PoolUnavailable(error) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import grpc
@@ -71,15 +72,17 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         async def answer(catalogue: Catalogue) -> pb.ModelInferResponse:
             target = catalogue.find(request.model_name, request.model_version or None)
             is_large = request.ByteSize() >= offload.LARGE_BYTES
-            decoded = await offload.call(is_large, v2_grpc.decode, request)
-            response = await v2.infer(
-                self._parts.service,
-                self._parts.models,
-                target,
-                decoded,
-                seconds=context.time_remaining(),
-            )
-            return v2_grpc.encode(response, raw=bool(request.raw_input_contents))
+            with self._parts.one_more():
+                decoded = await offload.call(is_large, v2_grpc.decode, request)
+                response = await v2.infer(
+                    self._parts.service,
+                    self._parts.models,
+                    target,
+                    decoded,
+                    seconds=context.time_remaining(),
+                )
+            encode = partial(v2_grpc.encode, raw=bool(request.raw_input_contents))
+            return await offload.call(response.is_large, encode, response)
 
         return await self._answer(f"ModelInfer {request.model_name}", context, answer)
 
@@ -153,12 +156,15 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         start, code, request = time.monotonic(), "OK", request[:MAX_REQUEST]
         headers = dict(context.invocation_metadata() or ())
         try:
-            with self._parts.tracing.span(request, headers), self._parts.one_more():
+            with self._parts.tracing.span(request, headers):
                 answered = await answer(self._parts.access.models(headers.get("authorization")))
         except asyncio.CancelledError:
             remaining = context.time_remaining()
-            is_late = remaining is not None and remaining <= 0
-            code = "DEADLINE_EXCEEDED" if is_late else "CANCELLED"
+            if self._parts.service.is_draining:
+                code = "UNAVAILABLE"
+            else:
+                is_late = remaining is not None and remaining <= 0
+                code = "DEADLINE_EXCEEDED" if is_late else "CANCELLED"
             raise
         except Exception as error:
             failure = error if isinstance(error, TidemillError) else ServerFault()

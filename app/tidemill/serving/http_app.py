@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, unquote
@@ -21,6 +22,7 @@ from tidemill.errors import (
     describe,
 )
 from tidemill.serving.catalogue import Target
+from tidemill.serving.http_body import ClientLeft
 from tidemill.serving.http_handlers import Handlers
 from tidemill.serving.http_responses import problem_response
 from tidemill.serving.parts import MAX_REQUEST
@@ -96,14 +98,15 @@ class HttpApp:
         try:
             if operation := self._open.get(request.scope["path"]):
                 return await self._handler(request, operation)(request)
-            with self._parts.one_more():
-                return await self._handler(request, self._find(request))(request)
+            handler = self._handler(request, self._find(request))
+            with self._parts.one_more() if request.method == "POST" else nullcontext():
+                return await handler(request)
         except TidemillError as error:
             return problem_response(error)
-        except asyncio.CancelledError:
-            if self._service.is_draining:
-                return problem_response(ServerStopping())
+        except ClientLeft:
             return Response(status_code=CLIENT_LEFT)
+        except asyncio.CancelledError:  # the time to drain is over
+            return problem_response(ServerStopping())
         except Exception as error:
             path = request.scope["path"][:MAX_REQUEST]
             log.exception("a request failed", path=path, error=describe(error))

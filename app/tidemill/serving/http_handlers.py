@@ -66,7 +66,7 @@ class Handlers:
                 decoded,
                 seconds=_seconds(request),
             )
-        content, head = v2_json.encode(decoded, answered)
+        content, head = await offload.call(answered.is_large, v2_json.encode, decoded, answered)
         if head is None:
             return Response(content, media_type="application/json")
         headers = {v2_json.HEADER_LENGTH: str(head)}

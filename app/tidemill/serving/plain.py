@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tidemill.errors import InvalidRequest, TidemillError
+from tidemill.errors import InvalidInput, InvalidRequest, TidemillError, json_type
 from tidemill.inference.malformed import describe_json_error
 from tidemill.serving.status import problem
 
@@ -63,7 +63,7 @@ async def answer(
     """
     service.check_items(len(request.inputs))
     spec = target.specs[0]
-    inputs = [_input(spec, index, value) for index, value in enumerate(request.inputs)]
+    inputs = [_input(spec, value) for value in request.inputs]
     answers = await service.predict(
         target, inputs, key=request.key, force=request.variant, seconds=seconds
     )
@@ -72,13 +72,13 @@ async def answer(
     return msgspec.json.encode({outputs: [_output(each) for each in answers], **_models(answers)})
 
 
-def _input(spec: ModelSpec, index: int, value: msgspec.Raw) -> str:
+def _input(spec: ModelSpec, value: msgspec.Raw) -> str | InvalidInput:
     if not spec.is_text:
         return bytes(value).decode()
     try:
         return _TEXT.decode(value)
     except msgspec.ValidationError:
-        raise InvalidRequest(f"input {index}: {spec.id} takes texts") from None
+        return InvalidInput(f"must be text, not {json_type(bytes(value).decode())}")
 
 
 def _output(answer: Answer) -> Any:  # noqa: ANN401 - what msgspec encodes

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import signal
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
@@ -48,7 +48,7 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
     if parts.settings.grpc_port is not None:
         stops.append(await start_grpc(parts))
     starting = asyncio.ensure_future(start())
-    starting.add_done_callback(note_start)
+    starting.add_done_callback(lambda _: None if started(starting) else stopped.set())
     try:
         await stopped.wait()
         log.info("stopping when the running requests have finished")
@@ -57,6 +57,8 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
         starting.cancel()
         await asyncio.gather(*(stop() for stop in stops))
         parts.log.close()
+    with suppress(asyncio.CancelledError):
+        await starting
 
 
 def warn_of_open_doors(settings: ServingSettings) -> None:
@@ -69,14 +71,9 @@ def warn_of_open_doors(settings: ServingSettings) -> None:
         log.warning("tokens travel unencrypted", remedy="Set `serving.tls_certificate`.")
 
 
-def note_start(starting: asyncio.Future[None]) -> None:
-    """Log how the start ended."""
-    if starting.cancelled():
-        return
-    if error := starting.exception():
-        log.error("the models could not be tried", exc_info=error)
-    else:
-        log.info("ready")
+def started(start: asyncio.Future[None]) -> bool:
+    """Tell whether the end of a start is no reason to stop."""
+    return start.cancelled() or start.exception() is None
 
 
 async def start_http(parts: Parts, on_end: Callable[[], None]) -> Stop:

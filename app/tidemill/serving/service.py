@@ -92,13 +92,13 @@ class Service:
     async def predict(
         self,
         target: Target,
-        inputs: Sequence[str],
+        inputs: Sequence[str | MessageError],
         *,
         key: str | None = None,
         force: str | None = None,
         seconds: float | None = None,
     ) -> list[Answer]:
-        """Return an answer for each input, in the same order.
+        """Return an answer for each input, in the same order; an error stays what it is.
 
         `key` and `force` choose a variant as a message's key and header do in a stream. `seconds`
         is the time that the client allows. If the caller is cancelled, the inputs that still wait
@@ -114,19 +114,22 @@ class Service:
         deadline = asyncio.get_running_loop().time() + allowed
         answers: dict[int, Answer] = {}
         choices: dict[int, Choice] = {}
-        groups: dict[str, list[int]] = {}
+        groups: dict[str, list[tuple[int, str]]] = {}
         for index, text in enumerate(inputs):
+            if isinstance(text, MessageError):
+                answers[index] = Answer(text)
+                continue
             try:
                 choices[index] = choice = choose(target, text, key, force)
                 check_length(choice.spec, text)
             except MessageError as error:
                 answers[index] = Answer(error, choices.get(index))
             else:
-                groups.setdefault(choice.spec.id, []).append(index)
+                groups.setdefault(choice.spec.id, []).append((index, text))
         futures: dict[int, asyncio.Future[Output]] = {}
         try:
-            for indexes in groups.values():
-                texts = [inputs[index] for index in indexes]
+            for group in groups.values():
+                indexes, texts = zip(*group, strict=True)
                 submitted = self._batcher.submit(choices[indexes[0]].spec, texts, deadline)
                 futures.update(zip(indexes, submitted, strict=True))
             if futures:
