@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,15 @@ class Server:
     def connect(self) -> http.client.HTTPConnection:
         """Return a new connection."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
+
+    @contextmanager
+    def connect_and_ask(self, model: str, *texts: str) -> Iterator[socket.socket]:
+        """Send a plain request, and do not read its answer."""
+        body = json.dumps({"inputs": texts}).encode()
+        head = f"POST /{model} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", self.port), TIMEOUT) as client:
+            client.sendall(head.encode() + body)
+            yield client
 
     def send(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,6 +16,7 @@ from tidemill.models import catalogue, machine
 from tidemill.models.pool import runner
 from tidemill.models.pool.loading import preloaded
 from tidemill.serving import server
+from tidemill.serving.access import Access
 from tidemill.serving.access_log import AccessLog
 from tidemill.serving.batcher import Batcher, Policy
 from tidemill.serving.catalogue import Catalogue
@@ -25,7 +27,12 @@ from tidemill.serving.service import Service
 from tidemill.serving.tracing import Tracing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.inference.model import ModelSpec
+    from tidemill.models.pool.client import PooledRunner
     from tidemill.settings import ServeProgram
+    from tidemill.settings.pool import PoolSettings
 
 log = structlog.get_logger(__name__)
 
@@ -45,26 +52,37 @@ def serve(settings: ServeProgram) -> None:
     size = {"min_slice": options.max_batch_size, "max_slice": options.max_batch_size}
     pool = settings.pool.model_copy(update=size | {"processes": processes})
     tracing = Tracing(options)
+    access = Access(Catalogue(routes), options.tokens)
+    first = preloaded(specs, pool)
     log.info("loading the models", count=len(specs), first=[spec.id for spec in specs[:5]])
-    try:
-        pooled = runner.start(specs, pool, os.getpid())
-    except (OSError, AttributeError) as error:
-        raise PoolUnavailable(error) from None
-    models = Models(pooled, processes)
+    models = Models(partial(start_pool, specs, pool), processes)
     metrics = ServingMetrics()
     policy = Policy(
         options.max_batch_size, options.max_wait_ms / 1000, options.adaptive, options.max_queue
     )
     batcher = Batcher(models.run, processes, policy, on_start=metrics.batch_started)
     metrics.show_queues(specs, batcher.waiting)
-    service = Service(Catalogue(routes), batcher, options, on_answers=metrics.answered)
-    parts = Parts(options, service, models, metrics, AccessLog(), tracing)
+    service = Service(batcher, options, on_answers=metrics.answered)
+    parts = Parts(options, access, service, models, metrics, AccessLog(), tracing)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(server.serve(parts, lambda: models.try_all(preloaded(specs, pool))))
+            loop.run(server.serve(parts, lambda: models.try_all(first)))
     finally:
         models.close()
         tracing.close()
     if models.is_busy:
         log.warning("model processes are still busy, and end now")
         os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process
+
+
+def start_pool(specs: Sequence[ModelSpec], pool: PoolSettings) -> PooledRunner:
+    """Start the pool, which loads models, and return what runs them.
+
+    Raises:
+        PoolUnavailable: It cannot be started.
+
+    """
+    try:
+        return runner.start(specs, pool, os.getpid())
+    except (OSError, AttributeError) as error:
+        raise PoolUnavailable(error) from None

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from tidemill.errors.base import ConfigurationError, MessageError, TidemillError
+from tidemill.errors.base import (
+    ConfigurationError,
+    MessageError,
+    SeveralProblems,
+    TidemillError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,10 +56,8 @@ class MethodNotAllowed(MessageError):
 class UnsupportedMediaType(MessageError):
     """A request's body is in a form that the server does not read."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"the server does not read {what}", "Send JSON with `Content-Type: application/json`."
-        )
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"the server does not read {what}", remedy)
 
 
 class BodyTimedOut(MessageError):
@@ -69,22 +73,43 @@ class BodyTimedOut(MessageError):
 class QueueFull(TidemillError):
     """So many inputs wait for a model that the server takes no more."""
 
-    def __init__(self, model: str, waiting: int, retry_after: float) -> None:
+    def __init__(self, model: str, waiting: int, limit: int, retry_after: float) -> None:
         super().__init__(
-            f"{waiting} inputs wait for {model}, and there is no room for more",
-            f"Try again in {retry_after:.3g} s, which is how long those that wait will take.",
+            f"{waiting} inputs wait for {model}, and at most {limit} may",
+            f"Try again in {max(1, math.ceil(retry_after))} s, or raise `serving.max_queue`.",
+        )
+        self.retry_after = retry_after
+
+
+class Unauthenticated(MessageError):
+    """A request has no token, or one that the server does not know."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the request needs a token that the server knows",
+            "Send the header `Authorization: Bearer TOKEN`.",
+        )
+
+
+class RateExceeded(MessageError):
+    """The bearer of a token has sent more requests than its rate allows."""
+
+    def __init__(self, name: str, rate: str, retry_after: float) -> None:
+        super().__init__(
+            f"{name[:60]} may send {rate} requests",
+            f"Try again in {max(1, math.ceil(retry_after))} s.",
         )
         self.retry_after = retry_after
 
 
 class ServerBusy(TidemillError):
-    """The server answers so many requests that it takes no more."""
+    """The server is already answering as many requests as it may."""
 
     retry_after = 1.0  # seconds
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"the server answers {limit} requests already",
+            f"the server is already answering {limit} requests",
             "Try again in a moment, or raise `serving.max_requests` on the server.",
         )
 
@@ -95,7 +120,7 @@ class ServerStopping(TidemillError):
     def __init__(self) -> None:
         super().__init__(
             "the server stopped before it had an answer",
-            "Try again: another server may answer. `serving.drain_timeout` is the time to finish.",
+            "Try again: another server may answer. `serving.drain_timeout` is the longest wait.",
         )
 
 
@@ -113,6 +138,25 @@ class DeadlineExceeded(TidemillError):
         super().__init__(
             f"no answer within {seconds:.3g} s",
             "Allow more time, or raise `serving.timeout` on the server.",
+        )
+
+
+class InvalidTokens(SeveralProblems):
+    """The file of tokens is wrong."""
+
+    def __init__(self, path: object, *problems: object) -> None:
+        super().__init__(
+            str(path), problems, "Correct the file of tokens; docs/access.md explains its fields."
+        )
+
+
+class UnusableCertificate(ConfigurationError):
+    """The server cannot use its certificate or the certificate's key."""
+
+    def __init__(self, certificate: object, key: object, reason: object) -> None:
+        super().__init__(
+            f"cannot use the certificate {certificate} with the key {key}: {reason}",
+            "Set `serving.tls_certificate` and `serving.tls_key` to PEM files of one pair.",
         )
 
 

@@ -32,7 +32,7 @@ def log_once(model: str, error: MessageError) -> None:
     if kind not in _logged:
         _logged.add(kind)
         log.warning(
-            "model %s failed on an input, which becomes a dead letter (logged once per kind):\n%s",
+            "model %s failed on an input (each process logs each kind of failure once):\n%s",
             model,
             text,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 
@@ -58,14 +57,18 @@ class AccessLog:
 
     def _write(self) -> None:
         line = self._lines.get()
+        start = b""  # a line break after half a line
         while line is not None:
             time.sleep(FLUSH_S)
             lines = [line]
             while not self._lines.empty() and (line := self._lines.get()) is not None:
                 lines.append(line)
-            content = b"".join(lines)
-            with suppress(OSError):
+            content = b"".join([start, *lines])
+            try:
                 while content:
                     content = content[os.write(self._descriptor, content) :]
+                start = b""
+            except OSError:
+                start = b"\n"
             if line is not None:
                 line = self._lines.get()

@@ -161,7 +161,8 @@ class Batcher:
         if len(queue) + len(inputs) > self._policy.max_queue:
             queue.remove_unwanted(now)
         if len(queue) + len(inputs) > self._policy.max_queue:
-            raise QueueFull(spec.id, len(queue), queue.retry_after(self._processes))
+            retry_after = queue.retry_after(self._processes)
+            raise QueueFull(spec.id, len(queue), self._policy.max_queue, retry_after)
         futures = []
         for text in inputs:
             future = loop.create_future()
@@ -178,6 +179,8 @@ class Batcher:
     def _offer(self, queue: Queue) -> None:
         """Mark a queue as ready if its next batch may start; otherwise come back when it may."""
         loop = asyncio.get_running_loop()
+        if not self._policy.adaptive:
+            queue.remove_unwanted(loop.time())  # neither do they fill a batch, nor is it late
         due = queue.oldest + self._policy.max_wait
         if not len(queue):
             return

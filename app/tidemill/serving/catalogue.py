@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidemill.errors import InvalidRequest, ModelNotFound
 from tidemill.models.expand import RESERVED_PATHS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.route import Route, Variant
 
+INVOCATIONS = "/invocations"
 # How many names an error suggests.
 MAX_LISTED = 5
 
@@ -35,7 +37,10 @@ class Catalogue:
     """Find a request's models by path, or by name and version."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        """Index the routes; a route without an endpoint has the path `/NAME`."""
+        """Index the routes; a route without an endpoint has the path `/NAME`.
+
+        MLflow's path `/invocations` follows each path; alone, it is that of the only route.
+        """
         self.routes = tuple(routes)
         self._names: dict[str, list[Route]] = {}
         self._versions: dict[str, dict[str, Target]] = {}
@@ -48,6 +53,23 @@ class Catalogue:
         for name, named in self._names.items():
             if len(named) == 1 and named[0].path is None and name not in RESERVED_PATHS:
                 self.paths.setdefault(f"/{name}", named[0])
+        self.mlflow_paths = {
+            f"{path}{INVOCATIONS}": route
+            for path, route in self.paths.items()
+            if f"{path}{INVOCATIONS}" not in self.paths
+        }
+        if len(self.routes) == 1:
+            self.mlflow_paths[INVOCATIONS] = self.routes[0]
+
+    def only(self, patterns: Sequence[str]) -> Catalogue:
+        """Return the part whose names match one of some patterns, in which `*` is any text."""
+        if "*" in patterns:
+            return self
+        return Catalogue(
+            route
+            for route in self.routes
+            if any(fnmatchcase(route.name, pattern) for pattern in patterns)
+        )
 
     def find(self, name: str, version: str | None = None) -> Target:
         """Return the models with a name, and the version if there is one.

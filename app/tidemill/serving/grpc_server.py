@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import grpc
@@ -23,6 +24,7 @@ from tidemill.serving.status import MAX_DETAIL, problem, retry_after, status
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from tidemill.serving.catalogue import Catalogue
     from tidemill.serving.parts import Parts
 
     T = TypeVar("T")
@@ -67,18 +69,20 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelInferResponse:
         """Answer a request. If its client leaves, this is cancelled."""
 
-        async def answer() -> pb.ModelInferResponse:
+        async def answer(catalogue: Catalogue) -> pb.ModelInferResponse:
+            target = catalogue.find(request.model_name, request.model_version or None)
             is_large = request.ByteSize() >= offload.LARGE_BYTES
-            decoded = await offload.call(is_large, v2_grpc.decode, request)
-            response = await v2.infer(
-                self._parts.service,
-                self._parts.models,
-                request.model_name,
-                request.model_version or None,
-                decoded,
-                seconds=context.time_remaining(),
-            )
-            return v2_grpc.encode(response, raw=bool(request.raw_input_contents))
+            with self._parts.one_more():
+                decoded = await offload.call(is_large, v2_grpc.decode, request)
+                response = await v2.infer(
+                    self._parts.service,
+                    self._parts.models,
+                    target,
+                    decoded,
+                    seconds=context.time_remaining(),
+                )
+            encode = partial(v2_grpc.encode, raw=bool(request.raw_input_contents))
+            return await offload.call(response.is_large, encode, response)
 
         return await self._answer(f"ModelInfer {request.model_name}", context, answer)
 
@@ -87,10 +91,11 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelMetadataResponse:
         """Describe a model."""
 
-        async def answer() -> pb.ModelMetadataResponse:
+        async def answer(catalogue: Catalogue) -> pb.ModelMetadataResponse:
             described = await v2.metadata(
                 self._parts.service,
                 self._parts.models,
+                catalogue,
                 request.name,
                 request.version or None,
                 seconds=context.time_remaining(),
@@ -104,12 +109,11 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelReadyResponse:
         """Tell whether a model is ready."""
 
-        async def answer() -> pb.ModelReadyResponse:
+        async def answer(catalogue: Catalogue) -> pb.ModelReadyResponse:
             problem = await v2.readiness_problem(
                 self._parts.service,
                 self._parts.models,
-                request.name,
-                request.version or None,
+                catalogue.find(request.name, request.version or None),
                 seconds=context.time_remaining(),
             )
             return pb.ModelReadyResponse(ready=problem is None)
@@ -121,8 +125,8 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
     ) -> pb.RepositoryIndexResponse:
         """List the models."""
 
-        async def answer() -> pb.RepositoryIndexResponse:
-            models = v2.index(self._parts.service.catalogue, self._parts.models)
+        async def answer(catalogue: Catalogue) -> pb.RepositoryIndexResponse:
+            models = v2.index(catalogue, self._parts.models)
             listed = [each for each in models if each["state"] == READY or not request.ready]
             return pb.RepositoryIndexResponse(
                 models=[pb.RepositoryIndexResponse.ModelIndex(**each) for each in listed]
@@ -143,18 +147,24 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         return pb.ServerMetadataResponse(**v2.SERVER)
 
     async def _answer(
-        self, request: str, context: Context, answer: Callable[[], Awaitable[T]]
+        self, request: str, context: Context, answer: Callable[[Catalogue], Awaitable[T]]
     ) -> T:
-        """Return an answer, or end the call with the status of its error; count and log it."""
+        """Return an answer, or end the call with the status of its error; count and log it.
+
+        `answer` takes the models that the client may use.
+        """
         start, code, request = time.monotonic(), "OK", request[:MAX_REQUEST]
         headers = dict(context.invocation_metadata() or ())
         try:
-            with self._parts.tracing.span(request, headers), self._parts.one_more():
-                answered = await answer()
+            with self._parts.tracing.span(request, headers):
+                answered = await answer(self._parts.access.models(headers.get("authorization")))
         except asyncio.CancelledError:
             remaining = context.time_remaining()
-            is_late = remaining is not None and remaining <= 0
-            code = "DEADLINE_EXCEEDED" if is_late else "CANCELLED"
+            if self._parts.service.is_draining:
+                code = "UNAVAILABLE"
+            else:
+                is_late = remaining is not None and remaining <= 0
+                code = "DEADLINE_EXCEEDED" if is_late else "CANCELLED"
             raise
         except Exception as error:
             failure = error if isinstance(error, TidemillError) else ServerFault()

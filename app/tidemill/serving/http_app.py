@@ -21,6 +21,8 @@ from tidemill.errors import (
     TidemillError,
     describe,
 )
+from tidemill.serving.catalogue import Target
+from tidemill.serving.http_body import ClientLeft
 from tidemill.serving.http_handlers import Handlers
 from tidemill.serving.http_responses import problem_response
 from tidemill.serving.parts import MAX_REQUEST
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from tidemill.serving.catalogue import Catalogue
     from tidemill.serving.parts import Parts
 
     Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -37,46 +40,45 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MODEL = re.compile(
-    r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<operation>infer|ready))?"
-)
+# Name, version and operation.
+MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(infer|ready))?")
 # A status as nginx logs it: the client closed the connection before the response.
 CLIENT_LEFT = 499
-# Asked every few seconds by machines.
-QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 
 
 class HttpApp:
-    """An ASGI application, whose requests are counted and logged."""
+    """An ASGI application, whose requests are counted and logged.
+
+    Probes and metrics, which machines ask for every few seconds, are neither, and need no token.
+    """
 
     def __init__(self, parts: Parts) -> None:
         """Take what answers."""
         self._parts = parts
         self._service = parts.service
-        self._catalogue = parts.service.catalogue
+
         handle = self._handlers = Handlers(parts)
-        self._paths: dict[str, Operation] = {
-            "/v2": ("GET", handle.server),
-            "/v2/health/live": ("GET", handle.live),
-            "/v2/health/ready": ("GET", handle.ready),
-            "/v2/repository/index": ("POST", handle.index),
+        self._open: dict[str, Operation] = {
             "/healthz": ("GET", handle.live),
+            "/ping": ("GET", handle.live),  # as MLflow's server
             "/readyz": ("GET", handle.ready),
             "/metrics": ("GET", handle.metrics),
+            "/v2/health/live": ("GET", handle.live),
+            "/v2/health/ready": ("GET", handle.ready),
+        }
+        # Their handlers take the models that the client may use.
+        self._listed: dict[str, tuple[str, Callable[..., Awaitable[Response]]]] = {
+            "/v2": ("GET", handle.server),
+            "/v2/repository/index": ("POST", handle.index),
             "/openapi.json": ("GET", handle.openapi),
             "/docs": ("GET", handle.docs),
-        }
-        self._of_model: dict[str | None, Operation] = {
-            "infer": ("POST", handle.infer),
-            "ready": ("GET", handle.model_ready),
-            None: ("GET", handle.model),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         start, path = time.monotonic(), scope["path"]
         request = Request(scope, receive)
-        if path in QUIET:
+        if path in self._open:
             response = await self._answer(request)
             await response(scope, receive, send)
             return
@@ -93,41 +95,61 @@ class HttpApp:
 
     async def _answer(self, request: Request) -> Response:
         """Return the response to a request, whatever fails."""
-        is_quiet = request.scope["path"] in QUIET
         try:
-            with nullcontext() if is_quiet else self._parts.one_more():
-                return await self._find(request)(request)
+            if operation := self._open.get(request.scope["path"]):
+                return await self._handler(request, operation)(request)
+            handler = self._handler(request, self._find(request))
+            with self._parts.one_more() if request.method == "POST" else nullcontext():
+                return await handler(request)
         except TidemillError as error:
             return problem_response(error)
-        except asyncio.CancelledError:
-            if self._service.is_draining:
-                return problem_response(ServerStopping())
+        except ClientLeft:
             return Response(status_code=CLIENT_LEFT)
+        except asyncio.CancelledError:  # the time to drain is over
+            return problem_response(ServerStopping())
         except Exception as error:
             path = request.scope["path"][:MAX_REQUEST]
             log.exception("a request failed", path=path, error=describe(error))
             return problem_response(ServerFault())
 
-    def _find(self, request: Request) -> Handler:
-        """Return the handler of a request.
-
-        Raises:
-            ModelNotFound: There is nothing under the path.
-            MethodNotAllowed: The path needs another method.
-
-        """
-        path: str = request.scope["path"]
-        if found := MODEL.fullmatch(path):
-            request.scope["path_params"] = found.groupdict()
-            method, handler = self._of_model[found["operation"]]
-        elif operation := self._paths.get(path):
-            method, handler = operation
-        else:
-            raw = str(request.scope.get("raw_path", b"/"), "ascii")
-            target = self._catalogue.find_path(
-                "/".join(quote(unquote(part), safe="") for part in raw.split("/"))
-            )
-            method, handler = "POST", partial(self._handlers.plain, target)
+    @staticmethod
+    def _handler(request: Request, operation: Operation) -> Handler:
+        """Return an operation's handler, unless it needs another method."""
+        method, handler = operation
         if request.method != method and (request.method, method) != ("HEAD", "GET"):
             raise MethodNotAllowed(request.method, method)
         return handler
+
+    def _find(self, request: Request) -> Operation:
+        """Return what a request asks for.
+
+        Raises:
+            ModelNotFound: There is nothing under its path.
+            Unauthenticated, RateExceeded: Its client may not ask, or not now.
+
+        """
+        models = self._parts.access.models(request.headers.get("authorization"))
+        path = request.scope["path"]
+        if listed := self._listed.get(path):
+            method, handler = listed
+            return method, partial(handler, models)
+        if found := MODEL.fullmatch(path):
+            return self._of_model(models, *found.groups())
+        raw = str(request.scope.get("raw_path", b"/"), "ascii")
+        quoted = "/".join(quote(unquote(part), safe="") for part in raw.split("/"))
+        if route := models.mlflow_paths.get(quoted):
+            return "POST", partial(self._handlers.invocations, Target(route))
+        return "POST", partial(self._handlers.plain, models.find_path(quoted))
+
+    def _of_model(
+        self, models: Catalogue, name: str, version: str | None, operation: str | None
+    ) -> Operation:
+        """Return what V2 offers for a model."""
+        target = models.find(name, version)
+        match operation:
+            case "infer":
+                return "POST", partial(self._handlers.infer, target)
+            case "ready":
+                return "GET", partial(self._handlers.model_ready, target, name)
+            case _:
+                return "GET", partial(self._handlers.model, models, name, version)

@@ -28,6 +28,10 @@ MEDIA_TYPES = {
 LINGER_S = 2.0
 
 
+class ClientLeft(Exception):
+    """A client has closed its connection before its request was answered."""
+
+
 async def read(request: Request, settings: ServingSettings) -> bytes:
     """Return a request's body.
 
@@ -35,6 +39,7 @@ async def read(request: Request, settings: ServingSettings) -> bytes:
         UnsupportedMediaType: The body is not JSON, or it is compressed.
         RequestTooLarge: It is longer than `serving.max_body`.
         BodyTimedOut: The client sends it too slowly.
+        ClientLeft: The client has closed the connection.
 
     """
     _check_media_type(request)
@@ -49,7 +54,7 @@ async def read(request: Request, settings: ServingSettings) -> bytes:
     except TimeoutError:
         raise BodyTimedOut(settings.body_timeout) from None
     if message["type"] == "http.disconnect":
-        raise asyncio.CancelledError
+        raise ClientLeft
     if size > settings.max_body:
         if message.get("more_body"):
             await _discard(request)
@@ -59,7 +64,12 @@ async def read(request: Request, settings: ServingSettings) -> bytes:
 
 @contextmanager
 def cancelled_if_client_leaves(request: Request) -> Iterator[None]:
-    """Cancel the current task if the client closes its connection before the context ends."""
+    """Cancel what runs in the context if the client closes its connection before it ends.
+
+    Raises:
+        ClientLeft: It did.
+
+    """
     task = cast("asyncio.Task[object]", asyncio.current_task())
     # Once the body has been read, the only event left to receive is that the client has gone.
     watcher = asyncio.ensure_future(request.receive())
@@ -70,6 +80,11 @@ def cancelled_if_client_leaves(request: Request) -> Iterator[None]:
     watcher.add_done_callback(cancel)
     try:
         yield
+    except asyncio.CancelledError:
+        if watcher.done():
+            task.uncancel()
+            raise ClientLeft from None
+        raise
     finally:
         watcher.remove_done_callback(cancel)
         watcher.cancel()
@@ -78,10 +93,12 @@ def cancelled_if_client_leaves(request: Request) -> Iterator[None]:
 def _check_media_type(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES and not media_type.endswith("+json"):
-        raise UnsupportedMediaType(f"the content type {media_type[:60]!r}")
+        remedy = "Send JSON with `Content-Type: application/json`."
+        raise UnsupportedMediaType(f"the content type {media_type[:60]!r}", remedy)
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
-        raise UnsupportedMediaType(f"the content encoding {encoding[:60]!r}")
+        remedy = "Send the body without `Content-Encoding`."
+        raise UnsupportedMediaType(f"the content encoding {encoding[:60]!r}", remedy)
 
 
 async def _discard(request: Request) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,14 +11,14 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from tidemill.errors import InvalidRequest
-from tidemill.serving import http_body, offload, openapi, plain, v2, v2_json
+from tidemill.serving import http_body, mlflow_json, offload, openapi, plain, v2, v2_json
 from tidemill.serving.http_responses import json_response
 from tidemill.serving.models import READY
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from tidemill.serving.catalogue import Target
+    from tidemill.serving.catalogue import Catalogue, Target
     from tidemill.serving.parts import Parts
 
 # A request's header: how many seconds its client allows.
@@ -31,7 +32,6 @@ class Handlers:
         """Take what the handlers share."""
         self._parts = parts
         self._service = parts.service
-        self._catalogue = parts.service.catalogue
 
     async def plain(self, target: Target, request: Request) -> Response:
         """Answer a plain request under a model's own path."""
@@ -41,9 +41,19 @@ class Handlers:
             answered = await plain.answer(self._service, target, decoded, _seconds(request))
         return Response(answered, media_type="application/json")
 
-    async def infer(self, request: Request) -> Response:
+    async def invocations(self, target: Target, request: Request) -> Response:
+        """Answer an MLflow request."""
+        body = await http_body.read(request, self._parts.settings)
+        read = partial(mlflow_json.decode, is_text=target.specs[0].is_text)
+        decoded = await offload.call(len(body) >= offload.LARGE_BYTES, read, body)
+        with http_body.cancelled_if_client_leaves(request):
+            answered = await plain.answer(
+                self._service, target, decoded, _seconds(request), mlflow_json.PREDICTIONS
+            )
+        return Response(answered, media_type="application/json")
+
+    async def infer(self, target: Target, request: Request) -> Response:
         """Answer a V2 request."""
-        name, version = request.path_params["name"], request.path_params["version"]
         body = await http_body.read(request, self._parts.settings)
         length = request.headers.get(v2_json.HEADER_LENGTH)
         is_large = len(body) >= offload.LARGE_BYTES
@@ -52,43 +62,40 @@ class Handlers:
             answered = await v2.infer(
                 self._service,
                 self._parts.models,
-                name,
-                version,
+                target,
                 decoded,
                 seconds=_seconds(request),
             )
-        content, head = v2_json.encode(decoded, answered)
+        content, head = await offload.call(answered.is_large, v2_json.encode, decoded, answered)
         if head is None:
             return Response(content, media_type="application/json")
         headers = {v2_json.HEADER_LENGTH: str(head)}
         return Response(content, headers=headers, media_type="application/octet-stream")
 
-    async def model(self, request: Request) -> Response:
+    async def model(
+        self, catalogue: Catalogue, name: str, version: str | None, request: Request
+    ) -> Response:
         """Describe a model."""
-        name, version = request.path_params["name"], request.path_params["version"]
-        seconds = _seconds(request)
+        models, seconds = self._parts.models, _seconds(request)
         return json_response(
-            await v2.metadata(self._service, self._parts.models, name, version, seconds=seconds)
+            await v2.metadata(self._service, models, catalogue, name, version, seconds=seconds)
         )
 
-    async def model_ready(self, request: Request) -> Response:
+    async def model_ready(self, target: Target, name: str, request: Request) -> Response:
         """Answer 200 if a model is ready."""
-        name, version = request.path_params["name"], request.path_params["version"]
-        seconds = _seconds(request)
-        if error := await v2.readiness_problem(
-            self._service, self._parts.models, name, version, seconds=seconds
-        ):
+        models, seconds = self._parts.models, _seconds(request)
+        if error := await v2.readiness_problem(self._service, models, target, seconds=seconds):
             raise error
         return json_response({"name": name, "ready": True})
 
-    async def index(self, request: Request) -> Response:
+    async def index(self, catalogue: Catalogue, request: Request) -> Response:
         """List the models."""
         body = await http_body.read(request, self._parts.settings)
         only_ready = bool(body) and _object(body).get("ready") is True
-        models = v2.index(self._catalogue, self._parts.models)
+        models = v2.index(catalogue, self._parts.models)
         return json_response([each for each in models if each["state"] == READY or not only_ready])
 
-    async def server(self, _: Request) -> Response:
+    async def server(self, _: Catalogue, __: Request) -> Response:
         """Describe the server."""
         return json_response(v2.SERVER)
 
@@ -107,13 +114,14 @@ class Handlers:
             generate_latest(self._parts.metrics.registry), media_type=CONTENT_TYPE_LATEST
         )
 
-    async def openapi(self, _: Request) -> Response:
+    async def openapi(self, catalogue: Catalogue, _: Request) -> Response:
         """Return the OpenAPI document."""
-        return json_response(await openapi.document(self._parts))
+        return json_response(await openapi.document(self._parts, catalogue))
 
-    async def docs(self, _: Request) -> Response:
+    async def docs(self, catalogue: Catalogue, _: Request) -> Response:
         """Return the OpenAPI document as a page."""
-        return Response(openapi.page(await openapi.document(self._parts)), media_type="text/html")
+        document = await openapi.document(self._parts, catalogue)
+        return Response(openapi.page(document), media_type="text/html")
 
 
 def _seconds(request: Request) -> float | None:

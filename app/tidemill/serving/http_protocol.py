@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,6 +21,7 @@ class TimedProtocol(HttpToolsProtocol):
 
     header_timeout: ClassVar[float]  # seconds
     _header_timer: asyncio.TimerHandle | None = None
+    _unsent = math.inf  # bytes of the last answer
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - uvicorn's
         """Start the time of the first headers."""
@@ -39,13 +41,39 @@ class TimedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the time of the headers."""
+        """End all times."""
         self._stop_timer()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Start the time of an idle connection, also if it is to close once the answer is sent."""
+        self._unsent = math.inf
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._watch()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, unless its client still reads the last answer.
+
+        uvicorn would wait for ever for a client that does not.
+        """
+        unsent = self.transport.get_write_buffer_size()
+        if 0 < unsent < self._unsent:
+            self._unsent = unsent
+            self._watch()
+        else:
+            self.transport.abort()
+
+    def _watch(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _start_timer(self) -> None:
         if self._header_timer is None:
-            self._header_timer = self.loop.call_later(self.header_timeout, self.transport.close)
+            self._header_timer = self.loop.call_later(self.header_timeout, self.transport.abort)
 
     def _stop_timer(self) -> None:
         if self._header_timer is not None:

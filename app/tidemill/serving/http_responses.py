@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,6 +30,8 @@ def problem_response(error: TidemillError) -> Response:
         headers["retry-after"] = retry_after_header(seconds)
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = "GET, HEAD" if error.allowed == "GET" else error.allowed
+    if code == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
     if code in (408, 413):
         headers["connection"] = "close"  # the rest of the body is not read
     return Response(msgspec.json.encode(problem(error)), code, headers, PROBLEM)

@@ -13,6 +13,7 @@ from tidemill.errors import TidemillError
 
 if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
+    from tidemill.serving.catalogue import Catalogue
     from tidemill.serving.parts import Parts
 
 # With more models, the document has no examples: each takes a question to the pool.
@@ -48,13 +49,16 @@ SCHEMAS = {
 }
 
 
-async def document(parts: Parts) -> dict[str, Any]:
+async def document(parts: Parts, catalogue: Catalogue) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of all plain routes."""
-    catalogue = parts.service.catalogue
     paths = {}
+    has_examples = len(catalogue.paths) <= MAX_EXAMPLES
     for path, route in catalogue.paths.items():
         specs = [variant.spec for variant in route.variants]
-        example, schema = await _example(parts, specs[0])
+        default = specs[0].schema or ({"type": "string"} if specs[0].is_text else {})
+        example, schema = None, default
+        if has_examples:
+            example, schema = await _example(parts, specs[0], default)
         paths[path] = {
             "post": {
                 "summary": ", ".join(spec.id for spec in specs),
@@ -101,15 +105,14 @@ def page(document: dict[str, Any]) -> str:
     )
 
 
-async def _example(parts: Parts, spec: ModelSpec) -> tuple[Any, dict[str, Any]]:
-    """Return an example of an input, and the schema of inputs."""
-    default = {"type": "string"} if spec.is_text else {}
-    if len(parts.service.catalogue.paths) > MAX_EXAMPLES:
-        return None, spec.schema or default
+async def _example(
+    parts: Parts, spec: ModelSpec, default: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Return an example of an input, and the schema of inputs, if the model loads."""
     try:
-        described = await parts.models.describe(spec)
+        described = await parts.service.within(None, parts.models.describe(spec))
     except TidemillError:  # the document is still useful
-        return None, spec.schema or default
+        return None, default
     sample = described.sample
     if sample is not None and not spec.is_text:
         sample = msgspec.json.decode(sample)

@@ -11,6 +11,7 @@ from tidemill.errors import ServerBusy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tidemill.serving.access import Access
     from tidemill.serving.access_log import AccessLog
     from tidemill.serving.metrics import ServingMetrics
     from tidemill.serving.models import Models
@@ -24,9 +25,10 @@ MAX_REQUEST = 300
 
 @dataclass(slots=True)
 class Parts:
-    """What answers requests, what it knows of the models, and what counts."""
+    """Who may ask, what answers, what is known of the models, and what counts and logs."""
 
     settings: ServingSettings
+    access: Access
     service: Service
     models: Models
     metrics: ServingMetrics

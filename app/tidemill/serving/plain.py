@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tidemill.errors import InvalidRequest, TidemillError
+from tidemill.errors import InvalidInput, InvalidRequest, TidemillError, json_type
 from tidemill.inference.malformed import describe_json_error
 from tidemill.serving.status import problem
 
@@ -46,9 +46,15 @@ def decode(body: bytes) -> PlainRequest:
 
 
 async def answer(
-    service: Service, target: Target, request: PlainRequest, seconds: float | None = None
+    service: Service,
+    target: Target,
+    request: PlainRequest,
+    seconds: float | None = None,
+    outputs: str = "outputs",
 ) -> bytes:
     """Return the body of a response: an output or an error for each input, in the same order.
+
+    They are in the field `outputs`, or in another one.
 
     Raises:
         TidemillError: The request cannot be answered, or all its inputs fail; then it is the error
@@ -57,22 +63,22 @@ async def answer(
     """
     service.check_items(len(request.inputs))
     spec = target.specs[0]
-    inputs = [_input(spec, index, value) for index, value in enumerate(request.inputs)]
+    inputs = [_input(spec, value) for value in request.inputs]
     answers = await service.predict(
         target, inputs, key=request.key, force=request.variant, seconds=seconds
     )
     if answers and all(isinstance(each.result, TidemillError) for each in answers):
         raise answers[0].result  # type: ignore[misc]
-    return msgspec.json.encode({"outputs": [_output(each) for each in answers], **_models(answers)})
+    return msgspec.json.encode({outputs: [_output(each) for each in answers], **_models(answers)})
 
 
-def _input(spec: ModelSpec, index: int, value: msgspec.Raw) -> str:
+def _input(spec: ModelSpec, value: msgspec.Raw) -> str | InvalidInput:
     if not spec.is_text:
         return bytes(value).decode()
     try:
         return _TEXT.decode(value)
     except msgspec.ValidationError:
-        raise InvalidRequest(f"input {index}: {spec.id} takes texts") from None
+        return InvalidInput(f"must be text, not {json_type(bytes(value).decode())}")
 
 
 def _output(answer: Answer) -> Any:  # noqa: ANN401 - what msgspec encodes

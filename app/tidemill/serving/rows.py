@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,20 +12,26 @@ from tidemill.errors import InvalidRequest
 from tidemill.serving.tensors import BYTES, Json, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from tidemill.inference.model import ModelSpec
 
 # The V2 data types of JSON Schema's types.
 DATATYPES = {"boolean": "BOOL", "integer": "INT64", "number": "FP64", "string": BYTES}
+AS_JSON = {"content_type": "json"}
 INPUT = "input"  # the name of the only input of a model without named fields
 
 
-def to_inputs(spec: ModelSpec, tensors: Sequence[Tensor], fields: Iterable[str] = ()) -> list[str]:
+def to_inputs(
+    spec: ModelSpec, tensors: Sequence[Tensor], fields: Mapping[str, Any] = MappingProxyType({})
+) -> list[str]:
     """Return a model's inputs: one for each row of the tensors, that is, of their first dimension.
 
+    `fields` are the schemas of the model's fields.
+
     - A model of texts takes one tensor of BYTES.
-    - Several tensors, or one that has the name of a field, are columns: a row is an object.
+    - Several tensors, or one that has the name of a field, are columns: a row is an object. A
+      column of shape `[n, 1]` has a value for each row, unless the field is an array.
     - Any other tensor of BYTES has a JSON text for each row, and one of numbers an array.
 
     Raises:
@@ -34,7 +41,7 @@ def to_inputs(spec: ModelSpec, tensors: Sequence[Tensor], fields: Iterable[str] 
     if not tensors:
         raise InvalidRequest("`inputs` has no tensor")
     first = tensors[0]
-    is_column = len(tensors) > 1 or first.name in set(fields)
+    is_column = len(tensors) > 1 or first.name in fields
     if spec.is_text and (len(tensors) > 1 or first.datatype != BYTES or None in first.data):
         raise InvalidRequest(f"{spec.id} takes texts: send one tensor of BYTES without nulls")
     if spec.is_text or (first.datatype == BYTES and not is_column):
@@ -44,36 +51,48 @@ def to_inputs(spec: ModelSpec, tensors: Sequence[Tensor], fields: Iterable[str] 
     rows = {tensor.shape[0] for tensor in tensors}
     if len(rows) > 1:
         raise InvalidRequest(f"the tensors have {sorted(rows)[:9]} rows, but must have as many")
-    columns = [_rows(tensor) for tensor in tensors]
     if not is_column:
-        return [_encode(row) for row in columns[0]]
+        return [_encode(row) for row in _rows(first)]
+    columns = [_column(tensor, fields.get(tensor.name)) for tensor in tensors]
     names = [tensor.name for tensor in tensors]
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         raise InvalidRequest(f"several tensors have the name {repeated[0][:100]!r}")
     return [_encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
 
 
-def to_outputs(name: str, outputs: Sequence[str], schema: Json | None) -> list[Tensor]:
+def to_outputs(
+    name: str, outputs: Sequence[str], schema: Json | None, failed: Collection[int] = ()
+) -> list[Tensor]:
     """Return outputs, which are JSON texts, as tensors.
 
-    If the schema is that of a number, a boolean, a text, or an object of such fields, and the
-    tensors can hold exactly the values that there are, they have its types. Otherwise one tensor of
-    BYTES has the JSON texts.
+    If the schema is that of a number, a boolean, a text, or an object of such fields, there is a
+    tensor for each. Its type is that of the schema, if it can hold exactly the values that there
+    are. Otherwise it has JSON texts, and the parameter `content_type` says so. For other schemas
+    one tensor of BYTES has the outputs as they are.
+
+    `failed` has the indexes of outputs that are errors. Each tensor has them as they are, and so
+    has JSON texts.
     """
-    count = len(outputs)
-    if types := _types(name, schema):
-        values = [msgspec.json.decode(output) for output in outputs]
-        is_object = (schema or {}).get("type") == "object"
-        rows = values if is_object else [{name: value} for value in values]
-        columns = {column: [row.get(column) for row in rows] for column in types}
-        if all(row.keys() <= types.keys() for row in rows) and all(
-            _fits(types[column], value) for column, data in columns.items() for value in data
-        ):
-            return [
-                Tensor(name=column, datatype=types[column], shape=[count], data=data)
-                for column, data in columns.items()
-            ]
-    return [Tensor(name=name, datatype=BYTES, shape=[count], data=list(outputs))]
+    whole = [Tensor(name=name, datatype=BYTES, shape=[len(outputs)], data=list(outputs))]
+    types = _types(name, schema)
+    if not types:
+        return whole
+    values = [{} if n in failed else msgspec.json.decode(text) for n, text in enumerate(outputs)]
+    rows = values if fields_of(schema) else [{name: value} for value in values]
+    if not all(isinstance(row, dict) and row.keys() <= types.keys() for row in rows):
+        return whole
+    tensors = []
+    for column, datatype in types.items():
+        data = [row.get(column) for row in rows]
+        if not failed and all(_fits(datatype, value) for value in data):
+            one = Tensor(name=column, datatype=datatype, shape=[len(data)], data=data)
+        else:
+            texts = [outputs[n] if n in failed else _encode(value) for n, value in enumerate(data)]
+            one = Tensor(
+                name=column, datatype=BYTES, shape=[len(data)], data=texts, parameters=AS_JSON
+            )
+        tensors.append(one)
+    return tensors
 
 
 def describe(name: str, schema: Json | None) -> list[Json]:
@@ -115,6 +134,12 @@ def _fits(datatype: str, value: object) -> bool:
         case float():
             return datatype == "FP64"
     return False
+
+
+def _column(tensor: Tensor, schema: Any) -> list[Any]:  # noqa: ANN401 - JSON
+    """Return a field's value for each row."""
+    is_array = isinstance(schema, dict) and schema.get("type") == "array"
+    return tensor.data if tensor.shape[1:] == [1] and not is_array else _rows(tensor)
 
 
 def _rows(tensor: Tensor) -> list[Any]:

@@ -6,14 +6,14 @@ import asyncio
 import errno
 import signal
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 import uvicorn
 
 from tidemill.errors import AddressTaken, AddressUnusable
-from tidemill.serving import grpc_server
+from tidemill.serving import grpc_server, tls
 from tidemill.serving.http_app import HttpApp
 from tidemill.serving.http_protocol import protocol
 
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BACKLOG = 1024
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
@@ -39,6 +40,7 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
         AddressTaken, AddressUnusable: The server cannot listen on its address.
 
     """
+    warn_of_open_doors(parts.settings)
     stopped = asyncio.Event()
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -46,7 +48,7 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
     if parts.settings.grpc_port is not None:
         stops.append(await start_grpc(parts))
     starting = asyncio.ensure_future(start())
-    starting.add_done_callback(note_start)
+    starting.add_done_callback(lambda _: None if started(starting) else stopped.set())
     try:
         await stopped.wait()
         log.info("stopping when the running requests have finished")
@@ -55,22 +57,30 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
         starting.cancel()
         await asyncio.gather(*(stop() for stop in stops))
         parts.log.close()
+    with suppress(asyncio.CancelledError):
+        await starting
 
 
-def note_start(starting: asyncio.Future[None]) -> None:
-    """Log how the start ended."""
-    if starting.cancelled():
+def warn_of_open_doors(settings: ServingSettings) -> None:
+    """Warn if others than this machine can connect, and there is no token or no encryption."""
+    if settings.host in LOOPBACK:
         return
-    if error := starting.exception():
-        log.error("the models could not be tried", exc_info=error)
-    else:
-        log.info("ready")
+    if settings.tokens is None:
+        log.warning("whoever can connect may use all models", remedy="Set `serving.tokens`.")
+    elif settings.tls is None:
+        log.warning("tokens travel unencrypted", remedy="Set `serving.tls_certificate`.")
+
+
+def started(start: asyncio.Future[None]) -> bool:
+    """Tell whether the end of a start is no reason to stop."""
+    return start.cancelled() or start.exception() is None
 
 
 async def start_http(parts: Parts, on_end: Callable[[], None]) -> Stop:
     """Start the server for HTTP; return what stops it. If it ends by itself, call `on_end`."""
     settings = parts.settings
     listener = listen(settings, settings.http_port, "http_port")
+    context = tls.context(*settings.tls) if settings.tls else None
     config = uvicorn.Config(
         HttpApp(parts),
         http=protocol(settings.header_timeout),
@@ -79,6 +89,7 @@ async def start_http(parts: Parts, on_end: Callable[[], None]) -> Stop:
         log_config=None,
         access_log=False,
         server_header=False,
+        ssl_context_factory=None if context is None else lambda *_: context,
         proxy_headers=False,
         timeout_keep_alive=max(1, round(settings.idle_timeout)),
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
@@ -87,7 +98,8 @@ async def start_http(parts: Parts, on_end: Callable[[], None]) -> Stop:
     running = asyncio.ensure_future(server.serve([listener]))
     running.add_done_callback(lambda _: on_end())
     host, port = listener.getsockname()[:2]
-    log.info("answering HTTP", address=f"http://{host}:{port}")
+    scheme = "https" if context else "http"
+    log.info("answering HTTP", address=f"{scheme}://{host}:{port}")
 
     async def stop() -> None:
         server.should_exit = True
@@ -105,12 +117,16 @@ async def start_grpc(parts: Parts) -> Stop:
     with listen(settings, settings.grpc_port or 0, "grpc_port") as listener:
         host, port = listener.getsockname()[:2]
     server = grpc_server.server(parts)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        if settings.tls:
+            server.add_secure_port(address, tls.grpc_credentials(*settings.tls))
+        else:
+            server.add_insecure_port(address)
     except RuntimeError:
         raise AddressTaken(host, port, "grpc_port") from None
     await server.start()
-    log.info("answering gRPC", address=f"{host}:{port}")
+    log.info("answering gRPC", address=address)
 
     async def stop() -> None:
         await server.stop(settings.drain_timeout)

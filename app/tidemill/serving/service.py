@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.request import Output
     from tidemill.serving.batcher import Batcher
-    from tidemill.serving.catalogue import Catalogue, Target
+    from tidemill.serving.catalogue import Target
     from tidemill.settings.serving import ServingSettings
 
     T = TypeVar("T")
@@ -49,14 +49,12 @@ class Service:
 
     def __init__(
         self,
-        catalogue: Catalogue,
         batcher: Batcher,
         settings: ServingSettings,
         *,
         on_answers: Callable[[Sequence[Answer]], None] = lambda _: None,
     ) -> None:
-        """Take the models, what runs them, and what counts the answers."""
-        self.catalogue = catalogue
+        """Take what runs the models, and what counts the answers."""
         self._batcher = batcher
         self._settings = settings
         self._on_answers = on_answers
@@ -94,13 +92,13 @@ class Service:
     async def predict(
         self,
         target: Target,
-        inputs: Sequence[str],
+        inputs: Sequence[str | MessageError],
         *,
         key: str | None = None,
         force: str | None = None,
         seconds: float | None = None,
     ) -> list[Answer]:
-        """Return an answer for each input, in the same order.
+        """Return an answer for each input, in the same order; an error stays what it is.
 
         `key` and `force` choose a variant as a message's key and header do in a stream. `seconds`
         is the time that the client allows. If the caller is cancelled, the inputs that still wait
@@ -116,19 +114,22 @@ class Service:
         deadline = asyncio.get_running_loop().time() + allowed
         answers: dict[int, Answer] = {}
         choices: dict[int, Choice] = {}
-        groups: dict[str, list[int]] = {}
+        groups: dict[str, list[tuple[int, str]]] = {}
         for index, text in enumerate(inputs):
+            if isinstance(text, MessageError):
+                answers[index] = Answer(text)
+                continue
             try:
                 choices[index] = choice = choose(target, text, key, force)
                 check_length(choice.spec, text)
             except MessageError as error:
                 answers[index] = Answer(error, choices.get(index))
             else:
-                groups.setdefault(choice.spec.id, []).append(index)
+                groups.setdefault(choice.spec.id, []).append((index, text))
         futures: dict[int, asyncio.Future[Output]] = {}
         try:
-            for indexes in groups.values():
-                texts = [inputs[index] for index in indexes]
+            for group in groups.values():
+                indexes, texts = zip(*group, strict=True)
                 submitted = self._batcher.submit(choices[indexes[0]].spec, texts, deadline)
                 futures.update(zip(indexes, submitted, strict=True))
             if futures:

@@ -18,10 +18,12 @@ from tidemill.errors import (
     ModelNotFound,
     ModelTimedOut,
     QueueFull,
+    RateExceeded,
     RequestTooLarge,
     ServerBusy,
     ServerFault,
     TidemillError,
+    Unauthenticated,
     UnknownVariant,
     UnsupportedMediaType,
 )
@@ -54,6 +56,8 @@ STATUSES: dict[type[TidemillError], Status] = {
     ServerFault: FAILED,
     UnsupportedMediaType: Status(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "INVALID_ARGUMENT"),
     BodyTimedOut: Status(HTTPStatus.REQUEST_TIMEOUT, "DEADLINE_EXCEEDED"),
+    Unauthenticated: Status(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED"),
+    RateExceeded: Status(HTTPStatus.TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
     QueueFull: Status(HTTPStatus.TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
     ModelTimedOut: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
     DeadlineExceeded: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
@@ -79,7 +83,7 @@ def problem(error: TidemillError) -> dict[str, Any]:
 
 def retry_after(error: TidemillError) -> float | None:
     """Return after how many seconds a client should try again; None if it should not."""
-    return error.retry_after if isinstance(error, QueueFull | ServerBusy) else None
+    return error.retry_after if isinstance(error, QueueFull | RateExceeded | ServerBusy) else None
 
 
 def retry_after_header(seconds: float) -> str:

@@ -14,7 +14,7 @@ from tidemill.serving.status import problem
 from tidemill.serving.tensors import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tidemill.inference.model import ModelSpec
     from tidemill.models.pool.outputs import Description
@@ -60,26 +60,29 @@ class InferResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     parameters: dict[str, Any] = {}
     outputs: list[Tensor]
 
+    @property
+    def is_large(self) -> bool:
+        """Tell whether it takes long to write."""
+        return sum(len(each.data) for each in self.outputs) >= offload.LARGE_COUNT
+
 
 async def infer(
     service: Service,
     models: Models,
-    name: str,
-    version: str | None,
+    target: Target,
     request: InferRequest,
     *,
     seconds: float | None = None,
 ) -> InferResponse:
     """Answer a request.
 
-    If some of its rows fail, the output is of BYTES and has an object with the key `error` in their
-    places. If all fail, the error of the first is raised.
+    If some of its rows fail, the outputs are of BYTES, with JSON texts: an object with the key
+    `error` in the places of those that failed. If all fail, the error of the first is raised.
 
     Raises:
         TidemillError: The request cannot be answered; `status` says what that means.
 
     """
-    target = service.catalogue.find(name, version)
     service.check_items(max((each.shape[0] for each in request.inputs if each.shape), default=0))
     allowed, start = service.allowed(seconds), time.monotonic()
     spec, described = await service.within(allowed, _describe(models, target))
@@ -95,19 +98,21 @@ async def infer(
     )
     if answers and all(isinstance(answer.result, TidemillError) for answer in answers):
         raise answers[0].result  # type: ignore[misc]
-    is_large = sum(len(str(each.result)) for each in answers) >= offload.LARGE_BYTES
+    texts = (each.result for each in answers if isinstance(each.result, str))
+    is_large = sum(map(len, texts)) >= offload.LARGE_BYTES
+    name = target.route.name
     return await offload.call(is_large, _response, request, name, spec, described, answers)
 
 
 async def _describe(models: Models, target: Target) -> tuple[ModelSpec, Description]:
-    """Return the first of a target's models that loads, and its sample and schemas.
+    """Return one of a target's models that loads, and its sample and schemas.
 
     Raises:
-        TidemillError: None loads; it is the error of the first.
+        TidemillError: None loads.
 
     """
     errors = []
-    for spec in target.specs:
+    for spec in sorted(target.specs, key=models.doubt):
         try:
             return spec, await models.describe(spec)
         except TidemillError as error:
@@ -115,13 +120,14 @@ async def _describe(models: Models, target: Target) -> tuple[ModelSpec, Descript
     raise errors[0]
 
 
-def _inputs(spec: ModelSpec, request: InferRequest, fields: Iterable[str]) -> list[str]:
+def _inputs(spec: ModelSpec, request: InferRequest, fields: dict[str, Any]) -> list[str]:
     return rows.to_inputs(spec, [tensors.check(each) for each in request.inputs], fields)
 
 
 async def metadata(
     service: Service,
     models: Models,
+    catalogue: Catalogue,
     name: str,
     version: str | None,
     *,
@@ -133,11 +139,11 @@ async def metadata(
         TidemillError: There is no such model, or it does not load.
 
     """
-    target = service.catalogue.find(name, version)
+    target = catalogue.find(name, version)
     spec, described = await service.within(seconds, _describe(models, target))
     return {
         "name": name,
-        "versions": list(service.catalogue.versions(name)),
+        "versions": list(catalogue.versions(name)),
         "platform": f"tidemill_{spec.adapter.partition(':')[0]}",
         "inputs": rows.describe(rows.INPUT, None if spec.is_text else described.input_schema),
         "outputs": rows.describe(spec.result, described.output_schema),
@@ -145,23 +151,22 @@ async def metadata(
 
 
 async def readiness_problem(
-    service: Service,
-    models: Models,
-    name: str,
-    version: str | None,
-    *,
-    seconds: float | None = None,
+    service: Service, models: Models, target: Target, *, seconds: float | None = None
 ) -> TidemillError | None:
-    """Return why a model, or one of its variants, is not ready; None if all are.
+    """Return why one of a target's models is not ready; None if all are.
 
     Raises:
-        TidemillError: There is no such model, or it does not answer in time.
+        DeadlineExceeded: A model does not answer in time.
 
     """
-    for spec in service.catalogue.find(name, version).specs:
-        if problem := await service.within(seconds, models.problem(spec)):
-            return problem
-    return None
+
+    async def first_problem() -> TidemillError | None:
+        for spec in target.specs:
+            if problem := await models.problem(spec):
+                return problem
+        return None
+
+    return await service.within(seconds, first_problem())
 
 
 def index(catalogue: Catalogue, models: Models) -> list[dict[str, str]]:
@@ -185,11 +190,11 @@ def _response(
         answer.result if isinstance(answer.result, str) else _error(answer.result)
         for answer in answers
     ]
-    failed = sum(not isinstance(answer.result, str) for answer in answers)
-    outputs = rows.to_outputs(spec.result, texts, None if failed else described.output_schema)
+    failed = {n for n, answer in enumerate(answers) if not isinstance(answer.result, str)}
+    outputs = rows.to_outputs(spec.result, texts, described.output_schema, failed)
     chosen = [answer.choice for answer in answers]
     distinct = {each and (each.spec.id, each.assignment) for each in chosen}
-    parameters: dict[str, Any] = {"failed": failed} if failed else {}
+    parameters: dict[str, Any] = {"failed": len(failed)} if failed else {}
     version = ""
     if len(distinct) == 1 and (one := chosen[0]):
         name, version = one.spec.name, one.spec.version

@@ -70,6 +70,8 @@ def encode(response: InferResponse, *, raw: bool) -> pb.ModelInferResponse:
         setattr(message.parameters[name], kind, value)
     for tensor in response.outputs:
         output = message.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+        for name, value in tensor.parameters.items():
+            output.parameters[name].string_param = value
         if raw:
             message.raw_output_contents.append(tensors.pack(tensor))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, ByteSize, Field, model_validator
@@ -33,6 +34,11 @@ class ServingSettings(Section):
         idle_timeout: How long a connection may stay open without a request, in seconds.
         max_requests: The most requests at a time. Further ones get status 503, but probes do not.
         drain_timeout: How long running requests may take after SIGTERM, in seconds.
+        tokens: A file of tokens, one of which every request then needs. If null, everybody who can
+            connect may use all models.
+        tls_certificate: The file of the certificate (PEM) with which to encrypt connections. If
+            null, they are not encrypted.
+        tls_key: The file of the certificate's key (PEM).
         access_log: Whether to log every request.
         traces: Whether to trace every request with OpenTelemetry (extra `traces`), whose variables
             `OTEL_…` say where the traces go.
@@ -54,12 +60,24 @@ class ServingSettings(Section):
     idle_timeout: float = Field(60, gt=0)
     max_requests: int = Field(1000, ge=1)
     drain_timeout: float = Field(25, gt=0)
+    tokens: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     access_log: bool = True
     traces: bool = False
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """Return the files of the certificate and its key, if connections are encrypted."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        return self.tls_certificate, self.tls_key
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.max_items > self.max_queue:
             problem = f"max_items {self.max_items} exceeds max_queue {self.max_queue}"
             raise ValueError(f"{problem}: such a request could never be taken")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key: set both or neither")
         return self

@@ -171,11 +171,10 @@ class TestBatches:
             if policy.adaptive:
                 assert batch.start == first
             else:
-                full = arrivals[batch.inputs[-1]].at
-                waited = batch.start - first
-                assert waited <= policy.max_wait
-                if waited < policy.max_wait and len(batch.inputs) == policy.max_size:
-                    assert batch.start == full
+                is_full = len(batch.inputs) == policy.max_size
+                assert batch.start == (
+                    arrivals[batch.inputs[-1]].at if is_full else first + policy.max_wait
+                )
 
     def test_plain_rule(self) -> None:
         """A batch starts with its fourth input, or after 20 ms."""

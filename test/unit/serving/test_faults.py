@@ -36,10 +36,13 @@ class Broken:
 @pytest.fixture
 def parts() -> Parts:
     """Return the parts of a server that fails at every request."""
-    service: Any = SimpleNamespace(catalogue=Broken())
+    service: Any = None
     models: Any = None
+    access: Any = SimpleNamespace(models=lambda _: Broken())
     settings = ServingSettings(access_log=False)
-    return Parts(settings, service, models, ServingMetrics(), AccessLog(), Tracing(settings))
+    return Parts(
+        settings, access, service, models, ServingMetrics(), AccessLog(), Tracing(settings)
+    )
 
 
 def test_http(parts: Parts) -> None:

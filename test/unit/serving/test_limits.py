@@ -241,8 +241,9 @@ class TestMany:
             with pytest.raises(grpc.RpcError) as caught:
                 one.infer_grpc("upper", "a")
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-            for probe in ("/healthz", "/readyz", "/metrics"):
+            for probe in ("/healthz", "/readyz", "/metrics", "/v2/models/upper/ready"):
                 assert one.send(probe).status == 200
+            assert one.stub.ModelReady(pb.ModelReadyRequest(name="upper")).ready
             one.open_gate()
             assert over_http.result(TIMEOUT).status == 200
             assert over_grpc.result(TIMEOUT).outputs
@@ -397,6 +398,7 @@ class TestMalformed:
         response = server.send(path, body)
         if response.status != 200:
             assert response.json["title"] in {
+                "InvalidInput",
                 "InvalidRequest",
                 "PredictionFailed",
                 "RequestTooLarge",

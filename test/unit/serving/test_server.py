@@ -294,10 +294,11 @@ class TestErrors:
         assert (head.status, head.body) == (200, b"")
 
     def test_not_text(self, server: Server) -> None:
-        """A model of texts takes no other values."""
-        response = server.ask("upper", "a", 7)
-        assert response.status == 400
-        assert "input 1: upper:1 takes texts" in response.json["detail"]
+        """An input that is not text has an error in its place if the model takes texts."""
+        first, second = server.ask("upper", "a", 7).json["outputs"]
+        assert first == "A"
+        assert second["error"]["title"] == "InvalidInput"
+        assert second["error"]["detail"] == "must be text, not number"
 
     def test_others_are_answered(self, server: Server) -> None:
         """While an input hangs, other requests are answered."""

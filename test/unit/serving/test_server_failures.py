@@ -147,8 +147,47 @@ class TestEnd:
             assert one.stop() == 0
             assert [each.status for each in watch] == [kinds.NOT_SERVING]
 
+    def test_client_leaves(self) -> None:
+        """A client that leaves meanwhile is not a failure of the server."""
+        with server_process.running() as one, one.connect_and_ask("gate", "wait") as client:
+            wait_until(lambda: "wait" in one.seen)
+            one.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: any("stopping" in line["event"] for line in one.log))
+            client.close()
+            one.open_gate()
+            assert one.process.wait(TIMEOUT) == 0
+            (line,) = [line for line in one.access_log if line["request"] == "POST /gate"]
+            assert line["status"] == "499"
+
+    def test_client_does_not_read(self) -> None:
+        """A client that does not read its answer is cut off when its time is over."""
+        texts = ["x" * 90_000] * 100  # more than the system keeps for a connection
+        settings = {"idle_timeout": 1, "drain_timeout": 600}
+        with server_process.running(**settings) as one, one.connect_and_ask("upper", *texts):
+            wait_until(lambda: "200" in [line["status"] for line in one.access_log])
+            assert one.stop() == 0
+
     def test_while_loading(self) -> None:
-        """A server that is still loading ends at once."""
+        """A server that is still loading answers probes, is not ready, and ends at once."""
+        models = """
+models:
+  - {{name: late, version: 1, adapter: "served_models:Loading", sample: a,
+      options: {{folder: "{folder}"}}}}
+"""
+        with server_process.launched(models=models) as one:
+            wait_until(lambda: "answering HTTP" in str(one.log), TIMEOUT)
+            address = next(line["address"] for line in one.log if "address" in line)
+            one.port = int(address.rpartition(":")[2])
+            assert one.send("/healthz").status == 200
+            assert one.send("/readyz").json == {
+                "ready": False,
+                "reason": "the models are being loaded",
+            }
+            assert one.stop() == 0
+            wait_until(lambda: not processes(one.folder))
+
+    def test_just_started(self) -> None:
+        """A server that has just been started ends at once."""
         with server_process.launched() as one:
             wait_until(lambda: "loading the models" in str(one.log), TIMEOUT)
             assert one.stop() in {0, -signal.SIGTERM}
@@ -197,7 +236,7 @@ models:
             assert one.send("/v2/models/late/ready").status == 503
             assert not one.stub.ModelReady(ready).ready
             one.open_gate()
-            assert one.send("/v2/models/late/ready").status == 200
+            wait_until(lambda: one.send("/v2/models/late/ready").status == 200)
             assert one.stub.ModelReady(ready).ready
 
 

@@ -232,7 +232,7 @@ class Served:
         batcher = Batcher(self.model.run, 1, Policy(max_size=1, max_queue=options.max_queue))
         self.counted: list[Answer] = []
         self.batcher = batcher
-        self.service = Service(Catalogue([SPLIT]), batcher, options, on_answers=self.counted.extend)
+        self.service = Service(batcher, options, on_answers=self.counted.extend)
 
     async def predict(self, *inputs: str, **arguments: Any) -> list[object]:  # noqa: ANN401
         """Return outputs, and the classes of errors."""
@@ -378,7 +378,7 @@ class TestPredict:
 
         async def scenario() -> None:
             settings = ServingSettings()
-            service = Service(Catalogue([SPLIT]), Batcher(fail, 1, Policy()), settings)
+            service = Service(Batcher(fail, 1, Policy()), settings)
             with pytest.raises(OSError, match="no pool"):
                 await service.predict(Target(SPLIT), ["a"])
 

@@ -217,8 +217,14 @@ class TestToInputs:
     def test_one_column(self) -> None:
         """One tensor with the name of a field is a column."""
         one = tensor(BYTES, [1], "7", name="a")
-        assert rows.to_inputs(JSON, [one], ["a", "b"]) == ['{"a":"7"}']
-        assert rows.to_inputs(JSON, [one], ["b"]) == ["7"]
+        assert rows.to_inputs(JSON, [one], {"a": {}, "b": {}}) == ['{"a":"7"}']
+        assert rows.to_inputs(JSON, [one], {"b": {}}) == ["7"]
+
+    def test_columns_of_one(self) -> None:
+        """A column of one value a row is a plain column, unless the field is an array."""
+        columns = [tensor("INT64", [2, 1], 1, 2, name="a"), tensor("INT64", [2, 1], 3, 4, name="b")]
+        fields = {"a": {"type": "number"}, "b": {"type": "array"}}
+        assert rows.to_inputs(JSON, columns, fields) == ['{"a":1,"b":[3]}', '{"a":2,"b":[4]}']
 
     def test_rows_differ(self) -> None:
         """Columns of different lengths are refused."""
@@ -291,9 +297,14 @@ class TestToOutputs:
             assert one.datatype == "FP64" or [*map(type, back)] == [*map(type, one.data)]
         if [one.name for one in got] == ["out"] and got[0].data == texts:
             return  # JSON texts
+        columns = {
+            one.name: [*map(json.loads, one.data)] if one.parameters == rows.AS_JSON else one.data
+            for one in got
+        }
         for index, value in enumerate(values):
-            row = {one.name: one.data[index] for one in got}
-            assert row == (value if isinstance(value, dict) else {"out": value})
+            row = {name: data[index] for name, data in columns.items()}
+            expected = value if isinstance(value, dict) else {"out": value}
+            assert row == dict.fromkeys(row) | expected  # what is missing is null
 
     @pytest.mark.parametrize(
         ("schema", "texts", "datatype"),
@@ -333,12 +344,34 @@ class TestToOutputs:
         assert (probability.name, probability.datatype, probability.data) == ("p", "FP64", [0.5, 1])
         assert (label.name, label.datatype, label.data) == ("label", BYTES, ["x", "y"])
 
-    @pytest.mark.parametrize("text", ['{"p":1,"more":2}', '{"p":null}', "{}"])
-    def test_other_fields(self, text: str) -> None:
-        """If a row has other fields, or lacks one, the rows are JSON texts."""
+    def test_other_fields(self) -> None:
+        """If a row has other fields, the rows are JSON texts."""
         schema = {"type": "object", "properties": {"p": {"type": "number"}}}
-        (one,) = rows.to_outputs("out", ['{"p":1}', text], schema)
-        assert (one.name, one.datatype, one.data) == ("out", BYTES, ['{"p":1}', text])
+        texts = ['{"p":1}', '{"p":1,"more":2}']
+        (one,) = rows.to_outputs("out", texts, schema)
+        assert (one.name, one.datatype, one.data) == ("out", BYTES, texts)
+
+    @pytest.mark.parametrize("text", ['{"p":null,"q":"x"}', '{"q":"x"}'])
+    def test_null(self, text: str) -> None:
+        """A column with a null has JSON texts; the others keep their types."""
+        properties = {"p": {"type": "number"}, "q": {"type": "string"}}
+        schema = {"type": "object", "properties": properties}
+        first, second = rows.to_outputs("out", ['{"p":1,"q":"null"}', text], schema)
+        assert (first.datatype, first.data, first.parameters) == (
+            BYTES,
+            ["1", "null"],
+            rows.AS_JSON,
+        )
+        assert (second.datatype, second.data, second.parameters) == (BYTES, ["null", "x"], {})
+
+    def test_failed(self) -> None:
+        """The columns stay if a row fails; it has its error in each of them."""
+        properties = {"p": {"type": "number"}, "q": {"type": "string"}}
+        schema = {"type": "object", "properties": properties}
+        texts = ['{"p":1,"q":"x"}', '{"error":"no"}']
+        first, second = rows.to_outputs("out", texts, schema, {1})
+        assert (first.name, first.data, first.parameters) == ("p", ["1", texts[1]], rows.AS_JSON)
+        assert (second.name, second.data) == ("q", ['"x"', texts[1]])
 
 
 class TestDescribe:
