@@ -32,6 +32,7 @@ MODULES = {
         "grpc_health",
         "grpc_reflection",
         "httptools",
+        "limits",
         "prometheus_client",
         "starlette",
         "uvicorn",
