@@ -55,7 +55,6 @@ class HttpApp:
     def __init__(self, parts: Parts) -> None:
         """Take what answers."""
         self._parts = parts
-        self._service = parts.service
 
         handle = self._handlers = Handlers(parts)
         self._open: dict[str, Operation] = {

@@ -36,11 +36,14 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
     """Listen, run `start`, and answer until SIGTERM or SIGINT; then let running requests finish.
 
+    If `start` fails, the server stops and raises its error.
+
     Raises:
         AddressTaken, AddressUnusable: The server cannot listen on its address.
+        UnusableCertificate: It cannot use its certificate.
 
     """
-    warn_of_open_doors(parts.settings)
+    warn_if_exposed(parts.settings)
     stopped = asyncio.Event()
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -48,7 +51,12 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
     if parts.settings.grpc_port is not None:
         stops.append(await start_grpc(parts))
     starting = asyncio.ensure_future(start())
-    starting.add_done_callback(lambda _: None if started(starting) else stopped.set())
+
+    def stop_if_failed(_: object) -> None:
+        if not starting.cancelled() and starting.exception():
+            stopped.set()
+
+    starting.add_done_callback(stop_if_failed)
     try:
         await stopped.wait()
         log.info("stopping when the running requests have finished")
@@ -61,23 +69,19 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
         await starting
 
 
-def warn_of_open_doors(settings: ServingSettings) -> None:
-    """Warn if others than this machine can connect, and there is no token or no encryption."""
+def warn_if_exposed(settings: ServingSettings) -> None:
+    """Warn if other machines can connect without a token, or can read tokens on the network."""
     if settings.host in LOOPBACK:
         return
     if settings.tokens is None:
-        log.warning("whoever can connect may use all models", remedy="Set `serving.tokens`.")
+        log.warning("anyone who can connect may use all models", hint="Set `serving.tokens`.")
     elif settings.tls is None:
-        log.warning("tokens travel unencrypted", remedy="Set `serving.tls_certificate`.")
-
-
-def started(start: asyncio.Future[None]) -> bool:
-    """Tell whether the end of a start is no reason to stop."""
-    return start.cancelled() or start.exception() is None
+        hint = "Set `serving.tls_certificate` and `serving.tls_key`."
+        log.warning("clients send their tokens unencrypted", hint=hint)
 
 
 async def start_http(parts: Parts, on_end: Callable[[], None]) -> Stop:
-    """Start the server for HTTP; return what stops it. If it ends by itself, call `on_end`."""
+    """Start the server for HTTP; return what stops it. Call `on_end` when it ends."""
     settings = parts.settings
     listener = listen(settings, settings.http_port, "http_port")
     context = tls.context(*settings.tls) if settings.tls else None
@@ -111,7 +115,7 @@ async def start_http(parts: Parts, on_end: Callable[[], None]) -> Stop:
 async def start_grpc(parts: Parts) -> Stop:
     """Start the server for gRPC; return what stops it.
 
-    gRPC does not tell why it cannot listen, so this tries it first.
+    gRPC does not say why it cannot listen, so this first opens and closes a socket of its own.
     """
     settings = parts.settings
     with listen(settings, settings.grpc_port or 0, "grpc_port") as listener:
@@ -146,7 +150,7 @@ def listen(settings: ServingSettings, port: int, setting: str) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
-        # Connections inherit it. Without it, a response may wait 40 ms for an acknowledgement.
+        # Connections inherit this option. Without it, a response may wait 40 ms for an ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
@@ -156,9 +160,9 @@ def listen(settings: ServingSettings, port: int, setting: str) -> socket.socket:
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn's server, which leaves signals to its caller."""
+    """A server of uvicorn's that leaves signals to its caller."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signals."""
         yield

@@ -1,4 +1,4 @@
-"""Tests of the service: it finds models, chooses variants, and answers in time. Time is virtual."""
+"""Tests of the service, in virtual time: it chooses variants and answers every input in time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from specs import make_spec
 from tidemill.errors import (
     DeadlineExceeded,
     InputTooLong,
-    InvalidRequest,
     MissingField,
-    ModelNotFound,
     PredictionFailed,
     QueueFull,
     RequestTooLarge,
@@ -33,7 +31,7 @@ from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Output
 from tidemill.inference.route import Route, Variant, all_specs, single_routes
 from tidemill.serving.batcher import Batcher, Policy
-from tidemill.serving.catalogue import Catalogue, Target
+from tidemill.serving.catalogue import Target
 from tidemill.serving.service import Answer, Choice, Service, choose
 from tidemill.settings.serving import ServingSettings
 
@@ -46,94 +44,6 @@ A, B = make_spec(name="ab", version="1"), make_spec(name="ab", version="2")
 SPLIT = Route("ab", {}, (Variant("one", A, 30), Variant("two", B, 70)), salt="ab")
 KEYS = st.none() | st.just("") | st.text()
 JSON = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers(), max_size=2)
-
-
-def route(name: str, version: str = "1", path: str | None = None) -> Route:
-    """Return a route to one model."""
-    spec = make_spec(name=name, version=version)
-    return Route(name, {}, (Variant(version, spec),), path=path)
-
-
-class TestCatalogue:
-    """Models by name and version, and by path."""
-
-    catalogue = Catalogue(
-        [
-            route("upper"),
-            route("many", "1"),
-            route("many", "2"),
-            route("taxi", path="/fare/2/TAXI"),
-            route("v2"),
-            SPLIT,
-        ]
-    )
-
-    def test_name(self) -> None:
-        """A name leads to its route, with all variants."""
-        assert self.catalogue.find("upper").specs == (make_spec(name="upper"),)
-        assert self.catalogue.find("ab") == Target(SPLIT)
-        assert self.catalogue.find("v2").specs == (make_spec(name="v2"),)
-
-    def test_version(self) -> None:
-        """A name and a version lead to one model, which may be a variant."""
-        assert self.catalogue.find("many", "2").specs == (make_spec(name="many", version="2"),)
-        assert self.catalogue.find("ab", "2") == Target(SPLIT, SPLIT.variants[1])
-        assert self.catalogue.versions("many") == self.catalogue.versions("ab") == ("1", "2")
-        assert self.catalogue.versions("none") == ()
-
-    def test_ambiguous(self) -> None:
-        """If several entries have a name, the request must name a version."""
-        with pytest.raises(InvalidRequest, match="several versions, such as 1, 2: name one"):
-            self.catalogue.find("many")
-
-    def test_variants_of_another_name(self) -> None:
-        """A variant has a name of its own, which leads to it without a version."""
-        variants = (Variant("old", make_spec(name="old")), Variant("new", make_spec(name="new")))
-        catalogue = Catalogue([Route("both", {}, variants)])
-        assert catalogue.find("new").variant == variants[1]
-        assert catalogue.find("both").variant is None
-        assert catalogue.versions("both") == catalogue.versions("new") == ("1",)
-
-    @pytest.mark.parametrize(
-        ("name", "version", "message", "hint"),
-        [
-            ("uper", None, "there is no model 'uper'", "Did you mean upper?"),
-            ("uper", "1", "there is no model 'uper'", "Did you mean upper?"),
-            ("many", "3", "there is no model 'many:3'", "Did you mean many:1 or many:2?"),
-            ("", None, "there is no model ''", "POST /v2/repository/index"),
-            ("x" * 10_000, None, "there is no model", "POST /v2/repository/index"),
-        ],
-    )
-    def test_unknown(self, name: str, version: str | None, message: str, hint: str) -> None:
-        """An unknown name or version is reported with those that are near."""
-        with pytest.raises(ModelNotFound) as caught:
-            self.catalogue.find(name, version)
-        assert caught.value.message.startswith(message)
-        assert len(caught.value.message) <= 160
-        assert caught.value.hint.startswith(hint)
-
-    def test_path(self) -> None:
-        """A path is an endpoint with its parameters, or else the name of one entry."""
-        assert sorted(self.catalogue.paths) == ["/ab", "/fare/2/TAXI", "/upper"]
-        assert self.catalogue.find_path("/fare/2/TAXI").specs == (make_spec(name="taxi"),)
-        assert self.catalogue.find_path("/ab") == Target(SPLIT)
-
-    @pytest.mark.parametrize("path", ["/", "", "/taxi", "/many", "/v2", "/fare/2", "/upper/"])
-    def test_no_path(self, path: str) -> None:
-        """Ambiguous names, names of the server's own paths, and parts of paths lead nowhere."""
-        with pytest.raises(ModelNotFound, match="there is no path"):
-            self.catalogue.find_path(path)
-
-    def test_near_path(self) -> None:
-        """The hint names a path that is near."""
-        with pytest.raises(ModelNotFound) as caught:
-            self.catalogue.find_path("/fare/2/TAXY")
-        assert caught.value.hint.startswith("Did you mean /fare/2/TAXI?")
-
-    def test_path_before_name(self) -> None:
-        """An endpoint wins against a name."""
-        catalogue = Catalogue([route("a", path="/b"), route("b")])
-        assert catalogue.find_path("/b").specs == (make_spec(name="a"),)
 
 
 class Echo:
@@ -203,10 +113,10 @@ class TestChoose:
 
 
 class Model:
-    """Run batches for 1 s each, one at a time, and note them; `bad` fails."""
+    """Run each batch for 1 s and note its inputs; the input `bad` fails."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Begin without batches."""
         self.ran: list[str] = []
 
     async def run(self, _: ModelSpec, inputs: list[str]) -> list[Output]:
@@ -223,10 +133,10 @@ class Model:
 
 
 class Served:
-    """A service over a model of its own, and what it counted."""
+    """A service with a model of its own, and the answers that it counted."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - of ServingSettings
-        """Make it; inputs run one by one."""
+        """Create the service; it runs inputs one by one."""
         self.model = Model()
         options = ServingSettings(**{"max_items": 3, "max_queue": 3} | settings)
         batcher = Batcher(self.model.run, 1, Policy(max_size=1, max_queue=options.max_queue))
@@ -243,7 +153,7 @@ class Served:
 
 
 def served(scenario: Callable[[Served], Awaitable[None]], **settings: Any) -> Served:  # noqa: ANN401
-    """Run a scenario in virtual time until nothing waits or runs."""
+    """Run a scenario in virtual time; return when nothing waits or runs."""
 
     async def run() -> Served:
         one = Served(**settings)
@@ -255,7 +165,7 @@ def served(scenario: Callable[[Served], Awaitable[None]], **settings: Any) -> Se
 
 
 class TestPredict:
-    """One answer for each input, in time."""
+    """Each input gets one answer in time."""
 
     def test_order(self) -> None:
         """Answers are in the order of inputs, whatever their models and errors."""
@@ -270,7 +180,7 @@ class TestPredict:
         ]
 
     def test_unroutable(self) -> None:
-        """An input without a model has an error in its place."""
+        """An input for which no model can be chosen has an error in its place."""
 
         async def scenario(one: Served) -> None:
             target = Target(Route("ab", {}, SPLIT.variants, split_by="user"))
@@ -332,7 +242,7 @@ class TestPredict:
         assert served(scenario).model.ran == []
 
     def test_cancelled(self) -> None:
-        """If the client leaves, its inputs that wait are never predicted, and take no room."""
+        """If a client leaves, its waiting inputs are never predicted and free their places."""
 
         async def scenario(one: Served) -> None:
             left = asyncio.create_task(one.predict("runs", "x", "y", force="one"))
