@@ -38,6 +38,8 @@ MODULES = {
         "uvicorn",
         "uvloop",
     ),
+    # For the server's request log; the extra `stream` has them, too.
+    "kafka": ("confluent_kafka", "kafka", "requests"),
     "spacy": ("spacy",),
     "traces": ("opentelemetry",),
     "testing": ("hypothesis", "pytest"),

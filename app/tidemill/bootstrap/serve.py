@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvloop
 
+from tidemill import extras
 from tidemill.errors import PoolUnavailable
 from tidemill.inference.route import all_specs
 from tidemill.models import catalogue, machine
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidemill.inference.model import ModelSpec
+    from tidemill.inference.route import Route
     from tidemill.models.pool.client import PooledRunner
+    from tidemill.serving.request_log import RequestLog
     from tidemill.settings import ServeProgram
     from tidemill.settings.pool import PoolSettings
 
@@ -62,7 +65,14 @@ def serve(settings: ServeProgram) -> None:
     )
     batcher = Batcher(models.run, processes, policy, on_start=metrics.batch_started)
     metrics.show_queues(specs, batcher.waiting)
-    service = Service(batcher, options, on_answers=metrics.answered)
+    logged = request_log(settings, routes, metrics)
+
+    def answered(*request_and_answers: Any) -> None:  # noqa: ANN401 - of Service.predict
+        metrics.answered(request_and_answers[-1])
+        if logged:
+            logged.write(*request_and_answers)
+
+    service = Service(batcher, options, on_answers=answered)
     parts = Parts(options, access, service, models, metrics, AccessLog(), tracing)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
@@ -70,9 +80,30 @@ def serve(settings: ServeProgram) -> None:
     finally:
         models.close()
         tracing.close()
+        if logged:
+            logged.close()
     if models.is_busy:
         log.warning("model processes are still busy, and end now")
         os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process
+
+
+def request_log(
+    settings: ServeProgram, routes: Sequence[Route], metrics: ServingMetrics
+) -> RequestLog | None:
+    """Return what writes requests and answers to Kafka, if the settings name a topic.
+
+    Raises:
+        MissingExtra: The extra `kafka` is not installed.
+
+    """
+    if settings.serving.request_topic is None:
+        return None
+    with extras.required():
+        from tidemill.serving.request_log import RequestLog  # noqa: PLC0415 - an extra
+    if unread := [route.name for route in routes if route.match is None]:
+        hint = "Give these entries a `match` if a stream should read their requests again."
+        log.warning("no stream can read the requests of some models", models=unread[:5], hint=hint)
+    return RequestLog(settings.kafka, settings.serving, metrics.unlogged.inc)
 
 
 def start_pool(specs: Sequence[ModelSpec], pool: PoolSettings) -> PooledRunner:

@@ -19,6 +19,10 @@ _LOGIN_MODULES = {
     "OAUTHBEARER": f"{_JAVA_LOGIN}.oauthbearer.OAuthBearerLoginModule",
 }
 
+# Topics limit compressed sizes, so a record may exceed its topic's limit once it is decompressed.
+# Producers accept records of this size, so that such a record can become a dead letter.
+MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
+
 # Java parses the line with a StreamTokenizer, whose strings have these escapes.
 _JAAS_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 

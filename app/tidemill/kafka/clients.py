@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
-from tidemill.kafka.client_options import librdkafka_options
-from tidemill.kafka.record_size import MAX_UNCOMPRESSED_BYTES
+from tidemill.kafka.client_options import MAX_UNCOMPRESSED_BYTES, librdkafka_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tidemill.errors import KeyRequired, ResultTooLarge
+from tidemill.kafka.client_options import MAX_UNCOMPRESSED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from tidemill.errors import MessageError
     from tidemill.inference.message import Header
 
-# Topics limit compressed sizes, so a record may exceed its topic's limit once it is decompressed.
-# Producers accept records of this size, so that such a record can become a dead letter.
-MAX_UNCOMPRESSED_BYTES = 64 * 1024 * 1024
 # The levels that Kafka's Java libraries use by default; their output may be a little larger.
 LEVELS = {"gzip": 6, "zstd": 3}
 # With these codecs Kafka compresses each block separately.

@@ -61,6 +61,12 @@ class ServingMetrics:
             registry=registry,
         )
 
+        self.unlogged = Counter(
+            "tidemill_request_log_dropped",
+            "Records of the request log that were not written.",
+            registry=registry,
+        )
+
     def show_queues(self, specs: Iterable[ModelSpec], waiting: Callable[[str], int]) -> None:
         """Show how many inputs wait for each model, which `waiting` returns for an id."""
         gauge = Gauge(
@@ -86,7 +92,7 @@ class ServingMetrics:
 
     def answered(self, answers: Iterable[Answer]) -> None:
         """Note what each input got."""
-        for result, choice in answers:
+        for result, choice, _ in answers:
             model = (
                 ("", "", "")
                 if choice is None

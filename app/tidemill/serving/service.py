@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from tidemill.errors import (
     DeadlineExceeded,
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+# Gets a request's target, its inputs, its key, and an answer for each input.
+OnAnswers: TypeAlias = (
+    "Callable[[Target, Sequence[str | MessageError], str | None, Sequence[Answer]], None]"
+)
+
+
 class Choice(NamedTuple):
     """The model that answers an input; `assignment` is None unless its route has variants."""
 
@@ -37,11 +43,13 @@ class Choice(NamedTuple):
 class Answer(NamedTuple):
     """What one input gets: a JSON text, or an error that concerns only this input.
 
-    `choice` is None if the input has an error because of which no model could be chosen.
+    `choice` is None if the input has an error because of which no model could be chosen. `span` is
+    the start and the end of the call that predicted the input, in seconds since the epoch.
     """
 
     result: str | TidemillError
     choice: Choice | None = None
+    span: tuple[float, float] | None = None
 
 
 class Service:
@@ -52,9 +60,9 @@ class Service:
         batcher: Batcher,
         settings: ServingSettings,
         *,
-        on_answers: Callable[[Sequence[Answer]], None] = lambda _: None,
+        on_answers: OnAnswers = lambda *_: None,
     ) -> None:
-        """Take what runs the models, and what counts the answers."""
+        """Take what runs the models, and what counts the answers or writes them down."""
         self._batcher = batcher
         self._settings = settings
         self._on_answers = on_answers
@@ -138,9 +146,9 @@ class Service:
             for future in futures.values():
                 future.cancel()  # those that are done stay so
         for index, future in futures.items():
-            answers[index] = Answer(_result(future, allowed), choices[index])
+            answers[index] = _answer(future, allowed, choices[index])
         ordered = [answers[index] for index in range(len(inputs))]
-        self._on_answers(ordered)
+        self._on_answers(target, inputs, key, ordered)
         return ordered
 
 
@@ -173,16 +181,17 @@ def _key(text: str, field: str, key: str | None) -> str:
     return key if key and not is_present(fields, field) else require_key(fields, field)
 
 
-def _result(future: asyncio.Future[Output], allowed: float) -> str | TidemillError:
+def _answer(future: asyncio.Future[Output], allowed: float, choice: Choice) -> Answer:
     """Return the result of an input, or why there is none."""
     if future.cancelled():
-        return DeadlineExceeded(allowed)
+        return Answer(DeadlineExceeded(allowed), choice)
     match future.exception():
         case None:
-            return future.result().result
+            output = future.result()
+            return Answer(output.result, choice, output.span)
         case TimeoutError():
-            return DeadlineExceeded(allowed)
+            return Answer(DeadlineExceeded(allowed), choice)
         case TidemillError() as error:
-            return error
+            return Answer(error, choice)
         case error:
             raise error

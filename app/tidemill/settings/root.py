@@ -81,6 +81,7 @@ class TopicsProgram(Program):
 class ServeProgram(Program):
     """The settings of the server."""
 
+    kafka: KafkaSettings = KafkaSettings()
     pool: PoolSettings = PoolSettings()
     serving: ServingSettings = ServingSettings()
 

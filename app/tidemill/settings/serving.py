@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ByteSize, Field, model_validator
 
 from tidemill.settings.base import Section, read_null
+from tidemill.settings.stream import Topic
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -40,6 +41,9 @@ class ServingSettings(Section):
             null, they are not encrypted.
         tls_key: The file of the certificate's key (PEM).
         access_log: Whether to log every request.
+        request_topic: A topic for the inputs of all requests, as messages that a stream can read.
+        result_topic: A topic for the results of these messages, as a stream writes them.
+        dead_letter_topic: A topic for those that failed; by default `<result_topic>.dlq`.
         traces: Whether to trace every request with OpenTelemetry (extra `traces`), whose variables
             `OTEL_…` say where the traces go.
 
@@ -64,6 +68,9 @@ class ServingSettings(Section):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     access_log: bool = True
+    request_topic: Topic | None = None
+    result_topic: Topic | None = None
+    dead_letter_topic: Topic | None = None
     traces: bool = False
 
     @property
@@ -73,6 +80,13 @@ class ServingSettings(Section):
             return None
         return self.tls_certificate, self.tls_key
 
+    @model_validator(mode="before")
+    @classmethod
+    def _dead_letter_topic(cls, data: Any) -> Any:  # noqa: ANN401 - what a document may hold
+        if isinstance(data, dict) and isinstance(data.get("result_topic"), str):
+            return {"dead_letter_topic": f"{data['result_topic']}.dlq", **data}
+        return data
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.max_items > self.max_queue:
@@ -80,4 +94,12 @@ class ServingSettings(Section):
             raise ValueError(f"{problem}: such a request could never be taken")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key: set both or neither")
+        if self.result_topic and not self.request_topic:
+            raise ValueError("result_topic needs request_topic, whose records the results name")
+        if self.dead_letter_topic and not self.result_topic:
+            raise ValueError("dead_letter_topic needs result_topic")
+        topics = [self.request_topic, self.result_topic, self.dead_letter_topic]
+        named = [topic for topic in topics if topic]
+        if len(set(named)) < len(named):
+            raise ValueError("request_topic, result_topic and dead_letter_topic must differ")
         return self

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from tidemill.kafka.client_options import java_options
-from tidemill.kafka.record_size import MAX_UNCOMPRESSED_BYTES, batch_bytes
+from tidemill.kafka.client_options import MAX_UNCOMPRESSED_BYTES, java_options
+from tidemill.kafka.record_size import batch_bytes
 from tidemill.spark.schemas import SINK_COLUMNS
 
 if TYPE_CHECKING:

@@ -142,7 +142,10 @@ class Served:
         batcher = Batcher(self.model.run, 1, Policy(max_size=1, max_queue=options.max_queue))
         self.counted: list[Answer] = []
         self.batcher = batcher
-        self.service = Service(batcher, options, on_answers=self.counted.extend)
+        self.service = Service(batcher, options, on_answers=self._count)
+
+    def _count(self, *request_and_answers: Any) -> None:  # noqa: ANN401 - of the service
+        self.counted += request_and_answers[-1]
 
     async def predict(self, *inputs: str, **arguments: Any) -> list[object]:  # noqa: ANN401
         """Return outputs, and the classes of errors."""
