@@ -99,6 +99,7 @@ from tidemill.errors.operations import (
     ProbeFailed,
     UnexpectedJob,
 )
+from tidemill.errors.packing import CalendarEnded, Unpackable
 from tidemill.errors.serving import (
     AddressTaken,
     AddressUnusable,
@@ -139,6 +140,7 @@ __all__ = [
     "ArtifactsUnavailable",
     "BodyTimedOut",
     "BrokerUnreachable",
+    "CalendarEnded",
     "CheckpointDamaged",
     "CheckpointInUse",
     "CheckpointUnsupported",
@@ -227,6 +229,7 @@ __all__ = [
     "UnexpectedJob",
     "UnknownModel",
     "UnknownVariant",
+    "Unpackable",
     "UnsupportedMediaType",
     "UnusableCertificate",
     "UnusableEntry",
