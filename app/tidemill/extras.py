@@ -38,6 +38,7 @@ MODULES = {
         "uvicorn",
         "uvloop",
     ),
+    "forecast": ("holidays", "numpy", "pandas"),
     # For the server's request log; the extra `stream` has them, too.
     "kafka": ("confluent_kafka", "kafka", "requests"),
     "spacy": ("spacy",),

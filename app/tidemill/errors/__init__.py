@@ -99,7 +99,16 @@ from tidemill.errors.operations import (
     ProbeFailed,
     UnexpectedJob,
 )
-from tidemill.errors.packing import CalendarEnded, Unpackable
+from tidemill.errors.packing import (
+    ArtifactDamaged,
+    ArtifactTooNew,
+    ArtifactUnreadable,
+    CalendarEnded,
+    DuplicateKey,
+    UnknownModelKey,
+    Unpackable,
+    UntrustedPickle,
+)
 from tidemill.errors.serving import (
     AddressTaken,
     AddressUnusable,
@@ -137,6 +146,9 @@ __all__ = [
     "AddressTaken",
     "AddressUnusable",
     "AdvertisedUnreachable",
+    "ArtifactDamaged",
+    "ArtifactTooNew",
+    "ArtifactUnreadable",
     "ArtifactsUnavailable",
     "BodyTimedOut",
     "BrokerUnreachable",
@@ -148,6 +160,7 @@ __all__ = [
     "DataLoss",
     "DeadlineExceeded",
     "DeliveryModeChanged",
+    "DuplicateKey",
     "ExecutorsUnfit",
     "FolderExists",
     "GroupBehindCheckpoint",
@@ -228,8 +241,10 @@ __all__ = [
     "Unauthenticated",
     "UnexpectedJob",
     "UnknownModel",
+    "UnknownModelKey",
     "UnknownVariant",
     "Unpackable",
+    "UntrustedPickle",
     "UnsupportedMediaType",
     "UnusableCertificate",
     "UnusableEntry",

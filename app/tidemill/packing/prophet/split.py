@@ -31,7 +31,7 @@ def unsupported(model: Any) -> str | None:  # noqa: ANN401 - Prophet has types o
     return None
 
 
-def split(model: Any) -> tuple[Template, Floats]:  # noqa: ANN401
+def split(key: str, model: Any) -> tuple[Template, Floats]:  # noqa: ANN401
     """Return the template of a fitted model, and its row.
 
     Raises:
@@ -39,7 +39,7 @@ def split(model: Any) -> tuple[Template, Floats]:  # noqa: ANN401
 
     """
     if reason := unsupported(model):
-        raise Unpackable(reason)
+        raise Unpackable(key, reason)
     components = {
         str(name): tuple(np.flatnonzero(column.to_numpy()).tolist())
         for name, column in model.train_component_cols.items()

@@ -1,0 +1,100 @@
+"""Keep models that are not rows of numbers as Prophet's own JSON; Prophet must predict with them."""
+
+from __future__ import annotations
+
+import zlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tidemill import extras
+from tidemill.errors import InvalidInput, Unpackable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from tidemill.packing.kinds import Forecast
+    from tidemill.packing.queries import Options, Query
+
+# How many models stay loaded; each is about a megabyte.
+LOADED = 64
+BOUNDS = "_lower", "_upper"
+
+
+class ProphetJson:
+    """Models that were fitted with MCMC samples, or have seasonalities with conditions."""
+
+    def pack(self, key: str, model: Any) -> tuple[bytes, bytes]:  # noqa: ANN401 - Prophet's
+        """Return an empty template, and the compressed JSON of a fitted model.
+
+        Raises:
+            Unpackable: The model is not fitted, or its JSON would lack a regressor's predictor.
+
+        """
+        from prophet.serialize import model_to_json  # noqa: PLC0415 - only these models need it
+
+        if model.history is None:
+            raise Unpackable(key, "it is not fitted")
+        if any(each.get("predictor_spec") is not None for each in model.extra_regressors.values()):
+            raise Unpackable(key, "a regressor has a predictor of its own, which its JSON lacks")
+        return b"{}", zlib.compress(model_to_json(model).encode(), 9)
+
+    def predict(
+        self, template: bytes, items: Sequence[bytes], queries: Sequence[Query], options: Options
+    ) -> list[Forecast | InvalidInput]:
+        """Return the forecast of each query, one after the other.
+
+        Raises:
+            MissingExtra: Prophet is not installed.
+
+        """
+        with extras.required():
+            return [_predict(*each, options) for each in zip(items, queries, strict=True)]
+
+
+@lru_cache(maxsize=LOADED)
+def _load(item: bytes) -> Any:  # noqa: ANN401 - Prophet's
+    from prophet.serialize import model_from_json  # noqa: PLC0415
+
+    return model_from_json(zlib.decompress(item).decode())
+
+
+def _predict(item: bytes, query: Query, options: Options) -> Forecast | InvalidInput:
+    model = _load(item)
+    model.uncertainty_samples = options.samples
+    order = np.argsort(query.dates, kind="stable")
+    try:
+        frame = to_frame(query, model)
+        np.random.seed(options.seed)  # noqa: NPY002 - the generator that Prophet uses
+        found = model.predict(frame)
+    except ValueError as error:
+        return InvalidInput(str(error))
+    back = np.argsort(order, kind="stable")
+    terms = {*model.train_component_cols.columns}
+    wanted = {
+        name
+        for name in found.columns
+        if name not in {"ds", "cap", "floor"}
+        and (options.components or name.removesuffix("_lower").removesuffix("_upper") not in terms)
+    }
+    return {name: found[name].to_numpy(np.float64)[back] for name in sorted(wanted)}
+
+
+def to_frame(query: Query, model: Any) -> pd.DataFrame:  # noqa: ANN401 - Prophet's
+    """Return the frame from which a model predicts.
+
+    Raises:
+        InvalidInput: A column is missing, or has values that are not finite.
+
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    conditions = {each["condition_name"] for each in model.seasonalities.values()} - {None}
+    names = [*model.extra_regressors, *sorted(conditions)]
+    names += ["cap"] * (model.growth == "logistic") + ["floor"] * model.logistic_floor
+    columns = {name: query.column(name) for name in names}
+    frame = pd.DataFrame({"ds": query.dates.astype("datetime64[ns]"), **columns})
+    return frame.astype(dict.fromkeys(conditions, bool))
