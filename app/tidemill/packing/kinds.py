@@ -54,4 +54,5 @@ def kind(name: str) -> Kind:
     """
     if name.startswith(UNSAFE):
         return Pickled(name.removeprefix(UNSAFE))
-    return {"prophet": ProphetRows, "prophet-json": ProphetJson}[name]()
+    kinds: dict[str, Kind] = {"prophet": ProphetRows(), "prophet-json": ProphetJson()}
+    return kinds[name]

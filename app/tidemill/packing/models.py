@@ -1,4 +1,4 @@
-"""Predict with the models of an artifact: find them by key, and ask those of a template together."""
+"""Predict with the models of an artifact: find them by key, ask those of a template together."""
 
 from __future__ import annotations
 

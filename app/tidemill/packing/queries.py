@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 
 from tidemill.errors import InvalidInput
+from tidemill.packing.arrays import Floats, Ints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from tidemill.packing.arrays import Floats, Ints
 
 KEY, DATES = "model_key", "ds"
 # What an int64 of nanoseconds can hold, in whole years.
@@ -103,7 +103,9 @@ def _time(date: Any) -> datetime:  # noqa: ANN401 - JSON
     try:
         time = datetime.fromisoformat(date)
     except (TypeError, ValueError):
-        raise InvalidInput(f"the field {DATES!r} must have dates such as 2026-01-31, not {named}") from None
+        raise InvalidInput(
+            f"the field {DATES!r} must have dates such as 2026-01-31, not {named}"
+        ) from None
     if time.tzinfo is not None:
         raise InvalidInput(f"the date {named} has a time zone; models only know local times")
     if not FIRST_YEAR <= time.year <= LAST_YEAR:
@@ -115,14 +117,11 @@ def _column(name: str, value: Any, count: int, is_row: bool) -> Floats:  # noqa:
     """Return a column; what is no number becomes NaN, which is an error only if it is needed."""
     values = [value] if is_row else value if isinstance(value, list) else [value] * count
     if len(values) != count:
-        raise InvalidInput(f"the field {name!r} has {len(values)} values, but there are {count} dates")
+        raise InvalidInput(
+            f"the field {name!r} has {len(values)} values, but there are {count} dates"
+        )
     return np.array([_number(each) for each in values], np.float64)
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - JSON
     return float(value) if isinstance(value, int | float) else np.nan
-
-
-def first_error(results: Iterable[object]) -> InvalidInput | None:
-    """Return the first error among some results."""
-    return next((each for each in results if isinstance(each, InvalidInput)), None)

@@ -60,11 +60,13 @@ def forecast(
     result: dict[str, Floats] = {}
     for part in _chunks(len(rows), len(dates) * max(template.changepoints, template.features)):
         own = {name: values[part] for name, values in columns.items()}
-        parts = _evaluate(template, rows[part], dates, own, calendar, names)
+        parts = _evaluate(template, rows[part], dates, own, calendar=calendar, names=names)
         factor = 1 + parts.terms[MULTIPLICATIVE]
         found = {"trend": parts.trend, "yhat": parts.trend * factor + parts.terms[ADDITIVE]}
         if sampling is not None:
-            margins = intervals.margins(template, rows[part], parts.t, parts.cap, factor, sampling)
+            margins = intervals.margins(
+                template, rows[part], t=parts.t, cap=parts.cap, factor=factor, sampling=sampling
+            )
             found |= {
                 f"{name}_{side}": found[name] + margin for (name, side), margin in margins.items()
             }
@@ -85,6 +87,7 @@ def _evaluate(
     rows: Floats,
     dates: Ints,
     columns: Mapping[str, Floats],
+    *,
     calendar: Floats,
     names: tuple[str, ...],
 ) -> Parts:

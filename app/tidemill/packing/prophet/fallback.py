@@ -1,4 +1,4 @@
-"""Keep models that are not rows of numbers as Prophet's own JSON; Prophet must predict with them."""
+"""Keep models that are no rows of numbers as Prophet's own JSON, for Prophet to predict with."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class ProphetJson:
             MissingExtra: Prophet is not installed.
 
         """
+        del template
         with extras.required():
             return [_predict(*each, options) for each in zip(items, queries, strict=True)]
 

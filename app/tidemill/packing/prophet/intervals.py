@@ -48,7 +48,7 @@ class Draws:
 
     def __init__(self, sampling: Sampling, dates: int, times: int) -> None:
         """Draw for some dates; the trend may change at the last `times` of them."""
-        random = np.random.RandomState(sampling.seed)  # noqa: NPY002 - the one that Prophet uses
+        random = np.random.RandomState(sampling.seed)
         size = sampling.samples, times
         self._uniform, self._laplace = np.zeros(size), np.zeros(size)
         if times:
@@ -65,6 +65,7 @@ class Draws:
 def margins(
     template: Template,
     rows: Floats,
+    *,
     t: Floats,
     cap: Floats | None,
     factor: Floats,

@@ -20,7 +20,8 @@ def linear(t: Floats, k: Floats, m: Floats, delta: Floats, changepoints: Floats)
     past = (changepoints[:, None, :] <= t[:, :, None]) * delta[:, None, :]
     rate = past.sum(axis=2) + k[:, None]
     offset = (past * -changepoints[:, None, :]).sum(axis=2) + m[:, None]
-    return rate * t + offset
+    result: Floats = rate * t + offset
+    return result
 
 
 def logistic(  # noqa: PLR0917 - as `linear`
@@ -40,7 +41,8 @@ def logistic(  # noqa: PLR0917 - as `linear`
         past = t >= at[:, None]
         rate = np.where(past, rate + delta[:, index, None], rate)
         offset = np.where(past, offset + gamma[:, index, None], offset)
-    return cap / (1 + np.exp(-rate * (t - offset)))
+    result: Floats = cap / (1 + np.exp(-rate * (t - offset)))
+    return result
 
 
 def flat(t: Floats, m: Floats) -> Floats:
