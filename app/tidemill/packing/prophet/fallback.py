@@ -71,6 +71,8 @@ def _predict(item: bytes, query: Query, options: Options) -> Forecast | InvalidI
         frame = to_frame(query, model)
         np.random.seed(options.seed)  # noqa: NPY002 - the generator that Prophet uses
         found = model.predict(frame)
+    except InvalidInput as error:
+        return error
     except ValueError as error:
         return InvalidInput(str(error))
     back = np.argsort(order, kind="stable")

@@ -181,7 +181,8 @@ def logistic_paths(  # noqa: PLR0917 - the numbers of one model
     changes = np.zeros(len(history))
     # Of several changes between two steps the last one counts, as in Prophet.
     for at, change in zip(changepoints, delta, strict=True):
-        changes[np.searchsorted(history, at, side="right")] = change
+        after = np.searchsorted(history, at, side="right")
+        changes[min(after, len(history) - 1)] = change  # Prophet fails at the history's very end
     every = np.concatenate([np.tile(changes, (len(shifts), 1)), shifts], axis=1)
     rates = every.cumsum(axis=1) + k
     before, offset = np.full(len(shifts), k), np.full(len(shifts), m)
