@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tidemill.errors import Unpackable
@@ -9,7 +10,7 @@ from tidemill.packing.kinds import kind
 from tidemill.packing.writer import Packed, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tidemill.packing.artifact import Artifact
@@ -36,7 +37,7 @@ def pack(
         OutputExists, OutputUnusable, DuplicateKey, UnknownModelKey: As `write` does.
 
     """
-    pairs = models.items() if isinstance(models, dict) else models
+    pairs = models.items() if isinstance(models, Mapping) else models
     write(folder, packed(pairs, tuple(kinds)), base=base, remove=remove, replace=replace)
 
 

@@ -7,7 +7,7 @@ import gzip
 import importlib
 import lzma
 import pickle
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,13 +33,13 @@ class Compression(NamedTuple):
     decompress: Callable[[bytes], bytes]
 
 
-def _package(name: str) -> Callable[[], Compression]:
-    """Return what imports a package that compresses."""
+def _package(name: str, **options: Any) -> Callable[[], Compression]:  # noqa: ANN401
+    """Return what imports a package that compresses; `options` are those of its `compress`."""
 
     def load() -> Compression:
         with extras.required():
             package = importlib.import_module(name)
-        return Compression(package.compress, package.decompress)
+        return Compression(partial(package.compress, **options), package.decompress)
 
     return load
 
@@ -51,7 +51,7 @@ COMPRESSIONS: dict[str, Callable[[], Compression]] = {
     "lzma": lambda: Compression(lzma.compress, lzma.decompress),
     "brotli": _package("brotli"),
     "zstd": _package("zstandard"),
-    "blosc": _package("blosc2"),
+    "blosc": _package("blosc2", typesize=1),
 }
 
 

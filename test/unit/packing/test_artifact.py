@@ -89,10 +89,6 @@ def test_round_trip(
 class TestSharing:
     """A new artifact has the files that did not change."""
 
-    ITEMS: ClassVar[dict[str, tuple[str, bytes]]] = {
-        f"key {n}": ("ab"[n % 2], bytes([n])) for n in range(40)
-    }
-
     def test_added(self, tmp_path: Path) -> None:
         """A model that is added does not copy the others."""
         write(tmp_path / "one", packed(MODELS))
