@@ -35,6 +35,10 @@ class Kind(Protocol):
         """
         ...
 
+    def columns(self, template: bytes) -> tuple[str, ...]:
+        """Return the columns that models of a template need, as far as it says so."""
+        ...
+
     def predict(
         self, template: bytes, items: Sequence[bytes], queries: Sequence[Query], options: Options
     ) -> list[Forecast | InvalidInput]:

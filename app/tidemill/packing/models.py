@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from tidemill.errors import InvalidInput, UntrustedPickle
 from tidemill.packing.artifact import Artifact
 from tidemill.packing.kinds import UNSAFE, kind
-from tidemill.packing.queries import Options
+from tidemill.packing.queries import DATES, KEY, Options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +46,28 @@ class PackedModels:
         if pickled and trust != "pickle":
             raise UntrustedPickle(Path(folder).name)
         return cls(artifact)
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """Return the columns that any of the models needs, besides its key and dates."""
+        templates = self.artifact.manifest.templates
+        return frozenset(
+            name
+            for template in templates
+            for name in kind(template.kind).columns(bytes(template.content))
+        )
+
+    @cached_property
+    def sample(self) -> str | None:
+        """Return an input for the first model; None if there are no models."""
+        key = next(iter(self.artifact), None)
+        if key is None:
+            return None
+        (place,) = self.artifact.places([key])
+        template = self.artifact.template(place) if place else self.artifact.manifest.templates[0]
+        names = kind(template.kind).columns(bytes(template.content))
+        values = dict.fromkeys(names, 1.0) | ({"cap": 1e9} if "cap" in names else {})
+        return msgspec.json.encode({KEY: key, DATES: "2026-01-31"} | values).decode()
 
     def predict(
         self, queries: Sequence[Query], options: Options | None = None

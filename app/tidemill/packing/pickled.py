@@ -67,6 +67,10 @@ class Pickled:
         packed = COMPRESSIONS[self._compression]().compress(pickle.dumps(model))
         return b"{}", packed
 
+    def columns(self, _: bytes) -> tuple[str, ...]:
+        """Return no columns, because a pickle does not say what it needs."""
+        return ()
+
     def predict(
         self, template: bytes, items: Sequence[bytes], queries: Sequence[Query], options: Options
     ) -> list[Forecast | InvalidInput]:

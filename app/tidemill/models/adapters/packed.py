@@ -68,6 +68,7 @@ class Packed:
         if samples < 0:
             raise UnusableEntry("options.samples", "must not be negative", "Set 0 for none.")
         self._models = PackedModels.open(Path(artifact.removeprefix("file://")), trust=trust)
+        self.sample = self._models.sample
         self._options = Options(samples, seed, components)
 
     def predict_all(self, inputs: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from tidemill import extras
@@ -24,11 +25,15 @@ LOADED = 64
 BOUNDS = "_lower", "_upper"
 
 
+class _Template(msgspec.Struct):
+    columns: tuple[str, ...]
+
+
 class ProphetJson:
     """Models that were fitted with MCMC samples, or have seasonalities with conditions."""
 
     def pack(self, key: str, model: Any) -> tuple[bytes, bytes]:  # noqa: ANN401 - Prophet's
-        """Return an empty template, and the compressed JSON of a fitted model.
+        """Return the names of the columns, and the compressed JSON of a fitted model.
 
         Raises:
             Unpackable: The model is not fitted, or its JSON would lack a regressor's predictor.
@@ -40,7 +45,12 @@ class ProphetJson:
             raise Unpackable(key, "it is not fitted")
         if any(each.get("predictor_spec") is not None for each in model.extra_regressors.values()):
             raise Unpackable(key, "a regressor has a predictor of its own, which its JSON lacks")
-        return b"{}", zlib.compress(model_to_json(model).encode(), 9)
+        template = msgspec.json.encode({"columns": _columns(model)})
+        return template, zlib.compress(model_to_json(model).encode(), 9)
+
+    def columns(self, template: bytes) -> tuple[str, ...]:
+        """Return the regressors, conditions, and `cap` and `floor` if they are needed."""
+        return msgspec.json.decode(template, type=_Template).columns
 
     def predict(
         self, template: bytes, items: Sequence[bytes], queries: Sequence[Query], options: Options
@@ -95,9 +105,16 @@ def to_frame(query: Query, model: Any) -> pd.DataFrame:  # noqa: ANN401 - Prophe
     """
     import pandas as pd  # noqa: PLC0415
 
-    conditions = {each["condition_name"] for each in model.seasonalities.values()} - {None}
-    names = [*model.extra_regressors, *sorted(conditions)]
-    names += ["cap"] * (model.growth == "logistic") + ["floor"] * model.logistic_floor
-    columns = {name: query.column(name) for name in names}
+    columns = {name: query.column(name) for name in _columns(model)}
     frame = pd.DataFrame({"ds": query.dates.astype("datetime64[ns]"), **columns})
-    return frame.astype(dict.fromkeys(conditions, bool))
+    return frame.astype(dict.fromkeys(_conditions(model), bool))
+
+
+def _columns(model: Any) -> tuple[str, ...]:  # noqa: ANN401 - Prophet's
+    names = [*model.extra_regressors, *_conditions(model)]
+    names += ["cap"] * (model.growth == "logistic") + ["floor"] * model.logistic_floor
+    return tuple(names)
+
+
+def _conditions(model: Any) -> list[str]:  # noqa: ANN401 - Prophet's
+    return sorted({each["condition_name"] for each in model.seasonalities.values()} - {None})

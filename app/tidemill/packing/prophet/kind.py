@@ -36,6 +36,10 @@ class ProphetRows:
         template, row = split(key, model)
         return msgspec.json.encode(template, order="sorted"), row.tobytes()
 
+    def columns(self, template: bytes) -> tuple[str, ...]:
+        """Return the regressors, and `cap` and `floor` if they are needed."""
+        return _template(template).columns
+
     def predict(
         self, template: bytes, items: Sequence[bytes], queries: Sequence[Query], options: Options
     ) -> list[Forecast | InvalidInput]:
