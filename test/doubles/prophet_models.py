@@ -108,7 +108,7 @@ def fit(number: int, **changes: Any) -> Fitted:  # noqa: ANN401 - of Shape
     return Fitted(model, history, shape)
 
 
-def new_model(number: int, shape: Shape, history: pd.DataFrame) -> Prophet:
+def new_model(number: int, shape: Shape, history: pd.DataFrame) -> Any:  # noqa: ANN401 - Prophet
     """Return a model that is not fitted."""
     own = None
     if shape.holidays == "both":
@@ -123,7 +123,8 @@ def new_model(number: int, shape: Shape, history: pd.DataFrame) -> Prophet:
         )
     # At the end of a history, a changepoint of a logistic trend lets Prophet's sampling fail.
     widest = 0.9 if shape.growth == "logistic" else 1.0
-    model = Prophet(
+    make: Any = Prophet
+    model = make(
         growth=shape.growth,
         n_changepoints=(25, 0, 1, 7)[number % 4],
         changepoint_range=(0.8, 0.5, widest)[number % 3],

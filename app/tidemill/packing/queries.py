@@ -118,7 +118,7 @@ def _column(name: str, value: Any, count: int, is_row: bool) -> Floats:  # noqa:
     values = [value] if is_row else value if isinstance(value, list) else [value] * count
     if len(values) != count:
         raise InvalidInput(
-            f"the field {name!r} has {len(values)} values, but there are {count} dates"
+            f"the field {name!r} has {len(values)} values, but {DATES!r} has {count}"
         )
     return np.array([_number(each) for each in values], np.float64)
 

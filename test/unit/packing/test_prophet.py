@@ -121,7 +121,7 @@ def test_many_at_once(tmp_path: Path) -> None:
 def test_old_models(version: str, tmp_path: Path) -> None:
     """Models that older releases of Prophet saved predict the same."""
     path = Path(prophet.__file__).parent / "tests" / f"serialized_model_v{version}.json"
-    model = model_from_json(json.loads(path.read_text()))
+    model: Any = model_from_json(json.loads(path.read_text()))
     frame = pd.DataFrame({"ds": pd.date_range(model.start + model.t_scale, periods=60)})
     for name in model.extra_regressors:
         frame[name] = np.linspace(0, 1, 60)
