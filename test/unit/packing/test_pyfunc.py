@@ -6,12 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 
+from dev.kafka.ports import HOST, free_ports
+from dev.kafka.process import spawn, stop, wait_for_line
 from tidemill.errors import InvalidInput
 from tidemill.packing import frames, pyfunc
 from tidemill.packing.models import PackedModels
@@ -19,8 +23,6 @@ from tidemill.packing.pack import pack
 from tidemill.packing.queries import Options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from prophet_models import Fitted
 
 
@@ -127,3 +129,33 @@ print(model.predict(asked, params=params).to_json(orient="split", double_precisi
     np.testing.assert_allclose(found["yhat_lower"], wanted["yhat_lower"], rtol=1e-9)
     assert {"weekly", "yearly", "holidays", "trend_upper"} & {*wanted} <= {*found}
     assert found["error"].isna().all()
+
+
+def test_served(artifact: Path, tmp_path: Path) -> None:
+    """`mlflow models serve` answers what the seeds' clients send, one row for each row."""
+    pyfunc.save(tmp_path / "model", artifact)
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(tmp_path / "model")]
+    command += ["--env-manager", "local", "--host", HOST, "--port", str(port)]
+    log = tmp_path / "log"
+    # MLflow starts uvicorn by its name.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
+    process = spawn(command, log, cwd=tmp_path, env=environment)
+    try:
+        wait_for_line(process, log, "Application startup complete", name="mlflow", timeout=300)
+        asked = pd.DataFrame(
+            {"model_key": ["store-1", "none", "store-2"], "ds": ["2022-01-02"] * 3, "price0": 34.2}
+        )
+        body = {
+            "params": {"inference_type": "native"},
+            "dataframe_split": asked.to_dict(orient="split"),
+        }
+        url = f"http://{HOST}:{port}/invocations"
+        found = requests.post(url, json=body, timeout=120).json()["predictions"]
+    finally:
+        stop(process, 60)
+    wanted = frames.predict(PackedModels.open(artifact), asked, Options(components=True))
+    assert [each["yhat"] for each in found][0::2] == wanted["yhat"].tolist()[0::2]
+    assert found[1]["error"] == "there is no model with the key 'none'"
+    assert found[1]["yhat"] is None
