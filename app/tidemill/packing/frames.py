@@ -23,8 +23,8 @@ ERROR = "error"
 def predict(models: PackedModels, frame: pd.DataFrame, options: Options) -> pd.DataFrame:
     """Return forecasts for the rows of a frame, with the frame's index.
 
-    The columns are `model_key`, `ds`, those of the forecasts, and `error`, which is None unless the
-    row has no forecast. All rows of a model are one query.
+    The columns are `model_key`, `ds`, those of the forecasts, and `error`, which is empty unless
+    the row has no forecast. All rows of a model are one query.
 
     Raises:
         InvalidInput: The frame lacks `model_key` or `ds`.
@@ -32,9 +32,9 @@ def predict(models: PackedModels, frame: pd.DataFrame, options: Options) -> pd.D
     """
     if missing := {KEY, DATES} - {*frame.columns}:
         raise InvalidInput(f"the table has no column {min(missing)!r}")
-    errors = np.full(len(frame), None, dtype=object)
+    errors = np.full(len(frame), "", dtype=object)
     times = _times(frame[DATES], errors)
-    wrong = ~pd.isna(errors)
+    wrong = errors != ""
     columns = {
         str(name): pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64)
         for name in frame.columns.drop([KEY, DATES])
@@ -65,7 +65,7 @@ def predict(models: PackedModels, frame: pd.DataFrame, options: Options) -> pd.D
     # A bad row must not cost the model's other rows their forecasts.
     again = [rows[[index]] for rows in failed if len(rows) > 1 for index in range(len(rows))]
     for rows in again:
-        errors[rows] = None
+        errors[rows] = ""
     ask(again)
     head = {KEY: frame[KEY].to_numpy(), DATES: times.astype("datetime64[ns]")}
     head[DATES][wrong] = np.datetime64("NaT")
