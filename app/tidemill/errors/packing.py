@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tidemill.errors.base import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Unpackable(ConfigurationError):
@@ -12,6 +17,16 @@ class Unpackable(ConfigurationError):
         super().__init__(
             f"the model {key!r} cannot be packed: {reason}",
             "Leave it out, or pack it with `--kind pickle`.",
+        )
+
+
+class UnknownKind(ConfigurationError):
+    """There is no such kind of packed models in this release."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"there is no kind of packed models {name!r}",
+            f"This release has {', '.join(known)}.",
         )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from tidemill.packing.pickled import Pickled
+from tidemill.errors import UnknownKind
+from tidemill.packing.pickled import COMPRESSIONS, Pickled
 from tidemill.packing.prophet.fallback import ProphetJson
 from tidemill.packing.prophet.kind import ProphetRows
 
@@ -47,16 +48,20 @@ class Kind(Protocol):
 
 
 UNSAFE = "pickle-"
+KINDS: dict[str, Kind] = {
+    "prophet": ProphetRows(),
+    "prophet-json": ProphetJson(),
+    **{f"{UNSAFE}{name}": Pickled(name) for name in COMPRESSIONS},
+}
 
 
 def kind(name: str) -> Kind:
     """Return a kind by its name.
 
     Raises:
-        KeyError: There is no such kind.
+        UnknownKind: There is no such kind.
 
     """
-    if name.startswith(UNSAFE):
-        return Pickled(name.removeprefix(UNSAFE))
-    kinds: dict[str, Kind] = {"prophet": ProphetRows(), "prophet-json": ProphetJson()}
-    return kinds[name]
+    if name not in KINDS:
+        raise UnknownKind(name, KINDS)
+    return KINDS[name]

@@ -37,11 +37,14 @@ class PackedModels:
         """Open and verify an artifact.
 
         Raises:
-            ArtifactUnreadable, ArtifactTooNew, ArtifactDamaged: There is no usable artifact.
+            ArtifactUnreadable, ArtifactTooNew, ArtifactDamaged, UnknownKind: There is no usable
+                artifact.
             UntrustedPickle: It has pickles, which only `trust="pickle"` allows.
 
         """
         artifact = Artifact.open(folder)
+        for each in artifact.manifest.templates:
+            kind(each.kind)  # a later release may have more
         pickled = any(each.kind.startswith(UNSAFE) for each in artifact.manifest.templates)
         if pickled and trust != "pickle":
             raise UntrustedPickle(Path(folder).name)

@@ -77,13 +77,14 @@ class Pickled:
         """Return the columns of numbers that each model predicts; one column is called `yhat`."""
         del template
         return [
-            _predict(_load(self._compression, item), query, options)
+            _predict(load(self._compression, item), query, options)
             for item, query in zip(items, queries, strict=True)
         ]
 
 
 @lru_cache(maxsize=LOADED)
-def _load(compression: str, item: bytes) -> Any:  # noqa: ANN401 - any model
+def load(compression: str, item: bytes) -> Any:  # noqa: ANN401 - any model
+    """Return the model of an item."""
     content = COMPRESSIONS[compression]().decompress(item)
     return pickle.loads(content)  # noqa: S301 - the user trusts the artifact
 

@@ -19,6 +19,8 @@ KEY, DATES = "model_key", "ds"
 # What an int64 of nanoseconds can hold, in whole years.
 FIRST_YEAR, LAST_YEAR = 1678, 2261
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the dates have no time zone
+MAX_SAMPLES = 10_000
+MAX_SEED = 2**32 - 1
 MAX_NAMED = 100  # characters of a value in an error
 
 
@@ -36,6 +38,20 @@ class Options(msgspec.Struct, frozen=True):
     samples: int = 0
     seed: int = 0
     components: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers, which a request may set.
+
+        Raises:
+            InvalidInput: One is too small or too large.
+
+        """
+        for name, value, most in (
+            ("samples", self.samples, MAX_SAMPLES),
+            ("seed", self.seed, MAX_SEED),
+        ):
+            if not 0 <= value <= most:
+                raise InvalidInput(f"{name} must be a number from 0 to {most}, not {value}")
 
 
 class Query(msgspec.Struct, frozen=True):

@@ -56,6 +56,7 @@ def load(paths: Iterable[Path], *, trust: str | None = None) -> Iterator[tuple[s
 def _load(path: Path, content: bytes) -> Any:  # noqa: ANN401 - any model
     if path.suffix.lower() in PICKLES:
         return pickle.loads(content)  # noqa: S301 - the user trusts it
+    logging.getLogger("numexpr.utils").setLevel(logging.WARNING)  # it counts the cores
     logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)  # it misses plotly
     from prophet.serialize import model_from_json  # noqa: PLC0415 - only files of Prophet need it
 

@@ -56,7 +56,7 @@ def report_table(measured: Sequence[Measured]) -> Table:
     """Return a table with a row, and a bar, for each kind; the smallest comes first."""
     table = Table(title="What a model costs")
     table.add_column("kind")
-    for name in ("bytes", "saved", "pack ms", "load and predict ms"):
+    for name in ("bytes", "saved", "pack ms", "load and predict ms", "memory"):
         table.add_column(name, justify="right")
     table.add_column("same")
     table.add_column("bytes, to scale", width=BAR_WIDTH)
@@ -69,6 +69,7 @@ def report_table(measured: Sequence[Measured]) -> Table:
             f"{each.saved:.1%}",
             f"{each.pack_ms:.2f}",
             f"{each.load_ms:.2f}",
+            f"{each.memory:,.0f}",
             Text("yes", "green") if each.equal else Text("no", "red"),
             Bar(largest, 0, each.size, width=BAR_WIDTH),
         )

@@ -65,11 +65,12 @@ class Packed:
         if device not in {None, "cpu"}:
             remedy = "Remove the field `device` from the entry."
             raise UnusableEntry("device", f"packed models do not run on {device}", remedy)
-        if samples < 0:
-            raise UnusableEntry("options.samples", "must not be negative", "Set 0 for none.")
         self._models = PackedModels.open(Path(artifact.removeprefix("file://")), trust=trust)
         self.sample = self._models.sample
-        self._options = Options(samples, seed, components)
+        try:
+            self._options = Options(samples, seed, components)
+        except InvalidInput as error:
+            raise UnusableEntry("options", str(error), "Correct the entry's options.") from None
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Return a forecast for each input; inputs for models of one template run together.

@@ -67,14 +67,15 @@ class ProphetJson:
 
 
 @lru_cache(maxsize=LOADED)
-def _load(item: bytes) -> Any:  # noqa: ANN401 - Prophet's
+def load(item: bytes) -> Any:  # noqa: ANN401 - Prophet's
+    """Return the model of an item."""
     from prophet.serialize import model_from_json  # noqa: PLC0415
 
     return model_from_json(zlib.decompress(item).decode())
 
 
 def _predict(item: bytes, query: Query, options: Options) -> Forecast | InvalidInput:
-    model = _load(item)
+    model = load(item)
     model.uncertainty_samples = options.samples
     order = np.argsort(query.dates, kind="stable")
     try:

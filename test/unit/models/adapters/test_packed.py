@@ -75,7 +75,7 @@ def test_wrong_entries(artifact: Path, tmp_path: Path) -> None:
     """An entry that cannot be used, or an artifact that was changed, is an error at the start."""
     with pytest.raises(UnusableEntry, match="do not run on cuda"):
         Packed(str(artifact), device="cuda")
-    with pytest.raises(UnusableEntry, match="must not be negative"):
+    with pytest.raises(UnusableEntry, match="samples must be a number from 0 to 10000, not -1"):
         Packed(str(artifact), samples=-1)
     changed = tmp_path / "changed"
     shutil.copytree(artifact, changed)
