@@ -6,6 +6,7 @@ import hashlib
 import mmap
 from bisect import bisect_left
 from functools import cached_property
+from operator import lt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
@@ -171,26 +172,31 @@ class Artifact:
             ArtifactDamaged: Something was changed; the error names the part.
 
         """
-        files = [(self.manifest.index.file, self._index, "the index")]
-        files += [
-            (part.file, content, f"part {number} of {len(self.parts)}")
-            for number, (part, content) in enumerate(
-                zip(self.manifest.parts, self.parts, strict=True), start=1
-            )
-        ]
-        for file, content, name in files:
-            if hashlib.sha256(content).hexdigest() != file.digest:
-                raise ArtifactDamaged(self.folder, name, "its digest is wrong")
-        ends = np.concatenate([[0], self._ends])
+        self._compare(self.manifest.index.file, self._index, "the index")
+        pairs = zip(self.manifest.parts, self.parts, strict=True)
+        for number, (part, content) in enumerate(pairs, start=1):
+            name = f"part {number} of {len(self.parts)}"
+            self._compare(part.file, content, name)
+            if not _is_filled(part, content):
+                raise ArtifactDamaged(self.folder, name, "its items do not fill it")
         counts = np.array([part.items for part in self.manifest.parts] or [0])
-        sound = (
-            (np.diff(ends) >= 0).all()
-            and ends[-1] == len(self._index) - self._first
+        if not (
+            _ascend_to(self._ends, len(self._index) - self._first)
             and ((self._parts >= 0) & (self._parts < len(self.parts))).all()
             and ((self._items >= 0) & (self._items < counts[self._parts])).all()
-        )
-        if not sound:
+        ):
             raise ArtifactDamaged(self.folder, "the index", "it names parts that do not exist")
+        try:
+            keys = [*self]
+        except UnicodeDecodeError as error:
+            raise ArtifactDamaged(self.folder, "the index", error) from None
+        # The order of code points is that of UTF-8.
+        if not all(map(lt, keys, keys[1:])):
+            raise ArtifactDamaged(self.folder, "the index", "its keys are not in order")
+
+    def _compare(self, file: File, content: mmap.mmap | bytes, name: str) -> None:
+        if hashlib.sha256(content).hexdigest() != file.digest:
+            raise ArtifactDamaged(self.folder, name, "its digest is wrong")
 
     def _key(self, number: int) -> bytes:
         start = int(self._ends[number - 1]) if number else 0
@@ -199,6 +205,21 @@ class Artifact:
     def _search(self, key: bytes) -> int | None:
         number = bisect_left(range(len(self)), key, key=self._key)
         return number if number < len(self) and self._key(number) == key else None
+
+
+def _is_filled(part: Part, content: mmap.mmap | bytes) -> bool:
+    """Tell whether the items of a part fill its file."""
+    if part.item_bytes:
+        return part.items * part.item_bytes == len(content)
+    if 8 * part.items > len(content):
+        return False
+    return _ascend_to(np.frombuffer(content, np.int64, part.items), len(content) - 8 * part.items)
+
+
+def _ascend_to(ends: Ints, last: int) -> bool:
+    """Tell whether numbers begin at 0 or later, never fall, and end at the last one."""
+    every = np.concatenate([[0], ends])
+    return bool((every[1:] >= every[:-1]).all() and every[-1] == last)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -144,7 +144,10 @@ class _Writing:
         """Write a file, which is named by its digest."""
         whole = b"".join(each if isinstance(each, bytes) else each.tobytes() for each in content)
         file = File(hashlib.sha256(whole).hexdigest(), len(whole))
-        _write_file(self._folder / f"{file.digest}.bin", whole)
+        path = self._folder / f"{file.digest}.bin"
+        # A file of this name has this content, and may be a link to one that others read.
+        if not path.exists():
+            _write_file(path, whole)
         return file
 
 
@@ -183,7 +186,7 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+        _write_file(target, source.read_bytes())
 
 
 def _sync(folder: Path) -> None:

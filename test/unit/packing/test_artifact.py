@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ from tidemill.errors import (
     OutputUnusable,
     UnknownModelKey,
 )
-from tidemill.packing.artifact import MANIFEST, Artifact
+from tidemill.packing.artifact import MANIFEST, Artifact, File, Index, read_manifest
 from tidemill.packing.writer import Packed, write
 
 if TYPE_CHECKING:
@@ -98,6 +100,17 @@ class TestSharing:
         assert len(one.items() & two.items()) == 2
         assert len(two) == 5
 
+    def test_same_content(self, tmp_path: Path) -> None:
+        """A new part with the content of an old one does not touch a file that others read."""
+        write(tmp_path / "one", packed({"a": ("a", b"same")}))
+        before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "one").iterdir()}
+        added = packed({"b": ("a", b"same"), "c": ("b", b"same")})
+        write(tmp_path / "two", added, base=Artifact.open(tmp_path / "one"))
+        after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "one").iterdir()}
+        assert before == after
+        same = {"a": ("a", b"same"), "b": ("a", b"same"), "c": ("b", b"same")}
+        assert content(Artifact.open(tmp_path / "two")) == same
+
     def test_unused(self, tmp_path: Path) -> None:
         """If most of a part is no longer used, the rest is copied."""
         write(tmp_path / "one", packed(MODELS))
@@ -152,6 +165,36 @@ def test_parts_are_named(tmp_path: Path) -> None:
     path = tmp_path / "one" / f"{artifact.manifest.parts[1].file.digest}.bin"
     path.write_bytes(bytes(path.stat().st_size))
     with pytest.raises(ArtifactDamaged, match="part 2 of 2: its digest is wrong"):
+        Artifact.open(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    "change", [{"items": 2**62}, {"item_bytes": 2**62}, {"item_bytes": 0}, {"item_bytes": 1}]
+)
+def test_wrong_sizes(change: dict[str, int], tmp_path: Path) -> None:
+    """A manifest is refused if its numbers do not fit the files, though its digest is right."""
+    write(tmp_path / "one", packed({"a": ("a", b"1234"), "b": ("a", b"5678")}))
+    manifest = read_manifest(tmp_path / "one")
+    parts = (msgspec.structs.replace(manifest.parts[0], **change),)
+    forged = msgspec.structs.replace(manifest, parts=parts).sealed()
+    (tmp_path / "one" / MANIFEST).write_bytes(msgspec.json.encode(forged))
+    with pytest.raises(ArtifactDamaged, match="part 1 of 1: its items do not fill it"):
+        Artifact.open(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"), [(b"ba", "not in order"), (b"aa", "not in order"), (b"\xff\xfe", "utf-8")]
+)
+def test_wrong_keys(keys: bytes, problem: str, tmp_path: Path) -> None:
+    """Keys that are no text, or in no order, are refused: some could not be found."""
+    write(tmp_path / "one", packed({"a": ("a", b"1"), "b": ("a", b"2")}))
+    manifest = read_manifest(tmp_path / "one")
+    index = np.array([[1, 2], [0, 0], [0, 1]], np.int64).tobytes() + keys
+    file = File(hashlib.sha256(index).hexdigest(), len(index))
+    (tmp_path / "one" / f"{file.digest}.bin").write_bytes(index)
+    forged = msgspec.structs.replace(manifest, index=Index(file, 2)).sealed()
+    (tmp_path / "one" / MANIFEST).write_bytes(msgspec.json.encode(forged))
+    with pytest.raises(ArtifactDamaged, match=f"the index: .*{problem}"):
         Artifact.open(tmp_path / "one")
 
 
