@@ -174,9 +174,33 @@ class TestCalendar:
         with pytest.raises(CalendarEnded, match="holidays of US from 1995 to 2044, not of 2050"):
             models.predict([query("a", one.columns(pd.to_datetime(["2050-01-01"])))])
 
+    def test_ended(self, tmp_path: Path) -> None:
+        """A country's holiday may have ended before 1995, and a model have others of its own."""
+        dates = pd.date_range("1948-01-01", periods=800)
+        history = pd.DataFrame({"ds": dates, "y": np.sin(np.arange(800))})
+        own = pd.DataFrame({"holiday": ["sale"], "ds": pd.to_datetime(["1949-05-05"])})
+        model: Any = prophet.Prophet(holidays=own)
+        model.add_country_holidays("US").fit(history)
+        assert "Armistice Day" in {*model.train_holiday_names}
+        frame = pd.DataFrame({"ds": pd.date_range("1949-04-01", periods=900)})
+        (found,) = packed(tmp_path, {"a": model}).predict(
+            [query("a", frame)], Options(components=True)
+        )
+        compare(found, expected(model, frame, 0, 0), set())
+
 
 class TestUnsupported:
     """Models that are no rows of numbers."""
+
+    def test_time(self, tmp_path: Path) -> None:
+        """Prophet takes a regressor `t` for the time; only Prophet itself does the same."""
+        history = fit(0, regressors=1, holidays="none", growth="linear").history
+        history["t"] = history.pop("price0")
+        model: Any = prophet.Prophet().add_regressor("t").fit(history)
+        frame = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=9), "t": 5.0})
+        (found,) = packed(tmp_path, {"a": model}).predict([query("a", frame)])
+        assert isinstance(found, dict)
+        np.testing.assert_array_equal(found["yhat"], expected(model, frame, 0, 0)["yhat"])
 
     def test_condition(self, tmp_path: Path) -> None:
         """A seasonality with a condition is evaluated by Prophet, from its JSON."""

@@ -28,6 +28,8 @@ def unsupported(model: Any) -> str | None:  # noqa: ANN401 - Prophet has types o
         return "a seasonality has a condition"
     if any(each.get("predictor_spec") is not None for each in model.extra_regressors.values()):
         return "a regressor has a predictor of its own"
+    if "t" in model.extra_regressors:
+        return "a regressor has the name 't', and Prophet takes it for the time"
     return None
 
 
@@ -85,9 +87,10 @@ def _holidays(model: Any) -> tuple[Holiday, ...]:  # noqa: ANN401
     if model.train_holiday_names is None:
         return ()
     names = {*model.train_holiday_names}
-    days: dict[str, set[int]] = {f"{name}_delim_+0": set() for name in names}
+    own = set() if model.holidays is None else {*model.holidays["holiday"]}
+    # A country's holiday may have ended before the first year that artifacts contain.
+    days: dict[str, set[int]] = {f"{name}_delim_+0": set() for name in names - own}
     if model.holidays is not None:
-        days = {}
         for row in model.holidays.itertuples():
             if row.holiday not in names:
                 continue
