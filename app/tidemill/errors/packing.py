@@ -16,7 +16,7 @@ class Unpackable(ConfigurationError):
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(
             f"the model {key!r} cannot be packed: {reason}",
-            "Leave it out, or pack it with `--kind pickle`.",
+            "Leave it out, or keep it as a pickle, with `--kind pickle-lzma`.",
         )
 
 
@@ -27,16 +27,6 @@ class UnknownKind(ConfigurationError):
         super().__init__(
             f"there is no kind of packed models {name!r}",
             f"This release has {', '.join(known)}.",
-        )
-
-
-class CalendarEnded(ConfigurationError):
-    """A date is outside of the calendar of holidays in an artifact."""
-
-    def __init__(self, country: str, year: int, first: int, last: int) -> None:
-        super().__init__(
-            f"the artifact has the holidays of {country} from {first} to {last}, not of {year}",
-            "Install the package holidays, which knows other years.",
         )
 
 
@@ -76,7 +66,7 @@ class UntrustedPickle(ConfigurationError):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"{name} has pickles, which can run any code when they are loaded",
-            "If you trust the artifact, add the line `trust: pickle` to the entry.",
+            "If you trust it, use `trust: pickle` in the entry, or the option `--trust pickle`.",
         )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_datetime64_dtype
 
 from tidemill.errors import InvalidInput
-from tidemill.packing.queries import DATES, KEY, Query
+from tidemill.packing.queries import DATES, FIRST_YEAR, KEY, LAST_YEAR, Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,20 +21,26 @@ if TYPE_CHECKING:
     from tidemill.packing.queries import Options
 
 ERROR = "error"
+BOUNDS = "trend_lower", "trend_upper", "yhat_lower", "yhat_upper"
 
 
 def predict(models: PackedModels, frame: pd.DataFrame, options: Options) -> pd.DataFrame:
     """Return forecasts for the rows of a frame, with the frame's index.
 
     The columns are `model_key`, `ds`, those of the forecasts, and `error`, which is empty unless
-    the row has no forecast. All rows of a model are one query.
+    the row has no forecast. There are `trend` and `yhat`, and their bounds if `options` has
+    samples, even if no row has a forecast. All rows of a model are one query.
 
     Raises:
-        InvalidInput: The frame lacks `model_key` or `ds`.
+        InvalidInput: The frame lacks `model_key` or `ds`, or has two columns of one name.
 
     """
     if missing := {KEY, DATES} - {*frame.columns}:
         raise InvalidInput(f"the table has no column {min(missing)!r}")
+    if not frame.columns.is_unique:
+        raise InvalidInput(
+            f"the table has two columns {frame.columns[frame.columns.duplicated()][0]!r}"
+        )
     errors = np.full(len(frame), "", dtype=object)
     times = _times(frame[DATES], errors)
     wrong = errors != ""
@@ -41,7 +50,8 @@ def predict(models: PackedModels, frame: pd.DataFrame, options: Options) -> pd.D
     }
     keys = frame[KEY].astype(str).to_numpy()
     good = np.flatnonzero(~wrong)
-    found: dict[str, np.ndarray[Any, Any]] = {}
+    always = ("trend", "yhat", *(BOUNDS if options.samples else ()))
+    found = {name: np.full(len(frame), np.nan) for name in always}
 
     def ask(groups: Iterable[Ints]) -> list[Ints]:
         """Fill in the forecasts of groups of rows; return the groups that failed."""
@@ -63,7 +73,8 @@ def predict(models: PackedModels, frame: pd.DataFrame, options: Options) -> pd.D
     groups = pd.Series(good).groupby(keys[good], sort=False)
     failed = ask(each.to_numpy() for _, each in groups)
     # A bad row must not cost the model's other rows their forecasts.
-    again = [rows[[index]] for rows in failed if len(rows) > 1 for index in range(len(rows))]
+    some = [rows for rows in failed if 1 < len(rows) <= options.most_dates]
+    again = [rows[[index]] for rows in some for index in range(len(rows))]
     for rows in again:
         errors[rows] = ""
     ask(again)
@@ -75,13 +86,20 @@ def predict(models: PackedModels, frame: pd.DataFrame, options: Options) -> pd.D
 def _times(dates: pd.Series[Any], errors: np.ndarray[Any, Any]) -> Ints:
     """Return nanoseconds since 1970-01-01; note what is no date, or has a time zone."""
     try:
-        parsed = pd.to_datetime(dates, errors="coerce", format="ISO8601")
-    except ValueError:  # several time zones
-        parsed = pd.Series(pd.NaT, index=dates.index)
-        dates = dates.astype(str)
-    if parsed.dt.tz is not None:
-        errors[:] = f"the dates in {DATES!r} have a time zone; models only know local times"
-        return np.zeros(len(dates), np.int64)
-    errors[parsed.isna()] = f"there is no date in {DATES!r}, such as 2026-01-31"
-    times: Ints = parsed.fillna(pd.Timestamp(0)).to_numpy("datetime64[ns]").astype(np.int64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            parsed = pd.to_datetime(dates, errors="coerce", format="ISO8601")
+    except (ValueError, FutureWarning):  # some have a time zone
+        parsed = dates.map(partial(pd.to_datetime, errors="coerce", format="ISO8601")).astype(
+            object
+        )
+    if not is_datetime64_dtype(parsed):  # all or some have a time zone
+        zoned = parsed.map(lambda each: getattr(each, "tzinfo", None) is not None).to_numpy(bool)
+        errors[zoned] = f"the date in {DATES!r} has a time zone; models only know local times"
+        parsed = pd.to_datetime(parsed.astype(object).mask(zoned), errors="coerce")
+    lost = parsed.isna().to_numpy()
+    errors[lost & (errors == "")] = f"there is no date in {DATES!r}, such as 2026-01-31"
+    far = ~lost & ~parsed.dt.year.between(FIRST_YEAR, LAST_YEAR).to_numpy()
+    errors[far] = f"the date in {DATES!r} is not in the years from {FIRST_YEAR} to {LAST_YEAR}"
+    times: Ints = parsed.mask(lost | far, pd.Timestamp(0)).to_numpy("M8[ns]").astype(np.int64)
     return times

@@ -12,7 +12,7 @@ import msgspec
 from tidemill.errors import InvalidInput, UntrustedPickle
 from tidemill.packing.artifact import Artifact
 from tidemill.packing.kinds import UNSAFE, kind
-from tidemill.packing.queries import DATES, KEY, Options
+from tidemill.packing.queries import DATES, KEY, MAX_NAMED, Options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tidemill.packing.kinds import Forecast
     from tidemill.packing.queries import Query
 
-# Up to so many keys, an error suggests similar ones.
-MAX_COMPARED = 10_000
+# Up to so many keys, an error suggests similar ones, which takes milliseconds.
+MAX_COMPARED = 300
 
 
 class PackedModels:
@@ -84,6 +84,12 @@ class PackedModels:
             if place is None:
                 results[index] = self._unknown(query.key)
                 continue
+            if len(query.dates) > options.most_dates:
+                results[index] = InvalidInput(
+                    f"there are {len(query.dates)} dates; with {options.samples} samples, ask for "
+                    f"at most {options.most_dates} at once"
+                )
+                continue
             template = self.artifact.template(place)
             own = template.kind, bytes(template.content)
             groups.setdefault(own, []).append((index, place))
@@ -95,6 +101,7 @@ class PackedModels:
         return [results[index] for index in range(len(queries))]
 
     def _unknown(self, key: str) -> InvalidInput:
+        key = key[:MAX_NAMED]
         near = get_close_matches(key, self.artifact) if len(self.artifact) <= MAX_COMPARED else []
         names = f"; there are {', '.join(near)}" if near else ""
-        return InvalidInput(f"there is no model with the key {key[:100]!r}{names}")
+        return InvalidInput(f"there is no model with the key {key!r}{names}")

@@ -49,6 +49,10 @@ def packed(models: Iterable[tuple[str, Any]], kinds: tuple[str, ...]) -> Iterato
 
     """
     for key, model in models:
+        try:
+            key.encode()
+        except (AttributeError, UnicodeEncodeError):
+            raise Unpackable(key, "its key is no text, or cannot be encoded as UTF-8") from None
         errors = []
         for name in kinds:
             try:

@@ -100,7 +100,7 @@ def _predict(model: Any, query: Query, options: Options) -> Forecast | InvalidIn
     dates = query.dates[order].astype("datetime64[ns]")
     try:
         found = model.predict(pd.DataFrame({DATES: dates, **columns}))
-    except ValueError as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         return InvalidInput(str(error))
     frame = found if isinstance(found, pd.DataFrame) else pd.DataFrame({"yhat": np.ravel(found)})
     back = np.argsort(order, kind="stable")

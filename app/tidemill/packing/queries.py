@@ -20,6 +20,7 @@ KEY, DATES = "model_key", "ds"
 FIRST_YEAR, LAST_YEAR = 1678, 2261
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the dates have no time zone
 MAX_SAMPLES = 10_000
+MAX_DRAWS = 20_000_000  # of one query: 160 MB for each array of them
 MAX_SEED = 2**32 - 1
 MAX_NAMED = 100  # characters of a value in an error
 
@@ -50,8 +51,14 @@ class Options(msgspec.Struct, frozen=True):
             ("samples", self.samples, MAX_SAMPLES),
             ("seed", self.seed, MAX_SEED),
         ):
-            if not 0 <= value <= most:
-                raise InvalidInput(f"{name} must be a number from 0 to {most}, not {value}")
+            is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not (is_whole and 0 <= value <= most):
+                raise InvalidInput(f"{name} must be a whole number from 0 to {most}, not {value!r}")
+
+    @property
+    def most_dates(self) -> int:
+        """Return how many dates a query may have; its draws take memory for all of them."""
+        return MAX_DRAWS // max(1, self.samples)
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -140,4 +147,7 @@ def _column(name: str, value: Any, count: int, is_row: bool) -> Floats:  # noqa:
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - JSON
-    return float(value) if isinstance(value, int | float) else np.nan
+    try:
+        return float(value) if isinstance(value, int | float) else np.nan
+    except OverflowError:  # an integer of hundreds of digits
+        return np.nan

@@ -16,7 +16,7 @@ import pytest
 from prophet.serialize import model_from_json
 from prophet_models import SHAPES, Fitted, fit
 
-from tidemill.errors import CalendarEnded, InvalidInput, Unpackable
+from tidemill.errors import InvalidInput, Unpackable
 from tidemill.packing.models import PackedModels
 from tidemill.packing.pack import pack
 from tidemill.packing.prophet import country
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 MODELS = 304
 CHUNK = 16
+YEARS = "2030-01-01", "2050-01-01"
 SEED = 7
+LOGISTIC = next(n for n, each in enumerate(SHAPES) if each.growth == "logistic")
 
 
 def query(key: str, frame: pd.DataFrame) -> Query:
@@ -166,13 +168,18 @@ class TestCalendar:
         compare(found, expected(one.model, frame, 0, 0), set())
 
     def test_without_the_package(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Without it, the error names the country and the year."""
+        """Without it, only the queries for such years fail, and name the country and the year."""
         one = fit(0, holidays="country", freq="D")
         models = packed(tmp_path, {"a": one.model})
         country._holidays_of.cache_clear()  # noqa: SLF001 - as in a new process
         monkeypatch.setitem(sys.modules, "holidays", None)
-        with pytest.raises(CalendarEnded, match="holidays of US from 1995 to 2044, not of 2050"):
-            models.predict([query("a", one.columns(pd.to_datetime(["2050-01-01"])))])
+        asked = [query("a", one.columns(pd.to_datetime([day]))) for day in YEARS]
+        fine, late = models.predict(asked)
+        assert not isinstance(fine, InvalidInput)
+        assert str(late) == (
+            "the artifact has the holidays of US from 1995 to 2044; for 2050, the package holidays "
+            "must be installed"
+        )
 
     def test_ended(self, tmp_path: Path) -> None:
         """A country's holiday may have ended before 1995, and a model have others of its own."""
@@ -230,6 +237,43 @@ class TestUnsupported:
         """A model that is not fitted is refused."""
         with pytest.raises(Unpackable, match="it is not fitted"):
             pack(tmp_path / "artifact", {"a": prophet.Prophet()})
+
+
+class TestExtremes:
+    """Dates that are very close to each other, or very far away, and very many samples."""
+
+    @pytest.mark.parametrize("distance", [0, 1])
+    def test_close(self, distance: int, tmp_path: Path) -> None:
+        """A logistic trend takes no memory for the steps between dates of one nanosecond."""
+        models = packed(tmp_path, {"a": fit(LOGISTIC, regressors=0, floor=False).model})
+        dates = np.array([0, distance]) + 2_000_000_000_000_000_000
+        asked = Query("a", dates, {"cap": np.full(2, 90.0)})
+        (found,) = models.predict([asked], Options(samples=20))
+        assert isinstance(found, dict)
+        assert (found["trend_lower"] <= found["trend_upper"]).all()
+        assert (found["yhat_lower"] < found["yhat_upper"]).all()
+
+    def test_far(self, tmp_path: Path) -> None:
+        """A date whose distance no integer holds is an error, as in Prophet."""
+        one = fit(0, freq="D", holidays="none", regressors=0)
+        models = packed(tmp_path, {"a": one.model})
+        far, near = one.columns(pd.to_datetime(["1700-01-01"])), one.future(1, 1)
+        (error, good) = errors_of(models, [query("a", far), query("a", near)])
+        assert error == "the date 1700-01-01 is more than 292 years from the history of 'a'"
+        assert not good
+        with pytest.raises(OverflowError):
+            one.model.predict(far)
+
+    def test_many(self, tmp_path: Path) -> None:
+        """A query whose samples would fill the memory is an error."""
+        one = fit(0, freq="D", holidays="none", regressors=0)
+        models = packed(tmp_path, {"a": one.model})
+        asked = [query("a", one.future(1, rows)) for rows in (1, 2_001)]
+        good, error = models.predict(asked, Options(samples=10_000))
+        assert not isinstance(good, InvalidInput)
+        assert str(error) == (
+            "there are 2001 dates; with 10000 samples, ask for at most 2000 at once"
+        )
 
 
 def errors_of(models: PackedModels, asked: Iterable[Query]) -> list[str]:

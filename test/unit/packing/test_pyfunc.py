@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -85,7 +86,34 @@ class TestFrames:
         """Dates with a time zone are errors."""
         asked = pd.DataFrame({"model_key": "store-1", "ds": dates})
         found = frames.predict(PackedModels.open(artifact), asked, Options())
-        assert "have a time zone" in found["error"][0]
+        assert "has a time zone" in found["error"][0]
+
+    @pytest.mark.parametrize(
+        "dates",
+        [
+            ["2022-01-02", "2022-01-02T00:00Z", "2022-01-02T00:00+01:00"],
+            [pd.Timestamp("2022-01-02"), pd.Timestamp("2022-01-02", tz="UTC"), "2022-01-02T00:00Z"],
+            np.array(["2022-01-02", "1600-01-01", "3000-01-01"], "datetime64[s]"),
+            ["2022-01-02", "1600-01-01", None],
+            [date(2022, 1, 2), "x", {}],
+        ],
+    )
+    def test_bad_dates_fail_alone(self, artifact: Path, dates: Any) -> None:  # noqa: ANN401
+        """Time zones, and years that no model can have, do not spoil other rows."""
+        asked = pd.DataFrame({"model_key": "store-1", "ds": dates}, index=[0, 0, 1])
+        found = frames.predict(PackedModels.open(artifact), asked, Options())
+        assert [each != "" for each in found["error"]] == [False, True, True]
+        assert found["yhat"].isna().tolist() == [False, True, True]
+
+    def test_columns(self, artifact: Path) -> None:
+        """Bounds and forecasts have columns even if all rows are bad, as Spark needs them."""
+        models = PackedModels.open(artifact)
+        asked = pd.DataFrame({"model_key": ["none"], "ds": ["2022-01-02"]})
+        bad = frames.predict(models, asked, Options(samples=5))
+        good = frames.predict(models, asked.assign(model_key="store-1"), Options(samples=5))
+        assert {*bad} == {*good}
+        with pytest.raises(InvalidInput, match="two columns 'ds'"):
+            frames.predict(models, pd.concat([asked, asked["ds"]], axis=1), Options())
 
     def test_empty(self, artifact: Path) -> None:
         """A table without rows has an answer without rows; one without columns is an error."""

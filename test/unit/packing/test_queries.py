@@ -20,7 +20,7 @@ TIMES = st.datetimes(datetime(1678, 1, 1), datetime(2261, 12, 31))  # noqa: DTZ0
 DATES = "the field 'ds' must have dates such as 2026-01-31"
 NAMES = st.sampled_from(["model_key", "ds", "x"])
 JSON: Any = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    st.none() | st.booleans() | st.floats() | st.integers() | st.just(10**400) | st.text(),
     lambda inner: (
         st.lists(inner) | st.dictionaries(st.sampled_from(["model_key", "ds", "x"]), inner)
     ),

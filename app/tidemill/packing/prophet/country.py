@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tidemill.errors import CalendarEnded
+from tidemill.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,7 @@ def other_holidays(country: str | None, days: Ints) -> dict[str, list[int]]:
     """Return the holidays of those years of some days that artifacts do not contain.
 
     Raises:
-        CalendarEnded: The package `holidays`, which knows them, is not installed.
+        InvalidInput: The package `holidays`, which knows them, is not installed.
 
     """
     if country is None:
@@ -50,7 +50,10 @@ def other_holidays(country: str | None, days: Ints) -> dict[str, list[int]]:
     try:
         return holidays_in(country, years)
     except ImportError as error:
-        raise CalendarEnded(country, min(years), FIRST_YEAR, LAST_YEAR) from error
+        raise InvalidInput(
+            f"the artifact has the holidays of {country} from {FIRST_YEAR} to {LAST_YEAR}; "
+            f"for {min(years)}, the package holidays must be installed"
+        ) from error
 
 
 @lru_cache(maxsize=512)

@@ -52,7 +52,7 @@ def forecast(
     `trend_upper`; with `components` also each component.
 
     Raises:
-        CalendarEnded: The template lacks a holiday calendar for one of the dates.
+        InvalidInput: The template lacks a holiday calendar for one of the dates.
 
     """
     calendar = calendar_features(template, dates)

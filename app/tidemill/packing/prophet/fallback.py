@@ -84,7 +84,7 @@ def _predict(item: bytes, query: Query, options: Options) -> Forecast | InvalidI
         found = model.predict(frame)
     except InvalidInput as error:
         return error
-    except ValueError as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         return InvalidInput(str(error))
     back = np.argsort(order, kind="stable")
     terms = {*model.train_component_cols.columns}

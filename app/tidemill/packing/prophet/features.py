@@ -22,7 +22,7 @@ def calendar_features(template: Template, dates: Ints) -> Floats:
     `dates` are nanoseconds since 1970-01-01. Rows for regressors are left at 0.
 
     Raises:
-        CalendarEnded: A date is outside of the calendar of a country that the template contains,
+        InvalidInput: A date is outside of the calendar of a country that the template contains,
             and the package `holidays` is not installed.
 
     """

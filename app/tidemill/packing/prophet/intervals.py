@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -99,7 +100,7 @@ def _paths(
 ) -> Iterator[tuple[Sequence[int], Draws, Floats | None, Floats]]:
     """Yield some models, their draws, and how their trends deviate: [dates, samples], and a scale.
 
-    There is no deviation if the trend is flat, or all dates are in the history.
+    There is no deviation if the trend is flat, or all dates are in the history, or are the same.
     """
     layout = template.layout
     groups: dict[Future, list[int]] = {}
@@ -113,7 +114,7 @@ def _paths(
             own = draws[future.times] = Draws(sampling, t.shape[1], future.times)
         path = None
         change = np.mean(np.abs(rows[models, layout.delta]), axis=1) + EPSILON
-        if future.times and cap is not None:
+        if future.step and cap is not None:
             for model, scale in zip(models, change, strict=True):
                 path = logistic_paths(
                     own.shifts(future.likelihood) * scale,
@@ -127,7 +128,7 @@ def _paths(
                 )
                 yield [model], own, _padded(path, t.shape[1]), np.ones(1)
             continue
-        if future.times:
+        if future.step:
             shifts = own.shifts(future.likelihood)
             path = shifts.cumsum(axis=1).cumsum(axis=1) * future.step
             path = _padded(path, t.shape[1])
@@ -174,27 +175,42 @@ def logistic_paths(  # noqa: PLR0917 - the numbers of one model
 ) -> Floats:
     """Return how the logistic trend of one model deviates from its mean, [samples, times].
 
-    The trend is followed from the beginning of the history in steps, because each change of the
-    rate needs an adjustment of the offset that depends on all changes before it.
+    The trend is followed from the beginning of the history, because each change of the rate needs
+    an adjustment of the offset that depends on all changes before it.
     """
-    history = np.arange(0, 1 + step, step)
-    changes = np.zeros(len(history))
-    # Of several changes between two steps the last one counts, as in Prophet.
-    for at, change in zip(changepoints, delta, strict=True):
-        after = np.searchsorted(history, at, side="right")
-        changes[min(after, len(history) - 1)] = change  # Prophet fails at the history's very end
-    every = np.concatenate([np.tile(changes, (len(shifts), 1)), shifts], axis=1)
-    rates = every.cumsum(axis=1) + k
-    before, offset = np.full(len(shifts), k), np.full(len(shifts), m)
-    offsets = np.empty_like(shifts)
-    for index, time in enumerate([*history, *t]):
-        rate = rates[:, index]
-        # Prophet takes a rate of 0 for no change.
-        after = np.where((every[:, index] != 0) & (rate != 0), rate, before)
-        offset = offset + (time - offset) * (1 - before / after)
-        before = after
-        if index >= len(history):
-            offsets[:, index - len(history)] = offset
-    paths = cap / (1 + np.exp(-rates[:, len(history) :] * (t - offsets)))
+    total, before, offset = 0.0, k, m
+    for time, change in _past_changes(delta, changepoints, step):
+        total += change
+        rate = total + k
+        if change and rate:  # Prophet takes a rate of 0 for no change
+            offset += (time - offset) * (1 - before / rate)
+            before = rate
+    totals = np.concatenate([np.full((len(shifts), 1), total), shifts], axis=1).cumsum(axis=1)
+    rates = totals[:, 1:] + k
+    befores, offsets = np.full(len(shifts), before), np.full(len(shifts), offset)
+    every = np.empty_like(shifts)
+    for index, time in enumerate(t):
+        afters = np.where(
+            (shifts[:, index] != 0) & (rates[:, index] != 0), rates[:, index], befores
+        )
+        every[:, index] = offsets = offsets + (time - offsets) * (1 - befores / afters)
+        befores = afters
+    paths = cap / (1 + np.exp(-rates * (t - every)))
     deviations: Floats = paths - paths.mean(axis=0)
     return deviations
+
+
+def _past_changes(delta: Floats, changepoints: Floats, step: float) -> list[tuple[float, float]]:
+    """Return when the rate changes in the history, and by how much, as Prophet samples it.
+
+    A change happens at the next step. Of several between two steps the last one counts. There may
+    be billions of steps, so they are not listed.
+    """
+    last = math.ceil((1 + step) / step) - 1
+    changes: dict[int, float] = {}
+    for at, change in zip(changepoints.tolist(), delta.tolist(), strict=True):
+        after = max(0, int(at / step) - 1)
+        while after * step <= at:  # rounding may be off by one
+            after += 1
+        changes[min(after, last)] = change  # Prophet fails at the history's very end
+    return [(index * step, changes[index]) for index in sorted(changes)]

@@ -11,7 +11,8 @@ import numpy as np
 from tidemill.errors import InvalidInput
 from tidemill.packing.prophet.evaluate import forecast
 from tidemill.packing.prophet.intervals import Sampling
-from tidemill.packing.prophet.template import Template
+from tidemill.packing.prophet.template import Template, join_ns
+from tidemill.packing.queries import MAX_NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from tidemill.packing.arrays import Floats
     from tidemill.packing.kinds import Forecast
     from tidemill.packing.queries import Options, Query
+
+
+# The longest time that an int64 of nanoseconds holds.
+MAX_NS = 2**63 - 1
 
 
 class ProphetRows:
@@ -59,17 +64,21 @@ class ProphetRows:
             groups.setdefault(query.dates[orders[index]].tobytes(), []).append(index)
         sampling = Sampling(options.samples, options.seed) if options.samples else None
         for dates, indexes in groups.items():
-            found = forecast(
-                own,
-                np.array([np.frombuffer(items[index]) for index in indexes]),
-                np.frombuffer(dates, np.int64),
-                {
-                    name: np.array([columns[index][name][orders[index]] for index in indexes])
-                    for name in own.columns
-                },
-                sampling=sampling,
-                components=options.components,
-            )
+            try:
+                found = forecast(
+                    own,
+                    np.array([np.frombuffer(items[index]) for index in indexes]),
+                    np.frombuffer(dates, np.int64),
+                    {
+                        name: np.array([columns[index][name][orders[index]] for index in indexes])
+                        for name in own.columns
+                    },
+                    sampling=sampling,
+                    components=options.components,
+                )
+            except InvalidInput as error:
+                results |= dict.fromkeys(indexes, error)
+                continue
             for number, index in enumerate(indexes):
                 back = np.argsort(orders[index], kind="stable")
                 results[index] = {name: values[number][back] for name, values in found.items()}
@@ -88,6 +97,13 @@ def _columns(template: Template, row: Floats, query: Query) -> dict[str, Floats]
         InvalidInput: One is missing, or has a value that the models cannot take.
 
     """
+    start = int(join_ns(row[template.layout.start]))
+    for date in (query.dates.min(), query.dates.max()):
+        if abs(int(date) - start) > MAX_NS:
+            near = f"more than 292 years from the history of {query.key[:MAX_NAMED]!r}"
+            raise InvalidInput(
+                f"the date {date.astype('datetime64[ns]').astype('M8[D]')} is {near}"
+            )
     columns = {name: query.column(name) for name in template.columns}
     if "cap" in columns:
         default = row[template.layout.y_min] if template.minmax else 0.0

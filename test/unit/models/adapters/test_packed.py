@@ -75,8 +75,12 @@ def test_wrong_entries(artifact: Path, tmp_path: Path) -> None:
     """An entry that cannot be used, or an artifact that was changed, is an error at the start."""
     with pytest.raises(UnusableEntry, match="do not run on cuda"):
         Packed(str(artifact), device="cuda")
-    with pytest.raises(UnusableEntry, match="samples must be a number from 0 to 10000, not -1"):
+    with pytest.raises(
+        UnusableEntry, match="samples must be a whole number from 0 to 10000, not -1"
+    ):
         Packed(str(artifact), samples=-1)
+    with pytest.raises(UnusableEntry, match="seed must be a whole number from 0 to 4294967295"):
+        Packed(str(artifact), seed="1")  # type: ignore[arg-type]
     changed = tmp_path / "changed"
     shutil.copytree(artifact, changed)
     part = max(changed.iterdir(), key=lambda path: path.stat().st_size)
