@@ -69,10 +69,11 @@ def show(
 ) -> None:
     """Show what is in an artifact."""
     from tidemill.packing.artifact import Artifact
+    from tidemill.terminal.escape import visible
 
     if keys:
         for key in Artifact.open(artifact):
-            typer.echo(key)
+            typer.echo(visible(key))
     else:
         _show(artifact)
 
@@ -82,7 +83,7 @@ def verify(artifact: Folder) -> None:
     """Read all of an artifact, and compare its digests."""
     from tidemill.packing.artifact import Artifact
 
-    screen.print(f"{len(Artifact.open(artifact)):,} models, all digests are right")
+    screen.print(f"all digests are right ({len(Artifact.open(artifact)):,} keys)")
 
 
 @pack.command()

@@ -31,7 +31,9 @@ ARTIFACT = "packed"
 
 
 def save(path: Path | str, artifact: Path | str, **arguments: Any) -> None:  # noqa: ANN401
-    """Save an artifact as a model of MLflow, which needs neither Tidemill nor Prophet installed.
+    """Save an artifact as a model of MLflow, which needs no Tidemill installed.
+
+    It needs Prophet only if the artifact has models that Prophet itself must predict with.
 
     `arguments` are others of `mlflow.pyfunc.save_model`.
 
@@ -60,8 +62,13 @@ def _arguments(models: PackedModels, artifact: Path | str) -> dict[str, Any]:
         "artifacts": {ARTIFACT: str(artifact)},
         "code_paths": [str(package)],
         "signature": ModelSignature(inputs=_schema(models.columns), params=PARAMS),
-        "pip_requirements": [f"{name}=={version(name)}" for name in PACKAGES],
+        "pip_requirements": [f"{name}=={version(name)}" for name in _packages(models)],
     }
+
+
+def _packages(models: PackedModels) -> tuple[str, ...]:
+    kinds = {template.kind for template in models.artifact.manifest.templates}
+    return (*PACKAGES, "prophet") if "prophet-json" in kinds else PACKAGES
 
 
 def _schema(columns: Iterable[str]) -> Schema:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PICKLES = {".pickle", ".pkl"}
 SUFFIXES = {".json", *PICKLES}
+HINT = "Name files that `prophet.serialize.model_to_json` has made, or folders of them."
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
@@ -30,7 +31,8 @@ def find(paths: Iterable[Path]) -> list[Path]:
         own = sorted(path.iterdir()) if path.is_dir() else [path]
         models = [each for each in own if each.suffix.lower() in SUFFIXES]
         if not path.exists() or not models:
-            raise InputUnreadable(path, f"there is no model ({', '.join(sorted(SUFFIXES))})")
+            names = ", ".join(sorted(SUFFIXES))
+            raise InputUnreadable(path, f"there is no model ({names})", HINT)
         found += models
     return found
 
@@ -47,10 +49,10 @@ def load(paths: Iterable[Path], *, trust: str | None = None) -> Iterator[tuple[s
         if path.suffix.lower() in PICKLES and trust != "pickle":
             raise UntrustedPickle(path.name)
         try:
-            content = path.read_bytes()
-            yield path.stem, _load(path, content)
-        except (OSError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
-            raise InputUnreadable(path, error) from error
+            model = _load(path, path.read_bytes())
+        except Exception as error:  # a pickle can raise anything
+            raise InputUnreadable(path, f"{type(error).__name__}: {error}", HINT) from error
+        yield path.stem, model
 
 
 def _load(path: Path, content: bytes) -> Any:  # noqa: ANN401 - any model

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
@@ -23,15 +24,18 @@ BAR_WIDTH = 30
 def artifact_table(artifact: Artifact) -> Table:
     """Return a table with a row for each template."""
     manifest = artifact.manifest
-    table = Table(title=f"{len(artifact):,} models")
+    places, _ = artifact.all_places()
+    # A part may have items whose models were removed.
+    used = np.bincount(places, minlength=len(manifest.parts)).tolist()
+    table = Table(title=f"{len(artifact):,} model{'s' * (len(artifact) != 1)}")
     for name in ("kind", "models", "bytes a model", "what they have in common"):
         table.add_column(name, justify="right" if name in {"models", "bytes a model"} else "left")
     for number, template in enumerate(manifest.templates):
-        parts = [part for part in manifest.parts if part.template == number]
-        items, size = sum(part.items for part in parts), sum(part.file.bytes for part in parts)
-        table.add_row(
-            template.kind, f"{items:,}", f"{size / max(1, items):,.0f}", _common(template.content)
-        )
+        own = [index for index, part in enumerate(manifest.parts) if part.template == number]
+        models = sum(used[index] for index in own)
+        size = sum(manifest.parts[index].file.bytes for index in own) / max(1, models)
+        common = Text(visible(_common(template.content)))
+        table.add_row(Text(visible(template.kind)), f"{models:,}", f"{size:,.0f}", common)
     return table
 
 
@@ -48,7 +52,7 @@ def _common(content: msgspec.Raw) -> str:
         country = f" of {fields['country']}" if fields["country"] else ""
         parts.append(f"{len(fields['holidays'])} holidays{country}")
     if fields["regressors"]:
-        parts.append(f"regressors {', '.join(map(visible, fields['regressors']))}")
+        parts.append(f"regressors {', '.join(fields['regressors'])}")
     return ", ".join(parts)
 
 

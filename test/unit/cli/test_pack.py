@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from prophet import Prophet
 from prophet.serialize import model_to_json
 from prophet_models import fit
 from typer.testing import CliRunner, Result
@@ -20,6 +21,7 @@ from tidemill.errors import (
     UntrustedPickle,
 )
 from tidemill.packing.artifact import Artifact
+from tidemill.packing.pack import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +74,19 @@ def test_create_and_add(invoke: Invoke, models: Path, tmp_path: Path) -> None:
         invoke("create", tmp_path / "one", models)
 
 
+def test_names_are_data(invoke: Invoke, tmp_path: Path) -> None:
+    """Names of keys and regressors control neither the terminal nor the table; removed ones go."""
+    history = fit(0, growth="linear", regressors=1).history
+    history["[/x]"] = history.pop("price0")
+    model: Any = Prophet().add_regressor("[/x]").fit(history)
+    pack(tmp_path / "one", {"a\n\x1b[31m": model, "b": model, "c": model})
+    assert invoke("show", "--keys", tmp_path / "one").stdout == "a\\n\\x1b[31m\nb\nc\n"
+    shown = invoke("add", tmp_path / "one", tmp_path / "two", "--remove", "b").stdout
+    assert "2 models" in shown
+    assert "regressors [/x]" in shown
+    assert "│      2 │" in shown
+
+
 def test_report(invoke: Invoke, models: Path) -> None:
     """All kinds predict the same, and rows of numbers are the smallest."""
     lines = invoke("report", models).stdout.splitlines()
@@ -95,6 +110,13 @@ def test_bad_files(invoke: Invoke, models: Path, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"growth": "linear"}')
     with pytest.raises(InputUnreadable, match=r"a\.json"):
         invoke("create", tmp_path / "one", tmp_path / "a.json")
+    (tmp_path / "b.json").write_text("[" * 100_000)
+    with pytest.raises(InputUnreadable, match=r"b\.json: RecursionError"):
+        invoke("create", tmp_path / "one", tmp_path / "b.json")
+    for content in (b"", b"cnowhere\nX\n."):
+        (tmp_path / "c.pkl").write_bytes(content)
+        with pytest.raises(InputUnreadable, match=r"c\.pkl: (EOF|ModuleNotFound)Error"):
+            invoke("create", tmp_path / "one", tmp_path / "c.pkl", "--trust", "pickle")
     with pytest.raises(InputUnreadable, match="there is no model"):
         invoke("create", tmp_path / "one", models / "README.txt")
     invoke("create", tmp_path / "one", models)

@@ -159,6 +159,15 @@ print(model.predict(asked, params=params).to_json(orient="split", double_precisi
     assert (found["error"] == "").all()
 
 
+def test_requirements(artifact: Path, fitted: dict[str, Fitted], tmp_path: Path) -> None:
+    """The model asks for Prophet only if Prophet itself must predict."""
+    pyfunc.save(tmp_path / "rows", artifact)
+    pack(tmp_path / "json", {"a": fitted["store-1"].model}, kinds=["prophet-json"])
+    pyfunc.save(tmp_path / "model", tmp_path / "json")
+    texts = [(tmp_path / name / "requirements.txt").read_text() for name in ("rows", "model")]
+    assert ["prophet==" in text for text in texts] == [False, True]
+
+
 def test_served(artifact: Path, tmp_path: Path) -> None:
     """`mlflow models serve` answers what the seeds' clients send, one row for each row."""
     pyfunc.save(tmp_path / "model", artifact)
