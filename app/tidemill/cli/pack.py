@@ -48,16 +48,19 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Let new models take the places of old ones.")
     ] = False,
+    kind: KindOption = None,
     trust: Trust = None,
 ) -> None:
     """Write an artifact like another one, with models added, replaced or removed."""
     from tidemill.packing import saved
     from tidemill.packing.artifact import Artifact
+    from tidemill.packing.pack import SAFE
     from tidemill.packing.pack import pack as write
 
     models = _progress(saved.find(files or []), trust)
+    kinds = [kind] if kind else SAFE
     base = Artifact.open(artifact)
-    write(output, models, base=base, remove=remove or [], replace=replace)
+    write(output, models, kinds=kinds, base=base, remove=remove or [], replace=replace)
     _show(output)
 
 

@@ -50,7 +50,15 @@ class Measured(NamedTuple):
 
 
 def measure(models: Mapping[str, Any], kinds: Sequence[str] = ()) -> Iterator[Measured]:
-    """Yield the costs of each kind that can hold all models and is installed."""
+    """Yield the costs of each kind that can hold all models and is installed.
+
+    Raises:
+        Unpackable: A model is no fitted model of Prophet, so it is unknown what to ask it.
+
+    """
+    for key, model in models.items():
+        if reason := fallback.unfit(model):
+            raise Unpackable(key, reason)
     plain = sum(len(pickle.dumps(model)) for model in models.values()) / len(models)
     queries = {key: _query(key, model) for key, model in models.items()}
     for name in kinds or KINDS:

@@ -18,6 +18,7 @@ from tidemill.errors import (
     DuplicateKey,
     InputUnreadable,
     OutputExists,
+    Unpackable,
     UntrustedPickle,
 )
 from tidemill.packing.artifact import Artifact
@@ -103,6 +104,22 @@ def test_pickles(invoke: Invoke, tmp_path: Path) -> None:
         invoke("create", tmp_path / "one", tmp_path / "a.pkl")
     invoke("create", tmp_path / "one", tmp_path / "a.pkl", "--trust", "pickle")
     assert [*Artifact.open(tmp_path / "one")] == ["a"]
+
+
+def test_other_models(invoke: Invoke, models: Path, tmp_path: Path) -> None:
+    """What is no model of Prophet is refused, except as a pickle, which an artifact can gain."""
+    other = tmp_path / "other.pkl"
+    other.write_bytes(pickle.dumps({}))
+    for command in (["create", tmp_path / "one"], ["report"]):
+        with pytest.raises(Unpackable, match="'other' cannot be packed: it is no model of Prophet"):
+            invoke(*command, other, "--trust", "pickle")
+    invoke("create", tmp_path / "one", models)
+    added = invoke(
+        *("add", tmp_path / "one", tmp_path / "two", other),
+        *("--kind", "pickle-gzip", "--trust", "pickle"),
+    )
+    assert "pickle-gzip" in added.stdout
+    assert "4 models" in added.stdout
 
 
 def test_bad_files(invoke: Invoke, models: Path, tmp_path: Path) -> None:

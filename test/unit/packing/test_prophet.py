@@ -233,6 +233,12 @@ class TestUnsupported:
         with pytest.raises(Unpackable, match="'a' cannot be packed: a regressor has a predictor"):
             pack(tmp_path / "artifact", {"a": model})
 
+    def test_keys(self, tmp_path: Path) -> None:
+        """A key that is no text, or only half of a character, is refused."""
+        for key in (7, "\udcff"):
+            with pytest.raises(Unpackable, match="its key is no text"):
+                packed(tmp_path, {key: fit(0).model})  # type: ignore[dict-item]
+
     def test_not_fitted(self, tmp_path: Path) -> None:
         """A model that is not fitted is refused."""
         with pytest.raises(Unpackable, match="it is not fitted"):

@@ -36,13 +36,14 @@ class ProphetJson:
         """Return the names of the columns, and the compressed JSON of a fitted model.
 
         Raises:
-            Unpackable: The model is not fitted, or its JSON would lack a regressor's predictor.
+            Unpackable: It is no fitted model of Prophet, or its JSON would lack the predictor of a
+                regressor.
 
         """
         from prophet.serialize import model_to_json  # noqa: PLC0415 - only these models need it
 
-        if model.history is None:
-            raise Unpackable(key, "it is not fitted")
+        if reason := unfit(model):
+            raise Unpackable(key, reason)
         if any(each.get("predictor_spec") is not None for each in model.extra_regressors.values()):
             raise Unpackable(key, "a regressor has a predictor of its own, which its JSON lacks")
         template = msgspec.json.encode({"columns": _columns(model)})
@@ -64,6 +65,13 @@ class ProphetJson:
         del template
         with extras.required():
             return [_predict(*each, options) for each in zip(items, queries, strict=True)]
+
+
+def unfit(model: Any) -> str | None:  # noqa: ANN401 - any model
+    """Return why something is no fitted model of Prophet; None if it is one."""
+    if not hasattr(model, "train_component_cols"):
+        return "it is no model of Prophet"
+    return "it is not fitted" if model.history is None else None
 
 
 @lru_cache(maxsize=LOADED)

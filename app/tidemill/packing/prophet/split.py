@@ -9,6 +9,7 @@ import pandas as pd
 
 from tidemill.errors import Unpackable
 from tidemill.packing.prophet.country import FIRST_YEAR, LAST_YEAR, holidays_in
+from tidemill.packing.prophet.fallback import unfit
 from tidemill.packing.prophet.template import DAY_NS, Holiday, Seasonality, Template, split_ns
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ def unsupported(model: Any) -> str | None:  # noqa: ANN401 - Prophet has types o
 
     Prophet itself can still predict with such a model.
     """
-    if model.history is None:
-        return "it is not fitted"
+    if reason := unfit(model):
+        return reason
     if model.mcmc_samples or model.params["k"].shape[0] != 1:
         return "it was fitted with MCMC samples"
     if any(each["condition_name"] for each in model.seasonalities.values()):
