@@ -131,11 +131,10 @@ def _equal(
     models: Mapping[str, Any], queries: Mapping[str, Query], found: Mapping[str, Any]
 ) -> bool:
     """Tell whether the forecasts are those of the models."""
-    from tidemill.packing.prophet.fallback import to_frame  # noqa: PLC0415 - it needs pandas
-
     for key, model in models.items():
-        model.uncertainty_samples = 0
-        wanted = model.predict(to_frame(queries[key], model))["yhat"].to_numpy()
+        samples, model.uncertainty_samples = model.uncertainty_samples, 0
+        wanted = model.predict(fallback.to_frame(queries[key], model))["yhat"].to_numpy()
+        model.uncertainty_samples = samples
         if not isinstance(found[key], dict) or not np.array_equal(found[key]["yhat"], wanted):
             return False
     return True

@@ -224,6 +224,18 @@ class TestUnsupported:
         assert all((found[name] == wanted[name]).all() for name in found)
         (missing,) = models.predict([query("a", frame.drop(columns="on"))])
         assert str(missing) == "the model 'a' needs the field 'on'"
+        (half,) = models.predict([query("a", frame.assign(on=0.5))])
+        assert str(half) == "the field 'on' must be true or false"
+
+    def test_interval(self, tmp_path: Path) -> None:
+        """A model whose interval cannot be sampled fails only if samples are asked for."""
+        one = fit(0, regressors=0, holidays="none")
+        one.model.interval_width = 1.2
+        models = packed(tmp_path, {"a": one.model})
+        asked = [query("a", one.future(1, 3))]
+        assert isinstance(models.predict(asked)[0], dict)
+        (error,) = models.predict(asked, Options(samples=5))
+        assert str(error) == "Percentiles must be in the range [0, 100]"
 
     def test_nested_predictor(self, tmp_path: Path) -> None:
         """A regressor with a predictor of its own is refused, because Prophet's JSON lacks it."""

@@ -109,12 +109,16 @@ def to_frame(query: Query, model: Any) -> pd.DataFrame:  # noqa: ANN401 - Prophe
     """Return the frame from which a model predicts.
 
     Raises:
-        InvalidInput: A column is missing, or has values that are not finite.
+        InvalidInput: A column is missing, or has values that are not finite, or a condition is
+            neither true nor false.
 
     """
     import pandas as pd  # noqa: PLC0415
 
     columns = {name: query.column(name) for name in _columns(model)}
+    for name in _conditions(model):
+        if not np.isin(columns[name], (0, 1)).all():
+            raise InvalidInput(f"the field {name!r} must be true or false")
     frame = pd.DataFrame({"ds": query.dates.astype("datetime64[ns]"), **columns})
     return frame.astype(dict.fromkeys(_conditions(model), bool))
 

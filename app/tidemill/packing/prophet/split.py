@@ -29,6 +29,8 @@ def unsupported(model: Any) -> str | None:  # noqa: ANN401 - Prophet has types o
         return "a seasonality has a condition"
     if any(each.get("predictor_spec") is not None for each in model.extra_regressors.values()):
         return "a regressor has a predictor of its own"
+    if not 0 <= model.interval_width <= 1:
+        return "its interval_width is not between 0 and 1"
     if "t" in model.extra_regressors:
         return "a regressor has the name 't', and Prophet takes it for the time"
     return None
