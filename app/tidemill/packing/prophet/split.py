@@ -23,17 +23,19 @@ def unsupported(model: Any) -> str | None:  # noqa: ANN401 - Prophet has types o
     """
     if reason := unfit(model):
         return reason
-    if model.mcmc_samples or model.params["k"].shape[0] != 1:
-        return "it was fitted with MCMC samples"
-    if any(each["condition_name"] for each in model.seasonalities.values()):
-        return "a seasonality has a condition"
-    if any(each.get("predictor_spec") is not None for each in model.extra_regressors.values()):
-        return "a regressor has a predictor of its own"
-    if not 0 <= model.interval_width <= 1:
-        return "its interval_width is not between 0 and 1"
-    if "t" in model.extra_regressors:
-        return "a regressor has the name 't', and Prophet takes it for the time"
-    return None
+    regressors = model.extra_regressors
+    reasons = {
+        "it was fitted with MCMC samples": model.mcmc_samples or model.params["k"].shape[0] != 1,
+        "a seasonality has a condition": any(
+            each["condition_name"] for each in model.seasonalities.values()
+        ),
+        "a regressor has a predictor of its own": any(
+            each.get("predictor_spec") is not None for each in regressors.values()
+        ),
+        "a regressor has the name 't', and Prophet takes it for the time": "t" in regressors,
+        "its interval_width is not between 0 and 1": not 0 <= model.interval_width <= 1,
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)
 
 
 def split(key: str, model: Any) -> tuple[Template, Floats]:  # noqa: ANN401
