@@ -1,0 +1,78 @@
+"""Models for the tests of the page. Like users' models, they import nothing from the project."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, ClassVar
+
+# The entries of models.yaml; `{folder}` is the folder of the test.
+MODELS = """
+models:
+  - name: entities
+    version: 1
+    adapter: page_models:Phrases
+    sample: Ada Lovelace studied in London.
+    match: {{to: entities}}
+    options:
+      labels:
+        Ada Lovelace: PERSON
+        London: GPE
+        University of London: ORG
+        London in 1836: EVENT
+        "1836": DATE
+        "&": "<script>document.title='hacked'</script>"
+        עדה: PERSON
+        "🎈": TOY
+  - {{name: upper, version: 1, adapter: "served_models:Upper", sample: a, match: {{to: upper}}}}
+  - {{name: gate, version: 1, adapter: "served_models:Gate", sample: a, match: {{to: gate}},
+      options: {{folder: "{folder}"}}, limits: {{seconds: 600}}}}
+  - {{name: echo, version: 1, adapter: "page_models:Echo", match: {{to: echo}}}}
+  - {{name: score, version: 1, adapter: "served_models:Score", match: {{to: score}}}}
+  - {{name: fare, version: 1, adapter: "served_models:Upper", sample: a, endpoint: fares,
+      parameters: [2, "a b/é"]}}
+  - {{name: versions, version: 1, adapter: "served_models:Upper", sample: a, match: {{v: 1}}}}
+  - {{name: versions, version: 2, adapter: "served_models:Upper", sample: a, match: {{v: 2}},
+      options: {{suffix: "!"}}}}
+  - {{name: page, version: 1, adapter: "served_models:Score", match: {{to: page}}}}
+  - name: ab
+    version: 1
+    adapter: served_models:Upper
+    sample: a
+    match: {{to: ab}}
+    variants:
+      one: {{weight: 30, version: 1}}
+      two: {{weight: 70, version: 2, options: {{suffix: "!"}}}}
+endpoints:
+  fares: [zone, kind]
+"""
+
+
+class Phrases:
+    """Find phrases in texts, also if they overlap."""
+
+    def __init__(self, labels: dict[str, str]) -> None:
+        """Take the label of each phrase."""
+        self._labels = labels
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        return [json.dumps(self._find(text)) for text in inputs]
+
+    def _find(self, text: str) -> list[dict[str, Any]]:
+        return [
+            {"entity": phrase, "category": label, "start": found.start(), "end": found.end()}
+            for phrase, label in self._labels.items()
+            for found in re.finditer(re.escape(phrase), text)
+        ]
+
+
+class Echo:
+    """Answer a JSON value with itself."""
+
+    sample = '{"distance": 3.50, "tags": ["a"]}'
+    input_schema: ClassVar[dict[str, Any]] = {"description": "Any value."}
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        return inputs
