@@ -28,6 +28,7 @@ models:
   - {{name: gate, version: 1, adapter: "served_models:Gate", sample: a, match: {{to: gate}},
       options: {{folder: "{folder}"}}, limits: {{seconds: 600}}}}
   - {{name: echo, version: 1, adapter: "page_models:Echo", match: {{to: echo}}}}
+  - {{name: answers, version: 1, adapter: "page_models:Echo", sample: "[]", match: {{to: answers}}}}
   - {{name: score, version: 1, adapter: "served_models:Score", match: {{to: score}}}}
   - {{name: fare, version: 1, adapter: "served_models:Upper", sample: a, endpoint: fares,
       parameters: [2, "a b/é"]}}
@@ -35,6 +36,14 @@ models:
   - {{name: versions, version: 2, adapter: "served_models:Upper", sample: a, match: {{v: 2}},
       options: {{suffix: "!"}}}}
   - {{name: page, version: 1, adapter: "served_models:Score", match: {{to: page}}}}
+  - name: metrics
+    version: 1
+    adapter: served_models:Upper
+    sample: a
+    match: {{to: metrics}}
+    variants:
+      one: {{weight: 30, version: 1}}
+      two: {{weight: 70, version: 2, options: {{suffix: "!"}}}}
   - name: ab
     version: 1
     adapter: served_models:Upper
@@ -68,9 +77,9 @@ class Phrases:
 
 
 class Echo:
-    """Answer a JSON value with itself."""
+    """Answer a JSON value, or a text that is one, with itself."""
 
-    sample = '{"distance": 3.50, "tags": ["a"]}'
+    sample = '{"distance": 3.5, "tags": ["a"]}'
     input_schema: ClassVar[dict[str, Any]] = {"description": "Any value."}
 
     def predict_all(self, inputs: list[str]) -> list[str]:

@@ -66,7 +66,7 @@ class HttpApp:
             "/metrics": ("GET", handle.metrics),
             "/v2/health/live": ("GET", handle.live),
             "/v2/health/ready": ("GET", handle.ready),
-            **{path: ("GET", http_page.answer) for path in http_page.FILES},
+            **dict.fromkeys(http_page.FILES, ("GET", http_page.answer)),
         }
         # Their handlers take the models that the client may use.
         self._listed: dict[str, tuple[str, Callable[..., Awaitable[Response]]]] = {

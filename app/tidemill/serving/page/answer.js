@@ -56,7 +56,7 @@ function code(value) {
   pre.setAttribute("role", "region");
   if (shown === text) return pre;
   const rest = (text.length - MAX_SHOWN).toLocaleString("en");
-  return element("div", {}, pre, element("p", { className: "muted" }, `… and ${rest} characters`));
+  return element("div", {}, pre, element("p", { className: "muted" }, `… and ${rest} more characters`));
 }
 
 function listed(facts) {

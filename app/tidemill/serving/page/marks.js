@@ -48,7 +48,7 @@ export function marked(text, entities) {
       parent.append(text.slice(offsets[at], offsets[outer.start]));
       const mark = element("mark", { className: hue(outer.label) });
       fill(mark, inner, outer.start, outer.end);
-      mark.append(" ", labelled(outer));
+      mark.append("\u00a0", labelled(outer));
       parent.append(mark);
       at = outer.end;
     }

@@ -78,19 +78,19 @@ function overV2({ inputs, parameters }, example, path) {
   };
 }
 
-// Return the output in the tensors of an answer: the only one, or an object with each.
+// Return the output in the tensors of an answer: one has the whole output, several its fields.
 function outputOf(tensors) {
-  const values = tensors.map((tensor) => [tensor.name, valueOf(tensor)]);
-  return values.length === 1 ? values[0][1] : Object.fromEntries(values);
+  if (tensors.length === 1) return valueOf(tensors[0], true);
+  return Object.fromEntries(tensors.map((tensor) => [tensor.name, valueOf(tensor, false)]));
 }
 
-function valueOf({ data: [value], datatype, parameters }) {
-  if (datatype !== "BYTES") return value;
+// A tensor of BYTES has texts or JSON texts. It does not always say which.
+function valueOf({ data: [value], datatype, parameters }, mayBeJson) {
+  if (datatype !== "BYTES" || !(mayBeJson || parameters?.content_type === "json")) return value;
   try {
-    const parsed = parse(value);
-    return parameters?.content_type === "json" || Object(parsed) === parsed ? parsed : value;
+    return parse(value);
   } catch {
-    return value; // a text
+    return value;
   }
 }
 
