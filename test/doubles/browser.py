@@ -26,7 +26,7 @@ FLAGS = [
     # There is no network but the server.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-TIMEOUT_MS = 60_000
+TIMEOUT_MS = 5_000
 # Chromium writes this for each response of an error; a page cannot prevent it.
 FAILED_RESPONSE = "Failed to load resource: "
 
@@ -96,7 +96,9 @@ class Tab:
 
     def check(self) -> None:
         """Check that each request went to the server, and that nothing went wrong."""
-        origins = {urlsplit(each.url)._replace(path="", query="").geturl() for each in self.requests}
+        origins = {
+            urlsplit(each.url)._replace(path="", query="").geturl() for each in self.requests
+        }
         assert origins <= {self.origin}
         assert not self.mistakes
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from pathlib import Path
 from typing import Any, ClassVar
 
 # The entries of models.yaml; `{folder}` is the folder of the test.
@@ -25,7 +27,8 @@ models:
         עדה: PERSON
         "🎈": TOY
   - {{name: upper, version: 1, adapter: "served_models:Upper", sample: a, match: {{to: upper}}}}
-  - {{name: gate, version: 1, adapter: "served_models:Gate", sample: a, match: {{to: gate}},
+  - {{name: same, version: 1, adapter: "page_models:Same", sample: a, match: {{to: same}}}}
+  - {{name: slow, version: 1, adapter: "page_models:Slow", sample: a, match: {{to: slow}},
       options: {{folder: "{folder}"}}, limits: {{seconds: 600}}}}
   - {{name: echo, version: 1, adapter: "page_models:Echo", match: {{to: echo}}}}
   - {{name: answers, version: 1, adapter: "page_models:Echo", sample: "[]", match: {{to: answers}}}}
@@ -74,6 +77,32 @@ class Phrases:
             for phrase, label in self._labels.items()
             for found in re.finditer(re.escape(phrase), text)
         ]
+
+
+class Same:
+    """Answer a text with itself."""
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        return [json.dumps(text) for text in inputs]
+
+
+class Slow(Same):
+    """Answer a text that begins with `wait` only once there is a file of this name."""
+
+    def __init__(self, folder: str) -> None:
+        """Take the folder of these files, and of the file `seen`, which lists the texts."""
+        self._folder = Path(folder)
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        for text in inputs:
+            if text.startswith("wait"):
+                with (self._folder / "seen").open("a") as seen:
+                    seen.write(f"{text}\n")
+                while not (self._folder / text).exists():
+                    time.sleep(0.02)
+        return super().predict_all(inputs)
 
 
 class Echo:

@@ -35,6 +35,14 @@ def server() -> Iterator[Server]:
         yield one
 
 
+@pytest.fixture(autouse=True)
+def _release(server: Server) -> Iterator[None]:
+    """Let the model `slow` end what a test has left to it."""
+    yield
+    for text in server.seen:
+        (server.folder / text).touch()
+
+
 @pytest.fixture
 def tab(chromium: Browser, server: Server) -> Iterator[Tab]:
     """A tab of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import browser
 import pytest
@@ -54,8 +55,8 @@ def models(tab: Tab) -> None:
 
 def waiting(tab: Tab) -> None:
     """Show a model that takes long."""
-    tab.open("/gate")
-    tab["#input"].fill("wait")
+    tab.open("/slow")
+    tab["#input"].fill(f"wait-{uuid4()}")
     tab["#send"].click()
     expect(tab["#cancel"]).to_be_visible()
 
@@ -65,9 +66,7 @@ STATES = [entities, output, problem, mistake, models, waiting]
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe(
-    chromium: Browser, server: Server, scheme: str, state: Callable[[Tab], None]
-) -> None:
+def test_axe(chromium: Browser, server: Server, scheme: str, state: Callable[[Tab], None]) -> None:
     """axe finds nothing wrong: contrast, labels, landmarks, roles."""
     with browser.tab(chromium, server.port, color_scheme=scheme) as tab:
         state(tab)

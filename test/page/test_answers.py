@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import browser
 import pytest
@@ -97,7 +98,6 @@ class TestJson:
         """Numbers are sent and shown with all their digits."""
         numbers = "[\n  12345678901234567890,\n  1.50,\n  1e-400\n]"
         assert tab.open("/echo").ask(numbers).output == numbers
-        assert tab.open("/echo")["#input"].input_value() == numbers
 
     def test_sample(self, tab: Tab) -> None:
         """The input begins with the sample, which the button brings back."""
@@ -210,10 +210,10 @@ class TestSlow:
 
     def test_cancel(self, tab: Tab, server: Server) -> None:
         """The page says that it waits; the button ends that, and the next request is answered."""
-        tab.open("/gate")
-        tab["#input"].fill("wait for ever")
+        tab.open("/slow")
+        tab["#input"].fill(f"wait-{uuid4()}")
         tab["#send"].click()
-        expect(tab["#result"]).to_contain_text("Waiting for gate")
+        expect(tab["#result"]).to_contain_text("Waiting for slow")
         expect(tab["#answer"]).to_have_attribute("aria-busy", "true")
         expect(tab["#result"]).to_contain_text("1 s")
         tab["#cancel"].click()
@@ -223,10 +223,10 @@ class TestSlow:
 
     def test_leave(self, tab: Tab) -> None:
         """Another model's answer does not wait for the first one's."""
-        tab.open("/gate")
-        tab["#input"].fill("wait, too")
+        tab.open("/slow")
+        tab["#input"].fill(f"wait-{uuid4()}")
         tab["#send"].click()
-        expect(tab["#result"]).to_contain_text("Waiting for gate")
+        expect(tab["#result"]).to_contain_text("Waiting for slow")
         tab.run("location.hash = '/upper'")
         expect(tab["#model"]).to_have_value("upper")
         assert tab.ask("a").output == '"A"'

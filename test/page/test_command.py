@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 if TYPE_CHECKING:
     from browser import Tab
 
-TEXTS = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda t: "wait" not in t)
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1)
 
 
 def run(command: str, **variables: str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def copied(tab: Tab) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        "it's \"quoted\" `id` $(id) $HOME \\ \\n !! % @file",
+        'it\'s "quoted" `id` $(id) $HOME \\ \\n !! % @file',
         "two\nlines\tand\n\n",
         "é 日本 🎈 עדה",
         "\u202eevil\u2066 \u200b \x7f\x9b31m",
@@ -46,7 +46,7 @@ def copied(tab: Tab) -> str:
 )
 def test_text(tab: Tab, text: str) -> None:
     """A text with quotes, line breaks or any characters arrives as it was typed."""
-    tab.open("/gate")
+    tab.open("/same")
     tab["#input"].fill(text)
     command = copied(tab)
     assert run(command)["outputs"] == [text]
@@ -62,7 +62,7 @@ def test_text(tab: Tab, text: str) -> None:
 def test_any_text(tab: Tab, text: str) -> None:
     """Whatever the field holds arrives, and gets the answer that the page shows."""
     if not tab.requests:
-        tab.open("/gate")
+        tab.open("/same")
     tab["#input"].fill(text)
     typed = tab["#input"].input_value()
     assert run(tab["#curl"].text_content() or "")["outputs"] == [typed]
@@ -102,7 +102,7 @@ def test_variant(tab: Tab) -> None:
 
 def test_without_clipboard(tab: Tab) -> None:
     """Without the clipboard's interface, which needs HTTPS, the button copies all the same."""
-    tab.open("/gate")
+    tab.open("/same")
     tab["#input"].fill("abc")
     read = "navigator.clipboard.readText()"
     tab.run("navigator.clipboard.writeText = undefined")
