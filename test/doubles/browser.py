@@ -26,7 +26,7 @@ FLAGS = [
     # There is no network but the server.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-TIMEOUT_MS = 5_000
+TIMEOUT_MS = 15_000
 # Chromium writes this for each response of an error; a page cannot prevent it.
 FAILED_RESPONSE = "Failed to load resource: "
 
@@ -53,7 +53,7 @@ class Tab:
         self.requests: list[Request] = []
         self.mistakes: list[str] = []
         page.set_default_timeout(TIMEOUT_MS)
-        page.on("request", lambda request: self.requests.append(request))
+        page.on("request", self._add)
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.mistakes.append(str(error)))
         page.on("dialog", lambda dialog: self.mistakes.append(dialog.message))
@@ -101,6 +101,9 @@ class Tab:
         }
         assert origins <= {self.origin}
         assert not self.mistakes
+
+    def _add(self, request: Request) -> None:
+        self.requests.append(request)
 
     def _note(self, message: ConsoleMessage) -> None:
         is_response = message.text.startswith(FAILED_RESPONSE)

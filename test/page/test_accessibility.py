@@ -67,7 +67,7 @@ STATES = [entities, output, problem, mistake, models, waiting]
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe(chromium: Browser, server: Server, scheme: str, state: Callable[[Tab], None]) -> None:
-    """axe finds nothing wrong: contrast, labels, landmarks, roles."""
+    """The checker axe finds nothing wrong: contrast, labels, landmarks, roles."""
     with browser.tab(chromium, server.port, color_scheme=scheme) as tab:
         state(tab)
         found = Axe().run(tab.page)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from server_process import Server
 
-CITIES = ", ".join(f"city-{number}" for number in range(300))
+CITIES = ", ".join(f"[city-{number}]" for number in range(300))
 MODELS = f"""
 models:
   - {{{{name: city, version: 1, adapter: "served_models:Upper", sample: a, endpoint: cities,
@@ -79,7 +79,7 @@ def test_link(tab: Tab) -> None:
     """A link leads to a model, and the browser's button back to the last one with its input."""
     tab.open("/cities/city-250")
     expect(tab["#model"]).to_have_value("cities/city-250")
-    assert tab.page.title() == "cities/city-250 – Tidemill"
+    assert tab.page.title() == "cities/city-250 · Tidemill"
     tab["#input"].fill("typed")
     tab["#model"].fill("city-251")
     tab["#model"].press("Enter")

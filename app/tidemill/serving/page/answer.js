@@ -51,9 +51,7 @@ export async function problemOf(response) {
 function code(value) {
   const text = pretty(value);
   const shown = text.slice(0, MAX_SHOWN);
-  const pre = element("pre", { tabIndex: 0, dir: "auto" }, shown);
-  pre.setAttribute("aria-label", "Output");
-  pre.setAttribute("role", "region");
+  const pre = element("pre", { tabIndex: 0, dir: "auto", role: "region", ariaLabel: "JSON" }, shown);
   if (shown === text) return pre;
   const rest = (text.length - MAX_SHOWN).toLocaleString("en");
   return element("div", {}, pre, element("p", { className: "muted" }, `… and ${rest} more characters`));

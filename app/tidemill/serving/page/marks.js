@@ -55,7 +55,8 @@ export function marked(text, entities) {
     parent.append(text.slice(offsets[at], offsets[end]));
   }
 
-  const whole = element("p", { className: "text", dir: "auto" });
+  const whole = element("div", { className: "text", dir: "auto", tabIndex: 0, role: "region" });
+  whole.ariaLabel = "Text with its entities";
   fill(whole, entities.map((each) => ({ ...each })), 0, offsets.length - 1);
   return whole;
 }

@@ -89,7 +89,7 @@ function become(next) {
   running?.abort();
   model = next;
   choose.choose(model);
-  document.title = `${model.name} – Tidemill`;
+  document.title = `${model.name} · Tidemill`;
   find("model-note").textContent = model.isV2
     ? `${model.ids}, over V2: it has no path of its own`
     : model.ids;
@@ -234,7 +234,8 @@ find("copy").addEventListener("click", copy);
 find("access").addEventListener("submit", (event) => {
   event.preventDefault();
   token = find("token").value.trim();
-  load();
+  if (/^[ -~]+$/.test(token)) load();
+  else askForToken({ title: "No token", detail: "A token has only ASCII characters." });
 });
 find("change-token").addEventListener("click", () => askForToken(null));
 addEventListener("hashchange", follow);
