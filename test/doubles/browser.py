@@ -26,7 +26,7 @@ FLAGS = [
     # There is no network but the server.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 60_000
 # Chromium writes this for each response of an error; a page cannot prevent it.
 FAILED_RESPONSE = "Failed to load resource: "
 

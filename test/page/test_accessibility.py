@@ -86,6 +86,13 @@ def test_narrow(chromium: Browser, server: Server, state: Callable[[Tab], None])
         assert tab.run(wider) == []
 
 
+def test_answer_in_view(chromium: Browser, server: Server) -> None:
+    """On a small screen the answer comes into view."""
+    with browser.tab(chromium, server.port, viewport={"width": 320, "height": 500}) as tab:
+        output(tab)
+        expect(tab["#answer-title"]).to_be_in_viewport()
+
+
 def test_reduced_motion(chromium: Browser, server: Server) -> None:
     """Nothing moves for those who want less motion."""
     for wish, animation in [("reduce", "none"), ("no-preference", "turn")]:

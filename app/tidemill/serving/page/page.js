@@ -188,12 +188,14 @@ function wait() {
   }, 1000);
   say(`Waiting for ${model.name}`);
   put(element("p", { className: "waiting muted" }, `Waiting for ${model.name} …`, seconds));
-  find("answer").setAttribute("aria-busy", "true");
+  const answer = find("answer");
+  if (answer.getBoundingClientRect().top > innerHeight * 0.8) answer.scrollIntoView();
+  answer.setAttribute("aria-busy", "true");
   find("send").setAttribute("aria-disabled", "true");
   find("cancel").hidden = false;
   return () => {
     clearInterval(timer);
-    find("answer").removeAttribute("aria-busy");
+    answer.removeAttribute("aria-busy");
     find("send").removeAttribute("aria-disabled");
     if (document.activeElement === find("cancel")) find("send").focus();
     find("cancel").hidden = true;
