@@ -21,6 +21,7 @@ from tidemill.errors import (
     TidemillError,
     describe,
 )
+from tidemill.serving import http_page
 from tidemill.serving.catalogue import Target
 from tidemill.serving.http_body import ClientLeft
 from tidemill.serving.http_handlers import Handlers
@@ -49,7 +50,8 @@ CLIENT_LEFT = 499
 class HttpApp:
     """An ASGI application, whose requests are counted and logged.
 
-    Probes and metrics, which machines ask for every few seconds, are neither, and need no token.
+    Probes and metrics, which machines ask for every few seconds, are neither, and need no token;
+    nor do the files of the page for people.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -64,13 +66,13 @@ class HttpApp:
             "/metrics": ("GET", handle.metrics),
             "/v2/health/live": ("GET", handle.live),
             "/v2/health/ready": ("GET", handle.ready),
+            **dict.fromkeys(http_page.FILES, ("GET", http_page.answer)),
         }
         # Their handlers take the models that the client may use.
         self._listed: dict[str, tuple[str, Callable[..., Awaitable[Response]]]] = {
             "/v2": ("GET", handle.server),
             "/v2/repository/index": ("POST", handle.index),
             "/openapi.json": ("GET", handle.openapi),
-            "/docs": ("GET", handle.docs),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

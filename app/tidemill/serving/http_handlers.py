@@ -118,11 +118,6 @@ class Handlers:
         """Return the OpenAPI document."""
         return json_response(await openapi.document(self._parts, catalogue))
 
-    async def docs(self, catalogue: Catalogue, _: Request) -> Response:
-        """Return the OpenAPI document as a page."""
-        document = await openapi.document(self._parts, catalogue)
-        return Response(openapi.page(document), media_type="text/html")
-
 
 def _seconds(request: Request) -> float | None:
     """Return the time that a request's client allows.
