@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pool_processes import wait_until
 from server_process import TIMEOUT, infer_message
 
-from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
+from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
     from pathlib import Path
