@@ -26,15 +26,15 @@ class ScriptedServer:
     action the server answers.
     """
 
-    def __init__(self, *script: Action, host: str = "127.0.0.1") -> None:
-        """Take the script; listen on any port."""
+    def __init__(self, *script: Action, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Take the script; listen, by default on any port."""
         self.script: list[Action] = list(script)
         self.requests: list[tuple[str, dict[str, str], dict[str, object]]] = []
         self.connections = 0
         self.content = ""  # in place of an answer
         self._released = threading.Event()
         self._connections: list[socket.socket] = []
-        self._host, self.port = host, 0
+        self._host, self.port = host, port
         self.start()
 
     @property

@@ -62,11 +62,7 @@ class AsyncClient:
         refresh = options.get("refresh", REFRESH_S)
         self._discovery = Discovery(parsed, self._replace, every=refresh)
         self._sender = Sender(
-            self._servers,
-            self._transports.of,
-            Budget(clock),
-            clock,
-            on_broken=self._discovery.look_now,
+            self._servers, self._transports.of, Budget(clock), clock, self._discovery
         )
 
     async def predict(
@@ -150,7 +146,6 @@ class AsyncClient:
         call = Call(model, encode(inputs), *choice)
         if not call.inputs:
             return []
-        await self._discovery.ready()
         return await self._sender.send(
             call,
             options.get("timeout", self._timeout),

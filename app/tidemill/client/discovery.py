@@ -6,16 +6,13 @@ import asyncio
 import contextlib
 import logging
 import socket
-from typing import TYPE_CHECKING, TypeAlias
-
-from tidemill.errors import CannotConnect
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from tidemill.client.endpoints import Endpoint
 
-    Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 
 SOONEST_S = 0.2  # between two lookups
 
@@ -44,7 +41,6 @@ class Discovery:
         on_servers: Callable[[list[Endpoint]], None],
         *,
         every: float,
-        resolve: Resolve = resolve,
     ) -> None:
         """Take servers and groups of servers, and what gets the servers whenever they may differ.
 
@@ -53,24 +49,15 @@ class Discovery:
         self._endpoints = endpoints
         self._on_servers = on_servers
         self._every = every
-        self._resolve = resolve
         self._last: dict[Endpoint, list[Endpoint]] = {}
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def ready(self) -> None:
-        """Resolve the names, if they have not been; from then on keep them up to date.
-
-        Raises:
-            CannotConnect: No name has an address, and there is no other server.
-
-        """
-        if not any(each.is_group for each in self._endpoints):
-            return
-        if self._task is None or not self._last:
+        """Resolve the names, if they have not been; from then on keep them up to date."""
+        if self._task is None and any(each.is_group for each in self._endpoints):
             await self._look()
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._follow())
+            self._task = self._task or asyncio.ensure_future(self._follow())
 
     def look_now(self) -> None:
         """Resolve the names again, soon."""
@@ -88,23 +75,21 @@ class Discovery:
                 async with asyncio.timeout(self._every):
                     await self._wanted.wait()
             self._wanted.clear()
-            with contextlib.suppress(CannotConnect):  # the last servers stay
-                await self._look()
+            await self._look()
             await asyncio.sleep(SOONEST_S)
 
     async def _look(self) -> None:
+        """Resolve the names; if one cannot be resolved, its last servers stay."""
         for group in self._endpoints:
             if not group.is_group:
                 self._last[group] = [group]
                 continue
             try:
-                hosts = await self._resolve(group.host, group.port)
+                hosts = await resolve(group.host, group.port)
             except OSError as error:
                 reason = error.strerror or str(error)
                 log.warning("cannot resolve %s: %s", group.host, reason)
                 continue
             self._last[group] = [group.at(host) for host in hosts]
-        found = [server for servers in self._last.values() for server in servers]
-        if not found:
-            raise CannotConnect(self._endpoints[0].host, "the name has no address")
+        found = (server for servers in self._last.values() for server in servers)
         self._on_servers(list(dict.fromkeys(found)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from http import HTTPStatus
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -98,7 +99,7 @@ class HttpTransport:
         try:
             async with self._session.post(
                 endpoint.url + path,
-                data=body,
+                data=BytesIO(body),  # which aiohttp sends piece by piece
                 headers=self._headers | headers,
                 allow_redirects=False,
                 server_hostname=endpoint.name if endpoint.is_encrypted else None,

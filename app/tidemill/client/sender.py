@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tidemill.client.answer import Answer
     from tidemill.client.call import Call
+    from tidemill.client.discovery import Discovery
     from tidemill.client.endpoints import Endpoint
     from tidemill.client.retries import Budget
     from tidemill.client.servers import Server, Servers
@@ -54,15 +55,14 @@ class Sender:
         transport: Callable[[str], Transport],
         budget: Budget,
         clock: Callable[[], float],
-        *,
-        on_broken: Callable[[], None],
+        discovery: Discovery,
     ) -> None:
-        """Take the servers, the transport of a scheme, and what to call if a connection fails."""
+        """Take the servers, the transport of a scheme, and what keeps the servers up to date."""
         self._servers = servers
         self._transport = transport
         self._budget = budget
         self._clock = clock
-        self._on_broken = on_broken
+        self._discovery = discovery
 
     async def send(self, call: Call, seconds: float, hedge_after: float | None) -> list[Answer]:
         """Return the answers to a request, which may take some seconds with all its retries.
@@ -76,6 +76,7 @@ class Sender:
         failures = 0
         try:
             async with asyncio.timeout(seconds):
+                await self._discovery.ready()
                 while True:
                     try:
                         answers = await self._try(progress)
@@ -122,6 +123,7 @@ class Sender:
         model = progress.call.model
         server = self._servers.choose(model, progress.tried)
         if server is None:
+            self._discovery.look_now()
             raise CannotConnect("any server", "its name has no address")
         if progress.hedge_after is None:
             return await self._ask(server, progress)
@@ -157,7 +159,7 @@ class Sender:
             del progress.asking[server.url]
             if isinstance(error, CannotConnect | ServerUnavailable):
                 self._servers.note_failure(server, since)
-                self._on_broken()
+                self._discovery.look_now()
             else:
                 self._servers.note_answer(server)
             raise

@@ -44,11 +44,17 @@ class Client:
         self, model: str, inputs: Iterable[object], **options: Unpack[RequestOptions]
     ) -> list[Answer]:
         """Return an answer for each input, in the same order; see `AsyncClient.predict`."""
-        future = self._start(self._client.predict(model, inputs, **options))
+        future = self.submit(model, inputs, **options)
         try:
             return future.result()
         finally:
             future.cancel()  # an interrupt ends the request too
+
+    def submit(
+        self, model: str, inputs: Iterable[object], **options: Unpack[RequestOptions]
+    ) -> Future[list[Answer]]:
+        """Send a request, and return the future of its answers; see `AsyncClient.predict`."""
+        return self._start(self._client.predict(model, inputs, **options))
 
     def predict_iter(
         self, model: str, inputs: Iterable[object], **options: Unpack[BatchOptions]

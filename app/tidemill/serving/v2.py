@@ -28,15 +28,13 @@ KEY, VARIANT = "key", "variant"
 JSON = "json"
 # How many outputs an error suggests.
 MAX_LISTED = 9
-# The outputs with the model and the variant of each row, if rows have different ones.
+# The outputs with the model and, for `json`, the variant of each row, if rows have different ones.
 MODEL_TENSOR, VARIANT_TENSOR = "tidemill.model", "tidemill.variant"
 SERVER: dict[str, Any] = {
     "name": "tidemill",
     "version": __version__,
     "extensions": ["model_repository", "binary_tensor_data"],
 }
-
-
 # Outputs without a schema are one tensor of JSON texts.
 NO_SCHEMAS = Description(None, None, None)
 _RAW = msgspec.json.Decoder(msgspec.Raw)
@@ -56,6 +54,11 @@ class InferRequest(msgspec.Struct, kw_only=True):
     parameters: dict[str, Any] = {}
     inputs: list[Tensor]
     outputs: list[RequestedOutput] = []
+
+    @property
+    def is_json(self) -> bool:
+        """Tell whether each row is a JSON text."""
+        return self.parameters.get(JSON) is True
 
 
 class InferResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -93,12 +96,11 @@ async def infer(
     """
     service.check_items(max((each.shape[0] for each in request.inputs if each.shape), default=0))
     allowed, start = service.allowed(seconds), time.monotonic()
-    is_json = request.parameters.get(JSON) is True
-    if is_json:
+    if request.is_json:
         spec, described = target.specs[0], NO_SCHEMAS
     else:
         spec, described = await service.within(allowed, _describe(models, target))
-    fields = None if is_json else rows.fields_of(described.input_schema)
+    fields = None if request.is_json else rows.fields_of(described.input_schema)
     is_large = sum(len(each.data) for each in request.inputs) >= offload.LARGE_COUNT
     inputs = await offload.call(is_large, _inputs, spec, request, fields)
     answers = await service.predict(
@@ -108,7 +110,7 @@ async def infer(
         force=_text(request.parameters, VARIANT),
         seconds=allowed - (time.monotonic() - start),
     )
-    plain.raise_if_all_failed(answers, unless_blamed=is_json)
+    plain.raise_if_all_failed(answers, unless_blamed=request.is_json)
     texts = (each.result for each in answers if isinstance(each.result, str))
     is_large = sum(map(len, texts)) >= offload.LARGE_BYTES
     name = target.route.name
@@ -235,8 +237,10 @@ def _response(
                 parameters["variant_forced"] = True
     elif answers:
         ids = [each.spec.id if each else "" for each in chosen]
-        variants = [each.assignment.variant if each and each.assignment else "" for each in chosen]
-        columns = {MODEL_TENSOR: ids} | ({VARIANT_TENSOR: variants} if any(variants) else {})
+        columns = {MODEL_TENSOR: ids}
+        if request.is_json:
+            assigned = [each and each.assignment for each in chosen]
+            columns[VARIANT_TENSOR] = [each.variant if each else "" for each in assigned]
         outputs += [
             Tensor(name=name, datatype=tensors.BYTES, shape=[len(data)], data=data)
             for name, data in columns.items()
