@@ -24,6 +24,7 @@ SOME_FAILED = 3
 
 
 def predict(
+    *,
     source: Annotated[
         Path | None, typer.Option("--input", "-i", help="A file of JSON lines. Default: stdin.")
     ] = None,
@@ -63,11 +64,11 @@ def predict(
     from tidemill.settings import Program
     from tidemill.terminal.reading import reading
 
-    is_done = _done_before(output, dead_letters) if resume else None
+    is_done = _done_before(output, dead_letters) if resume else lambda _: False
     routes = catalogue.load_models(load_program(Program, config).models)
     with ExitStack() as files:
         results = files.enter_context(_take_stdout())
-        run = partial(door.predict, routes, **({"is_done": is_done} if is_done else {}))
+        run = partial(door.predict, routes, is_done=is_done)
         if endpoint:
             from tidemill.bootstrap.predict import remote_engine
 

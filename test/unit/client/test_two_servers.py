@@ -98,3 +98,18 @@ class TestUnderLoad:
             with load(client) as answers:
                 assert servers[0].stop() == 0
             assert {answer.text for answer in answers} == {'"A"', '"B"'}
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_restarted(scheme: str) -> None:
+    """A server that starts again on its port answers the request that waited for it."""
+    with server_process.running(processes=1) as one:
+        ports = {"http_port": one.port, "grpc_port": int(one.address.rpartition(":")[2])}
+        url = urls([one], scheme)[0]
+        with Client(url, timeout=TIMEOUT) as client:
+            assert client.predict(MODEL, ["a"])[0].output == "A"
+            one.process.kill()
+            one.process.wait()
+            waiting = client.submit(MODEL, ["b"])
+            with server_process.running(processes=1, **ports):
+                assert waiting.result(TIMEOUT)[0].output == "B"
