@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,7 +17,7 @@ from tidemill.client.rows import Pace, batches, in_order, rows
 from tidemill.client.sender import Sender
 from tidemill.client.servers import Servers
 from tidemill.client.transports import Transports
-from tidemill.errors import RequestError
+from tidemill.errors import RequestError, SettingsFileUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
@@ -44,17 +45,18 @@ class AsyncClient:
         Raises:
             InvalidEndpoint: A URL is not that of a server.
             TokenExposed: The token would travel unencrypted.
+            SettingsFileUnreadable: `ca_file` is not a file of certificates.
 
         """
         parsed = endpoints.parse(servers)
-        token, ca_file = options.get("token"), options.get("ca_file")
+        token = options.get("token")
         if token is not None and not options.get("insecure_token"):
             endpoints.check_token(parsed)
         self._timeout = options.get("timeout", TIMEOUT_S)
         self._hedge_after = options.get("hedge_after")
         self._transports = Transports(
             token=token,
-            ca_file=None if ca_file is None else Path(ca_file),
+            authorities=_authorities(options.get("ca_file")),
             connect_timeout=options.get("connect_timeout", CONNECT_TIMEOUT_S),
         )
         clock = time.monotonic
@@ -168,3 +170,22 @@ class AsyncClient:
         """Take other servers, and close the connections to those that are gone."""
         for server in self._servers.replace(found):
             self._transports.of(server.endpoint.scheme).forget(server.endpoint)
+
+
+def _authorities(path: str | Path | None) -> str | None:
+    """Return the certificates in a file.
+
+    Raises:
+        SettingsFileUnreadable: There are none.
+
+    """
+    if path is None:
+        return None
+    try:
+        text = Path(path).read_text()
+        ssl.create_default_context(cadata=text or "none")
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        reason = getattr(error, "strerror", None) or error
+        hint = "Name a PEM file with certificates: `ca_file`."
+        raise SettingsFileUnreadable(path, reason, hint) from None
+    return text

@@ -14,8 +14,6 @@ from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tidemill.client.answer import Answer
     from tidemill.client.call import Call
     from tidemill.client.endpoints import Endpoint
@@ -44,10 +42,12 @@ GRACE_S = 30.0  # for the calls to a server that is no longer listed
 class GrpcTransport:
     """A channel to each server, opened at its first request."""
 
-    def __init__(self, *, token: str | None, ca_file: Path | None, connect_timeout: float) -> None:
+    def __init__(
+        self, *, token: str | None, authorities: str | None, connect_timeout: float
+    ) -> None:
         """Take what a channel needs; this needs a running event loop."""
         self._metadata = None if token is None else (("authorization", f"Bearer {token}"),)
-        self._roots = None if ca_file is None else ca_file.read_bytes()
+        self._roots = None if authorities is None else authorities.encode()
         self._options = [
             ("grpc.enable_retries", 0),
             ("grpc.max_send_message_length", -1),
@@ -56,6 +56,7 @@ class GrpcTransport:
             # A hung or vanished peer is found after 15 s.
             ("grpc.keepalive_time_ms", 10_000),
             ("grpc.keepalive_timeout_ms", 5_000),
+            ("grpc.http2.ping_timeout_ms", 5_000),
             ("grpc.min_reconnect_backoff_ms", round(1000 * connect_timeout)),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1_000),

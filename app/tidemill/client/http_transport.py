@@ -16,8 +16,6 @@ from tidemill.client.replies import Source, answers, unreadable, whole
 from tidemill.errors import CannotConnect, UntrustedServer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tidemill.client.answer import Answer
     from tidemill.client.call import Call
     from tidemill.client.endpoints import Endpoint
@@ -25,7 +23,12 @@ if TYPE_CHECKING:
 # Shorter than the server's `idle_timeout`, so that no request meets a connection that just closes.
 IDLE_S = 30.0
 # A peer that is gone is found after about 25 s, also while an answer is awaited.
-KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+KEEPALIVE = {
+    "TCP_KEEPIDLE": 10,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 25_000,  # also while data is on the way
+}
 
 
 class PlainResponse(msgspec.Struct):
@@ -69,7 +72,9 @@ _V2 = msgspec.json.Decoder(V2Response)
 class HttpTransport:
     """A pool of connections to all servers."""
 
-    def __init__(self, *, token: str | None, ca_file: Path | None, connect_timeout: float) -> None:
+    def __init__(
+        self, *, token: str | None, authorities: str | None, connect_timeout: float
+    ) -> None:
         """Open the pool; this needs a running event loop."""
         self._headers = {"Content-Type": "application/json"}
         if token is not None:
@@ -78,7 +83,7 @@ class HttpTransport:
             connector=aiohttp.TCPConnector(
                 limit=0,
                 keepalive_timeout=IDLE_S,
-                ssl=ssl.create_default_context(cafile=ca_file),
+                ssl=ssl.create_default_context(cadata=authorities),
                 socket_factory=_socket,
             ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),

@@ -8,7 +8,6 @@ from tidemill import extras
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tidemill.client.sender import Transport
 
@@ -16,10 +15,12 @@ if TYPE_CHECKING:
 class Transports:
     """The transports of HTTP and gRPC."""
 
-    def __init__(self, *, token: str | None, ca_file: Path | None, connect_timeout: float) -> None:
+    def __init__(
+        self, *, token: str | None, authorities: str | None, connect_timeout: float
+    ) -> None:
         """Take what the transports need."""
         self._token = token
-        self._ca_file = ca_file
+        self._authorities = authorities
         self._connect_timeout = connect_timeout
         self._open: dict[bool, Transport] = {}
 
@@ -35,7 +36,7 @@ class Transports:
             with extras.required("client"):
                 self._open[is_grpc] = _class(is_grpc=is_grpc)(
                     token=self._token,
-                    ca_file=self._ca_file,
+                    authorities=self._authorities,
                     connect_timeout=self._connect_timeout,
                 )
         return self._open[is_grpc]

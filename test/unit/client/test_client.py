@@ -25,6 +25,7 @@ from tidemill.errors import (
     InputFailed,
     RequestRefused,
     ServerOverloaded,
+    SettingsFileUnreadable,
     UntrustedServer,
 )
 
@@ -234,6 +235,16 @@ class TestAccess:
                 with Client(url) as client, pytest.raises(RequestRefused) as caught:
                     client.predict("upper", ["a"])
                 assert (caught.value.status, caught.value.title) == (401, "Unauthenticated")
+
+    @pytest.mark.parametrize("content", [None, "", "no certificate"])
+    def test_no_authorities(self, tmp_path: Path, content: str | None) -> None:
+        """A file without certificates is an error at once, not at the first request."""
+        path = tmp_path / "ca.pem"
+        if content is not None:
+            path.write_text(content)
+        with pytest.raises(SettingsFileUnreadable) as caught:
+            Client("https://localhost", ca_file=str(path))
+        assert "ca_file" in caught.value.hint
 
     def test_encrypted(self, tmp_path: Path) -> None:
         """Both protocols are encrypted; a certificate that nobody vouches for is refused."""

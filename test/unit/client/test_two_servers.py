@@ -100,6 +100,14 @@ class TestUnderLoad:
             assert {answer.text for answer in answers} == {'"A"', '"B"'}
 
 
+def test_no_sign_of_life(servers: list[Server]) -> None:
+    """Over gRPC a server that hangs is noticed without hedging: it answers no ping."""
+    with Client(urls(servers, "grpc"), timeout=50) as client:  # 15 s are enough
+        assert client.predict(MODEL, ["a"])[0].output == "A"
+        servers[0].process.send_signal(signal.SIGSTOP)
+        assert client.predict(MODEL, ["b"])[0].output == "B"
+
+
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_restarted(scheme: str) -> None:
     """A server that starts again on its port answers the request that waited for it."""
