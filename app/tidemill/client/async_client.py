@@ -45,6 +45,7 @@ class AsyncClient:
         Raises:
             InvalidEndpoint: A URL is not that of a server.
             TokenExposed: The token would travel unencrypted.
+            MissingExtra: The extra `client` is not installed.
             SettingsFileUnreadable: `ca_file` is not a file of certificates.
 
         """
@@ -55,6 +56,7 @@ class AsyncClient:
         self._timeout = options.get("timeout", TIMEOUT_S)
         self._hedge_after = options.get("hedge_after")
         self._transports = Transports(
+            {each.scheme for each in parsed},
             token=token,
             authorities=_authorities(options.get("ca_file")),
             connect_timeout=options.get("connect_timeout", CONNECT_TIMEOUT_S),

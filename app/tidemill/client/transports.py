@@ -1,45 +1,46 @@
-"""Open a transport at its first use: importing its library takes longer than a request."""
+"""Choose transports by the schemes of URLs; import only the libraries that these need."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tidemill import extras
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tidemill.client.sender import Transport
 
 
 class Transports:
-    """The transports of HTTP and gRPC."""
+    """The transports of some schemes, each opened at its first request."""
 
     def __init__(
-        self, *, token: str | None, authorities: str | None, connect_timeout: float
+        self,
+        schemes: Iterable[str],
+        *,
+        token: str | None,
+        authorities: str | None,
+        connect_timeout: float,
     ) -> None:
-        """Take what the transports need."""
-        self._token = token
-        self._authorities = authorities
-        self._connect_timeout = connect_timeout
-        self._open: dict[bool, Transport] = {}
-
-    def of(self, scheme: str) -> Transport:
-        """Return the transport of a scheme; this needs a running event loop.
+        """Take what the transports need.
 
         Raises:
             MissingExtra: The extra `client` is not installed.
 
         """
-        is_grpc = scheme.startswith("grpc")
-        if is_grpc not in self._open:
-            with extras.required("client"):
-                self._open[is_grpc] = _class(is_grpc=is_grpc)(
-                    token=self._token,
-                    authorities=self._authorities,
-                    connect_timeout=self._connect_timeout,
-                )
-        return self._open[is_grpc]
+        options = {"token": token, "authorities": authorities, "connect_timeout": connect_timeout}
+        with extras.required("client"):
+            self._make = {kind: partial(_class(kind), **options) for kind in map(_kind, schemes)}
+        self._open: dict[str, Transport] = {}
+
+    def of(self, scheme: str) -> Transport:
+        """Return the transport of a scheme; this needs a running event loop."""
+        kind = _kind(scheme)
+        if kind not in self._open:
+            self._open[kind] = self._make[kind]()
+        return self._open[kind]
 
     async def close(self) -> None:
         """Close all connections."""
@@ -47,8 +48,12 @@ class Transports:
             await each.close()
 
 
-def _class(*, is_grpc: bool) -> Callable[..., Transport]:
-    if is_grpc:
+def _kind(scheme: str) -> str:
+    return scheme.removesuffix("s")
+
+
+def _class(kind: str) -> Callable[..., Transport]:
+    if kind == "grpc":
         from tidemill.client.grpc_transport import GrpcTransport  # noqa: PLC0415 - only now
 
         return GrpcTransport

@@ -309,13 +309,18 @@ class TestErrors:
         )
 
 
-def test_import() -> None:
-    """Importing the client imports neither aiohttp nor gRPC: only the one that is used, at once."""
+@pytest.mark.parametrize(
+    ("url", "imported"),
+    [("", []), ("http://localhost", ["aiohttp"]), ("grpc://localhost", ["google", "grpc"])],
+)
+def test_import(url: str, imported: list[str]) -> None:
+    """Only the library that a client uses is imported, and none to import the client."""
     program = (
-        "import sys; from tidemill.client import Client; client = Client('http://localhost')\n"
-        "print({'aiohttp', 'grpc', 'google', 'pandas', 'numpy', 'starlette'} & {*sys.modules})"
+        f"import sys; from tidemill.client import Client; {url!r} and Client({url!r}).close()\n"
+        "heavy = {'aiohttp', 'grpc', 'google', 'pandas', 'numpy', 'starlette', 'structlog'}\n"
+        "print(sorted(heavy & {*sys.modules}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "set()"
+    assert done.stdout.strip() == str(imported)
