@@ -35,7 +35,9 @@ STATUSES = {
 }
 # The call or its connection ended without an answer.
 BROKEN = {"UNAVAILABLE", "CANCELLED"}
-TOO_LARGE = "larger than max"  # gRPC's own words, with RESOURCE_EXHAUSTED
+# gRPC's own words.
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED", "Hostname Verification"
+TOO_LARGE = "larger than max"
 GRACE_S = 30.0  # for the calls to a server that is no longer listed
 
 
@@ -70,6 +72,7 @@ class GrpcTransport:
 
         Raises:
             RequestError: There are none.
+            TimeoutError: The server does not answer in time, not even that it has none.
 
         """
         channel = self._channels.get(endpoint.url) or self._open(endpoint)
@@ -79,6 +82,8 @@ class GrpcTransport:
                 _message(call), timeout=seconds, metadata=self._metadata
             )
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not _problem(error):
+                raise TimeoutError from None
             raise _error(endpoint, error) from None
         try:
             return _read(response, len(call.inputs))
@@ -134,15 +139,22 @@ def _read(response: pb.ModelInferResponse, count: int) -> list[Answer]:
 
 def _error(endpoint: Endpoint, error: grpc.aio.AioRpcError) -> RequestError:
     """Return the error of a call."""
-    metadata: dict[str, Any] = dict(error.trailing_metadata() or ())
-    code, details = error.code().name, error.details() or ""
-    problem = metadata.get(PROBLEM, b"")
+    code, details, problem = error.code().name, error.details() or "", _problem(error)
     if not problem and code in BROKEN:
-        if "CERTIFICATE_VERIFY_FAILED" in details:
+        if any(words in details for words in UNTRUSTED):
             return UntrustedServer(endpoint.url, details)
         return CannotConnect(endpoint.url, details)
     status = 413 if TOO_LARGE in details else STATUSES.get(code, 500)
-    return whole(problem, status, details, _pushback(metadata.get(PUSHBACK)))
+    return whole(problem, status, details, _pushback(_metadata(error).get(PUSHBACK)))
+
+
+def _metadata(error: grpc.aio.AioRpcError) -> dict[str, Any]:
+    return dict(error.trailing_metadata() or ())
+
+
+def _problem(error: grpc.aio.AioRpcError) -> bytes:
+    problem: bytes = _metadata(error).get(PROBLEM, b"")
+    return problem
 
 
 def _pushback(value: str | None) -> float | None:

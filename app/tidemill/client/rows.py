@@ -24,7 +24,14 @@ def rows(table: Any) -> Iterator[object]:  # noqa: ANN401 - a DataFrame of panda
 
 
 def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the values in lists of a size; the last may be shorter."""
+    """Yield the values in lists of a size; the last may be shorter.
+
+    Raises:
+        ValueError: The size is less than one.
+
+    """
+    if size < 1:
+        raise ValueError(f"`batch_size` must be at least 1, not {size}")
     iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch

@@ -26,7 +26,13 @@ class Transport(Protocol):
     """Sends one request to one server."""
 
     async def send(self, endpoint: Endpoint, call: Call, seconds: float) -> list[Answer]:
-        """Return the server's answers, which may take some seconds; raise RequestError."""
+        """Return the server's answers, which may take some seconds.
+
+        Raises:
+            RequestError: There are none.
+            TimeoutError: The time is over.
+
+        """
 
     def forget(self, endpoint: Endpoint) -> None:
         """Keep no connection to a server."""
@@ -109,8 +115,6 @@ class Sender:
         )
         if delay is None or not self._budget.take():
             raise error
-        if not is_other_free:
-            progress.tried.clear()
         await asyncio.sleep(delay)
 
     async def _try(self, progress: Progress) -> list[Answer]:
@@ -122,6 +126,9 @@ class Sender:
         """
         model = progress.call.model
         server = self._servers.choose(model, progress.tried)
+        if server is None:  # all have been tried: begin again
+            progress.tried.clear()
+            server = self._servers.choose(model)
         if server is None:
             self._discovery.look_now()
             raise CannotConnect("any server", "its name has no address")
@@ -130,11 +137,10 @@ class Sender:
 
         def another(error: BaseException | None) -> Coroutine[None, None, list[Answer]] | None:
             may_ask = error is None or (isinstance(error, RequestError) and error.may_retry)
-            is_free = may_ask and self._servers.is_other_free(model, progress.tried)
-            if not is_free or not self._budget.take():
+            other = self._servers.choose(model, progress.tried) if may_ask else None
+            if other is None or not self._budget.take():
                 return None
-            other = self._servers.choose(model, progress.tried)
-            return None if other is None else self._ask(other, progress)
+            return self._ask(other, progress)
 
         answers = await first_answer(self._ask(server, progress), progress.hedge_after, another)
         self._note_hung(progress)

@@ -58,12 +58,12 @@ class Servers:
     def choose(self, model: str, tried: Collection[str] = ()) -> Server | None:
         """Return the first server in the model's order that has not been tried; None if all have.
 
-        Servers that failed come last for a time. Once it is over, one request finds out whether the
-        server is back, and the others wait for it as long again.
+        Servers that failed come last for a time, those first whose time is over soonest. Once it is
+        over, one request finds out whether the server is back; the others avoid it as long again.
         """
         now = self._clock()
         free = [self._known[url] for url in self._order(model) if url not in tried]
-        chosen = min(free, key=lambda server: server.avoided_until > now, default=None)
+        chosen = min(free, key=lambda server: max(0, server.avoided_until - now), default=None)
         if chosen is not None and chosen.failures and chosen.avoided_until <= now:
             chosen.avoided_until = now + _avoided(chosen.failures)
         return chosen

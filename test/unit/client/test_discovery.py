@@ -8,14 +8,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import server_process
+from certificate import write_certificate
 from pool_processes import wait_until
 from scripted_server import ScriptedServer
 
 from tidemill.client import Client, discovery
-from tidemill.errors import CannotConnect, RequestTimedOut
+from tidemill.errors import CannotConnect, RequestTimedOut, UntrustedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from server_process import Server
 
@@ -129,6 +132,25 @@ def test_grpc(addresses: list[str], server: Server) -> None:
     port = server.address.rpartition(":")[2]
     with Client(f"dns+grpc://{NAME}:{port}", refresh=0.01) as client:
         assert client.predict("upper", ["a"])[0].output == "A"
+
+
+def test_encrypted(addresses: list[str], tmp_path: Path) -> None:
+    """The certificate of a server is that of the name, not of its address."""
+    write_certificate(tmp_path, NAME)
+    files = {"tls_certificate": "certificate.pem", "tls_key": "key.pem"}
+    settings = {setting: str(tmp_path / file) for setting, file in files.items()}
+    ca_file = tmp_path / "certificate.pem"
+    with server_process.launched(processes=1, **settings) as one:
+        wait_until(lambda: "'ready'" in str(one.log), TIMEOUT)
+        ports = [line["address"].rpartition(":")[2] for line in one.log if "address" in line]
+        for scheme, port in zip(("https", "grpcs"), ports, strict=True):
+            with Client(f"dns+{scheme}://{NAME}:{port}", ca_file=ca_file) as client:
+                assert client.predict("upper", ["a"])[0].output == "A"
+        write_certificate(tmp_path, "another.test")
+        for scheme, port in zip(("https", "grpcs"), ports, strict=True):
+            url = f"dns+{scheme}://{NAME}:{port}"
+            with Client(url, ca_file=ca_file) as client, pytest.raises(UntrustedServer):
+                client.predict("upper", ["a"])
 
 
 def named(server: ScriptedServer) -> str:

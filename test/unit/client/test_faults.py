@@ -144,6 +144,15 @@ class TestHedge:
                 assert outputs(client, "b") == ["b"]
             assert (len(first.requests), len(second.requests)) == (1, 2)
 
+    def test_avoided(self) -> None:
+        """A server that failed just now is better than none."""
+        with servers([STALL], [503]) as (first, second):
+            with Client([first.url, second.url]) as client:
+                with pytest.raises(RequestTimedOut):
+                    outputs(client, "a", timeout=0.3, hedge_after=0.05)
+                assert outputs(client, "b", hedge_after=0.05) == ["b"]
+            assert [len(first.requests), len(second.requests)] in ([1, 2], [2, 2])
+
     def test_two_at_most(self) -> None:
         """A third server is not asked while two have the request."""
         with servers([STALL], [STALL], []) as (first, second, third):

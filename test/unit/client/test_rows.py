@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from clock import Clock
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,12 @@ def test_batches(values: list[int], size: int) -> None:
     assert [value for batch in cut for value in batch] == values
     assert all(len(batch) == size for batch in cut[:-1])
     assert all(cut)
+
+
+def test_no_size() -> None:
+    """A size of nothing is a mistake, not the end."""
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1, not 0"):
+        list(batches("abc", 0))
 
 
 @given(st.integers(0, 30), st.integers(1, 9))

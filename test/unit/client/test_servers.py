@@ -53,6 +53,17 @@ class TestChoose:
         clock.now += 1.1
         assert chosen(servers).url == ORDER[0]
 
+    def test_soonest(self, servers: Servers, clock: Clock) -> None:
+        """If all have failed, the one whose time is over soonest is the first."""
+        tried: list[str] = []
+        for url in reversed(ORDER):
+            server = chosen(servers, *(each for each in ORDER if each != url))
+            servers.note_failure(server, clock.now)
+            clock.now += 0.1
+        while (found := servers.choose(MODEL, tried)) is not None:
+            tried.append(found.url)
+        assert tried == ORDER[::-1]
+
     def test_one_finds_out(self, servers: Servers, clock: Clock) -> None:
         """When the time is over, one request tries the server; others wait for its answer."""
         server = chosen(servers)

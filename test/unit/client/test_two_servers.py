@@ -13,6 +13,7 @@ from pool_processes import wait_until
 
 from tidemill.client import Client
 from tidemill.client.rendezvous import ordered
+from tidemill.errors import RequestTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +99,17 @@ class TestUnderLoad:
             with load(client) as answers:
                 assert servers[0].stop() == 0
             assert {answer.text for answer in answers} == {'"A"', '"B"'}
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_avoided(servers: list[Server], scheme: str) -> None:
+    """A server that hangs costs the deadline of one request; the next ones avoid it."""
+    with Client(urls(servers, scheme)) as client:
+        assert client.predict(MODEL, ["a"])[0].output == "A"
+        servers[0].process.send_signal(signal.SIGSTOP)
+        with pytest.raises(RequestTimedOut, match="no answer within"):
+            client.predict(MODEL, ["b"], timeout=1)
+        assert client.predict(MODEL, ["c"])[0].output == "C"
 
 
 def test_no_sign_of_life(servers: list[Server]) -> None:
