@@ -1,4 +1,4 @@
-"""Ask a second server if the first does not answer soon."""
+"""Start a second call if the first has no result soon."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 async def first_answer(
     first: Coroutine[None, None, T],
     after: float,
-    another: Callable[[BaseException | None], Coroutine[None, None, T] | None],
+    second: Callable[[], Coroutine[None, None, T] | None],
 ) -> T:
-    """Return the first result; if there is none after some seconds, await also that of another.
+    """Return the first result; if there is none after some seconds, await also the second call.
 
-    If one of both fails, the other one's result counts, and `another` gets the error and may make
-    one in its place. What still runs at the end is cancelled (Dean and Barroso, "The Tail at
-    Scale", 2013).
+    `second` may return None. If one call fails, the result of the other counts. What still runs at
+    the end is cancelled (Dean and Barroso, "The Tail at Scale", 2013).
 
     Raises:
         Exception: Both fail; that of the last one.
@@ -29,11 +28,10 @@ async def first_answer(
     started = [asyncio.ensure_future(first)]
     try:
         done, running = await asyncio.wait(started, timeout=after)
+        if not done and (other := second()) is not None:
+            started.append(asyncio.ensure_future(other))
+            running = set(started)
         while running and all(task.exception() for task in done):
-            error = next((task.exception() for task in done), None)
-            if (other := another(error)) is not None:
-                started.append(asyncio.ensure_future(other))
-                running.add(started[-1])
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         return min(done, key=lambda task: task.exception() is not None).result()
     finally:

@@ -43,13 +43,16 @@ class Transport(Protocol):
 
 @dataclass(slots=True)
 class Progress:
-    """How far a request has come."""
+    """How far a request has come.
+
+    `asking` has the servers that are being asked, and since when.
+    """
 
     call: Call
     deadline: float
-    hedge_after: float | None
     tried: set[str] = field(default_factory=set)
-    asking: dict[str, tuple[Server, float]] = field(default_factory=dict)  # since when
+    asking: dict[str, tuple[Server, float]] = field(default_factory=dict)
+    last: RequestError | None = None
 
 
 class Sender:
@@ -77,74 +80,69 @@ class Sender:
             RequestError: There are none.
 
         """
-        progress = Progress(call, self._clock() + seconds, hedge_after)
-        last: RequestError | None = None
-        failures = 0
+        progress = Progress(call, self._clock() + seconds)
         try:
             async with asyncio.timeout(seconds):
                 await self._discovery.ready()
-                while True:
-                    try:
-                        answers = await self._try(progress)
-                    except RequestError as error:
-                        last, failures = error, failures + 1
-                        await self._wait(progress, error, failures)
-                    else:
-                        self._budget.add_success()
-                        return answers
+                answers = await self._tries_or_hedge(progress, hedge_after)
         except TimeoutError:
             self._note_hung(progress)
-            before = f"; the last try: {last.detail}" if last else ""
+            before = f"; the last try: {progress.last.detail}" if progress.last else ""
             text = f"no answer within {seconds:.3g} s{before}"
-            raise RequestTimedOut("DeadlineExceeded", 504, text) from last
-
-    async def _wait(self, progress: Progress, error: RequestError, failures: int) -> None:
-        """Wait before the next try.
-
-        Raises:
-            RequestError: There should be none; the error is that of the last one.
-
-        """
-        is_other_free = self._servers.is_other_free(progress.call.model, progress.tried)
-        delay = wait(
-            error,
-            failures,
-            is_other_free=is_other_free,
-            remaining=progress.deadline - self._clock(),
-            draw=random.uniform,
-        )
-        if delay is None or not self._budget.take():
-            raise error
-        await asyncio.sleep(delay)
-
-    async def _try(self, progress: Progress) -> list[Answer]:
-        """Ask one server, or two if the first does not answer soon.
-
-        Raises:
-            RequestError: There is no answer.
-
-        """
-        model = progress.call.model
-        server = self._servers.choose(model, progress.tried)
-        if server is None:  # all have been tried: begin again
-            progress.tried.clear()
-            server = self._servers.choose(model)
-        if server is None:
-            self._discovery.look_now()
-            raise CannotConnect("any server", "its name has no address")
-        if progress.hedge_after is None:
-            return await self._ask(server, progress)
-
-        def another(error: BaseException | None) -> Coroutine[None, None, list[Answer]] | None:
-            may_ask = error is None or (isinstance(error, RequestError) and error.may_retry)
-            other = self._servers.choose(model, progress.tried) if may_ask else None
-            if other is None or not self._budget.take():
-                return None
-            return self._ask(other, progress)
-
-        answers = await first_answer(self._ask(server, progress), progress.hedge_after, another)
+            raise RequestTimedOut("DeadlineExceeded", 504, text) from progress.last
         self._note_hung(progress)
+        self._budget.add_success()
         return answers
+
+    async def _tries_or_hedge(self, progress: Progress, after: float | None) -> list[Answer]:
+        """Try until there are answers; after some seconds, try other servers at the same time.
+
+        Raises:
+            RequestError: There are none.
+
+        """
+        if after is None:
+            return await self._tries(progress)
+
+        def hedge() -> Coroutine[None, None, list[Answer]] | None:
+            has_other = self._servers.choose(progress.call.model, progress.asking) is not None
+            return self._tries(progress) if has_other and self._budget.take() else None
+
+        return await first_answer(self._tries(progress), after, hedge)
+
+    async def _tries(self, progress: Progress) -> list[Answer]:
+        """Ask one server after another until there are answers.
+
+        Raises:
+            RequestError: There are none, and there should be no other try.
+
+        """
+        model, failures = progress.call.model, 0
+        while True:
+            server = self._servers.choose(model, progress.tried | progress.asking.keys())
+            if server is None:  # all have been tried: begin again
+                progress.tried.clear()
+                server = self._servers.choose(model, progress.asking)
+            try:
+                if server is None:
+                    self._discovery.look_now()
+                    raise CannotConnect("any server", "its name has no address")
+                return await self._ask(server, progress)
+            except RequestError as error:
+                progress.last, failures = error, failures + 1
+                is_other_free = self._servers.is_other_free(
+                    model, progress.tried | progress.asking.keys()
+                )
+                delay = wait(
+                    error,
+                    failures,
+                    is_other_free=is_other_free,
+                    remaining=progress.deadline - self._clock(),
+                    draw=random.uniform,
+                )
+                if delay is None or not self._budget.take():
+                    raise
+            await asyncio.sleep(delay)
 
     async def _ask(self, server: Server, progress: Progress) -> list[Answer]:
         """Ask one server.
