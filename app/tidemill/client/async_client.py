@@ -79,7 +79,7 @@ class AsyncClient:
 
         Raises:
             RequestRefused: The server refuses the request: model, token or form are wrong.
-            ServerOverloaded, ServerUnavailable, CannotConnect: All tries failed.
+            ServerOverloaded, ServerUnavailable, ModelDown, CannotConnect: All tries failed.
             ServerFailed, UntrustedServer: Another try would not help.
             RequestTimedOut: The time is over.
             TypeError: An input has no JSON form.

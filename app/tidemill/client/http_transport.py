@@ -7,6 +7,7 @@ import ssl
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -143,7 +144,8 @@ def _v2(call: Call) -> tuple[str, bytes]:
         "data": [text.decode() for text in call.inputs],
     }
     body = {"parameters": {v2_texts.JSON: True} | call.choice, "inputs": [tensor]}
-    return f"/v2/models{call.path}/versions/{call.version}/infer", msgspec.json.encode(body)
+    version = quote(call.version or "", safe="")
+    return f"/v2/models{call.path}/versions/{version}/infer", msgspec.json.encode(body)
 
 
 def _read_plain(content: bytes, count: int) -> list[Answer]:

@@ -10,6 +10,7 @@ import msgspec
 from tidemill.client.answer import Answer
 from tidemill.errors import (
     InputFailed,
+    ModelDown,
     RequestError,
     RequestRefused,
     RequestTimedOut,
@@ -30,6 +31,10 @@ BY_STATUS: dict[int, type[RequestError]] = {
     503: ServerUnavailable,
     504: RequestTimedOut,
 }
+
+
+# What the server says of itself with 503, rather than of a model.
+OF_SERVER = {"ServerBusy", "ServerStopping"}
 
 
 class Problem(msgspec.Struct):
@@ -89,7 +94,7 @@ def whole(
         problem = Problem("", title, status, reason or f"the answer is {status} {title}", hint)
     status = problem.status
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-    kind = BY_STATUS.get(status, RequestRefused if refused else ServerFailed)
+    kind = _kind(problem, RequestRefused if refused else ServerFailed)
     return kind(problem.title, status, problem.detail, problem.hint, retry_after)
 
 
@@ -108,5 +113,13 @@ def _error_in(text: str) -> RequestError | None:
         return None
     if not problem.type.startswith(OURS):
         return None
-    kind = BY_STATUS.get(problem.status, InputFailed)
+    kind = _kind(problem, InputFailed)
     return kind(problem.title, problem.status, problem.detail, problem.hint)
+
+
+def _kind(problem: Problem, other: type[RequestError]) -> type[RequestError]:
+    """Return the class of an error, which is another one if its status does not tell."""
+    is_ours = problem.type.startswith(OURS)
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE and is_ours:
+        return ServerUnavailable if problem.title in OF_SERVER else ModelDown
+    return BY_STATUS.get(problem.status, other)

@@ -105,7 +105,7 @@ class Sender:
             return await self._tries(progress)
 
         def hedge() -> Coroutine[None, None, list[Answer]] | None:
-            has_other = self._servers.choose(progress.call.model, progress.asking) is not None
+            has_other = len(self._servers) > len(progress.asking)
             return self._tries(progress) if has_other and self._budget.take() else None
 
         return await first_answer(self._tries(progress), after, hedge)

@@ -63,8 +63,14 @@ class ServerOverloaded(RequestError):
     may_retry = True
 
 
+class ModelDown(RequestError):
+    """The model does not load, or fails on its own sample; that of another server may work."""
+
+    may_retry = True
+
+
 class ServerUnavailable(RequestError):
-    """The model is down, or the server is busy or stops."""
+    """The server is busy or stops."""
 
     may_retry = True
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill import __version__
-from tidemill.errors import InvalidInput, InvalidRequest, TidemillError
+from tidemill.errors import InvalidRequest, TidemillError
 from tidemill.models.pool.outputs import Description
-from tidemill.serving import offload, plain, rows, tensors
+from tidemill.serving import json_rows, offload, plain, rows, tensors
 from tidemill.serving.status import problem
 from tidemill.serving.tensors import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidemill.errors import MessageError
     from tidemill.inference.model import ModelSpec
     from tidemill.serving.catalogue import Catalogue, Target
     from tidemill.serving.models import Models
@@ -37,7 +38,6 @@ SERVER: dict[str, Any] = {
 }
 # Outputs without a schema are one tensor of JSON texts.
 NO_SCHEMAS = Description(None, None, None)
-_RAW = msgspec.json.Decoder(msgspec.Raw)
 
 
 class RequestedOutput(msgspec.Struct, kw_only=True):
@@ -135,7 +135,7 @@ async def _describe(models: Models, target: Target) -> tuple[ModelSpec, Descript
 
 def _inputs(
     spec: ModelSpec, request: InferRequest, fields: dict[str, Any] | None
-) -> Sequence[str | InvalidInput]:
+) -> Sequence[str | MessageError]:
     """Return the inputs of a request; without `fields`, of one with the parameter `json`.
 
     Raises:
@@ -143,18 +143,7 @@ def _inputs(
 
     """
     some = [tensors.check(each) for each in request.inputs]
-    if fields is not None:
-        return rows.to_inputs(spec, some, fields)
-    if len(some) != 1 or some[0].datatype != tensors.BYTES or some[0].shape[1:] not in ([], [1]):
-        raise InvalidRequest("with `json`, send one tensor of BYTES with a JSON text in each row")
-    return [_json_input(spec, text) for text in some[0].data]
-
-
-def _json_input(spec: ModelSpec, text: str | None) -> str | InvalidInput:
-    try:
-        return plain.to_input(spec, _RAW.decode(text or ""))
-    except (msgspec.MsgspecError, RecursionError) as error:
-        return InvalidInput(f"must be a JSON text: {error}")
+    return json_rows.to_inputs(spec, some) if fields is None else rows.to_inputs(spec, some, fields)
 
 
 async def metadata(

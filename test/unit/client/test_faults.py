@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -65,6 +66,16 @@ class TestRetries:
         with servers([action], []) as (first, second), Client([first.url, second.url]) as client:
             assert outputs(client, "a") == ["a"]
             assert (len(first.requests), len(second.requests)) == (1, 1)
+
+    def test_model_down(self) -> None:
+        """A server whose model is down is asked for other models as before."""
+        problem = {"type": "urn:tidemill:error:ModelUnavailable", "title": "ModelUnavailable"}
+        with servers([503], []) as (first, second), Client([first.url, second.url]) as client:
+            first.content = json.dumps(problem | {"status": 503, "detail": "model m:1 fails"})
+            assert outputs(client, "a") == ["a"]
+            first.content = ""
+            assert outputs(client, "b") == ["b"]
+            assert (len(first.requests), len(second.requests)) == (2, 1)
 
     def test_retry_after(self) -> None:
         """A server that is alone is asked again after the time that it names."""
