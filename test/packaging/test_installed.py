@@ -173,7 +173,7 @@ class TestClient:
         for scheme in ("http", "grpc"):
             program = (
                 "import sys; from tidemill.client import Client; from tidemill.errors import *\n"
-                f"with Client('{scheme}://127.0.0.1:1', timeout=1) as client:\n"
+                f"with Client('{scheme}://127.0.0.1:1', timeout=3) as client:\n"
                 "    try: client.predict('m', ['a'])\n"
                 "    except (CannotConnect, RequestTimedOut) as error: print(error)\n"
                 "print({'pyspark', 'starlette', 'pandas', 'numpy'} & {*sys.modules})"

@@ -116,7 +116,7 @@ def test_resumed(folder: Path) -> None:
         first.wait(TIMEOUT)
         before = results.read_text().count("\n")
         assert before < len(texts)
-    down = run(folder, *options, "--timeout", "0.5", "--resume")
+    down = run(folder, *options, "--timeout", "3", "--resume")
     assert down.returncode == 1
     assert f"127.0.0.1:{one.port}" in down.stderr
     with server_process.running(processes=1) as other:
