@@ -52,9 +52,18 @@ def run(
     return numbers, [int(letter["tidemill.source.line"]) for letter in letters]
 
 
-@given(LINES, st.integers(1, 5), st.data())
+SHARES = st.integers(0, 20).map(lambda part: part / 20)
+
+
+@given(LINES, st.integers(1, 5), st.integers(1, 5), SHARES, SHARES, SHARES)
 def test_any_end(
-    tmp_path_factory: pytest.TempPathFactory, kinds: list[str], at_once: int, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory,
+    kinds: list[str],
+    at_once: int,
+    later_at_once: int,
+    slices: float,
+    letters: float,
+    results: float,
 ) -> None:
     """Wherever an earlier run was killed, each line has one outcome in the end, in order."""
     folder = tmp_path_factory.mktemp("run")
@@ -62,19 +71,15 @@ def test_any_end(
     # A killed run has written some slices, and of the next one the dead letters, or a part of them,
     # or these and a part of the results.
     lines = [(n, kind) for n, kind in enumerate(kinds, 1) if kind]
-    before = data.draw(st.integers(0, len(lines) // at_once)) * at_once
-    part = lines[before : before + at_once]
-    sizes = []
-    for name, kind in (("results", "good"), ("dead", "bad")):
+    before = int(slices * (len(lines) // at_once)) * at_once
+    until = before + at_once
+    shares = {"dead": ("bad", letters), "results": ("good", results if letters == 1 else 0)}
+    for name, (kind, share) in shares.items():
         written = (folder / name).read_bytes().splitlines(keepends=True)
-        whole = sum(each == kind for _, each in lines[:before])
-        more = sum(each == kind for _, each in part)
-        sizes.append((len(b"".join(written[:whole])), len(b"".join(written[: whole + more]))))
-    dead_end = data.draw(st.integers(*sizes[1]))
-    os.truncate(folder / "dead", dead_end)
-    is_whole = dead_end == sizes[1][1]
-    os.truncate(folder / "results", data.draw(st.integers(*sizes[0])) if is_whole else sizes[0][0])
-    assert run(folder, kinds, at_once=data.draw(st.integers(1, 5)), is_resumed=True) == expected
+        counts = [sum(each == kind for _, each in lines[:end]) for end in (before, until)]
+        least, most = (len(b"".join(written[:count])) for count in counts)
+        os.truncate(folder / name, least + int(share * (most - least)))
+    assert run(folder, kinds, at_once=later_at_once, is_resumed=True) == expected
 
 
 def test_new(tmp_path: Path) -> None:
