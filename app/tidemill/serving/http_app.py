@@ -8,7 +8,6 @@ import time
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import quote, unquote
 
 import structlog
 from starlette.requests import Request
@@ -22,7 +21,7 @@ from tidemill.errors import (
     describe,
 )
 from tidemill.serving import http_page
-from tidemill.serving.catalogue import Target
+from tidemill.serving.catalogue import Target, quoted
 from tidemill.serving.http_body import ClientLeft
 from tidemill.serving.http_handlers import Handlers
 from tidemill.serving.http_responses import problem_response
@@ -137,10 +136,9 @@ class HttpApp:
         if found := MODEL.fullmatch(path):
             return self._of_model(models, *found.groups())
         raw = str(request.scope.get("raw_path", b"/"), "ascii")
-        quoted = "/".join(quote(unquote(part), safe="") for part in raw.split("/"))
-        if route := models.mlflow_paths.get(quoted):
+        if route := models.mlflow_paths.get(quoted(raw)):
             return "POST", partial(self._handlers.invocations, Target(route))
-        return "POST", partial(self._handlers.plain, models.find_path(quoted))
+        return "POST", partial(self._handlers.plain, models.find_path(raw))
 
     def _of_model(
         self, models: Catalogue, name: str, version: str | None, operation: str | None

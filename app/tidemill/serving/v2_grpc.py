@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tidemill.errors import InvalidRequest
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving import tensors
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving.tensors import Tensor
 from tidemill.serving.v2 import InferRequest, RequestedOutput
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pool_processes import wait_until
 from server_process import TIMEOUT, infer_message
 
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from server_process import infer_message
 
 from tidemill.inference.route import Route, Variant
 from tidemill.models.catalogue import load_models
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 
 if TYPE_CHECKING:
     from server_process import Response, Server

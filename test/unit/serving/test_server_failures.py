@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pool_processes import processes, server_of, wait_until
 from server_process import TIMEOUT, infer_message
 
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable

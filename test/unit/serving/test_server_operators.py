@@ -20,7 +20,7 @@ from pool_processes import wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
 from tidemill import __version__
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 
 if TYPE_CHECKING:
     from server_process import Server

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import InvalidRequest
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving import tensors, v2_grpc
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving.tensors import BYTES, FORMATS, Tensor
 from tidemill.serving.v2 import InferResponse
 
