@@ -154,7 +154,9 @@ class TestInputs:
             client.predict("m", [value])
             assert json.dumps(one.requests[0][2]["inputs"], separators=(",", ":")) == f"[{text}]"
 
-    @pytest.mark.parametrize("inputs", ["a text", {"a": 1}, b"bytes", [object()]], ids=str)
+    @pytest.mark.parametrize(
+        "inputs", ["a text", {"a": 1}, b"bytes", [object()]], ids=lambda each: type(each).__name__
+    )
     def test_wrong(self, inputs: Any) -> None:  # noqa: ANN401
         """A text in place of a list is a mistake, which is not sent letter by letter."""
         with ScriptedServer() as one, Client(one.url) as client:
