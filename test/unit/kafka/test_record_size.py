@@ -10,9 +10,9 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from tidemill.errors import KeyRequired, ResultTooLarge
 from tidemill.kafka import record_size as sizes
-from tidemill.kafka.client_options import MAX_UNCOMPRESSED_BYTES
 from tidemill.kafka.record_size import (
     ANY_RECORD,
+    MAX_UNCOMPRESSED_BYTES,
     TopicLimits,
     batch_bytes,
     compressed_at_most,
