@@ -62,8 +62,8 @@ def group(
         entry = msgspec.convert(raw | {"variants": written}, Entry)
         fields = document.get("endpoints", {}).get(entry.endpoint)
         count = len(list(expand(entry, fields and tuple(fields), folder)))
-        entries.setdefault(entry.name, []).append(raw)
-        own.setdefault(entry.name, []).extend(islice(remaining, count))
+        entries.setdefault(raw["name"], []).append(raw)
+        own.setdefault(raw["name"], []).extend(islice(remaining, count))
     return {name: (entries[name], Catalogue(own[name])) for name in entries}
 
 
