@@ -9,7 +9,8 @@ import pytest
 import requests
 from pool_processes import wait_until
 
-from dev.containers.stack import BUILD_S, HOST
+from dev.containers.stack import BUILD_S
+from dev.kafka.ports import HOST
 
 if TYPE_CHECKING:
     from dev.containers.stack import Stack
