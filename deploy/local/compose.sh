@@ -82,10 +82,12 @@ app() {
     done
 }
 
-# Waits until a server is ready; fails if it has ended.
+# Waits until the proxy sends requests to a server, by its names; fails if the server has ended.
 wait_for_server() {
-    ready="from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/readyz')"
-    until docker exec "$STACK-$1" python -c "$ready" >/dev/null 2>&1; do
+    find='import sys, urllib.request
+line = "haproxy_server_status{proxy=\"http-servers\",server=\"%s\",state=\"UP\"} 1" % sys.argv[1]
+sys.exit(line not in urllib.request.urlopen("http://proxy:8404/metrics").read().decode())'
+    until docker exec "$STACK-$1" python -c "$find" "$2" >/dev/null 2>&1; do
         ended=$(docker inspect --format '{{.RestartCount}}' "$STACK-$1")
         is_running "$1" && [ "$ended" = 0 ] ||
             fail "$1 has ended: $(docker logs --tail 3 "$STACK-$1" 2>&1)"
@@ -93,16 +95,17 @@ wait_for_server() {
     done
 }
 
-# The servers one after the other, so that the second answers while the first is recreated.
+# One server after the other, so that the first answers while the second is replaced.
 up_serving() {
     network
     docker image inspect "$STACK:serve" >/dev/null 2>&1 || BUILD_TARGET=serve image
-    for server in serve-1 serve-2; do
+    serving_compose up -d proxy
+    for number in 1:one 2:two; do
+        server=serve-${number%:*}
         serving_compose up -d --force-recreate "$server"
-        echo "Waiting until $server is ready"
-        wait_for_server "$server"
+        echo "Waiting until the proxy has found $server"
+        wait_for_server "$server" "${number#*:}"
     done
-    serving_compose up -d
 }
 
 down() {
