@@ -82,9 +82,11 @@ app() {
     done
 }
 
-# Waits until the proxy sends requests to a server, by its names; fails if the server has ended.
+# Waits until a server is ready and the proxy sends it requests, by its names; fails if it has ended.
+# The proxy alone does not tell: a server whose address it has just found counts as up at first.
 wait_for_server() {
     find='import sys, urllib.request
+urllib.request.urlopen("http://127.0.0.1:8080/readyz")
 line = "haproxy_server_status{proxy=\"http-servers\",server=\"%s\",state=\"UP\"} 1" % sys.argv[1]
 sys.exit(line not in urllib.request.urlopen("http://proxy:8404/metrics").read().decode())'
     until docker exec "$STACK-$1" python -c "$find" "$2" >/dev/null 2>&1; do
