@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo cities broker test test-quick docs faults soak cost bench bench-serving frameworks setup lint format lock clean
-.PHONY: up down network kafka app produce-input consume-results consume-dead-letters logs image
+.PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -26,6 +26,9 @@ broker: venv ## Run the demo's broker alone, without Docker, until Ctrl-C (WIPE=
 up: ## Run Kafka and the job in containers, and wait until the job is ready
 	$(COMPOSE) up
 
+up-serving: ## Run two servers behind a proxy in containers, and wait until they are ready
+	$(COMPOSE) up-serving
+
 down: ## Remove the containers and their network (WIPE=1: messages and checkpoint too)
 	$(COMPOSE) down
 
@@ -50,7 +53,7 @@ consume-dead-letters: ## Print the dead letters, with their headers (FOLLOW=1: u
 logs: ## Follow the job's log until Ctrl-C
 	$(COMPOSE) logs
 
-image: ## Rebuild the image (BUILD_TARGET=databricks: the one for Databricks)
+image: ## Rebuild the image (BUILD_TARGET=databricks, serve: other ones)
 	$(COMPOSE) image
 
 test: tools ## Run every check and test, as CI does
@@ -101,6 +104,8 @@ lock: venv ## Upgrade the locked versions in requirements/
 	@echo uv | $(COMPILE) --constraint requirements/dev.txt - --output-file requirements/uv.txt
 	@$(COMPILE) --extra stream --extra spacy --constraint requirements/dev.txt pyproject.toml \
 		--output-file requirements/local.txt
+	@$(COMPILE) --extra serve --extra spacy --constraint requirements/dev.txt pyproject.toml \
+		--output-file requirements/serve.txt
 	@$(COMPILE) --extra stream --extra spacy --group databricks --constraint requirements/dev.txt \
 		--no-emit-package pyspark --no-emit-package py4j pyproject.toml \
 		--output-file requirements/databricks.txt

@@ -65,16 +65,17 @@ check_java() {
 check_tools() {
     tools_problem="" tools_packages="" missing=""
     [ "$with_test_tools" = --with-test-tools ] || return 0
-    for tool in prometheus promtool prometheus-pushgateway chromium; do
-        command -v "$tool" >/dev/null || missing="$missing $tool"
+    for tool in prometheus promtool prometheus-pushgateway haproxy chromium; do
+        PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || missing="$missing $tool"
     done
     case " $missing " in *" prometheus "* | *" promtool "*) tools_packages=prometheus ;; esac
-    case " $missing " in *" prometheus-pushgateway "*) tools_packages="$tools_packages prometheus-pushgateway" ;; esac
-    case " $missing " in *" chromium "*) tools_packages="$tools_packages chromium" ;; esac
+    for package in prometheus-pushgateway haproxy chromium; do
+        case " $missing " in *" $package "*) tools_packages="$tools_packages $package" ;; esac
+    done
     command -v cc >/dev/null || tools_packages="$tools_packages gcc libc6-dev"
     command -v ip >/dev/null || tools_packages="$tools_packages iproute2"
     [ -z "$missing" ] ||
-        tools_problem="The tests need$missing on the PATH. Install the Debian packages prometheus, prometheus-pushgateway and chromium."
+        tools_problem="The tests need$missing on the PATH. Install the Debian packages prometheus, prometheus-pushgateway, haproxy and chromium."
 }
 
 # Installs packages but prevents their services from starting, now (policy-rc.d) and at boot.

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+# The header, or metadata, with the model by which a proxy may choose a server.
+MODEL = "tidemill-model"
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request: the model's name or path, and the inputs, each a JSON text.

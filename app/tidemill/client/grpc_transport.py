@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import grpc
 
 from tidemill.client import v2_texts
+from tidemill.client.call import MODEL
 from tidemill.client.replies import Source, unreadable, whole
 from tidemill.errors import CannotConnect, UntrustedServer
 from tidemill.protocol import open_inference_grpc_pb2 as pb
@@ -39,8 +39,6 @@ BROKEN = {"UNAVAILABLE", "CANCELLED"}
 # gRPC's own words.
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED", "Hostname Verification"
 TOO_LARGE = "larger than max"
-# Metadata by which a proxy chooses a server, since all requests have the same path.
-MODEL = "tidemill-model"
 GRACE_S = 30.0  # for the calls to a server that is no longer listed
 
 
@@ -80,7 +78,7 @@ class GrpcTransport:
         """
         channel = self._channels.get(endpoint.url) or self._open(endpoint)
         stub = pb_grpc.GRPCInferenceServiceStub(channel)
-        metadata = (*self._metadata, (MODEL, quote(call.model.lstrip("/"))))
+        metadata = (*self._metadata, (MODEL, call.path.lstrip("/")))
         try:
             response = await stub.ModelInfer(_message(call), timeout=seconds, metadata=metadata)
         except grpc.aio.AioRpcError as error:

@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 
 from tidemill.client import v2_texts
+from tidemill.client.call import MODEL
 from tidemill.client.replies import Source, answers, unreadable, whole
 from tidemill.errors import CannotConnect, UntrustedServer
 
@@ -100,7 +101,11 @@ class HttpTransport:
 
         """
         name = f"[{endpoint.name}]" if ":" in endpoint.name else endpoint.name
-        headers = {"Host": f"{name}:{endpoint.port}", "Tidemill-Timeout": f"{seconds:.3f}"}
+        headers = {
+            "Host": f"{name}:{endpoint.port}",
+            "Tidemill-Timeout": f"{seconds:.3f}",
+            MODEL: call.path.lstrip("/"),
+        }
         path, body = (call.path, _plain(call)) if call.version is None else _v2(call)
         try:
             async with self._session.post(

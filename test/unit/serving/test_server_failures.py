@@ -117,6 +117,14 @@ class TestEnd:
             assert one.process.wait(TIMEOUT) == 0
             assert not [line for line in one.log if line["level"] == "error"]
 
+    def test_drain_delay(self) -> None:
+        """While a proxy may still send requests, they are answered, but the server is not ready."""
+        with server_process.running(drain_delay=600) as one:
+            one.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: one.send("/readyz").status == 503)
+            assert one.ask("upper", "a").status == 200
+            assert one.infer_grpc("upper", "a").outputs
+
     def test_too_slow(self) -> None:
         """After the time to drain, requests that still run fail, and the server ends."""
         with server_process.running(drain_timeout=1) as one, ThreadPoolExecutor(1) as thread:
