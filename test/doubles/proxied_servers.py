@@ -16,10 +16,10 @@ import grpc
 import server_process
 from pool_processes import wait_until
 from server_process import TIMEOUT, Server, infer_message
-from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 
 from dev.kafka.ports import HOST, free_ports
 from dev.proxy.haproxy import Proxy
+from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
