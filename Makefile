@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cities broker test test-quick docs faults soak cost bench bench-serving frameworks setup lint format lock clean
+.PHONY: help demo cities broker test test-quick docs faults faults-serving soak cost bench bench-serving frameworks setup lint format lock clean
 .PHONY: up down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -63,6 +63,9 @@ faults: venv ## Kill a running job hundreds of times and check its output (KILLS
 	@$(FAULTS)campaign $(if $(KILLS),--kills $(KILLS)) $(if $(MODE),--mode $(MODE)) \
 		$(if $(SHORT),--short); status=$$?; $(FAULTS)report; exit $$status
 	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka)
+
+faults-serving: venv ## Kill servers and their model processes under load (KILLS=)
+	@$(FAULTS)serving $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status
 
 soak: venv ## Watch a job's memory and files at half its load for half an hour (MINUTES=)
 	@$(FAULTS)soak $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report; \
