@@ -1,6 +1,11 @@
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help demo cities broker test test-quick docs faults soak cost bench bench-serving frameworks setup lint format lock clean
 .PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
+=======
+.PHONY: help demo cities broker test test-quick docs faults faults-serving soak cost bench bench-serving frameworks setup lint format lock clean
+.PHONY: up down network kafka app produce-input consume-results consume-dead-letters logs image
+>>>>>>> w-faultsrv
 
 # Without an index or find-links line, so that the lock holds for every mirror.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -66,6 +71,9 @@ faults: venv ## Kill a running job hundreds of times and check its output (KILLS
 	@$(FAULTS)campaign $(if $(KILLS),--kills $(KILLS)) $(if $(MODE),--mode $(MODE)) \
 		$(if $(SHORT),--short); status=$$?; $(FAULTS)report; exit $$status
 	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka)
+
+faults-serving: venv ## Kill servers and their model processes under load (KILLS=)
+	@$(FAULTS)serving $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status
 
 soak: venv ## Watch a job's memory and files at half its load for half an hour (MINUTES=)
 	@$(FAULTS)soak $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report; \
