@@ -1,11 +1,6 @@
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo cities broker test test-quick docs faults soak cost bench bench-serving frameworks setup lint format lock clean
-.PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
-=======
 .PHONY: help demo cities broker test test-quick docs faults faults-serving soak cost bench bench-serving frameworks setup lint format lock clean
-.PHONY: up down network kafka app produce-input consume-results consume-dead-letters logs image
->>>>>>> w-faultsrv
+.PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
