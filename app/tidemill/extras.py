@@ -38,6 +38,8 @@ MODULES = {
         "uvicorn",
         "uvloop",
     ),
+    "forecast": ("holidays", "numpy", "pandas"),
+    "packing": ("blosc2", "brotli", "prophet", "zstandard"),
     # For the server's request log; the extra `stream` has them, too.
     "kafka": ("confluent_kafka", "kafka", "requests"),
     "client": ("aiohttp", "google", "grpc"),

@@ -18,6 +18,7 @@ from tidemill.cli.init import init
 from tidemill.cli.lag import lag
 from tidemill.cli.models import models
 from tidemill.cli.options import screen
+from tidemill.cli.pack import pack
 from tidemill.cli.predict import predict
 from tidemill.cli.serve import serve
 from tidemill.cli.stop import stop
@@ -32,6 +33,7 @@ cli = typer.Typer(
 for command in (init, predict, batch, stream, serve, check, stop, lag, health):
     cli.command()(command)
 cli.add_typer(models, name="models")
+cli.add_typer(pack, name="pack")
 cli.add_typer(dlq, name="dlq")
 
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 SHORT_NAMES = {
     "mlflow": "tidemill.models.adapters.mlflow:Mlflow",
+    "packed": "tidemill.models.adapters.packed:Packed",
     "onnx": "tidemill.models.adapters.onnx:Onnx",
     "sklearn": "tidemill.models.adapters.sklearn:Sklearn",
     "spacy-ner": "tidemill.models.adapters.spacy_ner:SpacyNer",

@@ -54,7 +54,7 @@ class TestUnknown:
             catalogue.load_models(file)
         assert str(caught.value).removeprefix(f"{file}: ") == (
             "line 2: m: adapter: there is no adapter 'spacy-nr': did you mean spacy-ner? "
-            "shipped: mlflow, onnx, sklearn, spacy-ner; your own: package.module:Class"
+            "shipped: mlflow, onnx, packed, sklearn, spacy-ner; your own: package.module:Class"
         )
 
     def test_none_is_near(self) -> None:
@@ -62,7 +62,7 @@ class TestUnknown:
         with pytest.raises(adapters.UnknownAdapter) as caught:
             adapters.class_path("forecast")
         assert "did you mean" not in str(caught.value)
-        assert "shipped: mlflow, onnx, sklearn, spacy-ner" in str(caught.value)
+        assert "shipped: mlflow, onnx, packed, sklearn, spacy-ner" in str(caught.value)
 
     def test_loaded(self, make_spec: Callable[..., ModelSpec]) -> None:
         """An entry that was made in Python is refused when its model is loaded."""

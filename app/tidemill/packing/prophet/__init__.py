@@ -1,0 +1,1 @@
+"""Fitted models of Prophet (https://facebook.github.io/prophet) without Prophet."""
