@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from tidemill.errors import InvalidRequest
-from tidemill.serving.tensors import BYTES, Json, Tensor
+from tidemill.serving.tensors import BYTES, Json, Tensor, flatten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 DATATYPES = {"boolean": "BOOL", "integer": "INT64", "number": "FP64", "string": BYTES}
 AS_JSON = {"content_type": "json"}
 INPUT = "input"  # the name of the only input of a model without named fields
+MAX_DEPTH = 8  # of arrays in arrays
+
+
+class Kind(NamedTuple):
+    """What a column holds: its data type, and how deeply its values are nested in arrays."""
+
+    datatype: str
+    depth: int = 0
 
 
 def to_inputs(
@@ -65,27 +73,29 @@ def to_outputs(
 ) -> list[Tensor]:
     """Return outputs, which are JSON texts, as tensors.
 
-    If the schema is that of a number, a boolean, a text, or an object of such fields, there is a
-    tensor for each. Its type is that of the schema, if it can hold exactly the values that there
-    are. Otherwise it has JSON texts, and the parameter `content_type` says so. For other schemas
-    one tensor of BYTES has the outputs as they are.
+    If the schema is that of a number, a boolean, a text, an array of numbers or booleans, or an
+    object of such fields, there is a tensor for each. Its type is that of the schema, if it can
+    hold exactly the values that there are; the arrays must be as long as one another. Otherwise it
+    has JSON texts, and the parameter `content_type` says so. For other schemas one tensor of BYTES
+    has the outputs as they are.
 
     `failed` has the indexes of outputs that are errors. Each tensor has them as they are, and so
     has JSON texts.
     """
     whole = [Tensor(name=name, datatype=BYTES, shape=[len(outputs)], data=list(outputs))]
-    types = _types(name, schema)
-    if not types:
+    kinds = _kinds(name, schema)
+    if not kinds:
         return whole
     values = [{} if n in failed else msgspec.json.decode(text) for n, text in enumerate(outputs)]
     rows = values if fields_of(schema) else [{name: value} for value in values]
-    if not all(isinstance(row, dict) and row.keys() <= types.keys() for row in rows):
+    if not all(isinstance(row, dict) and row.keys() <= kinds.keys() for row in rows):
         return whole
     tensors = []
-    for column, datatype in types.items():
+    for column, (datatype, depth) in kinds.items():
         data = [row.get(column) for row in rows]
-        if not failed and all(_fits(datatype, value) for value in data):
-            one = Tensor(name=column, datatype=datatype, shape=[len(data)], data=data)
+        shape, elements = _shape(data, depth + 1), flatten(data)
+        if not failed and shape and all(_fits(datatype, value) for value in elements):
+            one = Tensor(name=column, datatype=datatype, shape=[*shape], data=elements)
         else:
             texts = [outputs[n] if n in failed else _encode(value) for n, value in enumerate(data)]
             one = Tensor(
@@ -97,9 +107,10 @@ def to_outputs(
 
 def describe(name: str, schema: Json | None) -> list[Json]:
     """Return the tensors of a schema as a model's metadata lists them."""
-    types = _types(name, schema) or {name: BYTES}
+    kinds = _kinds(name, schema) or {name: Kind(BYTES)}
     return [
-        {"name": column, "datatype": datatype, "shape": [-1]} for column, datatype in types.items()
+        {"name": column, "datatype": datatype, "shape": [-1] * (depth + 1)}
+        for column, (datatype, depth) in kinds.items()
     ]
 
 
@@ -109,16 +120,34 @@ def fields_of(schema: Json | None) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _types(name: str, schema: Json | None) -> dict[str, str]:
-    """Return the data type of each column; none if the schema has values of other kinds."""
+def _kinds(name: str, schema: Json | None) -> dict[str, Kind]:
+    """Return the kind of each column; none if the schema has values of other kinds."""
     columns = fields_of(schema) or {name: schema}
-    kinds = {column: each.get("type") for column, each in columns.items() if isinstance(each, dict)}
-    types = {
-        column: DATATYPES[kind]
-        for column, kind in kinds.items()
-        if isinstance(kind, str) and kind in DATATYPES
-    }
-    return types if len(types) == len(columns) else {}
+    kinds = {column: kind for column, each in columns.items() if (kind := _kind(each))}
+    return kinds if len(kinds) == len(columns) else {}
+
+
+def _kind(schema: Any) -> Kind | None:  # noqa: ANN401 - JSON
+    """Return the kind of a column with a schema. In an array, texts might be JSON."""
+    for depth in range(MAX_DEPTH):
+        kind = schema.get("type") if isinstance(schema, dict) else None
+        if isinstance(kind, str) and kind in DATATYPES and (kind != "string" or depth == 0):
+            return Kind(DATATYPES[kind], depth)
+        if kind != "array":
+            break
+        schema = schema.get("items")
+    return None
+
+
+def _shape(value: object, depth: int) -> tuple[int, ...] | None:
+    """Return the shape of lists nested so deeply; None if they are not, or not equally long."""
+    if not isinstance(value, list):
+        return None if depth else ()
+    shapes = {_shape(each, depth - 1) for each in value} if depth else {None}
+    if not shapes:
+        return (0,) * depth
+    inner = shapes.pop()
+    return None if shapes or inner is None else (len(value), *inner)
 
 
 def _fits(datatype: str, value: object) -> bool:

@@ -317,6 +317,7 @@ class TestToOutputs:
             ({"type": "boolean"}, ["true"], "BOOL"),
             ({"type": ["number", "null"]}, ["null"], BYTES),
             ({"type": "array"}, ["[1]"], BYTES),
+            ({"type": "array", "items": {"type": "string"}}, ['["a"]'], BYTES),
             ({}, ["1"], BYTES),
             (None, ["1"], BYTES),
         ],
@@ -326,6 +327,39 @@ class TestToOutputs:
         (one,) = rows.to_outputs("out", texts, schema)
         assert one.datatype == datatype
         assert one.data == (texts if datatype == BYTES else [*map(json.loads, texts)])
+
+    @pytest.mark.parametrize(
+        ("texts", "shape"),
+        [
+            ([], [0, 0]),
+            (["[1,2]"], [1, 2]),
+            (["[1,2]", "[3,4]", "[5,6]"], [3, 2]),
+            (["[]", "[]"], [2, 0]),
+            (["[1]", "[1,2]"], None),
+            (["[1]", "1"], None),
+            (["[[1]]"], None),
+            (["[0.5]"], None),
+            (["null"], None),
+        ],
+    )
+    def test_arrays(self, texts: list[str], shape: list[int] | None) -> None:
+        """Arrays of numbers are a tensor if they are as long as one another, else JSON texts."""
+        schema = {"type": "array", "items": {"type": "integer"}}
+        (one,) = rows.to_outputs("out", texts, schema)
+        if shape is None:
+            assert (one.datatype, one.data, one.parameters) == (BYTES, texts, rows.AS_JSON)
+        else:
+            assert (one.datatype, one.shape) == ("INT64", shape)
+            assert tensors.check(one) if 0 not in shape else one.data == []
+
+    def test_nested_arrays(self) -> None:
+        """A matrix in a field of an object is a tensor with three dimensions."""
+        matrix = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+        schema = {"type": "object", "properties": {"m": matrix, "label": {"type": "string"}}}
+        m, label = rows.to_outputs("out", ['{"m":[[1,2],[3,4]],"label":"x"}'], schema)
+        assert (m.datatype, m.shape, m.data) == ("FP64", [1, 2, 2], [1, 2, 3, 4])
+        assert label.data == ["x"]
+        assert rows.describe("out", schema)[0]["shape"] == [-1, -1, -1]
 
     def test_strings(self) -> None:
         """A schema of strings gives the strings themselves, not JSON."""
