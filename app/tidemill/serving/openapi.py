@@ -125,7 +125,14 @@ def _body(schema: dict[str, Any], example: Any, *, split: bool) -> dict[str, Any
         key = "What decides the variant, such as a user's id: the same key, the same variant."
         properties["key"] = {"type": "string", "description": key}
         properties["variant"] = {"type": "string", "description": "Force a variant."}
-    content = _content({"type": "object", "required": ["inputs"], "properties": properties})
+    content = _content(
+        {
+            "type": "object",
+            "required": ["inputs"],
+            "properties": properties,
+            "additionalProperties": False,
+        }
+    )
     if example is not None:
         content["application/json"]["example"] = {"inputs": [example]}
     return {"required": True, "content": content}
