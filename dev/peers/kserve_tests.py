@@ -64,7 +64,7 @@ class Calls:
     def invoke_unary_unary(
         self,
         method_descriptor: Any,  # noqa: ANN401 - protobuf ships no types
-        invocation_metadata: object,
+        invocation_metadata: object,  # noqa: ARG002 - grpc_testing's
         request: Any,  # noqa: ANN401
         timeout: float,
     ) -> Calls:
