@@ -96,7 +96,7 @@ class HttpApp:
 
     async def _answer(self, request: Request) -> Response:
         """Return the response to a request, whatever fails."""
-        is_v2 = request.scope["path"].startswith("/v2/")
+        is_v2 = f"{request.scope['path']}/".startswith("/v2/")
         try:
             if operation := self._open.get(request.scope["path"]):
                 return await self._handler(request, operation)(request)

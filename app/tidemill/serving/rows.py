@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tidemill.errors import InvalidRequest
+from tidemill.errors import InvalidInput, InvalidRequest
+from tidemill.inference.malformed import describe_json_error
 from tidemill.serving.tensors import BYTES, Json, Tensor, flatten
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ DATATYPES = {"boolean": "BOOL", "integer": "INT64", "number": "FP64", "string": 
 AS_JSON = {"content_type": "json"}
 INPUT = "input"  # the name of the only input of a model without named fields
 MAX_DEPTH = 8  # of arrays in arrays
+_RAW = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Kind(NamedTuple):
@@ -32,7 +34,7 @@ class Kind(NamedTuple):
 
 def to_inputs(
     spec: ModelSpec, tensors: Sequence[Tensor], fields: Mapping[str, Any] = MappingProxyType({})
-) -> list[str]:
+) -> list[str | InvalidInput]:
     """Return a model's inputs: one for each row of the tensors, that is, of their first dimension.
 
     `fields` are the schemas of the model's fields.
@@ -40,7 +42,8 @@ def to_inputs(
     - A model of texts takes one tensor of BYTES.
     - Several tensors, or one that has the name of a field, are columns: a row is an object. A
       column of shape `[n, 1]` has a value for each row, unless the field is an array.
-    - Any other tensor of BYTES has a JSON text for each row, and one of numbers an array.
+    - Any other tensor of BYTES has a JSON text for each row, and one of numbers an array. A text
+      that is not JSON becomes an error.
 
     Raises:
         InvalidRequest: The tensors do not suit the model.
@@ -55,7 +58,7 @@ def to_inputs(
     if spec.is_text or (first.datatype == BYTES and not is_column):
         if len(first.data) != first.shape[0]:
             raise InvalidRequest(f"{first.shape[:9]} has more than one text in a row")
-        return [_encode(None) if text is None else text for text in first.data]
+        return [*first.data] if spec.is_text else [_json_text(text) for text in first.data]
     rows = {tensor.shape[0] for tensor in tensors}
     if len(rows) > 1:
         raise InvalidRequest(f"the tensors have {sorted(rows)[:9]} rows, but must have as many")
@@ -177,6 +180,17 @@ def _rows(tensor: Tensor) -> list[Any]:
     for size in reversed(tensor.shape[1:]):
         rows = [rows[start : start + size] for start in range(0, len(rows), size)]
     return rows
+
+
+def _json_text(text: str | None) -> str | InvalidInput:
+    """Return the JSON text in a row, or the error that it is none."""
+    if text is None:
+        return _encode(None)
+    try:
+        _RAW.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        return InvalidInput(f"must be a JSON text: {describe_json_error(text) or error}")
+    return text
 
 
 def _encode(value: object) -> str:

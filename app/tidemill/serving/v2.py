@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tidemill import __version__
-from tidemill.errors import InvalidRequest, TidemillError
+from tidemill.errors import InvalidInput, InvalidRequest, TidemillError
 from tidemill.serving import offload, rows, tensors
 from tidemill.serving.status import problem
 from tidemill.serving.tensors import Tensor
@@ -120,7 +120,9 @@ async def _describe(models: Models, target: Target) -> tuple[ModelSpec, Descript
     raise errors[0]
 
 
-def _inputs(spec: ModelSpec, request: InferRequest, fields: dict[str, Any]) -> list[str]:
+def _inputs(
+    spec: ModelSpec, request: InferRequest, fields: dict[str, Any]
+) -> Sequence[str | InvalidInput]:
     return rows.to_inputs(spec, [tensors.check(each) for each in request.inputs], fields)
 
 

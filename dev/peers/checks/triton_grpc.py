@@ -141,6 +141,20 @@ def test_streaming(client: InferenceServerClient) -> None:
     assert "Method not found" in str(error)
 
 
+def test_compressed(client: InferenceServerClient) -> None:
+    """gRPC's own compression works."""
+    inputs = [tensor("text", "BYTES", texts("a"))]
+    answer = client.infer("upper", inputs, compression_algorithm="gzip")
+    assert answer.as_numpy("prediction").tolist() == [b"A"]
+
+
+def test_deadline(client: InferenceServerClient) -> None:
+    """A request has a deadline."""
+    with pytest.raises(InferenceServerException) as error:
+        client.infer("upper", [tensor("text", "BYTES", texts("a"))], client_timeout=1e-6)
+    assert error.value.status() == "StatusCode.DEADLINE_EXCEEDED"
+
+
 async def test_asyncio(async_client: AsyncClient) -> None:
     """The client for asyncio does the same."""
     assert await async_client.is_server_ready()

@@ -149,6 +149,15 @@ def test_wrong_type(client: InferenceServerClient) -> None:
     assert error.value.status() == "400"
 
 
+def test_compressed(client: InferenceServerClient) -> None:
+    """A compressed request is refused, with the remedy; an answer may be asked for compressed."""
+    inputs = [tensor("text", "BYTES", texts("a"))]
+    with pytest.raises(InferenceServerException, match="content encoding 'gzip'"):
+        client.infer("upper", inputs, request_compression_algorithm="gzip")
+    answer = client.infer("upper", inputs, response_compression_algorithm="gzip")
+    assert answer.as_numpy("prediction").tolist() == [b"A"]
+
+
 async def test_asyncio(async_client: AsyncClient) -> None:
     """The client for asyncio does the same."""
     assert await async_client.is_server_ready()

@@ -257,10 +257,17 @@ class TestErrors:
 
     def test_media_types(self, server: Server) -> None:
         """Errors are problem details, and plain JSON over V2, as its clients expect."""
-        for path, media_type in (("/upper", "problem+json"), ("/v2/models/upper/infer", "json")):
+        for path, status, media_type in (
+            ("/upper", 400, "problem+json"),
+            ("/v2/models/upper/infer", 400, "json"),
+            ("/v2/models/upper/config", 404, "json"),
+            ("/v2", 405, "json"),
+            ("/v2x", 404, "problem+json"),
+        ):
             response = server.send(path, b"no JSON")
-            assert response.status == 400
-            assert response.headers["content-type"] == f"application/{media_type}"
+            assert response.status == status, path
+            assert response.headers["content-type"] == f"application/{media_type}", path
+            assert ("error" in response.json) == (media_type == "json"), path
 
     def test_schema(self, server: Server) -> None:
         """An input that violates its schema gets 400."""

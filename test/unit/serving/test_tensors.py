@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from specs import make_spec
 
-from tidemill.errors import InvalidRequest
+from tidemill.errors import InvalidInput, InvalidRequest
+from tidemill.inference.malformed import describe_json_error
 from tidemill.inference.schema import violations
 from tidemill.serving import rows, tensors
 from tidemill.serving.tensors import BYTES, FORMATS, Tensor
@@ -185,12 +186,20 @@ class TestToInputs:
         """Another model gets the elements of BYTES as they are, and null for a null."""
         texts = [None if value is None else json.dumps(value) for value in values]
         inputs = rows.to_inputs(JSON, [tensor(BYTES, [len(texts)], *texts)])
-        assert [json.loads(text) for text in inputs] == values
+        assert [json.loads(str(text)) for text in inputs] == values
+
+    @pytest.mark.parametrize("text", ["", "a", "[1", "NaN", '"\\ud800"', "[" * 5000 + "]" * 5000])
+    def test_no_json_texts(self, text: str) -> None:
+        """A text that is not JSON is an error in its place; the other rows stay."""
+        first, wrong, last = rows.to_inputs(JSON, [tensor(BYTES, [3], "1", text, "2")])
+        assert (first, last) == ("1", "2")
+        assert isinstance(wrong, InvalidInput) == (describe_json_error(text) is not None)
+        assert rows.to_inputs(TEXT, [tensor(BYTES, [1], text)]) == [text]
 
     @given(any_tensor().filter(lambda one: one.datatype != BYTES))
     def test_matrix(self, one: Tensor) -> None:
         """One tensor of numbers gives an element, or a nested list, for each row."""
-        inputs = [json.loads(text) for text in rows.to_inputs(JSON, [one])]
+        inputs = [json.loads(str(text)) for text in rows.to_inputs(JSON, [one])]
         assert len(inputs) == one.shape[0]
         assert tensors.flatten(inputs) == [
             None if isinstance(each, float) and math.isinf(each) else each for each in one.data
