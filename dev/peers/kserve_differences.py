@@ -51,8 +51,14 @@ KNOWN: Final[dict[str, tuple[str, str]]] = {
         CANNOT,
         "models are listed in `models.yaml` and loaded on demand; no request loads or unloads one",
     ),
-    "test_server.py::TestRayServer::*": (CANNOT, "Ray Serve is started; `test_infer_v2` sends the same"),
-    "test_server.py::TestMutiProcessServer::*": (CANNOT, "KServe's own processes are started and killed"),
+    "test_server.py::TestRayServer::*": (
+        CANNOT,
+        "Ray Serve is started; `test_infer_v2` sends the same",
+    ),
+    "test_server.py::TestMutiProcessServer::*": (
+        CANNOT,
+        "KServe's own processes are started and killed",
+    ),
     "test_server.py::TestWithUnhealthyModel::*": (CANNOT, SDK),
     "test_server.py::TestModelServer*": (CANNOT, SDK),
     "test_server.py::*::test_infer_parameters_v2": (DIFFERS, PARAMETERS),

@@ -142,7 +142,7 @@ def test_streaming(client: InferenceServerClient) -> None:
 
 
 def test_compressed(client: InferenceServerClient) -> None:
-    """gRPC's own compression works."""
+    """A request compressed by gRPC is answered."""
     inputs = [tensor("text", "BYTES", texts("a"))]
     answer = client.infer("upper", inputs, compression_algorithm="gzip")
     assert answer.as_numpy("prediction").tolist() == [b"A"]
