@@ -11,6 +11,9 @@ CHECKS: Final = HERE / "checks"
 ENVIRONMENTS: Final = HERE / "environments"
 
 
+GRPCURL: Final = "1.9.3"
+
+
 class Suite(NamedTuple):
     """Tests that the Python of an environment runs with pytest, against one server."""
 
@@ -86,7 +89,7 @@ SUITES: Final = (
     Suite("triton-http", "Triton's client, HTTP", "triton", "tritonclient", ALL, "triton_http.py"),
     Suite("triton-grpc", "Triton's client, gRPC", "triton", "tritonclient", ALL, "triton_grpc.py"),
     Suite("mlflow", "MLflow's client", "mlflow", "mlflow-skinny", [SCORE], "mlflow_clients.py"),
-    Suite("grpcurl", "grpcurl", "triton", "grpcurl", ALL, "grpcurl.py"),
+    Suite("grpcurl", "grpcurl", "triton", f"grpcurl {GRPCURL}", ALL, "grpcurl.py"),
     Suite(
         "openapi-own",
         "Schemathesis on our document",

@@ -13,9 +13,9 @@ import pytest
 
 from dev import ROOT
 from dev.peers.server import addresses
+from dev.peers.suites import GRPCURL
 
-VERSION: Final = "v1.9.3"
-FOLDER: Final = ROOT / ".tidemill" / "peers" / f"grpcurl-{VERSION}"
+FOLDER: Final = ROOT / ".tidemill" / "peers" / f"grpcurl-{GRPCURL}"
 INFER: Final = "inference.GRPCInferenceService/ModelInfer"
 
 # Go compiles it the first time, which takes a minute and a half.
@@ -30,7 +30,7 @@ def grpcurl() -> str:
     """Return the path of the program; build it if necessary."""
     program = FOLDER / "grpcurl"
     if not program.exists():
-        package = f"github.com/fullstorydev/grpcurl/cmd/grpcurl@{VERSION}"
+        package = f"github.com/fullstorydev/grpcurl/cmd/grpcurl@v{GRPCURL}"
         subprocess.run(
             ["go", "install", package], check=True, env=os.environ | {"GOBIN": str(FOLDER)}
         )
