@@ -22,7 +22,8 @@ TEXT = make_spec()
 JSON = make_spec(is_text=False)
 INTEGERS = {name: code for name, code in FORMATS.items() if "INT" in name}
 FLOATS = {"FP16": 16, "FP32": 32, "FP64": 64}
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+FINITE = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no others
+SCALARS = st.none() | st.booleans() | st.integers() | FINITE | st.text()
 VALUES = st.recursive(
     SCALARS,
     lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3),
