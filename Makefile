@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cities broker test test-quick docs faults faults-serving soak cost bench bench-serving frameworks setup lint format lock clean
+.PHONY: help demo cities broker test test-quick docs faults faults-serving soak cost bench bench-serving frameworks peers setup lint format lock clean
 .PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -87,6 +87,9 @@ bench-serving: venv ## Compare `tidemill serve` with bare FastAPI and KServe, an
 
 frameworks: venv ## Run models of PyTorch and TensorFlow through the adapters (downloads 4 GB)
 	@.venv/bin/python -m dev.frameworks.check
+
+peers: venv ## Run other projects' tests and clients against `tidemill serve` (SUITES=)
+	@.venv/bin/python -m dev.peers.run $(SUITES)
 
 docs: venv ## Generate the reference pages and build the documentation into dist/docs
 	@.venv/bin/python -m dev.docs.generate

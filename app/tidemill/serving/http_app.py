@@ -70,6 +70,8 @@ class HttpApp:
         # Their handlers take the models that the client may use.
         self._listed: dict[str, tuple[str, Callable[..., Awaitable[Response]]]] = {
             "/v2": ("GET", handle.server),
+            "/v2/": ("GET", handle.server),  # as the protocol's OpenAPI document writes it
+            "/v2/models": ("GET", handle.models),  # as KServe's server
             "/v2/repository/index": ("POST", handle.index),
             "/openapi.json": ("GET", handle.openapi),
         }
@@ -95,6 +97,7 @@ class HttpApp:
 
     async def _answer(self, request: Request) -> Response:
         """Return the response to a request, whatever fails."""
+        is_v2 = f"{request.scope['path']}/".startswith("/v2/")
         try:
             if operation := self._open.get(request.scope["path"]):
                 return await self._handler(request, operation)(request)
@@ -102,15 +105,15 @@ class HttpApp:
             with self._parts.one_more() if request.method == "POST" else nullcontext():
                 return await handler(request)
         except TidemillError as error:
-            return problem_response(error)
+            return problem_response(error, is_v2=is_v2)
         except ClientLeft:
             return Response(status_code=CLIENT_LEFT)
         except asyncio.CancelledError:  # the time to drain is over
-            return problem_response(ServerStopping())
+            return problem_response(ServerStopping(), is_v2=is_v2)
         except Exception as error:
             path = request.scope["path"][:MAX_REQUEST]
             log.exception("a request failed", path=path, error=describe(error))
-            return problem_response(ServerFault())
+            return problem_response(ServerFault(), is_v2=is_v2)
 
     @staticmethod
     def _handler(request: Request, operation: Operation) -> Handler:

@@ -71,7 +71,13 @@ class Input(NamedTuple):
 def plain_body(each: Input, variants: list[str]) -> dict[str, Any]:
     """Return the body of a plain request; `variants` are those of an A/B test."""
     inputs = {"type": "array", "items": each.schema}
-    return _body({"inputs": inputs, **_choice(variants)}, [*each.examples])
+    errors = {
+        "enum": ["first", "each"],
+        "description": "What to answer if all inputs fail: the first error, or each one's.",
+    }
+    body = _body({"inputs": inputs, **_choice(variants), "errors": errors}, [*each.examples])
+    body["content"]["application/json"]["schema"]["additionalProperties"] = False
+    return body
 
 
 def v2_body(each: Input, variants: list[str]) -> dict[str, Any]:

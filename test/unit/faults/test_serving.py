@@ -11,7 +11,7 @@ KINDS = ["model process", "server", "server frozen"]
 
 
 def test_short_campaign() -> None:
-    """No kill costs a request of the client; kills of model processes cost none of others either."""
+    """No kill costs a request of the client; kills of model processes cost none of anybody."""
     shown: list[Round] = []
     plan = [(KINDS, "http", 3), (["rolling restart"], "grpc", 2), (KINDS[:1], "no retries", 2)]
     rounds = asyncio.run(campaign(plan, shown.append))

@@ -94,6 +94,13 @@ class TestDecode:
         with pytest.raises(InvalidRequest, match="1 raw contents for 2 tensors"):
             v2_grpc.decode(request)
 
+    def test_raw_and_contents(self) -> None:
+        """A tensor is in binary form or not: `contents` beside raw contents are refused."""
+        request = message(tensor("INT8"), tensor("INT8"), raw=True)
+        request.inputs[1].contents.int_contents.append(1)
+        with pytest.raises(InvalidRequest, match="tensor 'x' has `contents` besides"):
+            v2_grpc.decode(request)
+
     @pytest.mark.parametrize("raw", [True, False])
     def test_no_utf8(self, raw: bool) -> None:
         """Text is UTF-8."""
