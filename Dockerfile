@@ -1,18 +1,25 @@
 # Tidemill's image, one for each target:
 #   local       Java, Spark and its Kafka connector inside: starts without a network, and not as root
+#   serve       for `tidemill serve`: without Java and Spark
 #   databricks  for Databricks Container Services, whose clusters bring Spark
-# docker build --build-arg BUILD_TARGET=databricks --tag tidemill:databricks .
+# docker build --build-arg BUILD_TARGET=serve --tag tidemill:serve .
 #
-# Both take the code from the stage that lints and tests it: if that fails, no image is built.
+# All take the code from the stage that lints and tests it: if that fails, no image is built.
 # Add your own model in an image of your own: COPY its module into /models.
 ARG BUILD_TARGET=local
 
 
-FROM python:3.12-slim-bookworm AS python
+FROM python:3.12-slim-bookworm AS without-java
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/*
+
+
+FROM without-java AS python
 # Java's package links its manual pages into a folder that slim images lack.
 RUN mkdir -p /usr/share/man/man1 \
     && apt-get update \
-    && apt-get install --yes --no-install-recommends openjdk-17-jre-headless tini \
+    && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
     && rm -rf /var/lib/apt/lists/*
 
 
@@ -61,6 +68,29 @@ WORKDIR /home/tidemill
 # tini hands signals on to the job, and reaps the workers' children.
 ENTRYPOINT ["tini", "--", "tidemill"]
 CMD ["stream"]
+
+
+FROM without-java AS serve-packages
+COPY requirements/serve.txt ./
+RUN python -m venv --without-pip /opt/tidemill \
+    && pip --python /opt/tidemill/bin/python install --no-cache-dir --no-deps --require-hashes -r serve.txt \
+    && find /opt/tidemill -type d -name tests -prune -exec rm -rf {} +
+RUN printf '/app\n/models\n' >"$(/opt/tidemill/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tidemill.pth" \
+    && printf '#!/opt/tidemill/bin/python\nfrom tidemill.cli import main\n\nmain()\n' >/opt/tidemill/bin/tidemill \
+    && chmod +x /opt/tidemill/bin/tidemill
+
+
+FROM without-java AS serve
+RUN useradd --uid 10001 --create-home tidemill
+COPY --from=serve-packages /opt/tidemill /opt/tidemill
+COPY --from=tested /src/app /app
+COPY config.yaml models.yaml /home/tidemill/
+ENV PATH=/opt/tidemill/bin:$PATH
+USER 10001
+WORKDIR /home/tidemill
+EXPOSE 8080 8081
+ENTRYPOINT ["tini", "--", "tidemill"]
+CMD ["serve"]
 
 
 # What Databricks documents for images that are not built on its own: Ubuntu with these packages, a

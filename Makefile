@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cities broker test test-quick docs faults soak cost bench bench-serving frameworks setup lint format lock clean
-.PHONY: up down network kafka app produce-input consume-results consume-dead-letters logs image
+.PHONY: help demo cities broker test test-quick docs faults faults-serving soak cost bench bench-serving frameworks peers setup lint format lock clean
+.PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -26,6 +26,9 @@ broker: venv ## Run the demo's broker alone, without Docker, until Ctrl-C (WIPE=
 up: ## Run Kafka and the job in containers, and wait until the job is ready
 	$(COMPOSE) up
 
+up-serving: ## Run two servers behind a proxy in containers, and wait until they are ready
+	$(COMPOSE) up-serving
+
 down: ## Remove the containers and their network (WIPE=1: messages and checkpoint too)
 	$(COMPOSE) down
 
@@ -50,7 +53,7 @@ consume-dead-letters: ## Print the dead letters, with their headers (FOLLOW=1: u
 logs: ## Follow the job's log until Ctrl-C
 	$(COMPOSE) logs
 
-image: ## Rebuild the image (BUILD_TARGET=databricks: the one for Databricks)
+image: ## Rebuild the image (BUILD_TARGET=databricks, serve: other ones)
 	$(COMPOSE) image
 
 test: tools ## Run every check and test, as CI does
@@ -63,6 +66,9 @@ faults: venv ## Kill a running job hundreds of times and check its output (KILLS
 	@$(FAULTS)campaign $(if $(KILLS),--kills $(KILLS)) $(if $(MODE),--mode $(MODE)) \
 		$(if $(SHORT),--short); status=$$?; $(FAULTS)report; exit $$status
 	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka)
+
+faults-serving: venv ## Kill servers and their model processes under load (KILLS=)
+	@$(FAULTS)serving $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status
 
 soak: venv ## Watch a job's memory and files at half its load for half an hour (MINUTES=)
 	@$(FAULTS)soak $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report; \
@@ -81,6 +87,9 @@ bench-serving: venv ## Compare `tidemill serve` with bare FastAPI and KServe, an
 
 frameworks: venv ## Run models of PyTorch and TensorFlow through the adapters (downloads 4 GB)
 	@.venv/bin/python -m dev.frameworks.check
+
+peers: venv ## Run other projects' tests and clients against `tidemill serve` (SUITES=)
+	@.venv/bin/python -m dev.peers.run $(SUITES)
 
 docs: venv ## Generate the reference pages and build the documentation into dist/docs
 	@.venv/bin/python -m dev.docs.generate
@@ -101,6 +110,8 @@ lock: venv ## Upgrade the locked versions in requirements/
 	@echo uv | $(COMPILE) --constraint requirements/dev.txt - --output-file requirements/uv.txt
 	@$(COMPILE) --extra stream --extra spacy --constraint requirements/dev.txt pyproject.toml \
 		--output-file requirements/local.txt
+	@$(COMPILE) --extra serve --extra spacy --constraint requirements/dev.txt pyproject.toml \
+		--output-file requirements/serve.txt
 	@$(COMPILE) --extra stream --extra spacy --group databricks --constraint requirements/dev.txt \
 		--no-emit-package pyspark --no-emit-package py4j pyproject.toml \
 		--output-file requirements/databricks.txt

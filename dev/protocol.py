@@ -12,7 +12,7 @@ from dev import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-SOURCE = "tidemill/serving/protocol/open_inference_grpc.proto"
+SOURCE = "tidemill/protocol/open_inference_grpc.proto"
 
 
 def generate(target: Path = ROOT / "app") -> int:

@@ -2,7 +2,7 @@
 # Installs the packages that requirements/dev.txt locks into .venv. First checks Python and Java. If
 # one is missing, installs it (as root on Debian or Ubuntu) or says in one line what to do.
 # PYTHON=/path/to/python chooses the Python, JAVA_HOME the Java. With --with-test-tools, also checks
-# or installs the servers that the tests start.
+# or installs the servers and the browser that the tests start.
 set -eu
 cd "$(dirname "$0")/.."
 with_test_tools=${1:-}
@@ -65,15 +65,17 @@ check_java() {
 check_tools() {
     tools_problem="" tools_packages="" missing=""
     [ "$with_test_tools" = --with-test-tools ] || return 0
-    for tool in prometheus promtool prometheus-pushgateway; do
-        command -v "$tool" >/dev/null || missing="$missing $tool"
+    for tool in prometheus promtool prometheus-pushgateway haproxy chromium; do
+        PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || missing="$missing $tool"
     done
     case " $missing " in *" prometheus "* | *" promtool "*) tools_packages=prometheus ;; esac
-    case " $missing " in *" prometheus-pushgateway "*) tools_packages="$tools_packages prometheus-pushgateway" ;; esac
+    for package in prometheus-pushgateway haproxy chromium; do
+        case " $missing " in *" $package "*) tools_packages="$tools_packages $package" ;; esac
+    done
     command -v cc >/dev/null || tools_packages="$tools_packages gcc libc6-dev"
     command -v ip >/dev/null || tools_packages="$tools_packages iproute2"
     [ -z "$missing" ] ||
-        tools_problem="The tests need$missing on the PATH. Install the Debian packages prometheus and prometheus-pushgateway."
+        tools_problem="The tests need$missing on the PATH. Install the Debian packages prometheus, prometheus-pushgateway, haproxy and chromium."
 }
 
 # Installs packages but prevents their services from starting, now (policy-rc.d) and at boot.

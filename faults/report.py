@@ -56,6 +56,22 @@ def soak(soaks: Entries) -> str:
     )
 
 
+def serving(campaigns: Entries) -> str:
+    """Return what the latest kills of servers cost."""
+    if not campaigns:
+        return "Not run yet: `make faults-serving`."
+    newest = campaigns[-1]
+    rows = [
+        [struck, asked, kills, f"{requests:,}", sum(failed.values()), f"{slowest:.1f} s"]
+        for struck, asked, kills, requests, failed, slowest in newest["rounds"]
+    ]
+    heads = ["killed", "asked with", "kills", "requests", "failed", "slowest answer"]
+    return (
+        f"{newest['date'][:10]}, {newest['rate']:g} requests a second, load average "
+        f"{newest['load']:g}.\n\n{table(heads, rows)}"
+    )
+
+
 def _verdict(gauge: dict[str, Any]) -> str:
     return "flat" if gauge["flat"] else "**rises**"
 
@@ -86,6 +102,7 @@ def page(content: Mapping[str, Entries], others: str) -> str:
         recovery=recovery(rounds),
         cost=cost(content["costs"]),
         soak=soak(content["soaks"]),
+        serving=serving(content["serving"]),
         machines=machines(content),
         scenarios=others,
     )

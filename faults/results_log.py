@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from faults.findings import Findings
 
 FILE = ROOT / "docs" / "faults.json"
+KINDS = ("rounds", "soaks", "costs", "serving")
 
 
 def read(file: Path = FILE) -> dict[str, list[dict[str, Any]]]:
-    """Return all entries: rounds, soaks and costs."""
-    empty: dict[str, list[dict[str, Any]]] = {"rounds": [], "soaks": [], "costs": []}
+    """Return all entries by their kind."""
+    empty: dict[str, list[dict[str, Any]]] = {name: [] for name in KINDS}
     return empty | (json.loads(file.read_text("utf-8")) if file.exists() else {})
 
 

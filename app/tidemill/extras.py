@@ -42,6 +42,7 @@ MODULES = {
     "packing": ("blosc2", "brotli", "prophet", "zstandard"),
     # For the server's request log; the extra `stream` has them, too.
     "kafka": ("confluent_kafka", "kafka", "requests"),
+    "client": ("aiohttp", "google", "grpc"),
     "spacy": ("spacy",),
     "traces": ("opentelemetry",),
     "testing": ("hypothesis", "pytest"),
@@ -49,8 +50,10 @@ MODULES = {
 
 
 @contextmanager
-def required() -> Iterator[None]:
+def required(preferred: str | None = None) -> Iterator[None]:
     """Turn the failed import of an extra's module into an error that names the extra.
+
+    If several extras have the module, the error names the preferred one.
 
     Raises:
         MissingExtra: A module of an extra is not installed.
@@ -60,7 +63,7 @@ def required() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
-        for extra, modules in MODULES.items():
-            if module in modules:
+        for extra in sorted(MODULES, key=lambda extra: extra != preferred):
+            if module in MODULES[extra]:
                 raise MissingExtra(extra, module) from error
         raise

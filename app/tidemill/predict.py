@@ -18,9 +18,10 @@ from tidemill.inference.predictor import Predictor
 from tidemill.models import host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
+    from tidemill.inference.engine import Engine
     from tidemill.inference.model import ModelLoader, ModelSpec
     from tidemill.inference.route import Route
 
@@ -50,8 +51,14 @@ def predict(
     dead_letters: BinaryIO,
     *,
     load: ModelLoader = host.load,
+    engine: Engine | None = None,
+    at_once: int = SLICE,
+    is_done: Callable[[Message], bool] = lambda _: False,
 ) -> Counter[str]:
     """Write one result or one dead letter for each line that is not blank; return their counts.
+
+    The models run in this process, or in `engine`, which gets at most so many lines at once. Lines
+    that are done are left out.
 
     The lines that have arrived are processed at once, so that a program at the other end of a pipe
     need not wait. A dead letter is an object with the line and the headers that it would have on a
@@ -62,23 +69,26 @@ def predict(
             after it have no outcome.
 
     """
-    predictor = Predictor(routes, local_engine(load, clock=time.time))
+    predictor = Predictor(routes, engine or local_engine(load, clock=time.time))
     counts: Counter[str] = Counter()
-    for messages in slices(arrived_lines(source)):
+    for part in slices(arrived_lines(source), at_once):
+        messages = [message for message in part if not is_done(message)]
+        predicted = []
         try:
             for message, outcome in zip(messages, predictor.outcomes(messages), strict=True):
                 if isinstance(outcome, Prediction):
-                    results.write(outcome.value + b"\n")
+                    predicted.append(outcome.value + b"\n")
                 else:
                     dead_letters.write(encode_dead_letter(message, outcome) + b"\n")
                 counts[type(outcome).__name__] += 1
         finally:  # also the outcomes before an outage
+            dead_letters.flush()  # first: they have their lines' numbers, see `resume`
+            results.write(b"".join(predicted))
             results.flush()
-            dead_letters.flush()
     return counts
 
 
-def slices(arrived: Iterable[list[bytes]]) -> Iterator[list[Message]]:
+def slices(arrived: Iterable[list[bytes]], size: int = SLICE) -> Iterator[list[Message]]:
     """Yield the lines that are not blank as messages, with their numbers, a slice at a time."""
     number = 0
     for lines in arrived:
@@ -88,8 +98,8 @@ def slices(arrived: Iterable[list[bytes]]) -> Iterator[list[Message]]:
             if NOT_BLANK.search(line.decode(errors="replace"))
         ]
         number += len(lines)
-        for start in range(0, len(messages), SLICE):
-            yield messages[start : start + SLICE]
+        for start in range(0, len(messages), size):
+            yield messages[start : start + size]
 
 
 def arrived_lines(source: BinaryIO) -> Iterator[list[bytes]]:

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Kafka and the job in containers: compose.sh COMMAND, as the Makefile has it. STACK names all that
-# is made, KAFKA_PORT, METRICS_PORT, PUSHGATEWAY_PORT and PROMETHEUS_PORT are ports on 127.0.0.1.
+# Kafka and the job, or servers and a proxy, in containers: compose.sh COMMAND, as the Makefile has
+# it. STACK names all that is made; ports on 127.0.0.1 are KAFKA_PORT, METRICS_PORT,
+# PUSHGATEWAY_PORT, PROMETHEUS_PORT, and HTTP_PORT, GRPC_PORT, STATS_PORT of the proxy.
 set -eu
 cd "$(dirname "$0")"
 export STACK="${STACK:-tidemill}"
@@ -27,6 +28,8 @@ find_compose() {
 
 kafka_compose() { $compose -p "$STACK-kafka" -f kafka/docker-compose.yml "$@"; }
 app_compose() { $compose -p "$STACK-app" -f app/docker-compose.yml "$@"; }
+
+serving_compose() { $compose -p "$STACK-serving" -f serving/docker-compose.yml "$@"; }
 
 is_running() { [ "$(docker inspect --format '{{.State.Running}}' "$STACK-$1" 2>/dev/null)" = true ]; }
 
@@ -79,10 +82,38 @@ app() {
     done
 }
 
+# Waits until a server is ready and the proxy sends it requests, by its names; fails if it has ended.
+# The proxy alone does not tell: a server whose address it has just found counts as up at first.
+wait_for_server() {
+    find='import sys, urllib.request
+urllib.request.urlopen("http://127.0.0.1:8080/readyz")
+line = "haproxy_server_status{proxy=\"http-servers\",server=\"%s\",state=\"UP\"} 1" % sys.argv[1]
+sys.exit(line not in urllib.request.urlopen("http://proxy:8404/metrics").read().decode())'
+    until docker exec "$STACK-$1" python -c "$find" "$2" >/dev/null 2>&1; do
+        ended=$(docker inspect --format '{{.RestartCount}}' "$STACK-$1")
+        is_running "$1" && [ "$ended" = 0 ] ||
+            fail "$1 has ended: $(docker logs --tail 3 "$STACK-$1" 2>&1)"
+        sleep 1
+    done
+}
+
+# One server after the other, so that the first answers while the second is replaced.
+up_serving() {
+    network
+    docker image inspect "$STACK:serve" >/dev/null 2>&1 || BUILD_TARGET=serve image
+    serving_compose up -d proxy
+    for number in 1:one 2:two; do
+        server=serve-${number%:*}
+        serving_compose up -d --force-recreate "$server"
+        echo "Waiting until the proxy has found $server"
+        wait_for_server "$server" "${number#*:}"
+    done
+}
+
 down() {
     volumes=""
     [ "${WIPE:-}" != 1 ] || volumes=--volumes
-    for part in app kafka; do
+    for part in serving app kafka; do
         # With the anonymous volumes, which images declare and `down` would leave.
         ${part}_compose rm --stop --force -v
         ${part}_compose down $volumes
@@ -101,6 +132,7 @@ case $1 in
         kafka
         app
         ;;
+    up-serving) up_serving ;;
     produce-input) kafka_tool kafka-console-producer --topic ner-input <input.json ;;
     consume-results) consume ner-output ;;
     consume-dead-letters) consume ner-output.dlq --formatter-property print.headers=true ;;

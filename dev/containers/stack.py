@@ -13,7 +13,15 @@ import requests
 from dev.kafka.ports import HOST, free_ports
 
 ROOT = Path(__file__).parents[2]
-PORTS = ("KAFKA_PORT", "METRICS_PORT", "PUSHGATEWAY_PORT", "PROMETHEUS_PORT")
+PORTS = (
+    "KAFKA_PORT",
+    "METRICS_PORT",
+    "PUSHGATEWAY_PORT",
+    "PROMETHEUS_PORT",
+    "HTTP_PORT",
+    "GRPC_PORT",
+    "STATS_PORT",
+)
 # The first build downloads a gigabyte and runs the unit tests.
 BUILD_S = 3000
 

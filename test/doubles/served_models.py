@@ -77,6 +77,15 @@ class Gate:
         return [json.dumps(text) for text in inputs]
 
 
+class Names(Gate):
+    """Find one entity in each input, the whole of it; wait as Gate does."""
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Answer every input."""
+        outputs = super().predict_all(inputs)
+        return [f'[{{"entity": {text}, "category": "NAME"}}]' for text in outputs]
+
+
 class Late:
     """Answer nothing until a file exists."""
 

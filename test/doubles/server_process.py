@@ -20,8 +20,8 @@ import grpc
 from pool_processes import processes, wait_until
 from served_models import MODELS
 
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
-from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
+from tidemill.protocol import open_inference_grpc_pb2 as pb
+from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.route import Route
-    from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
+    from tidemill.protocol import open_inference_grpc_pb2 as pb
 
     # The model, the variant, and the output or the error's class; by the message's id.
     Answer = tuple[str, str | None, Any]

@@ -39,11 +39,13 @@ class TestWheel:
         expected = {
             str(file.relative_to(folder))
             for file in (folder / "tidemill").rglob("*")
-            if file.suffix in {".py", ".properties", ".typed"}
+            if file.suffix in {".css", ".html", ".js", ".properties", ".py", ".svg", ".typed"}
         }
         with zipfile.ZipFile(wheel) as archive:
             assert expected <= set(archive.namelist())
-        assert {"tidemill/py.typed", "tidemill/spark/log4j2-json.properties"} <= expected
+        page = {"tidemill/serving/page/index.html", "tidemill/serving/page/page.js"}
+        others = {"tidemill/py.typed", "tidemill/spark/log4j2-json.properties"}
+        assert page | others <= expected
 
     def test_licence(self, wheel: Path, metadata: Message) -> None:
         """Apache-2.0, with its text."""

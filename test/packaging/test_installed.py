@@ -131,7 +131,14 @@ for module in pkgutil.walk_packages(tidemill.__path__, "tidemill."):
 """
         done = run("python", "-W", "error::SyntaxWarning", "-c", program)
         assert done.returncode == 0, done.stderr
-        of_others = "tidemill.models.adapters.", "tidemill.serving.", "tidemill.bootstrap.serve"
+        of_others = (
+            "tidemill.bootstrap.serve",
+            "tidemill.client.grpc_transport",
+            "tidemill.client.http_transport",
+            "tidemill.models.adapters.",
+            "tidemill.protocol.",
+            "tidemill.serving.",
+        )
         for module in done.stdout.split():
             assert module.startswith(of_others), f"{module} needs an extra"
 
@@ -153,6 +160,27 @@ class TestServe:
         done = runner(prefix, tmp_path / "mine", traced)("tidemill", "serve")
         assert done.returncode == 2
         assert "tidemill[traces]" in done.stderr
+
+
+class TestClient:
+    """With the extra `client`, requests can be sent, without Spark and the server's packages."""
+
+    def test_sends(
+        self, install: Callable[..., Path], tmp_path: Path, environment: dict[str, str]
+    ) -> None:
+        """Over both protocols the client looks for the server."""
+        run = runner(install("client"), tmp_path, environment)
+        for scheme in ("http", "grpc"):
+            program = (
+                "import sys; from tidemill.client import Client; from tidemill.errors import *\n"
+                f"with Client('{scheme}://127.0.0.1:1', timeout=3) as client:\n"
+                "    try: client.predict('m', ['a'])\n"
+                "    except (CannotConnect, RequestTimedOut) as error: print(error)\n"
+                "print({'pyspark', 'starlette', 'pandas', 'numpy'} & {*sys.modules})"
+            )
+            done = run("python", "-W", "error", "-c", program)
+            assert "127.0.0.1:1" in done.stdout, done.stderr
+            assert done.stdout.endswith("set()\n")
 
 
 class TestTesting:

@@ -59,6 +59,7 @@ ARGUMENTS: dict[Any, st.SearchStrategy[Any]] = {
     "int": st.integers(),
     "int | None": st.none() | st.integers(),
     "float": st.floats(),
+    "float | None": st.none() | st.floats(),
     "bool": st.booleans(),
     "BaseException": st.builds(ValueError, LONG) | st.builds(Mute),
     "UnicodeDecodeError": st.just(UnicodeDecodeError("utf-8", b"\xff\xfe", 0, 1, "invalid")),

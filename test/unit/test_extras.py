@@ -121,6 +121,17 @@ class TestDoors:
         assert "MissingExtra: " in done.stderr
         assert 'pip install "tidemill[testing]"' in done.stderr
 
+    @pytest.mark.parametrize("scheme", ["http", "grpc"])
+    def test_client(self, scheme: str) -> None:
+        """The client names its own extra, though the server has some of the packages too."""
+        program = (
+            "from tidemill.client import Client\n"
+            f"with Client('{scheme}://127.0.0.1:1') as client: client.predict('m', ['a'])"
+        )
+        done = run_without("client", program)
+        assert "MissingExtra: " in done.stderr
+        assert 'pip install "tidemill[client]"' in done.stderr
+
     def test_adapter(self) -> None:
         """A shipped adapter names its extra beside the model that needs it."""
         program = (

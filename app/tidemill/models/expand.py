@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MLFLOW = "mlflow"
 # First parts of paths that a server answers itself, so that no endpoint can have them.
 RESERVED_PATHS = frozenset(
-    {"v1", "v2", "invocations", "healthz", "ping", "readyz", "metrics", "docs", "openapi.json"}
+    {"v1", "v2", "invocations", "healthz", "ping", "readyz", "metrics", "page", "openapi.json"}
 )
 SHARED = tuple(field.name for field in msgspec.structs.fields(Loading))
 PLACEHOLDER = re.compile(r"\{(\w+)\}")

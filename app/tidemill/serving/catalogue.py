@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, unquote
 
 from tidemill.errors import InvalidRequest, ModelNotFound
 from tidemill.models.expand import RESERVED_PATHS
@@ -72,13 +73,18 @@ class Catalogue:
         )
 
     def find(self, name: str, version: str | None = None) -> Target:
-        """Return the models with a name, and the version if there is one.
+        """Return the models with a name, and the version if there is one; or those under a path.
 
         Raises:
             ModelNotFound: There is no such model, or no such version of it.
-            InvalidRequest: Several routes have the name, so the request must name a version.
+            InvalidRequest: Several routes have the name, so the request must name a version. Or it
+                names the version of a path.
 
         """
+        if name.startswith("/"):
+            if version is not None:
+                raise InvalidRequest(f"a path, such as {name[:100]}, has no versions")
+            return self.find_path(name)
         if version is not None:
             versions = self._versions.get(name)
             if versions is None:
@@ -106,13 +112,18 @@ class Catalogue:
         return tuple(dict.fromkeys([*own, *self._versions.get(name, ())]))
 
     def find_path(self, path: str) -> Target:
-        """Return the models under a path.
+        """Return the models under a path, however its characters are quoted.
 
         Raises:
             ModelNotFound: There are none.
 
         """
-        route = self.paths.get(path)
+        route = self.paths.get(quoted(path))
         if route is None:
             raise ModelNotFound("path", path, get_close_matches(path, self.paths))
         return Target(route)
+
+
+def quoted(path: str) -> str:
+    """Return a path as URLs have it."""
+    return "/".join(quote(unquote(part), safe="") for part in path.split("/"))

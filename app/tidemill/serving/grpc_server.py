@@ -14,11 +14,11 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from tidemill.errors import ServerFault, TidemillError, describe
+from tidemill.protocol import open_inference_grpc_pb2 as pb
+from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 from tidemill.serving import health_service, offload, v2, v2_grpc
 from tidemill.serving.models import READY
 from tidemill.serving.parts import MAX_REQUEST
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
-from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 from tidemill.serving.status import MAX_DETAIL, problem, retry_after, status
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def server(parts: Parts) -> grpc.aio.Server:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_connection_idle_ms", round(1000 * settings.idle_timeout)),
         ("grpc.so_reuseport", 0),
+        # Clients may ask every few seconds whether this machine is still there.
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.keepalive_permit_without_calls", 1),
     ]
     answering = grpc.aio.server(options=options)
     pb_grpc.add_GRPCInferenceServiceServicer_to_server(Inference(parts), answering)

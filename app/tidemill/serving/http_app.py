@@ -8,7 +8,6 @@ import time
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import quote, unquote
 
 import structlog
 from starlette.requests import Request
@@ -21,7 +20,8 @@ from tidemill.errors import (
     TidemillError,
     describe,
 )
-from tidemill.serving.catalogue import Target
+from tidemill.serving import http_page
+from tidemill.serving.catalogue import Target, quoted
 from tidemill.serving.http_body import ClientLeft
 from tidemill.serving.http_handlers import Handlers
 from tidemill.serving.http_responses import problem_response
@@ -49,7 +49,8 @@ CLIENT_LEFT = 499
 class HttpApp:
     """An ASGI application, whose requests are counted and logged.
 
-    Probes and metrics, which machines ask for every few seconds, are neither, and need no token.
+    Probes and metrics, which machines ask for every few seconds, are neither, and need no token;
+    nor do the files of the page for people.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -64,13 +65,15 @@ class HttpApp:
             "/metrics": ("GET", handle.metrics),
             "/v2/health/live": ("GET", handle.live),
             "/v2/health/ready": ("GET", handle.ready),
+            **dict.fromkeys(http_page.FILES, ("GET", http_page.answer)),
         }
         # Their handlers take the models that the client may use.
         self._listed: dict[str, tuple[str, Callable[..., Awaitable[Response]]]] = {
             "/v2": ("GET", handle.server),
+            "/v2/": ("GET", handle.server),  # as the protocol's OpenAPI document writes it
+            "/v2/models": ("GET", handle.models),  # as KServe's server
             "/v2/repository/index": ("POST", handle.index),
             "/openapi.json": ("GET", handle.openapi),
-            "/docs": ("GET", handle.docs),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,6 +97,7 @@ class HttpApp:
 
     async def _answer(self, request: Request) -> Response:
         """Return the response to a request, whatever fails."""
+        is_v2 = f"{request.scope['path']}/".startswith("/v2/")
         try:
             if operation := self._open.get(request.scope["path"]):
                 return await self._handler(request, operation)(request)
@@ -101,15 +105,15 @@ class HttpApp:
             with self._parts.one_more() if request.method == "POST" else nullcontext():
                 return await handler(request)
         except TidemillError as error:
-            return problem_response(error)
+            return problem_response(error, is_v2=is_v2)
         except ClientLeft:
             return Response(status_code=CLIENT_LEFT)
         except asyncio.CancelledError:  # the time to drain is over
-            return problem_response(ServerStopping())
+            return problem_response(ServerStopping(), is_v2=is_v2)
         except Exception as error:
             path = request.scope["path"][:MAX_REQUEST]
             log.exception("a request failed", path=path, error=describe(error))
-            return problem_response(ServerFault())
+            return problem_response(ServerFault(), is_v2=is_v2)
 
     @staticmethod
     def _handler(request: Request, operation: Operation) -> Handler:
@@ -135,10 +139,9 @@ class HttpApp:
         if found := MODEL.fullmatch(path):
             return self._of_model(models, *found.groups())
         raw = str(request.scope.get("raw_path", b"/"), "ascii")
-        quoted = "/".join(quote(unquote(part), safe="") for part in raw.split("/"))
-        if route := models.mlflow_paths.get(quoted):
+        if route := models.mlflow_paths.get(quoted(raw)):
             return "POST", partial(self._handlers.invocations, Target(route))
-        return "POST", partial(self._handlers.plain, models.find_path(quoted))
+        return "POST", partial(self._handlers.plain, models.find_path(raw))
 
     def _of_model(
         self, models: Catalogue, name: str, version: str | None, operation: str | None

@@ -95,6 +95,11 @@ class Handlers:
         models = v2.index(catalogue, self._parts.models)
         return json_response([each for each in models if each["state"] == READY or not only_ready])
 
+    async def models(self, catalogue: Catalogue, _: Request) -> Response:
+        """List the names of the models."""
+        names = (each["name"] for each in v2.index(catalogue, self._parts.models))
+        return json_response({"models": [*dict.fromkeys(names)]})
+
     async def server(self, _: Catalogue, __: Request) -> Response:
         """Describe the server."""
         return json_response(v2.SERVER)
@@ -117,11 +122,6 @@ class Handlers:
     async def openapi(self, catalogue: Catalogue, _: Request) -> Response:
         """Return the OpenAPI document."""
         return json_response(await openapi.document(self._parts, catalogue))
-
-    async def docs(self, catalogue: Catalogue, _: Request) -> Response:
-        """Return the OpenAPI document as a page."""
-        document = await openapi.document(self._parts, catalogue)
-        return Response(openapi.page(document), media_type="text/html")
 
 
 def _seconds(request: Request) -> float | None:

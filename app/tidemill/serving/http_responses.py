@@ -22,9 +22,14 @@ def json_response(value: object, code: int = 200) -> Response:
     return Response(msgspec.json.encode(value), code, media_type="application/json")
 
 
-def problem_response(error: TidemillError) -> Response:
-    """Return an error as problem details, with the headers that its status asks for."""
-    code = status(error).http
+def problem_response(error: TidemillError, *, is_v2: bool = False) -> Response:
+    """Return an error as problem details, with the headers that its status asks for.
+
+    V2 wants JSON with the member `error`, and its clients show nothing else.
+    """
+    code, details = status(error).http, problem(error)
+    if is_v2:
+        details["error"] = details["detail"]
     headers = {}
     if (seconds := retry_after(error)) is not None:
         headers["retry-after"] = retry_after_header(seconds)
@@ -34,4 +39,5 @@ def problem_response(error: TidemillError) -> Response:
         headers["www-authenticate"] = "Bearer"
     if code in (408, 413):
         headers["connection"] = "close"  # the rest of the body is not read
-    return Response(msgspec.json.encode(problem(error)), code, headers, PROBLEM)
+    media_type = "application/json" if is_v2 else PROBLEM
+    return Response(msgspec.json.encode(details), code, headers, media_type)

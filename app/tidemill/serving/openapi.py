@@ -1,77 +1,39 @@
-"""Describe the HTTP interface: an OpenAPI document with an example for each model, and a page."""
+"""Describe the HTTP interface: an OpenAPI document with an example request for each model."""
 
 from __future__ import annotations
 
-import json
-from html import escape
+import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 
 from tidemill import __version__
 from tidemill.errors import TidemillError
+from tidemill.serving import openapi_schemas
+from tidemill.serving.catalogue import Target
+from tidemill.serving.openapi_schemas import PROBLEM, SCHEMAS, TEXT, Input
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tidemill.inference.model import ModelSpec
     from tidemill.serving.catalogue import Catalogue
     from tidemill.serving.parts import Parts
 
-# With more models, the document has no examples: each takes a question to the pool.
+# With more models, the document asks none of them for its example.
 MAX_EXAMPLES = 500
-PROBLEM = {
-    "description": "The request was not answered; RFC 9457 with a hint.",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
-SCHEMAS = {
-    "Problem": {
-        "type": "object",
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "hint": {"type": "string"},
-        },
-    },
-    "Outputs": {
-        "type": "object",
-        "properties": {
-            "outputs": {
-                "type": "array",
-                "description": "An output for each input; an object with `error` if it failed.",
-                "items": {},
-            },
-            "model": {"type": "string"},
-            "version": {"type": "string"},
-            "variant": {"type": "string"},
-        },
-    },
-}
 
 
 async def document(parts: Parts, catalogue: Catalogue) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of all plain routes."""
-    paths = {}
-    has_examples = len(catalogue.paths) <= MAX_EXAMPLES
-    for path, route in catalogue.paths.items():
-        specs = [variant.spec for variant in route.variants]
-        default = specs[0].schema or ({"type": "string"} if specs[0].is_text else {})
-        example, schema = None, default
-        if has_examples:
-            example, schema = await _example(parts, specs[0], default)
-        paths[path] = {
-            "post": {
-                "summary": ", ".join(spec.id for spec in specs),
-                "requestBody": _body(schema, example, split=route.is_split),
-                "responses": {
-                    "200": {
-                        "description": "An output for each input, in the same order.",
-                        "content": _content({"$ref": "#/components/schemas/Outputs"}),
-                    },
-                    "default": PROBLEM,
-                },
-            }
-        }
+    """Return the OpenAPI 3.1 document: a path for each model."""
+    targets = dict(_targets(catalogue))
+    may_ask = len(targets) <= MAX_EXAMPLES
+    inputs = await asyncio.gather(
+        *(_input(parts, target.specs[0], may_ask=may_ask) for target in targets.values())
+    )
+    described = zip(targets.items(), inputs, strict=True)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -80,56 +42,56 @@ async def document(parts: Parts, catalogue: Catalogue) -> dict[str, Any]:
             "description": "Each model answers under its own path, and under /v2 in the Open "
             "Inference Protocol.",
         },
-        "paths": paths,
+        "paths": {
+            path: {"post": _operation(path, target, each)} for (path, target), each in described
+        },
         "components": {"schemas": SCHEMAS},
     }
 
 
-def page(document: dict[str, Any]) -> str:
-    """Return an HTML page with each path and a request that can be copied."""
-    sections = []
-    for path, operations in document["paths"].items():
-        content = operations["post"]["requestBody"]["content"]["application/json"]
-        example = json.dumps(content.get("example", {"inputs": []}), ensure_ascii=False)
-        quoted = example.replace("'", "'\\''")
-        sections.append(
-            f"<h2>POST {escape(path)}</h2><p>{escape(operations['post']['summary'])}</p>"
-            f"<pre>curl http://HOST:PORT{escape(path)} -d '{escape(quoted)}'</pre>"
-        )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Tidemill</title>'
-        "<style>body{font:1rem/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-        "pre{overflow:auto;background:#f3f3f3;color:#111;padding:.6rem}</style>"
-        '<h1>Models</h1><p><a href="/openapi.json">OpenAPI document</a></p>'
-        f"{''.join(sections)}</html>"
-    )
+def _targets(catalogue: Catalogue) -> Iterator[tuple[str, Target]]:
+    """Yield the path of each model: its own, or V2's if it has none."""
+    paths = {id(route): path for path, route in catalogue.paths.items()}
+    names = Counter(route.name for route in catalogue.routes)
+    for route in catalogue.routes:
+        if path := paths.get(id(route)):
+            yield path, Target(route)
+        elif names[route.name] == 1:
+            yield f"/v2/models/{quote(route.name, safe='')}/infer", Target(route)
+        else:
+            for variant in route.variants:
+                model = f"{variant.spec.name}/versions/{variant.spec.version}"
+                yield f"/v2/models/{model}/infer", Target(route, variant)
 
 
-async def _example(
-    parts: Parts, spec: ModelSpec, default: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """Return an example of an input, and the schema of inputs, if the model loads."""
-    try:
-        described = await parts.service.within(None, parts.models.describe(spec))
-    except TidemillError:  # the document is still useful
-        return None, default
-    sample = described.sample
-    if sample is not None and not spec.is_text:
+def _operation(path: str, target: Target, each: Input) -> dict[str, Any]:
+    """Return how to ask for a model's outputs."""
+    is_v2 = path.startswith("/v2/")
+    is_split = target.route.is_split and target.variant is None
+    variants = [variant.name for variant in target.route.variants] if is_split else []
+    body = openapi_schemas.v2_body if is_v2 else openapi_schemas.plain_body
+    return {
+        "summary": ", ".join(spec.id for spec in target.specs),
+        "requestBody": body(each, variants),
+        "responses": {
+            "200": openapi_schemas.answer("Inference" if is_v2 else "Outputs"),
+            "default": PROBLEM,
+        },
+    }
+
+
+async def _input(parts: Parts, spec: ModelSpec, *, may_ask: bool) -> Input:
+    """Return what a model takes. Ask the model itself only for what its entry does not say."""
+    sample, schema = spec.sample, spec.schema
+    is_known = sample is not None and (spec.is_text or schema is not None)
+    if may_ask and not is_known:
+        try:
+            described = await parts.service.within(None, parts.models.describe(spec))
+            sample, schema = described.sample, described.input_schema
+        except TidemillError:
+            pass  # the document is still useful
+    if spec.is_text:
+        schema = TEXT | (schema or {})
+    elif sample is not None:
         sample = msgspec.json.decode(sample)
-    return sample, described.input_schema or default
-
-
-def _body(schema: dict[str, Any], example: Any, *, split: bool) -> dict[str, Any]:  # noqa: ANN401
-    properties: dict[str, Any] = {"inputs": {"type": "array", "items": schema}}
-    if split:
-        key = "What decides the variant, such as a user's id: the same key, the same variant."
-        properties["key"] = {"type": "string", "description": key}
-        properties["variant"] = {"type": "string", "description": "Force a variant."}
-    content = _content({"type": "object", "required": ["inputs"], "properties": properties})
-    if example is not None:
-        content["application/json"]["example"] = {"inputs": [example]}
-    return {"required": True, "content": content}
-
-
-def _content(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
+    return Input(schema or {}, spec.is_text, () if sample is None else (sample,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class PlainRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A request: the inputs, and what chooses the variant of an A/B test."""
+    """A request: the inputs, and what chooses the variant of an A/B test.
+
+    `errors` says what to answer if all inputs fail: the error of the first one, or that of each.
+    """
 
     inputs: list[msgspec.Raw]
     key: str | None = None
     variant: str | None = None
+    errors: Literal["first", "each"] = "first"
 
 
 _DECODER = msgspec.json.Decoder(PlainRequest)
@@ -57,22 +61,34 @@ async def answer(
     They are in the field `outputs`, or in another one.
 
     Raises:
-        TidemillError: The request cannot be answered, or all its inputs fail; then it is the error
-            of the first one.
+        TidemillError: The request cannot be answered, or `raise_if_all_failed` raises it.
 
     """
     service.check_items(len(request.inputs))
     spec = target.specs[0]
-    inputs = [_input(spec, value) for value in request.inputs]
+    inputs = [to_input(spec, value) for value in request.inputs]
     answers = await service.predict(
         target, inputs, key=request.key, force=request.variant, seconds=seconds
     )
-    if answers and all(isinstance(each.result, TidemillError) for each in answers):
-        raise answers[0].result  # type: ignore[misc]
+    raise_if_all_failed(answers, unless_blamed=request.errors == "each")
     return msgspec.json.encode({outputs: [_output(each) for each in answers], **_models(answers)})
 
 
-def _input(spec: ModelSpec, value: msgspec.Raw) -> str | InvalidInput:
+def raise_if_all_failed(answers: Sequence[Answer], *, unless_blamed: bool = False) -> None:
+    """Raise the error of the first answer if all have one; unless it blames the input.
+
+    Raises:
+        TidemillError: All have one.
+
+    """
+    errors = [each.result for each in answers if isinstance(each.result, TidemillError)]
+    is_blamed = unless_blamed and any(error.kind == "message" for error in errors)
+    if errors and len(errors) == len(answers) and not is_blamed:
+        raise errors[0]
+
+
+def to_input(spec: ModelSpec, value: msgspec.Raw) -> str | InvalidInput:
+    """Return a model's input for a JSON text."""
     if not spec.is_text:
         return bytes(value).decode()
     try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tidemill.errors import InvalidRequest
-from tidemill.serving.tensors import BYTES, Json, Tensor
+from tidemill.errors import InvalidInput, InvalidRequest
+from tidemill.inference.malformed import describe_json_error
+from tidemill.serving.tensors import BYTES, Json, Tensor, flatten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -20,11 +21,20 @@ if TYPE_CHECKING:
 DATATYPES = {"boolean": "BOOL", "integer": "INT64", "number": "FP64", "string": BYTES}
 AS_JSON = {"content_type": "json"}
 INPUT = "input"  # the name of the only input of a model without named fields
+MAX_DEPTH = 8  # of arrays in arrays
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+
+
+class Kind(NamedTuple):
+    """What a column holds: its data type, and how deeply its values are nested in arrays."""
+
+    datatype: str
+    depth: int = 0
 
 
 def to_inputs(
     spec: ModelSpec, tensors: Sequence[Tensor], fields: Mapping[str, Any] = MappingProxyType({})
-) -> list[str]:
+) -> list[str | InvalidInput]:
     """Return a model's inputs: one for each row of the tensors, that is, of their first dimension.
 
     `fields` are the schemas of the model's fields.
@@ -32,7 +42,8 @@ def to_inputs(
     - A model of texts takes one tensor of BYTES.
     - Several tensors, or one that has the name of a field, are columns: a row is an object. A
       column of shape `[n, 1]` has a value for each row, unless the field is an array.
-    - Any other tensor of BYTES has a JSON text for each row, and one of numbers an array.
+    - Any other tensor of BYTES has a JSON text for each row, and one of numbers an array. A text
+      that is not JSON becomes an error.
 
     Raises:
         InvalidRequest: The tensors do not suit the model.
@@ -47,7 +58,7 @@ def to_inputs(
     if spec.is_text or (first.datatype == BYTES and not is_column):
         if len(first.data) != first.shape[0]:
             raise InvalidRequest(f"{first.shape[:9]} has more than one text in a row")
-        return [_encode(None) if text is None else text for text in first.data]
+        return [*first.data] if spec.is_text else [_json_text(text) for text in first.data]
     rows = {tensor.shape[0] for tensor in tensors}
     if len(rows) > 1:
         raise InvalidRequest(f"the tensors have {sorted(rows)[:9]} rows, but must have as many")
@@ -65,27 +76,29 @@ def to_outputs(
 ) -> list[Tensor]:
     """Return outputs, which are JSON texts, as tensors.
 
-    If the schema is that of a number, a boolean, a text, or an object of such fields, there is a
-    tensor for each. Its type is that of the schema, if it can hold exactly the values that there
-    are. Otherwise it has JSON texts, and the parameter `content_type` says so. For other schemas
-    one tensor of BYTES has the outputs as they are.
+    If the schema is that of a number, a boolean, a text, an array of numbers or booleans, or an
+    object of such fields, there is a tensor for each. Its type is that of the schema, if it can
+    hold exactly the values that there are; the arrays must be as long as one another. Otherwise it
+    has JSON texts, and the parameter `content_type` says so. For other schemas one tensor of BYTES
+    has the outputs as they are.
 
     `failed` has the indexes of outputs that are errors. Each tensor has them as they are, and so
     has JSON texts.
     """
     whole = [Tensor(name=name, datatype=BYTES, shape=[len(outputs)], data=list(outputs))]
-    types = _types(name, schema)
-    if not types:
+    kinds = _kinds(name, schema)
+    if not kinds:
         return whole
     values = [{} if n in failed else msgspec.json.decode(text) for n, text in enumerate(outputs)]
     rows = values if fields_of(schema) else [{name: value} for value in values]
-    if not all(isinstance(row, dict) and row.keys() <= types.keys() for row in rows):
+    if not all(isinstance(row, dict) and row.keys() <= kinds.keys() for row in rows):
         return whole
     tensors = []
-    for column, datatype in types.items():
+    for column, (datatype, depth) in kinds.items():
         data = [row.get(column) for row in rows]
-        if not failed and all(_fits(datatype, value) for value in data):
-            one = Tensor(name=column, datatype=datatype, shape=[len(data)], data=data)
+        shape, elements = _shape(data, depth + 1), flatten(data)
+        if not failed and shape and all(_fits(datatype, value) for value in elements):
+            one = Tensor(name=column, datatype=datatype, shape=[*shape], data=elements)
         else:
             texts = [outputs[n] if n in failed else _encode(value) for n, value in enumerate(data)]
             one = Tensor(
@@ -97,9 +110,10 @@ def to_outputs(
 
 def describe(name: str, schema: Json | None) -> list[Json]:
     """Return the tensors of a schema as a model's metadata lists them."""
-    types = _types(name, schema) or {name: BYTES}
+    kinds = _kinds(name, schema) or {name: Kind(BYTES)}
     return [
-        {"name": column, "datatype": datatype, "shape": [-1]} for column, datatype in types.items()
+        {"name": column, "datatype": datatype, "shape": [-1] * (depth + 1)}
+        for column, (datatype, depth) in kinds.items()
     ]
 
 
@@ -109,16 +123,34 @@ def fields_of(schema: Json | None) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _types(name: str, schema: Json | None) -> dict[str, str]:
-    """Return the data type of each column; none if the schema has values of other kinds."""
+def _kinds(name: str, schema: Json | None) -> dict[str, Kind]:
+    """Return the kind of each column; none if the schema has values of other kinds."""
     columns = fields_of(schema) or {name: schema}
-    kinds = {column: each.get("type") for column, each in columns.items() if isinstance(each, dict)}
-    types = {
-        column: DATATYPES[kind]
-        for column, kind in kinds.items()
-        if isinstance(kind, str) and kind in DATATYPES
-    }
-    return types if len(types) == len(columns) else {}
+    kinds = {column: kind for column, each in columns.items() if (kind := _kind(each))}
+    return kinds if len(kinds) == len(columns) else {}
+
+
+def _kind(schema: Any) -> Kind | None:  # noqa: ANN401 - JSON
+    """Return the kind of a column with a schema. In an array, texts might be JSON."""
+    for depth in range(MAX_DEPTH):
+        kind = schema.get("type") if isinstance(schema, dict) else None
+        if isinstance(kind, str) and kind in DATATYPES and (kind != "string" or depth == 0):
+            return Kind(DATATYPES[kind], depth)
+        if kind != "array":
+            break
+        schema = schema.get("items")
+    return None
+
+
+def _shape(value: object, depth: int) -> tuple[int, ...] | None:
+    """Return the shape of lists nested so deeply; None if they are not, or not equally long."""
+    if not isinstance(value, list):
+        return None if depth else ()
+    shapes = {_shape(each, depth - 1) for each in value} if depth else {None}
+    if not shapes:
+        return (0,) * depth
+    inner = shapes.pop()
+    return None if shapes or inner is None else (len(value), *inner)
 
 
 def _fits(datatype: str, value: object) -> bool:
@@ -148,6 +180,17 @@ def _rows(tensor: Tensor) -> list[Any]:
     for size in reversed(tensor.shape[1:]):
         rows = [rows[start : start + size] for start in range(0, len(rows), size)]
     return rows
+
+
+def _json_text(text: str | None) -> str | InvalidInput:
+    """Return the JSON text in a row, or the error that it is none."""
+    if text is None:
+        return _encode(None)
+    try:
+        _RAW.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        return InvalidInput(f"must be a JSON text: {describe_json_error(text) or error}")
+    return text
 
 
 def _encode(value: object) -> str:

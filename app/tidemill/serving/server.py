@@ -45,8 +45,14 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
     """
     warn_if_exposed(parts.settings)
     stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop_soon() -> None:
+        parts.service.is_draining = True  # not ready any more, so proxies look for another server
+        loop.call_later(parts.settings.drain_delay, stopped.set)
+
     for number in SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stop_soon)
     stops = [await start_http(parts, stopped.set)]
     if parts.settings.grpc_port is not None:
         stops.append(await start_grpc(parts))

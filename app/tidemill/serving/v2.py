@@ -9,30 +9,35 @@ import msgspec
 
 from tidemill import __version__
 from tidemill.errors import InvalidRequest, TidemillError
-from tidemill.serving import offload, rows, tensors
+from tidemill.models.pool.outputs import Description
+from tidemill.serving import json_rows, offload, plain, rows, tensors
 from tidemill.serving.status import problem
 from tidemill.serving.tensors import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidemill.errors import MessageError
     from tidemill.inference.model import ModelSpec
-    from tidemill.models.pool.outputs import Description
     from tidemill.serving.catalogue import Catalogue, Target
     from tidemill.serving.models import Models
     from tidemill.serving.service import Answer, Service
 
 # Parameters of a request: the key of an A/B test, and the variant to use whatever the key is.
 KEY, VARIANT = "key", "variant"
+# Another one: whether each row is a JSON text, of inputs and of outputs.
+JSON = "json"
 # How many outputs an error suggests.
 MAX_LISTED = 9
-# The output with the model of each row, if rows have different ones.
-MODEL_TENSOR = "tidemill.model"
+# The outputs with the model and, for `json`, the variant of each row, if rows have different ones.
+MODEL_TENSOR, VARIANT_TENSOR = "tidemill.model", "tidemill.variant"
 SERVER: dict[str, Any] = {
     "name": "tidemill",
     "version": __version__,
     "extensions": ["model_repository", "binary_tensor_data"],
 }
+# Outputs without a schema are one tensor of JSON texts.
+NO_SCHEMAS = Description(None, None, None)
 
 
 class RequestedOutput(msgspec.Struct, kw_only=True):
@@ -49,6 +54,11 @@ class InferRequest(msgspec.Struct, kw_only=True):
     parameters: dict[str, Any] = {}
     inputs: list[Tensor]
     outputs: list[RequestedOutput] = []
+
+    @property
+    def is_json(self) -> bool:
+        """Tell whether each row is a JSON text."""
+        return self.parameters.get(JSON) is True
 
 
 class InferResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -77,7 +87,8 @@ async def infer(
     """Answer a request.
 
     If some of its rows fail, the outputs are of BYTES, with JSON texts: an object with the key
-    `error` in the places of those that failed. If all fail, the error of the first is raised.
+    `error` in the places of those that failed. If all fail, the error of the first is raised;
+    with the parameter `json`, only if it blames no input.
 
     Raises:
         TidemillError: The request cannot be answered; `status` says what that means.
@@ -85,8 +96,11 @@ async def infer(
     """
     service.check_items(max((each.shape[0] for each in request.inputs if each.shape), default=0))
     allowed, start = service.allowed(seconds), time.monotonic()
-    spec, described = await service.within(allowed, _describe(models, target))
-    fields = rows.fields_of(described.input_schema)
+    if request.is_json:
+        spec, described = target.specs[0], NO_SCHEMAS
+    else:
+        spec, described = await service.within(allowed, _describe(models, target))
+    fields = None if request.is_json else rows.fields_of(described.input_schema)
     is_large = sum(len(each.data) for each in request.inputs) >= offload.LARGE_COUNT
     inputs = await offload.call(is_large, _inputs, spec, request, fields)
     answers = await service.predict(
@@ -96,8 +110,7 @@ async def infer(
         force=_text(request.parameters, VARIANT),
         seconds=allowed - (time.monotonic() - start),
     )
-    if answers and all(isinstance(answer.result, TidemillError) for answer in answers):
-        raise answers[0].result  # type: ignore[misc]
+    plain.raise_if_all_failed(answers, unless_blamed=request.is_json)
     texts = (each.result for each in answers if isinstance(each.result, str))
     is_large = sum(map(len, texts)) >= offload.LARGE_BYTES
     name = target.route.name
@@ -120,8 +133,17 @@ async def _describe(models: Models, target: Target) -> tuple[ModelSpec, Descript
     raise errors[0]
 
 
-def _inputs(spec: ModelSpec, request: InferRequest, fields: dict[str, Any]) -> list[str]:
-    return rows.to_inputs(spec, [tensors.check(each) for each in request.inputs], fields)
+def _inputs(
+    spec: ModelSpec, request: InferRequest, fields: dict[str, Any] | None
+) -> Sequence[str | MessageError]:
+    """Return the inputs of a request; without `fields`, of one with the parameter `json`.
+
+    Raises:
+        InvalidRequest: The tensors do not suit the model, or are not one of JSON texts.
+
+    """
+    some = [tensors.check(each) for each in request.inputs]
+    return json_rows.to_inputs(spec, some) if fields is None else rows.to_inputs(spec, some, fields)
 
 
 async def metadata(
@@ -204,9 +226,14 @@ def _response(
                 parameters["variant_forced"] = True
     elif answers:
         ids = [each.spec.id if each else "" for each in chosen]
-        outputs.append(
-            Tensor(name=MODEL_TENSOR, datatype=tensors.BYTES, shape=[len(ids)], data=ids)
-        )
+        columns = {MODEL_TENSOR: ids}
+        if request.is_json:
+            assigned = [each and each.assignment for each in chosen]
+            columns[VARIANT_TENSOR] = [each.variant if each else "" for each in assigned]
+        outputs += [
+            Tensor(name=name, datatype=tensors.BYTES, shape=[len(data)], data=data)
+            for name, data in columns.items()
+        ]
     return InferResponse(
         model_name=name,
         model_version=version,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tidemill.errors import InvalidRequest
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving import tensors
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving.tensors import Tensor
 from tidemill.serving.v2 import InferRequest, RequestedOutput
 
@@ -42,6 +42,8 @@ def decode(message: pb.ModelInferRequest) -> InferRequest:
     raw = message.raw_input_contents
     if raw and len(raw) != len(message.inputs):
         raise InvalidRequest(f"{len(raw)} raw contents for {len(message.inputs)} tensors")
+    if raw and (both := [each.name for each in message.inputs if each.HasField("contents")]):
+        raise InvalidRequest(f"tensor {both[0][:100]!r} has `contents` besides the raw ones")
     return InferRequest(
         id=message.id or None,
         parameters=_parameters(message.parameters),

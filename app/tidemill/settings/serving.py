@@ -34,6 +34,8 @@ class ServingSettings(Section):
         body_timeout: How long a client may take to send a request's body, in seconds.
         idle_timeout: How long a connection may stay open without a request, in seconds.
         max_requests: The most requests at a time. Further ones get status 503, but probes do not.
+        drain_delay: How long to answer new requests after SIGTERM, in seconds, while `/readyz` says
+            503, so that a proxy stops sending them before the server stops listening.
         drain_timeout: How long running requests may take after SIGTERM, in seconds.
         tokens: A file of tokens, one of which every request then needs. If null, everybody who can
             connect may use all models.
@@ -63,6 +65,7 @@ class ServingSettings(Section):
     body_timeout: float = Field(30, gt=0)
     idle_timeout: float = Field(60, gt=0)
     max_requests: int = Field(1000, ge=1)
+    drain_delay: float = Field(0, ge=0)
     drain_timeout: float = Field(25, gt=0)
     tokens: Path | None = None
     tls_certificate: Path | None = None

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tidemill.settings.serving import ServingSettings
+
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "deploy/local").glob("*/docker-compose.yml"))
 SERVICES = {
@@ -69,3 +71,26 @@ class TestVersions:
         assert {name: databricks[name] for name in both} == {name: dev[name] for name in both}
         assert pins("local").keys() - databricks.keys() == {"pyspark", "py4j"}
         assert {"ipykernel", "grpcio-status"} <= databricks.keys()
+
+    def test_serve(self) -> None:
+        """So has each in the image for servers, which has no Spark."""
+        serve, dev = pins("serve"), pins("dev")
+        assert {name: dev.get(name) for name in serve} == serve
+        assert {"grpcio", "uvicorn", "spacy"} <= serve.keys()
+        assert not {"pyspark", "confluent-kafka", "pytest"} & serve.keys()
+
+
+class TestProxy:
+    """The proxy's times suit the servers'."""
+
+    def test_times(self) -> None:
+        """The server answers before the proxy gives up, and drains until the proxy has noticed."""
+        config = (ROOT / "deploy/local/serving/haproxy.cfg").read_text(encoding="utf-8")
+        environment = (ROOT / "deploy/local/serving/serving.env").read_text(encoding="utf-8")
+        (timeout,) = re.findall(r"timeout server (\d+)s", config)
+        assert int(timeout) > ServingSettings().timeout
+        ((interval, failures),) = re.findall(r"inter (\d+)s fall (\d+)", config)
+        (delay,) = re.findall(r"DRAIN_DELAY=(\d+)", environment)
+        assert int(delay) > int(interval) * int(failures)
+        grace = SERVICES["serve-1"]["stop_grace_period"].removesuffix("s")
+        assert int(grace) > int(delay) + ServingSettings().drain_timeout

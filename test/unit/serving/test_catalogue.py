@@ -89,6 +89,14 @@ class TestCatalogue:
         with pytest.raises(ModelNotFound, match="there is no path"):
             self.catalogue.find_path(path)
 
+    def test_path_as_name(self) -> None:
+        """A name that begins with a slash is a path, quoted or not, which has no versions."""
+        catalogue = Catalogue([route("taxi", path="/fare/a%20b")])
+        assert catalogue.find("/fare/a b") == catalogue.find("/fare/a%20b")
+        assert catalogue.find("/fare/a b").route.name == "taxi"
+        with pytest.raises(InvalidRequest, match="has no versions"):
+            catalogue.find("/fare/a b", "1")
+
     def test_near_path(self) -> None:
         """The hint names a path that is near."""
         with pytest.raises(ModelNotFound) as caught:

@@ -12,12 +12,12 @@ import pytest
 from server_process import infer_message
 from structlog.testing import capture_logs
 
+from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 from tidemill.serving import grpc_server
 from tidemill.serving.access_log import AccessLog
 from tidemill.serving.http_app import HttpApp
 from tidemill.serving.metrics import ServingMetrics
 from tidemill.serving.parts import Parts
-from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 from tidemill.serving.tracing import Tracing
 from tidemill.settings.serving import ServingSettings
 

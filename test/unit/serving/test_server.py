@@ -12,7 +12,7 @@ from server_process import infer_message
 
 from tidemill.inference.route import Route, Variant
 from tidemill.models.catalogue import load_models
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 
 if TYPE_CHECKING:
     from server_process import Response, Server
@@ -147,6 +147,13 @@ class TestSame:
         for path in ("fares/2/a%20b%2F%C3%A9", "fares/2/a%20b%2f%c3%a9"):
             assert server.ask(path, "x").json["model"] == "other-fare"
 
+    def test_names(self, server: Server) -> None:
+        """The names of the models, each once, are at /v2/models, and the server's at /v2/ too."""
+        names = server.send("/v2/models").json["models"]
+        assert names[:3] == ["upper", "upper-cased", "versions"]
+        assert len(names) == len(set(names))
+        assert server.send("/v2/").json == server.send("/v2").json
+
 
 class TestVariants:
     """An A/B test over all protocols."""
@@ -244,8 +251,23 @@ class TestErrors:
         """If every input fails, the response has the status of the first error."""
         for response in (server.ask("upper", text, text), server.infer("upper", text)):
             assert response.status == response.json["status"] == status
-            assert response.headers["content-type"] == "application/problem+json"
-        assert refused(server, "upper", text) == (code, response.json)
+        details = response.json
+        assert details.pop("error") == details["detail"]
+        assert refused(server, "upper", text) == (code, details)
+
+    def test_media_types(self, server: Server) -> None:
+        """Errors are problem details, and plain JSON over V2, as its clients expect."""
+        for path, status, media_type in (
+            ("/upper", 400, "problem+json"),
+            ("/v2/models/upper/infer", 400, "json"),
+            ("/v2/models/upper/config", 404, "json"),
+            ("/v2", 405, "json"),
+            ("/v2x", 404, "problem+json"),
+        ):
+            response = server.send(path, b"no JSON")
+            assert response.status == status, path
+            assert response.headers["content-type"] == f"application/{media_type}", path
+            assert ("error" in response.json) == (media_type == "json"), path
 
     def test_schema(self, server: Server) -> None:
         """An input that violates its schema gets 400."""
@@ -283,7 +305,9 @@ class TestErrors:
         """A call is refused with the same details."""
         name, _, version = model.partition(":")
         path = f"{name}/versions/{version}" if version else name
-        assert refused(server, model, "a") == (code, server.infer(path, "a").json)
+        over_http = server.infer(path, "a").json
+        assert over_http.pop("error") == over_http["detail"]
+        assert refused(server, model, "a") == (code, over_http)
 
     def test_methods(self, server: Server) -> None:
         """Another method of a path is refused with 405."""

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pool_processes import processes, server_of, wait_until
 from server_process import TIMEOUT, infer_message
 
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +116,14 @@ class TestEnd:
             assert over_grpc.result(TIMEOUT).outputs
             assert one.process.wait(TIMEOUT) == 0
             assert not [line for line in one.log if line["level"] == "error"]
+
+    def test_drain_delay(self) -> None:
+        """While a proxy may still send requests, they are answered, but the server is not ready."""
+        with server_process.running(drain_delay=600) as one:
+            one.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: one.send("/readyz").status == 503)
+            assert one.ask("upper", "a").status == 200
+            assert one.infer_grpc("upper", "a").outputs
 
     def test_too_slow(self) -> None:
         """After the time to drain, requests that still run fail, and the server ends."""

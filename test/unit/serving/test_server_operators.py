@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import warnings
@@ -21,7 +20,7 @@ from pool_processes import wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
 from tidemill import __version__
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 
 if TYPE_CHECKING:
     from server_process import Server
@@ -136,15 +135,18 @@ class TestDescriptions:
 
 
 class TestOpenApi:
-    """The OpenAPI document and its page."""
+    """The OpenAPI document."""
 
     def test_document(self, server: Server) -> None:
         """The document has each path, with a schema and an example that the server answers."""
         document = server.send("/openapi.json").json
         assert document["openapi"] == "3.1.0"
         assert document["info"].keys() >= {"title", "version"}
-        assert {"/upper", "/score", "/ab", "/fares/2/TAXI"} <= document["paths"].keys()
-        assert "/versions" not in document["paths"]
+        paths = document["paths"].keys()
+        assert {"/upper", "/score", "/ab", "/fares/2/TAXI"} <= paths
+        assert {path for path in paths if "versions" in path} == {
+            f"/v2/models/versions/versions/{version}/infer" for version in (1, 2)
+        }
         for path, operations in document["paths"].items():
             operation = operations["post"]
             assert operation["responses"].keys() == {"200", "default"}
@@ -153,7 +155,8 @@ class TestOpenApi:
             Draft202012Validator(content["schema"]).validate(content["example"])
             answered = server.send(path, content["example"])
             assert answered.status == 200
-            schema = document["components"]["schemas"]["Outputs"]
+            kind = "Inference" if path.startswith("/v2/") else "Outputs"
+            schema = document["components"]["schemas"][kind]
             Draft202012Validator(schema).validate(answered.json)
         failed = server.ask("none", "a").json
         Draft202012Validator(document["components"]["schemas"]["Problem"]).validate(failed)
@@ -166,17 +169,18 @@ class TestOpenApi:
             for part in reference.split("/"):
                 found = found[part]
 
-    def test_page(self, server: Server) -> None:
-        """The page has a request for each path that can be copied."""
-        response = server.send("/docs")
-        assert response.headers["content-type"].startswith("text/html")
-        commands = re.findall(
-            r"<pre>curl http://HOST:PORT(\S+) -d '(.*?)'</pre>", response.body.decode()
-        )
-        assert len(commands) == len(server.send("/openapi.json").json["paths"])
-        for path, body in commands:
-            content = html.unescape(body).replace("'\\''", "'").encode()
-            assert server.send(html.unescape(path), content).status == 200
+    def test_without_asking(self) -> None:
+        """A model whose entry says what it takes need not load for the document."""
+        models = """
+models:
+  - {{name: late, version: 1, adapter: "served_models:Loading", sample: abc, match: {{a: 1}},
+      options: {{folder: "{folder}"}}}}
+"""
+        with server_process.running(processes=1, models=models, preload="none") as one:
+            (path,) = one.send("/openapi.json").json["paths"].values()
+            content = path["post"]["requestBody"]["content"]["application/json"]
+            assert content["example"] == {"inputs": ["abc"]}
+            assert one.send("/v2/repository/index", {}).json[0]["state"] == "UNAVAILABLE"
 
 
 class TestMetrics:

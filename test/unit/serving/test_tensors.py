@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from specs import make_spec
 
-from tidemill.errors import InvalidRequest
+from tidemill.errors import InvalidInput, InvalidRequest
+from tidemill.inference.malformed import describe_json_error
 from tidemill.inference.schema import violations
 from tidemill.serving import rows, tensors
 from tidemill.serving.tensors import BYTES, FORMATS, Tensor
@@ -21,7 +22,8 @@ TEXT = make_spec()
 JSON = make_spec(is_text=False)
 INTEGERS = {name: code for name, code in FORMATS.items() if "INT" in name}
 FLOATS = {"FP16": 16, "FP32": 32, "FP64": 64}
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+FINITE = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no others
+SCALARS = st.none() | st.booleans() | st.integers() | FINITE | st.text()
 VALUES = st.recursive(
     SCALARS,
     lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3),
@@ -185,12 +187,20 @@ class TestToInputs:
         """Another model gets the elements of BYTES as they are, and null for a null."""
         texts = [None if value is None else json.dumps(value) for value in values]
         inputs = rows.to_inputs(JSON, [tensor(BYTES, [len(texts)], *texts)])
-        assert [json.loads(text) for text in inputs] == values
+        assert [json.loads(str(text)) for text in inputs] == values
+
+    @pytest.mark.parametrize("text", ["", "a", "[1", "NaN", '"\\ud800"', "[" * 5000 + "]" * 5000])
+    def test_no_json_texts(self, text: str) -> None:
+        """A text that is not JSON is an error in its place; the other rows stay."""
+        first, wrong, last = rows.to_inputs(JSON, [tensor(BYTES, [3], "1", text, "2")])
+        assert (first, last) == ("1", "2")
+        assert isinstance(wrong, InvalidInput) == (describe_json_error(text) is not None)
+        assert rows.to_inputs(TEXT, [tensor(BYTES, [1], text)]) == [text]
 
     @given(any_tensor().filter(lambda one: one.datatype != BYTES))
     def test_matrix(self, one: Tensor) -> None:
         """One tensor of numbers gives an element, or a nested list, for each row."""
-        inputs = [json.loads(text) for text in rows.to_inputs(JSON, [one])]
+        inputs = [json.loads(str(text)) for text in rows.to_inputs(JSON, [one])]
         assert len(inputs) == one.shape[0]
         assert tensors.flatten(inputs) == [
             None if isinstance(each, float) and math.isinf(each) else each for each in one.data
@@ -317,6 +327,7 @@ class TestToOutputs:
             ({"type": "boolean"}, ["true"], "BOOL"),
             ({"type": ["number", "null"]}, ["null"], BYTES),
             ({"type": "array"}, ["[1]"], BYTES),
+            ({"type": "array", "items": {"type": "string"}}, ['["a"]'], BYTES),
             ({}, ["1"], BYTES),
             (None, ["1"], BYTES),
         ],
@@ -326,6 +337,39 @@ class TestToOutputs:
         (one,) = rows.to_outputs("out", texts, schema)
         assert one.datatype == datatype
         assert one.data == (texts if datatype == BYTES else [*map(json.loads, texts)])
+
+    @pytest.mark.parametrize(
+        ("texts", "shape"),
+        [
+            ([], [0, 0]),
+            (["[1,2]"], [1, 2]),
+            (["[1,2]", "[3,4]", "[5,6]"], [3, 2]),
+            (["[]", "[]"], [2, 0]),
+            (["[1]", "[1,2]"], None),
+            (["[1]", "1"], None),
+            (["[[1]]"], None),
+            (["[0.5]"], None),
+            (["null"], None),
+        ],
+    )
+    def test_arrays(self, texts: list[str], shape: list[int] | None) -> None:
+        """Arrays of numbers are a tensor if they are as long as one another, else JSON texts."""
+        schema = {"type": "array", "items": {"type": "integer"}}
+        (one,) = rows.to_outputs("out", texts, schema)
+        if shape is None:
+            assert (one.datatype, one.data, one.parameters) == (BYTES, texts, rows.AS_JSON)
+        else:
+            assert (one.datatype, one.shape) == ("INT64", shape)
+            assert tensors.check(one) if 0 not in shape else one.data == []
+
+    def test_nested_arrays(self) -> None:
+        """A matrix in a field of an object is a tensor with three dimensions."""
+        matrix = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+        schema = {"type": "object", "properties": {"m": matrix, "label": {"type": "string"}}}
+        m, label = rows.to_outputs("out", ['{"m":[[1,2],[3,4]],"label":"x"}'], schema)
+        assert (m.datatype, m.shape, m.data) == ("FP64", [1, 2, 2], [1, 2, 3, 4])
+        assert label.data == ["x"]
+        assert rows.describe("out", schema)[0]["shape"] == [-1, -1, -1]
 
     def test_strings(self) -> None:
         """A schema of strings gives the strings themselves, not JSON."""

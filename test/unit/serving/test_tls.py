@@ -4,56 +4,21 @@ from __future__ import annotations
 
 import ssl
 import urllib.request
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 import server_process
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from certificate import write_certificate
 from pool_processes import wait_until
 from server_process import TIMEOUT, infer_message
 
-from tidemill.serving.protocol import open_inference_grpc_pb2_grpc as pb_grpc
+from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from server_process import Server
-
-
-def write_certificate(folder: Path) -> bytes:
-    """Write a new certificate for this machine, and its key; return the certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    for path, content in (("key.pem", private), ("certificate.pem", certificate)):
-        (folder / "new").write_bytes(content)
-        (folder / "new").replace(folder / path)
-    return certificate
 
 
 def ask_http(server: Server, certificate: bytes) -> int:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import InvalidRequest
+from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving import tensors, v2_grpc
-from tidemill.serving.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving.tensors import BYTES, FORMATS, Tensor
 from tidemill.serving.v2 import InferResponse
 
@@ -92,6 +92,13 @@ class TestDecode:
         request = message(tensor("INT8"), tensor("INT8"), raw=True)
         del request.raw_input_contents[0]
         with pytest.raises(InvalidRequest, match="1 raw contents for 2 tensors"):
+            v2_grpc.decode(request)
+
+    def test_raw_and_contents(self) -> None:
+        """A tensor is in binary form or not: `contents` beside raw contents are refused."""
+        request = message(tensor("INT8"), tensor("INT8"), raw=True)
+        request.inputs[1].contents.int_contents.append(1)
+        with pytest.raises(InvalidRequest, match="tensor 'x' has `contents` besides"):
             v2_grpc.decode(request)
 
     @pytest.mark.parametrize("raw", [True, False])

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import kubernetes_validate
+import manifest_schemas
 import pytest
 import yaml
+from manifest_schemas import VERSIONS, Manifest
 from pod_security import unrestricted
 
 from tidemill import settings
@@ -21,12 +21,7 @@ FOLDER = Path(__file__).parents[4] / "deploy" / "kubernetes"
 FOLDERS = ["base", "without-operator"]
 # Files that kustomize itself reads, and files of the ConfigMap.
 OTHERS = {"kustomization.yaml", "names.yaml", "config.yaml", "models.yaml"}
-# The oldest Kubernetes that its own project supports, or about, and the newest that is described.
-VERSIONS = ["1.33", "1.36"]
 SPARK = "sparkoperator.k8s.io/v1beta2"
-# From the Spark operator's repository (config/crd/bases, Apache-2.0).
-DEFINITION = Path(__file__).with_name("sparkapplications-2.4.0.crd.yaml.gz")
-Manifest = dict[str, Any]
 
 
 def manifests(name: str) -> list[Manifest]:
@@ -52,32 +47,11 @@ def only(documents: list[Manifest], kind: str) -> Manifest:
     return found
 
 
-@cache
-def application() -> jsonschema.Draft7Validator:
-    """Return the schema of a SparkApplication, which refuses unknown fields."""
-    definition = yaml.load(gzip.decompress(DEFINITION.read_bytes()), yaml.CSafeLoader)
-    (version,) = definition["spec"]["versions"]
-    schema = version["schema"]["openAPIV3Schema"]
-    refuse_unknown(schema)
-    schema["properties"]["kind"] = {"const": "SparkApplication"}
-    return jsonschema.Draft7Validator(schema)
-
-
-def refuse_unknown(schema: Any) -> None:  # noqa: ANN401 - of any depth
-    """Make a schema refuse unknown fields, like the API server's strict validation."""
-    if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
-        schema.setdefault("additionalProperties", False)
-    for inner in schema.values() if isinstance(schema, dict) else schema:
-        if isinstance(inner, dict | list):
-            refuse_unknown(inner)
-
-
 def check(document: Manifest, version: str) -> None:
     """Validate a document with the schema of its kind, which refuses unknown fields."""
+    manifest_schemas.check(document, version)
     if document["apiVersion"] != SPARK:
-        kubernetes_validate.validate(document, version, strict=True)
         return
-    application().validate(document)
     # The definition does not validate metadata and pod templates.
     for role in ("driver", "executor"):
         template = document["spec"][role].get("template", {"spec": {"containers": []}})

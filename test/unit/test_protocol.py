@@ -14,5 +14,5 @@ def test_generated(tmp_path: Path) -> None:
     """`python -m dev.protocol` would change nothing."""
     assert protocol.generate(tmp_path) == 0
     made = {path.name: path.read_text() for path in tmp_path.rglob("*_pb2*.py*")}
-    folder = ROOT / "app" / "tidemill" / "serving" / "protocol"
+    folder = ROOT / "app" / "tidemill" / "protocol"
     assert made == {path.name: path.read_text() for path in folder.glob("*_pb2*.py*")}

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from tidemill.serving.protocol import open_inference_grpc_pb2 as tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2
+from tidemill.protocol import open_inference_grpc_pb2 as tidemill_dot_protocol_dot_open__inference__grpc__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -18,7 +18,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in tidemill/serving/protocol/open_inference_grpc_pb2_grpc.py depends on'
+        + ' but the generated code in tidemill/protocol/open_inference_grpc_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -37,38 +37,38 @@ class GRPCInferenceServiceStub:
         """
         self.ServerLive = channel.unary_unary(
                 '/inference.GRPCInferenceService/ServerLive',
-                request_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveRequest.SerializeToString,
-                response_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveResponse.FromString,
+                request_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveRequest.SerializeToString,
+                response_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveResponse.FromString,
                 _registered_method=True)
         self.ServerReady = channel.unary_unary(
                 '/inference.GRPCInferenceService/ServerReady',
-                request_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyRequest.SerializeToString,
-                response_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyResponse.FromString,
+                request_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyRequest.SerializeToString,
+                response_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyResponse.FromString,
                 _registered_method=True)
         self.ModelReady = channel.unary_unary(
                 '/inference.GRPCInferenceService/ModelReady',
-                request_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyRequest.SerializeToString,
-                response_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyResponse.FromString,
+                request_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyRequest.SerializeToString,
+                response_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyResponse.FromString,
                 _registered_method=True)
         self.ServerMetadata = channel.unary_unary(
                 '/inference.GRPCInferenceService/ServerMetadata',
-                request_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataRequest.SerializeToString,
-                response_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataResponse.FromString,
+                request_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataRequest.SerializeToString,
+                response_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataResponse.FromString,
                 _registered_method=True)
         self.ModelMetadata = channel.unary_unary(
                 '/inference.GRPCInferenceService/ModelMetadata',
-                request_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataRequest.SerializeToString,
-                response_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataResponse.FromString,
+                request_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataRequest.SerializeToString,
+                response_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataResponse.FromString,
                 _registered_method=True)
         self.ModelInfer = channel.unary_unary(
                 '/inference.GRPCInferenceService/ModelInfer',
-                request_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelInferRequest.SerializeToString,
-                response_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelInferResponse.FromString,
+                request_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelInferRequest.SerializeToString,
+                response_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelInferResponse.FromString,
                 _registered_method=True)
         self.RepositoryIndex = channel.unary_unary(
                 '/inference.GRPCInferenceService/RepositoryIndex',
-                request_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexRequest.SerializeToString,
-                response_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexResponse.FromString,
+                request_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexRequest.SerializeToString,
+                response_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexResponse.FromString,
                 _registered_method=True)
 
 
@@ -138,38 +138,38 @@ def add_GRPCInferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'ServerLive': grpc.unary_unary_rpc_method_handler(
                     servicer.ServerLive,
-                    request_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveRequest.FromString,
-                    response_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveResponse.SerializeToString,
+                    request_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveRequest.FromString,
+                    response_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveResponse.SerializeToString,
             ),
             'ServerReady': grpc.unary_unary_rpc_method_handler(
                     servicer.ServerReady,
-                    request_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyRequest.FromString,
-                    response_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyResponse.SerializeToString,
+                    request_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyRequest.FromString,
+                    response_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyResponse.SerializeToString,
             ),
             'ModelReady': grpc.unary_unary_rpc_method_handler(
                     servicer.ModelReady,
-                    request_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyRequest.FromString,
-                    response_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyResponse.SerializeToString,
+                    request_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyRequest.FromString,
+                    response_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyResponse.SerializeToString,
             ),
             'ServerMetadata': grpc.unary_unary_rpc_method_handler(
                     servicer.ServerMetadata,
-                    request_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataRequest.FromString,
-                    response_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataResponse.SerializeToString,
+                    request_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataRequest.FromString,
+                    response_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataResponse.SerializeToString,
             ),
             'ModelMetadata': grpc.unary_unary_rpc_method_handler(
                     servicer.ModelMetadata,
-                    request_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataRequest.FromString,
-                    response_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataResponse.SerializeToString,
+                    request_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataRequest.FromString,
+                    response_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataResponse.SerializeToString,
             ),
             'ModelInfer': grpc.unary_unary_rpc_method_handler(
                     servicer.ModelInfer,
-                    request_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelInferRequest.FromString,
-                    response_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelInferResponse.SerializeToString,
+                    request_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelInferRequest.FromString,
+                    response_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelInferResponse.SerializeToString,
             ),
             'RepositoryIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.RepositoryIndex,
-                    request_deserializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexRequest.FromString,
-                    response_serializer=tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexResponse.SerializeToString,
+                    request_deserializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexRequest.FromString,
+                    response_serializer=tidemill_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -198,8 +198,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ServerLive',
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveRequest.SerializeToString,
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveResponse.FromString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveRequest.SerializeToString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerLiveResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -225,8 +225,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ServerReady',
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyRequest.SerializeToString,
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyResponse.FromString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyRequest.SerializeToString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerReadyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -252,8 +252,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ModelReady',
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyRequest.SerializeToString,
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyResponse.FromString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyRequest.SerializeToString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelReadyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -279,8 +279,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ServerMetadata',
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataRequest.SerializeToString,
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataResponse.FromString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataRequest.SerializeToString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ServerMetadataResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -306,8 +306,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ModelMetadata',
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataRequest.SerializeToString,
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataResponse.FromString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataRequest.SerializeToString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelMetadataResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -333,8 +333,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/ModelInfer',
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelInferRequest.SerializeToString,
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.ModelInferResponse.FromString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelInferRequest.SerializeToString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.ModelInferResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -360,8 +360,8 @@ class GRPCInferenceService:
             request,
             target,
             '/inference.GRPCInferenceService/RepositoryIndex',
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexRequest.SerializeToString,
-            tidemill_dot_serving_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexResponse.FromString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexRequest.SerializeToString,
+            tidemill_dot_protocol_dot_open__inference__grpc__pb2.RepositoryIndexResponse.FromString,
             options,
             channel_credentials,
             insecure,

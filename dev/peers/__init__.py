@@ -1,0 +1,1 @@
+"""Run the tests and clients of other projects against `tidemill serve`."""

@@ -1,0 +1,1 @@
+"""Run the proxy of `make up-serving` without containers."""

@@ -1,0 +1,50 @@
+"""Start a real server and a real browser."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import browser
+import page_models
+import pytest
+import server_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from browser import Tab
+    from playwright.sync_api import Browser
+    from server_process import Server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A browser, without which the tests are skipped, except in CI."""
+    if browser.CHROMIUM is None and "CI" not in os.environ:
+        pytest.skip("there is no Chromium: install the Debian package chromium")
+    assert browser.CHROMIUM, "CI has no Chromium"
+    with browser.started() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A server that all tests share."""
+    with server_process.running(models=page_models.MODELS) as one:
+        yield one
+
+
+@pytest.fixture(autouse=True)
+def _release(server: Server) -> Iterator[None]:
+    """Let the model `slow` end what a test has left to it."""
+    yield
+    for text in server.seen:
+        (server.folder / text).touch()
+
+
+@pytest.fixture
+def tab(chromium: Browser, server: Server) -> Iterator[Tab]:
+    """A tab of its own."""
+    with browser.tab(chromium, server.port) as opened:
+        yield opened
