@@ -57,7 +57,7 @@ image: ## Rebuild the image (BUILD_TARGET=databricks, serve: other ones)
 	$(COMPOSE) image
 
 test: tools ## Run every check and test, as CI does
-	@.venv/bin/tox
+	@.venv/bin/tox -p 2 --parallel-live
 
 test-quick: venv ## Run what needs neither Spark nor a broker: style, types, layers, unit tests
 	@.venv/bin/tox -p 2 -e lint,types,layers,unit
