@@ -1,0 +1,134 @@
+"""The tables of bench/RESULTS.md about many forecasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench import plots
+from bench.forecast_targets import targets
+from bench.plots import picture
+from examples.forecasts.published import COMPRESSIONS, LATENCIES
+from faults.round_tables import table
+from tidemill.packing.report import Measured
+
+SAMPLES = ("0", "1000")
+WAYS = {
+    "queries": "Tidemill, from Python",
+    "JSON": "Tidemill, JSON to JSON: the adapter `packed`",
+    "table": "Tidemill, a DataFrame with a row for each date: the model of MLflow",
+}
+
+
+def forecast(found: dict[str, Any]) -> str:
+    """Return the tables: targets, speed, bytes, growth."""
+    rows = speed(found)
+    plots.forecast({name: seconds for name, *seconds, _ in rows}, found["growth"])
+    head = [
+        f"seconds for {found['models']:,} models x 52",
+        "no intervals",
+        "1,000 samples",
+        "CPU, no intervals",
+        "CPU, 1,000 samples",
+    ]
+    shown = [
+        [name, *(f"{one:.2f}" for one in seconds), *(f"{one:.2f}" for one in cpu)]
+        for name, *seconds, cpu in rows
+    ]
+    others = [
+        [*row[:1], *(f"{one:.2f}" for one in row[1:4]), f"{row[4]:,.0f}"]
+        for row in found["packages"]
+    ]
+    return "\n\n".join(
+        [
+            table(
+                ["target", "at most", "measured", ""],
+                [[*each[:3], "met" if each.met else "**missed**"] for each in targets(found)],
+            ),
+            table(head, shown) + picture("forecast"),
+            table(
+                ["other packages, seconds", "fit", "no intervals", "intervals", "bytes a store"],
+                others,
+            ),
+            table(["the talk, 1,400 models x 52", "models in a request", "seconds"], talk()),
+            table(
+                [
+                    "bytes a model",
+                    "bytes",
+                    "saved",
+                    "pack ms",
+                    "load ms",
+                    "the talk: bytes",
+                    "saved",
+                    "load ms",
+                ],
+                [kind(Measured(*each)) for each in found["kinds"]],
+            ),
+            table(
+                [
+                    "keys",
+                    "samples",
+                    "MB of the artifact",
+                    "open s",
+                    "seconds",
+                    "CPU s",
+                    "MiB at most",
+                ],
+                [growth_row(*row) for row in found["growth"]],
+            ),
+        ]
+    )
+
+
+def speed(found: dict[str, Any]) -> list[list[Any]]:
+    """Return a row for each way: name, seconds without and with intervals, and CPU seconds."""
+    rows: list[list[Any]] = []
+    for way, name in WAYS.items():
+        own = [found["ours"][way][samples] for samples in SAMPLES]
+        rows.append([name, *(each["s"] for each in own), [each["CPU s"] for each in own]])
+    alone = {(processes, samples): rest for processes, samples, *rest in found["Prophet"]}
+    for processes in sorted({processes for processes, _ in alone}):
+        counts, took = zip(*(alone[processes, int(samples)] for samples in SAMPLES), strict=True)
+        factors = [found["models"] / count for count in counts]
+        seconds, cpu = (
+            [factor * each[unit] for factor, each in zip(factors, took, strict=True)]
+            for unit in ("s", "CPU s")
+        )
+        of = " and ".join(map(str, counts))
+        name = f"Prophet, one by one, {processes} process{'es' * (processes > 1)}"
+        rows.append([f"{name} (of {of} models, scaled up)", *seconds, cpu])
+    return rows
+
+
+def talk() -> list[list[str]]:
+    """Return a row for each way of the talk."""
+    return [
+        [
+            f"{each.approach}{', compressed' * each.compressed}",
+            f"{each.at_once:,}",
+            f"{each.seconds:.2f}",
+        ]
+        for each in LATENCIES
+    ]
+
+
+def kind(each: Measured) -> list[str]:
+    """Return a row for a way to keep a model, with the talk's figures."""
+    theirs, largest = COMPRESSIONS.get(each.kind), COMPRESSIONS["pickle-none"].size
+    own = [f"{each.size:,.0f}", f"{each.saved:.1%}", f"{each.pack_ms:.2f}", f"{each.load_ms:.2f}"]
+    if theirs is None:
+        return [each.kind, *own, "", "", ""]
+    saved = f"{1 - theirs.size / largest:.1%}"
+    return [each.kind, *own, f"{theirs.size:,}", saved, f"{1000 * theirs.load_s:.1f}"]
+
+
+def growth_row(keys: int, samples: int, size: int, took: dict[str, float]) -> list[str]:
+    """Return a row for a number of keys."""
+    return [
+        f"{keys:,}",
+        f"{samples:,}",
+        f"{size / 1e6:.2f}",
+        f"{took['open s']:.3f}",
+        f"{took['s']:.2f}",
+        f"{took['CPU s']:.2f}",
+        f"{took['peak MiB']:.0f}",
+    ]
