@@ -40,12 +40,13 @@ def measure(models: int, console: Console) -> dict[str, Any]:
     run.prepare(console, run.WORK, models)
     packed, files = run.WORK / "packed", fit.files(run.WORK, models)
     found: dict[str, Any] = {"models": models, "artifact": size(packed) / models}
+    found["load"] = [os.getloadavg()[0]]
     found["kinds"] = [list(each) for each in measure_kinds(fit.load(files[:KEPT]))]
     console.print(f"{len(found['kinds'])} ways to keep a model", highlight=False)
     found["ours"] = {
         way: {samples: child(packed, way, samples, RUNS) for samples in ALONE} for way in WAYS
     }
-    console.print(found["ours"], highlight=False)
+    console.print(str(found["ours"]), highlight=False)
     found["Prophet"] = []
     for processes in (1, 2):
         for samples, count in ALONE.items():
@@ -53,11 +54,12 @@ def measure(models: int, console: Console) -> dict[str, Any]:
             found["Prophet"].append([processes, samples, min(count, models), took])
             console.print(*found["Prophet"][-1], highlight=False)
     found["packages"] = packages(models)
-    console.print(found["packages"], highlight=False)
+    console.print(str(found["packages"]), highlight=False)
     found["growth"] = []
     for row in growth(packed):
-        console.print(row, highlight=False)
+        console.print(*row, highlight=False)
         found["growth"].append(row)
+    found["load"].append(os.getloadavg()[0])
     for name, limit, value, met in targets(found):
         console.print(f"{'[green]✓' if met else '[red]✗'}[/] {name}: {value}, target {limit}")
     result: dict[str, Any] = rounded(found)

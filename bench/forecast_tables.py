@@ -22,7 +22,14 @@ WAYS = {
 def forecast(found: dict[str, Any]) -> str:
     """Return the tables: targets, speed, bytes, growth."""
     rows = speed(found)
-    plots.forecast({name: seconds for name, *seconds, _ in rows}, found["growth"])
+    bars = {name: seconds for name, *seconds, _ in rows}
+    bars |= {name: [plain, ranged] for name, _, plain, ranged, _ in found["packages"]}
+    plots.forecast(bars, found["growth"])
+    first, last = found["load"]
+    busy = (
+        f"The load average of the machine was {first:.1f} at the beginning and {last:.1f} at the end. "
+        "If it exceeds the number of cores, compare CPU times."
+    )
     head = [
         f"seconds for {found['models']:,} models x 52",
         "no intervals",
@@ -30,21 +37,19 @@ def forecast(found: dict[str, Any]) -> str:
         "CPU, no intervals",
         "CPU, 1,000 samples",
     ]
-    shown = [
-        [name, *(f"{one:.2f}" for one in seconds), *(f"{one:.2f}" for one in cpu)]
-        for name, *seconds, cpu in rows
-    ]
-    others = [
-        [*row[:1], *(f"{one:.2f}" for one in row[1:4]), f"{row[4]:,.0f}"]
-        for row in found["packages"]
-    ]
+    shown = [[name, *map(digits, seconds), *map(digits, cpu)] for name, *seconds, cpu in rows]
+    others = [[row[0], *map(digits, row[1:4]), f"{row[4]:,.0f}"] for row in found["packages"]]
     return "\n\n".join(
         [
+            busy,
             table(
                 ["target", "at most", "measured", ""],
                 [[*each[:3], "met" if each.met else "**missed**"] for each in targets(found)],
             ),
             table(head, shown) + picture("forecast"),
+            table(
+                [f"having {found['models']:,} models ready", "seconds", "MiB more"], ready(found)
+            ),
             table(
                 ["other packages, seconds", "fit", "no intervals", "intervals", "bytes a store"],
                 others,
@@ -99,6 +104,32 @@ def speed(found: dict[str, Any]) -> list[list[Any]]:
     return rows
 
 
+def ready(found: dict[str, Any]) -> list[list[str]]:
+    """Return a row for opening an artifact, and one for reading Prophet's own files."""
+    ours = found["ours"]["queries"]["0"]
+    _, _, count, alone = found["Prophet"][0]
+    factor = found["models"] / count
+    return [
+        [
+            "opening and verifying the artifact",
+            digits(ours["open s"]),
+            digits(ours["MiB"] - ours["MiB before"]),
+        ],
+        [
+            f"reading Prophet's JSON (of {count} models, scaled up)",
+            digits(factor * alone["load s"]),
+            digits(factor * alone["MiB"]),
+        ],
+    ]
+
+
+def digits(figure: float) -> str:
+    """Return a figure with two or three digits."""
+    return (
+        f"{figure:,.0f}" if figure >= 100 else f"{figure:.1f}" if figure >= 10 else f"{figure:.2g}"
+    )
+
+
 def talk() -> list[list[str]]:
     """Return a row for each way of the talk."""
     return [
@@ -127,8 +158,8 @@ def growth_row(keys: int, samples: int, size: int, took: dict[str, float]) -> li
         f"{keys:,}",
         f"{samples:,}",
         f"{size / 1e6:.2f}",
-        f"{took['open s']:.3f}",
-        f"{took['s']:.2f}",
-        f"{took['CPU s']:.2f}",
+        digits(took["open s"]),
+        digits(took["s"]),
+        digits(took["CPU s"]),
         f"{took['peak MiB']:.0f}",
     ]

@@ -103,7 +103,7 @@ def forecast(seconds: Mapping[str, Sequence[float]], growth: Sequence[Sequence[A
     """Draw the seconds of each way to forecast, and ours over the number of keys."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(3, 2))
     names = [name.partition(" (")[0].partition(":")[0] for name in seconds]
-    for offset, label in ((-0.2, "no intervals"), (0.2, "1,000 samples")):
+    for offset, label in ((-0.2, "no intervals"), (0.2, "with intervals")):
         index = 0 if offset < 0 else 1
         rows = [row + offset for row in range(len(seconds))]
         left.barh(rows, [each[index] for each in seconds.values()], height=0.4, label=label)
