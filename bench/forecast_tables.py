@@ -27,7 +27,7 @@ def forecast(found: dict[str, Any]) -> str:
     plots.forecast(bars, found["growth"])
     first, last = found["load"]
     busy = (
-        f"The load average of the machine was {first:.1f} at the beginning and {last:.1f} at the end. "
+        f"The machine's load average was {first:.1f} at the beginning and {last:.1f} at the end. "
         "If it exceeds the number of cores, compare CPU times."
     )
     head = [

@@ -176,7 +176,7 @@ class TestWrite:
         results.replace("forecast", FORECAST)
         report.write()
         written = section(folder, "Forecasts")
-        assert "was 1.0 at the beginning and 2.5 at the end" in written
+        assert "load average was 1.0 at the beginning and 2.5 at the end" in written
         assert "| seconds for 1,400 models x 52 | 0.3 | 0.05 (0.04 of CPU time) | met |" in written
         assert "1,000 samples | 2 | 2.5 (1.3 of CPU time) | **missed** |" in written
         assert "(of 200 and 100 models, scaled up) | 21.0 | 70.0 | 17.5 | 56.0 |" in written
