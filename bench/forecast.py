@@ -41,7 +41,7 @@ def measure(models: int, console: Console) -> dict[str, Any]:
     packed, files = run.WORK / "packed", fit.files(run.WORK, models)
     found: dict[str, Any] = {"models": models, "artifact": size(packed) / models}
     found["load"] = [os.getloadavg()[0]]
-    found["kinds"] = [list(each) for each in measure_kinds(fit.load(files[:KEPT]))]
+    found["kinds"] = [each._asdict() for each in measure_kinds(fit.load(files[:KEPT]))]
     console.print(f"{len(found['kinds'])} ways to keep a model", highlight=False)
     found["ours"] = {
         way: {samples: child(packed, way, samples, RUNS) for samples in ALONE} for way in WAYS

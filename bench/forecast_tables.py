@@ -62,11 +62,12 @@ def forecast(found: dict[str, Any]) -> str:
                     "saved",
                     "pack ms",
                     "load ms",
+                    "KB in memory",
                     "the talk: bytes",
                     "saved",
                     "load ms",
                 ],
-                [kind(Measured(*each)) for each in found["kinds"]],
+                [kind(Measured(**each)) for each in found["kinds"]],
             ),
             table(
                 [
@@ -146,6 +147,7 @@ def kind(each: Measured) -> list[str]:
     """Return a row for a way to keep a model, with the talk's figures."""
     theirs, largest = COMPRESSIONS.get(each.kind), COMPRESSIONS["pickle-none"].size
     own = [f"{each.size:,.0f}", f"{each.saved:.1%}", f"{each.pack_ms:.2f}", f"{each.load_ms:.2f}"]
+    own.append(f"{each.memory / 1000:,.1f}")
     if theirs is None:
         return [each.kind, *own, "", "", ""]
     saved = f"{1 - theirs.size / largest:.1%}"

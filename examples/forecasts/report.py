@@ -19,7 +19,16 @@ LARGEST = COMPRESSIONS["pickle-none"].size
 def costs(measured: Sequence[Measured]) -> Table:
     """Return a table with a row for each kind, and the talk's figures beside ours."""
     table = Table(title="What a model costs", title_justify="left", caption_justify="left")
-    for name in ("kind", "bytes", "saved", "load ms", "same forecasts", "talk: bytes", "saved"):
+    for name in (
+        "kind",
+        "bytes",
+        "saved",
+        "load ms",
+        "KB in memory",
+        "same forecasts",
+        "talk: bytes",
+        "saved",
+    ):
         table.add_column(name, justify="left" if name == "kind" else "right")
     table.add_column("load ms", justify="right")
     for each in sorted(measured, key=lambda each: each.size):
@@ -29,6 +38,7 @@ def costs(measured: Sequence[Measured]) -> Table:
             f"{each.size:,.0f}",
             f"{each.saved:.1%}",
             f"{each.load_ms:.2f}",
+            f"{each.memory / 1000:,.1f}",
             "yes" if each.equal else "no",
             *(
                 (

@@ -51,8 +51,17 @@ FORECAST = {
     "artifact": 701.0,
     "load": [1.0, 2.5],
     "kinds": [
-        ["prophet", 664.0, 397, 0.96, 0.5, 0.06, True],
-        ["pickle-lzma", 6900.0, 2, 0.63, 9.0, 25.0, True],
+        {
+            "kind": kind,
+            "size": size,
+            "shared": 397,
+            "saved": 1 - size / 20_000,
+            "pack_ms": 0.5,
+            "load_ms": 25.0,
+            "memory": 2 * size,
+            "equal": True,
+        }
+        for kind, size in (("prophet", 664.0), ("pickle-lzma", 6900.0))
     ],
     "ours": {
         way: {"0": OURS, "1000": {**OURS, "s": 2.5, "CPU s": 1.3}}
@@ -181,7 +190,10 @@ class TestWrite:
         assert "1,000 samples | 2 | 2.5 (1.3 of CPU time) | **missed** |" in written
         assert "(of 200 and 100 models, scaled up) | 21.0 | 70.0 | 17.5 | 56.0 |" in written
         assert "| reading Prophet's JSON (of 200 models, scaled up) | 14.0 | 210 |" in written
-        assert "| prophet | 664 | 96.0% | 0.50 | 0.06 |  |  |  |" in written
-        assert "| pickle-lzma | 6,900 | 63.0% | 9.00 | 25.00 | 28,420 | 99.0% | 22.0 |" in written
+        assert "| prophet | 664 | 96.7% | 0.50 | 25.00 | 1.3 |  |  |  |" in written
+        assert (
+            "| pickle-lzma | 6,900 | 65.5% | 0.50 | 25.00 | 13.8 | 28,420 | 99.0% | 22.0 |"
+            in written
+        )
         assert "| 100,000 | 0 | 70.00 | 0.0014 | 5 | 4 | 700 |" in written
         assert (folder / "forecast.png").exists()

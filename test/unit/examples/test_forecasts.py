@@ -98,14 +98,14 @@ class TestTables:
     def test_costs(self) -> None:
         """A kind that the talk does not have has no figures of it."""
         measured = [
-            Measured(kind, size, 0, 1 - size / 20_000, 1.0, 2.5, equal=True)
+            Measured(kind, size, 0, 1 - size / 20_000, 1.0, 2.5, 2 * size, equal=True)
             for kind, size in (("pickle-lzma", 6000.0), ("prophet", 664.0))
         ]
         lines = self.text(report.costs(measured)).splitlines()
         rows = [[*map(str.strip, line.split("│"))] for line in lines if "│" in line]
-        assert rows[0][1:6] == ["prophet", "664", "96.7%", "2.50", "yes"]
-        assert rows[0][6:9] == ["", "", ""]
-        assert rows[1][6:9] == ["28,420", "99.0%", "22.0"]
+        assert rows[0][1:7] == ["prophet", "664", "96.7%", "2.50", "1.3", "yes"]
+        assert rows[0][7:10] == ["", "", ""]
+        assert rows[1][7:10] == ["28,420", "99.0%", "22.0"]
 
     def test_times(self) -> None:
         """All ways have a row."""
