@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cities broker test test-quick docs faults faults-serving soak cost bench bench-serving frameworks peers setup lint format lock clean
+.PHONY: help demo cities forecasts broker test test-quick docs faults faults-serving soak cost bench bench-serving
+.PHONY: bench-forecast frameworks peers setup lint format lock clean
 .PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -18,6 +19,9 @@ demo: venv ## Run a broker, the job and a few messages here (KEEP=1 leaves them 
 
 cities: venv ## Run 200 small models and two A/B tests on a file and a topic (examples/cities)
 	@.venv/bin/python -m examples.cities.run
+
+forecasts: venv ## Fit 1,400 models of Prophet and forecast with all at once (MODELS=; examples/forecasts)
+	@.venv/bin/python -m examples.forecasts.run $(MODELS)
 
 broker: venv ## Run the demo's broker alone, without Docker, until Ctrl-C (WIPE=1: with no data)
 	@$(if $(filter 1,$(WIPE)),rm -rf .tidemill/broker)
@@ -57,7 +61,7 @@ image: ## Rebuild the image (BUILD_TARGET=databricks, serve: other ones)
 	$(COMPOSE) image
 
 test: tools ## Run every check and test, as CI does
-	@.venv/bin/tox
+	@.venv/bin/tox -p 2 --parallel-live
 
 test-quick: venv ## Run what needs neither Spark nor a broker: style, types, layers, unit tests
 	@.venv/bin/tox -p 2 -e lint,types,layers,unit
@@ -84,6 +88,9 @@ bench: venv ## Compare with the bare model and with peers; draw plots (PARTS=, R
 
 bench-serving: venv ## Compare `tidemill serve` with bare FastAPI and KServe, and kill processes
 	@.venv/bin/python -m bench.run serving
+
+bench-forecast: venv ## Compare packed models with Prophet, statsforecast and mlforecast (MODELS=)
+	@.venv/bin/python -m bench.run forecast $(if $(MODELS),--models $(MODELS))
 
 frameworks: venv ## Run models of PyTorch and TensorFlow through the adapters (downloads 4 GB)
 	@.venv/bin/python -m dev.frameworks.check

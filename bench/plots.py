@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,28 @@ def memory(jobs: Mapping[str, Rows], pools: Mapping[str, Rows]) -> None:
     left.set_ylabel("MiB (PSS)")
     left.set_ylim(bottom=0)  # of both
     save(figure, "memory.png")
+
+
+def forecast(seconds: Mapping[str, Sequence[float]], growth: Sequence[Sequence[Any]]) -> None:
+    """Draw the seconds of each way to forecast, and ours over the number of keys."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(3, 2))
+    names = [name.partition(" (")[0].partition(":")[0] for name in seconds]
+    for offset, label in ((-0.2, "no intervals"), (0.2, "with intervals")):
+        index = 0 if offset < 0 else 1
+        rows = [row + offset for row in range(len(seconds))]
+        left.barh(rows, [each[index] for each in seconds.values()], height=0.4, label=label)
+        points = [(each[0], each[3]["s"]) for each in growth if (each[1] > 0) == (index == 1)]
+        right.plot(*zip(*points, strict=True), marker="o", label=label)
+    left.set_yticks(range(len(names)), [textwrap.fill(name, 34) for name in names], fontsize=8)
+    left.invert_yaxis()
+    left.set_xscale("log")
+    left.set_xlabel("seconds")
+    left.legend(fontsize=8)
+    right.set_xscale("log")
+    right.set_yscale("log")
+    right.set_xlabel("keys, each for 52 weeks")
+    right.set_ylabel("seconds")
+    save(figure, "forecast.png")
 
 
 def picture(name: str) -> str:

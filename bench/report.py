@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from bench import growth_tables, results, speed_tables
+from bench import forecast_tables, growth_tables, results, speed_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,7 @@ def write() -> None:
         "schemas": speed_tables.schemas,
         "catalogue": growth_tables.catalogue,
         "serving": speed_tables.serving,
+        "forecast": forecast_tables.forecast,
     }
     tables = dict.fromkeys(parts, NOT_YET)
     for name, part in parts.items():

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench import (
     catalogue,
+    forecast,
     latency,
     latency_floor,
     many_models,
@@ -38,6 +39,7 @@ PARTS = (
     "schemas",
     "catalogue",
     "serving",
+    "forecast",
 )
 
 
@@ -55,6 +57,7 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=60, help="duration of each load for latency"
     )
+    parser.add_argument("--models", type=int, default=1400, help="fitted models for forecast")
     args = parser.parse_args()
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
@@ -72,6 +75,7 @@ def main() -> int:
         "schemas": lambda: schemas.measure(console),
         "catalogue": lambda: catalogue.measure(console),
         "serving": lambda: serving.measure(console),
+        "forecast": lambda: forecast.measure(args.models, console),
     }
     for part in args.parts or PARTS:
         console.rule(part)

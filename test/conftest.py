@@ -26,7 +26,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 
-# Parallel test processes use different ports.
+# Parallel test processes use different ports: those of two runs of pytest, and within a run.
+ports.CANDIDATES = ports.CANDIDATES[int(os.environ.get("TEST_LANE", "0")) :: 2]  # type: ignore[misc]
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     processes = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     ports.CANDIDATES = ports.CANDIDATES[int(worker[2:]) :: processes]  # type: ignore[misc]

