@@ -20,7 +20,8 @@ from dev import PYTHONPATH, ROOT
 from dev.demo.screen import make_console, step
 from examples.forecasts import fit, report, sales
 from tidemill import TidemillError
-from tidemill.packing.artifact import MANIFEST, Artifact
+from tidemill.packing.artifact import Artifact
+from tidemill.packing.manifest import MANIFEST
 from tidemill.packing.models import PackedModels
 from tidemill.packing.queries import Options, Query
 from tidemill.packing.report import measure

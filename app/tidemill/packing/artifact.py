@@ -8,76 +8,18 @@ from bisect import bisect_left
 from functools import cached_property
 from operator import lt
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-import msgspec
 import numpy as np
 
-from tidemill.errors import ArtifactDamaged, ArtifactTooNew, ArtifactUnreadable
+from tidemill.errors import ArtifactDamaged
+from tidemill.packing.manifest import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tidemill.packing.arrays import Ints
-
-MANIFEST = "manifest.json"
-FORMAT, VERSION = "tidemill-pack", 1
-Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class File(msgspec.Struct, frozen=True):
-    """A file that is named by the SHA-256 digest of its content, and its size in bytes."""
-
-    digest: Digest
-    bytes: Count
-
-
-class Template(msgspec.Struct, frozen=True):
-    """What some models have in common: their kind, and whatever the kind defines."""
-
-    kind: str
-    content: msgspec.Raw
-
-
-class Part(msgspec.Struct, frozen=True):
-    """A file with an item of bytes for each of some models, which have one template.
-
-    If all items have `item_bytes` bytes, they follow each other. If it is 0, the file begins with
-    the end of each item as an int64, counted from the first item.
-    """
-
-    file: File
-    template: Count
-    items: Count
-    item_bytes: Count
-
-
-class Index(msgspec.Struct, frozen=True):
-    """A file with the keys, in the order of their UTF-8 bytes.
-
-    There are three arrays of int64, with a number for each key: where the key ends in the last
-    array, its part, and its item in the part. Then follow the bytes of the keys.
-    """
-
-    file: File
-    keys: Count
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What an artifact consists of; `digest` is that of all other fields."""
-
-    format: str
-    version: int
-    digest: str
-    index: Index
-    templates: tuple[Template, ...]
-    parts: tuple[Part, ...]
-
-    def sealed(self) -> Manifest:
-        """Return the manifest with its digest."""
-        content = msgspec.json.encode(msgspec.structs.replace(self, digest=""))
-        return msgspec.structs.replace(self, digest=hashlib.sha256(content).hexdigest())
+    from tidemill.packing.manifest import File, Manifest, Part, Template
 
 
 class Place(NamedTuple):
@@ -120,7 +62,7 @@ class Artifact:
             ArtifactDamaged: Something in it was changed, or is missing.
 
         """
-        artifact = cls(Path(folder), read_manifest(Path(folder)))
+        artifact = cls(Path(folder), read(Path(folder)))
         if verify:
             artifact.verify()
         return artifact
@@ -220,32 +162,6 @@ def _ascend_to(ends: Ints, last: int) -> bool:
     """Tell whether numbers begin at 0 or later, never fall, and end at the last one."""
     every = np.concatenate([[0], ends])
     return bool((every[1:] >= every[:-1]).all() and every[-1] == last)
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of an artifact.
-
-    Raises:
-        ArtifactUnreadable: There is none.
-        ArtifactTooNew: A later release wrote it.
-        ArtifactDamaged: It was changed.
-
-    """
-    try:
-        content = (folder / MANIFEST).read_bytes()
-    except OSError as error:
-        raise ArtifactUnreadable(folder, error.strerror or error) from None
-    try:
-        version = msgspec.json.decode(content, type=dict[str, Any]).get("version")
-        if isinstance(version, int) and version > VERSION:
-            raise ArtifactTooNew(folder, version, VERSION)
-        manifest = msgspec.json.decode(content, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ArtifactDamaged(folder, MANIFEST, error) from None
-    sound = all(part.template < len(manifest.templates) for part in manifest.parts)
-    if manifest.format != FORMAT or manifest.sealed() != manifest or not sound:
-        raise ArtifactDamaged(folder, MANIFEST, "its digest is wrong")
-    return manifest
 
 
 def _map(folder: Path, file: File, name: str) -> mmap.mmap | bytes:

@@ -72,12 +72,13 @@ def predict(models: PackedModels, frame: pd.DataFrame, options: Options) -> pd.D
 
     groups = pd.Series(good).groupby(keys[good], sort=False)
     failed = ask(each.to_numpy() for _, each in groups)
-    # A bad row must not cost the model's other rows their forecasts.
-    some = [rows for rows in failed if 1 < len(rows) <= options.most_dates]
-    again = [rows[[index]] for rows in some for index in range(len(rows))]
-    for rows in again:
-        errors[rows] = ""
-    ask(again)
+    # A bad row must not cost the model's other rows their forecasts: find it, and ask without it.
+    for rows in failed:
+        if 1 < len(rows) <= options.most_dates:
+            errors[rows] = ""
+            bad = ask(rows[[index]] for index in range(len(rows)))
+            left = np.setdiff1d(rows, [row for each in bad for row in each])
+            ask([left] if len(left) else [])
     head = {KEY: frame[KEY].to_numpy(), DATES: times.astype("datetime64[ns]")}
     head[DATES][wrong] = np.datetime64("NaT")
     return pd.DataFrame({**head, **found, ERROR: errors}, index=frame.index)

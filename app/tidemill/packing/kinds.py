@@ -36,6 +36,15 @@ class Kind(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Check that what the kind needs to predict is installed.
+
+        Raises:
+            MissingExtra: It is not.
+
+        """
+        ...
+
     def columns(self, template: bytes) -> tuple[str, ...]:
         """Return the columns that models of a template need, as far as it says so."""
         ...

@@ -40,11 +40,12 @@ class PackedModels:
             ArtifactUnreadable, ArtifactTooNew, ArtifactDamaged, UnknownKind: There is no usable
                 artifact.
             UntrustedPickle: It has pickles, which only `trust="pickle"` allows.
+            MissingExtra: A kind needs a package that is not installed.
 
         """
         artifact = Artifact.open(folder)
         for each in artifact.manifest.templates:
-            kind(each.kind)  # a later release may have more
+            kind(each.kind).check()
         pickled = any(each.kind.startswith(UNSAFE) for each in artifact.manifest.templates)
         if pickled and trust != "pickle":
             raise UntrustedPickle(Path(folder).name)

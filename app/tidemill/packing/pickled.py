@@ -67,6 +67,15 @@ class Pickled:
         packed = COMPRESSIONS[self._compression]().compress(pickle.dumps(model))
         return b"{}", packed
 
+    def check(self) -> None:
+        """Check that the compression is installed.
+
+        Raises:
+            MissingExtra: It is not.
+
+        """
+        COMPRESSIONS[self._compression]()
+
     def columns(self, _: bytes) -> tuple[str, ...]:
         """Return no columns, because a pickle does not say what it needs."""
         return ()

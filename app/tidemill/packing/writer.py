@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from tidemill.errors import DuplicateKey, OutputExists, OutputUnusable, UnknownModelKey
-from tidemill.packing.artifact import (
+from tidemill.packing.artifact import Place
+from tidemill.packing.manifest import (
     FORMAT,
     MANIFEST,
     VERSION,
@@ -22,7 +23,6 @@ from tidemill.packing.artifact import (
     Index,
     Manifest,
     Part,
-    Place,
     Template,
 )
 
@@ -163,7 +163,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         raise OutputUnusable(folder, error.strerror or error) from None
     try:
         yield new
-        new.chmod(0o755)
+        new.chmod(0o777 & ~_umask())
         _sync(new)
         new.rename(folder)
         _sync(folder.parent)
@@ -173,6 +173,13 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         raise OutputUnusable(folder, error.strerror or error) from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _umask() -> int:
+    """Return the process's mask for new files, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _write_file(path: Path, content: bytes) -> None:

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from examples.forecasts import fit, report, run, sales
-from tidemill.packing.artifact import MANIFEST, Artifact
+from tidemill.packing.artifact import Artifact
+from tidemill.packing.manifest import MANIFEST
 from tidemill.packing.report import Measured
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from tidemill.errors import (
     OutputUnusable,
     UnknownModelKey,
 )
-from tidemill.packing.artifact import MANIFEST, Artifact, File, Index, read_manifest
+from tidemill.packing.artifact import Artifact
+from tidemill.packing.manifest import MANIFEST, File, Index, read
 from tidemill.packing.writer import Packed, write
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def test_parts_are_named(tmp_path: Path) -> None:
 def test_wrong_sizes(change: dict[str, int], tmp_path: Path) -> None:
     """A manifest is refused if its numbers do not fit the files, though its digest is right."""
     write(tmp_path / "one", packed({"a": ("a", b"1234"), "b": ("a", b"5678")}))
-    manifest = read_manifest(tmp_path / "one")
+    manifest = read(tmp_path / "one")
     parts = (msgspec.structs.replace(manifest.parts[0], **change),)
     forged = msgspec.structs.replace(manifest, parts=parts).sealed()
     (tmp_path / "one" / MANIFEST).write_bytes(msgspec.json.encode(forged))
@@ -188,7 +189,7 @@ def test_wrong_sizes(change: dict[str, int], tmp_path: Path) -> None:
 def test_wrong_keys(keys: bytes, problem: str, tmp_path: Path) -> None:
     """Keys that are no text, or in no order, are refused: some could not be found."""
     write(tmp_path / "one", packed({"a": ("a", b"1"), "b": ("a", b"2")}))
-    manifest = read_manifest(tmp_path / "one")
+    manifest = read(tmp_path / "one")
     index = np.array([[1, 2], [0, 0], [0, 1]], np.int64).tobytes() + keys
     file = File(hashlib.sha256(index).hexdigest(), len(index))
     (tmp_path / "one" / f"{file.digest}.bin").write_bytes(index)

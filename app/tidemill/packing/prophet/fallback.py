@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,16 @@ class ProphetJson:
             raise Unpackable(key, "a regressor has a predictor of its own, which its JSON lacks")
         template = msgspec.json.encode({"columns": _columns(model)})
         return template, zlib.compress(model_to_json(model).encode(), 9)
+
+    def check(self) -> None:
+        """Check that Prophet is installed.
+
+        Raises:
+            MissingExtra: It is not.
+
+        """
+        with extras.required():
+            importlib.import_module("prophet.serialize")
 
     def columns(self, template: bytes) -> tuple[str, ...]:
         """Return the regressors, conditions, and `cap` and `floor` if they are needed."""

@@ -41,6 +41,9 @@ class ProphetRows:
         template, row = split(key, model)
         return msgspec.json.encode(template, order="sorted"), row.tobytes()
 
+    def check(self) -> None:
+        """Do nothing: numpy is enough."""
+
     def columns(self, template: bytes) -> tuple[str, ...]:
         """Return the regressors, and `cap` and `floor` if they are needed."""
         return _template(template).columns
