@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from tidemill.errors import InvalidSelection, MessageError
+from tidemill.errors import InvalidSelection, MessageError, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,7 +88,9 @@ def read_error(text: str) -> str:
         InvalidSelection: There is no such class.
 
     """
-    known = {error.__name__.lower(): error.__name__ for error in MessageError.__subclasses__()}
+    classes = [each for each in vars(messages).values() if isinstance(each, type)]
+    names = [each.__name__ for each in classes if issubclass(each, MessageError)]
+    known = {name.lower(): name for name in names if name != MessageError.__name__}
     if text in known.values():
         return text
     near = get_close_matches(text.lower(), known, n=1)

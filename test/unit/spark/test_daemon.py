@@ -14,7 +14,7 @@ import pytest
 
 from dev import PYTHONPATH, ROOT
 from faults import job_processes
-from tidemill.models.pool.launch import NO_BACKGROUND_THREADS
+from tidemill.models.pool.launch import NO_BACKGROUND_THREADS, THREAD_VARIABLES
 from tidemill.spark import daemon
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Daemon:
             env={
                 **os.environ,
                 "PYTHONPATH": f"{PYTHONPATH}:{ROOT / 'test' / 'doubles'}",
-                "OPENBLAS_NUM_THREADS": "1",
+                **dict.fromkeys(THREAD_VARIABLES, "1"),
                 **NO_BACKGROUND_THREADS,
                 "PYTHON_UNIX_DOMAIN_ENABLED": "true",
                 "PYTHON_WORKER_FACTORY_SOCK_DIR": str(sockets),

@@ -22,7 +22,12 @@ Models: TypeAlias = "tuple[tuple[ModelSpec, ...], tuple[ModelSpec, ...], float]"
 
 # The number of threads of numeric libraries is in these variables. A process of the pool has one,
 # unless its environment says otherwise.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 # Keep Arrow's allocator and ONNX Runtime's telemetry from starting threads. In a single-threaded
 # process C++ counts references without atomic operations, which take a sixth of spaCy's time; and
 # only such a process forks safely.
