@@ -12,6 +12,7 @@ from jobs_shapes import JOB, check
 
 from deploy.databricks.errors import VariablesMissing, VariableWrong
 from deploy.databricks.payload import fill_in
+from tidemill.models.pool.launch import THREAD_VARIABLES
 from tidemill.settings import KafkaSettings, Settings, StreamSettings
 from tidemill.spark.conf import context_conf
 
@@ -116,7 +117,7 @@ class TestSparkConf:
         ]
         wanted = context_conf(Settings(stream=StreamSettings(worker_threads=3)))
         threads = {name: value for name, value in wanted.items() if "THREADS" in name}
-        assert len(threads) == 3
+        assert len(threads) == len(THREAD_VARIABLES)
         assert threads.items() <= conf.items()
 
     def test_token_url(self, variables: dict[str, str]) -> None:
