@@ -71,7 +71,7 @@ faults: venv ## Kill a running job hundreds of times and check its output (KILLS
 		$(if $(SHORT),--short); status=$$?; $(FAULTS)report; exit $$status
 	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka)
 
-faults-serving: venv ## Kill servers and their model processes under load (KILLS=)
+faults-serving: venv ## Kill servers and their model processes under load (KILLS=); rewrites docs/FAULTS.md
 	@$(FAULTS)serving $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status
 
 soak: venv ## Watch a job's memory and files at half its load for half an hour (MINUTES=)

@@ -20,6 +20,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,14 @@ class Round:
     requests: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
+
+    def __str__(self) -> str:
+        """Return a line for people."""
+        failed = ", ".join(f"{count} {name}" for name, count in self.failed.items()) or "none"
+        return (
+            f"{self.struck}, asked with {self.asked}: {self.kills} kills, {self.requests:,} "
+            f"requests, failed: {failed}, slowest answer {self.slowest:.1f} s"
+        )
 
 
 async def kill_model_process(server: ServedProcess) -> None:
@@ -134,7 +143,7 @@ async def with_client(servers: list[ServedProcess], scheme: str) -> AsyncIterato
 
 @asynccontextmanager
 async def without_retries(servers: list[ServedProcess], _: str) -> AsyncIterator[Ask]:
-    """Ask one server after the other, and take every answer for the last word."""
+    """Ask one server after the other, without retries."""
     turns = itertools.cycle(servers)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30)) as session:
 
@@ -244,7 +253,8 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50, help="kills while the client asks")
     arguments = parser.parse_args()
     console = Console()
-    rounds = asyncio.run(campaign(plan(arguments.kills), console.print))
+    show = partial(console.print, soft_wrap=True, highlight=False)
+    rounds = asyncio.run(campaign(plan(arguments.kills), lambda each: show(str(each))))
     console.print(table(rounds))
     results_log.add("serving", entry(rounds))
     sys.exit(not holds(rounds))

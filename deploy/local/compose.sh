@@ -6,6 +6,8 @@ set -eu
 cd "$(dirname "$0")"
 export STACK="${STACK:-tidemill}"
 terminal=""
+otherwise="make demo"
+[ "${1:-}" != up-serving ] || otherwise="tidemill serve"
 
 fail() {
     printf '%s\n' "$1" >&2
@@ -14,15 +16,15 @@ fail() {
 
 # Sets compose: Docker's own, else the older program.
 find_compose() {
-    command -v docker >/dev/null || fail "There is no docker here. Without it: make demo"
+    command -v docker >/dev/null || fail "There is no docker here. Without it: $otherwise"
     problem=$(docker version 2>&1 >/dev/null) ||
-        fail "No Docker engine answers ($(echo "$problem" | tail -n 1)). Without one: make demo"
+        fail "No Docker engine answers ($(echo "$problem" | tail -n 1)). Without one: $otherwise"
     if docker compose version >/dev/null 2>&1; then
         compose="docker compose"
     elif docker-compose version >/dev/null 2>&1; then
         compose=docker-compose
     else
-        fail "Neither 'docker compose' nor docker-compose is here: install one. Without them: make demo"
+        fail "Neither 'docker compose' nor docker-compose is here: install one. Without them: $otherwise"
     fi
 }
 

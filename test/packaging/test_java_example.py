@@ -24,6 +24,7 @@ MODELS = """
 models:
   - {{name: names, version: 1, adapter: "served_models:Names", sample: a, payload: text,
       match: {{to: names}}, options: {{folder: "{folder}"}}, limits: {{seconds: 600}}}}
+  - {{name: upper, version: 1, adapter: "served_models:Upper", sample: a, match: {{to: upper}}}}
 """
 REFUSED = 'tidemill_requests_total{protocol="grpc",status="RESOURCE_EXHAUSTED"}'
 QUEUED = 'tidemill_queue_length{model="names",version="1"} 1.0'
@@ -85,6 +86,25 @@ def test_entities(folder: Path, server: Server) -> None:
             output, _ = program.communicate(timeout=TIMEOUT_S)
     assert program.returncode == 0, output
     assert COLOURS.sub("", output).split("\n")[:2] == ["Grüße aus Wien", "  NAME: Grüße aus Wien"]
+
+
+@pytest.mark.parametrize(("text", "printed"), [("a", '  "A"'), ("bad", "PredictionFailed")])
+def test_other_outputs(folder: Path, server: Server, text: str, printed: str) -> None:
+    """Outputs that are no entities are printed as JSON."""
+    program = start(folder, server, "upper", text)
+    output, _ = program.communicate(timeout=TIMEOUT_S)
+    assert program.returncode == 0, output
+    first, second, *_ = COLOURS.sub("", output).split("\n")
+    assert first == text
+    assert printed in second
+
+
+def test_usage(folder: Path, server: Server) -> None:
+    """Without a text, the program says how to use it."""
+    program = start(folder, server, "upper")
+    output, _ = program.communicate(timeout=TIMEOUT_S)
+    assert program.returncode == 2
+    assert "usage: FindEntities HOST:PORT MODEL TEXT..." in output
 
 
 def test_error(folder: Path, server: Server) -> None:

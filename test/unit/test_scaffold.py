@@ -149,9 +149,10 @@ class TestCommand:
         done = CliRunner().invoke(cli, ["init", "mine"])
         assert done.exit_code == 0
         commands = [line.strip() for line in done.output.splitlines() if line.startswith("  ")]
-        test, predict, check, stream = commands
+        test, predict, serve, check, stream = commands
         assert test.startswith("cd mine && ")
         assert test.endswith("-m unittest")
         assert predict.endswith("tidemill predict < messages.jsonl")
+        assert "tidemill serve " in serve
         assert "tidemill check " in check
         assert stream.endswith("tidemill stream")

@@ -101,7 +101,7 @@ def request_log(
     with extras.required():
         from tidemill.serving.request_log import RequestLog  # noqa: PLC0415 - an extra
     if unread := [route.name for route in routes if route.match is None]:
-        hint = "Give these entries a `match` if a stream should read their requests again."
+        hint = "Give these entries a `match`, or name their parameters' fields in `endpoints`."
         log.warning("no stream can read the requests of some models", models=unread[:5], hint=hint)
     return RequestLog(settings.kafka, settings.serving, metrics.unlogged.inc)
 

@@ -25,6 +25,7 @@ def init(
     for command in (
         f"cd {shlex.quote(str(name))} && {python} -m unittest",
         f"{tidemill} predict < messages.jsonl",
+        f"{tidemill} serve    # answers over HTTP and gRPC, with the extra `serve`",
         f"{tidemill} check    # needs a Kafka broker; prints a command for each missing topic",
         f"{tidemill} stream",
     ):

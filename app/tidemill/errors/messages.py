@@ -40,8 +40,8 @@ class InvalidJson(MessageError):
 class MissingField(MessageError):
     """A field that the entry reads is absent or null."""
 
-    def __init__(self, field: str) -> None:
-        super().__init__(f"the field {field!r} is missing or null")
+    def __init__(self, field: str, remedy: str = "") -> None:
+        super().__init__(f"the field {field!r} is missing or null", remedy)
 
 
 class WrongType(MessageError):

@@ -95,8 +95,9 @@ class RateExceeded(MessageError):
     """The bearer of a token has sent more requests than its rate allows."""
 
     def __init__(self, name: str, rate: str, retry_after: float) -> None:
+        """Take who it is, a rate, such as `20 requests per minute`, and a time in seconds."""
         super().__init__(
-            f"{name[:60]} may send {rate} requests",
+            f"{name[:60]} may send at most {rate}",
             f"Try again in {max(1, math.ceil(retry_after))} s.",
         )
         self.retry_after = retry_after

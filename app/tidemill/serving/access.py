@@ -6,7 +6,7 @@ import hmac
 import time
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import structlog
@@ -107,15 +107,15 @@ class Access:
             raise Unauthenticated
         if found.rate is not None and not self._limiter.hit(found.rate, found.name):
             reset = self._limiter.get_window_stats(found.rate, found.name).reset_time
-            raise RateExceeded(found.name, str(found.rate), max(0.0, reset - time.time()))
+            raise RateExceeded(found.name, _words(found.rate), max(0.0, reset - time.time()))
         return found.models
 
     def _read_again(self, path: Path) -> None:
-        """Read the file; if something is wrong with it, the last tokens stay."""
+        """Read the file; if something is wrong with it, keep the previous tokens."""
         try:
             self._bearers = _read(path, self._everything)
         except ConfigurationError as error:
-            log.error("the last tokens stay: %s", error.message, **log_fields(error))  # noqa: TRY400
+            log.error("keeping the previous tokens: %s", error.message, **log_fields(error))  # noqa: TRY400
         else:
             log.info("read the tokens again", count=len(self._bearers))
 
@@ -130,21 +130,34 @@ def _read(path: Path, everything: Catalogue) -> list[Bearer]:
     if problems:
         raise InvalidTokens(path, *problems)
     try:
-        entries = msgspec.convert(document.value, dict[str, TokenEntry])
+        entries = msgspec.convert(document.value, dict[str, Any])
     except msgspec.ValidationError as error:
         raise InvalidTokens(path, error) from None
     if not entries:
         raise InvalidTokens(path, "it lists no token, so nobody could ask")
     bearers = []
-    for name, entry in entries.items():
+    for name, value in entries.items():
+        try:
+            entry = msgspec.convert(value, TokenEntry)
+        except msgspec.ValidationError as error:
+            raise InvalidTokens(path, f"{name}: {error}") from None
         try:
             bearers.append(Bearer(name, entry, everything))
         except ValueError:
             problem = f"{name}: {entry.rate!r} is not a rate, such as 100/minute"
             raise InvalidTokens(path, problem) from None
+        if unknown := [each for each in entry.models if not everything.only([each]).routes]:
+            log.warning("a token's `models` match no model", client=name, models=unknown)
     if len({bearer.digest for bearer in bearers}) < len(bearers):
         raise InvalidTokens(path, "two names have the same token")
     return bearers
+
+
+def _words(rate: RateLimitItem) -> str:
+    """Return a rate as people say it, such as `20 requests per minute`."""
+    unit = rate.GRANULARITY.name
+    period = unit if rate.multiples == 1 else f"{rate.multiples} {unit}s"
+    return f"{rate.amount} request{'s' * (rate.amount != 1)} per {period}"
 
 
 def _digest(token: str) -> bytes:

@@ -120,7 +120,8 @@ class Catalogue:
         """
         route = self.paths.get(quoted(path))
         if route is None:
-            raise ModelNotFound("path", path, get_close_matches(path, self.paths))
+            near = get_close_matches(path, self.paths)
+            raise ModelNotFound("path", path, [f"/NAME{path}"] if path == INVOCATIONS else near)
         return Target(route)
 
 

@@ -54,11 +54,20 @@ def decode(body: bytes, *, is_text: bool) -> PlainRequest:
             found = " and ".join(given) or "none of them"
             raise InvalidRequest(f"it must have one of {', '.join(READERS)}, but has {found}")
         rows = READERS[given[0]](fields[given[0]])
-        params = msgspec.json.decode(fields.get("params", b"null"), type=Params | None) or Params()
+        params = _params(fields.get("params", Raw(b"null")))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(describe_json_error(body.decode(errors="replace")) or error) from None
     inputs = [_input(index, row, is_text=is_text) for index, row in enumerate(rows)]
     return PlainRequest(inputs, params.key, params.variant)
+
+
+def _params(content: Raw) -> Params:
+    """Return the parameters in a JSON text."""
+    try:
+        return msgspec.json.decode(content, type=Params | None) or Params()
+    except msgspec.ValidationError as error:
+        hint = "Leave out all `params` but `key` and `variant`: models take inputs only."
+        raise InvalidRequest(f"params: {error}", hint) from None
 
 
 def _input(index: int, row: Row, *, is_text: bool) -> Raw:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 from tidemill.errors import (
     DeadlineExceeded,
     MessageError,
+    MissingField,
     RequestTooLarge,
     TidemillError,
 )
@@ -178,7 +179,11 @@ def choose(target: Target, text: str, key: str | None, force: str | None) -> Cho
 def _key(text: str, field: str, key: str | None) -> str:
     """Return the value of an input's field; if the input lacks it, the request's key."""
     fields = fields_or_none(text) or {}
-    return key if key and not is_present(fields, field) else require_key(fields, field)
+    if is_present(fields, field):
+        return require_key(fields, field)
+    if not key:
+        raise MissingField(field, 'Send "key" with the request: a text that decides the variant.')
+    return key
 
 
 def _answer(future: asyncio.Future[Output], allowed: float, choice: Choice) -> Answer:

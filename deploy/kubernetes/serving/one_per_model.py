@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import yaml
 
+from tidemill.errors import ConfigurationError
+from tidemill.errors.base import one_line
 from tidemill.models.catalogue import load_models
 from tidemill.models.entry import Entry
 from tidemill.models.expand import expand
@@ -43,7 +45,12 @@ def main() -> None:
     parser.add_argument("models", type=Path, help="a models.yaml")
     parser.add_argument("image", help="the image that the servers run")
     options = parser.parse_args()
-    routes = load_models(options.models)  # which checks the whole file
+    try:
+        routes = load_models(options.models)  # which checks the whole file
+    except ConfigurationError as error:
+        problems = "; ".join([error.message, *error.problems])
+        sys.stderr.write(f"{one_line(problems)} ({error.hint})\n")
+        sys.exit(2)
     document = yaml.safe_load(options.models.read_text("utf-8"))
     groups = group(document, routes, options.models.parent.absolute())
     found = manifests(document, groups, template(), options.image)

@@ -38,7 +38,7 @@ def run(path: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 
 class TestNoEngine:
-    """Without an engine, the script prints one line, which names `make demo`."""
+    """Without an engine, the script prints one line, which names what does without."""
 
     @pytest.mark.parametrize("command", ["up", "app", "produce-input", "down", "engine"])
     def test_no_docker(self, command: str, path: Path) -> None:
@@ -46,6 +46,11 @@ class TestNoEngine:
         done = run(path, command)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == "There is no docker here. Without it: make demo\n"
+
+    def test_servers(self, path: Path) -> None:
+        """For servers it names `tidemill serve` in its place."""
+        done = run(path, "up-serving")
+        assert done.stderr == "There is no docker here. Without it: tidemill serve\n"
 
     def test_engine_does_not_run(self, path: Path) -> None:
         """If the engine does not answer, the line quotes docker's message."""

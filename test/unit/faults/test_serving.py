@@ -22,6 +22,16 @@ def test_short_campaign() -> None:
     assert holds(rounds)
 
 
+def test_line() -> None:
+    """A round is shown as one line, with the errors by their class."""
+    found = Round("server", "http", 3, 1200, Counter({"CannotConnect": 2}), 1.26)
+    assert str(found) == (
+        "server, asked with http: 3 kills, 1,200 requests, failed: 2 CannotConnect, "
+        "slowest answer 1.3 s"
+    )
+    assert "failed: none" in str(Round("server", "http"))
+
+
 def test_failures_show() -> None:
     """A request that fails in spite of retries breaks the promise; one without retries may fail."""
     failed = Counter({"CannotConnect": 1})

@@ -100,8 +100,16 @@ class TestTokens:
         with pytest.raises(RateExceeded) as caught:
             access.models(f"Bearer {SECRET}")
         assert 3000 < caught.value.retry_after <= 3600
-        assert "a may send 2 per 1 hour requests" in caught.value.message
+        assert "a may send at most 2 requests per hour" in caught.value.message
         access.models(f"Bearer {OTHER}")
+
+    def test_rate_of_a_period(self, tokens: Path) -> None:
+        """The error of a rate for several minutes has them."""
+        tokens.write_text(f"a: {{token: {SECRET}, rate: 1/5minutes}}")
+        access = Access(ALL, tokens)
+        access.models(f"Bearer {SECRET}")
+        with pytest.raises(RateExceeded, match="at most 1 request per 5 minutes"):
+            access.models(f"Bearer {SECRET}")
 
 
 class TestFile:
@@ -115,7 +123,7 @@ class TestFile:
             ("[]", "Expected `object`"),
             (f"a: {SECRET}", "Expected `object`"),
             ("a: {}", "missing required field `token`"),
-            ("a: {token: short-s3cret}", "length >= 16"),
+            ("a: {token: short-s3cret}", "a: .*length >= 16"),
             ("a: {token: 0123456701234567}", "line 1: .* a number needs quotes"),
             ("a: {token: 1234567890123456}", "Expected `str`, got `int`"),
             (f"a: {{token: {SECRET}, modles: []}}", "unknown field `modles`"),
@@ -132,6 +140,20 @@ class TestFile:
             Access(ALL, tokens)
         for secret in ("s3cret", "01234567", "1234567890"):
             assert secret not in f"{caught.value} {caught.value.hint}"
+
+    def test_names(self, tokens: Path) -> None:
+        """An error names the client whose entry is wrong."""
+        tokens.write_text(f"a: {{token: {SECRET}}}\nb: {{token: {OTHER}, model: [upper]}}")
+        with pytest.raises(InvalidTokens, match=r"yaml: b: .*unknown field `model`"):
+            Access(ALL, tokens)
+
+    def test_unknown_models(self, tokens: Path) -> None:
+        """A pattern that matches no model is worth a warning."""
+        tokens.write_text(f'a: {{token: {SECRET}, models: ["upper*", "fair-*"]}}')
+        with capture_logs() as logs:
+            Access(ALL, tokens)
+        (line,) = logs
+        assert (line["log_level"], line["client"], line["models"]) == ("warning", "a", ["fair-*"])
 
     def test_no_yaml(self, tokens: Path) -> None:
         """Neither does the error of a file that is not YAML quote a token."""

@@ -114,6 +114,9 @@ class TestCatalogue:
         assert sorted(paths) == [f"{path}/invocations" for path in sorted(self.catalogue.paths)]
         only = Catalogue([SPLIT])
         assert only.mlflow_paths == {"/ab/invocations": SPLIT, "/invocations": SPLIT}
+        with pytest.raises(ModelNotFound) as caught:
+            self.catalogue.find_path("/invocations")
+        assert "/NAME/invocations" in caught.value.hint
 
     def test_only(self) -> None:
         """A part of a catalogue knows only the models whose names match."""

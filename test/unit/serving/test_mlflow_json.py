@@ -133,6 +133,7 @@ class TestServer:
         response = server.send("/ab/invocations", {"inputs": ["a"], "params": {"top_k": 3}})
         assert response.status == 400
         assert "top_k" in response.json["detail"]
+        assert "`key` and `variant`" in response.json["hint"]
 
     def test_one_fails(self, server: Server) -> None:
         """An error stands in the place of an output."""

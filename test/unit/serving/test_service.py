@@ -95,6 +95,14 @@ class TestChoose:
         assert in_server(by_user, text, key) == in_server(by_user, text)
         assert in_server(by_user, "{}", user) == in_server(by_user, text)
 
+    @pytest.mark.parametrize("text", ["a text", "{}", '{"user": null}'])
+    def test_no_key(self, text: str) -> None:
+        """An input without the field, in a request without a key, gets the hint to send a key."""
+        by_user = Route("ab", {}, SPLIT.variants, split_by="user", salt="ab")
+        with pytest.raises(MissingField) as caught:
+            choose(Target(by_user), text, None, None)
+        assert 'Send "key"' in caught.value.hint
+
     @pytest.mark.parametrize("force", ["one", "two", "three", ""])
     def test_forced(self, force: str) -> None:
         """A request forces a variant, as a header does."""

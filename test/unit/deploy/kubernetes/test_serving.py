@@ -159,18 +159,33 @@ class TestServers:
         runtime = only("InferenceService")["spec"]["predictor"]["model"]["runtime"]
         assert runtime == only("ServingRuntime")["metadata"]["name"]
 
+    def test_tokens(self) -> None:
+        """The file of tokens that config.yaml suggests is in a volume, which needs no Secret."""
+        suggested = re.search(r"# tokens: (.+)", (FOLDER / "config.yaml").read_text("utf-8"))
+        assert suggested
+        (container,) = pod()["containers"]
+        mounted = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+        name = mounted[str(Path(suggested[1]).parent)]
+        (volume,) = [each for each in pod()["volumes"] if each["name"] == name]
+        assert volume["secret"]["optional"] is True
+
     def test_models(self) -> None:
         """The models are the shipped ones."""
         loaded = settings.load(FOLDER / "config.yaml")
         assert load_models(loaded.models) == load_models(ROOT / "models.yaml")
 
 
+def run_script(file: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script on a models.yaml."""
+    command = [sys.executable, str(one_per_model.__file__), str(file), IMAGE]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def generated(tmp_path: Path, models: str) -> list[Manifest]:
-    """Run the script on a models.yaml; return what it prints."""
+    """Return what the script prints for a models.yaml."""
     file = tmp_path / "models.yaml"
     file.write_text(models, "utf-8")
-    command = [sys.executable, str(one_per_model.__file__), str(file), IMAGE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_script(file)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
 
@@ -218,6 +233,17 @@ class TestOnePerModel:
         assert selector == deployment["metadata"]["labels"] == {"app": "serve-model-7"}
         assert deployment["spec"]["containers"][0]["image"] == IMAGE
         assert deployment["spec"]["volumes"][0]["configMap"]["name"] == "serve-model-7"
+
+    @pytest.mark.parametrize("text", [None, "models: [{name: a}, {}]", "models: [{"])
+    def test_wrong_file(self, tmp_path: Path, text: str | None) -> None:
+        """A file that is missing or wrong is an error in one line."""
+        file = tmp_path / "models.yaml"
+        if text is not None:
+            file.write_text(text, "utf-8")
+        done = run_script(file)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert len(done.stderr.splitlines()) == 1
+        assert "models.yaml" in done.stderr
 
     def test_endpoints(self, tmp_path: Path) -> None:
         """Paths of endpoints are as the server has them, in as many routes as are needed."""

@@ -1,7 +1,10 @@
 import static inference.GRPCInferenceServiceGrpc.newBlockingStub;
 
+import com.google.gson.JsonElement;
 import com.google.gson.JsonParser;
+import com.google.gson.JsonPrimitive;
 import com.google.protobuf.ByteString;
+import inference.OpenInferenceGrpc.InferParameter;
 import inference.OpenInferenceGrpc.ModelInferRequest;
 import inference.OpenInferenceGrpc.ModelInferRequest.InferInputTensor;
 import io.grpc.Grpc;
@@ -27,11 +30,21 @@ public final class FindEntities {
           "retryableStatusCodes", List.of("UNAVAILABLE", "RESOURCE_EXHAUSTED")))));
 
   public static void main(String[] args) throws InterruptedException {
+    if (args.length < 3) {
+      System.err.println("usage: FindEntities HOST:PORT MODEL TEXT...");
+      System.exit(2);
+    }
     var texts = Arrays.asList(args).subList(2, args.length);
     var tensor = InferInputTensor.newBuilder()
         .setName("text").setDatatype("BYTES").addShape(texts.size());
-    texts.forEach(text -> tensor.getContentsBuilder().addBytesContents(ByteString.copyFromUtf8(text)));
-    var request = ModelInferRequest.newBuilder().setModelName(args[1]).addInputs(tensor).build();
+    for (var text : texts) {
+      var json = new JsonPrimitive(text).toString();
+      tensor.getContentsBuilder().addBytesContents(ByteString.copyFromUtf8(json));
+    }
+    // With this parameter inputs and outputs are JSON, whatever the model's schemas are.
+    var isJson = InferParameter.newBuilder().setBoolParam(true).build();
+    var request = ModelInferRequest.newBuilder().setModelName(args[1])
+        .putParameters("json", isJson).addInputs(tensor).build();
 
     // One channel serves all requests of a program, from all its threads.
     var channel = Grpc.newChannelBuilder(args[0], InsecureChannelCredentials.create())
@@ -41,16 +54,7 @@ public final class FindEntities {
       var output = stub.modelInfer(request).getOutputs(0).getContents();
       for (int row = 0; row < texts.size(); row++) {
         System.out.println(texts.get(row));
-        var answer = JsonParser.parseString(output.getBytesContents(row).toStringUtf8());
-        if (answer.isJsonObject()) { // the error of this text; the other texts have their entities
-          System.out.println("  " + answer.getAsJsonObject().getAsJsonObject("error").get("detail"));
-          continue;
-        }
-        for (var each : answer.getAsJsonArray()) {
-          var entity = each.getAsJsonObject();
-          System.out.printf("  %s: %s%n",
-              entity.get("category").getAsString(), entity.get("entity").getAsString());
-        }
+        print(JsonParser.parseString(output.getBytesContents(row).toStringUtf8()));
       }
     } catch (StatusRuntimeException error) {
       System.err.println(error.getStatus());
@@ -58,5 +62,26 @@ public final class FindEntities {
     } finally {
       channel.shutdown().awaitTermination(5, TimeUnit.SECONDS);
     }
+  }
+
+  /** Prints the entities in an output; prints anything else, such as an error, as it is. */
+  private static void print(JsonElement output) {
+    if (!output.isJsonArray()) {
+      System.out.println("  " + output);
+      return;
+    }
+    for (var each : output.getAsJsonArray()) {
+      if (isEntity(each)) {
+        var entity = each.getAsJsonObject();
+        System.out.printf("  %s: %s%n",
+            entity.get("category").getAsString(), entity.get("entity").getAsString());
+      } else {
+        System.out.println("  " + each);
+      }
+    }
+  }
+
+  private static boolean isEntity(JsonElement value) {
+    return value.isJsonObject() && value.getAsJsonObject().keySet().containsAll(List.of("category", "entity"));
   }
 }
