@@ -111,7 +111,7 @@ class TestMonitoring:
                     self.probes_are_content(watched)
                 program.process.send_signal(signal.SIGTERM)
                 assert program.wait() == 0, program.output
-            assert watched.gateway.groups() == []
+            watched.gateway.wait_for_groups(0)
             assert "cannot" not in program.output, program.output
         assert seen[0] == seen[1]
         assert {dict(labels)["instance"] for labels in seen[0]} == {os.uname().nodename}

@@ -129,7 +129,7 @@ class TestPushed:
                 gateway.wait_for_groups(1)
                 scraper.wait_for("spark_info")
                 exporter.close(TIMEOUT_S)
-                assert gateway.groups() == []
+                gateway.wait_for_groups(0)
         assert logs == []
         found = scraper.query('count by (__name__) (last_over_time({__name__=~"spark_.*"}[10m]))')
         assert len(found) > 150

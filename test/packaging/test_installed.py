@@ -136,6 +136,7 @@ for module in pkgutil.walk_packages(tidemill.__path__, "tidemill."):
             "tidemill.client.grpc_transport",
             "tidemill.client.http_transport",
             "tidemill.models.adapters.",
+            "tidemill.packing.pyfunc",  # and its model
             "tidemill.protocol.",
             "tidemill.serving.",
         )
