@@ -84,7 +84,7 @@ def outcomes(folder: Path) -> list[list[Any]]:
 
 @pytest.mark.parametrize("kind", ["http", "grpc"])
 def test_same(server: Server, folder: Path, kind: str) -> None:
-    """Results and dead letters are those of models in this process; the exit code is 3."""
+    """Results and dead letters are those of models in this process; the exit code is 3, always."""
     local = run(folder)
     assert local.returncode == 0, local.stderr
     expected = outcomes(folder)
@@ -97,6 +97,11 @@ def test_same(server: Server, folder: Path, kind: str) -> None:
             name: text for name, text in letter["headers"].items() if "time" not in name
         }
     assert got == expected
+    again = run(folder, "--endpoint", url)
+    assert again.returncode == 3, again.stderr
+    resumed = run(folder, "--endpoint", url, "--resume")
+    assert resumed.returncode == 3, resumed.stderr
+    assert len(outcomes(folder)[1]) == 6
     assert len(expected[0]) > 20
     assert len(expected[1]) == 6
 
@@ -119,6 +124,7 @@ def test_resumed(folder: Path) -> None:
     down = run(folder, *options, "--timeout", "3", "--resume")
     assert down.returncode == 1
     assert f"127.0.0.1:{one.port}" in down.stderr
+    assert "--resume" in down.stderr
     with server_process.running(processes=1) as other:
         done = run(folder, "--endpoint", f"grpc://{other.address}", "--resume")
     assert done.returncode == 0, done.stderr
@@ -147,7 +153,27 @@ def test_files(folder: Path) -> None:
     (folder / "results").write_text("precious")
     done = run(folder)
     assert (done.returncode, (folder / "results").read_text()) == (2, "precious")
+    assert "--resume" in done.stderr
+    assert not (folder / "dead").exists()
+    (folder / "dead").write_text("")
+    done = run(folder, "--resume")
+    assert (done.returncode, (folder / "results").read_text()) == (2, "precious")
+    (folder / "results").write_text("")
     (folder / "dead").write_text("no letter\n")
     done = run(folder, "--resume")
     assert done.returncode == 2
     assert "not dead letters" in done.stderr
+
+
+def test_input_stays(folder: Path) -> None:
+    """The input is not an output, whatever its name."""
+    lines = (folder / "lines").read_text()
+    (folder / "link").symlink_to(folder / "lines")
+    for option in ("--output", "--dead-letters"):
+        done = run(folder, "--resume", option, str(folder / "link"))
+        assert done.returncode == 2
+        assert "it is the input" in done.stderr
+    done = run(folder, "--resume", "--output", str(folder / "dead"))
+    assert done.returncode == 2
+    assert (folder / "lines").read_text() == lines
+    assert not (folder / "dead").exists()
