@@ -83,7 +83,7 @@ class AsyncClient:
             RequestRefused: The server refuses the request: model, token or form are wrong.
             ServerOverloaded, ServerUnavailable, ModelDown, CannotConnect: All tries failed.
             ServerFailed, UntrustedServer: Another try would not help.
-            RequestTimedOut: The time is over.
+            RequestTimedOut: The deadline has passed.
             TypeError, ValueError: An input has no JSON form, or an option is wrong.
 
         """

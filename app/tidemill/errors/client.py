@@ -80,7 +80,7 @@ class ServerFailed(RequestError):
 
 
 class RequestTimedOut(RequestError):
-    """The time of a request is over."""
+    """The deadline of a request has passed."""
 
     advice = "Allow more time with `timeout`."
 

@@ -168,9 +168,9 @@ class TestHedge:
         problem = {"type": "urn:tidemill:error:DeadlineExceeded", "title": "DeadlineExceeded"}
         with servers([STALL], [504]) as (first, second):
             second.content = json.dumps(problem | {"status": 504, "detail": "no answer within 1 s"})
-            with Client([first.url, second.url], hedge_after=0.5) as client:
-                with pytest.raises(RequestTimedOut) as caught:
-                    outputs(client, "a", timeout=3)
+            final = pytest.raises(RequestTimedOut)
+            with Client([first.url, second.url], hedge_after=0.5) as client, final as caught:
+                outputs(client, "a", timeout=3)
             assert caught.value.detail == "no answer within 3 s"
 
     def test_two_at_most(self) -> None:

@@ -42,6 +42,7 @@ LINES: list[Any] = [
 def folder(tmp_path: Path) -> Path:
     """Return a folder with models and lines."""
     (tmp_path / "models.yaml").write_text(MODELS.format(folder=tmp_path))
+    (tmp_path / "token").write_text(" sixteen-or-more-characters\n")
     (tmp_path / "lines").write_text("".join(json.dumps(line) + "\n" for line in LINES))
     return tmp_path
 
@@ -137,7 +138,8 @@ def test_resumed(folder: Path) -> None:
     ("arguments", "words"),
     [
         (["--endpoint", "localhost"], "the scheme must be one of"),
-        (["--endpoint", "http://models", "--token-file", "{folder}/lines"], "unencrypted"),
+        (["--endpoint", "http://models", "--token-file", "{folder}/token"], "unencrypted"),
+        (["--endpoint", "http://localhost", "--token-file", "{folder}/lines"], "white space"),
         (["--endpoint", "http://localhost", "--token-file", "{folder}/none"], "--token-file"),
     ],
 )
