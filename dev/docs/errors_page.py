@@ -100,6 +100,8 @@ def words(leaf: type[Exception]) -> tuple[str, str]:
             parts = [_text(part, constants) for part in (message, *more)]
             if issubclass(leaf, SeveralProblems):  # subject, problems, hint
                 parts = [f"{parts[0]}: {{problems}}", parts[2]]
+            if issubclass(leaf, errors.RequestError):
+                parts = parts[-2:]  # after title and status
             return parts[0], "".join(parts[1:]).removeprefix("…")
     return "…", ""
 

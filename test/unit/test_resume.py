@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from specs import make_spec
 
 from tidemill import resume
+from tidemill.errors import OutputUnusable
 from tidemill.inference.route import single_routes
 from tidemill.predict import predict
 
@@ -36,7 +37,7 @@ def run(
 ) -> tuple[list[int], list[int]]:
     """Predict lines into the files of a folder; return the numbers of all lines in both files."""
     results, dead = folder / "results", folder / "dead"
-    is_done = resume.done_before(results, dead) if is_resumed else lambda _: False
+    earlier = resume.read(results, dead) if is_resumed else None
     with results.open("ab") as first, dead.open("ab") as second:
         predict(
             ROUTES,
@@ -45,8 +46,10 @@ def run(
             second,
             load=lambda _: Upper(),
             at_once=at_once,
-            is_done=is_done,
+            is_done=earlier.is_done if earlier else lambda _: False,
         )
+    if earlier:
+        earlier.check_input()
     numbers = [json.loads(line)["n"] for line in results.read_bytes().splitlines()]
     letters = [json.loads(line)["headers"] for line in dead.read_bytes().splitlines()]
     return numbers, [int(letter["tidemill.source.line"]) for letter in letters]
@@ -78,7 +81,9 @@ def test_any_end(
         written = (folder / name).read_bytes().splitlines(keepends=True)
         counts = [sum(each == kind for _, each in lines[:end]) for end in (before, until)]
         least, most = (len(b"".join(written[:count])) for count in counts)
-        os.truncate(folder / name, least + int(share * (most - least)))
+        size = least + int(share * (most - least))
+        # The beginning of the first line tells nothing, so that such a file is refused.
+        os.truncate(folder / name, size if size >= len(b"".join(written[:1])) else 0)
     assert run(folder, kinds, at_once=later_at_once, is_resumed=True) == expected
 
 
@@ -87,10 +92,35 @@ def test_new(tmp_path: Path) -> None:
     assert run(tmp_path, ["good", "bad"], is_resumed=True) == ([1], [2])
 
 
-def test_other_file(tmp_path: Path) -> None:
-    """A file that is not one of dead letters is refused, and stays."""
-    for text in ("{}\n", "text\n", '{"headers": {}}\n'):
-        (tmp_path / "dead").write_text(text)
-        with pytest.raises(ValueError, match="not dead letters"):
-            run(tmp_path, ["good"], is_resumed=True)
-        assert (tmp_path / "dead").read_text() == text
+@pytest.mark.parametrize("name", ["results", "dead"])
+@pytest.mark.parametrize(
+    "text", ["{}\n", "text\n", '{"headers": {}}\n{"cut', '{"n": 1}', "precious"]
+)
+def test_other_file(tmp_path: Path, name: str, text: str) -> None:
+    """A file of something else is refused, and neither file is cut."""
+    run(tmp_path, ["good", "bad"])
+    for each in ("results", "dead"):
+        with (tmp_path / each).open("a") as file:
+            file.write("{")
+    (tmp_path / name).write_text(text)
+    before = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    with pytest.raises(OutputUnusable, match=r"are not|no whole line"):
+        run(tmp_path, ["good", "bad"], is_resumed=True)
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == before
+
+
+@pytest.mark.parametrize("name", ["results", "dead"])
+def test_one_missing(tmp_path: Path, name: str) -> None:
+    """If one of the two files is missing, no line is repeated or lost: the run is refused."""
+    run(tmp_path, ["good", "bad"])
+    (tmp_path / name).unlink()
+    with pytest.raises(OutputUnusable, match="missing"):
+        run(tmp_path, ["good", "bad"], is_resumed=True)
+
+
+@pytest.mark.parametrize("shorter", [[], ["good"], ["bad"], ["", "good"]])
+def test_other_input(tmp_path: Path, shorter: list[str]) -> None:
+    """An input with fewer lines than there are outcomes is an error."""
+    run(tmp_path, ["good", "bad", "good"])
+    with pytest.raises(OutputUnusable, match="more outcomes than the input has lines"):
+        run(tmp_path, shorter, is_resumed=True)

@@ -14,10 +14,9 @@ import typer
 from tidemill.cli.options import Config, load_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import BinaryIO
 
-    from tidemill.inference.message import Message
+    from tidemill.resume import Earlier
 
 # Every line has an outcome, but for some lines it is a dead letter.
 SOME_FAILED = 3
@@ -35,7 +34,7 @@ def predict(
         Path | None, typer.Option(help="A file for dead letters. Default: stderr.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option(help="Go on where an earlier run with the same files ended.")
+        bool, typer.Option(help="Continue where an earlier run with the same files ended.")
     ] = False,
     endpoint: Annotated[
         list[str] | None,
@@ -59,20 +58,26 @@ def predict(
     With --endpoint, servers run the models, and the exit code is 3 if there are dead letters.
     """
     from tidemill import predict as door
+    from tidemill.cli.predict_files import open_input, open_outputs, read_token
+    from tidemill.errors import TidemillError
+    from tidemill.errors.base import HINT
     from tidemill.inference.route import all_specs
     from tidemill.models import catalogue
     from tidemill.settings import Program
     from tidemill.terminal.reading import reading
 
-    is_done = _done_before(output, dead_letters) if resume else lambda _: False
     routes = catalogue.load_models(load_program(Program, config).models)
     with ExitStack() as files:
         results = files.enter_context(_take_stdout())
-        run = partial(door.predict, routes, is_done=is_done)
+        lines = sys.stdin.buffer if source is None else files.enter_context(open_input(source))
+        earlier = _earlier(lines, output, dead_letters) if resume else None
+        run = partial(door.predict, routes)
+        if earlier:
+            run = partial(run, is_done=earlier.is_done)
         if endpoint:
             from tidemill.bootstrap.predict import remote_engine
 
-            token = None if token_file is None else _token(token_file)
+            token = None if token_file is None else read_token(token_file)
             engine = remote_engine(
                 endpoint, batch_size, token=token, ca_file=ca_file, timeout=timeout
             )
@@ -80,66 +85,39 @@ def predict(
             run = partial(run, engine=files.enter_context(engine), at_once=at_once)
         else:
             door.load_models(all_specs(routes))
-        lines, failed = sys.stdin.buffer, sys.stderr.buffer
-        if source is not None:
-            lines = files.enter_context(_input(source))
-        if dead_letters is not None:
-            failed = files.enter_context(_new(dead_letters, "--dead-letters", resume))
-        if output is not None:
-            results = files.enter_context(_new(output, "--output", resume))
+        opened = open_outputs(files, output, dead_letters, resume=resume)
+        results, failed = opened[0] or results, opened[1] or sys.stderr.buffer
         if dead_letters is not None and not results.isatty():  # else the bar would be torn
             lines = files.enter_context(reading(lines))
-        counts = run(lines, results, failed)
+        try:
+            counts = run(lines, results, failed)
+        except TidemillError as error:
+            if output is not None and dead_letters is not None:
+                error.add_note(f"{HINT}Then run the command again with --resume.")
+            raise
+        if earlier:
+            earlier.check_input()
     if sys.stderr.isatty():
         typer.echo(
             f"results: {counts['Prediction']:,}, dead letters: {counts['Failure']:,}", err=True
         )
-    if endpoint and counts["Failure"]:
+    if endpoint and (counts["Failure"] or (earlier and earlier.dead)):
         raise typer.Exit(SOME_FAILED)
 
 
-def _done_before(output: Path | None, dead_letters: Path | None) -> Callable[[Message], bool]:
-    """Return what tells which lines an earlier run has answered."""
+def _earlier(lines: BinaryIO, output: Path | None, dead_letters: Path | None) -> Earlier:
+    """Return the outcomes of earlier runs."""
     from tidemill import resume
+    from tidemill.cli.predict_files import check_different
     from tidemill.errors import OutputUnusable
 
     if output is None or dead_letters is None:
         raise typer.BadParameter("--resume needs the earlier files: --output and --dead-letters")
     try:
-        return resume.done_before(output, dead_letters)
-    except (OSError, ValueError) as error:
-        hint = "Name the files of an earlier run, or leave out --resume."
-        raise OutputUnusable(dead_letters, error, hint) from None
-
-
-def _input(path: Path) -> BinaryIO:
-    from tidemill.errors import InputUnreadable
-
-    try:
-        return path.open("rb")
+        check_different(lines, output, dead_letters)
+        return resume.read(output, dead_letters)
     except OSError as error:
-        hint = "Name a file of JSON lines with --input."
-        raise InputUnreadable(path, error.strerror, hint) from None
-
-
-def _new(path: Path, option: str, resume: bool) -> BinaryIO:
-    from tidemill.errors import OutputUnusable
-
-    try:
-        return path.open("ab" if resume else "xb")
-    except OSError as error:
-        hint = f"Name a new file with {option}."
-        raise OutputUnusable(path, error.strerror, hint) from None
-
-
-def _token(path: Path) -> str:
-    from tidemill.errors import InputUnreadable
-
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        hint = "Name the file of a token with --token-file."
-        raise InputUnreadable(path, error, hint) from None
+        raise OutputUnusable(error.filename or output, error.strerror, resume.HINT) from None
 
 
 def _take_stdout() -> BinaryIO:

@@ -12,6 +12,7 @@ from tidemill.client import endpoints
 from tidemill.client.answer import Answer
 from tidemill.client.call import Call, encode
 from tidemill.client.discovery import Discovery
+from tidemill.client.options import BatchOptions, ClientOptions, RequestOptions, check
 from tidemill.client.retries import Budget
 from tidemill.client.rows import Pace, batches, in_order, rows
 from tidemill.client.sender import Sender
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tidemill.client.endpoints import Endpoint
-    from tidemill.client.options import BatchOptions, ClientOptions, RequestOptions
-
 TIMEOUT_S, CONNECT_TIMEOUT_S, REFRESH_S = 30.0, 3.0, 5.0
 BATCH_SIZE, CONCURRENCY = 32, 4
 # The statuses because of which no request for a model can succeed.
@@ -44,11 +43,14 @@ class AsyncClient:
 
         Raises:
             InvalidEndpoint: A URL is not that of a server.
+            InvalidToken: No header can carry the token.
             TokenExposed: The token would travel unencrypted.
             MissingExtra: The extra `client` is not installed.
             SettingsFileUnreadable: `ca_file` is not a file of certificates.
+            TypeError, ValueError: There is no such option, or it has a wrong value.
 
         """
+        check(options, ClientOptions)
         parsed = endpoints.parse(servers)
         token = options.get("token")
         if token is not None and not options.get("insecure_token"):
@@ -81,10 +83,11 @@ class AsyncClient:
             RequestRefused: The server refuses the request: model, token or form are wrong.
             ServerOverloaded, ServerUnavailable, ModelDown, CannotConnect: All tries failed.
             ServerFailed, UntrustedServer: Another try would not help.
-            RequestTimedOut: The time is over.
-            TypeError: An input has no JSON form.
+            RequestTimedOut: The deadline has passed.
+            TypeError, ValueError: An input has no JSON form, or an option is wrong.
 
         """
+        check(options, RequestOptions)
         return await self._send(model, inputs, options)
 
     async def predict_iter(
@@ -97,9 +100,10 @@ class AsyncClient:
 
         Raises:
             RequestRefused: No request can succeed: there is no such model, or the token is wrong.
-            TypeError: An input has no JSON form.
+            TypeError, ValueError: An input has no JSON form, or an option is wrong.
 
         """
+        check(options, BatchOptions)
         started: set[asyncio.Task[list[Answer]]] = set()
 
         def start(request: Coroutine[None, None, list[Answer]]) -> asyncio.Task[list[Answer]]:
@@ -147,6 +151,8 @@ class AsyncClient:
         self, model: str, inputs: Iterable[object], options: RequestOptions
     ) -> list[Answer]:
         choice = options.get("version"), options.get("key"), options.get("variant")
+        if not isinstance(model, str):
+            raise TypeError(f"`model` must be a model's name, not {type(model).__name__}")
         call = Call(model, encode(inputs), *choice)
         if not call.inputs:
             return []

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from tidemill.client.rows import rows
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -47,12 +49,10 @@ def encode(inputs: Iterable[object]) -> tuple[bytes, ...]:
     """Return inputs as JSON texts; numbers of NumPy and times of pandas are welcome.
 
     Raises:
-        TypeError: A value has no JSON form.
+        TypeError: A value has no JSON form, or the inputs are no list.
 
     """
-    if isinstance(inputs, str | bytes | dict):
-        raise TypeError(f"`inputs` must be a list of inputs, not {type(inputs).__name__}")
-    return tuple(_ENCODER.encode(each) for each in inputs)
+    return tuple(_ENCODER.encode(each) for each in rows(inputs))
 
 
 def _from_other_libraries(value: Any) -> Any:  # noqa: ANN401 - whatever has no JSON form

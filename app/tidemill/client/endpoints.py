@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tidemill.errors import InvalidEndpoint, TokenExposed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 # The ports of `tidemill serve`, but for https, whose port is a proxy's.
 PORTS = {"http": 8080, "https": 443, "grpc": 8081, "grpcs": 8081}
@@ -63,9 +60,16 @@ def parse(urls: str | Iterable[str]) -> tuple[Endpoint, ...]:
 
     Raises:
         InvalidEndpoint: A URL is not that of a server, or there is none.
+        TypeError: A URL is not text.
 
     """
-    listed = [urls] if isinstance(urls, str) else list(urls)
+    listed = [urls] if isinstance(urls, str) else urls
+    if not isinstance(listed, Iterable):
+        raise TypeError(f"`servers` must be a URL or several, not {type(urls).__name__}")
+    listed = list(listed)
+    for each in listed:
+        if not isinstance(each, str):
+            raise TypeError(f"the URL of a server must be text, not {type(each).__name__}")
     if not listed:
         raise InvalidEndpoint("", "the list is empty")
     return tuple(dict.fromkeys(map(_parse, listed)))

@@ -9,8 +9,8 @@ import grpc
 
 from tidemill.client import v2_texts
 from tidemill.client.call import MODEL
-from tidemill.client.replies import Source, unreadable, whole
-from tidemill.errors import CannotConnect, UntrustedServer
+from tidemill.client.replies import NOT_TLS, Source, unreadable, untrusted, whole
+from tidemill.errors import CannotConnect
 from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 
@@ -37,7 +37,7 @@ STATUSES = {
 # The call or its connection ended without an answer.
 BROKEN = {"UNAVAILABLE", "CANCELLED"}
 # gRPC's own words.
-UNTRUSTED = "CERTIFICATE_VERIFY_FAILED", "Hostname Verification"
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED", "Hostname Verification", NOT_TLS
 TOO_LARGE = "larger than max"
 GRACE_S = 30.0  # for the calls to a server that is no longer listed
 
@@ -142,7 +142,7 @@ def _error(endpoint: Endpoint, error: grpc.aio.AioRpcError) -> RequestError:
     code, details, problem = error.code().name, error.details() or "", _problem(error)
     if not problem and code in BROKEN:
         if any(words in details for words in UNTRUSTED):
-            return UntrustedServer(endpoint.url, details)
+            return untrusted(endpoint.url, details)
         return CannotConnect(endpoint.url, details)
     status = 413 if TOO_LARGE in details else STATUSES.get(code, 500)
     return whole(problem, status, details, _pushback(_metadata(error).get(PUSHBACK)))

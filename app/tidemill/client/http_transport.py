@@ -14,8 +14,8 @@ import msgspec
 
 from tidemill.client import v2_texts
 from tidemill.client.call import MODEL
-from tidemill.client.replies import Source, answers, unreadable, whole
-from tidemill.errors import CannotConnect, UntrustedServer
+from tidemill.client.replies import Source, answers, unreadable, untrusted, whole
+from tidemill.errors import CannotConnect
 
 if TYPE_CHECKING:
     from tidemill.client.answer import Answer
@@ -117,7 +117,7 @@ class HttpTransport:
             ) as response:
                 content = await response.read()
         except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-            raise UntrustedServer(endpoint.url, error) from None
+            raise untrusted(endpoint.url, error) from None
         except (aiohttp.ClientError, OSError) as error:
             raise CannotConnect(endpoint.url, error or type(error).__name__) from None
         if response.status != HTTPStatus.OK:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+import difflib
+import math
+from numbers import Integral, Real
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+
+from tidemill.errors import InvalidToken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
@@ -65,3 +72,64 @@ class BatchOptions(RequestOptions, total=False):
     batch_size: int
     concurrency: int
     delay: float
+
+
+class Rule(NamedTuple):
+    """What the value of an option must be, in words, by its types, and by its value."""
+
+    words: str
+    types: tuple[type, ...]
+    is_valid: Callable[[Any], bool] = lambda _: True
+
+
+def _is_positive(value: float | None) -> bool:
+    return value is None or 0 < value < math.inf
+
+
+NONE = type(None)
+SECONDS = Rule("a positive number of seconds", (Real,), _is_positive)
+COUNT = Rule("a whole number of at least 1", (Integral,), lambda value: value >= 1)
+TEXT = Rule("text or None", (str, NONE))
+RULES = {
+    "token": TEXT,
+    "insecure_token": Rule("True or False", (bool,)),
+    "ca_file": Rule("the path of a file or None", (str, PathLike, NONE)),
+    "timeout": SECONDS,
+    "connect_timeout": SECONDS,
+    "hedge_after": Rule("a positive number of seconds or None", (Real, NONE), _is_positive),
+    "refresh": SECONDS,
+    "version": TEXT,
+    "key": TEXT,
+    "variant": TEXT,
+    "batch_size": COUNT,
+    "concurrency": COUNT,
+    "delay": Rule("0 or more seconds", (Real,), lambda value: 0 <= value < math.inf),
+}
+
+
+def check(options: Mapping[str, Any], known: type[ClientOptions | RequestOptions]) -> None:
+    """Check that there are such options, and that their values are right.
+
+    Raises:
+        TypeError: There is no such option, or its value has a wrong type.
+        ValueError: Its value is out of range.
+        InvalidToken: No header can carry the token.
+
+    """
+    for name, value in options.items():
+        if name not in known.__annotations__:
+            near = difflib.get_close_matches(name, known.__annotations__, n=1)
+            suggestion = f"; did you mean `{near[0]}`?" if near else ""
+            raise TypeError(f"there is no option `{name}`{suggestion}")
+        rule = RULES[name]
+        if not isinstance(value, rule.types) or (
+            isinstance(value, bool) and bool not in rule.types
+        ):
+            raise TypeError(f"`{name}` must be {rule.words}, not {type(value).__name__}")
+        if not rule.is_valid(value):
+            raise ValueError(f"`{name}` must be {rule.words}, not {value}")
+    token = options.get("token")
+    if token is not None and not (
+        token.isascii() and token.isprintable() and token.split() == [token]
+    ):
+        raise InvalidToken

@@ -17,6 +17,7 @@ from tidemill.errors import (
     ServerFailed,
     ServerOverloaded,
     ServerUnavailable,
+    UntrustedServer,
 )
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ BY_STATUS: dict[int, type[RequestError]] = {
     503: ServerUnavailable,
     504: RequestTimedOut,
 }
-
-
+# What OpenSSL and gRPC call an answer that is not TLS.
+NOT_TLS = "WRONG_VERSION_NUMBER"
 # What the server says of itself with 503, rather than of a model.
 OF_SERVER = {"ServerBusy", "ServerStopping"}
 
@@ -91,11 +92,21 @@ def whole(
     if not problem.type.startswith(OURS):
         title = HTTPStatus(status).phrase if status in set(HTTPStatus) else f"status {status}"
         hint = "The answer is not from `tidemill serve`: check the address, and proxies."
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            hint = "Send several requests, or raise the limit of the server, or of its proxy."
         problem = Problem("", title, status, reason or f"the answer is {status} {title}", hint)
     status = problem.status
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     kind = _kind(problem, RequestRefused if refused else ServerFailed)
     return kind(problem.title, status, problem.detail, problem.hint, retry_after)
+
+
+def untrusted(url: str, reason: object) -> UntrustedServer:
+    """Return the error of a server with which no encrypted connection is possible."""
+    if NOT_TLS in str(reason):
+        hint = "Use http:// or grpc://, or let the server use TLS."
+        return UntrustedServer(url, "it may not use TLS, its answer is not encrypted", hint)
+    return UntrustedServer(url, reason)
 
 
 def unreadable(reason: object) -> ServerFailed:

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
 
 def rows(table: Any) -> Iterator[object]:  # noqa: ANN401 - a DataFrame of pandas, or anything
-    """Yield the rows of a DataFrame as objects, or the values of an iterable."""
+    """Yield the rows of a DataFrame as objects, or the values of an iterable.
+
+    Raises:
+        TypeError: It is none, or a text, bytes or an object, whose parts are not meant.
+
+    """
+    is_one = isinstance(table, str | bytes | bytearray | dict)
+    if is_one or not (hasattr(table, "__iter__") or hasattr(table, "__getitem__")):
+        raise TypeError(f"`inputs` must be a list of inputs, not {type(table).__name__}")
     if not hasattr(table, "itertuples"):
         yield from table
         return

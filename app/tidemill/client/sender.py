@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tidemill.client.retries import Budget
     from tidemill.client.servers import Server, Servers
 
+TIMED_OUT = 504
+
 
 class Transport(Protocol):
     """Sends one request to one server."""
@@ -87,9 +89,10 @@ class Sender:
                 answers = await self._tries_or_hedge(progress, hedge_after)
         except TimeoutError:
             self._note_hung(progress)
-            before = f"; the last try: {progress.last.detail}" if progress.last else ""
+            last = progress.last
+            before = f"; the last try: {last.detail}" if last and last.status != TIMED_OUT else ""
             text = f"no answer within {seconds:.3g} s{before}"
-            raise RequestTimedOut("DeadlineExceeded", 504, text) from progress.last
+            raise RequestTimedOut("DeadlineExceeded", TIMED_OUT, text) from last
         self._note_hung(progress)
         self._budget.add_success()
         return answers

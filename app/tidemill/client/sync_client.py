@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from tidemill.client.async_client import CONCURRENCY, AsyncClient
+from tidemill.client.options import BatchOptions, RequestOptions, check
 from tidemill.client.rows import in_order
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tidemill.client.answer import Answer
-    from tidemill.client.options import BatchOptions, ClientOptions, RequestOptions
+    from tidemill.client.options import ClientOptions
 
     T = TypeVar("T")
 
@@ -29,7 +30,9 @@ class Client:
 
         Raises:
             InvalidEndpoint: A URL is not that of a server.
+            InvalidToken: No header can carry the token.
             TokenExposed: The token would travel unencrypted.
+            TypeError, ValueError: There is no such option, or it has a wrong value.
 
         """
         self._client = AsyncClient(servers, **options)
@@ -54,6 +57,7 @@ class Client:
         self, model: str, inputs: Iterable[object], **options: Unpack[RequestOptions]
     ) -> Future[list[Answer]]:
         """Send a request, and return the future of its answers; see `AsyncClient.predict`."""
+        check(options, RequestOptions)
         return self._start(self._client.predict(model, inputs, **options))
 
     def predict_iter(
@@ -63,6 +67,7 @@ class Client:
 
         The inputs are read in the caller's thread.
         """
+        check(options, BatchOptions)
         started: set[Future[list[Answer]]] = set()
 
         def start(request: Coroutine[None, None, list[Answer]]) -> Future[list[Answer]]:

@@ -80,7 +80,7 @@ class ServerFailed(RequestError):
 
 
 class RequestTimedOut(RequestError):
-    """The time of a request is over."""
+    """The deadline of a request has passed."""
 
     advice = "Allow more time with `timeout`."
 
@@ -95,20 +95,20 @@ class CannotConnect(RequestError):
             "CannotConnect",
             0,
             f"no answer from {server}: {reason}",
-            "Check the server's address, and that it is running: `tidemill serve`.",
+            "Check that the server runs (`tidemill serve`), its address, and whether it uses TLS.",
         )
 
 
 class UntrustedServer(RequestError):
-    """The server's certificate is not valid for its name, or signed by nobody whom we trust."""
+    """The server has no certificate for its name that a trusted authority has signed."""
 
-    def __init__(self, server: str, reason: object) -> None:
-        super().__init__(
-            "UntrustedServer",
-            0,
-            f"the certificate of {server} is not trusted: {reason}",
-            "Name the file of the authority that signed it: `ca_file`.",
-        )
+    def __init__(
+        self,
+        server: str,
+        reason: object,
+        hint: str = "Name the file of the authority that signed its certificate: `ca_file`.",
+    ) -> None:
+        super().__init__("UntrustedServer", 0, f"{server} is not trusted: {reason}", hint)
 
 
 class InvalidEndpoint(ConfigurationError):
@@ -118,6 +118,16 @@ class InvalidEndpoint(ConfigurationError):
         super().__init__(
             f"{url[:100]!r} is not the address of a server: {reason}",
             "Name it as http://HOST:PORT, https://…, grpc://… or grpcs://….",
+        )
+
+
+class InvalidToken(ConfigurationError):
+    """A token has characters that no header can carry."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the token is empty, or has white space, control or other characters than ASCII",
+            "Name only the token itself: `token`, or --token-file.",
         )
 
 

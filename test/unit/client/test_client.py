@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -70,7 +71,7 @@ class TestPredictIter:
 
         async def call() -> list[str]:
             async with AsyncClient(url) as client:
-                answers = client.predict_iter("upper", "abcdef", batch_size=2)
+                answers = client.predict_iter("upper", list("abcdef"), batch_size=2)
                 return [answer.output async for answer in answers]
 
         assert asyncio.run(call()) == ["A", "B", "C", "D", "E", "F"]
@@ -95,12 +96,13 @@ class TestPredictIter:
         with Client(url) as client:
             rows = [a.output for a in client.predict_iter("score", frame, batch_size=1)]
             assert rows == [{"p": 0.125, "label": "a"}, {"p": 0.25, "label": "b"}]
+            assert [a.output for a in client.predict("score", frame)] == rows
             assert [a.output for a in client.predict_iter("upper", frame["name"])] == ["A", "B"]
 
     def test_failures(self) -> None:
         """A request that fails gives its inputs its error; the next ones are answered."""
         with ScriptedServer(413) as one, Client(one.url) as client:
-            answers = list(client.predict_iter("m", "abcd", batch_size=2, concurrency=1))
+            answers = list(client.predict_iter("m", list("abcd"), batch_size=2, concurrency=1))
         assert [each.error and each.error.status for each in answers] == [413, 413, None, None]
 
     def test_hopeless(self, url: str) -> None:
@@ -114,7 +116,7 @@ class TestPredictIter:
         """Requests are so many seconds apart."""
         with ScriptedServer() as one, Client(one.url) as client:
             start = time.monotonic()
-            list(client.predict_iter("m", "abc", batch_size=1, delay=0.2))
+            list(client.predict_iter("m", list("abc"), batch_size=1, delay=0.2))
             assert time.monotonic() - start >= 0.4
 
     def test_left(self) -> None:
@@ -122,7 +124,7 @@ class TestPredictIter:
 
         async def call(url: str) -> None:
             async with AsyncClient(url) as client:
-                answers = client.predict_iter("m", "abc", batch_size=1, concurrency=3)
+                answers = client.predict_iter("m", list("abc"), batch_size=1, concurrency=3)
                 await anext(answers)
                 await answers.aclose()  # type: ignore[attr-defined]
                 async with asyncio.timeout(TIMEOUT):
@@ -155,14 +157,64 @@ class TestInputs:
             assert json.dumps(one.requests[0][2]["inputs"], separators=(",", ":")) == f"[{text}]"
 
     @pytest.mark.parametrize(
-        "inputs", ["a text", {"a": 1}, b"bytes", [object()]], ids=lambda each: type(each).__name__
+        "inputs",
+        ["a text", {"a": 1}, b"bytes", None, 1, [object()]],
+        ids=lambda each: type(each).__name__,
     )
     def test_wrong(self, inputs: Any) -> None:  # noqa: ANN401
         """A text in place of a list is a mistake, which is not sent letter by letter."""
         with ScriptedServer() as one, Client(one.url) as client:
             with pytest.raises(TypeError, match=r"must be a list of inputs|has no JSON form"):
                 client.predict("m", inputs)
+            with pytest.raises(TypeError, match=r"must be a list of inputs|has no JSON form"):
+                list(client.predict_iter("m", inputs))
+            with pytest.raises(TypeError, match="must be a model's name, not NoneType"):
+                client.predict(None, ["a"])  # type: ignore[arg-type]
             assert one.requests == []
+
+
+class TestOptions:
+    """Wrong options are errors before anything is sent."""
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"time_out": 1}, "there is no option `time_out`; did you mean `timeout`?"),
+            ({"xyz": 1}, "there is no option `xyz`"),
+            ({"timeout": "5"}, "`timeout` must be a positive number of seconds, not str"),
+            ({"timeout": None}, "`timeout` must be a positive number of seconds, not NoneType"),
+            ({"timeout": 0}, "`timeout` must be a positive number of seconds, not 0"),
+            ({"timeout": float("nan")}, "`timeout` must be a positive number of seconds, not nan"),
+            ({"hedge_after": -1}, "`hedge_after` must be a positive number of seconds or None"),
+            ({"version": 3.8}, "`version` must be text or None, not float"),
+            ({"batch_size": 0}, "`batch_size` must be a whole number of at least 1, not 0"),
+            ({"concurrency": True}, "`concurrency` must be a whole number of at least 1, not bool"),
+            ({"concurrency": 0}, "`concurrency` must be a whole number of at least 1, not 0"),
+            ({"delay": -1}, "`delay` must be 0 or more seconds, not -1"),
+        ],
+        ids=str,
+    )
+    def test_wrong(self, options: dict[str, Any], words: str) -> None:
+        """The error names the option, and what it should be."""
+        wrong = pytest.raises((TypeError, ValueError), match=re.escape(words))
+        with ScriptedServer() as one, Client(one.url) as client:
+            with wrong:
+                list(client.predict_iter("m", ["a"], **options))
+            if not options.keys() & {"batch_size", "concurrency", "delay"}:
+                with wrong:
+                    client.predict("m", ["a"], **options)
+            if options.keys() & {"time_out", "xyz", "timeout", "hedge_after"}:
+                with wrong:
+                    Client(one.url, **options)
+            assert one.requests == []
+
+    def test_right(self) -> None:
+        """Numbers of NumPy and no value where it is optional are right."""
+        with ScriptedServer() as one, Client(one.url, token=None, hedge_after=None) as client:
+            answers = client.predict_iter(
+                "m", ["a"], timeout=np.float64(9), batch_size=2, delay=0, version=None
+            )
+            assert [each.output for each in answers] == ["a"]
 
 
 class TestThreads:
@@ -265,6 +317,12 @@ class TestAccess:
                 with Client(url) as client, pytest.raises(UntrustedServer, match="not trusted"):
                     client.predict("upper", ["a"])
 
+    def test_no_tls(self, server: Server) -> None:
+        """If the server does not use TLS, the error says so at once."""
+        for url in urls(server, "s").values():
+            with Client(url) as client, pytest.raises(UntrustedServer, match="not use TLS"):
+                client.predict("upper", ["a"])
+
 
 class TestErrors:
     """Errors carry what the server said."""
@@ -299,6 +357,7 @@ class TestErrors:
         with Client(url) as client, pytest.raises(RequestRefused) as caught:
             client.predict("upper", ["a" * 17_000_000])
         assert caught.value.status == 413
+        assert "Send several requests" in caught.value.hint
 
     def test_answer(self) -> None:
         """An answer can be pickled, with its error."""

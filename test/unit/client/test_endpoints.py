@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tidemill.client import AsyncClient, Client
 from tidemill.client.endpoints import Endpoint, parse
-from tidemill.errors import ConfigurationError, InvalidEndpoint, TokenExposed
+from tidemill.errors import ConfigurationError, InvalidEndpoint, InvalidToken, TokenExposed
 
 
 class TestParse:
@@ -66,6 +68,12 @@ class TestParse:
         with pytest.raises(InvalidEndpoint, match="the list is empty"):
             parse([])
 
+    @pytest.mark.parametrize("servers", [8380, None, b"http://a", [8380], [None]])
+    def test_no_text(self, servers: Any) -> None:  # noqa: ANN401
+        """What is not text is a mistake of the caller."""
+        with pytest.raises(TypeError, match="URL"):
+            Client(servers)
+
 
 class TestToken:
     """A token stays on this machine, or is encrypted."""
@@ -93,3 +101,18 @@ class TestToken:
             Client(["https://models.example.com", url], token="secret")
         assert "secret" not in f"{caught.value} {caught.value.hint}"
         Client(url, token="secret", insecure_token=True).close()
+
+    @pytest.mark.parametrize(
+        "token", ["secret\n", " secret", "sec\x00ret", "sec ret", "secrét", ""]
+    )
+    def test_invalid(self, token: str) -> None:
+        """A token that no header can carry is refused, and not shown."""
+        with pytest.raises(InvalidToken) as caught:
+            Client("http://localhost", token=token)
+        assert "sec" not in f"{caught.value} {caught.value.hint}"
+
+    def test_no_text(self) -> None:
+        """Neither is one that is not text."""
+        with pytest.raises(TypeError, match="`token` must be text or None, not bytes") as caught:
+            Client("http://localhost", token=b"secret")  # type: ignore[arg-type]
+        assert "secret" not in str(caught.value)

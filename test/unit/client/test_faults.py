@@ -163,6 +163,16 @@ class TestHedge:
                 assert outputs(client, "a") == ["a"]
             assert (len(first.requests), len(second.requests)) == (1, 3)
 
+    def test_said_once(self) -> None:
+        """If one server says that the time is over, and the other one hangs, it is said once."""
+        problem = {"type": "urn:tidemill:error:DeadlineExceeded", "title": "DeadlineExceeded"}
+        with servers([STALL], [504]) as (first, second):
+            second.content = json.dumps(problem | {"status": 504, "detail": "no answer within 1 s"})
+            final = pytest.raises(RequestTimedOut)
+            with Client([first.url, second.url], hedge_after=0.5) as client, final as caught:
+                outputs(client, "a", timeout=3)
+            assert caught.value.detail == "no answer within 3 s"
+
     def test_two_at_most(self) -> None:
         """A third server is not asked while two have the request."""
         with servers([STALL], [STALL], []) as (first, second, third):

@@ -42,6 +42,7 @@ LINES: list[Any] = [
 def folder(tmp_path: Path) -> Path:
     """Return a folder with models and lines."""
     (tmp_path / "models.yaml").write_text(MODELS.format(folder=tmp_path))
+    (tmp_path / "token").write_text(" sixteen-or-more-characters\n")
     (tmp_path / "lines").write_text("".join(json.dumps(line) + "\n" for line in LINES))
     return tmp_path
 
@@ -84,7 +85,7 @@ def outcomes(folder: Path) -> list[list[Any]]:
 
 @pytest.mark.parametrize("kind", ["http", "grpc"])
 def test_same(server: Server, folder: Path, kind: str) -> None:
-    """Results and dead letters are those of models in this process; the exit code is 3."""
+    """Results and dead letters are those of models in this process; the exit code is 3, always."""
     local = run(folder)
     assert local.returncode == 0, local.stderr
     expected = outcomes(folder)
@@ -97,6 +98,11 @@ def test_same(server: Server, folder: Path, kind: str) -> None:
             name: text for name, text in letter["headers"].items() if "time" not in name
         }
     assert got == expected
+    again = run(folder, "--endpoint", url)
+    assert again.returncode == 3, again.stderr
+    resumed = run(folder, "--endpoint", url, "--resume")
+    assert resumed.returncode == 3, resumed.stderr
+    assert len(outcomes(folder)[1]) == 6
     assert len(expected[0]) > 20
     assert len(expected[1]) == 6
 
@@ -119,6 +125,7 @@ def test_resumed(folder: Path) -> None:
     down = run(folder, *options, "--timeout", "3", "--resume")
     assert down.returncode == 1
     assert f"127.0.0.1:{one.port}" in down.stderr
+    assert "--resume" in down.stderr
     with server_process.running(processes=1) as other:
         done = run(folder, "--endpoint", f"grpc://{other.address}", "--resume")
     assert done.returncode == 0, done.stderr
@@ -131,7 +138,8 @@ def test_resumed(folder: Path) -> None:
     ("arguments", "words"),
     [
         (["--endpoint", "localhost"], "the scheme must be one of"),
-        (["--endpoint", "http://models", "--token-file", "{folder}/lines"], "unencrypted"),
+        (["--endpoint", "http://models", "--token-file", "{folder}/token"], "unencrypted"),
+        (["--endpoint", "http://localhost", "--token-file", "{folder}/lines"], "white space"),
         (["--endpoint", "http://localhost", "--token-file", "{folder}/none"], "--token-file"),
     ],
 )
@@ -147,7 +155,27 @@ def test_files(folder: Path) -> None:
     (folder / "results").write_text("precious")
     done = run(folder)
     assert (done.returncode, (folder / "results").read_text()) == (2, "precious")
+    assert "--resume" in done.stderr
+    assert not (folder / "dead").exists()
+    (folder / "dead").write_text("")
+    done = run(folder, "--resume")
+    assert (done.returncode, (folder / "results").read_text()) == (2, "precious")
+    (folder / "results").write_text("")
     (folder / "dead").write_text("no letter\n")
     done = run(folder, "--resume")
     assert done.returncode == 2
     assert "not dead letters" in done.stderr
+
+
+def test_input_stays(folder: Path) -> None:
+    """The input is not an output, whatever its name."""
+    lines = (folder / "lines").read_text()
+    (folder / "link").symlink_to(folder / "lines")
+    for option in ("--output", "--dead-letters"):
+        done = run(folder, "--resume", option, str(folder / "link"))
+        assert done.returncode == 2
+        assert "it is the input" in done.stderr
+    done = run(folder, "--resume", "--output", str(folder / "dead"))
+    assert done.returncode == 2
+    assert (folder / "lines").read_text() == lines
+    assert not (folder / "dead").exists()
