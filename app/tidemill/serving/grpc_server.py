@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from tidemill.errors import ServerFault, TidemillError, describe
 from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
-from tidemill.serving import health_service, offload, v2, v2_grpc
+from tidemill.serving import health_service, offload, v2, v2_grpc, v2_models
 from tidemill.serving.models import READY
 from tidemill.serving.parts import MAX_REQUEST
 from tidemill.serving.status import MAX_DETAIL, problem, retry_after, status
@@ -95,7 +95,7 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         """Describe a model."""
 
         async def answer(catalogue: Catalogue) -> pb.ModelMetadataResponse:
-            described = await v2.metadata(
+            described = await v2_models.metadata(
                 self._parts.service,
                 self._parts.models,
                 catalogue,
@@ -113,7 +113,7 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         """Tell whether a model is ready."""
 
         async def answer(catalogue: Catalogue) -> pb.ModelReadyResponse:
-            problem = await v2.readiness_problem(
+            problem = await v2_models.readiness_problem(
                 self._parts.service,
                 self._parts.models,
                 catalogue.find(request.name, request.version or None),
@@ -129,7 +129,7 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         """List the models."""
 
         async def answer(catalogue: Catalogue) -> pb.RepositoryIndexResponse:
-            models = v2.index(catalogue, self._parts.models)
+            models = v2_models.index(catalogue, self._parts.models)
             listed = [each for each in models if each["state"] == READY or not request.ready]
             return pb.RepositoryIndexResponse(
                 models=[pb.RepositoryIndexResponse.ModelIndex(**each) for each in listed]
@@ -147,7 +147,7 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
 
     async def ServerMetadata(self, *_: object) -> pb.ServerMetadataResponse:  # noqa: N802
         """Describe the server."""
-        return pb.ServerMetadataResponse(**v2.SERVER)
+        return pb.ServerMetadataResponse(**v2_models.SERVER)
 
     async def _answer(
         self, request: str, context: Context, answer: Callable[[Catalogue], Awaitable[T]]

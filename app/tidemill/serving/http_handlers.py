@@ -11,7 +11,16 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from tidemill.errors import InvalidRequest
-from tidemill.serving import http_body, mlflow_json, offload, openapi, plain, v2, v2_json
+from tidemill.serving import (
+    http_body,
+    mlflow_json,
+    offload,
+    openapi,
+    plain,
+    v2,
+    v2_json,
+    v2_models,
+)
 from tidemill.serving.http_responses import json_response
 from tidemill.serving.models import READY
 
@@ -78,13 +87,17 @@ class Handlers:
         """Describe a model."""
         models, seconds = self._parts.models, _seconds(request)
         return json_response(
-            await v2.metadata(self._service, models, catalogue, name, version, seconds=seconds)
+            await v2_models.metadata(
+                self._service, models, catalogue, name, version, seconds=seconds
+            )
         )
 
     async def model_ready(self, target: Target, name: str, request: Request) -> Response:
         """Answer 200 if a model is ready."""
         models, seconds = self._parts.models, _seconds(request)
-        if error := await v2.readiness_problem(self._service, models, target, seconds=seconds):
+        if error := await v2_models.readiness_problem(
+            self._service, models, target, seconds=seconds
+        ):
             raise error
         return json_response({"name": name, "ready": True})
 
@@ -92,17 +105,17 @@ class Handlers:
         """List the models."""
         body = await http_body.read(request, self._parts.settings)
         only_ready = bool(body) and _object(body).get("ready") is True
-        models = v2.index(catalogue, self._parts.models)
+        models = v2_models.index(catalogue, self._parts.models)
         return json_response([each for each in models if each["state"] == READY or not only_ready])
 
     async def models(self, catalogue: Catalogue, _: Request) -> Response:
         """List the names of the models."""
-        names = (each["name"] for each in v2.index(catalogue, self._parts.models))
+        names = (each["name"] for each in v2_models.index(catalogue, self._parts.models))
         return json_response({"models": [*dict.fromkeys(names)]})
 
     async def server(self, _: Catalogue, __: Request) -> Response:
         """Describe the server."""
-        return json_response(v2.SERVER)
+        return json_response(v2_models.SERVER)
 
     async def live(self, _: Request) -> Response:
         """Answer 200."""

@@ -8,12 +8,12 @@ from tidemill.errors import InvalidRequest
 from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving import tensors
 from tidemill.serving.tensors import Tensor
-from tidemill.serving.v2 import InferRequest, RequestedOutput
+from tidemill.serving.v2_messages import InferRequest, RequestedOutput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tidemill.serving.v2 import InferResponse
+    from tidemill.serving.v2_messages import InferResponse
 
 # The field of `contents` that holds the elements of each data type.
 CONTENTS = {

@@ -9,10 +9,10 @@ from msgspec import structs
 
 from tidemill.errors import InvalidRequest
 from tidemill.serving import tensors
-from tidemill.serving.v2 import InferRequest
+from tidemill.serving.v2_messages import InferRequest
 
 if TYPE_CHECKING:
-    from tidemill.serving.v2 import InferResponse
+    from tidemill.serving.v2_messages import InferResponse
 
 # The length of the JSON before the binary data, in bytes.
 HEADER_LENGTH = "inference-header-content-length"

@@ -15,7 +15,7 @@ from tidemill.errors import InvalidRequest
 from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.serving import tensors, v2_grpc
 from tidemill.serving.tensors import BYTES, FORMATS, Tensor
-from tidemill.serving.v2 import InferResponse
+from tidemill.serving.v2_messages import InferResponse
 
 CASES: dict[str, list[Any]] = {
     "BOOL": [True, False],

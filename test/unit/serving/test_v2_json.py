@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tidemill.errors import InvalidRequest
 from tidemill.serving import tensors, v2_json
 from tidemill.serving.tensors import Tensor
-from tidemill.serving.v2 import InferRequest, InferResponse, RequestedOutput
+from tidemill.serving.v2_messages import InferRequest, InferResponse, RequestedOutput
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
