@@ -230,3 +230,10 @@ class TestSlow:
         tab.run("location.hash = '/upper'")
         expect(tab["#model"]).to_have_value("upper")
         assert tab.ask("a").output == '"A"'
+
+    def test_name(self, tab: Tab) -> None:
+        """A link may also have a name, without the slash of a path."""
+        tab.open("/slow")
+        tab.run("location.hash = 'upper'")
+        expect(tab["#model"]).to_have_value("upper")
+        expect(tab["#trouble"]).to_be_hidden()

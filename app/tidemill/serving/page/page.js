@@ -78,7 +78,7 @@ function askForToken(problem) {
 // Show the model that the address names, or the first one.
 function follow() {
   const path = location.hash.slice(1);
-  const named = models.find((each) => each.path === path);
+  const named = models.find((each) => each.path === path || each.path === `/${path}`);
   trouble(named || !path ? null : { title: "No such model", detail: `This server has no ${path}.` });
   become(named ?? models[0]);
 }
