@@ -1,1 +1,1 @@
-"""Run the proxy of `make up-serving` without containers."""
+"""Run the HAProxy of `make up-serving` without Docker."""

@@ -12,10 +12,12 @@ import structlog
 from confluent_kafka import KafkaException
 
 from tidemill.errors import MessageError
-from tidemill.inference.codec import copied_fields, decode_text, encode_result, fields_or_none
+from tidemill.inference.codec import copied_fields, decode_text, fields_or_none
 from tidemill.inference.compose import compose
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Failure, Prediction
+from tidemill.inference.records import RecordCodec, RoutedMessage
+from tidemill.inference.request import Output, Request
 from tidemill.kafka.clients import create_producer
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class RequestLog:
             if answer.choice and not isinstance(text, MessageError):
                 spec, assignment = answer.choice
                 message = compose(target.route, spec, text, key, assignment)
-                outcome = _outcome(message, answer)
+                outcome = _outcome(message, text, answer)
                 deliver = partial(self._delivered, message, outcome)
                 self._produce(self._topics[0], message, message.value, deliver)
 
@@ -151,19 +153,14 @@ class RequestLog:
             log.warning("the request log loses records", reason=reason, topics=self._topics)
 
 
-def _outcome(message: Message, answer: Answer) -> Outcome | None:
+def _outcome(message: Message, text: str, answer: Answer) -> Outcome | None:
     """Return what a stream would write for a message; None if it would try it again."""
-    if answer.choice is None:
+    if answer.choice is None or not isinstance(answer.result, str | MessageError):
         return None
     spec, assignment = answer.choice
-    match answer.result:
-        case MessageError() as error:
-            return Failure(error, spec.id, assignment)
-        case str() as text if answer.span is not None:
-            fields = fields_or_none(decode_text(message.value)) or {}
-            copied = copied_fields(fields, spec)
-            value = encode_result(
-                copied, spec.result, text, spec.id, answer.span, assignment=assignment
-            )
-            return Prediction(value, spec.id, assignment)
-    return None
+    try:
+        fields = fields_or_none(decode_text(message.value)) or {}
+        routed = RoutedMessage(Request(spec, text), copied_fields(fields, spec), assignment)
+    except MessageError as error:  # a field to copy is nested too deeply
+        return Failure(error, spec.id, assignment)
+    return RecordCodec.write(routed, Output(answer.result, answer.span or (0.0, 0.0)))
