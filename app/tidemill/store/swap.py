@@ -1,0 +1,113 @@
+"""Make another generation the live one, without losing what streams wrote meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from tidemill.errors import UnknownGeneration
+from tidemill.store.catalogue import (
+    GENERATIONS,
+    LIVE,
+    LOADING,
+    READY,
+    RETIRED,
+    TABLES,
+    find,
+    generations,
+    lock,
+    now_ms,
+    rows_table,
+    this_generation,
+)
+from tidemill.store.merge import merge
+
+if TYPE_CHECKING:
+    from tidemill.store.catalogue import Generation
+    from tidemill.store.database import Database
+
+
+def swap(database: Database, name: str, number: int | None = None) -> int:
+    """Make a generation live, by default the newest one that is ready; return its number.
+
+    Raises:
+        UnknownTable, UnknownGeneration: There is no such generation.
+
+    """
+    with database.transaction() as connection:
+        live = lock(connection, name).live
+        found = generations(connection, name)
+        ready = [each.number for each in found if each.state == READY]
+        if number is None and not ready:
+            raise UnknownGeneration(name, "no generation that is ready and was never live")
+        wanted = ready[0] if number is None else number
+        _make_live(connection, name, live, wanted, found)
+    return wanted
+
+
+def swap_unless_superseded(database: Database, name: str, number: int) -> bool:
+    """Make a generation live if the live one is older; return whether it did.
+
+    So if two loads overlap, the one that began later stays, whichever ends first.
+    """
+    with database.transaction() as connection:
+        live = lock(connection, name).live
+        if live is not None and live > number:
+            return False
+        _make_live(connection, name, live, number, generations(connection, name))
+    return True
+
+
+def rollback(database: Database, name: str) -> int:
+    """Make the generation live that was live before; return its number.
+
+    Raises:
+        UnknownTable, UnknownGeneration: There is no such generation.
+
+    """
+    with database.transaction() as connection:
+        live = lock(connection, name).live
+        found = generations(connection, name)
+        earlier = [g.number for g in found if g.state == RETIRED and live and g.number < live]
+        if not earlier:
+            raise UnknownGeneration(name, "no earlier generation to roll back to")
+        _make_live(connection, name, live, earlier[0], found)
+    return earlier[0]
+
+
+def _make_live(
+    connection: sa.Connection, name: str, live: int | None, number: int, found: list[Generation]
+) -> None:
+    """Change the live generation, in the transaction that holds the table's lock."""
+    wanted = find(found, number)
+    if wanted is None or wanted.state == LOADING:
+        state = "no generation" if wanted is None else "not yet finished loading generation"
+        raise UnknownGeneration(name, f"{state} {number}")
+    if number == live:
+        return
+    for each in found:
+        if each.number == live or (each.number > number and each.swapped is not None):
+            _carry_over(connection, each, wanted)
+    if live is not None:
+        _update(connection, name, live, state=RETIRED)
+    _update(connection, name, number, state=LIVE, swapped=now_ms())
+    connection.execute(sa.update(TABLES).where(TABLES.c.name == name).values(live=number))
+
+
+def _update(connection: sa.Connection, name: str, number: int, **values: object) -> None:
+    connection.execute(
+        sa.update(GENERATIONS).where(*this_generation(name, number)).values(**values)
+    )
+
+
+def _carry_over(connection: sa.Connection, old: Generation, new: Generation) -> None:
+    """Copy what streams wrote to a generation since the later one of the two began to load.
+
+    A later generation has what they wrote before from its own load; an earlier one got it itself.
+    """
+    if old.table.integer_key != new.table.integer_key:
+        return
+    rows = rows_table(old.table, old.number)
+    since = rows.c.epoch >= max(old.number, new.number)
+    merge(connection, new, sa.select(rows).where(rows.c.source.is_not(None), since))
