@@ -30,6 +30,13 @@ class InvalidUtf8(MessageError):
         super().__init__(f"the value is not UTF-8: {cause.reason} at byte {cause.start}{guess}")
 
 
+class InvalidRow(MessageError):
+    """A row of a CSV file has another number of cells than the first row, which names them."""
+
+    def __init__(self, cells: int, columns: int) -> None:
+        super().__init__(f"the row has {cells} cells, but the file has {columns} columns")
+
+
 class InvalidJson(MessageError):
     """The value is not a JSON object."""
 
