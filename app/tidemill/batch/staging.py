@@ -14,6 +14,7 @@ repeats a part replaces the same files.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ RESULTS, DEAD_LETTERS, SUMMARY = "results", "dead-letters", "summary.json"
 # What no reader of the output needs; it disappears after the output has its name.
 RUN = ".run"
 RECEIPTS, PLAN, LOCK = f"{RUN}/receipts", f"{RUN}/plan.json", f"{RUN}/lock"
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 CONTINUES = "Then run the same command again: it continues where it ended."
 
 
@@ -100,7 +102,11 @@ class Staging:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise OutputInUse(self.location) from None
-            yield
+            try:
+                yield
+            finally:
+                if self.plan() is None and self._info("").type == fs.FileType.Directory:
+                    self.filesystem.delete_dir(self._storage.root)  # nothing has begun
 
     def plan(self) -> Plan | None:
         """Return what an earlier run has planned, if it was ended."""
@@ -230,4 +236,5 @@ class Staging:
         except (OSError, ArrowException) as error:
             number = getattr(error, "errno", None)
             reason = os.strerror(number) if number else str(error).splitlines()[0]
-            raise OutputUnusable(self.location, reason, f"Make room for it. {CONTINUES}") from None
+            hint = f"Make room. {CONTINUES}" if number in NO_ROOM else "Name another output."
+            raise OutputUnusable(self.location, reason, hint) from None

@@ -41,7 +41,7 @@ class InputUnreadable(ConfigurationError):
         self,
         path: object,
         reason: object,
-        hint: str = "Name a file or folder of JSON lines or Parquet with --input.",
+        hint: str = "Name a readable file or folder with --input, if needed as FORMAT:PATH.",
     ) -> None:
         super().__init__(f"cannot read {path}: {reason}", hint)
 

@@ -31,10 +31,10 @@ class InvalidUtf8(MessageError):
 
 
 class InvalidRow(MessageError):
-    """A row of a CSV file has another number of cells than the first row, which names them."""
+    """A row of a CSV file is malformed, or has another number of cells than the first row."""
 
-    def __init__(self, cells: int, columns: int) -> None:
-        super().__init__(f"the row has {cells} cells, but the file has {columns} columns")
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"the row {problem}")
 
 
 class InvalidJson(MessageError):

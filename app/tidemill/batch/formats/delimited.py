@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tidemill.batch.plan import Source
     from tidemill.batch.storage import File
     from tidemill.errors import MessageError
-
-Row: TypeAlias = tuple[int, list[str]]
 
 DELIMITERS = ",;\t|"
 # The rows at the beginning of a file that show which columns hold numbers or booleans.
@@ -56,6 +54,26 @@ class Column:
         return cell
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row: the number of its first line, its cells and its text, and why it is malformed."""
+
+    line: int
+    cells: list[str]
+    text: str
+    error: MessageError | None
+
+    def problem(self, columns: int) -> MessageError | None:
+        """Return why the row is no message of so many columns, or None if it is one."""
+        if self.error:
+            return self.error
+        if error := _decoding_error(self.text):
+            return InvalidUtf8(error)
+        if len(self.cells) != columns:
+            return InvalidRow(f"has {len(self.cells)} cells, but the file has {columns} columns")
+        return None
+
+
 def cut(_: Storage, file: File, __: int | None) -> Iterator[Piece]:
     """Keep a file whole: a line break may be within a cell."""
     yield Piece(file.path, size=file.size)
@@ -74,8 +92,8 @@ def read(source: Source, piece: Piece) -> Iterator[Block]:
     with open_input(Storage(source.location), piece.path) as (file, raw):
         text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
         rows = _rows(text, piece.path)
-        _, header = next(rows, (0, []))
-        names = _names(header, piece.path)
+        header = next(rows, None)
+        names = _names(header.cells if header else [], piece.path)
         sample = list(islice(rows, SAMPLE_ROWS))
         columns = [Column(name, _kind(i, sample)) for i, name in enumerate(names)]
         begin = 0
@@ -86,22 +104,37 @@ def read(source: Source, piece: Piece) -> Iterator[Block]:
 
 
 def _rows(text: io.TextIOWrapper, path: str) -> Iterator[Row]:
-    """Yield each row that is not empty, with the number of its first line."""
+    """Yield each row that is not empty.
+
+    Raises:
+        InputUnreadable: A quote is never closed, so that the rest of the file is one cell.
+
+    """
     csv.field_size_limit(MAX_CELL)
     first = text.readline()
     delimiter = max(DELIMITERS, key=lambda each: _unquoted(first).count(each))
-    reader = csv.reader(chain([first], text), delimiter=delimiter)
-    line = 1
+    taken: list[str] = []
+
+    def take_lines() -> Iterator[str]:
+        for line in chain([first], text):
+            taken.append(line)
+            yield line
+
+    reader = csv.reader(take_lines(), delimiter=delimiter, strict=True)
+    line, cells, error = 1, [""], None
     while True:
         try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise InputUnreadable(path, f"line {line}: {error}; is a quote closed?") from None
-        if row is None:
+            cells = next(reader)
+        except StopIteration:
             return
-        if row:
-            yield line, row
-        line = reader.line_num + 1
+        except csv.Error as problem:
+            if "unexpected end" in str(problem) or "field limit" in str(problem):
+                raise InputUnreadable(path, f"a quote after line {line} is never closed") from None
+            cells, error = [""], InvalidRow(f"is not CSV: {problem}")
+        if cells:
+            yield Row(line, cells, "".join(taken).rstrip("\r\n"), error)
+        line, error = line + len(taken), None
+        taken.clear()
 
 
 def _unquoted(line: str) -> str:
@@ -125,13 +158,13 @@ def _names(header: Sequence[str], path: str) -> list[str]:
 
 def _kind(index: int, rows: Sequence[Row]) -> re.Pattern[str] | None:
     """Return the pattern of a column's cells, or None if it is of text."""
-    cells = [row[index] for _, row in rows if index < len(row) and row[index]]
+    cells = [row.cells[index] for row in rows if index < len(row.cells) and row.cells[index]]
     kinds = (kind for kind in (NUMBER, BOOLEAN) if all(map(kind.fullmatch, cells)))
     return next(kinds, None) if cells else None
 
 
 def _length(rows: Sequence[Row]) -> int:
-    return sum(len(cell) + 1 for _, row in rows for cell in row)
+    return sum(len(row.text) + 1 for row in rows)
 
 
 def _in_blocks(rows: Iterator[Row]) -> Iterator[list[Row]]:
@@ -148,28 +181,23 @@ def _in_blocks(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _block(path: str, columns: Sequence[Column], rows: Sequence[Row], size: int) -> Block:
-    unreadable: dict[int, MessageError] = {}
-    messages = []
-    for index, (line, row) in enumerate(rows):
-        if error := next(filter(None, map(_decoding_error, row)), None):
-            unreadable[index] = InvalidUtf8(error)
-        elif len(row) != len(columns):
-            unreadable[index] = InvalidRow(len(row), len(columns))
-        value = _as_csv(row) if index in unreadable else _as_json(columns, row)
-        messages.append(Message(value, headers=origin_headers(path, "line", line)))
-    return Block(messages, size, partial(_table, columns, [row for _, row in rows]), unreadable)
+    errors = {i: error for i, row in enumerate(rows) if (error := row.problem(len(columns)))}
+    messages = [
+        Message(
+            row.text.encode(errors="surrogateescape") if i in errors else _as_json(columns, row),
+            headers=origin_headers(path, "line", row.line),
+        )
+        for i, row in enumerate(rows)
+    ]
+    nothing = [""] * len(columns)  # the result table does not need the cells of broken rows
+    cells = [nothing if i in errors else row.cells for i, row in enumerate(rows)]
+    return Block(messages, size, partial(_table, columns, cells), errors)
 
 
-def _as_json(columns: Sequence[Column], row: Sequence[str]) -> bytes:
+def _as_json(columns: Sequence[Column], row: Row) -> bytes:
     return msgspec.json.encode(
-        {column.name: column.value(cell) for column, cell in zip(columns, row, strict=True)}
+        {column.name: column.value(cell) for column, cell in zip(columns, row.cells, strict=True)}
     )
-
-
-def _as_csv(row: Sequence[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(row)
-    return text.getvalue().encode(errors="surrogateescape")
 
 
 def _decoding_error(text: str) -> UnicodeDecodeError | None:
@@ -183,18 +211,13 @@ def _decoding_error(text: str) -> UnicodeDecodeError | None:
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> pa.Table:
-    """Return the cells as text; those of broken rows are not needed."""
-    no_cells = [""] * len(columns)
-    fitting = [
-        row if len(row) == len(columns) and not any(map(_decoding_error, row)) else no_cells
-        for row in rows
-    ]
+    """Return the cells as text."""
     fields = [
         pa.field(column.name, pa.string(), metadata=NUMBERS if column.kind is NUMBER else None)
         for column in columns
     ]
     cells = [
         pa.array([cell or None for cell in column], pa.string())
-        for column in zip(*fitting, strict=True)
+        for column in zip(*rows, strict=True)
     ]
     return pa.table(cells, pa.schema(fields))

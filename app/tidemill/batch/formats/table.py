@@ -141,7 +141,7 @@ def _inputs(
     """Return the rows of the input that have results."""
     if not columns:
         return pa.table({})
-    table = pa.concat_tables(columns, promote_options="permissive").take(kept)
+    table = pa.concat_tables(columns, promote_options="permissive").take(pa.array(kept, pa.int64()))
     names = [f"{INPUT}{name}" if name in set(taken) else name for name in table.schema.names]
     table = table.rename_columns(names)
     for index, field in enumerate(table.schema if typed else ()):
