@@ -125,3 +125,23 @@ class LoadLost(TidemillError):
             f"generation {generation} of the table {table!r} was dropped while it was loaded",
             "Load again. A load that is silent for a minute is taken for dead.",
         )
+
+
+class UnknownColumn(ConfigurationError):
+    """An entry looks up a column that its table does not have."""
+
+    def __init__(self, table: str, column: str, near: Iterable[str]) -> None:
+        super().__init__(
+            f"the table {table!r} of the store has no column {column!r}",
+            f"It has {', '.join(near)}. Correct `lookup` in models.yaml, or load the column.",
+        )
+
+
+class StoreNotOpen(ConfigurationError):
+    """A program runs an entry that looks features up, but has no store."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"{model} looks features up, but this program opens no store",
+            "Use a command of tidemill, or pass `complete` to the engine.",
+        )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.errors import MessageError, TidemillError
+from tidemill.errors import MessageError, MissingField, TidemillError
 from tidemill.inference.codec import (
     copied_fields,
     decode_text,
@@ -19,7 +19,7 @@ from tidemill.inference.codec import (
     require_value,
     select,
 )
-from tidemill.inference.headers import FORCE_VARIANT
+from tidemill.inference.headers import FORCE_VARIANT, SOURCE_TIMESTAMP
 from tidemill.inference.message import Assignment, Failure, Prediction
 from tidemill.inference.request import Request
 from tidemill.inference.route import Router
@@ -65,7 +65,7 @@ class RecordCodec:
             route, fields = self._route(value)
             variant, assignment = _choose(route, message, fields, value)
             spec, model = variant.spec, variant.spec.id
-            request = Request(spec, _input(spec, fields, value))
+            request = Request(spec, _input(spec, fields, value), _time(spec, message))
             copied = copied_fields(fields, spec)
         except MessageError as error:
             return Failure(error, model, assignment)
@@ -93,6 +93,7 @@ class RecordCodec:
                     spec.id,
                     output.span,
                     assignment=assignment,
+                    features=output.features,
                 )
                 return Prediction(result, spec.id, assignment)
 
@@ -117,7 +118,9 @@ class RecordCodec:
 
 def _reads_fields(route: Route) -> bool:
     specs = [variant.spec for variant in route.variants]
-    return any(spec.match or spec.payload or spec.id_field or spec.echo for spec in specs)
+    return any(
+        spec.match or spec.payload or spec.id_field or spec.echo or spec.lookup for spec in specs
+    )
 
 
 def _choose(
@@ -154,6 +157,8 @@ def _input(spec: ModelSpec, fields: Fields, value: str) -> str:
         MessageError: The message lacks it, or it has the wrong type.
 
     """
+    if spec.lookup:
+        return value  # the key need not be in the payload
     match spec.payload:
         case None:
             return value
@@ -161,3 +166,15 @@ def _input(spec: ModelSpec, fields: Fields, value: str) -> str:
             return (require_text if spec.is_text else require_value)(fields, field)
         case names:
             return select(fields, names)
+
+
+def _time(spec: ModelSpec, message: Message) -> int | None:
+    """Return a message's own time.
+
+    Raises:
+        MissingField: It has none, but the entry wants features as of this time.
+
+    """
+    if message.timestamp is None and any(each.time == SOURCE_TIMESTAMP for each in spec.lookup):
+        raise MissingField(SOURCE_TIMESTAMP, "In `lookup`, name the field that holds the time.")
+    return message.timestamp
