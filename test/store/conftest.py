@@ -63,7 +63,7 @@ def users() -> Callable[..., Table]:
     """Return what describes a table of users: `users(ttl=60)`."""
 
     def table(**changes: object) -> Table:
-        columns = {"id": "integer", "age": "number", "name": "text?"}
+        columns = {"id": "integer", "age": "number", "name": "text or null"}
         return Table(**{"name": "users", "key": ("id",), "columns": columns} | changes)  # type: ignore[arg-type]
 
     return table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 import structlog
 
-from tidemill.errors import StoreUnavailable, UnknownGeneration
+from tidemill.errors import StoreUnavailable, UnknownGeneration, UnknownTable
 from tidemill.store.catalogue import (
     GENERATIONS,
     LOADING,
@@ -15,6 +15,7 @@ from tidemill.store.catalogue import (
     TABLES,
     generations,
     live_generation,
+    live_names,
     lock,
     now_ms,
     this_generation,
@@ -75,8 +76,11 @@ def drop(database: Database, name: str, number: int | None) -> None:
     with database.transaction() as connection:
         live = lock(connection, name).live
         found = [each.number for each in generations(connection, name)]
+        if not found:
+            raise UnknownTable(name, live_names(connection))
         if number is None:
-            for catalogue in (TABLES, GENERATIONS, POSITIONS):
+            connection.execute(sa.update(TABLES).where(TABLES.c.name == name).values(live=None))
+            for catalogue in (GENERATIONS, POSITIONS):
                 connection.execute(sa.delete(catalogue).where(catalogue.c.name == name))
             for each in found:
                 connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}__g{each}"))

@@ -32,9 +32,10 @@ def stats(database: Database, *, count: bool) -> list[TableStats]:
     try:
         with database.transaction() as connection:
             found = connection.execute(sa.select(TABLES).order_by(TABLES.c.name)).all()
-            return [_stats(connection, name, live, count=count) for name, _, live in found]
+            listed = [_stats(connection, name, live, count=count) for name, _, live in found]
     except MissingTable:
         return []  # nothing was loaded yet
+    return [each for each in listed if each.generations]
 
 
 def exists(database: Database, name: str) -> bool:
