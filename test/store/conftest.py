@@ -32,12 +32,18 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database."""
+def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Return what creates an empty database and returns its URL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/store.db"
+        return lambda: f"sqlite:///{tmp_path}/store{next(NUMBERS)}.db"
     server: Postgres = request.getfixturevalue("postgres")
-    return create_database(server)
+    return lambda: create_database(server)
+
+
+@pytest.fixture
+def url(make_url: Callable[[], str]) -> str:
+    """The URL of an empty database."""
+    return make_url()
 
 
 def create_database(server: Postgres) -> str:

@@ -119,7 +119,7 @@ def live_generation(database: Database, name: str) -> Generation:
 
     """
     try:
-        with database.transaction() as connection:
+        with database.reading() as connection:
             query = sa.select(GENERATIONS).join(
                 TABLES,
                 (TABLES.c.name == GENERATIONS.c.name) & (TABLES.c.live == GENERATIONS.c.number),

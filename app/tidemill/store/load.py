@@ -116,7 +116,7 @@ def finish(database: Database, table: Table, number: int, written: int) -> None:
                     connection.execute(sa.text(f"ANALYZE {rows.name}"))
         except Conflict:
             repeated = sa.select(rows.c.key).group_by(*index.columns).having(sa.func.count() > 1)
-            with database.transaction() as connection:
+            with database.reading() as connection:
                 key = connection.scalars(repeated.limit(1)).first()
             raise RepeatedKey(table.name, repr(key)) from None
 

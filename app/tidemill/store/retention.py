@@ -47,7 +47,7 @@ def drop_generation(database: Database, name: str, number: int) -> None:
 def drop_dead_loads(database: Database, name: str) -> None:
     """Drop what loads left that died half-way."""
     try:
-        with database.transaction() as connection:
+        with database.reading() as connection:
             found = generations(connection, name)
     except MissingTable:
         return  # the first load of all
@@ -59,7 +59,7 @@ def drop_dead_loads(database: Database, name: str) -> None:
 def drop_old(database: Database, name: str) -> None:
     """Drop the generations before the live one, except for as many as the table keeps."""
     live = live_generation(database, name)
-    with database.transaction() as connection:
+    with database.reading() as connection:
         found = generations(connection, name)
     old = [each for each in found if each.state != LOADING and each.number < live.number]
     for each in old[live.table.keep :]:

@@ -70,7 +70,7 @@ def position(database: Database, name: str, source: tuple[str, int]) -> int:
     """Return the offset of a topic's partition that is written next; 0 if none was written."""
     query = sa.select(POSITIONS.c.next).where(*_this_position(name, "{}/{}".format(*source)))
     try:
-        with database.transaction() as connection:
+        with database.reading() as connection:
             return connection.execute(query).scalar() or 0
     except MissingTable:
         return 0
