@@ -32,12 +32,18 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database."""
+def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Return what creates an empty database and returns its URL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/store.db"
+        return lambda: f"sqlite:///{tmp_path}/store{next(NUMBERS)}.db"
     server: Postgres = request.getfixturevalue("postgres")
-    return create_database(server)
+    return lambda: create_database(server)
+
+
+@pytest.fixture
+def url(make_url: Callable[[], str]) -> str:
+    """The URL of an empty database."""
+    return make_url()
 
 
 def create_database(server: Postgres) -> str:
@@ -63,7 +69,7 @@ def users() -> Callable[..., Table]:
     """Return what describes a table of users: `users(ttl=60)`."""
 
     def table(**changes: object) -> Table:
-        columns = {"id": "integer", "age": "number", "name": "text?"}
+        columns = {"id": "integer", "age": "number", "name": "text or null"}
         return Table(**{"name": "users", "key": ("id",), "columns": columns} | changes)  # type: ignore[arg-type]
 
     return table

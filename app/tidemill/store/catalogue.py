@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tidemill.store.database import Database
 
 METADATA: Final = sa.MetaData()
+# The row of a table that was dropped stays, so that no number is ever given twice: other processes
+# remember which one is live.
 TABLES: Final = sa.Table(
     "tidemill_tables",
     METADATA,
@@ -117,7 +119,7 @@ def live_generation(database: Database, name: str) -> Generation:
 
     """
     try:
-        with database.transaction() as connection:
+        with database.reading() as connection:
             query = sa.select(GENERATIONS).join(
                 TABLES,
                 (TABLES.c.name == GENERATIONS.c.name) & (TABLES.c.live == GENERATIONS.c.number),
@@ -125,10 +127,16 @@ def live_generation(database: Database, name: str) -> Generation:
             found = connection.execute(query.where(TABLES.c.name == name)).mappings().first()
             if found is not None:
                 return generation(found)
-            names = connection.scalars(sa.select(TABLES.c.name).order_by(TABLES.c.name)).all()
+            names = live_names(connection)
     except MissingTable:
         names = []
     raise UnknownTable(name, names)
+
+
+def live_names(connection: sa.Connection) -> Sequence[str]:
+    """Return the names of the tables that readers see."""
+    named = sa.select(TABLES.c.name).where(TABLES.c.live.is_not(None))
+    return connection.scalars(named.order_by(TABLES.c.name)).all()
 
 
 def generations(connection: sa.Connection, name: str) -> list[Generation]:
@@ -164,7 +172,7 @@ def lock(connection: sa.Connection, name: str, *, shared: bool = False) -> sa.Ro
     query = sa.select(TABLES).where(TABLES.c.name == name).with_for_update(read=shared)
     found = connection.execute(query).first()
     if found is None:
-        raise UnknownTable(name, connection.scalars(sa.select(TABLES.c.name)).all())
+        raise UnknownTable(name, live_names(connection))
     return found
 
 

@@ -25,13 +25,16 @@ DRIVERS: Final = {
 }
 DISK_FULL: Final = "53100"  # PostgreSQL's code of the error
 NO_TABLE: Final = "42P01"
+READING: Final = "tidemill_reading"
+# How long a writer waits for another one in SQLite: the index of a large load takes its time.
+WRITE_TIMEOUT_S: Final = 60
 # WAL lets readers go on while one process writes. In it, NORMAL loses no consistency; after a power
 # failure the latest transactions may be missing. The rest is for speed.
 PRAGMAS: Final = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
     "secure_delete = OFF",
-    "cache_size = -65536",  # 64 MiB
+    "cache_size = -16384",  # 16 MiB
     "mmap_size = 1073741824",
 )
 
@@ -54,7 +57,7 @@ class Database:
         self._writes = _engine(parsed, timeout, reads=False)
         self._reads = _engine(parsed, timeout, reads=True)
         if not self.postgres:
-            event.listen(self._writes, "begin", _begin_immediate)
+            event.listen(self._writes, "begin", _begin)
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -70,6 +73,21 @@ class Database:
 
         """
         with self.translated(), self._writes.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Yield a connection for several reads, which wait for no writer.
+
+        Raises:
+            StoreUnavailable: The database does not do it.
+
+        """
+        with (
+            self.translated(),
+            self._writes.connect() as connection,
+            connection.execution_options(**{READING: True}).begin(),
+        ):
             yield connection
 
     def fetch(
@@ -175,7 +193,8 @@ def _engine(url: sa.URL, timeout: float, *, reads: bool) -> sa.Engine:
             }
     else:
         # Transactions are begun by the statement below, not by the driver.
-        options = {"timeout": timeout, "isolation_level": None, "check_same_thread": False}
+        patience = timeout if reads else max(timeout, WRITE_TIMEOUT_S)
+        options = {"timeout": patience, "isolation_level": None, "check_same_thread": False}
     engine = sa.create_engine(
         url,
         connect_args=options,
@@ -197,9 +216,10 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
-def _begin_immediate(connection: sa.Connection) -> None:
+def _begin(connection: sa.Connection) -> None:
     """Take SQLite's only write lock at once, so that no transaction has to be repeated for it."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reading = connection.get_execution_options().get(READING)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _is_missing_table(error: BaseException | None) -> bool:

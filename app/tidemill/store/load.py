@@ -25,7 +25,7 @@ from tidemill.store.catalogue import (
 )
 from tidemill.store.database import Conflict, MissingTable
 from tidemill.store.retention import drop_dead_loads, drop_generation
-from tidemill.store.rows import RowReader, StoredRow
+from tidemill.store.rows import RowReader, StoredRow, is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -116,7 +116,7 @@ def finish(database: Database, table: Table, number: int, written: int) -> None:
                     connection.execute(sa.text(f"ANALYZE {rows.name}"))
         except Conflict:
             repeated = sa.select(rows.c.key).group_by(*index.columns).having(sa.func.count() > 1)
-            with database.transaction() as connection:
+            with database.reading() as connection:
                 key = connection.scalars(repeated.limit(1)).first()
             raise RepeatedKey(table.name, repr(key)) from None
 
@@ -124,7 +124,7 @@ def finish(database: Database, table: Table, number: int, written: int) -> None:
 def _read(reader: RowReader, rows: Iterable[Row], time: int) -> Iterator[StoredRow]:
     """Yield the rows as the database has them; skip blank lines."""
     for number, row in enumerate(rows, start=1):
-        if not isinstance(row, bytes | str) or row.strip():
+        if not is_blank(row):
             yield reader.read(number, row, time)
 
 

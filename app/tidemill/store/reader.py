@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from tidemill.errors import NoHistory, StoreUnavailable, TooManyKeys
+from tidemill.errors import InvalidKey, NoHistory, StoreUnavailable, TooManyKeys
 from tidemill.store.catalogue import live_generation
 from tidemill.store.database import MissingTable
 from tidemill.store.lookup import Lookup
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tidemill.store.database import Database
-    from tidemill.store.table import Key, StoredKey, Table
+    from tidemill.store.table import Key, Table
 
 MAX_KEYS: Final = 1000
 # How often a look-up begins again because its table got another live generation meanwhile.
@@ -63,11 +63,13 @@ class Reader:
             raise TooManyKeys(len(keys), MAX_KEYS)
         lookup = self._lookup(name)
         for _ in range(ATTEMPTS):
-            table = lookup.generation.table
-            if times is not None and not table.history:
-                raise NoHistory(name)
-            encoded = [table.encode_key(key) for key in keys]
-            rows = self._rows(lookup, encoded, times)
+            try:
+                rows = self._rows(lookup, keys, times)
+            except (InvalidKey, NoHistory):
+                # The keys may be right for a newer generation.
+                if self._refresh(name).generation.number == lookup.generation.number:
+                    raise
+                rows = None
             if rows is not None:
                 return Rows(lookup.generation.number, rows)
             lookup = self._refresh(name)
@@ -83,14 +85,17 @@ class Reader:
         return lookup
 
     def _rows(
-        self, lookup: Lookup, keys: list[StoredKey], times: Sequence[int] | None
+        self, lookup: Lookup, keys: Sequence[Key], times: Sequence[int] | None
     ) -> list[StoreRow | None] | None:
         """Return the rows, or None if the generation is not the live one any more."""
         table = lookup.generation.table
+        if times is not None and not table.history:
+            raise NoHistory(table.name)
+        stored = [table.encode_key(key) for key in keys]
         until = [self._clock()] * len(keys) if times is None else times
-        places: Sequence[Any] = range(len(keys)) if table.history else keys
+        places: Sequence[Any] = range(len(keys)) if table.history else stored
         try:
-            found = lookup.as_of(keys, until) if table.history else lookup.latest(keys)
+            found = lookup.as_of(stored, until) if table.history else lookup.latest(stored)
         except MissingTable:
             return None  # it was dropped
         if found is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 import structlog
 
-from tidemill.errors import StoreUnavailable, UnknownGeneration
+from tidemill.errors import StoreUnavailable, UnknownGeneration, UnknownTable
 from tidemill.store.catalogue import (
     GENERATIONS,
     LOADING,
@@ -15,6 +15,7 @@ from tidemill.store.catalogue import (
     TABLES,
     generations,
     live_generation,
+    live_names,
     lock,
     now_ms,
     this_generation,
@@ -46,7 +47,7 @@ def drop_generation(database: Database, name: str, number: int) -> None:
 def drop_dead_loads(database: Database, name: str) -> None:
     """Drop what loads left that died half-way."""
     try:
-        with database.transaction() as connection:
+        with database.reading() as connection:
             found = generations(connection, name)
     except MissingTable:
         return  # the first load of all
@@ -58,7 +59,7 @@ def drop_dead_loads(database: Database, name: str) -> None:
 def drop_old(database: Database, name: str) -> None:
     """Drop the generations before the live one, except for as many as the table keeps."""
     live = live_generation(database, name)
-    with database.transaction() as connection:
+    with database.reading() as connection:
         found = generations(connection, name)
     old = [each for each in found if each.state != LOADING and each.number < live.number]
     for each in old[live.table.keep :]:
@@ -75,8 +76,11 @@ def drop(database: Database, name: str, number: int | None) -> None:
     with database.transaction() as connection:
         live = lock(connection, name).live
         found = [each.number for each in generations(connection, name)]
+        if not found:
+            raise UnknownTable(name, live_names(connection))
         if number is None:
-            for catalogue in (TABLES, GENERATIONS, POSITIONS):
+            connection.execute(sa.update(TABLES).where(TABLES.c.name == name).values(live=None))
+            for catalogue in (GENERATIONS, POSITIONS):
                 connection.execute(sa.delete(catalogue).where(catalogue.c.name == name))
             for each in found:
                 connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}__g{each}"))

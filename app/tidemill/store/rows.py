@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from tidemill.errors import InvalidKey, InvalidRow
+from tidemill.settings.store import OR_NULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,11 @@ class StoredRow(NamedTuple):
     time: int
     version: str | None
     data: str | None
+
+
+def is_blank(row: Row) -> bool:
+    """Return whether a row is a blank line."""
+    return isinstance(row, bytes | str) and not row.strip()
 
 
 class RowReader:
@@ -92,11 +98,11 @@ def _struct(columns: Mapping[str, str], types: Mapping[str, Any]) -> type[msgspe
     fields: list[Any] = []
     names: dict[str, str] = {}
     for number, (column, kind) in enumerate(columns.items()):
-        field, annotation = f"column_{number}", types[kind.removesuffix("?")]
+        field, annotation = f"column_{number}", types[kind.removesuffix(OR_NULL)]
         names[field] = column
-        if not kind.endswith("?"):
+        if not kind.endswith(OR_NULL):
             fields.append((field, annotation))
-        elif kind == "json?":  # may be null anyway
+        elif kind.startswith("json"):  # may be null anyway
             fields.append((field, annotation, None))
         else:
             fields.append((field, annotation | None, None))

@@ -30,11 +30,12 @@ class TableStats(NamedTuple):
 def stats(database: Database, *, count: bool) -> list[TableStats]:
     """Return what there is to know about each table."""
     try:
-        with database.transaction() as connection:
+        with database.reading() as connection:
             found = connection.execute(sa.select(TABLES).order_by(TABLES.c.name)).all()
-            return [_stats(connection, name, live, count=count) for name, _, live in found]
+            listed = [_stats(connection, name, live, count=count) for name, _, live in found]
     except MissingTable:
         return []  # nothing was loaded yet
+    return [each for each in listed if each.generations]
 
 
 def exists(database: Database, name: str) -> bool:

@@ -87,7 +87,7 @@ def _make_live(
     if number == live:
         return
     for each in found:
-        if each.number == live or (each.number > number and each.swapped is not None):
+        if each.swapped is not None and each.number != number:
             _carry_over(connection, each, wanted)
     if live is not None:
         _update(connection, name, live, state=RETIRED)
@@ -102,12 +102,11 @@ def _update(connection: sa.Connection, name: str, number: int, **values: object)
 
 
 def _carry_over(connection: sa.Connection, old: Generation, new: Generation) -> None:
-    """Copy what streams wrote to a generation since the later one of the two began to load.
+    """Copy what streams wrote to an older or newer generation since the new one began to load.
 
-    A later generation has what they wrote before from its own load; an earlier one got it itself.
+    What they wrote before, the load has. If the keys have changed, it is another table.
     """
-    if old.table.integer_key != new.table.integer_key:
-        return
-    rows = rows_table(old.table, old.number)
-    since = rows.c.epoch >= max(old.number, new.number)
-    merge(connection, new, sa.select(rows).where(rows.c.source.is_not(None), since))
+    if (old.table.key_types, old.table.history) == (new.table.key_types, new.table.history):
+        rows = rows_table(old.table, old.number)
+        since = rows.c.source.is_not(None), rows.c.epoch >= new.number
+        merge(connection, new, sa.select(rows).where(*since))

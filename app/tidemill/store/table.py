@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, TypeAlias, get_args
 
 import msgspec
 
 from tidemill.errors import InvalidKey, InvalidTable
+from tidemill.settings.store import ColumnType
 
-# A `?` allows null, which a missing column means, too.
-ColumnType: TypeAlias = Literal[
-    "text",
-    "text?",
-    "integer",
-    "integer?",
-    "number",
-    "number?",
-    "boolean",
-    "boolean?",
-    "json",
-    "json?",
-]
 KEY_TYPES: Final = ("text", "integer")
 # Short enough for PostgreSQL's 63 characters, with what the store adds.
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -89,6 +77,25 @@ class Table(msgspec.Struct, frozen=True):
         for part, kind in zip(key, self.key_types, strict=True):
             self._check(key, part, kind)
         return msgspec.json.encode(key).decode()
+
+    def parse_key(self, text: str) -> Key:
+        """Return the key that a text spells: itself, an integer, or a JSON array of several.
+
+        Raises:
+            InvalidKey: It spells none.
+
+        """
+        if self.key_types == ["text"]:
+            return text
+        try:
+            key: Key = msgspec.json.decode(text)
+        except (ValueError, RecursionError):
+            wanted = (
+                "an integer" if len(self.key) == 1 else f"a JSON array of {', '.join(self.key)}"
+            )
+            raise InvalidKey(self.name, repr(text), f"it needs {wanted}") from None
+        self.encode_key(key)
+        return key
 
     def _check(self, key: object, part: object, kind: str) -> None:
         if kind == "integer":

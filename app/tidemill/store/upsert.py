@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import sqlalchemy as sa
 
 from tidemill.errors import UnknownTable
-from tidemill.store.catalogue import POSITIONS, find, generations, insert, lock
+from tidemill.store.catalogue import POSITIONS, find, generations, insert, live_names, lock
 from tidemill.store.database import MissingTable
 from tidemill.store.merge import merge
 from tidemill.store.rows import RowReader
@@ -56,7 +56,7 @@ def upsert(
         locked = lock(connection, name, shared=True)
         live = find(generations(connection, name), locked.live)
         if live is None:
-            raise UnknownTable(name, ())
+            raise UnknownTable(name, live_names(connection))
         following = _lock_position(connection, name, label)
         new = sorted((c for c in changes if c.offset >= following), key=attrgetter("offset"))
         if new:
@@ -70,7 +70,7 @@ def position(database: Database, name: str, source: tuple[str, int]) -> int:
     """Return the offset of a topic's partition that is written next; 0 if none was written."""
     query = sa.select(POSITIONS.c.next).where(*_this_position(name, "{}/{}".format(*source)))
     try:
-        with database.transaction() as connection:
+        with database.reading() as connection:
             return connection.execute(query).scalar() or 0
     except MissingTable:
         return 0
