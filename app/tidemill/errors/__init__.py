@@ -163,9 +163,9 @@ from tidemill.errors.spark import (
 )
 from tidemill.errors.store import (
     InvalidKey,
-    InvalidRow,
     InvalidStoreUrl,
     InvalidTable,
+    InvalidTableRow,
     LoadLost,
     NoHistory,
     RepeatedKey,
@@ -225,6 +225,7 @@ __all__ = [
     "InvalidStartingOffsets",
     "InvalidStoreUrl",
     "InvalidTable",
+    "InvalidTableRow",
     "InvalidTime",
     "InvalidToken",
     "InvalidTokens",

@@ -39,9 +39,7 @@ class Engine:
     models still get their answers.
     """
 
-    def __init__(
-        self, runner: Runner, *, clock: Clock, complete: Complete = without_store
-    ) -> None:
+    def __init__(self, runner: Runner, *, clock: Clock, complete: Complete = without_store) -> None:
         """Take what runs the models, and what adds the features that entries look up.
 
         The clock returns seconds since the epoch.
@@ -131,8 +129,6 @@ def until_outage(batches: Iterable[list[Output]], count: int) -> list[Output]:
     return outputs
 
 
-def local_engine(
-    load: ModelLoader, *, clock: Clock, complete: Complete = without_store
-) -> Engine:
+def local_engine(load: ModelLoader, *, clock: Clock, complete: Complete = without_store) -> Engine:
     """Return an engine that runs models in this process."""
     return Engine(LocalRunner(load, clock=clock), clock=clock, complete=complete)

@@ -1,79 +1,35 @@
-"""Complete inputs with features from the store, with one query for each table."""
+"""Complete inputs with features from the store; what a message has already stays."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
 from tidemill.errors import (
     FeaturesMissing,
-    InvalidKey,
-    InvalidTime,
     MessageError,
-    MissingField,
     StoreNotOpen,
     TidemillError,
     UnknownColumn,
 )
-from tidemill.inference.codec import Fields, decode_fields, is_present, minified
-from tidemill.inference.headers import SOURCE_TIMESTAMP
+from tidemill.inference.codec import Fields, decode_fields, minified
+from tidemill.inference.feature_keys import wanted_row
+from tidemill.inference.feature_query import Answer, Wanted, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from tidemill.inference.feature_query import FeatureStore, StoredRow
     from tidemill.inference.model import Lookup, ModelSpec
     from tidemill.inference.request import Request
 
-MAX_KEYS = 1000  # of one query
-Key: TypeAlias = "str | int | tuple[str | int, ...]"
-# A key, and the time in milliseconds as of which its row is wanted; None for the latest row.
-Wanted: TypeAlias = "tuple[Key, int | None]"
-# A table, and whether its rows are wanted as of a time: what one query reads.
-Source: TypeAlias = "tuple[str, bool]"
-
-
-class StoredRow(Protocol):
-    """A row: a JSON object, and its time in milliseconds since 1970."""
-
-    @property
-    def data(self) -> str: ...
-    @property
-    def time(self) -> int: ...
-
-
-class Rows(Protocol):
-    """The rows of some keys in one generation of a table; None for a key without a row."""
-
-    @property
-    def generation(self) -> int: ...
-    @property
-    def rows(self) -> Sequence[StoredRow | None]: ...
-
-
-class Table(Protocol):
-    """What knows the type of a table's keys."""
-
-    def encode_key(self, key: Key) -> object:
-        """Raise InvalidKey unless the table can have this key."""
-
-
-class FeatureStore(Protocol):
-    """What `tidemill.store` offers to look-ups."""
-
-    def table(self, name: str) -> Table:
-        """Return a table."""
-
-    def get(self, name: str, keys: Sequence[Key]) -> Rows:
-        """Return the latest row of each key."""
-
-    def as_of(self, name: str, keys: Sequence[tuple[Key, int]]) -> Rows:
-        """Return the row that each key had at its time."""
-
 
 class Completed(msgspec.Struct, frozen=True):
-    """The input for the model, or why there is none; and the generation of each table read."""
+    """An input for a model, or why there is none, and the generation of each table it is from.
+
+    `features` is None unless the model's entry looks features up.
+    """
 
     input: str | TidemillError | None
     features: dict[str, int] | None = None
@@ -83,26 +39,27 @@ class Completed(msgspec.Struct, frozen=True):
 Complete: TypeAlias = "Callable[[Sequence[Request]], list[Completed]]"
 
 
-class Answer(NamedTuple):
-    """A row, and the generation that has it."""
-
-    row: StoredRow | None
-    generation: int
-
-
-# What a query found, or why it failed: for one key, or for all of them.
-Found: TypeAlias = "dict[Wanted, Answer | MessageError] | TidemillError"
-
-
 class Draft(NamedTuple):
-    """An input to complete, with the row that each of its look-ups wants.
-
-    A look-up whose key the input lacks wants none.
-    """
+    """An input to complete, and the row that each look-up of its model wants, if it has a key."""
 
     spec: ModelSpec
     fields: Fields
     wanted: list[Wanted | None]
+
+
+def complete(
+    requests: Sequence[Request], store: FeatureStore, clock: Callable[[], float]
+) -> list[Completed]:
+    """Complete the inputs that need features; one query reads each table for all of them.
+
+    An input that cannot be completed has a MessageError. If the store is down or lacks a table,
+    the inputs that need it have that error. `clock` returns seconds since the epoch.
+    """
+    now = round(clock() * 1000)
+    drafts = [_read(request, now) for request in requests]
+    wanted = (row for each in drafts if isinstance(each, Draft) for row in each.wanted if row)
+    found = fetch(store, wanted)
+    return [_merge(each, found, now) if isinstance(each, Draft) else each for each in drafts]
 
 
 def as_they_are(requests: Sequence[Request]) -> list[Completed]:
@@ -118,130 +75,29 @@ def without_store(requests: Sequence[Request]) -> list[Completed]:
     ]
 
 
+def no_features() -> Complete:
+    """Return `without_store`: what workers call if no entry looks features up."""
+    return without_store
+
+
 def needs_features(request: Request) -> bool:
     """Tell whether an input has to be completed; a model's sample is complete."""
     return bool(request.spec.lookup) and request.input is not None
 
 
-def complete(
-    requests: Sequence[Request], store: FeatureStore, clock: Callable[[], float]
-) -> list[Completed]:
-    """Complete the inputs that need features; one query reads each table for all of them.
-
-    An input that cannot be completed has a MessageError. If the store does not answer, the inputs
-    that need it have that error. `clock` returns seconds since the epoch.
-    """
-    now = round(clock() * 1000)
-    drafts = [_read(request, now) for request in requests]
-    found = _fetch(store, [each for each in drafts if isinstance(each, Draft)])
-    return [_merge(each, found, now) if isinstance(each, Draft) else each for each in drafts]
-
-
 def _read(request: Request, now: int) -> Draft | Completed:
     if not needs_features(request):
         return Completed(request.input)
-    spec = request.spec
+    time = now if request.time is None else request.time
     try:
         fields = decode_fields(request.input or "")
-        wanted = [_wanted(each, fields, request.time or now) for each in spec.lookup]
+        wanted = [wanted_row(each, fields, time) for each in request.spec.lookup]
     except MessageError as error:
         return Completed(error)
-    return Draft(spec, fields, wanted)
+    return Draft(request.spec, fields, wanted)
 
 
-def _wanted(lookup: Lookup, fields: Fields, time: int) -> Wanted | None:
-    """Return the row that a look-up wants for some fields.
-
-    Raises:
-        MissingField, InvalidKey, InvalidTime: The fields do not say.
-
-    """
-    at = None if lookup.time is None else _time(lookup.time, fields, time)
-    for name in lookup.key:
-        if not is_present(fields, name):
-            if lookup.default is None:
-                raise MissingField(name, f"It is the key for the table {lookup.table}.")
-            return None
-    parts = tuple(_key(lookup, fields[name]) for name in lookup.key)
-    return (parts if len(parts) > 1 else parts[0]), at
-
-
-def _key(lookup: Lookup, value: msgspec.Raw) -> str | int:
-    try:
-        return _KEY.decode(value)
-    except msgspec.MsgspecError:
-        text = bytes(value).decode()
-        raise InvalidKey(lookup.table, text, "it needs text or an integer") from None
-
-
-def _time(field: str, fields: Fields, time: int) -> int:
-    if field == SOURCE_TIMESTAMP:
-        return time
-    if not is_present(fields, field):
-        raise MissingField(field)
-    try:
-        read = _TIME.decode(fields[field])
-    except msgspec.MsgspecError:
-        raise InvalidTime(field, bytes(fields[field]).decode()) from None
-    if isinstance(read, int):
-        return read
-    return round((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-_KEY: msgspec.json.Decoder[str | int] = msgspec.json.Decoder(str | int)
-_TIME: msgspec.json.Decoder[int | datetime] = msgspec.json.Decoder(int | datetime)
-
-
-def _fetch(store: FeatureStore, drafts: Sequence[Draft]) -> dict[Source, Found]:
-    keys: dict[Source, dict[Wanted, None]] = {}
-    for draft in drafts:
-        for lookup, wanted in zip(draft.spec.lookup, draft.wanted, strict=True):
-            if wanted is not None:
-                keys.setdefault(_source(lookup), {})[wanted] = None
-    found: dict[Source, Found] = {}
-    for source, wanted_keys in keys.items():
-        try:
-            found[source] = dict(_query(store, source, list(wanted_keys)))
-        except TidemillError as error:
-            found[source] = error
-    return found
-
-
-def _source(lookup: Lookup) -> Source:
-    return lookup.table, lookup.time is not None
-
-
-def _query(
-    store: FeatureStore, source: Source, keys: Sequence[Wanted]
-) -> Iterator[tuple[Wanted, Answer | MessageError]]:
-    """Yield what a table has for each key. A key of the wrong type does not keep the others."""
-    name, as_of = source
-    table = store.table(name)
-    good = []
-    for wanted in keys:
-        try:
-            table.encode_key(wanted[0])
-        except MessageError as error:
-            yield wanted, error
-        else:
-            good.append(wanted)
-    for start in range(0, len(good), MAX_KEYS):
-        part = good[start : start + MAX_KEYS]
-        try:
-            rows = (
-                store.as_of(name, [(key, at or 0) for key, at in part])
-                if as_of
-                else store.get(name, [key for key, _ in part])
-            )
-        except MessageError as error:  # the table's keys have just got another type
-            yield from ((wanted, error) for wanted in part)
-        else:
-            for wanted, row in zip(part, rows.rows, strict=True):
-                yield wanted, Answer(row, rows.generation)
-
-
-def _merge(draft: Draft, found: dict[Source, Found], now: int) -> Completed:
-    """Return an input with its features; a field that it has already stays."""
+def _merge(draft: Draft, found: Mapping[Wanted, Answer | TidemillError], now: int) -> Completed:
     spec, fields = draft.spec, draft.fields
     features: Fields = {}
     generations: dict[str, int] = {}
@@ -249,7 +105,10 @@ def _merge(draft: Draft, found: dict[Source, Found], now: int) -> Completed:
         for lookup, wanted in zip(spec.lookup, draft.wanted, strict=True):
             row = None
             if wanted is not None:
-                row, generations[lookup.table] = _answer(found[_source(lookup)], wanted)
+                answer = found[wanted]
+                if isinstance(answer, TidemillError):
+                    raise answer
+                row, generations[lookup.table] = answer
             features |= _features(lookup, row, wanted, now)
         if isinstance(spec.payload, tuple):
             names = dict.fromkeys((*spec.payload, *features))
@@ -261,15 +120,6 @@ def _merge(draft: Draft, found: dict[Source, Found], now: int) -> Completed:
     return Completed(text, generations)
 
 
-def _answer(found: Found, wanted: Wanted) -> Answer:
-    if isinstance(found, TidemillError):
-        raise found
-    answer = found[wanted]
-    if isinstance(answer, MessageError):
-        raise answer
-    return answer
-
-
 def _features(lookup: Lookup, row: StoredRow | None, wanted: Wanted | None, now: int) -> Fields:
     """Return the fields that a look-up adds.
 
@@ -278,22 +128,21 @@ def _features(lookup: Lookup, row: StoredRow | None, wanted: Wanted | None, now:
         UnknownColumn: The table does not have a column that the entry names.
 
     """
-    key, at = wanted or (None, None)
-    is_old = (
-        row is not None
-        and lookup.max_age is not None
-        and row.time < (now if at is None else at) - lookup.max_age * 1000
-    )
+    until = now if wanted is None or wanted.time is None else wanted.time
+    is_old = bool(row and lookup.max_age and row.time < until - lookup.max_age * 1000)
     if row is None or is_old:
         if lookup.default is None:
+            key = wanted and wanted.key
             raise FeaturesMissing(lookup.table, key, lookup.max_age if is_old else None)
-        return {
-            name: msgspec.Raw(msgspec.json.encode(value)) for name, value in lookup.default.items()
-        }
-    values = decode_fields(row.data)
+        return {name: _raw(value) for name, value in lookup.default.items()}
+    columns = decode_fields(row.data)
     if lookup.columns is None:
-        return values
-    for column in lookup.columns:
-        if column not in values:
-            raise UnknownColumn(lookup.table, column, values)
-    return {field: values[column] for column, field in lookup.columns.items()}
+        return columns
+    for name in lookup.columns:
+        if name not in columns:
+            raise UnknownColumn(lookup.table, name, columns)
+    return {field: columns[name] for name, field in lookup.columns.items()}
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from tidemill.errors import InvalidKey, InvalidRow
+from tidemill.errors import InvalidKey, InvalidTableRow
 from tidemill.settings.store import OR_NULL
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class RowReader:
         Of a row that deletes its key, only the key and the time are read.
 
         Raises:
-            InvalidRow: It does not have the table's columns.
+            InvalidTableRow: It does not have the table's columns.
 
         """
         table = self._table
@@ -88,7 +88,7 @@ class RowReader:
             parts = [getattr(identity, field) for field in identity.__struct_fields__]
             key = table.encode_key(parts[0] if len(table.key) == 1 else parts[: len(table.key)])
         except (ValueError, TypeError, RecursionError, InvalidKey) as error:
-            raise InvalidRow(table.name, number, error) from None
+            raise InvalidTableRow(table.name, number, error) from None
         version = parts[-1] if table.version else self._version
         return StoredRow(key, _ms(parts[len(table.key)]) if table.time else time, version, data)
 
