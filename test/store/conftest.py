@@ -41,6 +41,12 @@ def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str
 
 
 @pytest.fixture
+def new_database(postgres: Postgres) -> str:
+    """The URL of an empty database of the PostgreSQL server."""
+    return create_database(postgres)
+
+
+@pytest.fixture
 def url(make_url: Callable[[], str]) -> str:
     """The URL of an empty database."""
     return make_url()
