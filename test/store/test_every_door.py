@@ -47,7 +47,7 @@ models:
 OTHER = """
   - {{name: upper, version: 1, adapter: "served_models:Upper", sample: a, match: {{to: b}}}}
 """
-PEOPLE = [
+PEOPLE: list[dict[str, object]] = [
     {"id": "ada", "age": 36, "tier": "gold"},
     {"id": "bob", "age": None, "tier": "gold"},
     {"id": "eve", "age": 9, "tier": "tin"},

@@ -17,6 +17,7 @@ from tidemill.errors import (
     InvalidJson,
     InvalidKey,
     InvalidTime,
+    KeyMismatch,
     MessageError,
     MissingField,
     NoHistory,
@@ -137,7 +138,7 @@ class TestMerge:
             features: dict[str, Any] = default or {}
             if row is not None:
                 wanted = columns or {name: name for name in row}
-                features = {field: row[name] for name, field in wanted.items()}  # type: ignore[index]
+                features = {field: row[name] for name, field in wanted.items()}
             kept = {
                 name: value
                 for name, value in fields.items()
@@ -327,6 +328,7 @@ class TestOutage:
         ("lookup", "error"),
         [
             (Lookup(table="pets", key=("p",)), UnknownTable),
+            (Lookup(table="people", key=("p", "p")), KeyMismatch),
             (Lookup(table="people", key=("p",), columns={"size": "size"}), UnknownColumn),
         ],
     )

@@ -30,7 +30,7 @@ def opened(settings: StoreSettings, specs: Sequence[ModelSpec]) -> Iterator[Comp
     if not look_up(specs):
         yield without_store
         return
-    with _open(settings) as store:
+    with opened_store(settings) as store:
         yield partial(complete, store=store, clock=time.time)
 
 
@@ -43,13 +43,13 @@ def on_workers(settings: StoreSettings, specs: Sequence[ModelSpec]) -> Callable[
     """
     if not look_up(specs):
         return no_features
-    _open(settings).close()
+    opened_store(settings).close()
     return partial(in_this_process, settings)
 
 
 def in_this_process(settings: StoreSettings) -> Complete:
     """Return what completes inputs until this process ends."""
-    return partial(complete, store=_open(settings), clock=time.time)
+    return partial(complete, store=opened_store(settings), clock=time.time)
 
 
 def look_up(specs: Sequence[ModelSpec]) -> bool:
@@ -57,7 +57,13 @@ def look_up(specs: Sequence[ModelSpec]) -> bool:
     return any(spec.lookup for spec in specs)
 
 
-def _open(settings: StoreSettings) -> Store:
+def opened_store(settings: StoreSettings) -> Store:
+    """Return the store; the caller closes it.
+
+    Raises:
+        MissingExtra, InvalidStoreUrl: It cannot be opened.
+
+    """
     with extras.required("store"):
         from tidemill.bootstrap.store import open_store  # noqa: PLC0415 - an extra
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from tidemill.errors import MessageError, TidemillError
+from tidemill.errors import KeyMismatch, MessageError, TidemillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +38,11 @@ class Rows(Protocol):
 
 
 class Table(Protocol):
-    """What knows the type of a table's keys."""
+    """What knows a table's keys."""
+
+    @property
+    def key(self) -> Sequence[str]:
+        """The columns of a key."""
 
     def encode_key(self, key: Key) -> object:
         """Raise InvalidKey unless the table can have this key."""
@@ -75,8 +79,8 @@ class Answer(NamedTuple):
 def fetch(store: FeatureStore, wanted: Iterable[Wanted]) -> dict[Wanted, Answer | TidemillError]:
     """Return what the store has for each wanted row.
 
-    A key of the wrong type gets a MessageError. If the store does not answer, or there is no such
-    table, all of its rows get that error.
+    A key of the wrong type gets a MessageError. If the entry or the store is wrong, or the store is
+    down, its rows get that error.
     """
     queries: dict[tuple[str, bool], dict[Wanted, None]] = {}
     for each in wanted:
@@ -92,10 +96,14 @@ def fetch(store: FeatureStore, wanted: Iterable[Wanted]) -> dict[Wanted, Answer 
 
 def _query(
     store: FeatureStore, name: str, wanted: Sequence[Wanted]
-) -> Iterator[tuple[Wanted, Answer | MessageError]]:
+) -> Iterator[tuple[Wanted, Answer | TidemillError]]:
     table = store.table(name)
     good = []
     for each in wanted:
+        parts = len(each.key) if isinstance(each.key, tuple) else 1
+        if parts != len(table.key):
+            yield each, KeyMismatch(name, table.key, parts)
+            continue
         try:
             table.encode_key(each.key)
         except MessageError as error:
