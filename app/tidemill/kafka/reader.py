@@ -52,7 +52,7 @@ def records(kafka: KafkaSettings, topic: str, ranges: Mapping[int, range]) -> It
             partition, offset = record.partition() or 0, record.offset() or 0
             end = ends.get(partition, 0)
             if record.error() is None and offset < end:
-                yield _message(record)
+                yield to_message(record)
             if partition in ends and (record.error() is not None or offset >= end - 1):
                 del ends[partition]
                 consumer.pause([TopicPartition(topic, partition)])
@@ -73,7 +73,8 @@ def _next(consumer: Consumer, kafka: KafkaSettings) -> Record:
     raise unreachable(kafka, f"no record within {READ_TIMEOUT_S} s")
 
 
-def _message(record: Record) -> Message:
+def to_message(record: Record) -> Message:
+    """Return a record as a message."""
     try:
         headers: Any = record.headers() or ()
     except SystemError:  # a name is not UTF-8, so the job did not write it

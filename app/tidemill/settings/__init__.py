@@ -10,6 +10,7 @@ from tidemill.settings.loader import default_file, load, load_program
 from tidemill.settings.monitoring import MonitoringSettings
 from tidemill.settings.pool import PoolSettings
 from tidemill.settings.root import (
+    FollowProgram,
     LogSettings,
     Program,
     ServeProgram,
@@ -22,6 +23,7 @@ from tidemill.settings.store import StoreSettings, TableSettings
 from tidemill.settings.stream import StreamSettings
 
 __all__ = [
+    "FollowProgram",
     "KafkaSettings",
     "LogSettings",
     "MonitoringSettings",

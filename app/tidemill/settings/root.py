@@ -94,6 +94,12 @@ class StoreProgram(Program):
     store: StoreSettings = StoreSettings()
 
 
+class FollowProgram(StoreProgram):
+    """The settings of a program that writes a topic into the store."""
+
+    kafka: KafkaSettings = KafkaSettings()
+
+
 class Settings(TopicsProgram):
     """All settings, which the streaming job reads.
 
