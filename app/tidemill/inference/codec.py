@@ -142,6 +142,19 @@ def select(fields: Fields, names: Sequence[str]) -> str:
     return msgspec.json.encode(minified(present)).decode()
 
 
+def encode_fields(fields: Fields) -> str:
+    """Return a JSON object without the white space between its parts.
+
+    Raises:
+        InvalidJson: A value is nested too deeply.
+
+    """
+    try:
+        return msgspec.json.format(msgspec.json.encode(fields), indent=-1).decode()
+    except RecursionError:
+        raise InvalidJson(TOO_DEEP) from None
+
+
 def require_text(fields: Fields, field: str) -> str:
     """Return the text of a field.
 

@@ -13,7 +13,7 @@ from tidemill.errors import (
     TidemillError,
     UnknownColumn,
 )
-from tidemill.inference.codec import Fields, decode_fields, minified
+from tidemill.inference.codec import Fields, decode_fields, encode_fields
 from tidemill.inference.feature_keys import wanted_row
 from tidemill.inference.feature_query import Answer, Wanted, fetch
 
@@ -113,8 +113,8 @@ def _merge(draft: Draft, found: Mapping[Wanted, Answer | TidemillError], now: in
         if isinstance(spec.payload, tuple):
             names = dict.fromkeys((*spec.payload, *features))
             fields = {name: fields[name] for name in names if name in fields}
-        added = {name: value for name, value in features.items() if name not in fields}
-        text = msgspec.json.encode(minified(fields | added)).decode()
+        # The message's fields come first, and win.
+        text = encode_fields({**fields, **features, **fields})
     except TidemillError as error:
         return Completed(error, generations)
     return Completed(text, generations)
