@@ -26,6 +26,8 @@ TIME = pa.timestamp("us", "UTC")
 FIXED = {"model": pa.string(), "ts_start": TIME, "ts_end": TIME, "error_message": pa.string()}
 # Added to the name of a column of the input if a field of the result has this name.
 INPUT = "input_"
+# A floating-point number would lose digits of it.
+LONG_INTEGER = r"^-?[0-9]{16,}$"
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -152,7 +154,9 @@ def _inputs(
 
 
 def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    for kind in (pa.int64(), pa.float64()):
+    """Return text as numbers, if all of it is numbers that keep their digits."""
+    too_long = compute.any(compute.match_substring_regex(column, LONG_INTEGER)).as_py()
+    for kind in (pa.int64(),) if too_long else (pa.int64(), pa.float64()):
         try:
             return compute.cast(column, kind)
         except pa.ArrowInvalid:
