@@ -36,6 +36,8 @@ NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")  # RFC 82
 BOOLEAN = re.compile(r"true|false", re.IGNORECASE)
 # A cell beyond this is a quotation mark that nothing closes.
 MAX_CELL = 64 * 1024 * 1024
+# Follows the last line, to tell whether it ends within quotes.
+END = "the end of the file \0\0"
 # Marks the columns of a table whose text is that of numbers.
 NUMBERS = {b"tidemill": b"number"}
 
@@ -54,6 +56,17 @@ class Column:
         if self.kind and self.kind.fullmatch(cell):
             return msgspec.Raw(cell.lower().encode() if self.kind is BOOLEAN else cell.encode())
         return cell
+
+
+class Rows(io.StringIO):
+    """Take rows from a `csv.writer`, and end them with line feeds.
+
+    Until Python 3.13, the writer quotes a carriage return only if its own rows end with one.
+    """
+
+    def write(self, row: str) -> int:
+        """Write one row."""
+        return super().write(row.removesuffix("\r\n") + "\n")
 
 
 def cut(_: Storage, file: File, __: int | None) -> Iterator[Piece]:
@@ -90,15 +103,17 @@ def _rows(text: io.TextIOWrapper, path: str) -> Iterator[Row]:
     csv.field_size_limit(MAX_CELL)
     first = text.readline()
     delimiter = max(DELIMITERS, key=lambda each: _unquoted(first).count(each))
-    reader = csv.reader(chain([first], text), delimiter=delimiter)
+    reader = csv.reader(chain([first], text, [END]), delimiter=delimiter)
     line = 1
     while True:
         try:
             row = next(reader, None)
         except csv.Error as error:
             raise InputUnreadable(path, f"line {line}: {error}; is a quote closed?") from None
-        if row is None:
+        if row in (None, [END]):
             return
+        if row and row[-1].endswith(END):
+            raise InputUnreadable(path, f"line {line}: a quote is not closed")
         if row:
             yield line, row
         line = reader.line_num + 1
@@ -167,9 +182,9 @@ def _as_json(columns: Sequence[Column], row: Sequence[str]) -> bytes:
 
 
 def _as_csv(row: Sequence[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(row)
-    return text.getvalue().encode(errors="surrogateescape")
+    text = Rows()
+    csv.writer(text).writerow(row)
+    return text.getvalue().removesuffix("\n").encode(errors="surrogateescape")
 
 
 def _decoding_error(text: str) -> UnicodeDecodeError | None:
