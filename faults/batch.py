@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # Where each engine is killed: after up to so many seconds, unless it publishes earlier.
 LONGEST_S = {"local": 6.0, "spark": 25.0}
-ROWS = {"local": 9000, "spark": 9000}
+ROWS = 9000
 PART_ROWS = 300
 SECONDS_PER_ROW = 0.0008
 TARGETS = ("group", "group", "command", "model process")
@@ -91,7 +91,7 @@ class Reader:
 
 def play(folder: Path, engine: str, source: str, target: str, kills: int) -> Round:
     """Run a batch until it ends, and kill it some times."""
-    found = Round(engine, source, target, rows=ROWS[engine])
+    found = Round(engine, source, target, rows=ROWS)
     batch_files.write(source, folder / "in", found.rows)
     (folder / "models.yaml").write_text(yaml.safe_dump({"models": [model()]}))
     reader, begin = Reader(folder / "out"), time.monotonic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 FILES = 3
 # Every so many rows, one makes the model raise.
@@ -111,11 +111,11 @@ def read_dead_letters(folder: Path) -> Iterator[dict[str, Any]]:
 
 def listing(folder: Path) -> dict[str, int]:
     """Return the size of each file that a reader sees."""
+    names = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
     return {
-        str(path.relative_to(folder)): path.stat().st_size
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        str(name): path.stat().st_size
+        for name, path in names.items()
+        if not any(part.startswith(".") for part in name.parts)
     }
 
 
