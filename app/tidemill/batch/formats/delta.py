@@ -46,13 +46,13 @@ def plan(location: str, _: int | None) -> tuple[Source, list[Piece]]:
 
     with delta_errors(location):
         table = DeltaTable(location)
-        version = table.version()
+        version, identity = table.version(), str(table.metadata().id)
         actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
-        _dataset(location, version)
+        _dataset(location, version, identity)
     # The log has the paths percent-encoded.
     sizes = {unquote(action["path"]): action["size_bytes"] for action in actions}
     pieces = [Piece(path, size=size) for path, size in sorted(sizes.items())]
-    return Source("delta", location, version, str(table.metadata().id)), pieces
+    return Source("delta", location, version, identity), pieces
 
 
 def read(source: Source, piece: Piece) -> Iterator[Block]:
@@ -63,7 +63,7 @@ def read(source: Source, piece: Piece) -> Iterator[Block]:
 
     """
     with delta_errors(source.location), broken(piece.path):
-        dataset = _dataset(source.location, source.version or 0)
+        dataset = _dataset(source.location, source.version or 0, source.fingerprint)
         (fragment,) = (f for f in dataset.get_fragments() if f.path == piece.path)
         scanner = fragment.scanner(schema=dataset.schema, batch_size=BLOCK_ROWS)
         rows = fragment.count_rows()
@@ -92,7 +92,8 @@ def suited(kind: pa.DataType) -> pa.DataType:
 
 
 @lru_cache(maxsize=4)
-def _dataset(location: str, version: int) -> Dataset:
+def _dataset(location: str, version: int, _: str) -> Dataset:
+    """Open a version of the table with an identity, which another one may replace."""
     from deltalake import DeltaTable  # noqa: PLC0415 - an extra
 
     return DeltaTable(location, version=version).to_pyarrow_dataset()
