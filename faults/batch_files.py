@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,7 +15,6 @@ from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 FILES = 3
 # Every so many rows, one makes the model raise.
@@ -110,13 +111,15 @@ def read_dead_letters(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def listing(folder: Path) -> dict[str, int]:
-    """Return the size of each file that a reader sees."""
-    names = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
-    return {
-        str(name): path.stat().st_size
-        for name, path in names.items()
-        if not any(part.startswith(".") for part in name.parts)
-    }
+    """Return the size of each file that a reader sees: those that are not hidden."""
+    found = {}
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                path = Path(parent, name)
+                found[str(path.relative_to(folder))] = path.stat().st_size
+    return found
 
 
 def strange_files(folder: Path, kind: str) -> list[str]:

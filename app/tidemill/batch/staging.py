@@ -201,9 +201,9 @@ class Staging:
         self.write(SUMMARY, summary)
         root = self._storage.root
         with self.errors():
-            for folder in (RESULTS, DEAD_LETTERS):
-                if folder == DEAD_LETTERS and not self.paths(folder):
-                    self.filesystem.delete_dir(f"{root}/{folder}")
+            has_folder = self._info(DEAD_LETTERS).type != fs.FileType.NotFound
+            if has_folder and not self.paths(DEAD_LETTERS):
+                self.filesystem.delete_dir(f"{root}/{DEAD_LETTERS}")
             if self._storage.local is not None:
                 self._rename(Storage(target))
                 return

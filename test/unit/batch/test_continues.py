@@ -43,7 +43,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 def write_input(kind: str) -> str:
     """Write two files, the second with another column; return where they are."""
     Path("in").mkdir()
-    rows: list[dict[str, Any]] = [{"id": i, "text": text} for i, text in enumerate(TEXTS)]
+    texts = TEXTS if kind == "jsonl" else [text.replace("raise", "fine") for text in TEXTS]
+    rows: list[dict[str, Any]] = [{"id": i, "text": text} for i, text in enumerate(texts)]
     write_rows(kind, Path(f"in/a.{kind}"), rows[:7])
     write_rows(kind, Path(f"in/b.{kind}"), [row | {"more": 0.5} for row in rows[7:]])
     return f"{kind}:in"
