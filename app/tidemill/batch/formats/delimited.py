@@ -1,4 +1,4 @@
-"""Read each row of a CSV file as a message with its cells as fields, and write tables as CSV."""
+"""Read each row of a CSV file as a message with its cells as fields."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _rows(text: io.TextIOWrapper, path: str) -> Iterator[Row]:
             return
         except csv.Error as problem:
             if "unexpected end" in str(problem) or "field limit" in str(problem):
-                raise InputUnreadable(path, f"a quote after line {line} is never closed") from None
+                raise InputUnreadable(path, f"line {line}: a quote is never closed") from None
             cells, error = [""], InvalidRow(f"is not CSV: {problem}")
         if cells:
             yield Row(line, cells, "".join(taken).rstrip("\r\n"), error)
