@@ -157,7 +157,9 @@ def _block(path: str, columns: Sequence[Column], rows: Sequence[Row], size: int)
             unreadable[index] = InvalidRow(len(row), len(columns))
         value = _as_csv(row) if index in unreadable else _as_json(columns, row)
         messages.append(Message(value, headers=origin_headers(path, "line", line)))
-    return Block(messages, size, partial(_table, columns, [row for _, row in rows]), unreadable)
+    no_cells = [""] * len(columns)  # those of broken rows are not needed
+    cells = [no_cells if i in unreadable else row for i, (_, row) in enumerate(rows)]
+    return Block(messages, size, partial(_table, columns, cells), unreadable)
 
 
 def _as_json(columns: Sequence[Column], row: Sequence[str]) -> bytes:
@@ -183,18 +185,13 @@ def _decoding_error(text: str) -> UnicodeDecodeError | None:
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> pa.Table:
-    """Return the cells as text; those of broken rows are not needed."""
-    no_cells = [""] * len(columns)
-    fitting = [
-        row if len(row) == len(columns) and not any(map(_decoding_error, row)) else no_cells
-        for row in rows
-    ]
+    """Return the cells as text."""
     fields = [
         pa.field(column.name, pa.string(), metadata=NUMBERS if column.kind is NUMBER else None)
         for column in columns
     ]
     cells = [
         pa.array([cell or None for cell in column], pa.string())
-        for column in zip(*fitting, strict=True)
+        for column in zip(*rows, strict=True)
     ]
     return pa.table(cells, pa.schema(fields))
