@@ -9,11 +9,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import yaml
-from pyarrow import dataset, json as arrow_json, parquet
+from pyarrow import dataset, parquet
+from pyarrow import json as arrow_json
 
 from bench import corpus, testbed
 from bench.batch_contenders import CONTENDERS, Task
@@ -32,21 +34,24 @@ Answers: TypeAlias = Mapping[str, object]
 
 # How many rows, and how many rounds in which the contenders take turns.
 TASKS = {
-    Task("ner", "json", 1000): 1,
-    Task("ner", "json", 5000): 2,
-    Task("noop", "json", 100_000): 2,
+    Task("ner", "json", 1000): 2,
+    Task("ner", "json", 5000): 1,
+    Task("noop", "json", 100_000): 1,
     Task("noop", "json", 1_000_000): 1,
     Task("noop", "parquet", 100_000): 1,
     Task("noop", "parquet", 1_000_000): 1,
 }
-SHORT = {Task("ner", "json", 60): 1, Task("noop", "parquet", 2000): 1}
 
 
 class Unequal(AssertionError):
     """Two contenders gave different answers."""
 
 
-def measure(console: Console, tasks: Mapping[Task, int] | None = None) -> list[dict[str, Any]]:
+def measure(
+    console: Console,
+    tasks: Mapping[Task, int] = MappingProxyType(TASKS),
+    contenders: Sequence[Contender] = CONTENDERS,
+) -> list[dict[str, Any]]:
     """Return the figures of each contender for each task, in rounds.
 
     Raises:
@@ -54,10 +59,10 @@ def measure(console: Console, tasks: Mapping[Task, int] | None = None) -> list[d
 
     """
     found = []
-    for task, rounds in (TASKS if tasks is None else tasks).items():
+    for task, rounds in tasks.items():
         with TemporaryDirectory() as folder:
             source = prepare(task, Path(folder))
-            chosen = [each for each in CONTENDERS if each.suits(task)]
+            chosen = [each for each in contenders if each.suits(task)]
             measured: dict[str, list[Figures]] = {each.name: [] for each in chosen}
             loads = []
             for number in range(rounds):
@@ -73,7 +78,7 @@ def measure(console: Console, tasks: Mapping[Task, int] | None = None) -> list[d
 
 def prepare(task: Task, folder: Path) -> Path:
     """Write the rows, and the entry of the model; return the file of the rows."""
-    entry = {"name": task.model, "version": "1", **ENTRIES[task.model]}
+    entry = {**ENTRIES[task.model], "name": task.model, "version": "1"}
     entry |= {"payload": "text", "id_field": "uuid", "result": "out", "sample": "Ada in London"}
     document = {"models": [{**entry, "limits": {"chars": 100_000}}]}
     Path(folder, "models.yaml").write_text(yaml.safe_dump(document), "utf-8")
@@ -130,8 +135,7 @@ def timed(contender: Contender, task: Task, source: Path, target: Path) -> Figur
             "PYTHONPATH": PYTHONPATH,
         },
         cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )

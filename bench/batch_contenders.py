@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import pyarrow as pa
 from pyarrow import compute, dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 CORES: Final = os.cpu_count() or 1
 
@@ -29,7 +31,7 @@ class Task(NamedTuple):
         return f"{self.model}, {self.rows:,} rows of {self.format}"
 
 
-# When the work began, when it ended, and seconds from the start of the program to its first answers.
+# When the work began and ended, and the seconds from the program's start to its first answers.
 Times: TypeAlias = tuple[float, float, float | None]
 
 
@@ -40,7 +42,7 @@ def printed(took: dict[str, Any], _: Path) -> Times:
 
 
 def summarised(took: dict[str, Any], target: Path) -> Times:
-    """Return the times of a batch: from the first call to the model until the summary is written."""
+    """Return the times of a batch, from the first call to the model to the summary."""
     file = target / "summary.json"
     summary, end = json.loads(file.read_bytes()), file.stat().st_mtime
     first = end - summary["seconds"] + summary["first_seconds"]
@@ -48,7 +50,7 @@ def summarised(took: dict[str, Any], target: Path) -> Times:
 
 
 def first_call(target: Path) -> float:
-    """Return when the first of the results' calls to the model began, in seconds since the epoch."""
+    """Return when the first of the calls to the model began, in seconds since the epoch."""
     results = target / "results"
     kind = "parquet" if next(results.iterdir()).suffix == ".parquet" else "json"
     column = dataset.dataset(results, format=kind).to_table(["ts_start"]).column(0)

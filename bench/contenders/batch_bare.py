@@ -1,7 +1,7 @@
 """The limit: a model and its inputs in memory, without files.
 
-`python -m bench.contenders.batch_bare MODEL SOURCE TARGET FORMAT PROCESSES` runs spaCy's `nlp.pipe` in so
-many processes, or else `predict_all` in one. The answers are written after the time was taken.
+`python -m bench.contenders.batch_bare MODEL SOURCE TARGET FORMAT PROCESSES` runs spaCy's `nlp.pipe`
+in so many processes, or else `predict_all` in one. It writes the answers after it took the time.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def main() -> None:
         batch_model.load(model)
         begin = time.time()
         docs = nlp.pipe(texts, batch_size=BATCH_SIZE, n_process=int(processes))
-        answers = [common.entities(doc) for doc in docs]
+        answers: list[object] = [common.entities(doc) for doc in docs]
     else:
         noop = batch_model.load(model)
         begin = time.time()
-        answers = noop.predict_all(texts)
+        answers = [*noop.predict_all(texts)]
     batch_model.done(begin)
     lines = [
         msgspec.json.encode({"uuid": uuid, "out": answer})

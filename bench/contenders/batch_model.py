@@ -12,7 +12,7 @@ from bench.noop_model import Noop
 from tidemill.models.adapters.spacy_ner import SpacyNer
 
 # Each model by its name: what models.yaml would say, and what constructs it.
-ENTRIES: Final = {
+ENTRIES: Final[dict[str, dict[str, object]]] = {
     "ner": {"adapter": "spacy-ner", "options": {"package": PACKAGE}},
     "noop": {"adapter": "bench.noop_model:Noop"},
 }

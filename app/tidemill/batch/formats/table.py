@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 from pyarrow import compute
 
-from tidemill.batch.block import Block
+from tidemill.batch.block import Block, block_rows
 from tidemill.batch.formats.delimited import NUMBERS
 from tidemill.batch.origin import SOURCE, origin, origin_headers
 from tidemill.inference.codec import ENVELOPE, VARIANT, VARIANT_FORCED
@@ -38,7 +38,7 @@ def blocks(
     The columns of a row are the fields of its message. But if there is a binary column `value`, the
     rows are records, as in Kafka.
     """
-    for batch in batches:
+    for batch in _cut(batches):
         rows = pa.Table.from_batches([_without_nanoseconds(batch)])
         is_record = (
             rows.schema.field("value").type in (pa.binary(), pa.large_binary())
@@ -52,6 +52,17 @@ def blocks(
         ]
         yield Block(messages, round(scale * len(messages)), partial(_same, rows))
         before += len(messages)
+
+
+def _cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut batches to the sizes of blocks."""
+    sizes = block_rows()
+    for batch in batches:
+        rest = batch
+        while rest.num_rows:
+            most = next(sizes)
+            yield rest.slice(0, most)
+            rest = rest.slice(most)
 
 
 def _same(rows: pa.Table) -> pa.Table:
