@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from tidemill.inference.engine import local_engine
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import Failure, Message, Prediction
 from tidemill.inference.predictor import Predictor
+from tidemill.inference.readable import readable
 from tidemill.models import host
 
 if TYPE_CHECKING:
@@ -128,11 +128,7 @@ def without_end(line: bytes) -> bytes:
 
 def encode_dead_letter(message: Message, failure: Failure) -> bytes:
     """Return a dead letter as JSON: value (or value_base64 if it is not UTF-8) and headers."""
-    value = message.value or b""
-    try:
-        letter: dict[str, object] = {"value": value.decode()}
-    except UnicodeDecodeError:
-        letter = {"value_base64": base64.b64encode(value).decode()}
+    letter: dict[str, object] = {**readable("value", message.value or b"")}
     headers = encode_headers(message, failure)
     letter["headers"] = {name: (content or b"").decode() for name, content in headers}
     return msgspec.json.encode(letter)

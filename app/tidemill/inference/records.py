@@ -58,7 +58,7 @@ class RecordCodec:
         routes = tuple(routes)
         self.router = Router(routes)
         # If no route reads fields, no value is parsed.
-        self._parse = any(route.is_split or _reads_fields(route) for route in routes)
+        self.parses = any(route.is_split or _reads_fields(route) for route in routes)
 
     def read(self, message: Message) -> RoutedMessage | Failure:
         """Decode and route one message."""
@@ -95,7 +95,7 @@ class RecordCodec:
             InvalidJson: The value is not a JSON object, and no route takes any other.
 
         """
-        fields = fields_or_none(value) if self._parse else {}
+        fields = fields_or_none(value) if self.parses else {}
         if fields is None:
             route = self.router.catch_all
             if route is None or any(variant.spec.payload for variant in route.variants):
