@@ -151,7 +151,7 @@ def variant(message: Message, codec: WatchedCodec) -> Document:
     if (matched := codec.matched) is None or not matched.is_split:
         return {"chosen": codec.variant and codec.variant.name, "variants": None}
     total = sum(each.weight for each in matched.variants)
-    forced = [content for name, content in message.headers if name == FORCE_VARIANT and content is not None]
+    in_header = any(name == FORCE_VARIANT and text is not None for name, text in message.headers)
     described: Document = {
         "chosen": codec.variant and codec.variant.name,
         "forced": codec.assignment is not None and codec.assignment.forced,
@@ -163,7 +163,7 @@ def variant(message: Message, codec: WatchedCodec) -> Document:
     if codec.variant is None:
         return described
     if described["forced"]:
-        place = "the header" if forced else "the field"
+        place = "the header" if in_header else "the field"
         return described | {"by": f"{place} {FORCE_VARIANT}"}
     key = split_key(matched, message, codec.fields or {}, codec.value or "")
     return described | {

@@ -1,0 +1,218 @@
+"""The rows and blocks that show what one step did with a message."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rich.text import Text
+
+from tidemill.terminal.dead_letters import moment
+from tidemill.terminal.escape import pretty, visible
+from tidemill.terminal.models import percent
+from tidemill.terminal.units import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from rich.console import RenderableType
+
+    from tidemill.explain.describe import Step
+
+    Facts: TypeAlias = "Mapping[str, Any]"
+    Rows: TypeAlias = "Iterator[tuple[str, Text]]"
+
+SHORT = 300  # characters of a text
+MAX_FIELDS = 30
+MAX_LINES = 40  # of a result
+ONE_SECOND = 1.0
+
+
+def record(facts: Facts) -> Rows:
+    """Show where the message comes from, and its parts."""
+    yield "source", Text(visible(facts["source"]))
+    if letter := facts["dead_letter"]:
+        yield "", Text(f"a dead letter: {letter['error']}: {visible(letter['message'])}")
+        yield "", Text("Explained is the message that it holds.")
+    if (time := moment(facts["timestamp"])) is not None:
+        yield "time", Text(time)
+    yield "key", short(text_of(facts, "key"))
+    if facts["headers"]:
+        yield "headers", _headers(facts["headers"])
+    size = facts["bytes"]
+    yield "value", Text("null", "dim") if size is None else Text(count(size, "byte"))
+    if size:
+        yield "", short(text_of(facts, "value"))
+
+
+def decode(facts: Facts) -> Rows:
+    """Show the fields with their types."""
+    if facts["characters"] is not None:
+        yield "text", Text(count(facts["characters"], "character"))
+    if not facts["is_parsed"]:
+        yield "JSON", Text("not read, because no entry needs a field")
+    elif facts["fields"] is not None:
+        fields = facts["fields"]
+        yield "JSON", Text(f"object with {count(len(fields), 'field')}")
+        listed = [f"{visible(each['name'])} {each['type']}" for each in fields[:MAX_FIELDS]]
+        more = [f"and {len(fields) - MAX_FIELDS:,} more"] if len(fields) > MAX_FIELDS else []
+        if listed:
+            yield "fields", Text(", ".join(listed + more))
+
+
+def route(facts: Facts) -> Rows:
+    """Show the entry that matched, or what keeps the closest entries from it."""
+    if facts["entry"] is not None:
+        yield "entry", Text(visible(facts["entry"]), "bold")
+        yield "because", Text(conditions(facts["match"]) or "it matches every message")
+        if others := facts["less_specific"]:
+            names = ", ".join(map(visible, others))
+            yield "", short(f"also match, but on fewer fields: {names}")
+        return
+    yield "entry", Text("none")
+    for miss in facts["closest"]:
+        for label, each in zip(_once("closest"), miss["differences"], strict=False):
+            found = "is missing" if each["found"] is None else f"is {visible(each['found'])}"
+            text = f"{visible(miss['entry'])} needs {each['field']} = {visible(each['wanted'])}"
+            yield label, short(f"{text}, which {found}")
+
+
+def variant(facts: Facts) -> Rows:
+    """Show which of the entry's models was chosen, and why."""
+    if facts["variants"] is None:
+        yield "", Text("only one model answers this entry", "dim")
+        return
+    if facts["chosen"] is not None:
+        how = "forced by" if facts["forced"] else "by the hash of"
+        yield "chosen", Text.assemble((visible(facts["chosen"]), "bold"), f", {how} {facts['by']}")
+        if not facts["forced"]:
+            yield "key", short(text_of(facts, "key"))
+    shares = (
+        f"{visible(each['name'])} {percent(100 * each['share'])} {each['model']}"
+        for each in facts["variants"]
+    )
+    yield "shares", Text(", ".join(shares))
+
+
+def model_input(facts: Facts) -> Rows:
+    """Show what the model gets."""
+    payload = facts["from"]
+    if payload is None:
+        place = "the whole value"
+    elif isinstance(payload, str):
+        place = f"the field {visible(payload)}, as {'text' if facts['is_text'] else 'JSON'}"
+    else:
+        place = f"the fields {visible(', '.join(payload))}, as one JSON object"
+    yield "from", Text(place)
+    if facts["characters"] is not None:
+        yield "length", Text(f"{count(facts['characters'], 'character')} of {facts['limit']:,}")
+        yield "input", short(facts["input"])
+    if facts["copied"]:
+        yield "copied", short(", ".join(facts["copied"]))
+
+
+def model(facts: Facts) -> Rows:
+    """Show the model, and how its calls went."""
+    yield "model", Text.assemble((facts["model"], "bold"), f", adapter {visible(facts['adapter'])}")
+    yield "load", _call(facts["load"])
+    if facts["schema"]:
+        yield "schema", Text(f"of inputs: {facts['schema']}")
+    for label, violation in zip(_once("violates"), facts["violations"], strict=False):
+        yield label, Text(visible(violation), "red")
+    if facts["call"]:
+        yield "call", _call(facts["call"])
+    if facts["output"] is not None:
+        yield "output", short(facts["output"])
+    if facts["sample"]:
+        yield "sample", _call(facts["sample"])
+    if facts["sample_error"]:
+        yield "", Text(visible(facts["sample_error"]), "red")
+
+
+def encode(facts: Facts) -> Rows:
+    """Show the record that is written."""
+    yield "record", Text(f"{facts['record']}, {count(facts['bytes'] or 0, 'byte')}", "bold")
+    yield "key", short(text_of(facts, "key"))
+    if facts["headers"]:
+        yield "headers", _headers(facts["headers"])
+    if facts["record"] == "result":
+        yield "value", _cut_lines(pretty(facts["value"].encode()))
+    else:
+        yield "value", Text("that of the record", "dim")
+
+
+ROWS: dict[str, Callable[[Facts], Rows]] = {
+    "record": record,
+    "decode": decode,
+    "route": route,
+    "variant": variant,
+    "input": model_input,
+    "model": model,
+    "encode": encode,
+}
+
+
+def blocks(step: Step) -> Iterator[RenderableType]:
+    """Yield what needs the terminal's whole width: the model's tracebacks, each once."""
+    calls = [step.facts.get(name) for name in ("load", "call", "sample")]
+    traces = [call["traceback"] for call in calls if call and call["traceback"]]
+    for trace in dict.fromkeys(traces):
+        yield Text("\n".join(map(visible, trace.rstrip().split("\n"))))
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def conditions(match: Mapping[str, Any]) -> str:
+    """Return the fields that an entry matches."""
+    return visible(", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in match.items()))
+
+
+def short(text: str | None) -> Text:
+    """Return safe text, cut if it is long."""
+    if text is None:
+        return Text("null", "dim")
+    if not text:
+        return Text("empty", "dim")
+    shown = Text(visible(text[:SHORT]))
+    if len(text) > SHORT:
+        shown.append(f"… and {count(len(text) - SHORT, 'character')} more", "dim")
+    return shown
+
+
+def text_of(facts: Facts, name: str) -> str | None:
+    """Return a part of a record; base64 says so."""
+    if (encoded := facts.get(f"{name}_base64")) is not None:
+        return f"base64: {encoded}"
+    return facts[name]  # type: ignore[no-any-return] # JSON
+
+
+def _headers(headers: list[dict[str, Any]]) -> Text:
+    lines = [Text.assemble(f"{visible(each['name'])} = ", short(text_of(each, "value"))) for each in headers]
+    return Text("\n").join(lines)
+
+
+def _call(call: Mapping[str, Any]) -> Text:
+    took = milliseconds(call["seconds"])
+    return Text(f"✗ failed after {took}", "red") if call["failed"] else Text(f"✓ {took}")
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a duration, in milliseconds if it is short."""
+    return f"{1000 * seconds:.1f} ms" if seconds < ONE_SECOND else duration(seconds)
+
+
+def _cut_lines(text: Text) -> Text:
+    lines = text.split()
+    if len(lines) <= MAX_LINES:
+        return text
+    shown = Text("\n").join(lines[:MAX_LINES])
+    return shown.append(f"\n… and {count(len(lines) - MAX_LINES, 'line')} more", "dim")
+
+
+def _once(label: str) -> Iterator[str]:
+    yield label
+    while True:
+        yield ""
