@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tidemill.explain.explanation import explain
-from tidemill.models.isolation import supervised
+from tidemill.models.isolation import child, supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,9 +57,9 @@ def explain_isolated(
 
 
 def _take(stacks: BinaryIO) -> str:
-    """Return what has been written to a file, and empty it."""
+    """Return the stacks in a file, without the frames that called the model, and empty it."""
     stacks.seek(0)
-    text = stacks.read().decode(errors="replace")
+    lines = stacks.read().decode(errors="replace").splitlines()
     stacks.seek(0)
     stacks.truncate()
-    return text
+    return "\n".join(line for line in lines if f'"{child.__file__}"' not in line).strip()

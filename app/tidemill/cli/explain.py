@@ -29,7 +29,9 @@ def explain(
     source: Annotated[
         Path | None,
         typer.Option(
-            "--input", "-i", help="A file of JSON lines, perhaps .gz, instead of a topic; - is stdin."
+            "--input",
+            "-i",
+            help="A file of JSON lines, perhaps .gz, instead of a topic; - is stdin.",
         ),
     ] = None,
     line: Annotated[int, typer.Option(min=1, help="The message's line in the file.")] = 1,

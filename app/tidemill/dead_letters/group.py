@@ -52,7 +52,9 @@ def ranges_to_scan(
     spans = dict(whole)
     for partition, offset in sorted(selection.places):
         if offset not in whole.get(partition, ()):
-            raise NoDeadLetter(f"{partition}/{offset}", ranges.in_words(topic, whole.get(partition)))
+            raise NoDeadLetter(
+                f"{partition}/{offset}", ranges.in_words(topic, whole.get(partition))
+            )
     if selection.places:
         named: dict[int, list[int]] = {}
         for partition, offset in selection.places:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tidemill.errors import ModelUnavailable, TidemillError
+from tidemill.errors import ModelTimedOut, ModelUnavailable, TidemillError
 from tidemill.errors.base import trace
 from tidemill.inference.batch import probe
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tidemill.inference.model import Model, ModelLoader, ModelSpec
+
+ABORTED = "Fatal Python error: Aborted"
+HANGING = "Where the model was when its time was over:"
 
 
 @dataclass(slots=True)
@@ -81,7 +85,8 @@ class WatchedModels:
         self.sampled = calls[1] if len(calls) > 1 else None
 
     def _predict(self, model: Model, inputs: list[str]) -> list[str]:
-        self._on_step("calling the model", model=self.spec.id if self.spec else "")
+        limit = self.spec.limits.seconds if self.spec else math.inf
+        self._on_step("calling the model", at_most=f"{limit:g} s")
         call = Call()
         self._calls.append(call)
         with self._timed(call):
@@ -105,7 +110,8 @@ class WatchedModels:
     def _traceback(self, error: BaseException) -> str:
         """Return the traceback of what the model raised, or the stacks of its process."""
         if stacks := self._read_stacks():
-            return stacks
+            # A process that takes too long is aborted, to have it write this.
+            return stacks.replace(ABORTED, HANGING) if isinstance(error, ModelTimedOut) else stacks
         if error.__cause__ is not None:
             return trace(error.__cause__)
         return "" if isinstance(error, TidemillError) else trace(error)

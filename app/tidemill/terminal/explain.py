@@ -37,7 +37,7 @@ def parts(explanation: Explanation) -> Iterator[RenderableType]:
     for step in explanation.steps:
         yield _table(step)
         for block in blocks(step):
-            yield Padding(block, (0, 0, 1, 4))
+            yield Padding(block, (1, 0, 1, 4), expand=False)
     yield Text()
     yield _verdict(explanation)
 
@@ -75,4 +75,6 @@ def _verdict(explanation: Explanation) -> Text:
             return Text("The message becomes a result.", "bold green")
         case "dead letter":
             return Text("The message becomes a dead letter.", "bold red")
-    return Text("The model is down: the message has no outcome yet, and is not blamed.", "bold red")
+    return Text(
+        "The message has no outcome, because its model is down. It is not blamed.", "bold red"
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.text import Text
 
+from tidemill.errors import json_type
 from tidemill.terminal.dead_letters import moment
 from tidemill.terminal.escape import pretty, visible
 from tidemill.terminal.models import percent
@@ -14,8 +15,6 @@ from tidemill.terminal.units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-    from rich.console import RenderableType
 
     from tidemill.explain.describe import Step
 
@@ -70,11 +69,21 @@ def route(facts: Facts) -> Rows:
             yield "", short(f"also match, but on fewer fields: {names}")
         return
     yield "entry", Text("none")
+    labels = _once("closest")
     for miss in facts["closest"]:
-        for label, each in zip(_once("closest"), miss["differences"], strict=False):
-            found = "is missing" if each["found"] is None else f"is {visible(each['found'])}"
-            text = f"{visible(miss['entry'])} needs {each['field']} = {visible(each['wanted'])}"
-            yield label, short(f"{text}, which {found}")
+        for each in miss["differences"]:
+            needs = f"{miss['entry']} needs {each['field']} = {each['wanted']}"
+            yield next(labels), short(f"{needs}, which {_found(each)}")
+
+
+def _found(difference: Mapping[str, Any]) -> str:
+    wanted, found = difference["wanted"], difference["found"]
+    if found is None:
+        return "is missing"
+    types = json_type(found), json_type(wanted)
+    return (
+        f"is {found}" if types[0] == types[1] else f"is {found}, {types[0]} instead of {types[1]}"
+    )
 
 
 def variant(facts: Facts) -> Rows:
@@ -105,7 +114,8 @@ def model_input(facts: Facts) -> Rows:
         place = f"the fields {visible(', '.join(payload))}, as one JSON object"
     yield "from", Text(place)
     if facts["characters"] is not None:
-        yield "length", Text(f"{count(facts['characters'], 'character')} of {facts['limit']:,}")
+        length = count(facts["characters"], "character")
+        yield "length", Text(f"{length}, of at most {facts['limit']:,}")
         yield "input", short(facts["input"])
     if facts["copied"]:
         yield "copied", short(", ".join(facts["copied"]))
@@ -125,20 +135,19 @@ def model(facts: Facts) -> Rows:
         yield "output", short(facts["output"])
     if facts["sample"]:
         yield "sample", _call(facts["sample"])
-    if facts["sample_error"]:
+    if facts["sample_error"] and facts["sample_error"] != facts.get("error", {}).get("message"):
         yield "", Text(visible(facts["sample_error"]), "red")
 
 
 def encode(facts: Facts) -> Rows:
     """Show the record that is written."""
     yield "record", Text(f"{facts['record']}, {count(facts['bytes'] or 0, 'byte')}", "bold")
-    yield "key", short(text_of(facts, "key"))
     if facts["headers"]:
         yield "headers", _headers(facts["headers"])
     if facts["record"] == "result":
         yield "value", _cut_lines(pretty(facts["value"].encode()))
     else:
-        yield "value", Text("that of the record", "dim")
+        yield "value", Text("it and the key are those of the record", "dim")
 
 
 ROWS: dict[str, Callable[[Facts], Rows]] = {
@@ -152,7 +161,7 @@ ROWS: dict[str, Callable[[Facts], Rows]] = {
 }
 
 
-def blocks(step: Step) -> Iterator[RenderableType]:
+def blocks(step: Step) -> Iterator[Text]:
     """Yield what needs the terminal's whole width: the model's tracebacks, each once."""
     calls = [step.facts.get(name) for name in ("load", "call", "sample")]
     traces = [call["traceback"] for call in calls if call and call["traceback"]]
@@ -167,7 +176,11 @@ def count(number: int, noun: str) -> str:
 
 def conditions(match: Mapping[str, Any]) -> str:
     """Return the fields that an entry matches."""
-    return visible(", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in match.items()))
+    return visible(
+        ", ".join(
+            f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in match.items()
+        )
+    )
 
 
 def short(text: str | None) -> Text:
@@ -190,8 +203,10 @@ def text_of(facts: Facts, name: str) -> str | None:
 
 
 def _headers(headers: list[dict[str, Any]]) -> Text:
-    lines = [Text.assemble(f"{visible(each['name'])} = ", short(text_of(each, "value"))) for each in headers]
-    return Text("\n").join(lines)
+    return Text("\n").join(
+        Text.assemble(f"{visible(each['name'])} = ", short(text_of(each, "value")))
+        for each in headers
+    )
 
 
 def _call(call: Mapping[str, Any]) -> Text:
