@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
-    from tidemill.explain.explanation import Explanation
+    from tidemill.explain.explanation import Explanation, Writer
     from tidemill.explain.origin import Origin
     from tidemill.inference.message import Message
     from tidemill.inference.route import Route
@@ -39,20 +39,49 @@ def read_record(
     from tidemill.kafka.topics import is_input  # noqa: PLC0415
 
     message = record_at(settings.kafka, topic, partition, offset)
-    place = {"topic": topic, "partition": partition, "offset": offset}
+    place: dict[str, str | int] = {"topic": topic, "partition": partition, "offset": offset}
     origin = Origin(f"{topic}/{partition}/{offset}", place)
     # A dead letter that is an input is a message like any other.
     letter = None if is_input(settings.stream, topic) else letters.read(message)
     return (message, origin) if letter is None else message_within(letter, origin)
 
 
+def topic_writer(settings: TopicsProgram) -> Writer:
+    """Return what makes the records of outcomes as the job does: as its topics accept them.
+
+    Raises:
+        KafkaAuthFailed, BrokerUnreachable: Kafka does not answer.
+
+    """
+    from tidemill.kafka.outcome_record import outcome_record  # noqa: PLC0415
+    from tidemill.kafka.record_size import ANY_RECORD  # noqa: PLC0415
+    from tidemill.streaming import output_topics, preflight  # noqa: PLC0415
+
+    topics = preflight.describe(settings.kafka, settings.stream)
+    results, dead_letters = (
+        topics[name].limits(settings.kafka.compression_type) if name in topics else ANY_RECORD
+        for name in output_topics.names(settings.stream)
+    )
+    return lambda message, outcome: outcome_record(message, outcome, results, dead_letters)
+
+
 def explain_isolated(
-    routes: Sequence[Route], message: Message, origin: Origin, on_step: Callable[..., None]
+    routes: Sequence[Route],
+    message: Message,
+    origin: Origin,
+    write: Writer,
+    on_step: Callable[..., None],
 ) -> Explanation:
     """Explain a message whose model runs in a process of its own, which may crash or hang."""
     with tempfile.TemporaryFile() as stacks, supervised.loader(stacks) as load:
         return explain(
-            routes, message, origin, load, read_stacks=partial(_take, stacks), on_step=on_step
+            routes,
+            message,
+            origin,
+            load,
+            write=write,
+            read_stacks=partial(_take, stacks),
+            on_step=on_step,
         )
 
 

@@ -14,7 +14,7 @@ from tidemill.cli.options import Config, load_program, models_on_stderr
 from tidemill.cli.predict import SOME_FAILED
 
 if TYPE_CHECKING:
-    from tidemill.explain.explanation import Explanation
+    from tidemill.explain.explanation import Explanation, Writer
     from tidemill.explain.origin import Origin
     from tidemill.inference.message import Message
 
@@ -44,7 +44,8 @@ def explain(
 
     Nothing is written or committed. The exit code is 3 if the message becomes a dead letter.
     """
-    from tidemill.bootstrap.explain import explain_isolated, read_record
+    from tidemill.bootstrap.explain import explain_isolated, read_record, topic_writer
+    from tidemill.explain.explanation import record_of
     from tidemill.models import catalogue
     from tidemill.settings import Program, TopicsProgram
     from tidemill.terminal import explain as view
@@ -54,22 +55,23 @@ def explain(
     with ExitStack() as busy:
         show = busy.enter_context(progress())
         if source is not None and topic is None and partition is None and offset is None:
-            settings = load_program(Program, config)
+            write: Writer = record_of
+            routes = catalogue.load_models(load_program(Program, config).models)
             message, origin = _read_file(source, line)
         elif source is None and topic and partition is not None and offset is not None:
-            loaded = load_program(TopicsProgram, config)
-            settings = loaded
+            settings = load_program(TopicsProgram, config)
+            routes = catalogue.load_models(settings.models)
             show("reading", record=f"{topic}/{partition}/{offset}")
-            message, origin = read_record(loaded, topic, partition, offset)
+            message, origin = read_record(settings, topic, partition, offset)
+            write = topic_writer(settings)
         else:
             raise typer.BadParameter(
                 "name a record with --topic, --partition and --offset, or a line with --input"
             )
-        routes = catalogue.load_models(settings.models)
         # The explanation has the traceback.
         logging.getLogger("tidemill.inference.traces").setLevel(logging.ERROR)
         busy.enter_context(models_on_stderr())
-        explanation = explain_isolated(routes, message, origin, show)
+        explanation = explain_isolated(routes, message, origin, write, show)
     if as_json:
         typer.echo(view.document(explanation))
     else:
@@ -90,8 +92,7 @@ def _read_file(source: Path, line: int) -> tuple[Message, Origin]:
 def _exit_code(explanation: Explanation) -> int:
     from tidemill import run
     from tidemill.errors import TidemillError
-    from tidemill.inference.message import Failure
 
-    if isinstance(explanation.outcome, TidemillError):
-        return run.exit_code(explanation.outcome)
-    return SOME_FAILED if isinstance(explanation.outcome, Failure) else 0
+    if isinstance(explanation.result, TidemillError):
+        return run.exit_code(explanation.result)
+    return SOME_FAILED if explanation.verdict == "dead letter" else 0

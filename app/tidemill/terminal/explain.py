@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from tidemill.explain.describe import Step
-    from tidemill.explain.explanation import Explanation
+    from tidemill.explain.explanation import Explanation, Step
 
 MARKS = {"ok": ("✓", "green"), "failed": ("✗", "bold red"), "not reached": ("·", "dim")}
 NAME_WIDTH, LABEL_WIDTH = 8, 9

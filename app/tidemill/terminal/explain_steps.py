@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.text import Text
@@ -10,21 +9,25 @@ from rich.text import Text
 from tidemill.errors import json_type
 from tidemill.terminal.dead_letters import moment
 from tidemill.terminal.escape import pretty, visible
+from tidemill.terminal.explain_text import (
+    conditions,
+    count,
+    cut_lines,
+    milliseconds,
+    short,
+    text_of,
+)
 from tidemill.terminal.models import percent
-from tidemill.terminal.units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tidemill.explain.describe import Step
+    from tidemill.explain.explanation import Step
 
     Facts: TypeAlias = "Mapping[str, Any]"
     Rows: TypeAlias = "Iterator[tuple[str, Text]]"
 
-SHORT = 300  # characters of a text
 MAX_FIELDS = 30
-MAX_LINES = 40  # of a result
-ONE_SECOND = 1.0
 
 
 def record(facts: Facts) -> Rows:
@@ -144,8 +147,10 @@ def encode(facts: Facts) -> Rows:
     yield "record", Text(f"{facts['record']}, {count(facts['bytes'] or 0, 'byte')}", "bold")
     if facts["headers"]:
         yield "headers", _headers(facts["headers"])
-    if facts["record"] == "result":
-        yield "value", _cut_lines(pretty(facts["value"].encode()))
+    if facts["is_omitted"]:
+        yield "value", Text("left out, like the key: the topic has no room for them", "dim")
+    elif facts["record"] == "result":
+        yield "value", cut_lines(pretty(facts["value"].encode()))
     else:
         yield "value", Text("it and the key are those of the record", "dim")
 
@@ -169,39 +174,6 @@ def blocks(step: Step) -> Iterator[Text]:
         yield Text("\n".join(map(visible, trace.rstrip().split("\n"))))
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number of things in words."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def conditions(match: Mapping[str, Any]) -> str:
-    """Return the fields that an entry matches."""
-    return visible(
-        ", ".join(
-            f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in match.items()
-        )
-    )
-
-
-def short(text: str | None) -> Text:
-    """Return safe text, cut if it is long."""
-    if text is None:
-        return Text("null", "dim")
-    if not text:
-        return Text("empty", "dim")
-    shown = Text(visible(text[:SHORT]))
-    if len(text) > SHORT:
-        shown.append(f"… and {count(len(text) - SHORT, 'character')} more", "dim")
-    return shown
-
-
-def text_of(facts: Facts, name: str) -> str | None:
-    """Return a part of a record; base64 says so."""
-    if (encoded := facts.get(f"{name}_base64")) is not None:
-        return f"base64: {encoded}"
-    return facts[name]  # type: ignore[no-any-return] # JSON
-
-
 def _headers(headers: list[dict[str, Any]]) -> Text:
     return Text("\n").join(
         Text.assemble(f"{visible(each['name'])} = ", short(text_of(each, "value")))
@@ -212,19 +184,6 @@ def _headers(headers: list[dict[str, Any]]) -> Text:
 def _call(call: Mapping[str, Any]) -> Text:
     took = milliseconds(call["seconds"])
     return Text(f"✗ failed after {took}", "red") if call["failed"] else Text(f"✓ {took}")
-
-
-def milliseconds(seconds: float) -> str:
-    """Return a duration, in milliseconds if it is short."""
-    return f"{1000 * seconds:.1f} ms" if seconds < ONE_SECOND else duration(seconds)
-
-
-def _cut_lines(text: Text) -> Text:
-    lines = text.split()
-    if len(lines) <= MAX_LINES:
-        return text
-    shown = Text("\n").join(lines[:MAX_LINES])
-    return shown.append(f"\n… and {count(len(lines) - MAX_LINES, 'line')} more", "dim")
 
 
 def _once(label: str) -> Iterator[str]:
