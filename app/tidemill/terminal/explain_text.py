@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +46,9 @@ def short(text: str | None) -> Text:
 
 
 def text_of(facts: Mapping[str, Any], name: str) -> str | None:
-    """Return a part of a record; base64 says so."""
+    """Return a part of a record, with escapes for bytes that are not UTF-8."""
     if (encoded := facts.get(f"{name}_base64")) is not None:
-        return f"base64: {encoded}"
+        return base64.b64decode(encoded).decode(errors="backslashreplace")
     return facts[name]  # type: ignore[no-any-return] # JSON
 
 
