@@ -40,15 +40,14 @@ def record(seen: Observation) -> Document:
 
 def decode(seen: Observation) -> Document:
     """Describe the value as text and as JSON."""
-    codec = seen.codec
+    codec, fields = seen.codec, None
+    if codec.fields is not None:
+        types = {name: json_type(bytes(value).decode()) for name, value in codec.fields.items()}
+        fields = [{"name": name, "type": kind} for name, kind in types.items()]
     return {
         "characters": None if codec.value is None else len(codec.value),
         "is_parsed": codec.parses,
-        "fields": codec.fields
-        and [
-            {"name": name, "type": json_type(bytes(value).decode())}
-            for name, value in codec.fields.items()
-        ],
+        "fields": fields,
     }
 
 

@@ -60,6 +60,8 @@ def decode(facts: Facts) -> Rows:
         more = [f"and {len(fields) - MAX_FIELDS:,} more"] if len(fields) > MAX_FIELDS else []
         if listed:
             yield "fields", Text(", ".join(listed + more))
+    elif "error" not in facts:
+        yield "JSON", Text("not an object, and the entry takes any value")
 
 
 def route(facts: Facts) -> Rows:

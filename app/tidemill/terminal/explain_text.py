@@ -63,4 +63,4 @@ def cut_lines(text: Text) -> Text:
     if len(lines) <= MAX_LINES:
         return text
     shown = Text("\n").join(lines[:MAX_LINES])
-    return shown.append(f"\n… and {count(len(lines) - MAX_LINES, 'line')} more", "dim")
+    return shown.append(f"\n… and {len(lines) - MAX_LINES:,} more lines", "dim")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import ModelSpec
 
+
 def exact(value: bytes | None) -> Any:  # noqa: ANN401 - any JSON value
     """Decode JSON, but keep numbers as text.
 

@@ -227,8 +227,8 @@ def _failure(cause: BaseException, **facts: Any) -> bytes:  # noqa: ANN401 - wha
 
 def _beyond_this_file(frames: Any) -> Any:  # noqa: ANN401 - a traceback
     """Return a traceback from the first frame of another file on, or all of it."""
-    rest = frames
-    while rest and rest.tb_frame.f_code.co_filename == __file__:
+    rest, this_file = frames, _beyond_this_file.__code__.co_filename  # also without __file__
+    while rest and rest.tb_frame.f_code.co_filename == this_file:
         rest = rest.tb_next
     return rest or frames
 
