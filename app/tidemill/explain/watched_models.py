@@ -86,7 +86,7 @@ class WatchedModels:
 
     def _predict(self, model: Model, inputs: list[str]) -> list[str]:
         limit = self.spec.limits.seconds if self.spec else math.inf
-        self._on_step("calling the model", at_most=f"{limit:g} s")
+        self._on_step("calling the model", limit=f"{limit:g} s")
         call = Call()
         self._calls.append(call)
         with self._timed(call):
