@@ -180,7 +180,7 @@ def abort(pipeline: Pipeline) -> None:
     )
     producer.init_transactions(30)
     producer.begin_transaction()
-    producer.produce(pipeline.source, partition=0, **message("aborted"))
+    producer.produce(pipeline.source, message("aborted")["value"], partition=0)
     producer.flush(30)
     producer.abort_transaction(30)
     while offset_ranges(kafka, pipeline.source)[0].stop < end:

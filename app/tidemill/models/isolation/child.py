@@ -42,6 +42,7 @@ import faulthandler
 import importlib
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -80,6 +81,7 @@ def main() -> None:
     descriptor, parent, *stacks = map(int, sys.argv[1:])
     if stacks:
         faulthandler.enable(stacks[0])
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the stacks suffice
     # Python looks for modules in a script's folder first. Look in the working folder instead.
     if Path(sys.path[0]).resolve() == Path(sys.argv[0]).resolve().parent:
         sys.path[0] = ""
