@@ -98,7 +98,10 @@ def variant(facts: Facts) -> Rows:
         return
     if facts["chosen"] is not None:
         how = "forced by" if facts["forced"] else "by the hash of"
-        yield "chosen", Text.assemble((visible(facts["chosen"]), "bold"), f", {how} {facts['by']}")
+        yield (
+            "chosen",
+            Text.assemble((visible(facts["chosen"]), "bold"), f", {how} {visible(facts['by'])}"),
+        )
         if not facts["forced"]:
             yield "key", short(text_of(facts, "key"))
     shares = (
@@ -154,7 +157,7 @@ def encode(facts: Facts) -> Rows:
     elif facts["record"] == "result":
         yield "value", cut_lines(pretty(facts["value"].encode()))
     else:
-        yield "value", Text("it and the key are those of the record", "dim")
+        yield "value", Text("that of the record, like the key", "dim")
 
 
 ROWS: dict[str, Callable[[Facts], Rows]] = {
