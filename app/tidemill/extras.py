@@ -23,6 +23,8 @@ MODULES = {
         "pyspark",
         "requests",
     ),
+    "batch": ("pyarrow",),
+    "delta": ("deltalake", "pyarrow"),
     "onnx": ("numpy", "onnx", "onnxruntime"),
     "sklearn": ("joblib", "numpy", "pandas", "sklearn", "skops"),
     "mlflow": ("mlflow", "numpy", "pandas"),

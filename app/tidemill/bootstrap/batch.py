@@ -1,23 +1,33 @@
-"""Wire a batch over files."""
+"""Wire a batch over files, tables or topics."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tidemill.batch import files
-from tidemill.batch.output import check_output
-from tidemill.batch.source import find_source
-from tidemill.inference.route import all_specs
+import structlog
+
+from tidemill.batch import run as batches
+from tidemill.batch.formats import FORMATS, detect, parse
+from tidemill.batch.local import run_locally
+from tidemill.batch.run import PART_ROWS, Order, Place
 from tidemill.models import catalogue
-from tidemill.spark import session, warmup, worker_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Sequence
 
-    from pyspark.sql import SparkSession
-
+    from tidemill.batch.answer import Work
+    from tidemill.batch.meter import Meter
+    from tidemill.batch.run import Engine
+    from tidemill.batch.summary import Summary
+    from tidemill.inference.route import Route
     from tidemill.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+EngineName: TypeAlias = Literal["auto", "local", "spark"]
+# From this size of the input on, `auto` chooses Spark if it is installed.
+SPARK_BYTES = 256 * 1024 * 1024
 
 
 def batch(
@@ -26,22 +36,50 @@ def batch(
     target: str,
     show: Callable[..., None],
     *,
-    run_session: Callable[[Settings], AbstractContextManager[SparkSession]] = session.running,
-    load_models: Callable[..., None] = warmup.load_models,
-    run: Callable[..., files.Counts] = files.run,
-) -> files.Counts:
-    """Process every message of a file or folder; `show` displays each step.
+    engine: EngineName = "auto",
+    part_rows: int = PART_ROWS,
+) -> Summary:
+    """Answer every message of an input; `show` displays each step.
 
     Raises:
         TidemillError: The input cannot be read, the output exists, or a model does not work.
 
     """
     routes = catalogue.load_models(settings.models)
-    find_source(source)  # before Spark, which takes long to start
-    check_output(source, target)
-    show("starting Spark")
-    with run_session(settings) as spark:
+    source_format, source_location = parse(source)
+    target_format, target_location = parse(target)
+    source_format = source_format or detect(source_location)
+    order = Order(
+        Place(source_format, source_location),
+        Place(target_format or source_format, target_location),
+        routes,
+        part_rows,
+    )
+    return batches.run(order, FORMATS, engines(settings, routes, engine, show), show=show)
+
+
+def engines(
+    settings: Settings, routes: Sequence[Route], wanted: EngineName, show: Callable[..., None]
+) -> Callable[[int], tuple[str, Engine]]:
+    """Return what chooses the engine for an input of so many bytes."""
+
+    def locally(work: Work, splits: Sequence[int], meter: Meter) -> None:
         show("loading the models")
-        pool = worker_pool.sized(settings.pool, spark)
-        load_models(spark, all_specs(routes), pool)
-        return run(spark, routes, source, target, pool=pool, show=show)
+        run_locally(routes, settings.pool, work, splits, meter)
+
+    def on_spark(work: Work, splits: Sequence[int], meter: Meter) -> None:
+        from tidemill.batch.on_spark import run_on_spark  # noqa: PLC0415 - Spark, only now
+        from tidemill.spark import session  # noqa: PLC0415
+
+        show("starting Spark")
+        with session.running(settings) as spark:
+            show("loading the models")
+            run_on_spark((spark, routes, settings.pool), work, splits, meter)
+
+    def choose(size: int) -> tuple[str, Engine]:
+        is_large = size >= SPARK_BYTES and find_spec("pyspark") is not None
+        if wanted == "spark" or (wanted == "auto" and is_large):
+            return "spark", on_spark
+        return "local", locally
+
+    return choose

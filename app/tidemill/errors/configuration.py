@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.errors.base import ConfigurationError, SeveralProblems
+from tidemill.errors.base import ConfigurationError, SeveralProblems, TidemillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ class InputUnreadable(ConfigurationError):
         self,
         path: object,
         reason: object,
-        hint: str = "Name a file or folder of JSON lines or Parquet with --input.",
+        hint: str = "Name a readable file or folder with --input, if needed as FORMAT:PATH.",
     ) -> None:
         super().__init__(f"cannot read {path}: {reason}", hint)
 
@@ -60,6 +60,26 @@ class OutputUnusable(ConfigurationError):
         self, path: object, reason: object, hint: str = "Name another output folder."
     ) -> None:
         super().__init__(f"cannot write to {path}: {reason}", hint)
+
+
+class OutputInUse(ConfigurationError):
+    """Another run of the same batch is writing the output."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(
+            f"another run writes this output: it uses {path}",
+            "Wait until it has ended, or name another output.",
+        )
+
+
+class InputChanged(TidemillError):
+    """The input of a batch changed while it was read."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(
+            f"{path} changed while it was read, so nothing was published",
+            "Run the command again once nothing writes to the input: it starts over.",
+        )
 
 
 class NoValueColumn(ConfigurationError):

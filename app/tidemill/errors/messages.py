@@ -30,6 +30,13 @@ class InvalidUtf8(MessageError):
         super().__init__(f"the value is not UTF-8: {cause.reason} at byte {cause.start}{guess}")
 
 
+class InvalidRow(MessageError):
+    """A row of a CSV file is malformed, or has another number of cells than the first row."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"the row {problem}")
+
+
 class InvalidJson(MessageError):
     """The value is not a JSON object."""
 

@@ -14,7 +14,8 @@ from tidemill.dead_letters import letters
 from tidemill.errors import InputUnreadable, MessageOmitted, NoLine
 from tidemill.explain.origin import Origin
 from tidemill.inference.message import Message
-from tidemill.predict import LINE, NOT_BLANK, arrived_lines
+from tidemill.lines import arrived_lines, is_blank
+from tidemill.predict import LINE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ def read_line(name: str, lines: BinaryIO, number: int) -> tuple[Message, Origin]
         raise InputUnreadable(name, error, "The file may be damaged or incomplete.") from None
     if line is None:
         raise NoLine(name, number, "the file ends before it")
-    if not NOT_BLANK.search(line.decode(errors="replace")):
+    if is_blank(line):
         raise NoLine(name, number, "it is blank, so it has no outcome")
     origin = Origin(f"line {number} of {name}", {"file": name, "line": number})
     try:

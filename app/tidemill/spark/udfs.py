@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from tidemill.ahead import map_ahead
 from tidemill.inference.engine import Engine
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import Router, all_specs
 from tidemill.kafka.record_size import ANY_RECORD
 from tidemill.settings.pool import PoolSettings
 from tidemill.spark import model_usage
-from tidemill.spark.ahead import map_ahead
 from tidemill.spark.batch_delivery import LEAVE_TO_SPARK
 from tidemill.spark.columns import record_columns
 from tidemill.spark.retry import Attempt

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidemill.batch.paths import HADOOP_VARIABLES
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 @pytest.fixture(autouse=True)
 def _local_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in an empty folder, and without a Hadoop configuration."""
+    """Work in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    for variable in HADOOP_VARIABLES:
-        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture

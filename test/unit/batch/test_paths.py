@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.batch.paths import HADOOP_VARIABLES, local_path, printable
-from tidemill.batch.source import find_source
+from tidemill.batch.paths import local_path, printable
 
 
 class TestLocalPath:
-    """Only paths on this machine can be inspected before Spark starts."""
+    """Paths on this machine are read and written without a URI."""
 
     @pytest.mark.parametrize(
         ("given", "path"),
@@ -31,19 +30,8 @@ class TestLocalPath:
 
     @pytest.mark.parametrize("given", ["s3a://bucket/x", "hdfs:///x", "dbfs:/x", "file://host/x"])
     def test_elsewhere(self, given: str) -> None:
-        """A path on another file system is left to Spark."""
+        """A path on another file system has a scheme."""
         assert local_path(given) is None
-        assert find_source(given).local is None
-
-    @pytest.mark.parametrize(
-        "variable", ["HADOOP_CONF_DIR", "YARN_CONF_DIR", "DATABRICKS_RUNTIME_VERSION"]
-    )
-    def test_other_default(self, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-        """With a Hadoop configuration a plain path may be on any file system."""
-        assert variable in HADOOP_VARIABLES
-        monkeypatch.setenv(variable, "/etc/hadoop")
-        assert local_path("/a") is None
-        assert local_path("file:/a") == Path("/a")
 
 
 def test_printable() -> None:

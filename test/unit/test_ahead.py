@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.spark.ahead import map_ahead
+from tidemill.ahead import map_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

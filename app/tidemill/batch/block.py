@@ -1,0 +1,90 @@
+"""Define what a batch reads at a time, and what it commits at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import pyarrow as pa
+
+    from tidemill.errors import MessageError
+    from tidemill.inference.message import Message, Outcome
+
+# Rows that are predicted together, and the most bytes of their values, unless one row is larger.
+BLOCK_ROWS = 512
+BLOCK_BYTES = 1024 * 1024
+PART_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows of an input, in their order.
+
+    Attributes:
+        messages: A message for each row.
+        size: How much of the input they are, in the unit of its plan.
+        columns: Returns the rows as a table, if the input has columns.
+        unreadable: The errors of rows that hold no message, by their index.
+
+    """
+
+    messages: list[Message]
+    size: int = 0
+    columns: Callable[[], pa.Table] | None = None
+    unreadable: Mapping[int, MessageError] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Part:
+    """The blocks that are committed together, and their outcomes once they are known."""
+
+    blocks: list[Block] = field(default_factory=list)
+    outcomes: list[list[Outcome]] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return sum(len(block.messages) for block in self.blocks)
+
+    @property
+    def size(self) -> int:
+        """The size of the rows, in the unit of the plan."""
+        return sum(block.size for block in self.blocks)
+
+    def pairs(self) -> Iterator[tuple[Message, Outcome]]:
+        """Yield each message with its outcome."""
+        for block, outcomes in zip(self.blocks, self.outcomes, strict=True):
+            yield from zip(block.messages, outcomes, strict=True)
+
+
+def in_blocks(messages: Iterable[tuple[Message, int]]) -> Iterator[Block]:
+    """Group messages, each with the position in the input after it, into blocks.
+
+    Where a block ends depends on the messages alone, so that a second run makes the same blocks.
+    """
+    block: list[Message] = []
+    size = begin = end = 0
+    for message, end in messages:
+        block.append(message)
+        size += len(message.value or b"")
+        if len(block) == BLOCK_ROWS or size >= BLOCK_BYTES:
+            yield Block(block, end - begin)
+            block, size, begin = [], 0, end
+    if block:
+        yield Block(block, end - begin)
+
+
+def in_parts(blocks: Iterable[Block], rows: int) -> Iterator[Part]:
+    """Group blocks into parts of at least so many rows or `PART_BYTES`; the last may be smaller."""
+    part, size = Part(), 0
+    for block in blocks:
+        part.blocks.append(block)
+        size += sum(len(message.value or b"") for message in block.messages)
+        if part.rows >= rows or size >= PART_BYTES:
+            yield part
+            part, size = Part(), 0
+    if part.blocks:
+        yield part

@@ -1,0 +1,47 @@
+"""Answer a batch on this machine, without Spark: the models run in a pool of processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from tidemill.batch.answer import Work, answer
+from tidemill.errors import TidemillError
+from tidemill.inference.engine import Engine
+from tidemill.inference.predictor import Predictor
+from tidemill.inference.request import Request
+from tidemill.inference.route import all_specs
+from tidemill.models.pool.loading import preloaded
+from tidemill.models.pool.runner import runner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidemill.batch.meter import Meter
+    from tidemill.inference.route import Route
+    from tidemill.settings.pool import PoolSettings
+
+
+def run_locally(
+    routes: Sequence[Route], pool: PoolSettings, work: Work, splits: Sequence[int], meter: Meter
+) -> None:
+    """Answer splits one after another; models that are preloaded must work before the first row.
+
+    Raises:
+        ModelUnavailable, ModelMisconfigured, ModelLoadFailed: A model is down.
+
+    """
+    specs = all_specs(routes)
+    engine = Engine(runner(specs, pool, os.getpid()), clock=time.time)
+    for output in engine.run([Request(spec, None) for spec in preloaded(specs, pool)]):
+        if isinstance(output.result, TidemillError):
+            raise output.result
+    answered = answer(
+        work,
+        splits,
+        Predictor(routes, engine),
+        on_block=lambda block: meter.add(len(block.messages), block.size),
+    )
+    for _ in answered:
+        pass

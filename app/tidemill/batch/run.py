@@ -1,0 +1,172 @@
+"""Run a batch: plan it or continue an earlier run, answer every split, publish."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import structlog
+
+from tidemill.batch.answer import END, Work
+from tidemill.batch.meter import Meter
+from tidemill.batch.output import check_output
+from tidemill.batch.plan import SPLIT_BYTES, Plan, Source, in_splits
+from tidemill.batch.staging import Staging
+from tidemill.batch.summary import Summary, add_up
+from tidemill.errors import InputChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tidemill.batch.formats import Format
+    from tidemill.inference.route import Route
+
+log = structlog.get_logger(__name__)
+
+PART_ROWS = 5000
+
+
+class Engine(Protocol):
+    """Answer the splits of a batch that are not done, and commit their parts."""
+
+    def __call__(self, work: Work, splits: Sequence[int], meter: Meter) -> None:
+        """Return when all are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The format of an input or output, and where it is."""
+
+    format: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to answer, and where the answers go.
+
+    Attributes:
+        source: The input.
+        target: The output.
+        routes: The models.
+        part_rows: The fewest rows that are committed together.
+        only_matching: Whether to skip the messages that no model matches.
+
+    """
+
+    source: Place
+    target: Place
+    routes: Sequence[Route]
+    part_rows: int = PART_ROWS
+    only_matching: bool = False
+
+
+def run(
+    order: Order,
+    formats: Mapping[str, Format],
+    engines: Callable[[int], tuple[str, Engine]],
+    *,
+    show: Callable[..., None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Summary:
+    """Answer every message of an input, and publish results, dead letters and a summary.
+
+    An earlier run of the same batch that did not end is continued. `engines` chooses what runs the
+    models, by the size of the input. `show` displays each step.
+
+    Raises:
+        InputUnreadable: The input is missing or broken.
+        InputChanged: Something wrote to the input while it was read.
+        OutputExists, OutputInUse, OutputUnusable: The output cannot be written.
+        ModelUnavailable, ModelMisconfigured, ModelLoadFailed: A model is down; a later run
+            continues.
+
+    """
+    began = clock()
+    source, target = formats[order.source.format], formats[order.target.format]
+    check_output(order.source.location, order.target.location)
+    staging = Staging.beside(order.target.location)
+    with staging.locked():
+        show("reading the input")
+        plan, engine_name, engine = _plan(order, source, engines, staging)
+        receipts = staging.receipts({})
+        meter = Meter(plan.size, receipts.values(), show, began, clock)
+        work = Work(plan, staging, source, target, order.only_matching)
+        splits = [i for i in range(len(plan.splits)) if f"{i:05}-{END}" not in receipts]
+        if splits:
+            engine(work, splits, meter)
+        _check_unchanged(plan.source, source)
+        show("publishing")
+        with staging.errors():
+            staging.sweep()
+            target.finish(staging)
+        summary = add_up(
+            plan,
+            staging.receipts(receipts).values(),
+            engine_name,
+            continued=meter.continued,
+            first_seconds=meter.first_seconds,
+            seconds=clock() - began,
+        )
+        written = msgspec.json.format(msgspec.json.encode(summary))
+        staging.publish(order.target.location, written + b"\n")
+    return summary
+
+
+def digest(routes: Sequence[Route]) -> str:
+    """Return what changes if a model's entry does."""
+    return hashlib.sha256(repr(tuple(routes)).encode()).hexdigest()
+
+
+def _plan(
+    order: Order,
+    source: Format,
+    engines: Callable[[int], tuple[str, Engine]],
+    staging: Staging,
+) -> tuple[Plan, str, Engine]:
+    """Return the plan of an earlier run, or else a new one, and the engine."""
+    location = order.source.location
+    found, whole = source.plan(location, None)
+    pieces = list(whole)
+    size = sum(piece.size for piece in pieces)
+    name, engine = engines(size)
+    target = order.target.format, order.target.location
+    new = Plan(found, [], target, digest(order.routes), order.part_rows)
+    earlier = staging.plan()
+    if earlier and (change := _difference(earlier, new)):
+        log.warning("an earlier run did not end, but this one differs: starting over", by=change)
+    elif earlier:
+        return earlier, name, engine
+    split_bytes = SPLIT_BYTES
+    if name == "spark":
+        split_bytes = max(1024 * 1024, min(SPLIT_BYTES, size // 16))
+        _, cut = source.plan(location, split_bytes)
+        pieces = list(cut)
+    plan = msgspec.structs.replace(new, splits=list(in_splits(pieces, split_bytes)))
+    staging.start(plan)
+    return plan, name, engine
+
+
+def _difference(earlier: Plan, new: Plan) -> str | None:
+    """Return what differs between the batches of two plans."""
+    compared = {
+        "input": (identity(earlier.source), identity(new.source)),
+        "output": (earlier.target, new.target),
+        "models": (earlier.models, new.models),
+        "part size": (earlier.part_rows, new.part_rows),
+    }
+    return ", ".join(name for name, (old, now) in compared.items() if old != now) or None
+
+
+def identity(source: Source) -> tuple[str, str, str]:
+    """Return what an input must keep; a table may get another version meanwhile."""
+    return source.format, source.location, source.fingerprint
+
+
+def _check_unchanged(read: Source, source: Format) -> None:
+    now, _ = source.plan(read.location, None)
+    if identity(now) != identity(read):
+        raise InputChanged(read.location)

@@ -1,0 +1,249 @@
+"""The hidden folder beside the output, in which a run collects what it publishes at its end.
+
+```text
+.NAME.tidemill/
+    .run/plan.json               what the run does
+    .run/receipts/00003-00002    a committed part: its numbers
+    .run/receipts/00003-end      a split that is done
+    results/  dead-letters/      the files of the parts
+```
+
+A part is committed once its receipt exists. Parts depend only on the input, so a worker that
+repeats a part replaces the same files.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import msgspec
+from pyarrow import ArrowException, fs
+
+from tidemill.batch.plan import Plan
+from tidemill.batch.storage import Storage
+from tidemill.errors import OutputExists, OutputInUse, OutputUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RESULTS, DEAD_LETTERS, SUMMARY = "results", "dead-letters", "summary.json"
+# What no reader of the output needs; it disappears after the output has its name.
+RUN = ".run"
+RECEIPTS, PLAN, LOCK = f"{RUN}/receipts", f"{RUN}/plan.json", f"{RUN}/lock"
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+CONTINUES = "Then run the same command again: it continues where it ended."
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a committed part contains.
+
+    Attributes:
+        rows: The number of its messages. Each has one outcome, unless it was to be skipped.
+        size: Its size in the unit of the plan.
+        models: The number of results by `name:version`.
+        errors: The number of dead letters by the class of the error.
+
+    """
+
+    rows: int
+    size: int
+    models: dict[str, int]
+    errors: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Staging:
+    """A run's hidden folder; any process may open it by its location."""
+
+    location: str
+
+    @classmethod
+    def beside(cls, target: str) -> Staging:
+        """Return that of an output."""
+        head, slash, name = target.rstrip("/").rpartition("/")
+        return cls(f"{head}{slash}.{name}.tidemill")
+
+    @cached_property
+    def _storage(self) -> Storage:
+        return Storage(self.location)
+
+    @property
+    def filesystem(self) -> fs.FileSystem:
+        """The file system in pyarrow's words."""
+        return self._storage.filesystem
+
+    def uri(self, name: str) -> str:
+        """Return where a file or folder is, as a path or URI."""
+        return f"{self.location}/{name}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs of this machine from using the folder.
+
+        Raises:
+            OutputInUse: Another run uses it.
+            OutputUnusable: The folder cannot be created.
+
+        """
+        with self.errors():
+            self.filesystem.create_dir(f"{self._storage.root}/{RUN}")
+            local = self._storage.local
+            lock = (local / LOCK).open("w") if local else None
+        if lock is None:
+            yield
+            return
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputInUse(self.location) from None
+            try:
+                yield
+            finally:
+                if self.plan() is None and self._info("").type == fs.FileType.Directory:
+                    self.filesystem.delete_dir(self._storage.root)  # nothing has begun
+
+    def plan(self) -> Plan | None:
+        """Return what an earlier run has planned, if it was ended."""
+        path = f"{self._storage.root}/{PLAN}"
+        if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
+            return None
+        with self.filesystem.open_input_stream(path) as file:
+            try:
+                return msgspec.json.decode(file.read(), type=Plan)
+            except msgspec.MsgspecError:  # of another version of Tidemill
+                return None
+
+    def start(self, plan: Plan) -> None:
+        """Forget an earlier run, and begin with a plan.
+
+        Raises:
+            OutputUnusable: The disk is full, for example.
+
+        """
+        with self.errors():
+            if self._info(PLAN).type != fs.FileType.NotFound:
+                self.filesystem.delete_file(f"{self._storage.root}/{PLAN}")
+            for name in (RECEIPTS, RESULTS, DEAD_LETTERS):
+                if self._info(name).type != fs.FileType.NotFound:
+                    self.filesystem.delete_dir(f"{self._storage.root}/{name}")
+                self.filesystem.create_dir(f"{self._storage.root}/{name}")
+        self.write(PLAN, msgspec.json.encode(plan))
+
+    def commit(self, name: str, files: dict[str, bytes], receipt: Receipt) -> None:
+        """Write a part's files that are not empty, and then its receipt.
+
+        Raises:
+            OutputUnusable: The disk is full, for example.
+
+        """
+        for path, content in files.items():
+            if content:
+                self.write(path, content)
+        self.write(f"{RECEIPTS}/{name}", msgspec.json.encode(receipt))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file atomically.
+
+        Raises:
+            OutputUnusable: The disk is full, for example.
+
+        """
+        root = self._storage.root
+        new = f"{root}/{RUN}/{name.replace('/', '-')}.{os.getpid()}.new"
+        with self.errors():
+            try:
+                with self.filesystem.open_output_stream(new) as stream:
+                    stream.write(content)
+                self.filesystem.move(new, f"{root}/{name}")
+            except BaseException:
+                if self.filesystem.get_file_info(new).type == fs.FileType.File:
+                    self.filesystem.delete_file(new)
+                raise
+
+    def receipts(self, known: dict[str, Receipt]) -> dict[str, Receipt]:
+        """Return the receipts of all parts and ends of splits; read only those not yet known."""
+        for path in self.paths(RECEIPTS):
+            name = path.rpartition("/")[2]
+            if name not in known:
+                with self.filesystem.open_input_stream(path) as file:
+                    known[name] = msgspec.json.decode(file.read(), type=Receipt)
+        return known
+
+    def paths(self, folder: str) -> list[str]:
+        """Return the paths of the files in a folder, sorted."""
+        selector = fs.FileSelector(f"{self._storage.root}/{folder}", allow_not_found=True)
+        infos = self.filesystem.get_file_info(selector)
+        names = [info.path for info in infos if info.type == fs.FileType.File]
+        return sorted(path for path in names if not path.rpartition("/")[2].startswith("."))
+
+    def sweep(self) -> None:
+        """Remove what a killed run has left besides the committed parts."""
+        committed = self.receipts({})
+        for folder in (RESULTS, DEAD_LETTERS):
+            selector = fs.FileSelector(f"{self._storage.root}/{folder}", allow_not_found=True)
+            for info in self.filesystem.get_file_info(selector):
+                name = info.path.rpartition("/")[2]
+                receipt = committed.get(name.removeprefix("part-").partition(".")[0])
+                counts = receipt and (receipt.models if folder == RESULTS else receipt.errors)
+                if info.type == fs.FileType.File and not counts:
+                    self.filesystem.delete_file(info.path)
+
+    def publish(self, target: str, summary: bytes) -> None:
+        """Make the results, the dead letters and the summary appear at a place, all at once.
+
+        An object store cannot rename a folder; there, the summary appears last.
+
+        Raises:
+            OutputExists: There is something by now.
+
+        """
+        self.write(SUMMARY, summary)
+        root = self._storage.root
+        with self.errors():
+            has_folder = self._info(DEAD_LETTERS).type != fs.FileType.NotFound
+            if has_folder and not self.paths(DEAD_LETTERS):
+                self.filesystem.delete_dir(f"{root}/{DEAD_LETTERS}")
+            if self._storage.local is not None:
+                self._rename(Storage(target))
+                return
+            goal = Storage(target).root
+            for name in (RESULTS, DEAD_LETTERS):
+                selector = fs.FileSelector(f"{root}/{name}", recursive=True, allow_not_found=True)
+                for info in self.filesystem.get_file_info(selector):
+                    if info.type == fs.FileType.File:
+                        self.filesystem.move(info.path, goal + info.path.removeprefix(root))
+            self.filesystem.move(f"{root}/{SUMMARY}", f"{goal}/{SUMMARY}")
+            self.filesystem.delete_dir(root)
+
+    def _rename(self, target: Storage) -> None:
+        root, local = self._storage.local, target.local
+        if root is None or local is None or os.path.lexists(local):
+            raise OutputExists(target.location)
+        root.rename(local)
+        self.filesystem.delete_dir(str(local / RUN))
+
+    def _info(self, name: str) -> fs.FileInfo:
+        return self.filesystem.get_file_info(f"{self._storage.root}/{name}")
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Translate what the file system raises.
+
+        Raises:
+            OutputUnusable: It cannot be written.
+
+        """
+        try:
+            yield
+        except (OSError, ArrowException) as error:
+            number = getattr(error, "errno", None)
+            reason = os.strerror(number) if number else str(error).splitlines()[0]
+            hint = f"Make room. {CONTINUES}" if number in NO_ROOM else "Name another output."
+            raise OutputUnusable(self.location, reason, hint) from None
