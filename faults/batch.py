@@ -103,7 +103,8 @@ def play(folder: Path, engine: str, source: str, target: str, kills: int) -> Rou
             while left and run_for_a_while(job, LONGEST_S[engine]):
                 left -= 1
                 struck = random.choice(TARGETS)  # noqa: S311 - no secret
-                found.kills[struck] += strike(job, struck)
+                if strike(job, struck):
+                    found.kills[struck] += 1
                 if struck != "model process":
                     break
             code = job.wait(END_S)
@@ -156,16 +157,16 @@ def run_for_a_while(job: JobProcess, longest: float) -> bool:
     return job.process.poll() is None
 
 
-def strike(job: JobProcess, target: str) -> int:
-    """Kill with SIGKILL; return 1 if there was something to kill."""
+def strike(job: JobProcess, target: str) -> bool:
+    """Kill with SIGKILL; return whether there was something to kill."""
     pid = job.process.pid
     if target == "model process":
         pool = pool_processes(pid)
         kill(pool[-1:])
-        return len(pool[-1:])
+        return bool(pool)
     others = list(descendants(pid)) if target == "group" else []
     kill([pid, *others])
-    return 1
+    return True
 
 
 def plan(kills: int, engines: Sequence[str], each: int = 10) -> Iterator[tuple[str, str, str, int]]:
@@ -227,7 +228,8 @@ def main() -> None:
     parser.add_argument("--engine", choices=("local", "spark"), action="append")
     arguments = parser.parse_args()
     show = partial(Console().print, soft_wrap=True, highlight=False)
-    engines = arguments.engine or ["local", "local", "local", "local", "local", "spark"]
+    # Five engines and six pairs of formats: each engine gets each pair in its turn.
+    engines = arguments.engine or ["local", "local", "local", "local", "spark"]
 
     def keep(found: Round) -> None:
         show(str(found))

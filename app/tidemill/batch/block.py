@@ -90,12 +90,13 @@ def in_blocks(messages: Iterable[tuple[Message, int]]) -> Iterator[Block]:
 
 def in_parts(blocks: Iterable[Block], rows: int) -> Iterator[Part]:
     """Group blocks into parts of at least so many rows or `PART_BYTES`; the last may be smaller."""
-    part, size = Part(), 0
+    part, count, size = Part(), 0, 0
     for block in blocks:
         part.blocks.append(block)
+        count += len(block.messages)
         size += sum(len(message.value or b"") for message in block.messages)
-        if part.rows >= rows or size >= PART_BYTES:
+        if count >= rows or size >= PART_BYTES:
             yield part
-            part, size = Part(), 0
+            part, count, size = Part(), 0, 0
     if part.blocks:
         yield part

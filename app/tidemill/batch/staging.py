@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from pyarrow import ArrowException, fs
 
+from tidemill.batch.paths import absolute
 from tidemill.batch.plan import Plan
 from tidemill.batch.storage import Storage
 from tidemill.errors import OutputExists, OutputInUse, OutputUnusable
@@ -66,7 +67,7 @@ class Staging:
     @classmethod
     def beside(cls, target: str) -> Staging:
         """Return that of an output."""
-        head, slash, name = target.rstrip("/").rpartition("/")
+        head, slash, name = absolute(target).rstrip("/").rpartition("/")
         return cls(f"{head}{slash}.{name}.tidemill")
 
     @cached_property

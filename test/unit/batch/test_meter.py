@@ -27,14 +27,17 @@ class TestMeter:
     """Show the speed of this run, and the time that it needs for what an earlier one has left."""
 
     def test_speed_and_time_left(self, clock: Clock) -> None:
-        """What an earlier run has answered counts for the share, but not for the speed."""
+        """What an earlier run and the first block have answered does not count for the speed."""
         shown = Shown()
         earlier = [Receipt(100, 250, {}, {}), Receipt(0, 0, {}, {})]
         meter = Meter(1000, earlier, shown, clock(), clock)
+        clock.now += 20.0
+        meter.add(50, 125)
+        assert shown[-1] == {"rows": "150", "done": "38%"}
+        assert (meter.continued, meter.first_seconds) == (100, 20.0)
         clock.now += 2.0
         meter.add(50, 125)
-        assert shown[-1] == {"rows": "150", "speed": "25 rows/s", "done": "38%", "left": "10 s"}
-        assert (meter.continued, meter.first_seconds) == (100, 2.0)
+        assert shown[-1] == {"rows": "200", "speed": "25 rows/s", "done": "50%", "left": "8 s"}
 
     def test_not_too_often(self, clock: Clock) -> None:
         """A line that changes with every block could not be read."""

@@ -13,6 +13,7 @@ from tidemill.batch.block import BLOCK_ROWS
 from tidemill.batch.formats.columns import with_children
 from tidemill.batch.formats.parquet import unify
 from tidemill.batch.formats.rows import blocks
+from tidemill.batch.paths import absolute
 from tidemill.batch.plan import Piece, Source
 from tidemill.batch.staging import RESULTS
 from tidemill.batch.storage import broken
@@ -44,6 +45,7 @@ def plan(location: str, _: int | None) -> tuple[Source, list[Piece]]:
     """
     from deltalake import DeltaTable  # noqa: PLC0415 - an extra
 
+    location = absolute(location)
     with delta_errors(location):
         table = DeltaTable(location)
         version, identity = table.version(), str(table.metadata().id)
