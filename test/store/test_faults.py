@@ -120,10 +120,10 @@ class TestUnusable:
 class TestPostgres:
     """PostgreSQL restarts."""
 
-    def test_restart(self, postgres: Postgres, new_database: str, users: MakeTable) -> None:
+    def test_restart(self, postgres: Postgres, postgres_url: str, users: MakeTable) -> None:
         """Reads and writes fail with a clear error meanwhile, and go on when it is back."""
         change = Change(0, {"id": 1, "age": 31}, 2**42)
-        with Store(new_database) as store:
+        with Store(postgres_url) as store:
             store.load(users(), [{"id": 1, "age": 30}])
             assert age(store) == 30
             postgres.stop()
@@ -142,10 +142,10 @@ class TestPostgres:
             assert age(store) == 31
 
     def test_connections_closed(
-        self, postgres: Postgres, new_database: str, users: MakeTable
+        self, postgres: Postgres, postgres_url: str, users: MakeTable
     ) -> None:
         """A look-up on a connection that a restart has closed takes a new one, without an error."""
-        with Store(new_database) as store:
+        with Store(postgres_url) as store:
             store.load(users(), [{"id": 1, "age": 30}])
             assert age(store) == 30
             postgres.stop()
