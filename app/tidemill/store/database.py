@@ -50,7 +50,8 @@ class Database:
         parsed = _parse(url)
         if password is not None:
             parsed = parsed.set(password=password)
-        self.url = parsed.render_as_string(hide_password=True)
+        # Its parameters may contain a password, too.
+        self.url = parsed.set(query={}).render_as_string(hide_password=True)
         self.postgres = parsed.get_backend_name() == POSTGRES
         if not self.postgres:
             _create_folder(Path(str(parsed.database)))
