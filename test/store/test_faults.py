@@ -15,7 +15,7 @@ import pytest
 
 from dev import PYTHONPATH
 from tidemill.errors import StoreFull, StoreUnavailable
-from tidemill.store import database, load, retention
+from tidemill.store import engines, load, retention
 from tidemill.store.store import Store
 from tidemill.store.upsert import Change
 
@@ -182,7 +182,7 @@ class TestSqlite:
         self, tmp_path: Path, users: MakeTable, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """While another process writes for long, reads go on, and writes fail with the reason."""
-        monkeypatch.setattr(database, "WRITE_TIMEOUT_S", 0)
+        monkeypatch.setattr(engines, "WRITE_TIMEOUT_S", 0)
         with Store(f"sqlite:///{tmp_path}/store.db", timeout=0.1) as store:
             store.load(users(), [{"id": 1, "age": 30}])
             other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
