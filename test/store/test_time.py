@@ -111,7 +111,7 @@ class TestHistory:
         with pytest.raises(TooManyKeys):
             store.as_of("users", [(1, 1)] * 1001)
 
-    @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_any(self, store: Store, users: MakeTable, data: st.DataObject) -> None:
         """A thousand pairs have the answers that a search through all rows gives."""
