@@ -82,5 +82,5 @@ class TestStream:
         pipeline.produce(message(0, "p0"))
         with pytest.raises((StreamingQueryException, AssertionError)) as caught:
             pipeline.answer_all(spark, [ECHO], features=on_workers(settings, [ECHO]))
-        assert isinstance(translate(caught.value, ""), StoreUnavailable)  # type: ignore[arg-type]
+        assert isinstance(translate(caught.value, ""), StoreUnavailable)
         assert pipeline.results() == pipeline.dead_letters() == []

@@ -17,6 +17,9 @@ from server_process import Server
 from dev import PYTHONPATH
 from dev.postgres import Postgres
 from tidemill.bootstrap.batch import batch
+from tidemill.bootstrap.explain import explain_isolated
+from tidemill.explain.explanation import record_of
+from tidemill.explain.origin import Origin
 from tidemill.inference.engine import local_engine
 from tidemill.inference.features import complete
 from tidemill.inference.message import Message, Prediction
@@ -138,6 +141,27 @@ class TestFiles:
             check=True,
         )
         assert read(done.stdout, done.stderr) == EXPECTED
+
+    def test_explain(self, filled: str, tmp_path: Path) -> None:
+        """`explain` shows the complete input, or that the step failed because a row is missing."""
+        routes = catalogue.load_models(tmp_path / "models.yaml")
+        explained = [
+            explain_isolated(
+                routes,
+                Message(json.dumps(message).encode()),
+                Origin("here"),
+                record_of,
+                lambda *_, **__: None,
+                store=StoreSettings(url=filled),
+            )
+            for message in MESSAGES[:2]
+        ]
+        good, bad = (
+            next(step for step in each.steps if step.name == "input") for each in explained
+        )
+        assert json.loads(good.facts["input"]) == EXPECTED[0][1]
+        assert good.facts["features"] == {"people": 1}
+        assert (bad.status, bad.facts["error"]["class"]) == ("failed", "FeaturesMissing")
 
     def test_batch(self, filled: str, tmp_path: Path) -> None:
         """A batch on this machine completes inputs before the pool's processes get them."""

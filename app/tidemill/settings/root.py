@@ -100,6 +100,12 @@ class FollowProgram(StoreProgram):
     kafka: KafkaSettings = KafkaSettings()
 
 
+class ExplainProgram(TopicsProgram):
+    """The settings of a program that follows one message through the job."""
+
+    store: StoreSettings = StoreSettings()
+
+
 class Settings(TopicsProgram):
     """All settings, which the streaming job reads.
 
