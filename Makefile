@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cities forecasts broker test test-quick docs faults faults-serving faults-batch soak cost bench bench-serving
-.PHONY: bench-forecast frameworks peers setup lint format lock clean
+.PHONY: help demo cities forecasts broker test test-quick docs faults faults-serving faults-batch soak cost bench
+.PHONY: bench-serving bench-forecast bench-batch frameworks peers setup lint format lock clean
 .PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -94,6 +94,9 @@ bench-serving: venv ## Compare `tidemill serve` with bare FastAPI and KServe, an
 
 bench-forecast: venv ## Compare packed models with Prophet, statsforecast and mlforecast (MODELS=)
 	@.venv/bin/python -m bench.run forecast $(if $(MODELS),--models $(MODELS))
+
+bench-batch: venv ## Compare `tidemill batch` with the model alone, pandas, and MLflow on Spark
+	@.venv/bin/python -m bench.run batch
 
 frameworks: venv ## Run models of PyTorch and TensorFlow through the adapters (downloads 4 GB)
 	@.venv/bin/python -m dev.frameworks.check

@@ -18,7 +18,7 @@ from specs import make_spec
 
 from tidemill.batch import block
 from tidemill.batch import run as runs
-from tidemill.batch.formats import delimited, parquet
+from tidemill.batch.formats import parquet
 from tidemill.batch.storage import Storage
 from tidemill.errors import OutputExists
 from tidemill.inference.route import single_routes
@@ -36,7 +36,7 @@ TIMES = {"ts_start", "ts_end", "process_time"}
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every file a split, and every two rows a block."""
     monkeypatch.setattr(runs, "SPLIT_BYTES", 1)
-    for module in (block, delimited, parquet):
+    for module in (block, parquet):
         monkeypatch.setattr(module, "BLOCK_ROWS", 2)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tidemill.batch.block import Block
+from tidemill.batch.block import Block, block_rows
 from tidemill.batch.formats.columns import JSON, without_nanoseconds
 from tidemill.batch.origin import origin_headers
 from tidemill.errors import InputUnreadable
@@ -32,7 +32,7 @@ def blocks(
         InputUnreadable: Two columns have the same name, or the type of a record's column is wrong.
 
     """
-    for batch in batches:
+    for batch in _cut(batches):
         check_names(path, batch.schema.names)
         exact = [without_nanoseconds(kind) for kind in batch.schema.types]
         schema = pa.schema(list(zip(batch.schema.names, exact, strict=True)))
@@ -44,6 +44,17 @@ def blocks(
         ]
         yield Block(messages, round(scale * len(messages)), partial(_same, rows))
         before += len(messages)
+
+
+def _cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut batches to the sizes of blocks."""
+    sizes = block_rows()
+    for batch in batches:
+        rest = batch
+        while rest.num_rows:
+            most = next(sizes)
+            yield rest.slice(0, most)
+            rest = rest.slice(most)
 
 
 def check_names(path: str, names: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,21 +33,19 @@ def results_table(part: Part, *, typed: bool) -> pa.Table:
     If the input has no columns, there are those fields of the messages that the result has. With
     `typed`, text columns of numbers become numbers.
     """
-    fields: dict[str, list[object]] = {}
-    kept: list[int] = []
     columns = [block.columns() for block in part.blocks if block.columns]
     inputs = {name for table in columns for name in table.schema.names}
+    kept: list[int] = []
+    rows: list[dict[str, object]] = []
     for index, (message, outcome) in enumerate(part.pairs()):
         if isinstance(outcome, Prediction):
-            decoded = msgspec.json.decode(outcome.value)
-            own = _own(decoded, inputs)
-            own[SOURCE] = origin(message)
-            for name, value in own.items():
-                fields.setdefault(name, [None] * len(kept)).append(value)
             kept.append(index)
-            for values in fields.values():
-                values.extend([None] * (len(kept) - len(values)))
-    added = {name: _column(values, FIXED.get(name)) for name, values in fields.items()}
+            rows.append(_own(msgspec.json.decode(outcome.value), inputs))
+            rows[-1][SOURCE] = origin(message)
+    added = {
+        name: _column([row.get(name) for row in rows], FIXED.get(name))
+        for name in dict.fromkeys(chain.from_iterable(rows))
+    }
     return pa.table(_inputs(columns, kept, added, typed=typed) | added)
 
 
