@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
-from datetime import datetime  # noqa: TC003 - msgspec reads it
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -65,8 +65,8 @@ def first_call(target: Path) -> float:
 
 def _first_call(file: Path) -> datetime:
     if file.suffix == ".parquet":
-        times = parquet.read_table(file, columns=["ts_start"]).column(0)
-        return min(times.to_pylist())
+        times: list[datetime] = parquet.read_table(file, columns=["ts_start"])[0].to_pylist()
+        return min(times)
     return min(_CALLED.decode(line).ts_start for line in file.read_bytes().splitlines())
 
 
