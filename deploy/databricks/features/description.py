@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Unity Catalog keeps names in lower case. PostgreSQL, behind the online store, allows 63 bytes.
 FullName = Annotated[
     str,
-    StringConstraints(to_lower=True, pattern=r"^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){2}$"),
+    StringConstraints(to_lower=True, pattern=r"(?i)^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){2}$"),
 ]
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 SCALAR = (
@@ -33,7 +33,7 @@ SCALAR = (
     r"|binary|decimal\(\d{1,2},\d{1,2}\))"
 )
 ColumnType = Annotated[
-    str, StringConstraints(to_lower=True, pattern=rf"^(?:{SCALAR}|array<{SCALAR}>)$")
+    str, StringConstraints(to_lower=True, pattern=rf"(?i)^(?:{SCALAR}|array<{SCALAR}>)$")
 ]
 TIMES = ("date", "timestamp", "timestamp_ntz")
 Mode = Literal["triggered", "continuous", "snapshot"]
@@ -131,7 +131,7 @@ class Endpoint(Part):
 class Description(Part):
     """All that is published."""
 
-    tables: tuple[Table, ...] = Field(min_length=1)
+    tables: tuple[Table, ...]
     online_store: Store | None = None
     feature_spec: Spec | None = None
     endpoint: Endpoint | None = None
@@ -139,6 +139,7 @@ class Description(Part):
     @field_validator("tables")
     @classmethod
     def _differ(cls, tables: tuple[Table, ...]) -> tuple[Table, ...]:
+        _refuse(not tables, "no table is described")
         names = [table.name for table in tables]
         names += [table.online.name for table in tables if table.online]
         for name in names:
