@@ -7,12 +7,15 @@ import pytest
 
 from deploy.databricks.features.description import Description, read
 from deploy.databricks.features.errors import DescriptionWrong
+from dev import ROOT
+from dev.docs.blocks import blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from http_api import Json
 
+PAGE = ROOT / "docs" / "deploy" / "databricks-features.md"
 TABLE, ONLINE = "main.shop.customer_features", "main.shop.customer_features_online"
 
 
@@ -41,6 +44,13 @@ class TestRead:
         """JSON means the same as YAML."""
         path = tmp_path / "features.json"
         path.write_text(json.dumps(example), "utf-8")
+        assert read(path) == description
+
+    def test_page(self, description: Description, tmp_path: Path) -> None:
+        """The documentation shows the shipped description."""
+        (block,) = (block for block in blocks(PAGE) if block.language == "yaml")
+        path = tmp_path / "features.yaml"
+        path.write_text(block.text, "utf-8")
         assert read(path) == description
 
     def test_tables_only(self, example: Json, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import features_sql
 import pytest
 from databricks.sdk.service.catalog import TableInfo
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deploy.databricks.features.description import Table
 from deploy.databricks.features.errors import Differs
@@ -64,6 +66,27 @@ class TestCreation:
     def test_twice(self, timeseries: str | None) -> None:
         """A table that was created needs nothing more."""
         wanted = table(timeseries=timeseries)
+        assert statements(wanted, catalogue(creation(wanted))[NAME]) == []
+
+    @given(
+        types=st.dictionaries(
+            st.from_regex(r"[a-z_][a-z0-9_]{0,20}", fullmatch=True),
+            st.sampled_from(["bigint", "double", "string", "decimal(38,18)", "array<float>"]),
+            min_size=1,
+        ),
+        online=st.sampled_from([None, "triggered", "continuous", "snapshot"]),
+    )
+    def test_any(self, types: dict[str, str], online: str | None) -> None:
+        """Any table, once created, is what was described."""
+        wanted = Table.model_validate(
+            {
+                "name": NAME,
+                "columns": types | {"Key": "string", "At": "date"},
+                "primary_key": ["Key"],
+                "timeseries": "At",
+                "online": online and {"name": "main.shop.online", "mode": online},
+            }
+        )
         assert statements(wanted, catalogue(creation(wanted))[NAME]) == []
 
 
