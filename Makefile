@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cities forecasts broker test test-quick docs faults faults-serving soak cost bench bench-serving
-.PHONY: bench-forecast frameworks peers setup lint format lock clean
+.PHONY: help demo cities forecasts broker test test-quick docs faults faults-serving faults-batch soak cost bench
+.PHONY: bench-serving bench-forecast bench-batch frameworks peers setup lint format lock clean
 .PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -74,6 +74,9 @@ faults: venv ## Kill a running job hundreds of times and check its output (KILLS
 faults-serving: venv ## Kill servers and their model processes under load (KILLS=); rewrites docs/FAULTS.md
 	@$(FAULTS)serving $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status
 
+faults-batch: venv ## Kill batches at random moments and check their output (KILLS=); rewrites docs/FAULTS.md
+	@$(FAULTS)batch $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status
+
 soak: venv ## Watch a job's memory and files at half its load for half an hour (MINUTES=)
 	@$(FAULTS)soak $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report; \
 		exit $$status
@@ -91,6 +94,9 @@ bench-serving: venv ## Compare `tidemill serve` with bare FastAPI and KServe, an
 
 bench-forecast: venv ## Compare packed models with Prophet, statsforecast and mlforecast (MODELS=)
 	@.venv/bin/python -m bench.run forecast $(if $(MODELS),--models $(MODELS))
+
+bench-batch: venv ## Compare `tidemill batch` with the model alone, pandas, and MLflow on Spark
+	@.venv/bin/python -m bench.run batch
 
 frameworks: venv ## Run models of PyTorch and TensorFlow through the adapters (downloads 4 GB)
 	@.venv/bin/python -m dev.frameworks.check

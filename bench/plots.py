@@ -121,6 +121,26 @@ def forecast(seconds: Mapping[str, Sequence[float]], growth: Sequence[Sequence[A
     save(figure, "forecast.png")
 
 
+def batch(rates: Mapping[str, Sequence[tuple[str, float]]]) -> None:
+    """Draw the rows a second of each contender, for each task."""
+    columns = 2
+    lines = -(-len(rates) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(11, 2.4 * lines), squeeze=False)
+    for axis in axes.flat[len(rates) :]:
+        axis.axis("off")
+    for axis, (task, found) in zip(axes.flat, rates.items(), strict=False):
+        names = [name for name, _ in found]
+        colors = [OURS if name.startswith("tidemill") else OTHERS for name in names]
+        axis.barh(range(len(found)), [rate for _, rate in found], color=colors)
+        axis.set_yticks(range(len(found)), names, fontsize=7)
+        axis.invert_yaxis()
+        if max(rate for _, rate in found) > 100 * min(rate for _, rate in found):
+            axis.set_xscale("log")
+        axis.set_title(task, fontsize=9)
+        axis.set_xlabel("rows a second after the start", fontsize=8)
+    save(figure, "batch.png")
+
+
 def picture(name: str) -> str:
     """Return the Markdown of a plot."""
     return f"\n\n![{name}]({name}.png)"

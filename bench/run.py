@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from bench import (
+    batch,
     catalogue,
     forecast,
     latency,
@@ -40,6 +41,7 @@ PARTS = (
     "catalogue",
     "serving",
     "forecast",
+    "batch",
 )
 
 
@@ -76,6 +78,7 @@ def main() -> int:
         "catalogue": lambda: catalogue.measure(console),
         "serving": lambda: serving.measure(console),
         "forecast": lambda: forecast.measure(args.models, console),
+        "batch": lambda: batch.measure(console),
     }
     for part in args.parts or PARTS:
         console.rule(part)

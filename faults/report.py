@@ -72,6 +72,33 @@ def serving(campaigns: Entries) -> str:
     )
 
 
+def batches(rounds: Entries) -> str:
+    """Return how often batches were killed, by engine and formats, and what was wrong."""
+    if not rounds:
+        return "Not run yet: `make faults-batch`."
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for each in rounds:
+        groups.setdefault((each["engine"], each["from"], each["to"]), []).append(each)
+    rows = [
+        [
+            *names,
+            sum(sum(each["kills"].values()) for each in group),
+            f"{sum(each['rows'] for each in group):,}",
+            sum(len(each["problems"]) for each in group),
+        ]
+        for names, group in sorted(groups.items())
+    ]
+    killed = Counter[str]()
+    for each in rounds:
+        killed.update(each["kills"])
+    return (
+        f"{killed.total()} kills until {rounds[-1]['date'][:10]}: "
+        + ", ".join(f"{count} of the {name}" for name, count in killed.most_common())
+        + ".\n\n"
+        + table(["engine", "from", "to", "kills", "rows", "problems"], rows)
+    )
+
+
 def _verdict(gauge: dict[str, Any]) -> str:
     return "flat" if gauge["flat"] else "**rises**"
 
@@ -103,6 +130,7 @@ def page(content: Mapping[str, Entries], others: str) -> str:
         cost=cost(content["costs"]),
         soak=soak(content["soaks"]),
         serving=serving(content["serving"]),
+        batches=batches(content["batches"]),
         machines=machines(content),
         scenarios=others,
     )

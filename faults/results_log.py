@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from faults.findings import Findings
 
 FILE = ROOT / "docs" / "faults.json"
-KINDS = ("rounds", "soaks", "costs", "serving")
+KINDS = ("rounds", "soaks", "costs", "serving", "batches")
 
 
 def read(file: Path = FILE) -> dict[str, list[dict[str, Any]]]:

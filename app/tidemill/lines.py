@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tidemill.inference.headers import encode_headers
+from tidemill.inference.readable import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,11 +52,7 @@ def without_end(line: bytes) -> bytes:
 
 def encode_dead_letter(message: Message, failure: Failure) -> bytes:
     """Return a dead letter as JSON: value (or value_base64 if it is not UTF-8) and headers."""
-    value = message.value or b""
-    try:
-        letter: dict[str, object] = {"value": value.decode()}
-    except UnicodeDecodeError:
-        letter = {"value_base64": base64.b64encode(value).decode()}
+    letter: dict[str, object] = {**readable("value", message.value or b"")}
     headers = encode_headers(message, failure)
     letter["headers"] = {
         name: (content or b"").decode(errors="replace") for name, content in headers

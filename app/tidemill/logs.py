@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Libraries whose words say nothing to an operator, and are printed at level DEBUG only; there too
 # not below INFO, where kafka-python tells its whole configuration, the password too.
-QUIET = ("py4j", "kafka", "urllib3", "uvicorn")
+QUIET = ("py4j", "kafka", "urllib3", "uvicorn", "numexpr")
 
 
 def configure(log_format: str, level: str) -> None:

@@ -72,10 +72,10 @@ def answer_file(console: Console, offers: Sequence[Offer]) -> list[Answer]:
 
 def read_files(folder: Path) -> Iterator[Answer]:
     """Yield the answers that a batch has written."""
-    for part in folder.glob("outcome=results/part-*"):
+    for part in folder.glob("results/part-*"):
         with part.open(encoding="utf-8") as lines:
             yield from map(read_result, lines)
-    for part in folder.glob("outcome=dead-letters/part-*"):
+    for part in folder.glob("dead-letters/part-*"):
         with part.open(encoding="utf-8") as lines:
             for letter in map(json.loads, lines):
                 yield read_dead_letter(letter["value"], letter["headers"])

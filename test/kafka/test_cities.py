@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from batch_runs import on_spark, run_batch
+
 from examples.cities import messages, report, run, train
-from tidemill.batch import files
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class TestCities:
         pipeline.answer_all(spark, routes)
         source, target = tmp_path / "offers.jsonl", tmp_path / "answers"
         source.write_text("".join(f"{offer.line}\n" for offer in offers))
-        files.run(spark, routes, str(source), str(target))
+        run_batch(routes, source, target, on_spark(routes, spark), name="spark")
 
         servers = pipeline.broker.bootstrap_servers
         stream = list(run.read_topics(servers, pipeline.output, pipeline.dead))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import server_process
+from batch_runs import dead_letters, on_spark, results, run_batch
 from server_process import infer_message
 
-from tidemill.batch import files
 from tidemill.models import catalogue
 from tidemill.predict import predict
 
@@ -100,17 +100,11 @@ def of_stream(spark: SparkSession, pipeline: Pipeline, routes: Sequence[Route]) 
 def of_batch(spark: SparkSession, folder: Path, routes: Sequence[Route]) -> Answers:
     """Return what a batch answers."""
     (folder / "in.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in SENT))
-    files.run(spark, routes, str(folder / "in.jsonl"), str(folder / "out"))
-    lines = {
-        kind: "".join(
-            part.read_text("utf-8") for part in folder.glob(f"out/outcome={kind}/part-*")
-        ).split("\n")[:-1]
-        for kind in ("results", "dead-letters")
-    }
-    letters = [json.loads(line) for line in lines["dead-letters"]]
+    engine = on_spark(routes, spark)
+    run_batch(routes, folder / "in.jsonl", folder / "out", engine, name="spark")
     return of_records(
-        [(line, {}) for line in lines["results"]]
-        + [(letter["value"], letter["headers"]) for letter in letters]
+        [(json.dumps(result), {}) for result in results(folder / "out")]
+        + [(letter["value"], letter["headers"]) for letter in dead_letters(folder / "out")]
     )
 
 

@@ -7,8 +7,9 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from batch_runs import dead_letters, on_spark, run_batch
+
 from dev import ROOT
-from tidemill.batch import files
 from tidemill.inference.route import all_specs
 from tidemill.models import catalogue
 from tidemill.predict import predict
@@ -60,14 +61,14 @@ class TestEveryDoor:
         pipeline.answer_all(spark, all_specs(routes))
         source, target = tmp_path / "in.jsonl", tmp_path / "out"
         source.write_bytes(b"\n".join(lines))
-        counts = files.run(spark, routes, str(source), str(target))
+        counts = run_batch(routes, source, target, on_spark(routes, spark), name="spark")
         results, letters = io.BytesIO(), io.BytesIO()
         predict(routes, io.BytesIO(source.read_bytes()), results, letters)
 
         streamed = [record.value for record in pipeline.results()]
         written = [
             line
-            for part in (target / "outcome=results").glob("part-*")
+            for part in (target / "results").glob("part-*")
             for line in part.read_bytes().split(b"\n")[:-1]
         ]
         assert counts.results == len(streamed) == len(written) > 40
@@ -76,11 +77,7 @@ class TestEveryDoor:
         for line in written:
             (number,) = PLACE.findall(line)
             assert json.loads(lines[int(number) - 1])["uuid"] == json.loads(line)["uuid"]
-        dead = [
-            json.loads(line)
-            for part in (target / "outcome=dead-letters").glob("part-*")
-            for line in part.read_bytes().split(b"\n")[:-1]
-        ]
+        dead = dead_letters(target)
         sent = sorted(record.value or b"" for record in pipeline.dead_letters())
         assert sent == sorted(letter["value"].encode() for letter in dead)
         assert len(dead) == counts.dead_letters > 0

@@ -35,7 +35,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     """Undo a test's changes to logging."""
-    loggers = [logging.getLogger(name) for name in (None, *QUIET)]
+    names = (None, *QUIET, "tidemill.inference.traces")
+    loggers = [logging.getLogger(name) for name in names]
     handlers, levels = list(loggers[0].handlers), [logger.level for logger in loggers]
     yield
     loggers[0].handlers[:] = handlers

@@ -23,7 +23,8 @@ from tidemill.inference.engine import local_engine
 from tidemill.inference.message import Message, Prediction
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import single_routes
-from tidemill.predict import arrived_lines, predict, slices
+from tidemill.lines import arrived_lines
+from tidemill.predict import predict, slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tidemill.inference.message import Message, Outcome
 
 # Rows that are predicted together, and the most bytes of their values, unless one row is larger.
-BLOCK_ROWS = 512
+# The first blocks are smaller, so that a slow model's first answers are soon there.
+FIRST_ROWS, BLOCK_ROWS = 32, 512
 BLOCK_BYTES = 1024 * 1024
 PART_BYTES = 8 * 1024 * 1024
 
@@ -60,31 +61,42 @@ class Part:
             yield from zip(block.messages, outcomes, strict=True)
 
 
+def block_rows() -> Iterator[int]:
+    """Yield the most rows of the first block, of the second one, and so on without end."""
+    rows = min(FIRST_ROWS, BLOCK_ROWS)
+    while True:
+        yield rows
+        rows = min(2 * rows, BLOCK_ROWS)
+
+
 def in_blocks(messages: Iterable[tuple[Message, int]]) -> Iterator[Block]:
     """Group messages, each with the position in the input after it, into blocks.
 
     Where a block ends depends on the messages alone, so that a second run makes the same blocks.
     """
+    sizes = block_rows()
+    most = next(sizes)
     block: list[Message] = []
     size = begin = end = 0
     for message, end in messages:
         block.append(message)
         size += len(message.value or b"")
-        if len(block) == BLOCK_ROWS or size >= BLOCK_BYTES:
+        if len(block) == most or size >= BLOCK_BYTES:
             yield Block(block, end - begin)
-            block, size, begin = [], 0, end
+            block, size, begin, most = [], 0, end, next(sizes)
     if block:
         yield Block(block, end - begin)
 
 
 def in_parts(blocks: Iterable[Block], rows: int) -> Iterator[Part]:
     """Group blocks into parts of at least so many rows or `PART_BYTES`; the last may be smaller."""
-    part, size = Part(), 0
+    part, count, size = Part(), 0, 0
     for block in blocks:
         part.blocks.append(block)
+        count += len(block.messages)
         size += sum(len(message.value or b"") for message in block.messages)
-        if part.rows >= rows or size >= PART_BYTES:
+        if count >= rows or size >= PART_BYTES:
             yield part
-            part, size = Part(), 0
+            part, count, size = Part(), 0, 0
     if part.blocks:
         yield part

@@ -33,7 +33,7 @@ class Meter:
         self._show = show
         self._began = began
         self._clock = clock
-        self._answering = clock()
+        self._first = (0.0, 0, 0)  # when how many rows of which size were first answered
         self._rows = self._done = 0
         self._shown = float("-inf")
 
@@ -46,20 +46,24 @@ class Meter:
         now = self._clock()
         if rows and self.first_seconds is None:
             self.first_seconds = round(now - self._began, 3)
+            self._first = (now, rows, size)
         self._rows, self._done = rows, size
         if now - self._shown >= SHOW_EVERY_S:
             self._shown = now
-            self._show("answering", **self._progress(now - self._answering))
+            self._show("answering", **self._progress(now))
 
-    def _progress(self, seconds: float) -> dict[str, str]:
+    def _progress(self, now: float) -> dict[str, str]:
         shown = {"rows": f"{self.continued + self._rows:,}"}
-        if self._rows and seconds > 0:
-            shown["speed"] = f"{self._rows / seconds:,.0f} rows/s"
+        # The first rows had to wait for the models.
+        time, rows, size = self._first
+        seconds, rows, size = now - time, self._rows - rows, self._done - size
+        if rows > 0 and seconds > 0:
+            shown["speed"] = f"{rows / seconds:,.0f} rows/s"
         done = self._base + self._done
         if self._size:
             shown["done"] = f"{min(done / self._size, 1):.0%}"
-        if self._done and seconds > 0:
-            shown["left"] = duration(max(self._size - done, 0) * seconds / self._done)
+        if size > 0 and seconds > 0:
+            shown["left"] = duration(max(self._size - done, 0) * seconds / size)
         return shown
 
 

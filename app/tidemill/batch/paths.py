@@ -20,6 +20,12 @@ def local_path(path: str) -> Path | None:
     return absolute.resolve() if ".." in absolute.parts else absolute
 
 
+def absolute(location: str) -> str:
+    """Return a location that other processes understand, whatever their working folder is."""
+    is_uri = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", location)
+    return location if is_uri or not location else str(local_path(location))
+
+
 def printable(path: Path) -> str:
     """Return a path as text, with its invalid UTF-8 replaced."""
     return os.fsencode(path).decode(errors="replace")

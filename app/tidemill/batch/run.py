@@ -100,8 +100,9 @@ def run(
             engine(work, splits, meter)
         _check_unchanged(plan.source, source)
         show("publishing")
-        staging.sweep()
-        target.finish(staging)
+        with staging.errors():
+            staging.sweep()
+            target.finish(staging)
         summary = add_up(
             plan,
             staging.receipts(receipts).values(),

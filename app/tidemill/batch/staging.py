@@ -20,12 +20,12 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
 from pyarrow import ArrowException, fs
 
+from tidemill.batch.paths import absolute
 from tidemill.batch.plan import Plan
 from tidemill.batch.storage import Storage
 from tidemill.errors import OutputExists, OutputInUse, OutputUnusable
@@ -67,7 +67,7 @@ class Staging:
     @classmethod
     def beside(cls, target: str) -> Staging:
         """Return that of an output."""
-        head, slash, name = target.rstrip("/").rpartition("/")
+        head, slash, name = absolute(target).rstrip("/").rpartition("/")
         return cls(f"{head}{slash}.{name}.tidemill")
 
     @cached_property
@@ -94,10 +94,12 @@ class Staging:
         """
         with self.errors():
             self.filesystem.create_dir(f"{self._storage.root}/{RUN}")
-        if self._storage.local is None:
+            local = self._storage.local
+            lock = (local / LOCK).open("w") if local else None
+        if lock is None:
             yield
             return
-        with (self._storage.local / LOCK).open("w") as lock:
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -120,11 +122,19 @@ class Staging:
                 return None
 
     def start(self, plan: Plan) -> None:
-        """Forget an earlier run, and begin with a plan."""
-        for name in (RECEIPTS, RESULTS, DEAD_LETTERS):
-            if self._info(name).type != fs.FileType.NotFound:
-                self.filesystem.delete_dir(f"{self._storage.root}/{name}")
-            self.filesystem.create_dir(f"{self._storage.root}/{name}")
+        """Forget an earlier run, and begin with a plan.
+
+        Raises:
+            OutputUnusable: The disk is full, for example.
+
+        """
+        with self.errors():
+            if self._info(PLAN).type != fs.FileType.NotFound:
+                self.filesystem.delete_file(f"{self._storage.root}/{PLAN}")
+            for name in (RECEIPTS, RESULTS, DEAD_LETTERS):
+                if self._info(name).type != fs.FileType.NotFound:
+                    self.filesystem.delete_dir(f"{self._storage.root}/{name}")
+                self.filesystem.create_dir(f"{self._storage.root}/{name}")
         self.write(PLAN, msgspec.json.encode(plan))
 
     def commit(self, name: str, files: dict[str, bytes], receipt: Receipt) -> None:
@@ -146,13 +156,13 @@ class Staging:
             OutputUnusable: The disk is full, for example.
 
         """
-        path = PurePosixPath(self._storage.root, name)
-        new = str(path.with_name(f".{path.name}.{os.getpid()}.new"))
+        root = self._storage.root
+        new = f"{root}/{RUN}/{name.replace('/', '-')}.{os.getpid()}.new"
         with self.errors():
             try:
                 with self.filesystem.open_output_stream(new) as stream:
                     stream.write(content)
-                self.filesystem.move(new, str(path))
+                self.filesystem.move(new, f"{root}/{name}")
             except BaseException:
                 if self.filesystem.get_file_info(new).type == fs.FileType.File:
                     self.filesystem.delete_file(new)
@@ -198,9 +208,9 @@ class Staging:
         self.write(SUMMARY, summary)
         root = self._storage.root
         with self.errors():
-            for folder in (RESULTS, DEAD_LETTERS):
-                if folder == DEAD_LETTERS and not self.paths(folder):
-                    self.filesystem.delete_dir(f"{root}/{folder}")
+            has_folder = self._info(DEAD_LETTERS).type != fs.FileType.NotFound
+            if has_folder and not self.paths(DEAD_LETTERS):
+                self.filesystem.delete_dir(f"{root}/{DEAD_LETTERS}")
             if self._storage.local is not None:
                 self._rename(Storage(target))
                 return

@@ -30,7 +30,7 @@ MISSING = "there is no such file or folder"
 # Spark, Hadoop and Dask write these beside the data; a user does not miss them.
 MARKERS = re.compile(r"_SUCCESS|_(committed|started)_.*|_(common_)?metadata|\..*\.crc")
 # What a broken file raises while it is read.
-BROKEN = (OSError, EOFError, ValueError, zlib.error, pa.ArrowException)
+BROKEN = (OSError, EOFError, OverflowError, ValueError, zlib.error, pa.ArrowException)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from tidemill import extras, logs, run
 from tidemill.cli.batch import batch
 from tidemill.cli.check import check
 from tidemill.cli.dlq import dlq
+from tidemill.cli.explain import explain
 from tidemill.cli.health import health
 from tidemill.cli.init import init
 from tidemill.cli.lag import lag
@@ -30,7 +31,7 @@ cli = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
-for command in (init, predict, batch, stream, serve, check, stop, lag, health):
+for command in (init, predict, batch, stream, serve, check, explain, stop, lag, health):
     cli.command()(command)
 cli.add_typer(models, name="models")
 cli.add_typer(pack, name="pack")

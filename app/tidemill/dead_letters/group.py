@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import CommitFailedError
 from kafka.structs import OffsetAndMetadata
 
 from tidemill.dead_letters import position
 from tidemill.errors import NoDeadLetter, NoDeadLetterTopic
-from tidemill.kafka import topics
+from tidemill.kafka import ranges, topics
 from tidemill.kafka.connect import connect
 from tidemill.kafka.failures import kafka_errors
 from tidemill.kafka.members import MEMBERS_ONLY, in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from tidemill.dead_letters.position import ReplayProgress
     from tidemill.dead_letters.selection import Selection
@@ -34,12 +34,10 @@ def offset_ranges(kafka: KafkaSettings, topic: str) -> dict[int, range]:
         NoDeadLetterTopic: The topic does not exist.
 
     """
-    with _consumer(kafka) as consumer:
-        parts = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
-        if not parts:
-            raise NoDeadLetterTopic(topic)
-        begin, end = consumer.beginning_offsets(parts), consumer.end_offsets(parts)
-    return {part.partition: range(begin[part], end[part]) for part in parts}
+    spans = ranges.offset_ranges(kafka, topic)
+    if not spans:
+        raise NoDeadLetterTopic(topic)
+    return spans
 
 
 def ranges_to_scan(
@@ -54,7 +52,9 @@ def ranges_to_scan(
     spans = dict(whole)
     for partition, offset in sorted(selection.places):
         if offset not in whole.get(partition, ()):
-            raise NoDeadLetter(f"{partition}/{offset}", _describe(topic, whole.get(partition)))
+            raise NoDeadLetter(
+                f"{partition}/{offset}", ranges.in_words(topic, whole.get(partition))
+            )
     if selection.places:
         named: dict[int, list[int]] = {}
         for partition, offset in selection.places:
@@ -62,7 +62,7 @@ def ranges_to_scan(
         spans = {p: range(min(offsets), max(offsets) + 1) for p, offsets in named.items()}
     if selection.since is None:
         return spans
-    with _consumer(kafka) as consumer:
+    with ranges.consumer(kafka) as consumer:
         times = {TopicPartition(topic, partition): selection.since for partition in spans}
         firsts = {
             part.partition: first for part, first in consumer.offsets_for_times(times).items()
@@ -71,14 +71,6 @@ def ranges_to_scan(
         p: first.offset if (first := firsts.get(p)) else span.stop for p, span in spans.items()
     }
     return {p: range(max(span.start, starts[p]), span.stop) for p, span in spans.items()}
-
-
-def _describe(topic: str, span: range | None) -> str:
-    if span is None:
-        return f"{topic} has no such partition"
-    if not span:
-        return "the partition is empty"
-    return f"the partition holds offsets {span.start} to {span.stop - 1}"
 
 
 def visible_topics(kafka: KafkaSettings) -> dict[str, Topic]:
@@ -91,7 +83,7 @@ def positions(
     kafka: KafkaSettings, group: str, topic: str, spans: Mapping[int, range]
 ) -> dict[int, ReplayProgress]:
     """Return the group's progress in each partition, by default the partition's start."""
-    with _consumer(kafka, group_id=group) as consumer:
+    with ranges.consumer(kafka, group_id=group) as consumer:
         committed = {p: consumer.committed(TopicPartition(topic, p), metadata=True) for p in spans}
     return {
         p: position.decode(offset.offset, offset.metadata or "", spans[p])
@@ -110,7 +102,7 @@ def commit(
         GroupInUse: Other consumers are members of the group.
 
     """
-    with _consumer(kafka, group_id=group) as consumer:
+    with ranges.consumer(kafka, group_id=group) as consumer:
         offsets = {
             TopicPartition(topic, p): OffsetAndMetadata(done.offset, position.encode(done), -1)
             for p, done in progress.items()
@@ -119,21 +111,3 @@ def commit(
             consumer.commit(offsets, timeout_ms=10_000)
         except (CommitFailedError, *MEMBERS_ONLY) as error:
             raise in_use(kafka, group) from error
-
-
-@contextmanager
-def _consumer(kafka: KafkaSettings, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401
-    with (
-        kafka_errors(kafka),
-        closing(
-            connect(
-                KafkaConsumer,
-                kafka,
-                enable_auto_commit=False,
-                allow_auto_create_topics=False,
-                isolation_level="read_committed",
-                **options,
-            )
-        ) as consumer,
-    ):
-        yield consumer

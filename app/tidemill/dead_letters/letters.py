@@ -21,6 +21,8 @@ BEFORE = (
     headers.SOURCE_OFFSET,
     headers.SOURCE_TIMESTAMP,
     headers.MODEL,
+    headers.VARIANT,
+    headers.VARIANT_FORCED,
 )
 AFTER = (headers.ERROR_MESSAGE, headers.ERROR_OMITTED)
 # A replay adds this header. The job passes it on like any incoming header.

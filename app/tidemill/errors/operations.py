@@ -56,6 +56,33 @@ class NoDeadLetter(ConfigurationError):
         )
 
 
+class NoRecord(ConfigurationError):
+    """There is no record at the place that a command names."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(
+            f"no record at {place}: {reason}",
+            "Name a record as --topic TOPIC --partition PARTITION --offset OFFSET.",
+        )
+
+
+class NoLine(ConfigurationError):
+    """A file has no message at the line that a command names."""
+
+    def __init__(self, file: object, line: int, reason: str) -> None:
+        super().__init__(
+            f"no message in line {line} of {file}: {reason}",
+            "Lines count from 1, and blank lines count too.",
+        )
+
+
+class MessageOmitted(ConfigurationError):
+    """A dead letter does not hold its message, because it had no room for it."""
+
+    def __init__(self, place: str, source: str, remedy: str) -> None:
+        super().__init__(f"the dead letter {place} does not hold its message {source}", remedy)
+
+
 class InvalidSelection(ConfigurationError):
     """A word that selects dead letters is malformed."""
 

@@ -16,7 +16,7 @@ from tidemill.errors import (
 )
 from tidemill.inference.codec import minify_json
 from tidemill.inference.request import Output
-from tidemill.inference.schema import violations
+from tidemill.inference.schema import each_violation, violations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,13 +47,27 @@ def sample_of(spec: ModelSpec, model: Model) -> str:
 
 def refusals(spec: ModelSpec, model: Model, texts: Sequence[str]) -> dict[int, InvalidInput]:
     """Return the inputs that violate the entry's schema, or else the model's own, by index."""
-    schema = getattr(model, "input_schema", None) if spec.schema is None else spec.schema
+    schema = input_schema(spec, model)
     if not schema:
         return {}
-    if spec.is_text:
-        texts = [json.dumps(text) for text in texts]
-    problems = enumerate(violations(schema, texts))
+    problems = enumerate(violations(schema, [as_json(spec, text) for text in texts]))
     return {index: InvalidInput(problem) for index, problem in problems if problem}
+
+
+def input_violations(spec: ModelSpec, model: Model, text: str) -> list[str]:
+    """Return each violation because of which `refusals` refuses an input."""
+    schema = input_schema(spec, model)
+    return each_violation(schema, as_json(spec, text)) if schema else []
+
+
+def input_schema(spec: ModelSpec, model: Model) -> dict[str, Any] | None:
+    """Return the JSON Schema of an input: the entry's, or else the model's own."""
+    return getattr(model, "input_schema", None) if spec.schema is None else spec.schema
+
+
+def as_json(spec: ModelSpec, text: str) -> str:
+    """Return an input as the JSON that a schema describes."""
+    return json.dumps(text) if spec.is_text else text
 
 
 def check_sample(spec: ModelSpec, model: Model, sample: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -247,6 +248,7 @@ def _minify_value(value: msgspec.Raw) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.format(text, indent=-1))
 
 
+@lru_cache(maxsize=16)  # all results of a call to the model have the same times
 def _iso(seconds: float) -> str:
     moment = datetime.fromtimestamp(seconds, tz=UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

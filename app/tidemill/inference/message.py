@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from tidemill.errors import MessageError
@@ -66,3 +66,12 @@ class Failure:
 
 
 Outcome: TypeAlias = Prediction | Failure
+
+
+class OutcomeRecord(NamedTuple):
+    """The record that is written for an outcome."""
+
+    outcome: Outcome
+    key: bytes | None
+    value: bytes | None
+    headers: list[Header]

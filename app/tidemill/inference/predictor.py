@@ -22,9 +22,11 @@ class Predictor:
     that the batch is retried and an outage does not produce dead letters.
     """
 
-    def __init__(self, routes: Sequence[Route], engine: Engine) -> None:
-        """Index the routes."""
-        self._codec = RecordCodec(routes)
+    def __init__(
+        self, routes: Sequence[Route], engine: Engine, *, codec: RecordCodec | None = None
+    ) -> None:
+        """Index the routes, unless a codec of theirs is given."""
+        self._codec = codec or RecordCodec(routes)
         self._engine = engine
 
     def predict(self, messages: Sequence[Message]) -> list[Outcome]:

@@ -43,7 +43,10 @@ class RoutedMessage(msgspec.Struct, frozen=True):
 
 
 class RecordCodec:
-    """Read messages and write results as the routes say."""
+    """Read messages and write results as the routes say.
+
+    `read` is made of steps, each a method, so that `tidemill explain` can watch them.
+    """
 
     def __init__(self, routes: Iterable[Route]) -> None:
         """Index the routes.
@@ -53,23 +56,101 @@ class RecordCodec:
 
         """
         routes = tuple(routes)
-        self._router = Router(routes)
+        self.router = Router(routes)
         # If no route reads fields, no value is parsed.
-        self._parse = any(route.is_split or _reads_fields(route) for route in routes)
+        self.parses = any(route.is_split or _reads_fields(route) for route in routes)
 
     def read(self, message: Message) -> RoutedMessage | Failure:
         """Decode and route one message."""
         model = assignment = None
         try:
-            value = decode_text(message.value)
-            route, fields = self._route(value)
-            variant, assignment = _choose(route, message, fields, value)
+            value = self.decode(message)
+            fields = self.parse(value)
+            route = self.route(fields)
+            fields = fields or {}
+            variant, assignment = self.choose(route, message, fields, value)
             spec, model = variant.spec, variant.spec.id
-            request = Request(spec, _input(spec, fields, value))
-            copied = copied_fields(fields, spec)
+            request = Request(spec, self.take_input(spec, fields, value))
+            copied = self.copy(spec, fields)
         except MessageError as error:
             return Failure(error, model, assignment)
         return RoutedMessage(request, copied, assignment)
+
+    def decode(self, message: Message) -> str:
+        """Return a message's value as text.
+
+        Raises:
+            MessageError: There is no value, or it is not UTF-8.
+
+        """
+        return decode_text(message.value)
+
+    def parse(self, value: str) -> Fields | None:
+        """Return a value's fields, or None if it is not a JSON object but need not be one.
+
+        Only a route that matches every message, and whose models take the whole value, accepts a
+        value that is not a JSON object.
+
+        Raises:
+            InvalidJson: The value is not a JSON object, and no route takes any other.
+
+        """
+        fields = fields_or_none(value) if self.parses else {}
+        if fields is None:
+            route = self.router.catch_all
+            if route is None or any(variant.spec.payload for variant in route.variants):
+                raise not_an_object(value)
+        return fields
+
+    def route(self, fields: Fields | None) -> Route:
+        """Return the route that matches a message's fields.
+
+        Raises:
+            MessageError: There is none.
+
+        """
+        return self.router.route(fields or {})
+
+    def choose(
+        self, route: Route, message: Message, fields: Fields, value: str
+    ) -> tuple[Variant, Assignment | None]:
+        """Return the variant that answers a message.
+
+        Raises:
+            UnknownVariant: The message forces a variant that the route does not have.
+            MissingField: The message lacks the field that holds the key.
+
+        """
+        if not route.is_split:
+            return route.variants[0], None
+        if (name := _forced_variant(message, fields)) is not None:
+            return route.find(name), Assignment(name, forced=True)
+        variant = route.choose(split_key(route, message, fields, value))
+        return variant, Assignment(variant.name)
+
+    def take_input(self, spec: ModelSpec, fields: Fields, value: str) -> str:
+        """Return the model's input.
+
+        Raises:
+            MessageError: The message lacks it, or it has the wrong type.
+
+        """
+        match spec.payload:
+            case None:
+                return value
+            case str() as field:
+                return (require_text if spec.is_text else require_value)(fields, field)
+            case names:
+                return select(fields, names)
+
+    def copy(self, spec: ModelSpec, fields: Fields) -> Fields:
+        """Return the fields to copy into the result.
+
+        Raises:
+            InvalidJson: A value is nested too deeply.
+
+        """
+        return copied_fields(fields, spec)
 
     @staticmethod
     def write(message: RoutedMessage, output: Output) -> Outcome:
@@ -96,47 +177,20 @@ class RecordCodec:
                 )
                 return Prediction(result, spec.id, assignment)
 
-    def _route(self, value: str) -> tuple[Route, Fields]:
-        """Return the route that a value matches, and the value's fields.
-
-        Only a route that matches every message, and whose models take the whole value, accepts a
-        value that is not a JSON object.
-
-        Raises:
-            MessageError: No route matches the value.
-
-        """
-        fields = fields_or_none(value) if self._parse else {}
-        if fields is not None:
-            return self._router.route(fields), fields
-        route = self._router.catch_all
-        if route is None or any(variant.spec.payload for variant in route.variants):
-            raise not_an_object(value)
-        return route, {}
-
 
 def _reads_fields(route: Route) -> bool:
     specs = [variant.spec for variant in route.variants]
     return any(spec.match or spec.payload or spec.id_field or spec.echo for spec in specs)
 
 
-def _choose(
-    route: Route, message: Message, fields: Fields, value: str
-) -> tuple[Variant, Assignment | None]:
-    """Return the variant that answers a message.
+def split_key(route: Route, message: Message, fields: Fields, value: str) -> str | bytes:
+    """Return the key by which a route with several models splits its messages.
 
     Raises:
-        UnknownVariant: The message forces a variant that the route does not have.
         MissingField: The message lacks the field that holds the key.
 
     """
-    if not route.is_split:
-        return route.variants[0], None
-    if (name := _forced_variant(message, fields)) is not None:
-        return route.find(name), Assignment(name, forced=True)
-    key = require_key(fields, route.split_by) if route.split_by else message.key or value
-    variant = route.choose(key)
-    return variant, Assignment(variant.name)
+    return require_key(fields, route.split_by) if route.split_by else message.key or value
 
 
 def _forced_variant(message: Message, fields: Fields) -> str | None:
@@ -145,19 +199,3 @@ def _forced_variant(message: Message, fields: Fields) -> str | None:
         if name == FORCE_VARIANT and content is not None:
             return content.decode(errors="replace")
     return require_key(fields, FORCE_VARIANT) if is_present(fields, FORCE_VARIANT) else None
-
-
-def _input(spec: ModelSpec, fields: Fields, value: str) -> str:
-    """Return the model's input.
-
-    Raises:
-        MessageError: The message lacks it, or it has the wrong type.
-
-    """
-    match spec.payload:
-        case None:
-            return value
-        case str() as field:
-            return (require_text if spec.is_text else require_value)(fields, field)
-        case names:
-            return select(fields, names)

@@ -151,7 +151,7 @@ class Router:
 
         """
         present = {name: fields[name] for name in self.fields if is_present(fields, name)}
-        values = {name: _match_value(value) for name, value in present.items()}
+        values = {name: match_value(value) for name, value in present.items()}
         incomplete = []
         for names, table in self._tables:
             if missing := [name for name in names if name not in values]:
@@ -163,7 +163,7 @@ class Router:
         raise NoModel({name: bytes(value).decode() for name, value in present.items()})
 
 
-def _match_value(value: msgspec.Raw) -> str | float | None:
+def match_value(value: msgspec.Raw) -> str | float | None:
     """Decode a value that entries can match on, text or a number; return None for any other."""
     try:
         decoded: str | float = _TEXT_OR_NUMBER.decode(value)

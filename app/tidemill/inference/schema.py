@@ -42,6 +42,17 @@ def violations(
     return [_violation(validator, schema, text, subject) for text in texts]
 
 
+def each_violation(schema: Mapping[str, Any], text: str, subject: str = "input") -> list[str]:
+    """Return a line for each of the violations that a line of `violations` counts.
+
+    Raises:
+        InvalidSchema, MissingExtra: As `violations`.
+
+    """
+    found = _check(compiled(_encode(schema)), text, subject)
+    return [found] if isinstance(found, str) else [describe([e], schema, subject) for e in found]
+
+
 def check_schema(schema: object) -> str | None:
     """Compile a schema. Return what is wrong with it; None if nothing is.
 
@@ -94,6 +105,12 @@ def _encode(schema: object) -> str:
 def _violation(
     validator: Validator, schema: Mapping[str, Any], text: str, subject: str
 ) -> str | None:
+    found = _check(validator, text, subject)
+    return found if isinstance(found, str) else describe(found, schema, subject) if found else None
+
+
+def _check(validator: Validator, text: str, subject: str) -> str | list[ValidationError]:
+    """Return the violations of a text, or a line if it cannot be checked."""
     try:
         value = _decode(text)
     except RecursionError:
@@ -104,9 +121,7 @@ def _violation(
         return f"the {subject} is not JSON: {reason}"
     if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(value):
         return f"the {subject} is nested too deeply"
-    if validator.is_valid(value):
-        return None
-    return describe(_errors(validator, value, len(text)), schema, subject)
+    return [] if validator.is_valid(value) else _errors(validator, value, len(text))
 
 
 def _is_deep(value: object) -> bool:

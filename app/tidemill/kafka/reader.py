@@ -33,8 +33,15 @@ REFUSALS = {
 }
 
 
-def records(kafka: KafkaSettings, topic: str, ranges: Mapping[int, range]) -> Iterator[Message]:
+def records(
+    kafka: KafkaSettings,
+    topic: str,
+    ranges: Mapping[int, range],
+    isolation_level: str = "read_committed",
+) -> Iterator[Message]:
     """Yield the committed records within the ranges, each partition in order.
+
+    With the isolation level `read_uncommitted`, yield all records.
 
     Skip offsets without a record (compacted, aborted, a transaction marker). A header's name ends
     at a NUL character, because librdkafka uses C strings.
@@ -45,7 +52,7 @@ def records(kafka: KafkaSettings, topic: str, ranges: Mapping[int, range]) -> It
 
     """
     ends = {partition: offsets.stop for partition, offsets in ranges.items() if offsets}
-    with closing(create_consumer(kafka, GROUP_ID, "read_committed", {})) as consumer:
+    with closing(create_consumer(kafka, GROUP_ID, isolation_level, {})) as consumer:
         consumer.assign([TopicPartition(topic, p, ranges[p].start) for p in ends])
         while ends:
             record = _next(consumer, kafka)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
-from tidemill.inference.headers import error_headers, omitted_header, source_headers
-from tidemill.inference.message import Failure, Header, Message, Outcome, Prediction
-from tidemill.kafka.record_size import record_size_upper_bound
+from tidemill.inference.message import Failure, Message, Outcome
+from tidemill.kafka.outcome_record import outcome_record
 from tidemill.spark.schemas import RECORD
 
 if TYPE_CHECKING:
@@ -48,24 +47,17 @@ def read_messages(batch: pa.RecordBatch) -> Iterator[Message]:
 def outcome_row(
     message: Message, outcome: Outcome, results: OutputTopic, dead_letters: OutputTopic
 ) -> Row:
-    """Return the row of an outcome (`schemas.OUTCOME`).
-
-    A result that its topic refuses becomes a dead letter. A dead letter that its topic refuses
-    keeps only the headers that say where the message is, and why it failed.
-    """
-    added = source_headers(message, outcome)
-    if isinstance(outcome, Prediction):
-        headers = [*message.headers, *added]
-        refusal = results.limits.refusal(message.key, outcome.value, headers)
-        if refusal is None:
-            return _row(results.name, message.key, outcome.value, headers, outcome)
-        outcome = Failure(refusal, outcome.model, outcome.assignment)
-    added += error_headers(outcome)
-    headers = [*message.headers, *added]
-    if dead_letters.limits.refusal(message.key, message.value, headers) is None:
-        return _row(dead_letters.name, message.key, message.value, headers, outcome)
-    size = record_size_upper_bound(message.key, message.value, message.headers)
-    return _row(dead_letters.name, None, None, [*added, omitted_header(size)], outcome)
+    """Return the row (`schemas.OUTCOME`) of the record that an outcome's topic accepts."""
+    record = outcome_record(message, outcome, results.limits, dead_letters.limits)
+    failure = record.outcome if isinstance(record.outcome, Failure) else None
+    return {
+        "topic": dead_letters.name if failure else results.name,
+        "key": record.key,
+        "value": record.value,
+        "headers": [{"key": name, "value": content} for name, content in record.headers],
+        "model": record.outcome.model,
+        "error": failure.error_class if failure else None,
+    }
 
 
 def latency(message: Message, now: float) -> float | None:
@@ -76,16 +68,3 @@ def latency(message: Message, now: float) -> float | None:
     if message.timestamp is None or message.timestamp < 0:
         return None
     return max(0.0, now - message.timestamp / 1000)
-
-
-def _row(
-    topic: str, key: bytes | None, value: bytes | None, headers: list[Header], outcome: Outcome
-) -> Row:
-    return {
-        "topic": topic,
-        "key": key,
-        "value": value,
-        "headers": [{"key": name, "value": content} for name, content in headers],
-        "model": outcome.model,
-        "error": outcome.error_class if isinstance(outcome, Failure) else None,
-    }

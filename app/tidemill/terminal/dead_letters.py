@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from tidemill.inference.readable import readable
 from tidemill.terminal.escape import pretty, printable_json, shown, visible
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def json_line(letter: DeadLetter) -> str:
             "model": letter.model,
             "tries": letter.tries,
             "omitted": letter.omitted,
-            **_field("key", letter.key),
-            **_field("value", letter.value),
-            "headers": [{"name": n, **_field("value", content)} for n, content in letter.headers],
+            **readable("key", letter.key),
+            **readable("value", letter.value),
+            "headers": [{"name": n, **readable("value", content)} for n, content in letter.headers],
         },
         ensure_ascii=False,
     )
@@ -112,13 +112,6 @@ def letter_view(letter: DeadLetter) -> Iterator[Text | Table]:
     yield headers if letter.headers else Text("no headers", style="bold")
     yield Text.assemble(("key ", "bold"), shown(letter.key))
     yield Text.assemble(("value\n", "bold"), pretty(letter.value))
-
-
-def _field(name: str, content: bytes | None) -> dict[str, str | None]:
-    try:
-        return {name: None if content is None else content.decode()}
-    except UnicodeDecodeError:
-        return {f"{name}_base64": base64.b64encode(content or b"").decode()}
 
 
 def ruled_table(title: str, *columns: str) -> Table:

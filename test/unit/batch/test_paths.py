@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.batch.paths import local_path, printable
+from tidemill.batch.paths import absolute, local_path, printable
 
 
 class TestLocalPath:
@@ -32,6 +32,13 @@ class TestLocalPath:
     def test_elsewhere(self, given: str) -> None:
         """A path on another file system has a scheme."""
         assert local_path(given) is None
+
+
+@pytest.mark.parametrize("given", ["", "/a/b", "file:/a/b", "s3://a/b"])
+def test_absolute(given: str, tmp_path: Path) -> None:
+    """A process with another working folder finds a location."""
+    assert absolute(given) == given
+    assert absolute("a/b:c/") == str(tmp_path / "a" / "b:c")
 
 
 def test_printable() -> None:

@@ -7,9 +7,8 @@ import pytest
 import yaml
 
 from dev.pipeline.models import model_entry
-from tidemill.bootstrap.batch import batch
 from tidemill.bootstrap.stream import stream
-from tidemill.errors import InvalidTopics, ModelLoadFailed, OutputExists, Problem, QueryFailed
+from tidemill.errors import InvalidTopics, ModelLoadFailed, Problem, QueryFailed
 from tidemill.settings import PoolSettings, Settings
 
 if TYPE_CHECKING:
@@ -149,37 +148,3 @@ class TestStream:
         parts.queries = [False, True]
         parts.reasons = [None, "stop marker"]
         assert parts.run(settings) == [*START, "query", "session ends"]
-
-
-class TestBatch:
-    """A batch refuses what it can before Spark starts."""
-
-    def run(self, parts: Parts, settings: Settings, source: Path, target: Path) -> list[str]:
-        """Run a batch; return the parts' order and the steps that were shown."""
-        batch(
-            settings,
-            str(source),
-            str(target),
-            parts.order.append,
-            run_session=parts.session,
-            load_models=parts.load,
-            run=parts.query,  # type: ignore[arg-type] # what it returns is only passed on
-        )
-        return parts.order
-
-    def test_order(self, settings: Settings, tmp_path: Path) -> None:
-        """The models are loaded before the input is read; each step is shown."""
-        source = tmp_path / "in.jsonl"
-        source.write_text("{}")
-        shown = self.run(Parts(), settings, source, tmp_path / "out")
-        start = ["starting Spark", "session", "loading the models", "load"]
-        assert shown == [*start, "query", "session ends"]
-
-    def test_output_exists(self, settings: Settings, tmp_path: Path) -> None:
-        """Spark is not started for an output that exists."""
-        source = tmp_path / "in.jsonl"
-        source.write_text("{}")
-        parts = Parts()
-        with pytest.raises(OutputExists):
-            self.run(parts, settings, source, tmp_path)
-        assert parts.order == []

@@ -21,7 +21,7 @@ from tidemill.inference.headers import (
     encode_headers,
     omitted_header,
 )
-from tidemill.inference.message import Failure, Header, Message
+from tidemill.inference.message import Assignment, Failure, Header, Message
 
 NAMES = st.sampled_from([*BEFORE, ERROR_CLASS, *AFTER, TRIES]) | st.text(
     st.characters(codec="utf-8"), max_size=6
@@ -32,6 +32,7 @@ FAILURES = st.builds(
     Failure,
     st.sampled_from([NullValue(), MissingField("a"), PredictionFailed(ValueError("é" * 2000))]),
     st.none() | st.just("m:1"),
+    st.none() | st.builds(Assignment, st.just("candidate"), st.booleans()),
 )
 MESSAGE = Message(b"v", b"k", (("a", b"1"),), "in", 3, 7, 1_700_000_000_123)
 

@@ -84,3 +84,15 @@ class TestPage:
         text = report.page(results_log.read(tmp_path / "none.json"), "")
         assert "`make soak`" in text
         assert "Not measured yet: `make cost`" in text
+
+
+def test_batches() -> None:
+    """Kills of batches are counted by engine and formats, in all rounds."""
+    entry = {
+        "date": "2026-01-05T06", "engine": "local", "from": "csv", "to": "delta",
+        "kills": {"group": 2, "command": 1}, "rows": 900, "problems": [],
+    }  # fmt: skip
+    text = report.batches([entry, {**entry, "problems": ["id-1 has no outcome"]}])
+    assert "6 kills until 2026-01-05: 4 of the group, 2 of the command." in text
+    assert "| local | csv | delta | 6 | 1,800 | 1 |" in text
+    assert "Not run yet" in report.batches([])

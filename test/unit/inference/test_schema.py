@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tidemill.errors import InvalidSchema, MissingExtra
 from tidemill.inference import schema as schemas
-from tidemill.inference.schema import check_schema, compiled, violations
+from tidemill.inference.schema import check_schema, compiled, each_violation, violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -480,3 +480,24 @@ print(before == count())
         monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
         with pytest.raises(MissingExtra, match="jsonschema_rs is not installed"):
             check_schema({})
+
+
+class TestEach:
+    """All violations of one text, each in a line of its own."""
+
+    @given(st.dictionaries(st.sampled_from(NAMES), LEAVES))
+    def test_agrees(self, value: dict[str, Any]) -> None:
+        """There are as many as the line of a batch counts, and its first is the first."""
+        schema = {"required": ["a"], "properties": {name: {"type": "string"} for name in NAMES}}
+        text = json.dumps(value)
+        (line,) = violations(schema, [text])
+        each = each_violation(schema, text)
+        assert len(each) == sum(not isinstance(v, str) for v in value.values()) + ("a" not in value)
+        if line:
+            count = f" (and {len(each) - 1} more problem{'s' if len(each) > 2 else ''})"
+            assert line == each[0] + (count if len(each) > 1 else "")
+
+    @pytest.mark.parametrize("text", ["no JSON", "1e999", "[" * 300 + "]" * 300])
+    def test_unchecked(self, text: str) -> None:
+        """A text that cannot be checked has the one line that a batch gets."""
+        assert each_violation({"type": "string"}, text) == violations({"type": "string"}, [text])

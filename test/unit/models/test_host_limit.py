@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sized_models import Counted
@@ -131,6 +132,8 @@ class LeastRecentlyUsed(RuleBasedStateMachine):
 
 
 TestLeastRecentlyUsed = LeastRecentlyUsed.TestCase
+# Each load collects garbage, which takes long beside a test run's many objects.
+TestLeastRecentlyUsed.settings = settings(max_examples=30)
 
 
 class TestSize:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tidemill.predict import arrived_lines
+from tidemill.lines import arrived_lines
 from tidemill.terminal.reading import reading
 
 if TYPE_CHECKING:

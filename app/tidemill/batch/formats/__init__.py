@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tidemill.batch.formats import delimited, delta, json_lines, parquet, written
+from tidemill.batch.paths import absolute
 from tidemill.batch.plan import Source
 from tidemill.batch.storage import COMPRESSIONS, Storage, abbreviate, list_files
 from tidemill.errors import InputUnreadable
@@ -64,6 +65,7 @@ def plan_files(
         InputUnreadable: There are none, or one cannot be read.
 
     """
+    location = absolute(location)
     files, hidden = list_files(location)
     if hidden:
         log.warning(

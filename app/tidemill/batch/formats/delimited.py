@@ -1,4 +1,4 @@
-"""Read each row of a CSV file as a message with its cells as fields, and write tables as CSV."""
+"""Read each row of a CSV file as a message with its cells as fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pyarrow as pa
 
-from tidemill.batch.block import BLOCK_BYTES, BLOCK_ROWS, Block
+from tidemill.batch.block import BLOCK_BYTES, Block, block_rows
 from tidemill.batch.origin import origin_headers
 from tidemill.batch.plan import Piece
 from tidemill.batch.storage import Storage, compression, open_input
@@ -129,7 +129,7 @@ def _rows(text: io.TextIOWrapper, path: str) -> Iterator[Row]:
             return
         except csv.Error as problem:
             if "unexpected end" in str(problem) or "field limit" in str(problem):
-                raise InputUnreadable(path, f"a quote after line {line} is never closed") from None
+                raise InputUnreadable(path, f"line {line}: a quote is never closed") from None
             cells, error = [""], InvalidRow(f"is not CSV: {problem}")
         if cells:
             yield Row(line, cells, "".join(taken).rstrip("\r\n"), error)
@@ -168,14 +168,16 @@ def _length(rows: Sequence[Row]) -> int:
 
 
 def _in_blocks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    sizes = block_rows()
+    most = next(sizes)
     block: list[Row] = []
     size = 0
     for row in rows:
         block.append(row)
         size += _length([row])
-        if len(block) == BLOCK_ROWS or size >= BLOCK_BYTES:
+        if len(block) == most or size >= BLOCK_BYTES:
             yield block
-            block, size = [], 0
+            block, size, most = [], 0, next(sizes)
     if block:
         yield block
 

@@ -61,13 +61,14 @@ def _messages(storage: Storage, piece: Piece) -> Iterator[tuple[Message, int]]:
     """Yield each message with about how many bytes have been read after it."""
     with open_input(storage, piece.path, piece.start) as (file, raw):
         stretch = file if piece.stop is None else Stretch(file, piece.stop - piece.start)
+        is_compressed = compression(piece.path) is not None
         position = 0
         lines = chain.from_iterable(arrived_lines(stretch))  # type: ignore[arg-type]
         for number, line in enumerate(lines, piece.before + 1):
             position += len(line) + 1
             if not is_blank(line):
                 headers = origin_headers(piece.path, "line", number)
-                done = raw.tell() if compression(piece.path) else min(position, piece.size)
+                done = raw.tell() if is_compressed else min(position, piece.size)
                 yield Message(line, headers=headers), done
 
 

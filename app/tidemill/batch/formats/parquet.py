@@ -9,28 +9,35 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tidemill.batch.block import BLOCK_ROWS
+from tidemill.batch.formats.columns import common_schema, conform, without_null
 from tidemill.batch.formats.json_lines import encode_dead_letters
-from tidemill.batch.formats.table import as_text, blocks, results_table
+from tidemill.batch.formats.rows import blocks, check_names
+from tidemill.batch.formats.table import results_table
 from tidemill.batch.plan import Piece
+from tidemill.batch.staging import RESULTS
 from tidemill.batch.storage import Storage, broken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from tidemill.batch.block import Block, Part
     from tidemill.batch.plan import Source
+    from tidemill.batch.staging import Staging
     from tidemill.batch.storage import File
+
+SUFFIX = ".parquet"
 
 
 def cut(storage: Storage, file: File, size: int | None) -> Iterator[Piece]:
     """Cut a file between row groups into pieces of about `size` bytes.
 
     Raises:
-        InputUnreadable: The file is not Parquet.
+        InputUnreadable: The file is not Parquet, or two columns have the same name.
 
     """
     with broken(file.path):
         metadata = parquet.read_metadata(file.path, filesystem=storage.filesystem)
+        check_names(file.path, metadata.schema.to_arrow_schema().names)
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     start = before = rows = taken = 0
     for index, group in enumerate(groups, 1):
@@ -62,73 +69,31 @@ def encode(part: Part, *, typed: bool = True) -> tuple[bytes, bytes]:
     table = results_table(part, typed=typed)
     if not table.num_rows:
         return b"", encode_dead_letters(part)
-    file = io.BytesIO()
-    parquet.write_table(table, file, compression="zstd")
-    return file.getvalue(), encode_dead_letters(part)
+    return to_bytes(table), encode_dead_letters(part)
 
 
-def unify(filesystem: pa.fs.FileSystem, paths: Sequence[str]) -> pa.Schema:
-    """Give all files the same columns and types: rewrite those that differ.
+def unify(
+    staging: Staging, suited: Callable[[pa.DataType], pa.DataType] = without_null
+) -> list[str]:
+    """Give all files of the results the same columns, of suited types: rewrite those that differ.
 
     A model may return an empty list or a whole number in all rows of one file and not in others.
-    A column whose types have nothing in common becomes text.
+    Return the paths of the files.
     """
+    filesystem = staging.filesystem
+    paths = [path for path in staging.paths(RESULTS) if path.endswith(SUFFIX)]
     schemas = [parquet.read_schema(path, filesystem=filesystem) for path in paths]
-    schema = _common(schemas)
+    common = common_schema(schemas)
+    schema = pa.schema([field.with_type(suited(field.type)) for field in common])
     for path, actual in zip(paths, schemas, strict=True):
         if actual != schema:
             table = conform(parquet.read_table(path, filesystem=filesystem), schema)
-            with filesystem.open_output_stream(f"{path}.new") as file:
-                parquet.write_table(table, file, compression="zstd")
-            filesystem.move(f"{path}.new", path)
-    return schema
+            staging.write(f"{RESULTS}/{path.rpartition('/')[2]}", to_bytes(table))
+    return paths
 
 
-def _common(schemas: Iterable[pa.Schema]) -> pa.Schema:
-    fields: dict[str, list[pa.Field]] = {}
-    for schema in schemas:
-        for field in schema:
-            fields.setdefault(field.name, []).append(field)
-    return pa.schema([pa.field(name, _common_type(found)) for name, found in fields.items()])
-
-
-def _common_type(fields: Sequence[pa.Field]) -> pa.DataType:
-    distinct = list(dict.fromkeys(field.with_metadata(None) for field in fields))
-    try:
-        merged = pa.unify_schemas(
-            [pa.schema([field]) for field in distinct], promote_options="permissive"
-        )
-    except pa.ArrowException:
-        return pa.string()
-    return _without_null(merged.field(0).type)
-
-
-def _without_null(kind: pa.DataType) -> pa.DataType:
-    """Replace the type of columns that are always null, which few programs can read."""
-    if pa.types.is_null(kind):
-        return pa.string()
-    if pa.types.is_list(kind):
-        return pa.list_(_without_null(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct(
-            [
-                field.with_type(_without_null(field.type))
-                for field in map(kind.field, range(kind.num_fields))
-            ]
-        )
-    return kind
-
-
-def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return a table with the columns and types of a schema, which `unify` has found."""
-    columns = []
-    for field in schema:
-        if field.name not in table.schema.names:
-            columns.append(pa.nulls(table.num_rows, field.type))
-        elif table.schema.field(field.name).type == field.type:
-            columns.append(table.column(field.name))
-        else:
-            values = table.column(field.name).to_pylist()
-            is_text = pa.types.is_string(field.type)
-            columns.append(as_text(values) if is_text else pa.array(values, field.type))
-    return pa.table(columns, schema)
+def to_bytes(table: pa.Table) -> bytes:
+    """Return a table as a Parquet file."""
+    file = io.BytesIO()
+    parquet.write_table(table, file, compression="zstd")
+    return file.getvalue()

@@ -2,10 +2,11 @@
 
 This file needs only the standard library, so that it runs in any Python from 3.7 on:
 
-    python child.py FD PARENT_PID
+    python child.py FD PARENT_PID [STACKS_FD]
 
 FD is a stream socket that the process inherits. It answers requests there, one after another, and
-ends when the other end closes the socket, or when its parent ends.
+ends when the other end closes the socket, or when its parent ends. If a signal such as SIGSEGV or
+SIGABRT ends it, it writes the stacks of its threads to STACKS_FD first.
 
 A frame has a length (4 bytes, big-endian) and as many bytes: a JSON object, a line feed, and texts.
 The object's field `texts` lists the length of each text in bytes; for an output that is not text it
@@ -37,9 +38,11 @@ Unless `reusable`, the process should be replaced. The other fields depend on th
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import importlib
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -75,7 +78,10 @@ MAX_FRAMES, MAX_LINES, MAX_LINE = 30, 300, 1000
 
 def main() -> None:
     """Run the process."""
-    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
+    descriptor, parent, *stacks = map(int, sys.argv[1:])
+    if stacks:
+        faulthandler.enable(stacks[0])
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the stacks suffice
     # Python looks for modules in a script's folder first. Look in the working folder instead.
     if Path(sys.path[0]).resolve() == Path(sys.argv[0]).resolve().parent:
         sys.path[0] = ""
@@ -206,7 +212,8 @@ def _failure(cause: BaseException, **facts: Any) -> bytes:  # noqa: ANN401 - wha
     except Exception:  # noqa: BLE001 - a model's exception may fail to print itself
         text = "(it does not print)"
     try:
-        trace = "".join(traceback.format_exception(kind, cause, cause.__traceback__, -MAX_FRAMES))
+        frames = _beyond_this_file(cause.__traceback__)
+        trace = "".join(traceback.format_exception(kind, cause, frames, -MAX_FRAMES))
     except Exception:  # noqa: BLE001 - the same
         trace = f"{kind.__name__} has no traceback"
     error = {
@@ -218,6 +225,14 @@ def _failure(cause: BaseException, **facts: Any) -> bytes:  # noqa: ANN401 - wha
         "reusable": not isinstance(cause, MemoryError),
     }
     return encode({"error": {**error, **facts}})
+
+
+def _beyond_this_file(frames: Any) -> Any:  # noqa: ANN401 - a traceback
+    """Return a traceback from the first frame of another file on, or all of it."""
+    rest, this_file = frames, _beyond_this_file.__code__.co_filename  # also without __file__
+    while rest and rest.tb_frame.f_code.co_filename == this_file:
+        rest = rest.tb_next
+    return rest or frames
 
 
 def encode(message: Message, texts: Sequence[object] = ()) -> bytes:

@@ -19,7 +19,8 @@ from tidemill.models.isolation import replies
 from tidemill.models.isolation.child_process import ChildProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
+    from typing import BinaryIO
 
     from tidemill.inference.model import Model, ModelLoader, ModelSpec
     from tidemill.inference.request import Output
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def loader() -> Iterator[ModelLoader]:
+def loader(stacks: BinaryIO | None = None) -> Iterator[ModelLoader]:
     """Yield a loader whose models run in a child process, which ends with the context.
 
     The models return the same outputs as in this process. If an input crashes the child process, or
     gets no output within the entry's `limits.seconds`, they raise a MessageError. The loader raises
-    as `host.load` does.
+    as `host.load` does. A child process that crashes or takes too long writes to `stacks`
+    where it was.
     """
-    child = RestartingChild()
+    child = RestartingChild(partial(ChildProcess, stacks=stacks))
     loaded: dict[str, SupervisedModel] = {}
 
     def load(spec: ModelSpec) -> Model:
@@ -68,8 +70,9 @@ class SupervisedRunner:
 class RestartingChild:
     """A child process that is replaced when it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: Callable[[], ChildProcess] = ChildProcess) -> None:
         """Start no process yet."""
+        self._start = start
         self._child: ChildProcess | None = None
         self._loaded: dict[str, Message] = {}  # the models' attributes
 
@@ -87,7 +90,7 @@ class RestartingChild:
         """
         if self._child is not None and not self._child.is_alive:
             self.stop()  # it ended after its last reply, so the next input is not to blame
-        child = self._child = self._child or ChildProcess()
+        child = self._child = self._child or self._start()
         if spec.id not in self._loaded:
             try:
                 request = replies.load_request(spec)

@@ -13,7 +13,7 @@ import pytest
 import specs
 
 from dev import PYTHONPATH, ROOT
-from tidemill.errors import ModelCrashed, ModelLoadFailed, ModelMisconfigured
+from tidemill.errors import ModelCrashed, ModelLoadFailed, ModelMisconfigured, ModelTimedOut
 from tidemill.models.isolation import child, replies, supervised
 from tidemill.models.isolation.child_process import ChildProcess
 
@@ -116,7 +116,12 @@ class TestInterpreter:
             from tidemill.models.isolation import supervised
             assert "tidemill.zip" in tidemill.__file__
             with supervised.loader() as load:
-                print(load(example_spec("Upper")).predict_all(["a"]))
+                upper = load(example_spec("Upper"))
+                print(upper.predict_all(["a"]))
+                try:
+                    upper.predict_all(["raise"])
+                except Exception as error:
+                    assert 'example_models.py", line' in str(error.__cause__)
         """
         path = [str(package), str(ROOT / "test" / "doubles"), PYTHONPATH]
         done = subprocess.run(
@@ -152,3 +157,36 @@ def test_unfit_option(option: object, error: type[TidemillError], reason: str) -
     spec = specs.make_spec(adapter="json:JSONDecoder", options={"a": option})
     with supervised.loader() as load, pytest.raises(error, match=reason):
         load(spec)
+
+
+class TestStacks:
+    """A file gets the stacks of a process that crashes or takes too long."""
+
+    @pytest.mark.parametrize(
+        ("text", "timeout", "error", "line"),
+        [
+            ("segfault", None, ModelCrashed, "Segmentation fault"),
+            ("hang", 0.5, ModelTimedOut, "in predict_all"),
+        ],
+    )
+    def test_written(
+        self,
+        tmp_path: Path,
+        model: Callable[..., ModelSpec],
+        text: str,
+        timeout: float | None,
+        error: type[TidemillError],
+        line: str,
+    ) -> None:
+        """They name the line of the model that was running."""
+        spec = model("Poison")
+        with (tmp_path / "stacks").open("w+b") as stacks:
+            process = ChildProcess(stacks=stacks)
+            process.request(replies.load_request(spec), None)
+            with pytest.raises(error):
+                process.request(replies.predict_request(spec, [text]), timeout)
+            process.close()
+            stacks.seek(0)
+            written = stacks.read().decode()
+        assert line in written
+        assert "example_models.py" in written

@@ -1,0 +1,1 @@
+"""Explain what happens to one message: each step from its record to its outcome."""
