@@ -3,7 +3,7 @@
 # PYTHON=/path/to/python selects the interpreter.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
-command=$1
+name=$1
 shift
 
 if [ -n "${PYTHON:-}" ]; then
@@ -14,7 +14,7 @@ else
     python=python3
 fi
 command -v "$python" >/dev/null || {
-    echo "$command: there is no $python: install Python 3.11 or later, or set PYTHON" >&2
+    echo "$name: there is no $python: install Python 3.11 or later, or set PYTHON" >&2
     exit 1
 }
 # Import only from the repository, not from the current folder.

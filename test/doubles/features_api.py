@@ -116,7 +116,9 @@ class FeatureWorkspace:
         """Create a store."""
         check(asked.body, STORE, "body")
         name = _new(self.stores, asked.body["name"])
-        self.stores[name] = {**asked.body, "state": "STARTING", "looks": self.looks}
+        # The API leaves out what is 0.
+        given = {field: value for field, value in asked.body.items() if value}
+        self.stores[name] = {**given, "state": "STARTING", "looks": self.looks}
         return self.stores[name]
 
     def get_store(self, name: str, _: Asked) -> Json:

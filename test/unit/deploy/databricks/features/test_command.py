@@ -50,6 +50,23 @@ class TestOffline:
         ]
         assert plan[0]["warehouse_id"] == "${DATABRICKS_WAREHOUSE_ID}"
 
+    def test_no_packages(self) -> None:
+        """A Python without the packages is named, with what to install."""
+        done = subprocess.run(
+            [sys.executable, "-S", "-m", "deploy.databricks.features", str(EXAMPLE)],
+            cwd=FOLDER.parents[1],
+            env={},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert (
+            f"install databricks-sdk 0.161 or later and pydantic for {sys.executable}"
+            in done.stderr
+        )
+
     def test_one_mode(self) -> None:
         """It cannot be combined with --apply."""
         done = run(str(EXAMPLE), "--offline", "--apply")
