@@ -23,6 +23,7 @@ from tidemill.cli.pack import pack
 from tidemill.cli.predict import predict
 from tidemill.cli.serve import serve
 from tidemill.cli.stop import stop
+from tidemill.cli.store import store
 from tidemill.cli.stream import stream
 
 cli = typer.Typer(
@@ -36,6 +37,7 @@ for command in (init, predict, batch, stream, serve, check, explain, stop, lag, 
 cli.add_typer(models, name="models")
 cli.add_typer(pack, name="pack")
 cli.add_typer(dlq, name="dlq")
+cli.add_typer(store, name="store")
 
 
 @cli.command()

@@ -1,0 +1,1 @@
+"""Keep features and predictions in a database, and look them up by key."""
