@@ -105,7 +105,8 @@ def batches(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def source(make_topic: Callable[..., str], produce: Callable[..., None]) -> str:
     """A topic with 30 messages in each of two partitions, a second apart."""
-    topic = make_topic("in", partitions=2)
+    # Otherwise the broker soon removes messages that are so old.
+    topic = make_topic("in", partitions=2, configs={"retention.ms": "-1"})
     texts = [{"partition": p, "timestamp": 1000 * n} for n in range(1, 31) for p in (0, 1)]
     produce(topic, *(message(i, f"text {i}") | each for i, each in enumerate(texts)))
     return topic
@@ -240,7 +241,7 @@ class TestInput:
         assert summary["warnings"] == [
             f"retention removed {len(gone)} offsets before this batch read them"
         ]
-        assert all(partition == 1 and offset < 28 for partition, offset in gone)
+        assert gone <= {(1, offset) for offset in range(28)}
 
 
 @pytest.fixture
