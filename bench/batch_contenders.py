@@ -6,15 +6,24 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-import pyarrow as pa
-from pyarrow import compute, dataset
+import msgspec
+from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+
+class Called(msgspec.Struct):
+    """What a result tells of its call to the model."""
+
+    ts_start: datetime
+
+
+_CALLED = msgspec.json.Decoder(Called)
 CORES: Final = os.cpu_count() or 1
 
 
@@ -51,11 +60,14 @@ def summarised(took: dict[str, Any], target: Path) -> Times:
 
 def first_call(target: Path) -> float:
     """Return when the first of the calls to the model began, in seconds since the epoch."""
-    results = target / "results"
-    kind = "parquet" if next(results.iterdir()).suffix == ".parquet" else "json"
-    column = dataset.dataset(results, format=kind).to_table(["ts_start"]).column(0)
-    first = compute.min(column.cast(pa.timestamp("ms", "UTC"))).as_py()
-    return float(first.timestamp())
+    return min(map(_first_call, (target / "results").iterdir())).timestamp()
+
+
+def _first_call(file: Path) -> datetime:
+    if file.suffix == ".parquet":
+        times: list[datetime] = parquet.read_table(file, columns=["ts_start"])[0].to_pylist()
+        return min(times)
+    return min(_CALLED.decode(line).ts_start for line in file.read_bytes().splitlines())
 
 
 @dataclass(frozen=True, slots=True)

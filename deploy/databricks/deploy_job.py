@@ -7,9 +7,9 @@ import json
 import math
 import os
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any
 
+from deploy.databricks.ending import ending, tell
 from deploy.databricks.errors import DeploymentError, VariablesMissing
 from deploy.databricks.passed_on import REFERENCE
 from deploy.databricks.payload import fill_in
@@ -17,7 +17,6 @@ from deploy.databricks.payload import fill_in
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FAILED, INTERRUPTED = 1, 130
 NEEDED = ("DATABRICKS_HOST", "DATABRICKS_API_TOKEN")
 SECRET_VARIABLES = ("DATABRICKS_API_TOKEN", "REGISTRY_PASSWORD")
 
@@ -25,17 +24,13 @@ SECRET_VARIABLES = ("DATABRICKS_API_TOKEN", "REGISTRY_PASSWORD")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; print a failure as one line on standard error; return an exit code."""
     options = _options(arguments)
-    try:
-        return run(options, os.environ)
-    except KeyboardInterrupt:
-        _tell("interrupted: deploy again to complete the deployment")
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the outermost handler
-        known = isinstance(error, DeploymentError)
-        message = str(error) if known else f"{type(error).__name__}: {error}"
-        trace = traceback.format_exc() if options.debug else ""
-        _tell(f"{trace}deploy-job.sh: {' '.join(message.split())}", secrets=_secrets(os.environ))
-        return FAILED
+    return ending(
+        "deploy-job.sh",
+        lambda: run(options, os.environ),
+        interrupted="deploy again to complete the deployment",
+        secrets=_secrets(os.environ),
+        debug=options.debug,
+    )
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -60,7 +55,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     host, token = (environ[name].strip() for name in NEEDED)
     wanted = deployment.typed(settings)
     jobs = workspace.jobs_of(host, token)
-    job = deployment.Deployment(jobs, workspace.Patience(_tell), options.timeout)
+    job = deployment.Deployment(jobs, workspace.Patience(tell), options.timeout)
     print(job.bring(wanted).run_page_url or host)
     return 0
 
@@ -120,12 +115,6 @@ def _secrets(environ: Mapping[str, str]) -> list[str]:
 def _masked(environ: Mapping[str, str]) -> dict[str, str]:
     secrets = _secrets(environ)
     return {n: "***" if value.strip() in secrets else value for n, value in environ.items()}
-
-
-def _tell(line: str, secrets: Sequence[str] = ()) -> None:
-    for secret in secrets:
-        line = line.replace(secret, "***")
-    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from databricks.sdk.service.jobs import JobSettings, RunLifeCycleState
 
+from deploy.databricks.documents import lost
 from deploy.databricks.errors import NotStarted, RunsNotEnded, SeveralJobs, UnknownToTheApi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from databricks.sdk.mixins.jobs import JobsExt
     from databricks.sdk.service.jobs import Run
@@ -34,20 +35,9 @@ def typed(settings: dict[str, Any]) -> JobSettings:
 
     """
     known = JobSettings.from_dict(settings)
-    if lost := list(_lost(settings, known.as_dict())):
-        raise UnknownToTheApi(lost)
+    if unknown := list(lost(settings, known.as_dict())):
+        raise UnknownToTheApi(unknown)
     return known
-
-
-def _lost(given: Any, kept: Any, at: str = "") -> Iterator[str]:  # noqa: ANN401 - JSON documents
-    if isinstance(given, dict) and isinstance(kept, dict):
-        for name, inner in given.items():
-            yield from _lost(inner, kept.get(name), f"{at}.{name}" if at else name)
-    elif isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
-        for number, (one, other) in enumerate(zip(given, kept, strict=True)):
-            yield from _lost(one, other, f"{at}[{number}]")
-    elif given != kept:
-        yield at
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class DeploymentError(Exception):
-    """The job could not be deployed."""
+    """The deployment failed."""
 
 
 class VariablesMissing(DeploymentError):
@@ -82,8 +82,18 @@ class NotStarted(DeploymentError):
         super().__init__(f"the job {job_id} has its new settings, but no run started: {reason}")
 
 
+class NoLogin(DeploymentError):
+    """The SDK finds no workspace, or no way to log in."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"cannot log in to a workspace: {reason}; set DATABRICKS_HOST and DATABRICKS_TOKEN, "
+            "or another login of the SDK, or use --offline"
+        )
+
+
 class RequestFailed(DeploymentError):
-    """The Jobs API refused a request, or did not answer."""
+    """The API refused a request, or did not answer."""
 
     def __init__(self, problem: str, reason: str) -> None:
         super().__init__(f"{problem}: {reason}")

@@ -1,4 +1,4 @@
-"""The Jobs API of a workspace, with retries."""
+"""The API of a workspace, with retries."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from databricks.sdk import WorkspaceClient
@@ -22,7 +22,7 @@ from databricks.sdk.errors import (
     TooManyRequests,
 )
 
-from deploy.databricks.errors import RequestFailed, VariableWrong
+from deploy.databricks.errors import NoLogin, RequestFailed, VariableWrong
 
 if TYPE_CHECKING:
     from databricks.sdk.mixins.jobs import JobsExt
@@ -65,24 +65,45 @@ def jobs_of(host: str, token: str) -> JobsExt:
     """
     if "://" not in host:
         host = f"https://{host}"
+    parts = _secure(host)
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise VariableWrong(TOKEN, "a token; it has characters that no token has")
+    host = f"{parts.scheme}://{parts.netloc}"
+    return WorkspaceClient(config=_config(host=host, token=token, auth_type="pat")).jobs
+
+
+def client() -> WorkspaceClient:
+    """Return a client with the SDK's own login: its variables, or its configuration file.
+
+    Raises:
+        NoLogin: There is none, or it fails.
+        VariableWrong: The login would be sent unencrypted.
+
+    """
+    try:
+        config = _config()
+    except (ValueError, DatabricksError, requests.RequestException) as error:
+        raise NoLogin(_reason(error)) from error
+    _secure(config.host or "")
+    return WorkspaceClient(config=config)
+
+
+def _config(**login: Any) -> Config:  # noqa: ANN401 - arguments of the SDK
+    # At its start the client asks the host for its kind, and logs a failure that does not matter.
+    logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
+    return Config(
+        http_timeout_seconds=HTTP_TIMEOUT_S, retry_timeout_seconds=1, clock=OneAttempt(), **login
+    )
+
+
+def _secure(host: str) -> SplitResult:
+    """Return the parts of a URL to which a login may be sent."""
     parts = urlsplit(host)
     loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     secure = parts.scheme == "https" or (loopback and parts.scheme == "http")
     if not parts.hostname or not secure or "@" in parts.netloc:
         raise VariableWrong(HOST, "the workspace's URL, such as https://name.cloud.databricks.com")
-    if not (token.isascii() and token.isprintable() and " " not in token):
-        raise VariableWrong(TOKEN, "a token; it has characters that no token has")
-    # At its start the client asks the host for its kind, and logs a failure that does not matter.
-    logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
-    config = Config(
-        host=f"{parts.scheme}://{parts.netloc}",
-        token=token,
-        auth_type="pat",
-        http_timeout_seconds=HTTP_TIMEOUT_S,
-        retry_timeout_seconds=1,
-        clock=OneAttempt(),
-    )
-    return WorkspaceClient(config=config).jobs
+    return parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 
+from http_api import Asked, Json, served
 from jobs_shapes import JOB, Refused, check
 
 if TYPE_CHECKING:
@@ -51,7 +49,6 @@ ON_GCP = EVERYWHERE | {
     "INIT_SCRIPTS_DESTINATION": "gs://bucket/init-script.sh",
     "LOG_DESTINATION": "/Volumes/main/tidemill/logs",
 }
-Json = dict[str, Any]
 RETRIES = ("max_retries", "min_retry_interval_millis", "retry_on_timeout")
 
 
@@ -225,40 +222,13 @@ RUN = ("run_id", "job_id", "run_page_url", "state")
 def serving(workspace: Workspace) -> Iterator[Workspace]:
     """Serve a workspace on a free local port."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(dict(parse_qsl(urlsplit(self.path).query)))
+    def answer(asked: Asked) -> tuple[int, str, dict[str, str]]:
+        workspace.seen[asked.path] += 1
+        given = asked.query if asked.method == "GET" else asked.body
+        return respond(workspace, asked.method, asked.path, given, asked.authorization)
 
-        def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-        def _answer(self, given: Json) -> None:
-            path = urlsplit(self.path).path
-            workspace.seen[path] += 1
-            with lock:
-                status, body, headers = respond(
-                    workspace, self.command, path, given, self.headers.get("Authorization")
-                )
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body.encode())))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    lock = threading.Lock()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        workspace.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield workspace
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(answer) as workspace.url:
+        yield workspace
 
 
 def respond(

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from dev.kafka.topics import create_topic
 from dev.pipeline.job_process import JobProcess
 from tidemill.bootstrap.follow import follow
-from tidemill.errors import InvalidTableRow, NoInputTopic, OffsetsBeyondEnd, UnknownTable
+from tidemill.errors import InvalidRow, NoInputTopic, OffsetsBeyondEnd, UnknownTable
 from tidemill.settings import FollowProgram, KafkaSettings, StoreSettings
 from tidemill.store.store import Store
 
@@ -109,7 +109,7 @@ class TestInvalid:
         """The rows before it are written, and the error names its offset; or it is skipped."""
         topic = make_topic()
         produce(topic, row("k0", 1), bad, row("k2", 1))
-        with pytest.raises(InvalidTableRow, match="row 1 "):
+        with pytest.raises(InvalidRow, match="row 1 "):
             follow(settings, "results", topic, until_end=True)
         assert content(settings) == {"k0": 1}
         follow(settings, "results", topic, until_end=True, skip_invalid=True)

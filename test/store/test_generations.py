@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from tidemill.errors import (
-    InvalidTableRow,
+    InvalidRow,
     LoadLost,
     RepeatedKey,
     UnknownGeneration,
@@ -124,7 +124,7 @@ class TestBadLoads:
     def test_row(self, store: Store, users: MakeTable, bad: Any, reason: str) -> None:  # noqa: ANN401
         """A row that breaks the schema is named, by its line, and nothing is swapped."""
         store.load(users(), [row(1, 10)])
-        with pytest.raises(InvalidTableRow) as caught:
+        with pytest.raises(InvalidRow) as caught:
             store.load(users(), [b'{"id": 1, "age": 11}', b"", bad])
         assert "row 3" in caught.value.message
         assert reason in str(caught.value).lower()

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tidemill.errors import InvalidTableRow, UnknownTable
+from tidemill.errors import InvalidRow, UnknownTable
 from tidemill.store.store import Store
 from tidemill.store.table import Table
 from tidemill.store.upsert import Change
@@ -79,7 +79,7 @@ class TestUpsert:
     def test_bad_row(self, store: Store) -> None:
         """A row that breaks the schema is named by its offset; nothing of its batch is written."""
         bad = Change(42, b'{"id": 1, "value": "x", "at": 1}', 0)
-        with pytest.raises(InvalidTableRow) as caught:
+        with pytest.raises(InvalidRow) as caught:
             store.upsert("counts", [change(41, 1, 1, 1), bad], ("a", 0))
         assert "42" in caught.value.message
         assert store.position("counts", ("a", 0)) == 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tidemill.batch.formats import Format
+    from tidemill.batch.plan import Piece
     from tidemill.inference.route import Route
 
 log = structlog.get_logger(__name__)
 
 PART_ROWS = 5000
+# About how large a message of a topic is, to choose the engine.
+MESSAGE_BYTES = 1024
 
 
 class Engine(Protocol):
@@ -36,8 +40,7 @@ class Engine(Protocol):
         """Return when all are done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The format of an input or output, and where it is."""
 
     format: str
@@ -54,6 +57,7 @@ class Order:
         routes: The models.
         part_rows: The fewest rows that are committed together.
         only_matching: Whether to skip the messages that no model matches.
+        folder: Where the summary goes, if the output is not a folder.
 
     """
 
@@ -62,6 +66,7 @@ class Order:
     routes: Sequence[Route]
     part_rows: int = PART_ROWS
     only_matching: bool = False
+    folder: str | None = None
 
 
 def run(
@@ -87,8 +92,9 @@ def run(
     """
     began = clock()
     source, target = formats[order.source.format], formats[order.target.format]
-    check_output(order.source.location, order.target.location)
-    staging = Staging.beside(order.target.location)
+    folder = order.folder or order.target.location
+    check_output(None if source.by_offset else order.source.location, folder)
+    staging = Staging.beside(folder)
     with staging.locked():
         show("reading the input")
         plan, engine_name, engine = _plan(order, source, engines, staging)
@@ -112,7 +118,7 @@ def run(
             seconds=clock() - began,
         )
         written = msgspec.json.format(msgspec.json.encode(summary))
-        staging.publish(order.target.location, written + b"\n")
+        staging.publish(folder, written + b"\n")
     return summary
 
 
@@ -132,22 +138,29 @@ def _plan(
     found, whole = source.plan(location, None)
     pieces = list(whole)
     size = sum(piece.size for piece in pieces)
-    name, engine = engines(size)
+    name, engine = engines(size * MESSAGE_BYTES if source.by_offset else size)
     target = order.target.format, order.target.location
-    new = Plan(found, [], target, digest(order.routes), order.part_rows)
+    new = Plan(found, [], target, digest(order.routes), order.part_rows, uuid.uuid4().hex)
     earlier = staging.plan()
     if earlier and (change := _difference(earlier, new)):
         log.warning("an earlier run did not end, but this one differs: starting over", by=change)
     elif earlier:
         return earlier, name, engine
+    if source.by_offset:
+        splits = [[piece] for piece in pieces]
+        return _started(staging, new, splits), name, engine
     split_bytes = SPLIT_BYTES
     if name == "spark":
         split_bytes = max(1024 * 1024, min(SPLIT_BYTES, size // 16))
         _, cut = source.plan(location, split_bytes)
         pieces = list(cut)
-    plan = msgspec.structs.replace(new, splits=list(in_splits(pieces, split_bytes)))
+    return _started(staging, new, list(in_splits(pieces, split_bytes))), name, engine
+
+
+def _started(staging: Staging, new: Plan, splits: list[list[Piece]]) -> Plan:
+    plan = msgspec.structs.replace(new, splits=splits)
     staging.start(plan)
-    return plan, name, engine
+    return plan
 
 
 def _difference(earlier: Plan, new: Plan) -> str | None:

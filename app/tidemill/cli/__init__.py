@@ -10,6 +10,7 @@ import typer
 
 import tidemill
 from tidemill import extras, logs, run
+from tidemill.cli.backfill import backfill
 from tidemill.cli.batch import batch
 from tidemill.cli.check import check
 from tidemill.cli.dlq import dlq
@@ -32,7 +33,10 @@ cli = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
-for command in (init, predict, batch, stream, serve, check, explain, stop, lag, health):
+for command in (
+    *(init, predict, batch, backfill, stream, serve),
+    *(check, explain, stop, lag, health),
+):
     cli.command()(command)
 cli.add_typer(models, name="models")
 cli.add_typer(pack, name="pack")

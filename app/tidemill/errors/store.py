@@ -97,7 +97,7 @@ class NoHistory(ConfigurationError):
         )
 
 
-class InvalidTableRow(ConfigurationError):
+class InvalidRow(ConfigurationError):
     """A row does not have the columns of its table."""
 
     def __init__(self, table: str, row: int, reason: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.errors import InvalidKey, InvalidTableRow
+from tidemill.errors import InvalidKey, InvalidRow
 from tidemill.store.upsert import Change
 
 if TYPE_CHECKING:
@@ -16,18 +16,18 @@ def to_change(table: Table, record: Message) -> Change:
     """Return what a record changes: its value is a row; without a value it deletes its key.
 
     Raises:
-        InvalidTableRow: A record without a value has no key that the table can have.
+        InvalidRow: A record without a value has no key that the table can have.
 
     """
     offset, time = record.offset or 0, record.timestamp or 0
     if record.value is not None:
         return Change(offset, record.value, time)
     if record.key is None:
-        raise InvalidTableRow(table.name, offset, "it has neither a value nor a key")
+        raise InvalidRow(table.name, offset, "it has neither a value nor a key")
     try:
         key = table.parse_key(record.key.decode())
     except (InvalidKey, UnicodeDecodeError) as error:
-        raise InvalidTableRow(table.name, offset, error) from None
+        raise InvalidRow(table.name, offset, error) from None
     parts = list(key) if isinstance(key, list | tuple) else [key]
     row: dict[str, object] = dict(zip(table.key, parts, strict=True))
     if table.time is not None:

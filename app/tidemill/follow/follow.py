@@ -30,7 +30,7 @@ def follow(
     """Write records until the program is asked to stop, or until the end of the topic.
 
     Raises:
-        InvalidTableRow: A record does not fit the table.
+        InvalidRow: A record does not fit the table.
         TidemillError: The topic cannot be read.
 
     """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from tidemill.errors import InvalidTableRow, StoreFull, StoreUnavailable
+from tidemill.errors import InvalidRow, StoreFull, StoreUnavailable
 from tidemill.follow.changes import to_change
 
 if TYPE_CHECKING:
@@ -56,13 +56,13 @@ class Writer:
         If a record does not fit, write the others, and skip it or raise.
 
         Raises:
-            InvalidTableRow: A record does not fit the table; those before it were written.
+            InvalidRow: A record does not fit the table; those before it were written.
             Stopped: The store is down, and the program was asked to stop.
 
         """
         try:
             self.written += self._patiently(lambda: self._upsert(partition, records))
-        except InvalidTableRow as error:
+        except InvalidRow as error:
             if len(records) > 1:
                 middle = len(records) // 2
                 self.write(partition, records[:middle])

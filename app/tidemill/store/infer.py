@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tidemill.errors import InvalidTableRow
+from tidemill.errors import InvalidRow
 from tidemill.settings.store import OR_NULL
 from tidemill.store.rows import is_blank
 from tidemill.store.table import KEY_TYPES, Table
@@ -33,7 +33,7 @@ def infer(name: str, key: tuple[str, ...], rows: Iterable[Row]) -> tuple[Table, 
     """Return a table with the columns of the first 1,000 rows; and all rows.
 
     Raises:
-        InvalidTableRow: A row is not a JSON object.
+        InvalidRow: A row is not a JSON object.
 
     """
     rest = iter(rows)
@@ -61,7 +61,7 @@ def _object(name: str, number: int, row: Row) -> dict[str, Any]:
     try:
         found: dict[str, Any] = msgspec.json.decode(row, type=dict[str, Any])
     except (ValueError, RecursionError) as error:
-        raise InvalidTableRow(name, number, error) from None
+        raise InvalidRow(name, number, error) from None
     return found
 
 

@@ -52,7 +52,7 @@ def write_generation(
     If that fails, nothing remains of it. If the process dies, the next load removes it.
 
     Raises:
-        InvalidTableRow: A row does not have the table's columns.
+        InvalidRow: A row does not have the table's columns.
         RepeatedKey: Several rows have the same key.
         LoadLost: Somebody dropped the generation meanwhile.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from tidemill.errors import InvalidKey, InvalidTableRow
+from tidemill.errors import InvalidKey, InvalidRow
 from tidemill.settings.store import OR_NULL
 from tidemill.store.table import MAX_INTEGER
 
@@ -71,7 +71,7 @@ class RowReader:
         Of a row that deletes its key, only the key and the time are read.
 
         Raises:
-            InvalidTableRow: It does not have the table's columns.
+            InvalidRow: It does not have the table's columns.
 
         """
         table = self._table
@@ -91,7 +91,7 @@ class RowReader:
             at = _ms(parts[len(table.key)] if table.time else time)
             made_by = _storable(parts[-1]) if table.version else self._version
         except (ValueError, TypeError, RecursionError, InvalidKey) as error:
-            raise InvalidTableRow(table.name, number, error) from None
+            raise InvalidRow(table.name, number, error) from None
         return StoredRow(key, at, made_by, data)
 
 

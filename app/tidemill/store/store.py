@@ -110,7 +110,7 @@ class Store:
         If a load that began later is live already, the new generation is only ready.
 
         Raises:
-            InvalidTable, InvalidTableRow, RepeatedKey: Nothing was changed.
+            InvalidTable, InvalidRow, RepeatedKey: Nothing was changed.
             StoreFull, StoreUnavailable, LoadLost: Nothing that readers see was changed.
 
         """

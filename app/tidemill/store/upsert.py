@@ -48,7 +48,7 @@ def upsert(
 
     Raises:
         UnknownTable: There is no such table.
-        InvalidTableRow: A row lacks the table's columns. Its number is the message's offset.
+        InvalidRow: A row does not have the table's columns. Its number is the message's offset.
 
     """
     label = "{}/{}".format(*source)

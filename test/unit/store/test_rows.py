@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.errors import InvalidTableRow
+from tidemill.errors import InvalidRow
 from tidemill.store.infer import infer
 from tidemill.store.rows import RowReader
 from tidemill.store.table import Table
@@ -106,7 +106,7 @@ class TestRead:
         row = {"id": "a", "text": "", "int": 1, "any": 0, "model": "m", "at": 5}
         reader = RowReader(TABLE)
         reader.read(1, row, 5)
-        with pytest.raises(InvalidTableRow) as caught:
+        with pytest.raises(InvalidRow) as caught:
             reader.read(7, row | change, 5)
         assert "row 7" in caught.value.message
 
@@ -137,6 +137,6 @@ class TestInfer:
 
     def test_no_object(self) -> None:
         """A row that is no object is named."""
-        with pytest.raises(InvalidTableRow) as caught:
+        with pytest.raises(InvalidRow) as caught:
             infer("t", ("id",), [b"{}", b"[]"])
         assert "row 2" in caught.value.message
