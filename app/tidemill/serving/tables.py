@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import structlog
@@ -40,8 +41,9 @@ log = structlog.get_logger(__name__)
 
 # As many as connections that the store keeps open.
 THREADS: Final = 16
-# How old the list of tables may be, in seconds.
+# How old the list of tables may be, in seconds, and how soon it may be read again.
 REFRESH_S: Final = 15.0
+SOONEST_S: Final = 1.0
 
 
 class Tables:
@@ -61,6 +63,7 @@ class Tables:
         self._threads = ThreadPoolExecutor(THREADS, "look-ups")
         self._waiting = 0
         self._is_away = False
+        self._is_outdated = asyncio.Event()
         self.live: Mapping[str, Generation] = {}
 
     async def look_up(self, name: str, keys_of: KeysOf, answer_of: AnswerOf[T]) -> T:
@@ -92,6 +95,9 @@ class Tables:
             self._waiting -= 1
         self._note_success()
         self._metrics.found(name, rows, time.perf_counter() - start)
+        known = self.live.get(name)
+        if known is None or known.number != rows.generation:
+            self._is_outdated.set()
         return answer
 
     async def refresh(self) -> None:
@@ -111,13 +117,17 @@ class Tables:
         self._metrics.listed(self.live.values())
 
     async def keep_refreshing(self) -> None:
-        """Refresh regularly, until this is cancelled."""
+        """Refresh regularly, and when a look-up finds a new generation, until this is cancelled."""
         while True:
+            self._is_outdated.clear()
             try:
                 await self.refresh()
             except Exception as error:  # the server goes on
                 log.exception("cannot list the tables", error=describe(error))
-            await asyncio.sleep(REFRESH_S)
+            await asyncio.sleep(SOONEST_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH_S):
+                    await self._is_outdated.wait()
 
     def close(self) -> None:
         """Close the store when the running look-ups have ended."""
