@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,9 @@ class TestSwaps:
                 seen.append(generation)
             return seen
 
+        def sees(number: int) -> bool:
+            return one(server)[0] == number
+
         with Store(url) as store, ThreadPoolExecutor() as clients:
             load(store, 1)
             asked = [clients.submit(ask, look_up) for look_up in (one, many, many, v2)]
@@ -103,7 +107,7 @@ class TestSwaps:
                 for number in range(2, SWAPS + 1):
                     load(store, number)
                     if number % 5 == 0:  # every client sees some
-                        wait_until(lambda number=number: one(server)[0] == number, 60)
+                        wait_until(partial(sees, number), 60)
             finally:
                 ended.set()
             for seen in (each.result() for each in asked):

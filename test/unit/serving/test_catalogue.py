@@ -120,9 +120,9 @@ class TestCatalogue:
 
     def test_only(self) -> None:
         """A part of a catalogue knows only the models whose names match."""
-        part = self.catalogue.only(["up*", "ab"])
+        part = self.catalogue.only(["up*", "ab"], ["*"])
         assert sorted(part.paths) == ["/ab", "/upper"]
         with pytest.raises(ModelNotFound):
             part.find("taxi")
-        assert self.catalogue.only(["x", "*"]) is self.catalogue
-        assert not self.catalogue.only([]).routes
+        assert self.catalogue.only(["x", "*"], ["*"]) is self.catalogue
+        assert not self.catalogue.only([], ["*"]).routes
