@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import grpc
+import jsonschema_rs
 import pytest
 import server_process
 from pool_processes import wait_until
@@ -427,3 +428,37 @@ class TestSettings:
             assert send(server, "/customers/ada").status == 404
             assert server.send("/v2/models/features:customers").status == 404
         assert not (tmp_path / "new").exists()
+
+
+class TestOpenApi:
+    """The OpenAPI document describes look-ups."""
+
+    def test_requests(self, server: Server) -> None:
+        """Each example is a request that is answered, as the schemas say."""
+        paths = server.send("/openapi.json").json["paths"]
+        assert [path for path in paths if path.startswith("/v1/")] == [
+            "/v1/features",
+            "/v1/features/customers",
+            "/v1/features/customers/{customer}",
+            "/v1/features/items",
+            "/v1/features/items/{id}",
+            "/v1/features/sales",
+            "/v1/features/sales/{country}/{item}",
+        ]
+        for name in ("customers", "items", "sales"):
+            operation = paths[f"/v1/features/{name}"]["post"]
+            content = operation["requestBody"]["content"]["application/json"]
+            jsonschema_rs.validate(content["schema"], content["example"])
+            assert send(server, f"/{name}", content["example"]).status == 200
+
+    @pytest.mark.parametrize(
+        ("template", "path"),
+        [("/customers/{customer}", "/customers/new"), ("/items/{id}", "/items/7"), ("", "")],
+    )
+    def test_answers(self, server: Server, template: str, path: str) -> None:
+        """Answers have no other fields than their schemas, and these have their types."""
+        operation = server.send("/openapi.json").json["paths"][f"/v1/features{template}"]["get"]
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        answer = send(server, path).json
+        jsonschema_rs.validate(schema, answer)
+        assert answer.keys() == schema["properties"].keys()
