@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from dev.kafka.ports import HOST, free_ports
-from dev.kafka.process import spawn, stop, wait_for_line
+from dev.kafka.process import spawn, wait_for_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ class Postgres:
     def __exit__(self, *_: object) -> None:
         """Stop it, and remove its data."""
         if self._process is not None:
-            stop(self._process, STOP_S)
+            self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _command(self, program: str, *arguments: str) -> Sequence[str]:
@@ -84,7 +84,7 @@ class Postgres:
 def _programs() -> Path:
     """Return the folder of PostgreSQL's programs, which Debian keeps out of the PATH."""
     if on_path := shutil.which("postgres"):
-        return Path(on_path).parent
+        return Path(on_path).resolve().parent
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     assert installed, "PostgreSQL is not installed: sh dev/setup.sh --with-test-tools"
     return installed[-1].parent

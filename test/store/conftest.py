@@ -26,35 +26,41 @@ NUMBERS = itertools.count()
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A server that all tests share, each with a database of its own."""
+    """A server that all tests share, each with a schema of its own."""
     with Postgres() as running:
         yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Return what creates an empty database and returns its URL."""
+    """Return what creates an empty store and returns its URL."""
     if request.param == "sqlite":
         return lambda: f"sqlite:///{tmp_path}/store{next(NUMBERS)}.db"
     server: Postgres = request.getfixturevalue("postgres")
-    return lambda: create_database(server)
+    return lambda: empty_schema(server)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The URL of an empty schema of the PostgreSQL server."""
+    return empty_schema(postgres)
 
 
 @pytest.fixture
 def url(make_url: Callable[[], str]) -> str:
-    """The URL of an empty database."""
+    """The URL of an empty store."""
     return make_url()
 
 
-def create_database(server: Postgres) -> str:
-    """Create an empty database on a server; return its URL."""
+def empty_schema(server: Postgres) -> str:
+    """Create an empty schema on a server, which costs less than a database; return its URL."""
     name = f"test{next(NUMBERS)}"
     address = sa.make_url(server.url).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine = sa.create_engine(address)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"CREATE SCHEMA {name}"))
     engine.dispose()
-    return server.url.replace("/postgres", f"/{name}")
+    return f"{server.url}?options=-csearch_path%3D{name}"
 
 
 @pytest.fixture

@@ -186,9 +186,10 @@ def _engine(url: sa.URL, timeout: float, *, reads: bool) -> sa.Engine:
     if url.get_backend_name() == POSTGRES:
         options = {"connect_timeout": max(2, round(timeout)), "application_name": "tidemill"}
         if reads:
+            given = url.query.get("options", "")
             options |= {
                 "autocommit": True,
-                "options": f"-c statement_timeout={round(timeout * 1000)}",
+                "options": f"{given} -c statement_timeout={round(timeout * 1000)}".strip(),
                 "tcp_user_timeout": round(timeout * 1000),
             }
     else:

@@ -11,6 +11,7 @@ from tidemill.errors import InvalidKey, NoHistory, StoreUnavailable, TooManyKeys
 from tidemill.store.catalogue import live_generation
 from tidemill.store.database import MissingTable
 from tidemill.store.lookup import Lookup
+from tidemill.store.table import MAX_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,7 +93,10 @@ class Reader:
         if times is not None and not table.history:
             raise NoHistory(table.name)
         stored = [table.encode_key(key) for key in keys]
-        until = [self._clock()] * len(keys) if times is None else times
+        if times is None:
+            until = [self._clock()] * len(keys)
+        else:
+            until = [max(-MAX_INTEGER, min(time, MAX_INTEGER - 1)) for time in times]
         places: Sequence[Any] = range(len(keys)) if table.history else stored
         try:
             found = lookup.as_of(stored, until) if table.history else lookup.latest(stored)

@@ -10,6 +10,7 @@ import msgspec
 
 from tidemill.errors import InvalidKey, InvalidRow
 from tidemill.settings.store import OR_NULL
+from tidemill.store.table import MAX_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,10 +88,11 @@ class RowReader:
                     data = msgspec.json.encode(msgspec.convert(row, self._plain)).decode()
             parts = [getattr(identity, field) for field in identity.__struct_fields__]
             key = table.encode_key(parts[0] if len(table.key) == 1 else parts[: len(table.key)])
+            at = _ms(parts[len(table.key)] if table.time else time)
+            made_by = _storable(parts[-1]) if table.version else self._version
         except (ValueError, TypeError, RecursionError, InvalidKey) as error:
             raise InvalidRow(table.name, number, error) from None
-        version = parts[-1] if table.version else self._version
-        return StoredRow(key, _ms(parts[len(table.key)]) if table.time else time, version, data)
+        return StoredRow(key, at, made_by, data)
 
 
 def _struct(columns: Mapping[str, str], types: Mapping[str, Any]) -> type[msgspec.Struct]:
@@ -118,7 +120,17 @@ def _finite(name: str, value: object) -> object:
     return value
 
 
+def _storable(version: str) -> str:
+    """Return a version that PostgreSQL can hold."""
+    version.encode()  # fails for half of a surrogate pair
+    if "\0" in version:
+        raise ValueError("a version has no character NUL")
+    return version
+
+
 def _ms(time: int | datetime) -> int:
     if isinstance(time, int):
+        if not -MAX_INTEGER <= time < MAX_INTEGER:
+            raise ValueError("a time is an integer of 64 bits")
         return time
     return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)

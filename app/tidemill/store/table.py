@@ -128,6 +128,7 @@ def verify(table: Table) -> Table:
     problems = (
         (not NAME.fullmatch(table.name), "its name needs a-z, 0-9 and _, at most 40 characters"),
         ("__g" in table.name, "its name contains __g"),
+        (table.name.startswith("sqlite_"), "its name begins with sqlite_, which SQLite keeps"),
         (not table.key, "it has no key"),
         (len(set(table.key)) < len(table.key), "a key column is named twice"),
         (any(kind not in KEY_TYPES for kind in table.key_types), "a key is text or integer"),
