@@ -64,7 +64,7 @@ class TableHandlers:
             return table_json.encode_one(described, rows, key, columns)
 
         with self._parts.one_more():
-            found = self._tables.look_up(table, key_of, answer)
+            found = self._tables.look_up(table, key_of, answer, count=1)
             content = await self._parts.service.within(http_body.seconds(request), found)
         if isinstance(content, KeyNotFound):
             raise content
@@ -79,7 +79,8 @@ class TableHandlers:
         def answer(described: Table, rows: Rows) -> bytes:
             return table_json.encode(described, rows, wanted.columns)
 
-        found = self._tables.look_up(table, lambda _: wanted.keys, answer)
+        keys = wanted.keys
+        found = self._tables.look_up(table, lambda _: keys, answer, count=len(keys))
         content = await self._parts.service.within(http_body.seconds(request), found)
         return Response(content, media_type="application/json")
 

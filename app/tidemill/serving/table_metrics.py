@@ -62,10 +62,10 @@ class TableMetrics:
             self._keys.labels(table, MISS).inc(missing)
         self._seconds.labels(table).observe(seconds)
 
-    def failed(self, table: str) -> None:
-        """Note a look-up without an answer."""
+    def failed(self, table: str, keys: int) -> None:
+        """Note a look-up of some keys without an answer."""
         known = table in self._newest_times or table in self._listed
-        self._keys.labels(table if known else "", ERROR).inc()
+        self._keys.labels(table if known else "", ERROR).inc(keys)
 
     def listed(self, live: Iterable[Generation]) -> None:
         """Show the live generations of the tables that there are."""

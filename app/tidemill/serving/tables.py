@@ -66,8 +66,10 @@ class Tables:
         self._is_outdated = asyncio.Event()
         self.live: Mapping[str, Generation] = {}
 
-    async def look_up(self, name: str, keys_of: KeysOf, answer_of: AnswerOf[T]) -> T:
+    async def look_up(self, name: str, keys_of: KeysOf, answer_of: AnswerOf[T], *, count: int) -> T:
         """Return what `answer_of` makes of a table's rows; both functions run in another thread.
+
+        `count` is the number of keys.
 
         Raises:
             TableNotFound, InvalidKey, TooManyKeys: The look-up is wrong.
@@ -86,10 +88,10 @@ class Tables:
             raise TableNotFound(name) from None
         except (StoreUnavailable, StoreFull) as error:
             self._note_failure(error)
-            self._metrics.failed(name)
+            self._metrics.failed(name, count)
             raise LookupsUnavailable from None
         except asyncio.CancelledError:
-            self._metrics.failed(name)  # the time was over
+            self._metrics.failed(name, count)  # the time was over
             raise
         finally:
             self._waiting -= 1
@@ -139,12 +141,16 @@ class Tables:
         return rows, answer_of(self._store.table(name), rows)
 
     def _read(self, name: str, keys_of: KeysOf) -> Rows:
+        """Return the rows, also if a newer generation has keys of another type."""
         known = self._store.table(name)
         try:
-            return self._store.get(name, keys_of(known))
+            keys = keys_of(known)
         except InvalidKey:
-            # The keys may be right for a newer generation, which this reads about.
-            self._store.get(name, [])
+            self._store.get(name, [])  # reads the description again if it has changed
+            keys = keys_of(self._store.table(name))
+        try:
+            return self._store.get(name, keys)
+        except InvalidKey:
             newer = self._store.table(name)
             if newer == known:
                 raise

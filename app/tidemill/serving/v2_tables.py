@@ -47,7 +47,10 @@ async def infer(tables: Tables, target: TableTarget, request: InferRequest) -> I
     """
     keys_of = _json_keys if request.is_json else _keys
     return await tables.look_up(
-        target.name, partial(keys_of, request), partial(_respond, request, target)
+        target.name,
+        partial(keys_of, request),
+        partial(_respond, request, target),
+        count=max((each.shape[0] for each in request.inputs if each.shape), default=0),
     )
 
 
@@ -72,7 +75,7 @@ async def metadata(tables: Tables, target: TableTarget) -> dict[str, Any]:
             "outputs": [_described(name, kind) for name, kind in _outputs(table).items()],
         }
 
-    return await tables.look_up(target.name, lambda _: (), answer)
+    return await tables.look_up(target.name, lambda _: (), answer, count=0)
 
 
 def index(generation: Generation) -> dict[str, str]:
