@@ -15,7 +15,7 @@ import pytest
 
 from dev import PYTHONPATH
 from tidemill.errors import StoreFull, StoreUnavailable
-from tidemill.store import database, retention
+from tidemill.store import engines, load, retention
 from tidemill.store.store import Store
 from tidemill.store.upsert import Change
 
@@ -93,6 +93,27 @@ class TestKill:
         assert age(store) == 32
 
 
+class TestAlive:
+    """A load that is slow is not dead."""
+
+    def test_heartbeat(
+        self, store: Store, users: MakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another load leaves one alone that shows regularly that it is alive."""
+        monkeypatch.setattr(load, "HEARTBEAT_S", 0.05)
+        monkeypatch.setattr(retention, "DEAD_MS", 2_000)
+
+        def slow() -> Iterator[dict[str, int]]:
+            yield {"id": 1, "age": 30}
+            began = store.stats()[0].generations[0].created
+            while store.stats()[0].generations[0].heartbeat < began + 2_500:
+                time.sleep(0.05)
+            store.load(users(), [{"id": 1, "age": 31}])
+
+        assert store.load(users(), slow()) == (1, 1, False)
+        assert [each.number for each in store.stats()[0].generations] == [2, 1]
+
+
 class TestUnusable:
     """A database that cannot be used is named, without secrets."""
 
@@ -101,12 +122,13 @@ class TestUnusable:
         for url, password in (
             (f"postgresql://user:{CANARY}@127.0.0.1:1/x", None),
             ("postgresql://user@127.0.0.1:1/x", CANARY),
+            (f"postgresql://user@127.0.0.1:1/x?password={CANARY}", None),
         ):
             with Store(url, password=password) as store:
                 with pytest.raises(StoreUnavailable) as caught:
                     store.get("users", [1])
                 shown = "".join(traceback.format_exception(caught.value))
-                assert "user:***@127.0.0.1:1/x" in caught.value.message
+                assert "@127.0.0.1:1/x is not" in caught.value.message
                 assert CANARY not in shown + caught.value.hint
 
     def test_no_folder(self, tmp_path: Path) -> None:
@@ -160,7 +182,7 @@ class TestSqlite:
         self, tmp_path: Path, users: MakeTable, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """While another process writes for long, reads go on, and writes fail with the reason."""
-        monkeypatch.setattr(database, "WRITE_TIMEOUT_S", 0)
+        monkeypatch.setattr(engines, "WRITE_TIMEOUT_S", 0)
         with Store(f"sqlite:///{tmp_path}/store.db", timeout=0.1) as store:
             store.load(users(), [{"id": 1, "age": 30}])
             other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)

@@ -32,7 +32,7 @@ def _listed(key: Any) -> Any:  # noqa: ANN401 - what a document may hold
 def _url(url: str) -> str:
     # Not parsed as a URL, so that no message contains a password that makes it unparsable.
     user, at, _ = url.partition("://")[2].rpartition("@")
-    if at and ":" in user:
+    if (at and ":" in user) or "password=" in url:
         raise ValueError("contains a password: set store.password or store.password_file")
     return url
 

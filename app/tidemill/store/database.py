@@ -1,4 +1,4 @@
-"""Connect to SQLite or PostgreSQL, and turn their errors into ours."""
+"""Run transactions and reads in SQLite or PostgreSQL, and turn their errors into ours."""
 
 from __future__ import annotations
 
@@ -7,36 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from tidemill.errors import InvalidStoreUrl, StoreFull, StoreUnavailable, one_line
+from tidemill.errors import StoreFull, StoreUnavailable, one_line
+from tidemill.store import engines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-POSTGRES: Final = "postgresql"
-DRIVERS: Final = {
-    "sqlite": "sqlite",
-    POSTGRES: "postgresql+psycopg",
-    "postgres": "postgresql+psycopg",
-}
-DISK_FULL: Final = "53100"  # PostgreSQL's code of the error
+    import sqlalchemy as sa
+
+DISK_FULL: Final = "53100"  # PostgreSQL's codes of errors
 NO_TABLE: Final = "42P01"
-READING: Final = "tidemill_reading"
-# How long a writer waits for another one in SQLite: the index of a large load takes its time.
-WRITE_TIMEOUT_S: Final = 60
-# WAL lets readers go on while one process writes. In it, NORMAL loses no consistency; after a power
-# failure the latest transactions may be missing. The rest is for speed.
-PRAGMAS: Final = (
-    "journal_mode = WAL",
-    "synchronous = NORMAL",
-    "secure_delete = OFF",
-    "cache_size = -16384",  # 16 MiB
-    "mmap_size = 1073741824",
-)
 
 
 class Database:
@@ -47,17 +30,16 @@ class Database:
 
         `timeout` is how many seconds a connection, a read or a lock may take.
         """
-        parsed = _parse(url)
+        parsed = engines.parse(url)
         if password is not None:
             parsed = parsed.set(password=password)
-        self.url = parsed.render_as_string(hide_password=True)
-        self.postgres = parsed.get_backend_name() == POSTGRES
+        # Its parameters may contain a password, too.
+        self.url = parsed.set(query={}).render_as_string(hide_password=True)
+        self.postgres = parsed.get_backend_name() == engines.POSTGRES
         if not self.postgres:
-            _create_folder(Path(str(parsed.database)))
-        self._writes = _engine(parsed, timeout, reads=False)
-        self._reads = _engine(parsed, timeout, reads=True)
-        if not self.postgres:
-            event.listen(self._writes, "begin", _begin)
+            engines.create_folder(Path(str(parsed.database)))
+        self._writes = engines.create_engine(parsed, timeout, reads=False)
+        self._reads = engines.create_engine(parsed, timeout, reads=True)
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -86,7 +68,7 @@ class Database:
         with (
             self.translated(),
             self._writes.connect() as connection,
-            connection.execution_options(**{READING: True}).begin(),
+            connection.execution_options(**{engines.READING: True}).begin(),
         ):
             yield connection
 
@@ -158,69 +140,6 @@ class Conflict(Exception):
 
 class MissingTable(Exception):
     """A table of the database does not exist, or does not any more."""
-
-
-def _parse(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except (ArgumentError, ValueError):
-        raise InvalidStoreUrl("is no URL") from None
-    backend = parsed.get_backend_name()
-    if backend not in DRIVERS:
-        raise InvalidStoreUrl(f"begins with {backend}, which is neither sqlite nor postgresql")
-    if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
-        raise InvalidStoreUrl("names no file")
-    return parsed.set(drivername=DRIVERS[backend])
-
-
-def _create_folder(file: Path) -> None:
-    """Create the folder of a database file, which only its owner may read."""
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidStoreUrl(f"names a file whose folder cannot be created: {error}") from None
-
-
-def _engine(url: sa.URL, timeout: float, *, reads: bool) -> sa.Engine:
-    options: dict[str, Any]
-    if url.get_backend_name() == POSTGRES:
-        options = {"connect_timeout": max(2, round(timeout)), "application_name": "tidemill"}
-        if reads:
-            given = url.query.get("options", "")
-            options |= {
-                "autocommit": True,
-                "options": f"{given} -c statement_timeout={round(timeout * 1000)}".strip(),
-                "tcp_user_timeout": round(timeout * 1000),
-            }
-    else:
-        # Transactions are begun by the statement below, not by the driver.
-        patience = timeout if reads else max(timeout, WRITE_TIMEOUT_S)
-        options = {"timeout": patience, "isolation_level": None, "check_same_thread": False}
-    engine = sa.create_engine(
-        url,
-        connect_args=options,
-        hide_parameters=True,
-        pool_size=16,
-        max_overflow=16,
-        pool_timeout=timeout,
-        pool_pre_ping=not reads,
-        # One statement outside a transaction leaves nothing to roll back.
-        pool_reset_on_return=None if reads else "rollback",
-    )
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _configure)
-    return engine
-
-
-def _configure(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}").fetchall()
-
-
-def _begin(connection: sa.Connection) -> None:
-    """Take SQLite's only write lock at once, so that no transaction has to be repeated for it."""
-    reading = connection.get_execution_options().get(READING)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _is_missing_table(error: BaseException | None) -> bool:

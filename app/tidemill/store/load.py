@@ -24,7 +24,7 @@ from tidemill.store.catalogue import (
     this_generation,
 )
 from tidemill.store.database import Conflict, MissingTable
-from tidemill.store.retention import drop_dead_loads, drop_generation
+from tidemill.store.retention import drop_dead_loads, try_drop
 from tidemill.store.rows import RowReader, StoredRow, is_blank
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def write_generation(
                     _write(connection, rows_table(table, number), chunk)
             finish(database, table, number, written)
     except BaseException:
-        drop_generation(database, table.name, number)
+        try_drop(database, table.name, number)
         raise
     return number, written
 
@@ -108,9 +108,6 @@ def finish(database: Database, table: Table, number: int, written: int) -> None:
     with _own_generation(table.name, number):
         try:
             with database.transaction() as connection:
-                ready = sa.update(GENERATIONS).where(*this_generation(table.name, number))
-                if not connection.execute(ready.values(state=READY, rows=written)).rowcount:
-                    raise LoadLost(table.name, number)
                 index.create(connection)
                 if database.postgres:  # the planner knows nothing about a new table
                     connection.execute(sa.text(f"ANALYZE {rows.name}"))
@@ -119,6 +116,10 @@ def finish(database: Database, table: Table, number: int, written: int) -> None:
             with database.reading() as connection:
                 key = connection.scalars(repeated.limit(1)).first()
             raise RepeatedKey(table.name, repr(key)) from None
+    with database.transaction() as connection:
+        ready = sa.update(GENERATIONS).where(*this_generation(table.name, number))
+        if not connection.execute(ready.values(state=READY, rows=written)).rowcount:
+            raise LoadLost(table.name, number)
 
 
 def _read(reader: RowReader, rows: Iterable[Row], time: int) -> Iterator[StoredRow]:

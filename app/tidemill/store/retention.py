@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 import structlog
 
-from tidemill.errors import StoreUnavailable, UnknownGeneration, UnknownTable
+from tidemill.errors import TidemillError, UnknownGeneration, UnknownTable
 from tidemill.store.catalogue import (
     GENERATIONS,
     LOADING,
@@ -32,16 +32,31 @@ LOCK_TIMEOUT: Final = "2s"
 log = structlog.get_logger(__name__)
 
 
-def drop_generation(database: Database, name: str, number: int) -> None:
-    """Drop the rows of a generation, and forget it.
+def drop_generation(
+    database: Database, name: str, number: int, *only_if: sa.ColumnElement[bool]
+) -> bool:
+    """Drop a generation, unless it is live, or a condition is not true; return whether it did.
 
     A read that has begun goes on. One that begins later finds no table, and reads the live one.
     """
     with database.transaction() as connection:
         if database.postgres:  # others would wait behind this while it waits for a long read
             connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
-        connection.execute(sa.delete(GENERATIONS).where(*this_generation(name, number)))
+        if lock(connection, name).live == number:
+            return False
+        forget = sa.delete(GENERATIONS).where(*this_generation(name, number), *only_if)
+        if not connection.execute(forget).rowcount:
+            return False
         connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}__g{number}"))
+    return True
+
+
+def try_drop(database: Database, name: str, number: int, *only_if: sa.ColumnElement[bool]) -> None:
+    """Drop a generation, or leave it to a later load if somebody reads it for long."""
+    try:
+        drop_generation(database, name, number, *only_if)
+    except TidemillError as error:
+        log.warning("cannot drop generation %d of %s yet", number, name, error=error.message)
 
 
 def drop_dead_loads(database: Database, name: str) -> None:
@@ -51,9 +66,12 @@ def drop_dead_loads(database: Database, name: str) -> None:
             found = generations(connection, name)
     except MissingTable:
         return  # the first load of all
+    latest = now_ms() - DEAD_MS
     for each in found:
-        if each.state == LOADING and each.heartbeat < now_ms() - DEAD_MS:
-            _try_drop(database, name, each.number)
+        if each.state == LOADING and each.heartbeat < latest:
+            # It may have been alive after all, and may be finished by now.
+            dead = GENERATIONS.c.state == LOADING, GENERATIONS.c.heartbeat < latest
+            try_drop(database, name, each.number, *dead)
 
 
 def drop_old(database: Database, name: str) -> None:
@@ -63,7 +81,7 @@ def drop_old(database: Database, name: str) -> None:
         found = generations(connection, name)
     old = [each for each in found if each.state != LOADING and each.number < live.number]
     for each in old[live.table.keep :]:
-        _try_drop(database, name, each.number)
+        try_drop(database, name, each.number)
 
 
 def drop(database: Database, name: str, number: int | None) -> None:
@@ -74,7 +92,7 @@ def drop(database: Database, name: str, number: int | None) -> None:
 
     """
     with database.transaction() as connection:
-        live = lock(connection, name).live
+        lock(connection, name)
         found = [each.number for each in generations(connection, name)]
         if not found:
             raise UnknownTable(name, live_names(connection))
@@ -87,14 +105,5 @@ def drop(database: Database, name: str, number: int | None) -> None:
             return
     if number not in found:
         raise UnknownGeneration(name, f"no generation {number}")
-    if number == live:
+    if not drop_generation(database, name, number):
         raise UnknownGeneration(name, f"generation {number} as its live one, which must stay")
-    drop_generation(database, name, number)
-
-
-def _try_drop(database: Database, name: str, number: int) -> None:
-    """Drop a generation, or leave it to the next load if somebody reads it for long."""
-    try:
-        drop_generation(database, name, number)
-    except StoreUnavailable as error:
-        log.warning("cannot drop generation %d of %s yet", number, name, error=error.message)

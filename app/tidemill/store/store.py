@@ -117,15 +117,19 @@ class Store:
         number, written = load.write_generation(
             self._database, verify(table), rows, version=version, source=source
         )
-        live = swap_in and swap.swap_unless_superseded(self._database, table.name, number)
+        live = swap_in and swap.swap_in(self._database, table.name, number)
         if live:
             retention.drop_old(self._database, table.name)
         return Loaded(number, written, live)
 
     def create(self, table: Table) -> None:
         """Create an empty table for a stream, unless the table exists."""
-        if not stats.exists(self._database, table.name):
-            self.load(table, [])
+        if stats.exists(self._database, table.name):
+            return
+        number, _ = load.write_generation(self._database, verify(table), [])
+        # Somebody else may have created the table meanwhile, and written to it.
+        if not swap.swap_in(self._database, table.name, number, first=True):
+            retention.try_drop(self._database, table.name, number)
 
     def swap(self, name: str, generation: int | None = None) -> int:
         """Make a generation live, by default the newest that is ready; return its number."""

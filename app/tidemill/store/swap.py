@@ -46,14 +46,15 @@ def swap(database: Database, name: str, number: int | None = None) -> int:
     return wanted
 
 
-def swap_unless_superseded(database: Database, name: str, number: int) -> bool:
-    """Make a generation live if the live one is older; return whether it did.
+def swap_in(database: Database, name: str, number: int, *, first: bool = False) -> bool:
+    """Make a new generation live, unless a later one is live already; return whether it is.
 
-    So if two loads overlap, the one that began later stays, whichever ends first.
+    So if two loads overlap, the one that began later stays, whichever ends first. With `first`, any
+    live one stays.
     """
     with database.transaction() as connection:
         live = lock(connection, name).live
-        if live is not None and live > number:
+        if live is not None and (first or live > number):
             return False
         _make_live(connection, name, live, number, generations(connection, name))
     return True

@@ -29,6 +29,8 @@ class TestUrl:
             f"postgresql://user:{CANARY}@host/db",
             f"postgresql://user:{CANARY}/@:x@host/db",
             f"postgresql://:{CANARY}@[bad",
+            f"postgresql://user@host/db?password={CANARY}",
+            f"postgresql://user@host/db?sslkey=k&sslpassword={CANARY}",
         ],
     )
     def test_password(self, load: Load, url: str) -> None:
