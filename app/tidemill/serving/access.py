@@ -78,7 +78,7 @@ class Access:
     """Find the models that a client may use."""
 
     def __init__(self, everything: Catalogue, path: Path | None = None) -> None:
-        """Take all models, and the file of tokens; without one, everybody may use all models.
+        """Take all models and tables, and the file of tokens; without it, all may use all of them.
 
         Raises:
             SettingsFileUnreadable: The file does not exist or is not YAML.

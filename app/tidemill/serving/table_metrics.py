@@ -78,3 +78,6 @@ class TableMetrics:
             self._generation.labels(name).set(generation.number)
             self._rows.labels(name).set(generation.rows)
             self._swapped.labels(name).set((generation.swapped or generation.created) / 1000)
+        for gone in self._newest_times.keys() - self._listed:
+            del self._newest_times[gone]
+            self._newest.remove(gone)

@@ -40,7 +40,7 @@ class ServingSettings(Section):
         tables: The tables of the store whose rows clients may [look up](look-ups.md), by name; `*`
             stands for any text. By default none, and the store is not opened.
         tokens: A file of tokens, one of which every request then needs. If null, everybody who can
-            connect may use all models.
+            connect may use all models and tables.
         tls_certificate: The file of the certificate (PEM) with which to encrypt connections. If
             null, they are not encrypted.
         tls_key: The file of the certificate's key (PEM).

@@ -13,6 +13,8 @@ import server_process
 from pool_processes import wait_until
 from stored_tables import ADA, AT, HOSTILE, fill
 
+from tidemill.client import Client
+from tidemill.errors import RequestRefused
 from tidemill.protocol import open_inference_grpc_pb2 as pb
 
 if TYPE_CHECKING:
@@ -385,6 +387,23 @@ class TestV2:
         with pytest.raises(grpc.RpcError) as caught:
             server.stub.ModelInfer(message)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+class TestClient:
+    """The client asks for rows as for outputs."""
+
+    @pytest.mark.parametrize("scheme", ["http", "grpc"])
+    def test_rows(self, server: Server, scheme: str) -> None:
+        """There is a row or None for each key, and the generation is the version."""
+        address = f"127.0.0.1:{server.port}" if scheme == "http" else server.address
+        with Client(f"{scheme}://{address}") as client:
+            found, missing = client.predict("features:sales", [["FR", -7], ["FR", 7]])
+            assert found.output == {"values": {"count": 3}, "time": AT, "version": None}
+            assert (found.model, found.version) == ("features:sales", "1")
+            assert missing.output is None
+            with pytest.raises(RequestRefused) as caught:
+                client.predict("features:sales", ["FR"])
+            assert caught.value.title == "InvalidKey"
 
 
 class TestAccess:
