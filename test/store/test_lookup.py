@@ -53,6 +53,13 @@ class TestGet:
             store.get("users", [1, key])
         assert repr(key) in caught.value.message
 
+    @pytest.mark.parametrize("name", ["any_table", "x_any_table_0", "select", "order"])
+    def test_name(self, store: Store, users: Callable[..., Table], name: str) -> None:
+        """A table may have the name of a word of SQL, or one like another name of the store."""
+        store.load(users(name=name), [{"id": 1, "age": 30}])
+        (row,) = store.get(name, [1]).rows
+        assert row is not None
+
     def test_unknown_table(self, store: Store, users: Callable[..., Table]) -> None:
         """A table that does not exist is an error, in an empty database and in another one."""
         with pytest.raises(UnknownTable):

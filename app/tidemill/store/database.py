@@ -41,11 +41,6 @@ class Database:
         self._writes = engines.create_engine(parsed, timeout, reads=False)
         self._reads = engines.create_engine(parsed, timeout, reads=True)
 
-    @property
-    def dialect(self) -> sa.Dialect:
-        """The dialect that compiles statements for this database."""
-        return self._reads.dialect
-
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """Yield a connection within a transaction, which is committed at the end.
@@ -81,7 +76,7 @@ class Database:
 
         Raises:
             StoreUnavailable: The database cannot be reached.
-            DBAPIError: No such table, and other errors of the statement.
+            MissingTable: The statement reads a table that does not exist.
 
         """
         with self.translated():

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.dialects.sqlite import pysqlite
 
 from tidemill.store.catalogue import TABLES, rows_table
+from tidemill.store.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tidemill.store.catalogue import Generation
     from tidemill.store.database import Database
-    from tidemill.store.table import StoredKey, Table
+    from tidemill.store.table import StoredKey
 
 # The parameters of the statements: arrays in PostgreSQL, JSON in SQLite.
 KEYS: Final = "keys"
 TIMES: Final = "times"
 
 
+# Stands for the name of a table in statements that are compiled once for all tables.
+ANY: Final = "any_table"
+
+
 class Lookup:
     """Reads one generation."""
 
     def __init__(self, generation: Generation, database: Database) -> None:
-        """Compile the statements."""
+        """Prepare the statements."""
         self.generation = generation
         self._database = database
         self._postgres = database.postgres
-        rows = rows_table(generation.table, generation.number)
-        columns = (rows.c.key, rows.c.time, rows.c.version, rows.c.data)
-        live = _live(generation.table, rows.c.key.type)
-        one = sa.select(*columns).where(rows.c.key == sa.bindparam(KEYS))
-        listed = sa.func.unnest(_keys(rows)) if self._postgres else _json("value").c.value
-        many = sa.select(*columns).where(rows.c.key.in_(sa.select(listed)))
-        as_of = _as_of_postgres(rows) if self._postgres else _as_of_sqlite(rows)
-        self._one = _compiled(live.union_all(one), database.dialect)
-        self._many = _compiled(live.union_all(many), database.dialect)
-        places = _live(generation.table, sa.BigInteger())
-        self._as_of = _compiled(places.union_all(as_of), database.dialect)
+        table, number = generation.table, generation.number
+        self._one, self._many, self._as_of = (
+            statement.of(table.name, number)
+            for statement in _statements(postgres=database.postgres, integer_key=table.integer_key)
+        )
 
     def latest(self, keys: Sequence[StoredKey]) -> dict[Any, Any] | None:
         """Return the rows by key, or None if the generation is not the live one any more."""
@@ -74,6 +76,35 @@ class Statement(NamedTuple):
     text: str
     positions: list[str] | None
 
+    def of(self, name: str, number: int) -> Statement:
+        """Return the statement for a generation of a table."""
+        text = self.text.replace(f"'{ANY}'", f"'{name}'")
+        return self._replace(text=text.replace(f"{ANY}__g0", f"{name}__g{number}"))
+
+
+@cache
+def _statements(*, postgres: bool, integer_key: bool) -> tuple[Statement, Statement, Statement]:
+    """Compile what reads one key, many keys, and many keys as of their times.
+
+    To compile takes milliseconds; after a swap, the first look-up of each process would wait.
+    """
+    table = Table(ANY, ("key",), {"key": "integer"} if integer_key else {})
+    rows = rows_table(table, 0)
+    columns = (rows.c.key, rows.c.time, rows.c.version, rows.c.data)
+    live = _live(rows.c.key.type)
+    one = sa.select(*columns).where(rows.c.key == sa.bindparam(KEYS))
+    listed = sa.func.unnest(_keys(rows)) if postgres else _json("value").c.value
+    many = sa.select(*columns).where(rows.c.key.in_(sa.select(listed)))
+    as_of = _as_of_postgres(rows) if postgres else _as_of_sqlite(rows)
+    dialect: sa.Dialect = pysqlite.dialect()
+    if postgres:
+        dialect = psycopg.dialect()  # type: ignore[no-untyped-call]
+    return (
+        _compiled(live.union_all(one), dialect),
+        _compiled(live.union_all(many), dialect),
+        _compiled(_live(sa.BigInteger()).union_all(as_of), dialect),
+    )
+
 
 def _compiled(query: sa.CompoundSelect[Any], dialect: sa.Dialect) -> Statement:
     compiled = query.compile(dialect=dialect)
@@ -84,13 +115,13 @@ def _encode(values: object) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def _live(table: Table, first: sa.types.TypeEngine[Any]) -> sa.Select[Any]:
+def _live(first: sa.types.TypeEngine[Any]) -> sa.Select[Any]:
     """Select the live number, as a row of its own, which is there even if no key is found.
 
     Its first column is null, and a key never is.
     """
     columns = (sa.cast(sa.null(), first), TABLES.c.live, sa.cast(sa.null(), sa.Text), sa.null())
-    name: sa.ColumnElement[str] = sa.literal_column(f"'{table.name}'")  # a name has no quotes
+    name: sa.ColumnElement[str] = sa.literal_column(f"'{ANY}'")  # a name has no quotes
     return sa.select(*columns).where(TABLES.c.name == name)
 
 
