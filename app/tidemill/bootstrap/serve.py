@@ -95,8 +95,11 @@ def serve(settings: ServeProgram) -> None:
         tracing.close()
         if logged:
             logged.close()
+    if tables and tables.is_busy:
+        log.warning("the store does not answer, and nobody waits for it any more")
     if models.is_busy:
         log.warning("model processes are still busy, and end now")
+    if models.is_busy or (tables and tables.is_busy):
         os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process
 
 
