@@ -155,6 +155,31 @@ def drop(
         screen.print(f"dropped {what}")
 
 
+@store.command()
+def follow(
+    table: TableName,
+    topic: Annotated[str, typer.Argument(help="A topic whose values are rows of the table.")],
+    *,
+    group: Annotated[
+        str | None,
+        typer.Option(help="The consumer group that shows the lag. Default: tidemill-store-TABLE."),
+    ] = None,
+    until_end: Annotated[
+        bool, typer.Option("--until-end", help="Stop at the end of the topic.")
+    ] = False,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Log records that do not fit, and go on.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Write what a topic has, and what arrives, into a table: each record once."""
+    from tidemill.bootstrap.follow import follow as program
+    from tidemill.settings import FollowProgram
+
+    settings = load_program(FollowProgram, config)
+    program(settings, table, topic, group, until_end=until_end, skip_invalid=skip_invalid)
+
+
 @contextmanager
 def _opened(config: Path | None) -> Iterator[tuple[Store, StoreSettings]]:
     from tidemill.bootstrap.store import open_store
