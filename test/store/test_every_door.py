@@ -205,11 +205,20 @@ class TestServer:
         server, _ = served
         texts = [json.dumps(MESSAGES[n]) for n in (0, 2)]
         expected = [EXPECTED[n][1] for n in (0, 2)]
-        (tensor,) = server.infer("echo", *texts).json["outputs"]
+        response = server.infer("echo", *texts).json
+        assert json.loads(response["parameters"]["features"]) == {"people": 1}
+        (tensor,) = response["outputs"]
         assert [json.loads(text) for text in tensor["data"]] == expected
         (message,) = server.infer_grpc("echo", *texts).outputs
         found = [json.loads(text) for text in message.contents.bytes_contents]
         assert found == expected
+
+    def test_v2_column(self, served: tuple[Server, Postgres]) -> None:
+        """A tensor with the name of the key is a column of keys."""
+        server, _ = served
+        tensor = {"name": "person", "datatype": "BYTES", "shape": [2], "data": ["ada", "bob"]}
+        (found,) = server.send("/v2/models/echo/infer", {"inputs": [tensor]}).json["outputs"]
+        assert [json.loads(text)["age"] for text in found["data"]] == [36, None]
 
     def test_outage(self, served: tuple[Server, Postgres]) -> None:
         """While the store is down, its model answers 503, others answer, and it comes back."""

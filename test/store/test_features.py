@@ -289,6 +289,8 @@ class TestAsOf:
             (10**13, 3),
             (0, FeaturesMissing),
             ("yesterday", InvalidTime),
+            (10**16, InvalidTime),
+            (10**30, InvalidTime),
             (1.5, InvalidTime),
             (None, MissingField),
         ],

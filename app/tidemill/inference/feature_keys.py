@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidemill.inference.codec import Fields
     from tidemill.inference.model import Lookup
 
+MAX_TIME = 10**15  # milliseconds: in 30,000 years, and far within what databases hold
 _KEY: msgspec.json.Decoder[str | int] = msgspec.json.Decoder(str | int)
 _TIME: msgspec.json.Decoder[int | datetime] = msgspec.json.Decoder(int | datetime)
 
@@ -55,6 +56,8 @@ def _time(field: str, fields: Fields, record_time: int) -> int:
         time = _TIME.decode(fields[field])
     except msgspec.MsgspecError:
         raise InvalidTime(field, bytes(fields[field]).decode()) from None
-    if isinstance(time, int):
-        return time
-    return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+    if not isinstance(time, int):
+        return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+    if abs(time) > MAX_TIME:
+        raise InvalidTime(field, str(time))
+    return time
