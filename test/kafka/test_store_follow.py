@@ -6,12 +6,15 @@ import json
 import random
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (
+    AdminClient,
+    NewPartitions,  # type: ignore[attr-defined] # it is public
+)
 from pool_processes import wait_until
 
 from dev.kafka.topics import create_topic
@@ -19,6 +22,8 @@ from dev.pipeline.job_process import JobProcess
 from dev.postgres import Postgres
 from tidemill.bootstrap.follow import follow
 from tidemill.errors import InvalidRow, NoInputTopic, OffsetsBeyondEnd, UnknownTable
+from tidemill.kafka import followed_topic
+from tidemill.kafka.followed_topic import FollowedTopic
 from tidemill.settings import FollowProgram, KafkaSettings, StoreSettings
 from tidemill.store.store import Store
 
@@ -110,6 +115,42 @@ class TestFollow:
         (committed,) = group.committed([TopicPartition(topic, 0)], timeout=30)
         group.close()
         assert committed.offset == 2
+
+    def test_new_partition(
+        self,
+        broker: Broker,
+        settings: FollowProgram,
+        make_topic: Callable[..., str],
+        produce: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A partition that is added while it runs is read, too."""
+        monkeypatch.setattr(followed_topic, "REFRESH_S", 0)
+        topic = make_topic()
+        with closing(FollowedTopic(settings.kafka, topic, "any", lambda _: 0)) as reader:
+            wait_until(lambda: reader.read(1, 0.1) or reader.is_at_end)
+            admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+            admin.create_partitions([NewPartitions(topic, 2)])[topic].result(60)
+            produce(topic, {"partition": 1} | row("k0", 1))
+            wait_until(lambda: 1 in reader.read(1, 0.1))
+
+    def test_dropped_messages(
+        self,
+        broker: Broker,
+        settings: FollowProgram,
+        make_topic: Callable[..., str],
+        produce: Callable[..., None],
+    ) -> None:
+        """If the topic drops messages before they are read, the rest is written."""
+        topic = make_topic()
+        produce(topic, row("k0", 1))
+        follow(settings, "results", topic, until_end=True)
+        produce(topic, row("k1", 1), row("k2", 1))
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+        place = TopicPartition(topic, 0, 2)
+        admin.delete_records([place])[place].result(60)
+        follow(settings, "results", topic, until_end=True)
+        assert content(settings) == {"k0": 1, "k2": 1}
 
 
 class TestInvalid:

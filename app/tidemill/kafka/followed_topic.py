@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-REQUEST_TIMEOUT_S = 30.0
+REQUEST_TIMEOUT_S = 10.0
 # How often new partitions are looked for.
 REFRESH_S = 30.0
 # A partition without its position is an event below, not a silent jump.
@@ -94,6 +94,7 @@ class FollowedTopic:
 
     def _refresh(self) -> None:
         """Begin to read partitions that are new."""
+        self._refreshed = time.monotonic()
         try:
             metadata = self._consumer.list_topics(self._topic, REQUEST_TIMEOUT_S)
         except KafkaException as error:
@@ -107,7 +108,6 @@ class FollowedTopic:
             raise NoInputTopic(self._topic)
         for partition in sorted(topic.partitions.keys() - self._assigned):
             self._start(partition)
-        self._refreshed = time.monotonic()
 
     def _start(self, partition: int) -> None:
         """Read a partition from its position on."""
