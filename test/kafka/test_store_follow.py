@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import (
-    AdminClient,
-    NewPartitions,  # type: ignore[attr-defined] # it is public
-)
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 from pool_processes import wait_until
 
 from dev.kafka.topics import create_topic
