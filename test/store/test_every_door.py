@@ -65,6 +65,7 @@ MESSAGES: list[dict[str, Any]] = [
     {"id": 6, "person": "ada", "km": "no number", "more": 1},
     {"id": 7, "person": "bob", "km": None, "age": "no number"},
 ]
+LOADED = {"people": 1}
 EXPECTED: Answers = [
     ("echo:1", {"km": 4.5, "age": 36, "tier": "gold"}),
     ("echo:1", "FeaturesMissing"),
@@ -95,12 +96,12 @@ def filled(tmp_path: Path) -> str:
     return url
 
 
-def read(results: bytes, dead_letters: bytes) -> Answers:
+def read(results: bytes, dead_letters: bytes, features: object = LOADED) -> Answers:
     """Return the answers in the files of a door, by the id of their message."""
     answers: dict[int, tuple[str, Any]] = {}
     for line in results.splitlines():
         result = json.loads(line)
-        assert result["features"] == {"people": 1}
+        assert result.get("features") == features
         answers[result["id"]] = result["model"], result["out"]
     for line in dead_letters.splitlines():
         letter = json.loads(line)
@@ -231,6 +232,21 @@ class TestServer:
         finally:
             database.start()
         assert server.ask("echo", MESSAGES[0]).json["outputs"] == [EXPECTED[0][1]]
+
+    def test_predict_with_servers(
+        self, filled: str, tmp_path: Path, served: tuple[Server, Postgres]
+    ) -> None:
+        """`predict` leaves the look-up to the servers, which get the key."""
+        server, _ = served
+        endpoint = f"http://127.0.0.1:{server.port}"
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "predict", "-i", "in.jsonl", "--endpoint", endpoint],
+            cwd=tmp_path,
+            env={"PYTHONPATH": PYTHONPATH, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            check=False,
+        )
+        assert read(done.stdout, done.stderr, features=None) == EXPECTED
 
     def test_bad_key_alone(self, served: tuple[Server, Postgres]) -> None:
         """A request whose only key is missing is a client's error."""
