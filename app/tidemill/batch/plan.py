@@ -54,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
         target: The format of the output, and where it is.
         models: The digest of the models.
         part_rows: The fewest rows that are committed together.
+        version: The version of Tidemill; another one may cut other parts.
 
     """
 
@@ -62,6 +63,7 @@ class Plan(msgspec.Struct, frozen=True):
     target: tuple[str, str]
     models: str
     part_rows: int
+    version: str = ""
 
     @property
     def size(self) -> int:

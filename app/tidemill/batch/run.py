@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 import structlog
 
+from tidemill import __version__
 from tidemill.batch.answer import END, Work
 from tidemill.batch.meter import Meter
 from tidemill.batch.output import check_output
 from tidemill.batch.plan import SPLIT_BYTES, Plan, Source, in_splits
-from tidemill.batch.staging import Staging
+from tidemill.batch.staging import SUMMARY, Staging
 from tidemill.batch.summary import Summary, add_up
 from tidemill.errors import InputChanged
 
@@ -90,8 +91,11 @@ def run(
     check_output(order.source.location, order.target.location)
     staging = Staging.beside(order.target.location)
     with staging.locked():
+        staging = staging.taken()
+        staging.check_target(order.target.location)
         show("reading the input")
         plan, engine_name, engine = _plan(order, source, engines, staging)
+        staging.check_target(order.target.location)  # again, as it may be starting over
         receipts = staging.receipts({})
         meter = Meter(plan.size, receipts.values(), show, began, clock)
         work = Work(plan, staging, source, target, order.only_matching)
@@ -100,9 +104,11 @@ def run(
             engine(work, splits, meter)
         _check_unchanged(plan.source, source)
         show("publishing")
-        with staging.errors():
-            staging.sweep()
-            target.finish(staging)
+        staging = staging.taken()
+        if not staging.is_finished:
+            with staging.errors():
+                staging.sweep()
+                target.finish(staging)
         summary = add_up(
             plan,
             staging.receipts(receipts).values(),
@@ -112,7 +118,8 @@ def run(
             seconds=clock() - began,
         )
         written = msgspec.json.format(msgspec.json.encode(summary))
-        staging.publish(order.target.location, written + b"\n")
+        staging.write(SUMMARY, written + b"\n")
+        staging.publish(order.target.location)
     return summary
 
 
@@ -134,7 +141,7 @@ def _plan(
     size = sum(piece.size for piece in pieces)
     name, engine = engines(size)
     target = order.target.format, order.target.location
-    new = Plan(found, [], target, digest(order.routes), order.part_rows)
+    new = Plan(found, [], target, digest(order.routes), order.part_rows, __version__)
     earlier = staging.plan()
     if earlier and (change := _difference(earlier, new)):
         log.warning("an earlier run did not end, but this one differs: starting over", by=change)
@@ -157,6 +164,7 @@ def _difference(earlier: Plan, new: Plan) -> str | None:
         "output": (earlier.target, new.target),
         "models": (earlier.models, new.models),
         "part size": (earlier.part_rows, new.part_rows),
+        "version of Tidemill": (earlier.version, new.version),
     }
     return ", ".join(name for name, (old, now) in compared.items() if old != now) or None
 

@@ -5,11 +5,14 @@
     .run/plan.json               what the run does
     .run/receipts/00003-00002    a committed part: its numbers
     .run/receipts/00003-end      a split that is done
+    .run/new/WRITER/             files that are being written
     results/  dead-letters/      the files of the parts
 ```
 
 A part is committed once its receipt exists. Parts depend only on the input, so a worker that
-repeats a part replaces the same files.
+repeats a part replaces the same files. Every file is written in the folder of its writer and then
+moved. A new writer removes that folder, so that workers which Spark or a killed run has left behind
+can change nothing any more.
 """
 
 from __future__ import annotations
@@ -17,10 +20,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
+from uuid import uuid4
 
 import msgspec
 from pyarrow import ArrowException, fs
@@ -32,11 +36,12 @@ from tidemill.errors import OutputExists, OutputInUse, OutputUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 RESULTS, DEAD_LETTERS, SUMMARY = "results", "dead-letters", "summary.json"
 # What no reader of the output needs; it disappears after the output has its name.
 RUN = ".run"
-RECEIPTS, PLAN, LOCK = f"{RUN}/receipts", f"{RUN}/plan.json", f"{RUN}/lock"
+RECEIPTS, PLAN, LOCK, NEW = f"{RUN}/receipts", f"{RUN}/plan.json", f"{RUN}/lock", f"{RUN}/new"
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 CONTINUES = "Then run the same command again: it continues where it ended."
 
@@ -60,9 +65,13 @@ class Receipt(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Staging:
-    """A run's hidden folder; any process may open it by its location."""
+    """A run's hidden folder; any process may open it by its location.
+
+    `writer` names who writes: the workers of one run, or what completes their files.
+    """
 
     location: str
+    writer: str = ""
 
     @classmethod
     def beside(cls, target: str) -> Staging:
@@ -96,19 +105,39 @@ class Staging:
             self.filesystem.create_dir(f"{self._storage.root}/{RUN}")
             local = self._storage.local
             lock = (local / LOCK).open("w") if local else None
-        if lock is None:
-            yield
-            return
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OutputInUse(self.location) from None
+        with lock or nullcontext():
+            if lock and local:
+                self._lock(lock, local / LOCK)
             try:
                 yield
             finally:
                 if self.plan() is None and self._info("").type == fs.FileType.Directory:
                     self.filesystem.delete_dir(self._storage.root)  # nothing has begun
+
+    def _lock(self, file: IO[str], path: Path) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_current = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            is_current = False
+        if not is_current:  # another run works, or has just removed the file
+            raise OutputInUse(self.location)
+
+    def taken(self) -> Staging:
+        """Return the folder for a new writer; from now on, all others fail to write.
+
+        An object store has no folders; there, they can still write.
+
+        Raises:
+            OutputUnusable: The folder cannot be written.
+
+        """
+        new = Staging(self.location, uuid4().hex)
+        with self.errors():
+            if self._exists(NEW):
+                self.filesystem.delete_dir(f"{self._storage.root}/{NEW}")
+            self.filesystem.create_dir(f"{self._storage.root}/{NEW}/{new.writer}")
+        return new
 
     def plan(self) -> Plan | None:
         """Return what an earlier run has planned, if it was ended."""
@@ -129,10 +158,12 @@ class Staging:
 
         """
         with self.errors():
-            if self._info(PLAN).type != fs.FileType.NotFound:
+            if self._exists(PLAN):
                 self.filesystem.delete_file(f"{self._storage.root}/{PLAN}")
+            if self._exists(SUMMARY):
+                self.filesystem.delete_file(f"{self._storage.root}/{SUMMARY}")
             for name in (RECEIPTS, RESULTS, DEAD_LETTERS):
-                if self._info(name).type != fs.FileType.NotFound:
+                if self._exists(name):
                     self.filesystem.delete_dir(f"{self._storage.root}/{name}")
                 self.filesystem.create_dir(f"{self._storage.root}/{name}")
         self.write(PLAN, msgspec.json.encode(plan))
@@ -157,7 +188,7 @@ class Staging:
 
         """
         root = self._storage.root
-        new = f"{root}/{RUN}/{name.replace('/', '-')}.{os.getpid()}.new"
+        new = f"{root}/{NEW}/{self.writer}/{uuid4().hex}"
         with self.errors():
             try:
                 with self.filesystem.open_output_stream(new) as stream:
@@ -196,7 +227,28 @@ class Staging:
                 if info.type == fs.FileType.File and not counts:
                     self.filesystem.delete_file(info.path)
 
-    def publish(self, target: str, summary: bytes) -> None:
+    @property
+    def is_finished(self) -> bool:
+        """Whether all files are complete: some of them may be published already."""
+        return self._exists(SUMMARY)
+
+    def check_target(self, target: str) -> None:
+        """Check that an object store has nothing at the target, unless this run has put it there.
+
+        Raises:
+            OutputExists: There is something.
+            OutputUnusable: The object store does not answer.
+
+        """
+        if self._storage.local is not None or self.is_finished:
+            return
+        with self.errors():
+            storage = Storage(target)
+            exists = storage.filesystem.get_file_info(storage.root).type != fs.FileType.NotFound
+        if exists:
+            raise OutputExists(target)
+
+    def publish(self, target: str) -> None:
         """Make the results, the dead letters and the summary appear at a place, all at once.
 
         An object store cannot rename a folder; there, the summary appears last.
@@ -205,11 +257,9 @@ class Staging:
             OutputExists: There is something by now.
 
         """
-        self.write(SUMMARY, summary)
         root = self._storage.root
         with self.errors():
-            has_folder = self._info(DEAD_LETTERS).type != fs.FileType.NotFound
-            if has_folder and not self.paths(DEAD_LETTERS):
+            if self._exists(DEAD_LETTERS) and not self.paths(DEAD_LETTERS):
                 self.filesystem.delete_dir(f"{root}/{DEAD_LETTERS}")
             if self._storage.local is not None:
                 self._rename(Storage(target))
@@ -229,6 +279,9 @@ class Staging:
             raise OutputExists(target.location)
         root.rename(local)
         self.filesystem.delete_dir(str(local / RUN))
+
+    def _exists(self, name: str) -> bool:
+        return self._info(name).type != fs.FileType.NotFound
 
     def _info(self, name: str) -> fs.FileInfo:
         return self.filesystem.get_file_info(f"{self._storage.root}/{name}")
