@@ -23,6 +23,7 @@ import os
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
@@ -36,7 +37,6 @@ from tidemill.errors import OutputExists, OutputInUse, OutputUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 RESULTS, DEAD_LETTERS, SUMMARY = "results", "dead-letters", "summary.json"
 # What no reader of the output needs; it disappears after the output has its name.
@@ -181,7 +181,7 @@ class Staging:
         self.write(f"{RECEIPTS}/{name}", msgspec.json.encode(receipt))
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file atomically.
+        """Write a file atomically, and on this machine lastingly: a receipt must not outlive it.
 
         Raises:
             OutputUnusable: The disk is full, for example.
@@ -193,6 +193,9 @@ class Staging:
             try:
                 with self.filesystem.open_output_stream(new) as stream:
                     stream.write(content)
+                if self._storage.local is not None:
+                    with Path(new).open("rb") as file:
+                        os.fsync(file.fileno())
                 self.filesystem.move(new, f"{root}/{name}")
             except BaseException:
                 if self.filesystem.get_file_info(new).type == fs.FileType.File:
@@ -200,12 +203,22 @@ class Staging:
                 raise
 
     def receipts(self, known: dict[str, Receipt]) -> dict[str, Receipt]:
-        """Return the receipts of all parts and ends of splits; read only those not yet known."""
+        """Return the receipts of all parts and ends of splits; read only those not yet known.
+
+        Raises:
+            OutputUnusable: A receipt is damaged.
+
+        """
         for path in self.paths(RECEIPTS):
             name = path.rpartition("/")[2]
             if name not in known:
                 with self.filesystem.open_input_stream(path) as file:
-                    known[name] = msgspec.json.decode(file.read(), type=Receipt)
+                    content = file.read()
+                try:
+                    known[name] = msgspec.json.decode(content, type=Receipt)
+                except msgspec.MsgspecError:
+                    hint = "Remove this folder, and start the command again."
+                    raise OutputUnusable(self.location, f"{name} is damaged", hint) from None
         return known
 
     def paths(self, folder: str) -> list[str]:
@@ -281,7 +294,7 @@ class Staging:
         self.filesystem.delete_dir(str(local / RUN))
 
     def _exists(self, name: str) -> bool:
-        return self._info(name).type != fs.FileType.NotFound
+        return bool(self._info(name).type != fs.FileType.NotFound)
 
     def _info(self, name: str) -> fs.FileInfo:
         return self.filesystem.get_file_info(f"{self._storage.root}/{name}")

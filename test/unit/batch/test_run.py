@@ -18,6 +18,7 @@ from specs import make_spec
 
 from dev import ROOT
 from tidemill.batch import block
+from tidemill.batch import run as runs
 from tidemill.batch.run import digest
 from tidemill.batch.staging import Staging
 from tidemill.errors import (
@@ -240,6 +241,16 @@ class TestModels:
             summary = run_batch(routes, "in.jsonl", "out", engine, part_rows=2)
         assert [log["by"] for log in logs] == ["models"]
         assert summary.models == {"m:2": ROWS}
+
+    def test_other_version(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Another version of Tidemill, which may cut other parts, answers all rows again."""
+        with pytest.raises(ModelUnavailable):
+            run(Broken())
+        monkeypatch.setattr(runs, "__version__", "another")
+        with structlog.testing.capture_logs() as logs:
+            summary = run()
+        assert [log["by"] for log in logs] == ["version of Tidemill"]
+        assert (summary.messages, summary.continued) == (ROWS, 0)
 
     @pytest.mark.parametrize("models", ["models.yaml", "examples/cities/models.yaml"])
     def test_digest(self, models: str) -> None:

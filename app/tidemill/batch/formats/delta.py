@@ -17,7 +17,7 @@ from tidemill.batch.paths import absolute
 from tidemill.batch.plan import Piece, Source
 from tidemill.batch.staging import RESULTS
 from tidemill.batch.storage import broken
-from tidemill.errors import InputUnreadable
+from tidemill.errors import InputUnreadable, OutputUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,11 +73,22 @@ def read(source: Source, piece: Piece) -> Iterator[Block]:
 
 
 def finish(staging: Staging) -> None:
-    """Make a table of Parquet files, without copying them."""
+    """Make a table of Parquet files, without copying them.
+
+    Raises:
+        OutputUnusable: Delta refuses the names of the columns or of the folder.
+
+    """
     from deltalake import convert_to_deltalake  # noqa: PLC0415 - an extra
 
     if unify(staging, suited):
-        convert_to_deltalake(staging.uri(RESULTS), mode="ignore")  # a killed run may have done it
+        try:
+            # A killed run may have done it.
+            convert_to_deltalake(staging.uri(RESULTS), mode="ignore")
+        except Exception as error:  # noqa: BLE001 - it also raises plain ones
+            reason = str(error).partition("\n")[0]
+            hint = "Delta refuses it: name another output, such as parquet:PATH."
+            raise OutputUnusable(staging.location, reason, hint) from None
 
 
 def suited(kind: pa.DataType) -> pa.DataType:
