@@ -65,17 +65,20 @@ check_java() {
 check_tools() {
     tools_problem="" tools_packages="" missing=""
     [ "$with_test_tools" = --with-test-tools ] || return 0
-    for tool in prometheus promtool prometheus-pushgateway haproxy chromium; do
-        PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || missing="$missing $tool"
+    # Debian keeps PostgreSQL's programs out of the PATH.
+    postgres_programs=$(echo /usr/lib/postgresql/*/bin | tr ' ' :)
+    for tool in prometheus promtool prometheus-pushgateway haproxy chromium postgres; do
+        PATH=$PATH:/usr/sbin:$postgres_programs command -v "$tool" >/dev/null || missing="$missing $tool"
     done
     case " $missing " in *" prometheus "* | *" promtool "*) tools_packages=prometheus ;; esac
     for package in prometheus-pushgateway haproxy chromium; do
         case " $missing " in *" $package "*) tools_packages="$tools_packages $package" ;; esac
     done
+    case " $missing " in *" postgres "*) tools_packages="$tools_packages postgresql" ;; esac
     command -v cc >/dev/null || tools_packages="$tools_packages gcc libc6-dev"
     command -v ip >/dev/null || tools_packages="$tools_packages iproute2"
     [ -z "$missing" ] ||
-        tools_problem="The tests need$missing on the PATH. Install the Debian packages prometheus, prometheus-pushgateway, haproxy and chromium."
+        tools_problem="The tests need$missing on the PATH. Install the Debian packages prometheus, prometheus-pushgateway, haproxy, chromium and postgresql."
 }
 
 # Installs packages but prevents their services from starting, now (policy-rc.d) and at boot.

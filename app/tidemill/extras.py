@@ -45,6 +45,7 @@ MODULES = {
     # For the server's request log; the extra `stream` has them, too.
     "kafka": ("confluent_kafka", "kafka", "requests"),
     "client": ("aiohttp", "google", "grpc"),
+    "store": ("psycopg", "sqlalchemy"),
     "spacy": ("spacy",),
     "traces": ("opentelemetry",),
     "testing": ("hypothesis", "pytest"),

@@ -88,7 +88,7 @@ def _type(annotation: Any) -> str:  # noqa: ANN401 - any annotation
     if origin is tuple:
         return "list of text"
     if origin is dict:
-        return "mapping of text"
+        return "mapping" if hasattr(members[1], "model_fields") else "mapping of text"
     if origin is not None:  # a union with None, or Annotated
         return _type(members[0])
     return NAMES.get(getattr(annotation, "__name__", ""), "text")

@@ -22,7 +22,7 @@ class TestMeasure:
         """Contenders without Spark give the same answers to lines of JSON, and have figures."""
         task = Task("noop", "json", 600)
         (found,) = batch.measure(Console(quiet=True), {task: 1}, WITHOUT_SPARK)
-        assert found["runs"].keys() == {one.name for one in WITHOUT_SPARK}
+        assert found["runs"].keys() == {one.name for one in WITHOUT_SPARK if one.suits(task)}
         for (figures,) in found["runs"].values():
             assert figures["s"] > 600 / figures["rows/s"] > 0
             assert figures["CPU s"] > 0

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tidemill.ahead import map_ahead
 from tidemill.batch.block import Block, Part, in_parts
 from tidemill.batch.staging import DEAD_LETTERS, RESULTS, Receipt
@@ -69,7 +71,11 @@ def answer(
     blocks = ((name, part, block) for name, part in parts for block in part.blocks)
 
     def predict(item: tuple[str, Part, Block]) -> list[Outcome]:
-        return predict_block(predictor, item[2])
+        block = item[2]
+        outcomes = predict_block(predictor, block)
+        if (limit := work.target.limit) is None:
+            return outcomes
+        return [limit(*pair) for pair in zip(block.messages, outcomes, strict=True)]
 
     for answered in map_ahead(predict, blocks, interval=interval):
         if answered is None:
@@ -87,11 +93,16 @@ def _open_parts(work: Work, split: int, known: dict[str, Receipt]) -> Iterator[t
     """Yield the parts of a split that are not committed, and at its end one without rows."""
     if f"{split:05}-{END}" in known:
         return
-    pieces = work.plan.splits[split]
+    earlier = [known[name] for name in known if name.startswith(f"{split:05}-")]
+    pieces, done = work.plan.splits[split], len(earlier)
+    if work.source.by_offset:  # what was read before may have been removed since
+        start = pieces[0].start + sum(receipt.size for receipt in earlier)
+        pieces, skipped = [msgspec.structs.replace(pieces[0], start=start)], 0
+    else:
+        skipped = done
     blocks = chain.from_iterable(work.source.read(work.plan.source, piece) for piece in pieces)
     parts = in_parts(blocks, work.plan.part_rows)
-    done = sum(name.startswith(f"{split:05}-") for name in known)
-    for number, part in enumerate(islice(parts, done, None), done):
+    for number, part in enumerate(islice(parts, skipped, None), done):
         yield f"{split:05}-{number:05}", part
     yield f"{split:05}-{END}", Part([Block([])])
 
@@ -122,7 +133,8 @@ def _commit(work: Work, name: str, part: Part) -> None:
         f"{RESULTS}/part-{name}{work.target.suffix}": results,
         f"{DEAD_LETTERS}/part-{name}.jsonl": dead_letters,
     }
-    work.staging.commit(name, files, Receipt(part.rows, part.size, dict(models), dict(errors)))
+    receipt = Receipt(part.rows, part.size, dict(models), dict(errors), part.missing)
+    work.staging.commit(name, files, receipt)
 
 
 def _matched(part: Part) -> Part:

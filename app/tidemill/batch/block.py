@@ -29,6 +29,7 @@ class Block:
         size: How much of the input they are, in the unit of its plan.
         columns: Returns the rows as a table, if the input has columns.
         unreadable: The errors of rows that hold no message, by their index.
+        missing: How many offsets the topic no longer had when they were to be read.
 
     """
 
@@ -36,6 +37,7 @@ class Block:
     size: int = 0
     columns: Callable[[], pa.Table] | None = None
     unreadable: Mapping[int, MessageError] = field(default_factory=dict)
+    missing: int = 0
 
 
 @dataclass(slots=True)
@@ -54,6 +56,11 @@ class Part:
     def size(self) -> int:
         """The size of the rows, in the unit of the plan."""
         return sum(block.size for block in self.blocks)
+
+    @property
+    def missing(self) -> int:
+        """The number of offsets that the topic no longer had."""
+        return sum(block.missing for block in self.blocks)
 
     def pairs(self) -> Iterator[tuple[Message, Outcome]]:
         """Yield each message with its outcome."""

@@ -8,7 +8,7 @@ from tidemill.batch.paths import local_path
 from tidemill.errors import OutputExists, OutputUnusable
 
 
-def check_output(source: str, target: str) -> None:
+def check_output(source: str | None, target: str) -> None:
     """Check that a new folder can be created at `target`, if that is on this machine.
 
     Raises:
@@ -16,7 +16,7 @@ def check_output(source: str, target: str) -> None:
         OutputUnusable: The folder would be within the input, or may not be created.
 
     """
-    output, given = local_path(target), local_path(source)
+    output, given = local_path(target), source and local_path(source)
     if output is None:
         return
     if not target or os.path.lexists(output):

@@ -9,6 +9,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+# The name of the format of topics, whose pieces are ranges of offsets.
+KAFKA = "kafka"
 # Each split takes some time to begin, and its last part may be small.
 SPLIT_BYTES = 32 * 1024 * 1024
 
@@ -54,6 +56,7 @@ class Plan(msgspec.Struct, frozen=True):
         target: The format of the output, and where it is.
         models: The digest of the models.
         part_rows: The fewest rows that are committed together.
+        id: The run's own, which no other run has.
         version: The version of Tidemill; another one may cut other parts.
 
     """
@@ -63,12 +66,24 @@ class Plan(msgspec.Struct, frozen=True):
     target: tuple[str, str]
     models: str
     part_rows: int
+    id: str
     version: str = ""
 
     @property
     def size(self) -> int:
         """The size of the input, in bytes or offsets."""
         return sum(piece.size for split in self.splits for piece in split)
+
+
+def offset_ranges(plan: Plan) -> dict[int, range]:
+    """Return the offsets of each partition that the batch of a topic reads."""
+    ranges: dict[int, range] = {}
+    for split in plan.splits:
+        for piece in split:
+            partition, stop = int(piece.path), piece.stop or 0
+            known = ranges.get(partition, range(piece.start, stop))
+            ranges[partition] = range(min(known.start, piece.start), max(known.stop, stop))
+    return ranges
 
 
 def in_splits(pieces: Iterable[Piece], size: int) -> Iterator[list[Piece]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tidemill.batch.formats import Format
+    from tidemill.batch.plan import Piece
     from tidemill.inference.route import Route
 
 log = structlog.get_logger(__name__)
 
 PART_ROWS = 5000
+# About how large a message of a topic is, to choose the engine.
+MESSAGE_BYTES = 1024
 
 
 class Engine(Protocol):
@@ -37,8 +41,7 @@ class Engine(Protocol):
         """Return when all are done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The format of an input or output, and where it is."""
 
     format: str
@@ -55,6 +58,7 @@ class Order:
         routes: The models.
         part_rows: The fewest rows that are committed together.
         only_matching: Whether to skip the messages that no model matches.
+        folder: Where the summary goes, if the output is not a folder.
 
     """
 
@@ -63,6 +67,7 @@ class Order:
     routes: Sequence[Route]
     part_rows: int = PART_ROWS
     only_matching: bool = False
+    folder: str | None = None
 
 
 def run(
@@ -88,14 +93,15 @@ def run(
     """
     began = clock()
     source, target = formats[order.source.format], formats[order.target.format]
-    check_output(order.source.location, order.target.location)
-    staging = Staging.beside(order.target.location)
+    folder = order.folder or order.target.location
+    check_output(None if source.by_offset else order.source.location, folder)
+    staging = Staging.beside(folder)
     with staging.locked():
         staging = staging.taken()
-        staging.check_target(order.target.location)
+        staging.check_target(folder)
         show("reading the input")
         plan, engine_name, engine = _plan(order, source, engines, staging)
-        staging.check_target(order.target.location)  # again, as it may be starting over
+        staging.check_target(folder)  # again, as it may be starting over
         receipts = staging.receipts({})
         meter = Meter(plan.size, receipts.values(), show, began, clock)
         work = Work(plan, staging, source, target, order.only_matching)
@@ -119,7 +125,7 @@ def run(
         )
         written = msgspec.json.format(msgspec.json.encode(summary))
         staging.write(SUMMARY, written + b"\n")
-        staging.publish(order.target.location)
+        staging.publish(folder)
     return summary
 
 
@@ -139,22 +145,30 @@ def _plan(
     found, whole = source.plan(location, None)
     pieces = list(whole)
     size = sum(piece.size for piece in pieces)
-    name, engine = engines(size)
+    name, engine = engines(size * MESSAGE_BYTES if source.by_offset else size)
     target = order.target.format, order.target.location
-    new = Plan(found, [], target, digest(order.routes), order.part_rows, __version__)
+    version = __version__
+    new = Plan(found, [], target, digest(order.routes), order.part_rows, uuid.uuid4().hex, version)
     earlier = staging.plan()
     if earlier and (change := _difference(earlier, new)):
         log.warning("an earlier run did not end, but this one differs: starting over", by=change)
     elif earlier:
         return earlier, name, engine
+    if source.by_offset:
+        splits = [[piece] for piece in pieces]
+        return _started(staging, new, splits), name, engine
     split_bytes = SPLIT_BYTES
     if name == "spark":
         split_bytes = max(1024 * 1024, min(SPLIT_BYTES, size // 16))
         _, cut = source.plan(location, split_bytes)
         pieces = list(cut)
-    plan = msgspec.structs.replace(new, splits=list(in_splits(pieces, split_bytes)))
+    return _started(staging, new, list(in_splits(pieces, split_bytes))), name, engine
+
+
+def _started(staging: Staging, new: Plan, splits: list[list[Piece]]) -> Plan:
+    plan = msgspec.structs.replace(new, splits=splits)
     staging.start(plan)
-    return plan, name, engine
+    return plan
 
 
 def _difference(earlier: Plan, new: Plan) -> str | None:

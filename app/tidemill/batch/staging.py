@@ -23,6 +23,7 @@ import os
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from uuid import uuid4
@@ -37,6 +38,8 @@ from tidemill.errors import OutputExists, OutputInUse, OutputUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pyarrow import NativeFile
 
 RESULTS, DEAD_LETTERS, SUMMARY = "results", "dead-letters", "summary.json"
 # What no reader of the output needs; it disappears after the output has its name.
@@ -54,6 +57,7 @@ class Receipt(msgspec.Struct, frozen=True):
         size: Its size in the unit of the plan.
         models: The number of results by `name:version`.
         errors: The number of dead letters by the class of the error.
+        missing: How many offsets the topic no longer had.
 
     """
 
@@ -61,6 +65,7 @@ class Receipt(msgspec.Struct, frozen=True):
     size: int
     models: dict[str, int]
     errors: dict[str, int]
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ class Staging:
         """
         new = Staging(self.location, uuid4().hex)
         with self.errors():
-            if self._exists(NEW):
+            if self.exists(NEW):
                 self.filesystem.delete_dir(f"{self._storage.root}/{NEW}")
             self.filesystem.create_dir(f"{self._storage.root}/{NEW}/{new.writer}")
         return new
@@ -158,14 +163,14 @@ class Staging:
 
         """
         with self.errors():
-            if self._exists(PLAN):
+            if self.exists(PLAN):
                 self.filesystem.delete_file(f"{self._storage.root}/{PLAN}")
-            if self._exists(SUMMARY):
-                self.filesystem.delete_file(f"{self._storage.root}/{SUMMARY}")
             for name in (RECEIPTS, RESULTS, DEAD_LETTERS):
-                if self._exists(name):
+                if self.exists(name):
                     self.filesystem.delete_dir(f"{self._storage.root}/{name}")
                 self.filesystem.create_dir(f"{self._storage.root}/{name}")
+            for path in self.paths("."):  # what the earlier run has found
+                self.filesystem.delete_file(path)
         self.write(PLAN, msgspec.json.encode(plan))
 
     def commit(self, name: str, files: dict[str, bytes], receipt: Receipt) -> None:
@@ -187,12 +192,23 @@ class Staging:
             OutputUnusable: The disk is full, for example.
 
         """
+        with self.opened(name) as stream:
+            stream.write(content)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[NativeFile]:
+        """Open a file to write, which appears once it is complete.
+
+        Raises:
+            OutputUnusable: The disk is full, for example.
+
+        """
         root = self._storage.root
         new = f"{root}/{NEW}/{self.writer}/{uuid4().hex}"
         with self.errors():
             try:
                 with self.filesystem.open_output_stream(new) as stream:
-                    stream.write(content)
+                    yield stream
                 if self._storage.local is not None:
                     with Path(new).open("rb") as file:
                         os.fsync(file.fileno())
@@ -228,6 +244,23 @@ class Staging:
         names = [info.path for info in infos if info.type == fs.FileType.File]
         return sorted(path for path in names if not path.rpartition("/")[2].startswith("."))
 
+    def exists(self, name: str) -> bool:
+        """Tell whether a file or folder is there."""
+        return bool(self._info(name).type != fs.FileType.NotFound)
+
+    def lines(self, folder: str) -> Iterator[bytes]:
+        """Yield the lines of the files in a folder."""
+        for path in self.paths(folder):
+            with self.filesystem.open_input_file(path) as file:
+                yield from BufferedReader(file)
+
+    def drop_parts(self) -> None:
+        """Delete the files of all parts, once they are elsewhere; the receipts stay."""
+        with self.errors():
+            for folder in (RESULTS, DEAD_LETTERS):
+                if self.exists(folder):
+                    self.filesystem.delete_dir(f"{self._storage.root}/{folder}")
+
     def sweep(self) -> None:
         """Remove what a killed run has left besides the committed parts."""
         committed = self.receipts({})
@@ -243,7 +276,7 @@ class Staging:
     @property
     def is_finished(self) -> bool:
         """Whether all files are complete: some of them may be published already."""
-        return self._exists(SUMMARY)
+        return self.exists(SUMMARY)
 
     def check_target(self, target: str) -> None:
         """Check that an object store has nothing at the target, unless this run has put it there.
@@ -272,17 +305,17 @@ class Staging:
         """
         root = self._storage.root
         with self.errors():
-            if self._exists(DEAD_LETTERS) and not self.paths(DEAD_LETTERS):
+            if self.exists(DEAD_LETTERS) and not self.paths(DEAD_LETTERS):
                 self.filesystem.delete_dir(f"{root}/{DEAD_LETTERS}")
             if self._storage.local is not None:
                 self._rename(Storage(target))
                 return
             goal = Storage(target).root
-            for name in (RESULTS, DEAD_LETTERS):
-                selector = fs.FileSelector(f"{root}/{name}", recursive=True, allow_not_found=True)
-                for info in self.filesystem.get_file_info(selector):
-                    if info.type == fs.FileType.File:
-                        self.filesystem.move(info.path, goal + info.path.removeprefix(root))
+            last = {f"{root}/{SUMMARY}"}
+            for info in self.filesystem.get_file_info(fs.FileSelector(root, recursive=True)):
+                is_kept = not info.path.startswith(f"{root}/{RUN}/") and info.path not in last
+                if info.type == fs.FileType.File and is_kept:
+                    self.filesystem.move(info.path, goal + info.path.removeprefix(root))
             self.filesystem.move(f"{root}/{SUMMARY}", f"{goal}/{SUMMARY}")
             self.filesystem.delete_dir(root)
 
@@ -292,9 +325,6 @@ class Staging:
             raise OutputExists(target.location)
         root.rename(local)
         self.filesystem.delete_dir(str(local / RUN))
-
-    def _exists(self, name: str) -> bool:
-        return bool(self._info(name).type != fs.FileType.NotFound)
 
     def _info(self, name: str) -> fs.FileInfo:
         return self.filesystem.get_file_info(f"{self._storage.root}/{name}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tidemill.batch.plan import KAFKA, offset_ranges
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -31,6 +33,7 @@ class Summary(msgspec.Struct, frozen=True):
         first_seconds: The time from the start of this run to its first answers.
         seconds: The time that this run took.
         warnings: What a reader of the results should know.
+        offsets: The first offset of each partition of a topic, and the one after the last.
 
     """
 
@@ -47,6 +50,7 @@ class Summary(msgspec.Struct, frozen=True):
     first_seconds: float | None
     seconds: float
     warnings: list[str] = []
+    offsets: dict[int, tuple[int, int]] = {}
 
     @property
     def rate(self) -> float:
@@ -64,14 +68,19 @@ def add_up(
     seconds: float,
 ) -> Summary:
     """Return the summary of a batch whose parts are all committed."""
-    messages = 0
+    messages = missing = 0
     models: Counter[str] = Counter()
     errors: Counter[str] = Counter()
     for receipt in receipts:
         messages += receipt.rows
+        missing += receipt.missing
         models.update(receipt.models)
         errors.update(receipt.errors)
     results, dead_letters = models.total(), errors.total()
+    warnings = list(plan.source.warnings)
+    ranges = offset_ranges(plan) if plan.source.format == KAFKA else {}
+    if missing:
+        warnings.append(f"retention removed {missing:,} offsets before this batch read them")
     return Summary(
         input=f"{plan.source.format}:{plan.source.location}",
         output=":".join(plan.target),
@@ -85,5 +94,6 @@ def add_up(
         continued=continued,
         first_seconds=first_seconds,
         seconds=round(seconds, 3),
-        warnings=list(plan.source.warnings),
+        warnings=warnings,
+        offsets={partition: (each.start, each.stop) for partition, each in ranges.items()},
     )

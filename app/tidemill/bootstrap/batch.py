@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import structlog
 
 from tidemill.batch import run as batches
-from tidemill.batch.formats import FORMATS, detect, parse
 from tidemill.batch.local import run_locally
-from tidemill.batch.run import PART_ROWS, Order, Place
+from tidemill.batch.plan import KAFKA
+from tidemill.batch.run import PART_ROWS
+from tidemill.bootstrap.places import Bounds, order_of, place
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 EngineName: TypeAlias = Literal["auto", "local", "spark"]
 # From this size of the input on, `auto` chooses Spark if it is installed.
 SPARK_BYTES = 256 * 1024 * 1024
+EVERYTHING = Bounds()
 
 
 def batch(
@@ -38,24 +40,19 @@ def batch(
     *,
     engine: EngineName = "auto",
     part_rows: int = PART_ROWS,
+    bounds: Bounds = EVERYTHING,
 ) -> Summary:
-    """Answer every message of an input; `show` displays each step.
+    """Answer every message of an input, or of a range of a topic; `show` displays each step.
 
     Raises:
         TidemillError: The input cannot be read, the output exists, or a model does not work.
 
     """
     routes = catalogue.load_models(settings.models)
-    source_format, source_location = parse(source)
-    target_format, target_location = parse(target)
-    source_format = source_format or detect(source_location)
-    order = Order(
-        Place(source_format, source_location),
-        Place(target_format or source_format, target_location),
-        routes,
-        part_rows,
-    )
-    return batches.run(order, FORMATS, engines(settings, routes, engine, show), show=show)
+    given = place(source)
+    places = given, place(target, "jsonl" if given.format == KAFKA else given.format)
+    order, formats = order_of(settings, routes, places, bounds, part_rows=part_rows)
+    return batches.run(order, formats, engines(settings, routes, engine, show), show=show)
 
 
 def engines(

@@ -10,6 +10,7 @@ import typer
 
 import tidemill
 from tidemill import extras, logs, run
+from tidemill.cli.backfill import backfill
 from tidemill.cli.batch import batch
 from tidemill.cli.check import check
 from tidemill.cli.dlq import dlq
@@ -23,6 +24,7 @@ from tidemill.cli.pack import pack
 from tidemill.cli.predict import predict
 from tidemill.cli.serve import serve
 from tidemill.cli.stop import stop
+from tidemill.cli.store import store
 from tidemill.cli.stream import stream
 
 cli = typer.Typer(
@@ -31,11 +33,15 @@ cli = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
-for command in (init, predict, batch, stream, serve, check, explain, stop, lag, health):
+for command in (
+    *(init, predict, batch, backfill, stream, serve),
+    *(check, explain, stop, lag, health),
+):
     cli.command()(command)
 cli.add_typer(models, name="models")
 cli.add_typer(pack, name="pack")
 cli.add_typer(dlq, name="dlq")
+cli.add_typer(store, name="store")
 
 
 @cli.command()

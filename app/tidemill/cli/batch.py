@@ -22,32 +22,57 @@ class EngineName(StrEnum):
     SPARK = "spark"
 
 
+def _check_limit(limit: str | None) -> str | None:
+    if limit is not None and not re.fullmatch(r"\d+|\d+(\.\d+)?%", limit, re.ASCII):
+        raise typer.BadParameter(f"{limit!r} is neither a number nor a percentage such as 5%")
+    return limit
+
+
+MaxDeadLetters = Annotated[
+    str | None,
+    typer.Option(
+        help="With more dead letters, as a number or 5%, exit with code 3.", callback=_check_limit
+    ),
+]
+PartRows = Annotated[
+    int, typer.Option(min=1, help="Rows that are saved together, and repeated after a kill.")
+]
+
+
 def batch(
     source: Annotated[
         str,
-        typer.Option("--input", "-i", help="A file or folder, if needed as FORMAT:PATH."),
+        typer.Option(
+            "--input", "-i", help="A file or folder, if needed as FORMAT:PATH; or kafka:TOPIC."
+        ),
     ],
     *,
     target: Annotated[
         str,
-        typer.Option("--output", "-o", help="A folder that does not exist yet, or FORMAT:PATH."),
+        typer.Option(
+            "--output", "-o", help="A folder that does not exist yet, or FORMAT:PATH; kafka:TOPIC."
+        ),
     ],
     engine: Annotated[
         EngineName, typer.Option(help="What runs the models; auto: Spark from 256 MiB on.")
     ] = EngineName.AUTO,
-    max_dead_letters: Annotated[
+    start: Annotated[
         str | None,
         typer.Option(
-            help="With more dead letters, as a number or 5%, exit with code 3.",
-            callback=_check_limit,
+            "--from",
+            help="For kafka:TOPIC: earliest (default), a time, an age such as 2d, an offset, or "
+            "0:120,1:98.",
         ),
     ] = None,
-    part_rows: Annotated[
-        int, typer.Option(min=1, help="Rows that are saved together, and repeated after a kill.")
-    ] = 5000,
+    stop: Annotated[
+        str | None,
+        typer.Option("--to", help="latest (default), or as --from; it is not part of the range."),
+    ] = None,
+    max_dead_letters: MaxDeadLetters = None,
+    part_rows: PartRows = 5000,
     config: Config = None,
 ) -> None:
-    """Run the models on files and tables, as `stream` does on topics.
+    """Run the models on files, tables or a range of a topic, as `stream` does on topics.
 
     FORMAT is jsonl, csv, parquet or delta. A run that was ended continues if it is started again.
     """
@@ -58,8 +83,17 @@ def batch(
     with progress() as show:
         show("loading Python's libraries")
         from tidemill.bootstrap.batch import batch as run_batch
+        from tidemill.bootstrap.places import Bounds
 
-        summary = run_batch(loaded, source, target, show, engine=engine.value, part_rows=part_rows)
+        summary = run_batch(
+            loaded,
+            source,
+            target,
+            show,
+            engine=engine.value,
+            part_rows=part_rows,
+            bounds=Bounds(start, stop),
+        )
     show_summary(screen, summary)
     if is_exceeded(max_dead_letters, summary.dead_letters, summary.messages):
         raise typer.Exit(SOME_FAILED)
@@ -72,9 +106,3 @@ def is_exceeded(limit: str | None, dead_letters: int, messages: int) -> bool:
     if limit.endswith("%"):
         return dead_letters > messages * float(limit[:-1]) / 100
     return dead_letters > int(limit)
-
-
-def _check_limit(limit: str | None) -> str | None:
-    if limit is not None and not re.fullmatch(r"\d+|\d+(\.\d+)?%", limit, re.ASCII):
-        raise typer.BadParameter(f"{limit!r} is neither a number nor a percentage such as 5%")
-    return limit

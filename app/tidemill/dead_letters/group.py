@@ -62,14 +62,8 @@ def ranges_to_scan(
         spans = {p: range(min(offsets), max(offsets) + 1) for p, offsets in named.items()}
     if selection.since is None:
         return spans
-    with ranges.consumer(kafka) as consumer:
-        times = {TopicPartition(topic, partition): selection.since for partition in spans}
-        firsts = {
-            part.partition: first for part, first in consumer.offsets_for_times(times).items()
-        }
-    starts = {
-        p: first.offset if (first := firsts.get(p)) else span.stop for p, span in spans.items()
-    }
+    firsts = ranges.offsets_at(kafka, topic, spans, selection.since)
+    starts = {p: firsts.get(p, span.stop) for p, span in spans.items()}
     return {p: range(max(span.start, starts[p]), span.stop) for p, span in spans.items()}
 
 

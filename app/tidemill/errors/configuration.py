@@ -49,8 +49,10 @@ class InputUnreadable(ConfigurationError):
 class OutputExists(ConfigurationError):
     """The output folder of a batch exists already."""
 
-    def __init__(self, path: object) -> None:
-        super().__init__(f"{path} exists already", "Name another output folder, or remove it.")
+    def __init__(
+        self, path: object, hint: str = "Name another output folder, or remove it."
+    ) -> None:
+        super().__init__(f"{path} exists already", hint)
 
 
 class OutputUnusable(ConfigurationError):

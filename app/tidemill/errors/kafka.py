@@ -166,3 +166,34 @@ class GroupInUse(TidemillError):
             "Kafka takes a group's offsets only from its members, so the group's lag stands still. "
             "Stop them, or give them their own group.id.",
         )
+
+
+class TopicMissing(ConfigurationError):
+    """A topic that a batch reads does not exist."""
+
+    def __init__(
+        self, topic: str, hint: str = "Check the name, and kafka.bootstrap_servers."
+    ) -> None:
+        super().__init__(f"there is no topic {topic}, or no right to see it", hint)
+
+
+class NotSent(TidemillError):
+    """A batch's results were not sent to Kafka, or it is not known whether they were."""
+
+    def __init__(self, topic: str, cause: object) -> None:
+        super().__init__(
+            f"could not send the results to {topic}: {cause}",
+            "Readers with isolation.level=read_committed see all of them or none. The same command "
+            "finds out which, and sends them if they are missing.",
+        )
+
+
+class SendingTooLong(NotSent):
+    """Kafka has aborted a batch's transaction because it took too long."""
+
+    def __init__(self, topic: str, seconds: int, setting: str) -> None:
+        TidemillError.__init__(
+            self,
+            f"sending the results to {topic} took longer than {seconds} s, so Kafka sent none",
+            f"Raise {setting} on the brokers and run the command again, or answer a shorter range.",
+        )

@@ -30,7 +30,7 @@ class InvalidUtf8(MessageError):
         super().__init__(f"the value is not UTF-8: {cause.reason} at byte {cause.start}{guess}")
 
 
-class InvalidRow(MessageError):
+class MalformedRow(MessageError):
     """A row of a CSV file is malformed, or has another number of cells than the first row."""
 
     def __init__(self, problem: str) -> None:

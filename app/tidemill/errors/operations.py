@@ -84,7 +84,7 @@ class MessageOmitted(ConfigurationError):
 
 
 class InvalidSelection(ConfigurationError):
-    """A word that selects dead letters is malformed."""
+    """A word that selects messages or dead letters is malformed."""
 
     def __init__(self, text: str, expected: str, advice: str) -> None:
         super().__init__(f"{text!r} is not {expected}", advice)

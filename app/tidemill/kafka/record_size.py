@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
@@ -52,6 +52,13 @@ class TopicLimits:
 
 
 ANY_RECORD = TopicLimits()
+
+
+class OutputTopic(NamedTuple):
+    """The topic of results or of dead letters, and what it accepts."""
+
+    name: str
+    limits: TopicLimits
 
 
 def fits(

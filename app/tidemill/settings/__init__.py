@@ -9,8 +9,16 @@ from tidemill.settings.kafka import KafkaSettings
 from tidemill.settings.loader import default_file, load, load_program
 from tidemill.settings.monitoring import MonitoringSettings
 from tidemill.settings.pool import PoolSettings
-from tidemill.settings.root import LogSettings, Program, ServeProgram, Settings, TopicsProgram
+from tidemill.settings.root import (
+    LogSettings,
+    Program,
+    ServeProgram,
+    Settings,
+    StoreProgram,
+    TopicsProgram,
+)
 from tidemill.settings.serving import ServingSettings
+from tidemill.settings.store import StoreSettings, TableSettings
 from tidemill.settings.stream import StreamSettings
 
 __all__ = [
@@ -22,7 +30,10 @@ __all__ = [
     "ServeProgram",
     "ServingSettings",
     "Settings",
+    "StoreProgram",
+    "StoreSettings",
     "StreamSettings",
+    "TableSettings",
     "TopicsProgram",
     "default_file",
     "load",

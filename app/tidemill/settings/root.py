@@ -14,6 +14,7 @@ from tidemill.settings.kafka import KafkaSettings
 from tidemill.settings.monitoring import MonitoringSettings
 from tidemill.settings.pool import PoolSettings
 from tidemill.settings.serving import ServingSettings
+from tidemill.settings.store import StoreSettings
 from tidemill.settings.stream import StreamSettings
 
 PREFIX = "TIDEMILL__"
@@ -86,6 +87,12 @@ class ServeProgram(Program):
     serving: ServingSettings = ServingSettings()
 
 
+class StoreProgram(Program):
+    """The settings of a program that reads or writes the store."""
+
+    store: StoreSettings = StoreSettings()
+
+
 class Settings(TopicsProgram):
     """All settings, which the streaming job reads.
 
@@ -97,6 +104,7 @@ class Settings(TopicsProgram):
 
     pool: PoolSettings = PoolSettings()
     serving: ServingSettings = ServingSettings()
+    store: StoreSettings = StoreSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}
 

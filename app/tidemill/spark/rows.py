@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
@@ -13,16 +13,9 @@ from tidemill.spark.schemas import RECORD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidemill.kafka.record_size import TopicLimits
+    from tidemill.kafka.record_size import OutputTopic
 
 Row: TypeAlias = dict[str, Any]
-
-
-class OutputTopic(NamedTuple):
-    """The topic of results or of dead letters, and what it accepts."""
-
-    name: str
-    limits: TopicLimits
 
 
 def read_messages(batch: pa.RecordBatch) -> Iterator[Message]:

@@ -16,13 +16,13 @@ from tidemill.ahead import map_ahead
 from tidemill.inference.engine import Engine
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import Router, all_specs
-from tidemill.kafka.record_size import ANY_RECORD
+from tidemill.kafka.record_size import ANY_RECORD, OutputTopic
 from tidemill.settings.pool import PoolSettings
 from tidemill.spark import model_usage
 from tidemill.spark.batch_delivery import LEAVE_TO_SPARK
 from tidemill.spark.columns import record_columns
 from tidemill.spark.retry import Attempt
-from tidemill.spark.rows import OutputTopic, latency, outcome_row, read_messages
+from tidemill.spark.rows import latency, outcome_row, read_messages
 from tidemill.spark.warmup import freeze_gc
 from tidemill.spark.worker_pool import worker_runner
 

@@ -76,7 +76,7 @@ class TestMeter:
 
 def test_summary() -> None:
     """Numbers of all parts add up; messages that no model matches are skipped."""
-    plan = Plan(Source("jsonl", "in", warnings=["w"]), [], ("csv", "out"), "", 1)
+    plan = Plan(Source("jsonl", "in", warnings=["w"]), [], ("csv", "out"), "", 1, "id")
     receipts = [
         Receipt(5, 1, {"a:1": 2}, {"InvalidJson": 1}),
         Receipt(3, 1, {"a:1": 1, "b:1": 1}, {"InvalidJson": 1}),

@@ -165,7 +165,7 @@ class TestCsv:
         """A row with too few or many cells, or invalid UTF-8, is a dead letter with its text."""
         Path("a.csv").write_bytes(b'text,n\na\n"b\n",1,2\nc\xff,3\nd,4\n')
         assert run("csv:a.csv", "csv:out").results == 1
-        assert errors() == ["InvalidRow", "InvalidRow", "InvalidUtf8"]
+        assert errors() == ["MalformedRow", "MalformedRow", "InvalidUtf8"]
         values = [
             letter.get("value") or base64.b64decode(letter["value_base64"])
             for letter in dead_letters(OUT)

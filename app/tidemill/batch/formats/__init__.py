@@ -13,7 +13,7 @@ import structlog
 
 from tidemill.batch.formats import delimited, delta, json_lines, parquet, written
 from tidemill.batch.paths import absolute
-from tidemill.batch.plan import Source
+from tidemill.batch.plan import KAFKA, Source
 from tidemill.batch.storage import COMPRESSIONS, Storage, abbreviate, list_files
 from tidemill.errors import InputUnreadable
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tidemill.batch.plan import Piece
     from tidemill.batch.staging import Staging
     from tidemill.batch.storage import File
+    from tidemill.inference.message import Message, Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,9 @@ class Format:
         encode: Returns a part's results and dead letters as the contents of two files.
         suffix: The end of the names of the files with results.
         finish: Completes the output before it is published, in one process.
+        by_offset: Whether sizes are numbers of offsets. Then each piece is a split, and one that
+            was answered in part continues at its next offset.
+        limit: Returns the outcome that the output accepts in place of one that it does not.
 
     """
 
@@ -51,6 +55,8 @@ class Format:
     encode: Callable[[Part], tuple[bytes, bytes]]
     suffix: str
     finish: Callable[[Staging], None] = leave_as_is
+    by_offset: bool = False
+    limit: Callable[[Message, Outcome], Outcome] | None = None
 
 
 def plan_files(
@@ -105,7 +111,7 @@ SUFFIXES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 def parse(text: str) -> tuple[str | None, str]:
     """Split `FORMAT:PLACE` into the format, or None if there is none, and the place."""
     name, colon, place = text.partition(":")
-    return (name, place) if colon and name in FORMATS else (None, text)
+    return (name, place) if colon and name in {*FORMATS, KAFKA} else (None, text)
 
 
 def detect(location: str) -> str:

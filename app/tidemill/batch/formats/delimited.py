@@ -17,7 +17,7 @@ from tidemill.batch.block import BLOCK_BYTES, Block, block_rows
 from tidemill.batch.origin import origin_headers
 from tidemill.batch.plan import Piece
 from tidemill.batch.storage import Storage, compression, open_input
-from tidemill.errors import InputUnreadable, InvalidRow, InvalidUtf8
+from tidemill.errors import InputUnreadable, InvalidUtf8, MalformedRow
 from tidemill.inference.message import Message
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Row:
         if error := _decoding_error(self.text):
             return InvalidUtf8(error)
         if len(self.cells) != columns:
-            return InvalidRow(f"has {len(self.cells)} cells, but the file has {columns} columns")
+            return MalformedRow(f"has {len(self.cells)} cells, but the file has {columns} columns")
         return None
 
 
@@ -130,7 +130,7 @@ def _rows(text: io.TextIOWrapper, path: str) -> Iterator[Row]:
         except csv.Error as problem:
             if "unexpected end" in str(problem) or "field limit" in str(problem):
                 raise InputUnreadable(path, f"line {line}: a quote is never closed") from None
-            cells, error = [""], InvalidRow(f"is not CSV: {problem}")
+            cells, error = [""], MalformedRow(f"is not CSV: {problem}")
         if cells:
             yield Row(line, cells, "".join(taken).rstrip("\r\n"), error)
         line, error = line + len(taken), None
