@@ -150,7 +150,9 @@ def _plan(
     version = __version__
     new = Plan(found, [], target, digest(order.routes), order.part_rows, uuid.uuid4().hex, version)
     earlier = staging.plan()
-    if earlier and (change := _difference(earlier, new)):
+    if earlier and (
+        change := _difference(earlier, new, is_answered=_is_answered(earlier, staging))
+    ):
         log.warning("an earlier run did not end, but this one differs: starting over", by=change)
     elif earlier:
         return earlier, name, engine
@@ -171,15 +173,22 @@ def _started(staging: Staging, new: Plan, splits: list[list[Piece]]) -> Plan:
     return plan
 
 
-def _difference(earlier: Plan, new: Plan) -> str | None:
+def _is_answered(plan: Plan, staging: Staging) -> bool:
+    """Tell whether only the end of a run is missing; it may have sent its results already."""
+    receipts = staging.receipts({})
+    return all(f"{split:05}-{END}" in receipts for split in range(len(plan.splits)))
+
+
+def _difference(earlier: Plan, new: Plan, *, is_answered: bool) -> str | None:
     """Return what differs between the batches of two plans."""
-    compared = {
+    compared: dict[str, tuple[object, object]] = {
         "input": (identity(earlier.source), identity(new.source)),
         "output": (earlier.target, new.target),
         "models": (earlier.models, new.models),
-        "part size": (earlier.part_rows, new.part_rows),
-        "version of Tidemill": (earlier.version, new.version),
     }
+    if not is_answered:  # these decide which rows are in a part
+        compared["part size"] = earlier.part_rows, new.part_rows
+        compared["version of Tidemill"] = earlier.version, new.version
     return ", ".join(name for name, (old, now) in compared.items() if old != now) or None
 
 

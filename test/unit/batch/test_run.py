@@ -212,6 +212,15 @@ class TestOutput:
         OUT.rmdir()
         assert run().continued == ROWS
 
+    def test_other_parts_after_all_are_answered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Results that may have been sent already are not made again for other parts."""
+        with pytest.raises(OutputExists):
+            run(Acting(OUT.mkdir))
+        OUT.rmdir()
+        monkeypatch.setattr(runs, "__version__", "another")
+        engine = in_process(ROUTES, Broken())
+        assert run_batch(ROUTES, "in.jsonl", "out", engine, part_rows=5).continued == ROWS
+
     def test_two_at_once(self) -> None:
         """The second run of a command is refused."""
 
