@@ -37,7 +37,7 @@ from tidemill.batch.storage import Storage
 from tidemill.errors import OutputExists, OutputInUse, OutputUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from pyarrow import NativeFile
 
@@ -218,8 +218,12 @@ class Staging:
                     self.filesystem.delete_file(new)
                 raise
 
-    def receipts(self, known: dict[str, Receipt]) -> dict[str, Receipt]:
+    def receipts(
+        self, known: dict[str, Receipt], splits: Collection[int] | None = None
+    ) -> dict[str, Receipt]:
         """Return the receipts of all parts and ends of splits; read only those not yet known.
+
+        With `splits`, read only theirs: each worker does, and there may be many others.
 
         Raises:
             OutputUnusable: A receipt is damaged.
@@ -227,7 +231,8 @@ class Staging:
         """
         for path in self.paths(RECEIPTS):
             name = path.rpartition("/")[2]
-            if name not in known:
+            is_wanted = splits is None or int(name.partition("-")[0]) in splits
+            if is_wanted and name not in known:
                 with self.filesystem.open_input_stream(path) as file:
                     content = file.read()
                 try:

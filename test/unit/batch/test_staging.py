@@ -65,6 +65,15 @@ class TestCommit:
             staging.receipts({})
         assert "Remove this folder" in caught.value.hint
 
+    def test_of_one_split(self) -> None:
+        """A worker does not read the receipts of other splits, of which there may be many."""
+        staging = Staging.beside("out").taken()
+        staging.start(PLAN)
+        for name in ("00001-00000", "100000-00000", "100000-end"):
+            staging.commit(name, {}, RECEIPT)
+        Path(staging.paths(RECEIPTS)[0]).write_bytes(b"not read")
+        assert sorted(staging.receipts({}, [100000])) == ["100000-00000", "100000-end"]
+
 
 class TestLocked:
     """One run at a time uses the folder."""
