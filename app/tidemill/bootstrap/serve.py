@@ -11,6 +11,7 @@ import structlog
 import uvloop
 
 from tidemill import extras
+from tidemill.bootstrap.features import opened
 from tidemill.errors import PoolUnavailable
 from tidemill.inference.route import all_specs
 from tidemill.models import catalogue, machine
@@ -21,15 +22,19 @@ from tidemill.serving.access import Access
 from tidemill.serving.access_log import AccessLog
 from tidemill.serving.batcher import Batcher, Policy
 from tidemill.serving.catalogue import Catalogue
+from tidemill.serving.features import Completer
 from tidemill.serving.metrics import ServingMetrics
 from tidemill.serving.models import Models
 from tidemill.serving.parts import Parts
 from tidemill.serving.service import Service
+from tidemill.serving.table_metrics import TableMetrics
+from tidemill.serving.tables import Tables
 from tidemill.serving.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidemill.inference.features import Complete
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.route import Route
     from tidemill.models.pool.client import PooledRunner
@@ -47,15 +52,21 @@ def serve(settings: ServeProgram) -> None:
         TidemillError: The server cannot start.
 
     """
-    options = settings.serving
     routes = catalogue.load_models(settings.models)
+    with opened(settings.store, all_specs(routes)) as complete:
+        _serve(settings, routes, complete)
+
+
+def _serve(settings: ServeProgram, routes: Sequence[Route], complete: Complete) -> None:
+    options = settings.serving
     specs = all_specs(routes)
     processes = settings.pool.processes or machine.cores()
     # A batch is one slice: the batcher has decided what runs together.
     size = {"min_slice": options.max_batch_size, "max_slice": options.max_batch_size}
     pool = settings.pool.model_copy(update=size | {"processes": processes})
     tracing = Tracing(options)
-    access = Access(Catalogue(routes), options.tokens)
+    everything = Catalogue(routes, options.tables)
+    access = Access(everything, options.tokens)
     first = preloaded(specs, pool)
     log.info("loading the models", count=len(specs), first=[spec.id for spec in specs[:5]])
     models = Models(partial(start_pool, specs, pool), processes)
@@ -72,19 +83,56 @@ def serve(settings: ServeProgram) -> None:
         if logged:
             logged.write(*request_and_answers)
 
-    service = Service(batcher, options, on_answers=answered)
-    parts = Parts(options, access, service, models, metrics, AccessLog(), tracing)
+    completer = Completer(complete)
+    service = Service(batcher, options, complete=completer, on_answers=answered)
+    tables = store_tables(settings, everything, metrics)
+    parts = Parts(options, access, service, models, metrics, AccessLog(), tracing, tables)
+
+    async def start() -> None:
+        if tables:
+            await asyncio.gather(tables.keep_refreshing(), models.try_all(first))
+        else:
+            await models.try_all(first)
+
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(server.serve(parts, lambda: models.try_all(first)))
+            loop.run(server.serve(parts, start))
     finally:
         models.close()
+        if tables:
+            tables.close()
+        completer.close()
         tracing.close()
         if logged:
             logged.close()
+    if tables and tables.is_busy:
+        log.warning("the store does not answer, and nobody waits for it any more")
     if models.is_busy:
         log.warning("model processes are still busy, and end now")
+    if models.is_busy or (tables and tables.is_busy):
         os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process
+
+
+def store_tables(
+    settings: ServeProgram, everything: Catalogue, metrics: ServingMetrics
+) -> Tables | None:
+    """Return what looks keys up, if the settings name tables.
+
+    Raises:
+        MissingExtra: The extra `store` is not installed.
+        InvalidStoreUrl: There can be no store at the URL.
+
+    """
+    if not settings.serving.tables:
+        return None
+    with extras.required():
+        from tidemill.bootstrap.store import open_store  # noqa: PLC0415 - an extra
+    return Tables(
+        open_store(settings.store),
+        everything,
+        TableMetrics(metrics.registry),
+        max_waiting=max(1, settings.serving.max_requests // 2),
+    )
 
 
 def request_log(

@@ -9,10 +9,15 @@ from typing import Any, NamedTuple
 from tidemill.errors import (
     BodyTimedOut,
     DeadlineExceeded,
+    FeaturesMissing,
     InputTooLong,
     InvalidInput,
     InvalidJson,
+    InvalidKey,
     InvalidRequest,
+    InvalidTime,
+    KeyNotFound,
+    LookupsUnavailable,
     MethodNotAllowed,
     MissingField,
     ModelNotFound,
@@ -22,7 +27,9 @@ from tidemill.errors import (
     RequestTooLarge,
     ServerBusy,
     ServerFault,
+    TableNotFound,
     TidemillError,
+    TooManyKeys,
     Unauthenticated,
     UnknownVariant,
     UnsupportedMediaType,
@@ -40,6 +47,8 @@ class Status(NamedTuple):
 
 
 BAD_REQUEST = Status(HTTPStatus.BAD_REQUEST, "INVALID_ARGUMENT")
+NOT_FOUND = Status(HTTPStatus.NOT_FOUND, "NOT_FOUND")
+TOO_LARGE = Status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RESOURCE_EXHAUSTED")
 # The model failed on this input, or is down.
 FAILED = Status(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL")
 UNAVAILABLE = Status(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE")
@@ -48,10 +57,16 @@ STATUSES: dict[type[TidemillError], Status] = {
     InvalidInput: BAD_REQUEST,
     InvalidJson: BAD_REQUEST,
     InputTooLong: BAD_REQUEST,
+    FeaturesMissing: BAD_REQUEST,
+    InvalidTime: BAD_REQUEST,
     MissingField: BAD_REQUEST,
     UnknownVariant: BAD_REQUEST,
-    ModelNotFound: Status(HTTPStatus.NOT_FOUND, "NOT_FOUND"),
-    RequestTooLarge: Status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RESOURCE_EXHAUSTED"),
+    InvalidKey: Status(HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_ARGUMENT"),
+    ModelNotFound: NOT_FOUND,
+    TableNotFound: NOT_FOUND,
+    KeyNotFound: NOT_FOUND,
+    RequestTooLarge: TOO_LARGE,
+    TooManyKeys: TOO_LARGE,
     MethodNotAllowed: Status(HTTPStatus.METHOD_NOT_ALLOWED, "UNIMPLEMENTED"),
     ServerFault: FAILED,
     UnsupportedMediaType: Status(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "INVALID_ARGUMENT"),
@@ -62,6 +77,9 @@ STATUSES: dict[type[TidemillError], Status] = {
     ModelTimedOut: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
     DeadlineExceeded: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
 }
+
+# Errors that know when to try again.
+LATER = (LookupsUnavailable, QueueFull, RateExceeded, ServerBusy)
 
 
 def status(error: TidemillError) -> Status:
@@ -83,7 +101,7 @@ def problem(error: TidemillError) -> dict[str, Any]:
 
 def retry_after(error: TidemillError) -> float | None:
     """Return after how many seconds a client should try again; None if it should not."""
-    return error.retry_after if isinstance(error, QueueFull | RateExceeded | ServerBusy) else None
+    return error.retry_after if isinstance(error, LATER) else None
 
 
 def retry_after_header(seconds: float) -> str:

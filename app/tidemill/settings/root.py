@@ -85,10 +85,23 @@ class ServeProgram(Program):
     kafka: KafkaSettings = KafkaSettings()
     pool: PoolSettings = PoolSettings()
     serving: ServingSettings = ServingSettings()
+    store: StoreSettings = StoreSettings()
 
 
 class StoreProgram(Program):
     """The settings of a program that reads or writes the store."""
+
+    store: StoreSettings = StoreSettings()
+
+
+class FollowProgram(StoreProgram):
+    """The settings of a program that writes a topic into the store."""
+
+    kafka: KafkaSettings = KafkaSettings()
+
+
+class ExplainProgram(TopicsProgram):
+    """The settings of a program that follows one message through the job."""
 
     store: StoreSettings = StoreSettings()
 
