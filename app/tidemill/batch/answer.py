@@ -16,7 +16,7 @@ from tidemill.errors import NoModel
 from tidemill.inference.message import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from tidemill.batch.formats import Format
     from tidemill.batch.plan import Plan
@@ -49,7 +49,7 @@ class Work:
 
 def answer(
     work: Work,
-    splits: Iterable[int],
+    splits: Collection[int],
     predictor: Predictor,
     *,
     on_block: Callable[[Block], None] = lambda _: None,
@@ -66,7 +66,7 @@ def answer(
         InputUnreadable, OutputUnusable: A file cannot be read or written.
 
     """
-    known = work.staging.receipts({})
+    known = work.staging.receipts({}, splits)
     parts = chain.from_iterable(_open_parts(work, split, known) for split in splits)
     blocks = ((name, part, block) for name, part in parts for block in part.blocks)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidemill.units import duration, per_second
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tidemill.batch.staging import Receipt
 
 SHOW_EVERY_S = 0.2
-MINUTE, HOUR = 60, 3600
 
 
 class Meter:
@@ -49,8 +50,12 @@ class Meter:
             self._first = (now, rows, size)
         self._rows, self._done = rows, size
         if now - self._shown >= SHOW_EVERY_S:
-            self._shown = now
-            self._show("answering", **self._progress(now))
+            self.show()
+
+    def show(self) -> None:
+        """Show the progress."""
+        self._shown = self._clock()
+        self._show("answering", **self._progress(self._shown))
 
     def _progress(self, now: float) -> dict[str, str]:
         shown = {"rows": f"{self.continued + self._rows:,}"}
@@ -58,19 +63,10 @@ class Meter:
         time, rows, size = self._first
         seconds, rows, size = now - time, self._rows - rows, self._done - size
         if rows > 0 and seconds > 0:
-            shown["speed"] = f"{rows / seconds:,.0f} rows/s"
+            shown["speed"] = f"{per_second(rows / seconds)} rows/s"
         done = self._base + self._done
         if self._size:
             shown["done"] = f"{min(done / self._size, 1):.0%}"
         if size > 0 and seconds > 0:
             shown["left"] = duration(max(self._size - done, 0) * seconds / size)
         return shown
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in the unit that suits it."""
-    if seconds < MINUTE:
-        return f"{seconds:.0f} s"
-    if seconds < HOUR:
-        return f"{seconds / MINUTE:.0f} min"
-    return f"{seconds / HOUR:.1f} h"

@@ -57,6 +57,7 @@ class Plan(msgspec.Struct, frozen=True):
         models: The digest of the models.
         part_rows: The fewest rows that are committed together.
         id: The run's own, which no other run has.
+        version: The version of Tidemill; another one may cut other parts.
 
     """
 
@@ -66,6 +67,7 @@ class Plan(msgspec.Struct, frozen=True):
     models: str
     part_rows: int
     id: str
+    version: str = ""
 
     @property
     def size(self) -> int:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 import structlog
 
+from tidemill import __version__
 from tidemill.batch.answer import END, Work
 from tidemill.batch.meter import Meter
 from tidemill.batch.output import check_output
 from tidemill.batch.plan import SPLIT_BYTES, Plan, Source, in_splits
-from tidemill.batch.staging import Staging
+from tidemill.batch.publication import check_target, publish, sweep
+from tidemill.batch.staging import SUMMARY, Staging
 from tidemill.batch.summary import Summary, add_up
 from tidemill.errors import InputChanged
 
@@ -96,19 +98,25 @@ def run(
     check_output(None if source.by_offset else order.source.location, folder)
     staging = Staging.beside(folder)
     with staging.locked():
+        staging = staging.taken()
+        check_target(staging, folder)
         show("reading the input")
         plan, engine_name, engine = _plan(order, source, engines, staging)
+        check_target(staging, folder)  # again, as it may be starting over
         receipts = staging.receipts({})
         meter = Meter(plan.size, receipts.values(), show, began, clock)
         work = Work(plan, staging, source, target, order.only_matching)
         splits = [i for i in range(len(plan.splits)) if f"{i:05}-{END}" not in receipts]
         if splits:
             engine(work, splits, meter)
+            meter.show()
         _check_unchanged(plan.source, source)
         show("publishing")
-        with staging.errors():
-            staging.sweep()
-            target.finish(staging)
+        staging = staging.taken()
+        if not staging.is_finished:
+            with staging.errors():
+                sweep(staging)
+                target.finish(staging)
         summary = add_up(
             plan,
             staging.receipts(receipts).values(),
@@ -118,7 +126,8 @@ def run(
             seconds=clock() - began,
         )
         written = msgspec.json.format(msgspec.json.encode(summary))
-        staging.publish(folder, written + b"\n")
+        staging.write(SUMMARY, written + b"\n")
+        publish(staging, folder)
     return summary
 
 
@@ -140,9 +149,12 @@ def _plan(
     size = sum(piece.size for piece in pieces)
     name, engine = engines(size * MESSAGE_BYTES if source.by_offset else size)
     target = order.target.format, order.target.location
-    new = Plan(found, [], target, digest(order.routes), order.part_rows, uuid.uuid4().hex)
+    version = __version__
+    new = Plan(found, [], target, digest(order.routes), order.part_rows, uuid.uuid4().hex, version)
     earlier = staging.plan()
-    if earlier and (change := _difference(earlier, new)):
+    if earlier and (
+        change := _difference(earlier, new, is_answered=_is_answered(earlier, staging))
+    ):
         log.warning("an earlier run did not end, but this one differs: starting over", by=change)
     elif earlier:
         return earlier, name, engine
@@ -163,14 +175,22 @@ def _started(staging: Staging, new: Plan, splits: list[list[Piece]]) -> Plan:
     return plan
 
 
-def _difference(earlier: Plan, new: Plan) -> str | None:
+def _is_answered(plan: Plan, staging: Staging) -> bool:
+    """Tell whether only the end of a run is missing; it may have sent its results already."""
+    receipts = staging.receipts({})
+    return all(f"{split:05}-{END}" in receipts for split in range(len(plan.splits)))
+
+
+def _difference(earlier: Plan, new: Plan, *, is_answered: bool) -> str | None:
     """Return what differs between the batches of two plans."""
-    compared = {
+    compared: dict[str, tuple[object, object]] = {
         "input": (identity(earlier.source), identity(new.source)),
         "output": (earlier.target, new.target),
         "models": (earlier.models, new.models),
-        "part size": (earlier.part_rows, new.part_rows),
     }
+    if not is_answered:  # these decide which rows are in a part
+        compared["part size"] = earlier.part_rows, new.part_rows
+        compared["version of Tidemill"] = earlier.version, new.version
     return ", ".join(name for name, (old, now) in compared.items() if old != now) or None
 
 

@@ -5,11 +5,14 @@
     .run/plan.json               what the run does
     .run/receipts/00003-00002    a committed part: its numbers
     .run/receipts/00003-end      a split that is done
+    .run/new/WRITER/             files that are being written
     results/  dead-letters/      the files of the parts
 ```
 
 A part is committed once its receipt exists. Parts depend only on the input, so a worker that
-repeats a part replaces the same files.
+repeats a part replaces the same files. Every file is written in the folder of its writer and then
+moved. A new writer removes that folder, so that workers which Spark or a killed run has left behind
+can change nothing any more.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from io import BufferedReader
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+from uuid import uuid4
 
 import msgspec
 from pyarrow import ArrowException, fs
@@ -29,17 +34,17 @@ from pyarrow import ArrowException, fs
 from tidemill.batch.paths import absolute
 from tidemill.batch.plan import Plan
 from tidemill.batch.storage import Storage
-from tidemill.errors import OutputExists, OutputInUse, OutputUnusable
+from tidemill.errors import OutputInUse, OutputUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from pyarrow import NativeFile
 
 RESULTS, DEAD_LETTERS, SUMMARY = "results", "dead-letters", "summary.json"
 # What no reader of the output needs; it disappears after the output has its name.
 RUN = ".run"
-RECEIPTS, PLAN, LOCK = f"{RUN}/receipts", f"{RUN}/plan.json", f"{RUN}/lock"
+RECEIPTS, PLAN, LOCK, NEW = f"{RUN}/receipts", f"{RUN}/plan.json", f"{RUN}/lock", f"{RUN}/new"
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 CONTINUES = "Then run the same command again: it continues where it ended."
 
@@ -65,9 +70,13 @@ class Receipt(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Staging:
-    """A run's hidden folder; any process may open it by its location."""
+    """A run's hidden folder; any process may open it by its location.
+
+    `writer` names who writes: the workers of one run, or what completes their files.
+    """
 
     location: str
+    writer: str = ""
 
     @classmethod
     def beside(cls, target: str) -> Staging:
@@ -76,13 +85,14 @@ class Staging:
         return cls(f"{head}{slash}.{name}.tidemill")
 
     @cached_property
-    def _storage(self) -> Storage:
+    def storage(self) -> Storage:
+        """The file system and the path on it."""
         return Storage(self.location)
 
     @property
     def filesystem(self) -> fs.FileSystem:
         """The file system in pyarrow's words."""
-        return self._storage.filesystem
+        return self.storage.filesystem
 
     def uri(self, name: str) -> str:
         """Return where a file or folder is, as a path or URI."""
@@ -98,26 +108,46 @@ class Staging:
 
         """
         with self.errors():
-            self.filesystem.create_dir(f"{self._storage.root}/{RUN}")
-            local = self._storage.local
+            self.filesystem.create_dir(f"{self.storage.root}/{RUN}")
+            local = self.storage.local
             lock = (local / LOCK).open("w") if local else None
-        if lock is None:
-            yield
-            return
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OutputInUse(self.location) from None
+        with lock or nullcontext():
+            if lock and local:
+                self._lock(lock, local / LOCK)
             try:
                 yield
             finally:
-                if self.plan() is None and self._info("").type == fs.FileType.Directory:
-                    self.filesystem.delete_dir(self._storage.root)  # nothing has begun
+                if self.plan() is None and self.info("").type == fs.FileType.Directory:
+                    self.filesystem.delete_dir(self.storage.root)  # nothing has begun
+
+    def _lock(self, file: IO[str], path: Path) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_current = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            is_current = False
+        if not is_current:  # another run works, or has just removed the file
+            raise OutputInUse(self.location)
+
+    def taken(self) -> Staging:
+        """Return the folder for a new writer; from now on, all others fail to write.
+
+        An object store has no folders; there, they can still write.
+
+        Raises:
+            OutputUnusable: The folder cannot be written.
+
+        """
+        new = Staging(self.location, uuid4().hex)
+        with self.errors():
+            if self.exists(NEW):
+                self.filesystem.delete_dir(f"{self.storage.root}/{NEW}")
+            self.filesystem.create_dir(f"{self.storage.root}/{NEW}/{new.writer}")
+        return new
 
     def plan(self) -> Plan | None:
         """Return what an earlier run has planned, if it was ended."""
-        path = f"{self._storage.root}/{PLAN}"
+        path = f"{self.storage.root}/{PLAN}"
         if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
             return None
         with self.filesystem.open_input_stream(path) as file:
@@ -135,11 +165,11 @@ class Staging:
         """
         with self.errors():
             if self.exists(PLAN):
-                self.filesystem.delete_file(f"{self._storage.root}/{PLAN}")
+                self.filesystem.delete_file(f"{self.storage.root}/{PLAN}")
             for name in (RECEIPTS, RESULTS, DEAD_LETTERS):
                 if self.exists(name):
-                    self.filesystem.delete_dir(f"{self._storage.root}/{name}")
-                self.filesystem.create_dir(f"{self._storage.root}/{name}")
+                    self.filesystem.delete_dir(f"{self.storage.root}/{name}")
+                self.filesystem.create_dir(f"{self.storage.root}/{name}")
             for path in self.paths("."):  # what the earlier run has found
                 self.filesystem.delete_file(path)
         self.write(PLAN, msgspec.json.encode(plan))
@@ -147,17 +177,22 @@ class Staging:
     def commit(self, name: str, files: dict[str, bytes], receipt: Receipt) -> None:
         """Write a part's files that are not empty, and then its receipt.
 
+        If another attempt at the same part has committed it meanwhile, write nothing: the outcomes
+        of the two may differ.
+
         Raises:
             OutputUnusable: The disk is full, for example.
 
         """
+        if self.exists(f"{RECEIPTS}/{name}"):
+            return
         for path, content in files.items():
             if content:
                 self.write(path, content)
         self.write(f"{RECEIPTS}/{name}", msgspec.json.encode(receipt))
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file atomically.
+        """Write a file atomically, and on this machine lastingly: a receipt must not outlive it.
 
         Raises:
             OutputUnusable: The disk is full, for example.
@@ -174,37 +209,55 @@ class Staging:
             OutputUnusable: The disk is full, for example.
 
         """
-        root = self._storage.root
-        new = f"{root}/{RUN}/{name.replace('/', '-')}.{os.getpid()}.new"
+        root = self.storage.root
+        new = f"{root}/{NEW}/{self.writer}/{uuid4().hex}"
         with self.errors():
             try:
                 with self.filesystem.open_output_stream(new) as stream:
                     yield stream
+                if self.storage.local is not None:
+                    with Path(new).open("rb") as file:
+                        os.fsync(file.fileno())
                 self.filesystem.move(new, f"{root}/{name}")
             except BaseException:
                 if self.filesystem.get_file_info(new).type == fs.FileType.File:
                     self.filesystem.delete_file(new)
                 raise
 
-    def receipts(self, known: dict[str, Receipt]) -> dict[str, Receipt]:
-        """Return the receipts of all parts and ends of splits; read only those not yet known."""
+    def receipts(
+        self, known: dict[str, Receipt], splits: Collection[int] | None = None
+    ) -> dict[str, Receipt]:
+        """Return the receipts of all parts and ends of splits; read only those not yet known.
+
+        With `splits`, read only theirs: each worker does, and there may be many others.
+
+        Raises:
+            OutputUnusable: A receipt is damaged.
+
+        """
         for path in self.paths(RECEIPTS):
             name = path.rpartition("/")[2]
-            if name not in known:
+            is_wanted = splits is None or int(name.partition("-")[0]) in splits
+            if is_wanted and name not in known:
                 with self.filesystem.open_input_stream(path) as file:
-                    known[name] = msgspec.json.decode(file.read(), type=Receipt)
+                    content = file.read()
+                try:
+                    known[name] = msgspec.json.decode(content, type=Receipt)
+                except msgspec.MsgspecError:
+                    hint = "Remove this folder, and start the command again."
+                    raise OutputUnusable(self.location, f"{name} is damaged", hint) from None
         return known
 
     def paths(self, folder: str) -> list[str]:
         """Return the paths of the files in a folder, sorted."""
-        selector = fs.FileSelector(f"{self._storage.root}/{folder}", allow_not_found=True)
+        selector = fs.FileSelector(f"{self.storage.root}/{folder}", allow_not_found=True)
         infos = self.filesystem.get_file_info(selector)
         names = [info.path for info in infos if info.type == fs.FileType.File]
         return sorted(path for path in names if not path.rpartition("/")[2].startswith("."))
 
     def exists(self, name: str) -> bool:
         """Tell whether a file or folder is there."""
-        return bool(self._info(name).type != fs.FileType.NotFound)
+        return bool(self.info(name).type != fs.FileType.NotFound)
 
     def lines(self, folder: str) -> Iterator[bytes]:
         """Yield the lines of the files in a folder."""
@@ -217,55 +270,16 @@ class Staging:
         with self.errors():
             for folder in (RESULTS, DEAD_LETTERS):
                 if self.exists(folder):
-                    self.filesystem.delete_dir(f"{self._storage.root}/{folder}")
+                    self.filesystem.delete_dir(f"{self.storage.root}/{folder}")
 
-    def sweep(self) -> None:
-        """Remove what a killed run has left besides the committed parts."""
-        committed = self.receipts({})
-        for folder in (RESULTS, DEAD_LETTERS):
-            selector = fs.FileSelector(f"{self._storage.root}/{folder}", allow_not_found=True)
-            for info in self.filesystem.get_file_info(selector):
-                name = info.path.rpartition("/")[2]
-                receipt = committed.get(name.removeprefix("part-").partition(".")[0])
-                counts = receipt and (receipt.models if folder == RESULTS else receipt.errors)
-                if info.type == fs.FileType.File and not counts:
-                    self.filesystem.delete_file(info.path)
+    @property
+    def is_finished(self) -> bool:
+        """Whether all files are complete: some of them may be published already."""
+        return self.exists(SUMMARY)
 
-    def publish(self, target: str, summary: bytes) -> None:
-        """Make the results, the dead letters and the summary appear at a place, all at once.
-
-        An object store cannot rename a folder; there, the summary appears last.
-
-        Raises:
-            OutputExists: There is something by now.
-
-        """
-        self.write(SUMMARY, summary)
-        root = self._storage.root
-        with self.errors():
-            if self.exists(DEAD_LETTERS) and not self.paths(DEAD_LETTERS):
-                self.filesystem.delete_dir(f"{root}/{DEAD_LETTERS}")
-            if self._storage.local is not None:
-                self._rename(Storage(target))
-                return
-            goal = Storage(target).root
-            last = {f"{root}/{SUMMARY}"}
-            for info in self.filesystem.get_file_info(fs.FileSelector(root, recursive=True)):
-                is_kept = not info.path.startswith(f"{root}/{RUN}/") and info.path not in last
-                if info.type == fs.FileType.File and is_kept:
-                    self.filesystem.move(info.path, goal + info.path.removeprefix(root))
-            self.filesystem.move(f"{root}/{SUMMARY}", f"{goal}/{SUMMARY}")
-            self.filesystem.delete_dir(root)
-
-    def _rename(self, target: Storage) -> None:
-        root, local = self._storage.local, target.local
-        if root is None or local is None or os.path.lexists(local):
-            raise OutputExists(target.location)
-        root.rename(local)
-        self.filesystem.delete_dir(str(local / RUN))
-
-    def _info(self, name: str) -> fs.FileInfo:
-        return self.filesystem.get_file_info(f"{self._storage.root}/{name}")
+    def info(self, name: str) -> fs.FileInfo:
+        """Return what is at a path within the folder."""
+        return self.filesystem.get_file_info(f"{self.storage.root}/{name}")
 
     @contextmanager
     def errors(self) -> Iterator[None]:

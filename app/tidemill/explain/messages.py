@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import re
 import zlib
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tidemill.dead_letters.letters import DeadLetter
 
 GZIP = ".gz"
+# `tidemill batch` reads these, too, but a row of them is no line.
+OTHERS = re.compile(r"(?i)\.(csv|tsv|parquet)(\.(gz|zst|bz2))?$|\.(zst|bz2)$")
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,9 +41,14 @@ def open_lines(path: Path) -> BinaryIO:
     """Open a file of lines, which is compressed if its name says so.
 
     Raises:
-        InputUnreadable: It cannot be opened.
+        InputUnreadable: It cannot be opened, or is not a file of JSON lines.
 
     """
+    if OTHERS.search(path.name):
+        hint = (
+            "Decompress it; or name a file of dead letters, which tidemill batch makes of any rows."
+        )
+        raise InputUnreadable(path, "it is not a file of JSON lines", hint)
     try:
         return gzip.open(path) if path.suffix == GZIP else path.open("rb")  # type: ignore[return-value] # it reads bytes
     except OSError as error:

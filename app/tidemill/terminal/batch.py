@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from tidemill.batch.meter import duration
+from tidemill.units import counted, duration, per_second
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,13 +18,13 @@ def show_summary(console: Console, summary: Summary) -> None:
     """Print the numbers of a batch, the reasons of its dead letters, and its warnings."""
     skipped = f" + {summary.skipped:,} skipped" if summary.skipped else ""
     console.print(
-        f"{summary.messages:,} messages = {summary.results:,} results + "
-        f"{summary.dead_letters:,} dead letters{skipped}, in {escape(summary.output)}"
+        f"{counted(summary.messages, 'message')} = {counted(summary.results, 'result')} + "
+        f"{counted(summary.dead_letters, 'dead letter')}{skipped}, in {escape(summary.output)}"
     )
     continued = f"; an earlier run had answered {summary.continued:,}" if summary.continued else ""
     console.print(
         f"{summary.engine} engine, {duration(summary.seconds)}, "
-        f"{summary.rate:,.0f} rows/s{continued}"
+        f"{per_second(summary.rate)} rows/s{continued}"
     )
     for error, count in sorted(summary.errors.items(), key=lambda each: -each[1]):
         console.print(f"  dead letters by {error}: {count:,}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from tidemill.terminal.escape import visible
-from tidemill.terminal.units import duration
+from tidemill.units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

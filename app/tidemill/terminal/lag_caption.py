@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tidemill.kafka.lag import LagTrend, total, trends
-from tidemill.terminal.units import duration, per_second
+from tidemill.units import duration, per_second
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from rich.text import Text
 from tidemill.kafka.lag import total, trends
 from tidemill.terminal.lag_caption import caption
 from tidemill.terminal.responsive_table import ResponsiveTable
-from tidemill.terminal.units import duration, per_second
+from tidemill.units import duration, per_second
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence

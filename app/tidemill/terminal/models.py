@@ -15,7 +15,7 @@ from tidemill.errors import TidemillError
 from tidemill.terminal import models_json
 from tidemill.terminal.escape import pretty, visible
 from tidemill.terminal.responsive_table import ResponsiveTable
-from tidemill.terminal.units import UNKNOWN, duration
+from tidemill.units import UNKNOWN, duration
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence

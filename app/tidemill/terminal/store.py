@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tidemill.errors import InvalidSelection
 from tidemill.terminal.escape import printable_json, visible
-from tidemill.terminal.units import duration
+from tidemill.units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -58,7 +58,7 @@ class TestByOffset:
         source = replace(FORMATS["jsonl"], read=offsets, by_offset=True)
         piece = Piece("0", 0, stop, size=stop)
         plan = Plan(Source("kafka", "t"), [[piece]], ("jsonl", "out"), "", rows, "id")
-        staging = Staging.beside(str(folder / "out"))
+        staging = Staging.beside(str(folder / "out")).taken()
         staging.start(plan)
         work = Work(plan, staging, source, FORMATS["jsonl"])
         interrupted = answer(work, [0], PREDICTOR)

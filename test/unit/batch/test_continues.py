@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -73,7 +72,6 @@ def run_until_killed(source: str, target: str, changes: int, engine: Engine = EN
     disk = DyingDisk(changes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Storage, "filesystem", fs.PyFileSystem(disk))
-        patch.setattr(os, "getpid", lambda: 1)  # the next run is another process
         with suppress(Killed):
             run_batch(ROUTES, source, target, engine, part_rows=2)
     return disk

@@ -14,7 +14,7 @@ from example_models import Upper
 from pyarrow import parquet
 from specs import make_spec
 
-from tidemill.errors import InputUnreadable
+from tidemill.errors import InputUnreadable, OutputUnusable
 from tidemill.inference.route import single_routes
 
 if TYPE_CHECKING:
@@ -109,3 +109,14 @@ class TestWrite:
         table = DeltaTable("out/results").to_pyarrow_table()
         assert table.schema.field("n").type == pa.int32()
         assert table.column("out").to_pylist() == ["A"]
+
+
+class TestRefused:
+    """Delta refuses some outputs that other formats accept."""
+
+    def test_similar_names(self) -> None:
+        """The names of two columns differ only in case."""
+        parquet.write_table(pa.table({"text": ["a"], "Text": ["b"]}), "in.parquet")
+        with pytest.raises(OutputUnusable, match="Duplicate field name"):
+            run("parquet:in.parquet")
+        assert not Path("out").exists()

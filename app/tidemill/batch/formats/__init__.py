@@ -127,7 +127,7 @@ def detect(location: str) -> str:
     files, _ = list_files(location)
     found = {_format_of(file.path) for file in files}
     if len(found) > 1:
-        hint = "Name one of them, such as csv:FOLDER, or give one kind of files."
+        hint = "Name a folder with one kind of files. csv:FOLDER reads all of its files as CSV."
         raise InputUnreadable(location, f"there are files of {' and '.join(sorted(found))}", hint)
     return found.pop()
 

@@ -17,12 +17,12 @@ from tidemill.batch.paths import absolute
 from tidemill.batch.plan import Piece, Source
 from tidemill.batch.staging import RESULTS
 from tidemill.batch.storage import broken
-from tidemill.errors import InputUnreadable
+from tidemill.errors import InputUnreadable, OutputUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pyarrow.dataset import Dataset
+    from pyarrow.dataset import Dataset, Fragment
 
     from tidemill.batch.block import Block
     from tidemill.batch.staging import Staging
@@ -66,18 +66,29 @@ def read(source: Source, piece: Piece) -> Iterator[Block]:
     """
     with delta_errors(source.location), broken(piece.path):
         dataset = _dataset(source.location, source.version or 0, source.fingerprint)
-        (fragment,) = (f for f in dataset.get_fragments() if f.path == piece.path)
+        fragment = _fragments(source.location, source.version or 0, source.fingerprint)[piece.path]
         scanner = fragment.scanner(schema=dataset.schema, batch_size=BLOCK_ROWS)
         rows = fragment.count_rows()
         yield from blocks(piece.path, 0, scanner.to_batches(), piece.size / (rows or 1))
 
 
 def finish(staging: Staging) -> None:
-    """Make a table of Parquet files, without copying them."""
+    """Make a table of Parquet files, without copying them.
+
+    Raises:
+        OutputUnusable: Delta refuses the names of the columns or of the folder.
+
+    """
     from deltalake import convert_to_deltalake  # noqa: PLC0415 - an extra
 
     if unify(staging, suited):
-        convert_to_deltalake(staging.uri(RESULTS), mode="ignore")  # a killed run may have done it
+        try:
+            # A killed run may have done it.
+            convert_to_deltalake(staging.uri(RESULTS), mode="ignore")
+        except Exception as error:  # noqa: BLE001 - it also raises plain ones
+            reason = str(error).partition("\n")[0]
+            hint = "Delta refuses it: name another output, such as parquet:PATH."
+            raise OutputUnusable(staging.location, reason, hint) from None
 
 
 def suited(kind: pa.DataType) -> pa.DataType:
@@ -91,6 +102,12 @@ def suited(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_fixed_size_list(kind):
         return pa.list_(suited(kind.value_type))
     return REPLACED.get(kind) or with_children(kind, suited)
+
+
+@lru_cache(maxsize=4)
+def _fragments(location: str, version: int, identity: str) -> dict[str, Fragment]:
+    """Return the files of a table by their paths."""
+    return {each.path: each for each in _dataset(location, version, identity).get_fragments()}
 
 
 @lru_cache(maxsize=4)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.terminal.units import duration, per_second
+from tidemill.units import counted, duration, per_second
 
 
 class TestDuration:
@@ -38,3 +38,12 @@ class TestRate:
     def test_written(self, rate: float | None, said: str) -> None:
         """Small rates have a decimal."""
         assert per_second(rate) == said
+
+
+def test_counted() -> None:
+    """One thing has no plural."""
+    assert [counted(n, "result") for n in (0, 1, 1234)] == [
+        "0 results",
+        "1 result",
+        "1,234 results",
+    ]

@@ -1,4 +1,4 @@
-"""Format durations and rates for people."""
+"""Format numbers, durations and rates for people."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ UNKNOWN: Final = "-"
 _UNITS: Final = (("d", 86_400, "h", 3600), ("h", 3600, "min", 60))
 _MINUTE: Final = 60
 _FEW: Final = 10
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 result`, `2 results`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float | None) -> str:
