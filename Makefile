@@ -124,11 +124,11 @@ format: venv ## Format the code and fix what can be fixed
 lock: venv ## Upgrade the locked versions in requirements/
 	@$(COMPILE) --upgrade --all-extras --group dev pyproject.toml --output-file requirements/dev.txt
 	@echo uv | $(COMPILE) --constraint requirements/dev.txt - --output-file requirements/uv.txt
-	@$(COMPILE) --extra stream --extra spacy --constraint requirements/dev.txt pyproject.toml \
+	@$(COMPILE) --extra stream --extra store --extra spacy --constraint requirements/dev.txt pyproject.toml \
 		--output-file requirements/local.txt
-	@$(COMPILE) --extra serve --extra spacy --constraint requirements/dev.txt pyproject.toml \
+	@$(COMPILE) --extra serve --extra store --extra spacy --constraint requirements/dev.txt pyproject.toml \
 		--output-file requirements/serve.txt
-	@$(COMPILE) --extra stream --extra spacy --group databricks --constraint requirements/dev.txt \
+	@$(COMPILE) --extra stream --extra store --extra spacy --group databricks --constraint requirements/dev.txt \
 		--no-emit-package pyspark --no-emit-package py4j pyproject.toml \
 		--output-file requirements/databricks.txt
 
