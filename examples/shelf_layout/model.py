@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from ortools.sat.python import cp_model
@@ -80,29 +80,27 @@ class Model:
         # It follows, but the solver's linear relaxation does not see it.
         self.cp.add(self._taken(row, here) <= self._parameters.shelves[row].length)
 
-    def _surround(self, group: str) -> cp_model.LinearExpr:
+    def _surround(self, group: str) -> cp_model.LinearExprT:
         """Return half the perimeter of the box around a group, in mm."""
         shelves = self._parameters.shelves
-        edges = [0, *accumulate(shelf.height for shelf in shelves)]
         left, right, width = (
             self.cp.new_int_var(0, self._longest, f"{side} of {group}")
             for side in ("left", "right", "width")
         )
-        top, bottom = (
-            self.cp.new_int_var(0, edges[-1], f"{side} of {group}") for side in ("top", "bottom")
-        )
         self.cp.add(width == right - left)
-        self.cp.add(bottom >= top)
+        inside = [self.cp.new_bool_var(f"{group} spans {row}") for row, _ in enumerate(shelves)]
+        for above, row, below in combinations(inside, 3):
+            self.cp.add_bool_or(above.negated(), row, below.negated())
         members = {n for n, each in enumerate(self._parameters.products) if each.group == group}
         for (n, row), stands in self._stands.items():
             if n in members:
                 self.cp.add(left <= self._starts[n]).only_enforce_if(stands)
                 self.cp.add(right >= self._ends[n]).only_enforce_if(stands)
-                self.cp.add(top <= edges[row]).only_enforce_if(stands)
-                self.cp.add(bottom >= edges[row + 1]).only_enforce_if(stands)
+                self.cp.add_implication(stands, inside[row])
         for row, _ in enumerate(shelves):  # It follows, too.
             self.cp.add(width >= self._taken(row, members))
-        return width + bottom - top
+        heights = [s.height * spans for s, spans in zip(shelves, inside, strict=True)]
+        return width + sum(heights)
 
     def _taken(self, row: int, products: Iterable[int]) -> cp_model.LinearExprT:
         """Return the length that some products take on a shelf, in mm."""
