@@ -28,7 +28,7 @@ text {{ font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Liberation S
 def style(groups: int) -> str:
     """Return the style sheet for so many groups: classes `g0`, `g1` and so on."""
     light = SHEET.format(**LIGHT) + _groups(groups, fill=0.86, edge=0.45, rail=0.28, text=0.16)
-    dark = SHEET.format(**DARK) + _groups(groups, fill=0.2, edge=0.5, rail=0.36, text=0.9)
+    dark = SHEET.format(**DARK) + _groups(groups, fill=0.2, edge=0.6, rail=0.3, text=0.9)
     return f"{light}@media (prefers-color-scheme: dark) {{{dark}}}"
 
 
@@ -36,8 +36,7 @@ def _groups(groups: int, *, fill: float, edge: float, rail: float, text: float) 
     return "\n".join(
         f".g{n} .box {{ fill: {_hex(n, fill)}; stroke: {_hex(n, edge)}; }} "
         f".g{n} .rail {{ fill: {_hex(n, rail)}; }} "
-        # The halo keeps the edges of facings out of the letters.
-        f".g{n} .label {{ fill: {_hex(n, text)}; stroke: {_hex(n, fill)}; }}"
+        f".g{n} .plate {{ fill: {_hex(n, fill)}; }} .g{n} .label {{ fill: {_hex(n, text)}; }}"
         for n in range(groups)
     )
 

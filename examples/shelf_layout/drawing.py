@@ -20,6 +20,7 @@ TOP, RAIL, GAP = 108.0, 20.0, 14.0
 MOST_HEIGHT = 1200.0  # of all shelves together
 LEAST_ROW = 24.0
 LEGEND_ROW = 30.0
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def render(layout: Layout) -> str:
@@ -48,7 +49,7 @@ def describe(layout: Layout) -> str:
     rows = []
     for row, shelf in enumerate(layout.parameters.shelves):
         here = [each for each in layout.placements if each.shelf == row]
-        names = ", ".join(f"{products[each.product].name} x {each.facings}" for each in here)
+        names = ", ".join(f"{products[each.product].name} {TIMES} {each.facings}" for each in here)
         rows.append(f"{shelf.name}: {names or 'empty'}.")
     return f"{_judgement(layout)}. From top to bottom, each from left to right. {' '.join(rows)}"
 
@@ -104,7 +105,7 @@ class Drawing:
             here = [each for each in self._layout.placements if each.shelf == row]
             for each in here:
                 yield from self._product(each, floor)
-            for group, run in groupby(here, key=lambda each: self._group(each)):
+            for group, run in groupby(here, key=self._group):
                 yield from self._rail(group, [*run], floor)
             self.bottom = floor + RAIL + GAP
 
@@ -115,7 +116,7 @@ class Drawing:
         up = floor - 8 - 18 * len(lines)
         for n, line in enumerate(lines):
             yield _text(MARGIN, up + 18 * n, line, "ink", 15, weight=600)
-        yield _text(MARGIN, floor - 6, f"worth x {weight:g}", "muted", 13)
+        yield _text(MARGIN, floor - 6, f"worth {TIMES} {weight:g}", "muted", 13)
         if is_best and floor - self.bottom > 80:
             yield (
                 f'<g transform="translate({MARGIN:g} {up - 34:g})"><path class="eye" '
@@ -142,7 +143,7 @@ class Drawing:
                 f'width="{wide - 2 * inset:.1f}" height="{high:.1f}" '
                 f'rx="{min(4, wide / 6, high / 6):.1f}"/>'
             )
-        label = labels.fit(product.name, wide * placement.facings - 8, high - 6)
+        label = labels.fit(product.name, wide * placement.facings - 10, high - 6)
         if label:
             middle = left + wide * placement.facings / 2
             yield from _label(label, middle, floor - high / 2)
@@ -167,7 +168,7 @@ class Drawing:
         left = MARGIN
         for group, n in self._groups.items():
             facings = sum(p.facings for p in self._layout.placements if self._group(p) == group)
-            text = f"{labels.shorten(group, 300, 14)} · {facings}"
+            text = f"{labels.shorten(group, 300, 14)}: {facings} facings"
             wide = 26 + labels.width(text, 14) + 18
             if left + wide > WIDTH - MARGIN and left > MARGIN:
                 left, self.bottom = MARGIN, self.bottom + LEGEND_ROW
@@ -210,14 +211,19 @@ def _text(
 
 
 def _label(label: labels.Label, middle: float, centre: float) -> Iterator[str]:
-    """Yield a product's name, centred in its box."""
+    """Yield a product's name, centred, on a plate that hides the edges of facings behind it."""
     turn = f' transform="rotate(-90 {middle:.1f} {centre:.1f})"' if label.vertical else ""
     step = label.size * labels.LEADING
+    wide = max(labels.width(line, label.size) for line in label.lines) + 2
+    high = step * len(label.lines)
+    yield (
+        f'<rect class="plate" x="{middle - wide / 2:.1f}" y="{centre - high / 2:.1f}" '
+        f'width="{wide:.1f}" height="{high:.1f}" rx="4"{turn}/>'
+    )
     base = centre - step * (len(label.lines) - 1) / 2 + label.size * 0.35
     for n, line in enumerate(label.lines):
         yield (
             f'<text class="label" x="{middle:.1f}" y="{base + n * step:.1f}" '
-            f'font-size="{label.size}" font-weight="600" text-anchor="middle" '
-            f'stroke-width="3" paint-order="stroke" stroke-linejoin="round"{turn}>'
+            f'font-size="{label.size}" font-weight="600" text-anchor="middle"{turn}>'
             f"{escape(line)}</text>"
         )

@@ -9,6 +9,8 @@ from examples.shelf_layout.layout import Placement, score, worth
 if TYPE_CHECKING:
     from examples.shelf_layout.parameters import Parameters
 
+Places = dict[int, tuple[int, int]]  # the shelf and the facings of a product
+
 
 def greedy(parameters: Parameters) -> list[Placement] | None:
     """Return a layout, or None if this simple way does not place every product that it must.
@@ -17,7 +19,7 @@ def greedy(parameters: Parameters) -> list[Placement] | None:
     facing that adds most per mm is added, again and again. At last each shelf is sorted by group.
     """
     free = [shelf.length for shelf in parameters.shelves]
-    facings: dict[tuple[int, int], int] = {}
+    places: Places = {}
     order = sorted(
         (n for n, product in enumerate(parameters.products) if product.facings_min),
         key=lambda n: -parameters.products[n].length * parameters.products[n].facings_min,
@@ -33,12 +35,13 @@ def greedy(parameters: Parameters) -> list[Placement] | None:
         if not rows:
             return None
         best = max(rows, key=lambda row: parameters.shelves[row].weight)
-        facings[n, best] = product.facings_min
+        places[n] = best, product.facings_min
         free[best] -= needed
-    while step := _best_step(parameters, free, facings):
-        facings[step] = facings.get(step, 0) + 1
-        free[step[1]] -= parameters.products[step[0]].length
-    placed = _in_order(parameters, facings)
+    while step := _best_step(parameters, free, places):
+        n, row, number = step
+        places[n] = row, number
+        free[row] -= parameters.products[n].length
+    placed = _in_order(parameters, places)
     # A group may cost more than it is worth: leave it out if that is allowed.
     for group in parameters.groups:
         without = [p for p in placed if parameters.products[p.product].group != group]
@@ -49,31 +52,31 @@ def greedy(parameters: Parameters) -> list[Placement] | None:
 
 
 def _best_step(
-    parameters: Parameters, free: list[int], facings: dict[tuple[int, int], int]
-) -> tuple[int, int] | None:
-    """Return the product and the shelf of the facing that adds most per mm; None if none fits."""
-    where = {n: row for n, row in facings}
+    parameters: Parameters, free: list[int], places: Places
+) -> tuple[int, int, int] | None:
+    """Return the product, shelf and new facings that add most per mm; None if none fits."""
     best, most = None, 0.0
     for n, product in enumerate(parameters.products):
         for row, shelf in enumerate(parameters.shelves):
-            now = facings.get((n, row), 0)
-            if where.get(n, row) != row or product.length > free[row]:
+            at, now = places.get(n, (row, 0))
+            if at != row or product.length > free[row]:
                 continue
             if now + 1 not in parameters.room(product, shelf):
                 continue
             more = worth(product.value, shelf.weight, now + 1)
             gain = (more - worth(product.value, shelf.weight, now)) / product.length
             if gain > most:
-                best, most = (n, row), gain
+                best, most = (n, row, now + 1), gain
     return best
 
 
-def _in_order(parameters: Parameters, facings: dict[tuple[int, int], int]) -> list[Placement]:
+def _in_order(parameters: Parameters, places: Places) -> list[Placement]:
     """Return the placements from left to right, sorted by group on each shelf."""
     groups = parameters.groups
     used = [0] * len(parameters.shelves)
     placements = []
-    for n, row in sorted(facings, key=lambda key: groups.index(parameters.products[key[0]].group)):
-        placements.append(Placement(product=n, shelf=row, start=used[row], facings=facings[n, row]))
-        used[row] += parameters.products[n].length * facings[n, row]
+    for n in sorted(places, key=lambda n: groups.index(parameters.products[n].group)):
+        row, number = places[n]
+        placements.append(Placement(product=n, shelf=row, start=used[row], facings=number))
+        used[row] += parameters.products[n].length * number
     return placements

@@ -27,10 +27,10 @@ def _em(character: str) -> float:
     if unicodedata.east_asian_width(character) in "WF":
         return 1.0
     if character in "iIjlt.,:;'|!()[] f":
-        return 0.36
+        return 0.4
     if character in "mwMW@%—" + ELLIPSIS:
-        return 0.95
-    return 0.72 if character.isupper() else 0.6
+        return 1.0
+    return 0.78 if character.isupper() else 0.68
 
 
 def fit(text: str, wide: float, high: float) -> Label | None:

@@ -66,10 +66,27 @@ def score(parameters: Parameters, placements: Sequence[Placement]) -> int:
     for group in members.values():
         left = min(each.start for each in group)
         right = max(each.start + length(parameters, each) for each in group)
-        rows = range(min(each.shelf for each in group), max(each.shelf for each in group) + 1)
+        top, bottom = min(each.shelf for each in group), max(each.shelf for each in group)
+        high = sum(shelf.height for shelf in parameters.shelves[top : bottom + 1])
         # One mm costs `together` thousandths of a point.
-        total -= parameters.together * (right - left + sum(parameters.shelves[r].height for r in rows))
+        total -= parameters.together * (right - left + high)
     return total
+
+
+def tidy(parameters: Parameters, placements: Sequence[Placement]) -> list[Placement]:
+    """Return a layout with the products of each shelf moved left, if that costs no points."""
+    best = sorted(placements, key=lambda each: (each.shelf, each.start))
+    for row, _ in enumerate(parameters.shelves):
+        moved, end = [], 0
+        for each in best:
+            if each.shelf == row:
+                moved.append(each.model_copy(update={"start": end}))
+                end += length(parameters, each)
+            else:
+                moved.append(each)
+        if score(parameters, moved) >= score(parameters, best):
+            best = moved
+    return best
 
 
 def length(parameters: Parameters, placement: Placement) -> int:

@@ -28,10 +28,10 @@ class Model:
         self._longest = max(shelf.length for shelf in parameters.shelves)
         self._starts = [new(0, self._longest, f"start {n}") for n, _ in enumerate(products)]
         self._ends = [new(0, self._longest, f"end {n}") for n, _ in enumerate(products)]
-        self._facings = [new(0, each.facings_max, f"facings {n}") for n, each in enumerate(products)]
-        # Whether a product stands on a shelf, and whether it does with so many facings.
+        self._facings = [new(0, p.facings_max, f"facings {n}") for n, p in enumerate(products)]
+        # Whether a product stands on a shelf; and whether it does with so many facings.
         self._stands: dict[tuple[int, int], cp_model.IntVar] = {}
-        self._chosen: dict[tuple[int, int, int], cp_model.IntVar] = {}
+        self._chosen: dict[tuple[int, int], dict[int, cp_model.IntVar]] = {}
         for n, _ in enumerate(products):
             self._place(n)
         for row, _ in enumerate(parameters.shelves):
@@ -39,30 +39,37 @@ class Model:
         costs = [self._surround(group) for group in parameters.groups]
         gains = [
             worth(products[n].value, parameters.shelves[row].weight, number) * chosen
-            for (n, row, number), chosen in self._chosen.items()
+            for (n, row), numbers in self._chosen.items()
+            for number, chosen in numbers.items()
         ]
-        self.cp.maximize(sum(gains) - parameters.together * sum(costs))
+        total = cp_model.LinearExpr.sum
+        self.cp.maximize(total(gains) - total(costs) * parameters.together)
 
     def _place(self, n: int) -> None:
         """Let a product stand on one shelf at most, with facings that are allowed there."""
         product = self._parameters.products[n]
+        rows, numbers = [], []
         for row, shelf in enumerate(self._parameters.shelves):
-            for number in self._parameters.room(product, shelf):
-                self._chosen[n, row, number] = self.cp.new_bool_var(f"{number} of {n} on {row}")
-            if here := [self._chosen[key] for key in self._chosen if key[:2] == (n, row)]:
+            here = {
+                number: self.cp.new_bool_var(f"{number} of {n} on {row}")
+                for number in self._parameters.room(product, shelf)
+            }
+            if here:
+                self._chosen[n, row] = here
                 self._stands[n, row] = stands = self.cp.new_bool_var(f"{n} on {row}")
-                self.cp.add(sum(here) == stands)
+                self.cp.add(cp_model.LinearExpr.sum([*here.values()]) == stands)
                 self.cp.add(self._ends[n] <= shelf.length).only_enforce_if(stands)
-        rows = [self._stands[key] for key in self._stands if key[0] == n]
+                rows.append(stands)
+                numbers += [number * chosen for number, chosen in here.items()]
         if product.facings_min:
             self.cp.add_exactly_one(rows)
         else:
             self.cp.add_at_most_one(rows)
-        numbers = [key[2] * self._chosen[key] for key in self._chosen if key[0] == n]
-        self.cp.add(self._facings[n] == sum(numbers))
+        self.cp.add(self._facings[n] == cp_model.LinearExpr.sum(numbers))
         self.cp.add(self._ends[n] == self._starts[n] + product.length * self._facings[n])
         # A product that is left out has one place to be, so that layouts count once.
-        self.cp.add(self._starts[n] <= self._longest * sum(rows))
+        present = cp_model.LinearExpr.sum(rows)
+        self.cp.add(self._starts[n] <= present * self._longest)
 
     def _fit(self, row: int) -> None:
         """Let products on a shelf not overlap."""
@@ -89,8 +96,8 @@ class Model:
         )
         self.cp.add(width == right - left)
         inside = [self.cp.new_bool_var(f"{group} spans {row}") for row, _ in enumerate(shelves)]
-        for above, row, below in combinations(inside, 3):
-            self.cp.add_bool_or(above.negated(), row, below.negated())
+        for above, between, below in combinations(inside, 3):
+            self.cp.add_bool_or(above.negated(), between, below.negated())
         members = {n for n, each in enumerate(self._parameters.products) if each.group == group}
         for (n, row), stands in self._stands.items():
             if n in members:
@@ -104,11 +111,12 @@ class Model:
 
     def _taken(self, row: int, products: Iterable[int]) -> cp_model.LinearExprT:
         """Return the length that some products take on a shelf, in mm."""
-        wanted = set(products)
-        return sum(
-            self._parameters.products[n].length * number * chosen
-            for (n, at, number), chosen in self._chosen.items()
-            if at == row and n in wanted
+        return cp_model.LinearExpr.sum(
+            [
+                self._parameters.products[n].length * number * chosen
+                for n in products
+                for number, chosen in self._chosen.get((n, row), {}).items()
+            ]
         )
 
     def start_from(self, placements: Iterable[Placement]) -> None:
@@ -116,18 +124,21 @@ class Model:
         places = {each.product: each for each in placements}
         for (n, row), stands in self._stands.items():
             self.cp.add_hint(stands, n in places and places[n].shelf == row)
-        for (n, row, number), chosen in self._chosen.items():
+        for (n, row), numbers in self._chosen.items():
             at = places.get(n)
-            self.cp.add_hint(chosen, at is not None and (at.shelf, at.facings) == (row, number))
-        for n, start in enumerate(self._starts):
+            for number, chosen in numbers.items():
+                here = at is not None and (at.shelf, at.facings) == (row, number)
+                self.cp.add_hint(chosen, here)
+        for n, (start, facings) in enumerate(zip(self._starts, self._facings, strict=True)):
             self.cp.add_hint(start, places[n].start if n in places else 0)
-            self.cp.add_hint(self._facings[n], places[n].facings if n in places else 0)
+            self.cp.add_hint(facings, places[n].facings if n in places else 0)
 
     def placements(self, value: Value) -> list[Placement]:
         """Return the layout of a solution, shelf by shelf from left to right."""
         placed = [
             Placement(product=n, shelf=row, start=value(self._starts[n]), facings=number)
-            for (n, row, number), chosen in self._chosen.items()
+            for (n, row), numbers in self._chosen.items()
+            for number, chosen in numbers.items()
             if value(chosen)
         ]
         return sorted(placed, key=lambda each: (each.shelf, each.start))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ortools.sat.python import cp_model
 
 from examples.shelf_layout.greedy import greedy
-from examples.shelf_layout.layout import SCALE, Layout, most_worth, score
+from examples.shelf_layout.layout import SCALE, Layout, most_worth, score, tidy
 from examples.shelf_layout.model import Model
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Search(threading.Thread):
         self._began = time.monotonic()
         self._status = cp_model.UNKNOWN
         self._error: Exception | None = None
-        self._best = greedy(parameters)
-        self._points = None if self._best is None else score(parameters, self._best)
+        self._best: list[Placement] | None = None
+        self._points: int | None = None
         self._bound = most_worth(parameters)
         self._improved = 0
 
@@ -55,12 +55,11 @@ class Search(threading.Thread):
         """Search until the time is over."""
         try:
             model = Model(self._parameters)
-            if self._best is not None:
-                model.start_from(self._best)
+            if placements := greedy(self._parameters):
+                self._best, self._points = placements, score(self._parameters, placements)
+                model.start_from(placements)
             self._solver.best_bound_callback = self._lower_bound
             self._status = self._solver.solve(model.cp, _Solutions(model, self._improve))
-            if self._status == cp_model.MODEL_INVALID:
-                raise RuntimeError(model.cp.validate())
         except Exception as error:  # noqa: BLE001 - `layout` raises it in the main thread
             self._error = error
 
@@ -114,11 +113,13 @@ class Search(threading.Thread):
                 "Raise `seconds`, or lower facings_min of some products.",
             )
         optimal = self._status == cp_model.OPTIMAL
+        placements = tidy(self._parameters, self._best)
+        points = score(self._parameters, placements)
         return Layout(
             parameters=self._parameters,
-            placements=sorted(self._best, key=lambda each: (each.shelf, each.start)),
-            points=self._points / SCALE,
-            bound=(self._points if optimal else max(self._bound, self._points)) / SCALE,
+            placements=placements,
+            points=points / SCALE,
+            bound=(points if optimal else self._bound) / SCALE,
             optimal=optimal,
         )
 
