@@ -41,14 +41,14 @@ def greedy(parameters: Parameters) -> list[Placement] | None:
         n, row, number = step
         places[n] = row, number
         free[row] -= parameters.products[n].length
-    placed = _in_order(parameters, places)
     # A group may cost more than it is worth: leave it out if that is allowed.
     for group in parameters.groups:
-        without = [p for p in placed if parameters.products[p.product].group != group]
-        must = any(p.group == group and p.facings_min for p in parameters.products)
-        if not must and score(parameters, without) > score(parameters, placed):
-            placed = without
-    return placed
+        rest = {n: each for n, each in places.items() if parameters.products[n].group != group}
+        must = any(parameters.products[n].facings_min for n in places.keys() - rest.keys())
+        with_group, without = _in_order(parameters, places), _in_order(parameters, rest)
+        if not must and score(parameters, without) > score(parameters, with_group):
+            places = rest
+    return _in_order(parameters, places)
 
 
 def _best_step(

@@ -30,14 +30,24 @@ def main(source: Path = BAY, target: Path = PICTURE) -> int:
         last = phrase
 
     try:
-        parameters = Parameters.model_validate_json(source.read_bytes(), strict=True)
-        layout = ShelfLayout().run(parameters, report)
+        layout = ShelfLayout().run(read(source), report)
     except (NoLayout, OSError, ValidationError) as error:
         print("\n".join([f"failed: {error}", *getattr(error, "__notes__", ())]))
         return 1
     target.write_text(render(layout), "utf-8")
     print(f"The picture is {target}.")
     return 0
+
+
+def read(source: Path) -> Parameters:
+    """Return the parameters of a file.
+
+    Raises:
+        OSError: It cannot be read.
+        ValidationError: They are not valid.
+
+    """
+    return Parameters.model_validate_json(source.read_bytes(), strict=True)
 
 
 if __name__ == "__main__":

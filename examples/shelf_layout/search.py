@@ -55,7 +55,8 @@ class Search(threading.Thread):
         """Search until the time is over."""
         try:
             model = Model(self._parameters)
-            if placements := greedy(self._parameters):
+            placements = greedy(self._parameters)
+            if placements is not None:
                 self._best, self._points = placements, score(self._parameters, placements)
                 model.start_from(placements)
             self._solver.best_bound_callback = self._lower_bound
