@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from examples.shelf_layout import labels
 from examples.shelf_layout.colours import style
 from examples.shelf_layout.layout import length
+from examples.shelf_layout.shapes import name_at, rectangle, text_at
+from examples.shelf_layout.words import TIMES, describe, judgement, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +22,6 @@ TOP, RAIL, GAP = 108.0, 20.0, 14.0
 MOST_HEIGHT = 1200.0  # of all shelves together
 LEAST_ROW = 24.0
 LEGEND_ROW = 30.0
-TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def render(layout: Layout) -> str:
@@ -36,28 +37,6 @@ def render(layout: Layout) -> str:
         f"<style>{style(len(layout.parameters.groups))}</style>\n"
         f'<rect class="page" width="100%" height="100%"/>\n{body}\n</svg>\n'
     )
-
-
-def title(layout: Layout) -> str:
-    """Return what the drawing shows, in a line."""
-    return f"Shelf layout with {layout.points:,.0f} points"
-
-
-def describe(layout: Layout) -> str:
-    """Return the layout as text, shelf by shelf."""
-    products = layout.parameters.products
-    rows = []
-    for row, shelf in enumerate(layout.parameters.shelves):
-        here = [each for each in layout.placements if each.shelf == row]
-        names = ", ".join(f"{products[each.product].name} {TIMES} {each.facings}" for each in here)
-        rows.append(f"{shelf.name}: {names or 'empty'}.")
-    return f"{_judgement(layout)}. From top to bottom, each from left to right. {' '.join(rows)}"
-
-
-def _judgement(layout: Layout) -> str:
-    if layout.optimal:
-        return "No layout has more points"
-    return f"No layout has more than {layout.bound:,.0f} points"
 
 
 class Drawing:
@@ -80,28 +59,29 @@ class Drawing:
         layout, right = self._layout, WIDTH - MARGIN
         facings = sum(each.facings for each in layout.placements)
         placed = f"{len(layout.placements)} of {len(self._parameters.products)} products"
-        yield _text(MARGIN, 46, "Shelf layout", "ink", 24, weight=700)
-        yield _text(MARGIN, 72, f"{placed}, {facings} facings", "muted", 15)
+        yield text_at(MARGIN, 46, "Shelf layout", "ink", 24, weight=700)
+        yield text_at(MARGIN, 72, f"{placed}, {facings} facings", "muted", 15)
         points = f"{layout.points:,.0f} points"
-        yield _text(right, 46, points, "ink", 24, weight=700, anchor="end")
+        yield text_at(right, 46, points, "ink", 24, weight=700, anchor="end")
         share = 1.0 if layout.optimal else max(0.0, min(1.0, layout.points / (layout.bound or 1)))
         yield f'<rect class="track" x="{right - 300:g}" y="57" width="300" height="5" rx="2.5"/>'
         yield (
             f'<rect class="bar" x="{right - 300:g}" y="57" width="{300 * share:.1f}" height="5" '
             'rx="2.5"/>'
         )
-        yield _text(right, 81, _judgement(layout), "muted", 14, anchor="end")
+        yield text_at(right, 81, judgement(layout), "muted", 14, anchor="end")
 
     def bay(self) -> Iterator[str]:
         """Yield the shelves."""
-        best = max(shelf.weight for shelf in self._parameters.shelves)
+        weights = [shelf.weight for shelf in self._parameters.shelves]
+        best = max(weights) if max(weights) > min(weights) else None
         for row, shelf in enumerate(self._parameters.shelves):
             high = max(shelf.height * self._scale, LEAST_ROW)
             wide, floor = shelf.length * self._scale, self.bottom + high
             kind = "best" if shelf.weight == best else "back"
-            yield _rect(kind, self._left, self.bottom, wide, high)
+            yield rectangle(kind, self._left, self.bottom, wide, high)
             yield from self._name(shelf.name, shelf.weight, floor, is_best=shelf.weight == best)
-            yield _rect("board", self._left, floor, wide, RAIL)
+            yield rectangle("board", self._left, floor, wide, RAIL)
             here = [each for each in self._layout.placements if each.shelf == row]
             for each in here:
                 yield from self._product(each, floor)
@@ -111,12 +91,12 @@ class Drawing:
 
     def _name(self, name: str, weight: float, floor: float, *, is_best: bool) -> Iterator[str]:
         lines = labels.wrap(name, GUTTER - 16, 15)
-        lines = lines[:2] if lines else (labels.shorten(name, GUTTER - 16, 15),)
-        lines = lines if floor - self.bottom > 50 else lines[:1]
+        if not lines or len(lines) > (2 if floor - self.bottom > 50 else 1):
+            lines = (labels.shorten(name, GUTTER - 16, 15),)
         up = floor - 8 - 18 * len(lines)
         for n, line in enumerate(lines):
-            yield _text(MARGIN, up + 18 * n, line, "ink", 15, weight=600)
-        yield _text(MARGIN, floor - 6, f"worth {TIMES} {weight:g}", "muted", 13)
+            yield text_at(MARGIN, up + 18 * n, line, "ink", 15, weight=600)
+        yield text_at(MARGIN, floor - 6, f"worth {TIMES} {weight:g}", "muted", 13)
         if is_best and floor - self.bottom > 80:
             yield (
                 f'<g transform="translate({MARGIN:g} {up - 34:g})"><path class="eye" '
@@ -124,7 +104,7 @@ class Drawing:
                 '<circle class="pupil" cx="12" cy="8" r="3.6"/></g>'
             )
             if "eye" not in name.lower():
-                yield _text(MARGIN + 30, up - 21, "eye level", "eye-text", 13, weight=600)
+                yield text_at(MARGIN + 30, up - 21, "eye level", "eye-text", 13, weight=600)
 
     def _group(self, placement: Placement) -> str:
         return self._parameters.products[placement.product].group
@@ -146,7 +126,7 @@ class Drawing:
         label = labels.fit(product.name, wide * placement.facings - 10, high - 6)
         if label:
             middle = left + wide * placement.facings / 2
-            yield from _label(label, middle, floor - high / 2)
+            yield from name_at(label, middle, floor - high / 2)
         yield "</g>"
 
     def _rail(self, group: str, run: Sequence[Placement], floor: float) -> Iterator[str]:
@@ -154,7 +134,7 @@ class Drawing:
         left = self._left + run[0].start * self._scale
         right = run[-1].start + length(self._parameters, run[-1])
         wide = self._left + right * self._scale - left
-        yield f'<g class="g{self._groups[group]}">{_rect("rail", left, floor, wide, RAIL)}</g>'
+        yield f'<g class="g{self._groups[group]}">{rectangle("rail", left, floor, wide, RAIL)}</g>'
         if name := labels.shorten(group, wide - 10, 12):
             at = left + wide / 2
             yield (
@@ -176,54 +156,12 @@ class Drawing:
                 f'<g class="g{n}"><rect class="box" x="{left:.1f}" y="{self.bottom:.1f}" '
                 'width="18" height="18" rx="4"/></g>'
             )
-            yield _text(left + 26, self.bottom + 14, text, "ink", 14)
+            yield text_at(left + 26, self.bottom + 14, text, "ink", 14)
             left += wide
         self.bottom += LEGEND_ROW
         placed = {each.product for each in self._layout.placements}
         missing = [p.name for n, p in enumerate(self._parameters.products) if n not in placed]
         if missing:
             text = labels.shorten(f"left out: {', '.join(missing)}", WIDTH - 2 * MARGIN, 14)
-            yield _text(MARGIN, self.bottom + 12, text, "muted", 14)
+            yield text_at(MARGIN, self.bottom + 12, text, "muted", 14)
             self.bottom += LEGEND_ROW - 8
-
-
-def _rect(kind: str, left: float, top: float, wide: float, high: float) -> str:
-    return (
-        f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" '
-        f'height="{high:.1f}"/>'
-    )
-
-
-def _text(
-    left: float,
-    base: float,
-    text: str,
-    kind: str,
-    size: int,
-    *,
-    weight: int = 400,
-    anchor: str = "start",
-) -> str:
-    return (
-        f'<text class="{kind}" x="{left:.1f}" y="{base:.1f}" font-size="{size}" '
-        f'font-weight="{weight}" text-anchor="{anchor}">{escape(text)}</text>'
-    )
-
-
-def _label(label: labels.Label, middle: float, centre: float) -> Iterator[str]:
-    """Yield a product's name, centred, on a plate that hides the edges of facings behind it."""
-    turn = f' transform="rotate(-90 {middle:.1f} {centre:.1f})"' if label.vertical else ""
-    step = label.size * labels.LEADING
-    wide = max(labels.width(line, label.size) for line in label.lines) + 2
-    high = step * len(label.lines)
-    yield (
-        f'<rect class="plate" x="{middle - wide / 2:.1f}" y="{centre - high / 2:.1f}" '
-        f'width="{wide:.1f}" height="{high:.1f}" rx="4"{turn}/>'
-    )
-    base = centre - step * (len(label.lines) - 1) / 2 + label.size * 0.35
-    for n, line in enumerate(label.lines):
-        yield (
-            f'<text class="label" x="{middle:.1f}" y="{base + n * step:.1f}" '
-            f'font-size="{label.size}" font-weight="600" text-anchor="middle"{turn}>'
-            f"{escape(line)}</text>"
-        )

@@ -83,8 +83,8 @@ class Parameters(BaseModel):
         for product in self.products:
             if product.facings_min and not any(self.room(product, s) for s in self.shelves):
                 raise ValueError(
-                    f"{product.name!r} fits on no shelf with {product.facings_min} facings; "
-                    "lower its facings_min to 0, or add a higher or longer shelf"
+                    f"{product.name!r} fits on no shelf with facings_min {product.facings_min}; "
+                    "lower it to 0, or add a higher or longer shelf"
                 )
         needed = sum(each.length * each.facings_min for each in self.products)
         length = sum(shelf.length for shelf in self.shelves)

@@ -211,7 +211,7 @@ class TestWrongParameters:
             ({"products.0.facings_min": 9}, "'Oat flakes' has facings_min 9 above facings_max 4"),
             ({"products.1.name": "Oat flakes"}, "two products have the name 'Oat flakes'"),
             ({"shelves.1.name": "eye level"}, "two shelves have the name 'eye level'"),
-            ({"products.0.height": 301}, "'Oat flakes' fits on no shelf with 1 facings"),
+            ({"products.0.height": 301}, "'Oat flakes' fits on no shelf with facings_min 1"),
             ({"products.0.name": "a\nb"}, "no control characters"),
             ({"products.0.colour": "red"}, "products.0.colour"),
             ({"seconds": 0}, "seconds"),

@@ -9,11 +9,12 @@ import browser
 import pytest
 
 from examples.shelf_layout.colours import style
-from examples.shelf_layout.drawing import describe, render
+from examples.shelf_layout.drawing import render
 from examples.shelf_layout.greedy import greedy
 from examples.shelf_layout.layout import SCALE, Layout, most_worth, score
 from examples.shelf_layout.parameters import Parameters, Product, Shelf
 from examples.shelf_layout.run import BAY, read
+from examples.shelf_layout.words import describe
 
 if TYPE_CHECKING:
     from pathlib import Path
