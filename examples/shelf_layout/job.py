@@ -33,11 +33,10 @@ class ShelfLayout:
         search = Search(parameters, self._workers, self._seed)
         search.start()
         try:
-            while search.is_alive():
+            while not search.wait(POLL_S):
                 report(search.progress, search.phrase)
-                search.join(POLL_S)
         finally:
-            # A cancelled task leaves the loop with an exception.
+            # A cancelled task leaves the loop with an exception, here SystemExit.
             search.stop()
         layout = search.layout()
         report(1.0, search.phrase)

@@ -43,6 +43,7 @@ class Search(threading.Thread):
         self._solver.parameters.num_workers = workers
         self._solver.parameters.random_seed = seed
         self._solver.parameters.catch_sigint_signal = False  # Python handles it
+        self._ended = threading.Event()
         self._began = time.monotonic()
         self._status = cp_model.UNKNOWN
         self._error: Exception | None = None
@@ -63,6 +64,8 @@ class Search(threading.Thread):
             self._status = self._solver.solve(model.cp, _Solutions(model, self._improve))
         except Exception as error:  # noqa: BLE001 - `layout` raises it in the main thread
             self._error = error
+        finally:
+            self._ended.set()
 
     def _lower_bound(self, bound: float) -> None:
         self._bound = min(self._bound, round(bound))
@@ -73,11 +76,19 @@ class Search(threading.Thread):
             self._best, self._points = placements, points
             self._improved += 1
 
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end; return whether the search has ended.
+
+        Do not use `join`: in Python 3.11, a thread whose `join` a signal handler leaves with an
+        exception passes for ended.
+        """
+        return self._ended.wait(seconds)
+
     def stop(self) -> None:
-        """End the search and its thread."""
-        while self.is_alive():
+        """End the search."""
+        while not self.wait(0):
             self._solver.stop_search()
-            self.join(STOP_POLL_S)
+            self.wait(STOP_POLL_S)
 
     @property
     def progress(self) -> float:

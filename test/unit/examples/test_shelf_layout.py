@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,6 +168,14 @@ class TestTidy:
         assert score(parameters, done) >= score(parameters, moved)
 
 
+def assert_ended() -> None:
+    """Wait until the search's thread is gone; `is_alive` may be wrong about it."""
+    until = time.monotonic() + 60
+    while "shelf layout" in {thread.name for thread in threading.enumerate()}:
+        assert time.monotonic() < until, "the search goes on"
+        time.sleep(0.05)
+
+
 class TestReport:
     """The job says how far it is, and ends when it is told to."""
 
@@ -188,7 +198,36 @@ class TestReport:
 
         with pytest.raises(KeyboardInterrupt):
             ShelfLayout(workers=1).run(parameters, cancel)
-        assert "shelf layout" not in {thread.name for thread in threading.enumerate()}
+        assert_ended()
+
+    def test_ended_by_signal(self) -> None:
+        """A signal handler that raises an exception, as on SIGTERM, ends the search, too."""
+        began = threading.Event()
+
+        def send() -> None:
+            began.wait()
+            # By then, the main thread most likely waits for the search.
+            time.sleep(0.1)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+        def end(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        def report(progress: float, phrase: str) -> None:
+            if "points" in phrase:
+                began.set()
+
+        parameters = run.read(run.BAY).model_copy(update={"seconds": 3600.0})
+        before = signal.signal(signal.SIGUSR1, end)
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                ShelfLayout(workers=1).run(parameters, report)
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+            sender.join()
+        assert_ended()
 
     def test_time_is_up(self) -> None:
         """A search that is cut off has a layout, and a bound that it may not reach."""
