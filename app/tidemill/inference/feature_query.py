@@ -97,22 +97,30 @@ def fetch(store: FeatureStore, wanted: Iterable[Wanted]) -> dict[Wanted, Answer 
 def _query(
     store: FeatureStore, name: str, wanted: Sequence[Wanted]
 ) -> Iterator[tuple[Wanted, Answer | TidemillError]]:
-    table = store.table(name)
-    good = []
-    for each in wanted:
-        parts = len(each.key) if isinstance(each.key, tuple) else 1
-        if parts != len(table.key):
-            yield each, KeyMismatch(name, table.key, parts)
-            continue
-        try:
-            table.encode_key(each.key)
-        except MessageError as error:
-            yield each, error
-        else:
-            good.append(each)
+    errors = _wrong_keys(store.table(name), name, wanted)
+    if errors:
+        store.get(name, [])  # the table may have other keys by now
+        errors = _wrong_keys(store.table(name), name, wanted)
+    yield from errors.items()
+    good = [each for each in wanted if each not in errors]
     for start in range(0, len(good), MAX_KEYS):
         part = good[start : start + MAX_KEYS]
         pairs = [(each.key, each.time) for each in part if each.time is not None]
         rows = store.as_of(name, pairs) if pairs else store.get(name, [each.key for each in part])
         for each, row in zip(part, rows.rows, strict=True):
             yield each, Answer(row, rows.generation)
+
+
+def _wrong_keys(table: Table, name: str, wanted: Sequence[Wanted]) -> dict[Wanted, TidemillError]:
+    """Return why the table cannot have some of the keys."""
+    errors: dict[Wanted, TidemillError] = {}
+    for each in wanted:
+        parts = len(each.key) if isinstance(each.key, tuple) else 1
+        if parts != len(table.key):
+            errors[each] = KeyMismatch(name, table.key, parts)
+            continue
+        try:
+            table.encode_key(each.key)
+        except MessageError as error:
+            errors[each] = error
+    return errors
