@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from tidemill.errors import KeyMismatch, MessageError, TidemillError
+from tidemill.errors import InvalidKey, KeyMismatch, MessageError, TidemillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -88,7 +88,10 @@ def fetch(store: FeatureStore, wanted: Iterable[Wanted]) -> dict[Wanted, Answer 
     found: dict[Wanted, Answer | TidemillError] = {}
     for (table, _), rows in queries.items():
         try:
-            found.update(_query(store, table, list(rows)))
+            try:
+                found.update(_query(store, table, list(rows)))
+            except InvalidKey:  # a load has changed the table's key meanwhile
+                found.update(_query(store, table, list(rows)))
         except TidemillError as error:
             found.update(dict.fromkeys(rows, error))
     return found

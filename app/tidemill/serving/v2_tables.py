@@ -50,7 +50,7 @@ async def infer(tables: Tables, target: TableTarget, request: InferRequest) -> I
         target.name,
         partial(keys_of, request),
         partial(_respond, request, target),
-        count=max((len(each.data) for each in request.inputs), default=0),
+        count=max((each.shape[0] for each in request.inputs if each.shape), default=0),
     )
 
 
