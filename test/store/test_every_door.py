@@ -227,7 +227,8 @@ class TestServer:
         database.stop()
         try:
             down = server.ask("echo", MESSAGES[0])
-            assert (down.status, down.json["title"]) == (503, "StoreUnavailable")
+            assert (down.status, down.json["title"]) == (503, "LookupsUnavailable")
+            assert "postgres" not in str(down.json)  # where the store is, the log says
             assert server.ask("upper", "a").json["outputs"] == ["A"]
         finally:
             database.start()

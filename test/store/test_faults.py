@@ -12,10 +12,12 @@ import traceback
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from dev import PYTHONPATH
 from tidemill.errors import StoreFull, StoreUnavailable
 from tidemill.store import engines, load, retention
+from tidemill.store.catalogue import generations
 from tidemill.store.store import Store
 from tidemill.store.upsert import Change
 
@@ -112,6 +114,24 @@ class TestAlive:
 
         assert store.load(users(), slow()) == (1, 1, False)
         assert [each.number for each in store.stats()[0].generations] == [2, 1]
+
+    def test_index(self, store: Store, users: MakeTable, url: str) -> None:
+        """A load is ready as soon as it has its index: nobody can take it for dead in between.
+
+        While SQLite writes an index, no sign of life gets through.
+        """
+        states: list[str] = []
+
+        def look(*_: object) -> None:
+            with other._database.reading() as connection:  # noqa: SLF001
+                tables = sa.inspect(connection)
+                if tables.has_table("users__g1") and tables.get_indexes("users__g1"):
+                    states.append(generations(connection, "users")[0].state)
+
+        with Store(url) as other:
+            sa.event.listen(store._database._writes.pool, "checkin", look)  # noqa: SLF001
+            assert store.load(users(), [{"id": 1, "age": 30}]) == (1, 1, True)
+        assert states[0] == "ready"
 
 
 class TestUnusable:

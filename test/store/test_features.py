@@ -35,6 +35,7 @@ from tidemill.inference.request import Request
 from tidemill.inference.route import single_routes
 from tidemill.store.store import Store
 from tidemill.store.table import Table
+from tidemill.store.upsert import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -219,12 +220,29 @@ class TestBadMessages:
         ],
     )
     def test_one_of_three(self, people: Counted, value: object, error: type[Exception]) -> None:
-        """Whatever a message has for a key, one query answers the others."""
+        """Whatever a message has for a key, one query answers the others.
+
+        For a key of another type another one asks whether the table has changed.
+        """
         good = {"person": "p1"}
         outcomes = answered(people, make(), good, value, good)
         assert [type(each) for each in outcomes] == [Prediction, Failure, Prediction]
         assert type(outcomes[1].error) is error  # type: ignore[union-attr]
-        assert people.queries == 1
+        assert people.queries - (error is InvalidKey) <= 1
+
+    def test_other_key(self, people: Counted, url: str) -> None:
+        """If a load changes the key, no message is refused for what the table had before."""
+        spec = make()
+        assert one(people, spec, {"person": "p1"}) == {"person": "p1", **PEOPLE["p1"]}
+        with Store(url) as other:
+            other.load(Table("people", ("id",), {"id": "integer", "age": "integer"}), [])
+            other.upsert("people", [Change(0, {"id": 7, "age": 70}, 2**42)], ("a", 0))
+        assert one(people, spec, {"person": 7}) == {"person": 7, "age": 70}
+        with Store(url) as other:
+            other.load(Table("people", ("a", "b"), {"age": "integer"}), [])
+        assert one(people, spec, {"person": 7}) is KeyMismatch
+        two = make(Lookup(table="people", key=("a", "b")))
+        assert one(people, two, {"a": "x", "b": "y"}) is FeaturesMissing
 
     def test_default(self, people: Counted) -> None:
         """With a default, a message whose key has no row, or that has no key, gets its values."""

@@ -76,7 +76,9 @@ class TestSwap:
         assert ages(store, 1) == [10]
         with Store(url) as other:
             other.load(users(columns={"id": "text", "size": "integer"}), [{"id": "a", "size": 3}])
-        (found,) = store.get("users", ["a"]).rows
+        rows = store.get("users", ["a"])
+        assert rows.table.columns == {"id": "text", "size": "integer"}
+        (found,) = rows.rows
         assert found is not None
         assert found.values == {"size": 3}
 
@@ -98,6 +100,8 @@ class TestSwap:
 
         assert store.load(users(), slow()) == (1, 1, False)
         assert ages(store, 1) == [20]
+        with pytest.raises(UnknownGeneration):
+            store.swap("users")  # the one that is ready is older
         assert states(store) == {1: "ready", 2: "live"}
         store.swap("users", 1)
         assert ages(store, 1) == [10]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tidemill.errors import InvalidKey, TooManyKeys, UnknownTable
+from tidemill.errors import InvalidKey, InvalidRow, TooManyKeys, UnknownTable
+from tidemill.store.upsert import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +70,8 @@ class TestGet:
         with pytest.raises(UnknownTable) as caught:
             store.get("'; DROP TABLE users__g1; --", [1])
         assert "users" in caught.value.hint
+        with pytest.raises(UnknownTable):
+            store.get("users\0", [1])
 
 
 class TestText:
@@ -102,12 +106,24 @@ class TestText:
             assert row is not None
             assert row.values["name"] == key
 
-    @pytest.mark.parametrize("key", ["a\0b", "\ud800", 1])
+    @pytest.mark.parametrize("key", ["a\0b", "\ud800", 1, "x" * 2001, "é" * 1001])
     def test_impossible(self, store: Store, users: Callable[..., Table], key: Key) -> None:
         """A key that no database could hold is refused by name, before the database sees it."""
         store.load(users(columns={"age": "integer"}), [])
         with pytest.raises(InvalidKey):
             store.get("users", [key])
+
+    def test_longest(self, store: Store, users: Callable[..., Table]) -> None:
+        """The longest key fits into the index, though nothing compresses it; a longer one is bad.
+
+        A stream would wait for ever for a database that refuses a row.
+        """
+        key = Random(1).randbytes(1000).hex()  # noqa: S311 - the same each time
+        table = users(columns={"age": "integer"}, history=True)
+        store.load(table, [{"id": key, "age": 1}])
+        assert store.get("users", [key]).rows[0] is not None
+        with pytest.raises(InvalidRow):
+            store.upsert("users", [Change(0, {"id": key + "x", "age": 1}, 0)], ("a", 0))
 
     def test_composite(self, store: Store, users: Callable[..., Table]) -> None:
         """A key of several columns never equals another key, however its parts are split."""

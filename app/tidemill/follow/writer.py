@@ -75,6 +75,8 @@ class Writer:
             log.warning("skipped a record", record=place, error=error.message)
 
     def _upsert(self, partition: int, records: Sequence[Message]) -> int:
+        if any(record.value is None for record in records):
+            self._store.get(self._table, [])  # the table may have other keys by now
         table = self._store.table(self._table)
         changes = [to_change(table, record) for record in records]
         return self._store.upsert(self._table, changes, (self._topic, partition))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from tidemill.errors import KeyMismatch, MessageError, TidemillError
+from tidemill.errors import InvalidKey, KeyMismatch, MessageError, TidemillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -88,7 +88,10 @@ def fetch(store: FeatureStore, wanted: Iterable[Wanted]) -> dict[Wanted, Answer 
     found: dict[Wanted, Answer | TidemillError] = {}
     for (table, _), rows in queries.items():
         try:
-            found.update(_query(store, table, list(rows)))
+            try:
+                found.update(_query(store, table, list(rows)))
+            except InvalidKey:  # a load has changed the table's key meanwhile
+                found.update(_query(store, table, list(rows)))
         except TidemillError as error:
             found.update(dict.fromkeys(rows, error))
     return found
@@ -97,22 +100,30 @@ def fetch(store: FeatureStore, wanted: Iterable[Wanted]) -> dict[Wanted, Answer 
 def _query(
     store: FeatureStore, name: str, wanted: Sequence[Wanted]
 ) -> Iterator[tuple[Wanted, Answer | TidemillError]]:
-    table = store.table(name)
-    good = []
-    for each in wanted:
-        parts = len(each.key) if isinstance(each.key, tuple) else 1
-        if parts != len(table.key):
-            yield each, KeyMismatch(name, table.key, parts)
-            continue
-        try:
-            table.encode_key(each.key)
-        except MessageError as error:
-            yield each, error
-        else:
-            good.append(each)
+    errors = _wrong_keys(store.table(name), name, wanted)
+    if errors:
+        store.get(name, [])  # the table may have other keys by now
+        errors = _wrong_keys(store.table(name), name, wanted)
+    yield from errors.items()
+    good = [each for each in wanted if each not in errors]
     for start in range(0, len(good), MAX_KEYS):
         part = good[start : start + MAX_KEYS]
         pairs = [(each.key, each.time) for each in part if each.time is not None]
         rows = store.as_of(name, pairs) if pairs else store.get(name, [each.key for each in part])
         for each, row in zip(part, rows.rows, strict=True):
             yield each, Answer(row, rows.generation)
+
+
+def _wrong_keys(table: Table, name: str, wanted: Sequence[Wanted]) -> dict[Wanted, TidemillError]:
+    """Return why the table cannot have some of the keys."""
+    errors: dict[Wanted, TidemillError] = {}
+    for each in wanted:
+        parts = len(each.key) if isinstance(each.key, tuple) else 1
+        if parts != len(table.key):
+            errors[each] = KeyMismatch(name, table.key, parts)
+            continue
+        try:
+            table.encode_key(each.key)
+        except MessageError as error:
+            errors[each] = error
+    return errors

@@ -153,7 +153,7 @@ class Tables:
 
     def _look_up(self, name: str, keys_of: KeysOf, answer_of: AnswerOf[T]) -> tuple[Rows, T]:
         rows = self._read(name, keys_of)
-        return rows, answer_of(self._store.table(name), rows)
+        return rows, answer_of(rows.table, rows)
 
     def _read(self, name: str, keys_of: KeysOf) -> Rows:
         """Return the rows, also if a newer generation has keys of another type."""

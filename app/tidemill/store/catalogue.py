@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tidemill.errors import UnknownTable
 from tidemill.store.database import MissingTable
-from tidemill.store.table import Table
+from tidemill.store.table import NAME, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,9 +126,10 @@ def live_generation(database: Database, name: str) -> Generation:
                 TABLES,
                 (TABLES.c.name == GENERATIONS.c.name) & (TABLES.c.live == GENERATIONS.c.number),
             )
-            found = connection.execute(query.where(TABLES.c.name == name)).mappings().first()
-            if found is not None:
-                return generation(found)
+            if NAME.fullmatch(name):  # PostgreSQL refuses some texts, such as those with NUL
+                found = connection.execute(query.where(TABLES.c.name == name)).mappings().first()
+                if found is not None:
+                    return generation(found)
             names = live_names(connection)
     except MissingTable:
         names = []

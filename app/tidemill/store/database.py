@@ -34,7 +34,8 @@ class Database:
         if password is not None:
             parsed = parsed.set(password=password)
         # Its parameters may contain a password, too.
-        self.url = parsed.set(query={}).render_as_string(hide_password=True)
+        plain = parsed.set(query={}, drivername=parsed.get_backend_name())
+        self.url = plain.render_as_string(hide_password=True)
         self.postgres = parsed.get_backend_name() == engines.POSTGRES
         if not self.postgres:
             engines.create_folder(Path(str(parsed.database)))

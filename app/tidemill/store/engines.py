@@ -70,13 +70,20 @@ def create_engine(url: sa.URL, timeout: float, *, reads: bool) -> sa.Engine:
     """Return a pool of connections, for single reads outside transactions, or for transactions."""
     options: dict[str, Any]
     if url.get_backend_name() == POSTGRES:
-        options = {"connect_timeout": max(2, round(timeout)), "application_name": "tidemill"}
+        options = {
+            "connect_timeout": max(2, round(timeout)),
+            "application_name": "tidemill",
+            # A network that drops packets is noticed in seconds, not after minutes.
+            "tcp_user_timeout": round(timeout * 1000),
+            "keepalives_idle": max(2, round(timeout)),
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+        }
         if reads:
             given = url.query.get("options", "")
             options |= {
                 "autocommit": True,
                 "options": f"{given} -c statement_timeout={round(timeout * 1000)}".strip(),
-                "tcp_user_timeout": round(timeout * 1000),
             }
     else:
         # Transactions are begun by the statement below, not by the driver.

@@ -111,15 +111,16 @@ def finish(database: Database, table: Table, number: int, written: int) -> None:
                 index.create(connection)
                 if database.postgres:  # the planner knows nothing about a new table
                     connection.execute(sa.text(f"ANALYZE {rows.name}"))
+                # At once: while SQLite writes an index nothing shows that the load is alive, and
+                # another one may be waiting to remove it.
+                ready = sa.update(GENERATIONS).where(*this_generation(table.name, number))
+                if not connection.execute(ready.values(state=READY, rows=written)).rowcount:
+                    raise LoadLost(table.name, number)
         except Conflict:
             repeated = sa.select(rows.c.key).group_by(*index.columns).having(sa.func.count() > 1)
             with database.reading() as connection:
                 key = connection.scalars(repeated.limit(1)).first()
             raise RepeatedKey(table.name, repr(key)) from None
-    with database.transaction() as connection:
-        ready = sa.update(GENERATIONS).where(*this_generation(table.name, number))
-        if not connection.execute(ready.values(state=READY, rows=written)).rowcount:
-            raise LoadLost(table.name, number)
 
 
 def _read(reader: RowReader, rows: Iterable[Row], time: int) -> Iterator[StoredRow]:

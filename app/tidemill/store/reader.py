@@ -43,6 +43,7 @@ class Rows(NamedTuple):
 
     generation: int
     rows: list[StoreRow | None]
+    table: Table  # as this generation describes it
 
 
 class Reader:
@@ -72,7 +73,7 @@ class Reader:
                     raise
                 rows = None
             if rows is not None:
-                return Rows(lookup.generation.number, rows)
+                return Rows(lookup.generation.number, rows, lookup.generation.table)
             lookup = self._refresh(name)
         raise StoreUnavailable(self._database.url, f"{name} changes faster than it can be read")
 

@@ -40,8 +40,7 @@ def drop_generation(
     A read that has begun goes on. One that begins later finds no table, and reads the live one.
     """
     with database.transaction() as connection:
-        if database.postgres:  # others would wait behind this while it waits for a long read
-            connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+        _wait_briefly(database, connection)
         if lock(connection, name).live == number:
             return False
         forget = sa.delete(GENERATIONS).where(*this_generation(name, number), *only_if)
@@ -49,6 +48,12 @@ def drop_generation(
             return False
         connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}__g{number}"))
     return True
+
+
+def _wait_briefly(database: Database, connection: sa.Connection) -> None:
+    """Limit the wait for a long read: whoever wants to read the table next waits behind this."""
+    if database.postgres:
+        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
 
 
 def try_drop(database: Database, name: str, number: int, *only_if: sa.ColumnElement[bool]) -> None:
@@ -92,6 +97,7 @@ def drop(database: Database, name: str, number: int | None) -> None:
 
     """
     with database.transaction() as connection:
+        _wait_briefly(database, connection)
         lock(connection, name)
         found = [each.number for each in generations(connection, name)]
         if not found:

@@ -38,9 +38,9 @@ def swap(database: Database, name: str, number: int | None = None) -> int:
     with database.transaction() as connection:
         live = lock(connection, name).live
         found = generations(connection, name)
-        ready = [each.number for each in found if each.state == READY]
+        ready = [g.number for g in found if g.state == READY and g.number > (live or 0)]
         if number is None and not ready:
-            raise UnknownGeneration(name, "no generation that is ready and was never live")
+            raise UnknownGeneration(name, "no newer generation that is ready")
         wanted = ready[0] if number is None else number
         _make_live(connection, name, live, wanted, found)
     return wanted

@@ -14,6 +14,8 @@ KEY_TYPES: Final = ("text", "integer")
 # Short enough for PostgreSQL's 63 characters, with what the store adds.
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 MAX_INTEGER: Final = 2**63
+# Bytes of a key; an index of PostgreSQL takes no more than 2,704 for a row.
+MAX_KEY: Final = 2000
 
 # A key as users write it: the value of the key column, or those of several, in their order.
 Key: TypeAlias = str | int | list[str | int] | tuple[str | int, ...]
@@ -71,12 +73,16 @@ class Table(msgspec.Struct, frozen=True):
         """
         if len(self.key) == 1:
             self._check(key, key, self.key_types[0])
+            if isinstance(key, str):
+                self._require_short(key)
             return key  # type: ignore[return-value]  # checked
         if not isinstance(key, list | tuple) or len(key) != len(self.key):
             raise InvalidKey(self.name, repr(key), f"it needs {', '.join(self.key)}")
         for part, kind in zip(key, self.key_types, strict=True):
             self._check(key, part, kind)
-        return msgspec.json.encode(key).decode()
+        encoded = msgspec.json.encode(key).decode()
+        self._require_short(encoded)
+        return encoded
 
     def parse_key(self, text: str) -> Key:
         """Return the key that a text spells: itself, an integer, or a JSON array of several.
@@ -105,6 +111,10 @@ class Table(msgspec.Struct, frozen=True):
             raise InvalidKey(self.name, repr(key), "it needs text")
         elif not part.isascii() or "\0" in part:
             _require_storable(self.name, part)
+
+    def _require_short(self, key: str) -> None:
+        if len(key) * 4 > MAX_KEY and len(key.encode()) > MAX_KEY:
+            raise InvalidKey(self.name, repr(key), f"it needs at most {MAX_KEY:,} bytes")
 
 
 def _require_storable(table: str, text: str) -> None:
