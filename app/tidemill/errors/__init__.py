@@ -180,6 +180,7 @@ from tidemill.errors.store import (
     UnknownTable,
 )
 from tidemill.errors.tasks import (
+    CannotRetry,
     InvalidJob,
     InvalidParameters,
     KeyReused,
@@ -204,6 +205,7 @@ __all__ = [
     "BodyTimedOut",
     "BrokerUnreachable",
     "CannotConnect",
+    "CannotRetry",
     "CheckpointDamaged",
     "CheckpointInUse",
     "CheckpointUnsupported",

@@ -72,8 +72,18 @@ class KeyReused(MessageError):
         )
 
 
+class CannotRetry(MessageError):
+    """A run has not failed, so it is not run again."""
+
+    def __init__(self, run: str, state: str) -> None:
+        super().__init__(
+            f"the run {run} is {state}; only one that failed or was cancelled is run again",
+            "Submit another task.",
+        )
+
+
 class NotEnded(MessageError):
-    """A run has no result yet, or cannot be retried yet."""
+    """A run has no result yet."""
 
     def __init__(self, run: str, state: str) -> None:
         super().__init__(

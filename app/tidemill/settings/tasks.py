@@ -25,7 +25,7 @@ class JobSettings(Section):
     """
 
     job: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field({})
     timeout: float = Field(3600, gt=0)
     concurrency: int | None = Field(None, ge=1)
     attempts: int = Field(3, ge=1)
@@ -45,7 +45,7 @@ class TasksSettings(Section):
 
     """
 
-    jobs: dict[str, JobSettings] = {}
+    jobs: dict[str, JobSettings] = Field({})
     slots: int = Field(2, ge=1)
     take_over: float = Field(15, ge=1)
     grace: float = Field(5, ge=0)

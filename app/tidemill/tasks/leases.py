@@ -73,6 +73,8 @@ class Leases:
 
     def claim(self) -> Claim | None:
         """Return the run that has waited for longest, of a job that has not too many running."""
+        if self.is_idle(WAITING):
+            return None
         columns = RUNS.c.number, RUNS.c.id, RUNS.c.job, RUNS.c.attempt, RUNS.c.parameters
         with self._database.transaction() as connection:
             if self._database.postgres:
@@ -180,10 +182,19 @@ class Leases:
                 connection.execute(sa.delete(RUNS).where(RUNS.c.id.in_(old)))
         return len(old)
 
+    def is_idle(self, *states: str) -> bool:
+        """Return whether no run waits or runs, without a lock, which would disturb writers."""
+        open_ = RUNS.c.state.in_(states or (WAITING, RUNNING)), RUNS.c.job.in_(list(self._jobs))
+        with self._database.reading() as connection:
+            return (
+                connection.execute(sa.select(RUNS.c.number).where(*open_).limit(1)).first() is None
+            )
+
     def _open_jobs(self, connection: sa.Connection) -> Iterable[str]:
         """Return the jobs that may have another run."""
         counted = sa.select(RUNS.c.job, sa.func.count()).where(RUNS.c.state == RUNNING)
-        running = dict(connection.execute(counted.group_by(RUNS.c.job)).tuples().all())
+        grouped = connection.execute(counted.group_by(RUNS.c.job))
+        running: dict[str, int] = dict(grouped.tuples().all())
         return [
             name
             for name, job in self._jobs.items()

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from tidemill.errors import (
+    CannotRetry,
     InvalidParameters,
     KeyReused,
     NoResult,
@@ -185,21 +186,23 @@ class Tasks:
 
     def cancel(self, run: str) -> Run:
         """Cancel a run: it will not succeed any more, unless it has. Its process is ended soon."""
-        mine = RUNS.c.id == _id(run)
-        waiting = sa.update(RUNS).where(mine, RUNS.c.state == WAITING)
-        running = sa.update(RUNS).where(mine, RUNS.c.state == RUNNING)
+        waits = RUNS.c.state == WAITING
+        ended = sa.update(RUNS).values(
+            cancelling=True,
+            state=sa.case((waits, CANCELLED), else_=RUNS.c.state),
+            ended=sa.case((waits, self._clock()), else_=None),
+        )
         with self._database.transaction() as connection:
-            connection.execute(running.values(cancelling=True))
-            connection.execute(
-                waiting.values(state=CANCELLED, cancelling=True, ended=self._clock())
-            )
+            # One statement: a worker may claim it, or give it back, at the same time.
+            open_ = RUNS.c.id == _id(run), RUNS.c.state.in_((WAITING, RUNNING))
+            connection.execute(ended.where(*open_))
         return self.get(run)
 
     def retry(self, run: str) -> Run:
         """Let a run that failed or was cancelled wait again, with all of its attempts.
 
         Raises:
-            UnknownRun, NotEnded: It cannot be retried.
+            UnknownRun, CannotRetry: It cannot be retried.
 
         """
         again = sa.update(RUNS).where(RUNS.c.id == _id(run), RUNS.c.state.in_((FAILED, CANCELLED)))
@@ -209,7 +212,7 @@ class Tasks:
             changed = connection.execute(again.values(**fresh, **empty)).rowcount
         found = self.get(run)
         if not changed:
-            raise NotEnded(run, found.state)
+            raise CannotRetry(run, found.state)
         return found
 
     def _encode(self, job: str, parameters: bytes | str | dict[str, Any]) -> str:
