@@ -62,8 +62,7 @@ class Job(msgspec.Struct, frozen=True, dict=True):
         if len(names) != len(("self", "parameters", "report")):
             raise InvalidJob(self.name, f"{self.path}.run must take parameters and report")
         try:
-            hint = get_type_hints(method, include_extras=True).get(names[1], dict[str, Any])
-            return TypeAdapter(hint)
+            return TypeAdapter(_hint(method, names[1]))
         except (NameError, TypeError, PydanticUserError, PydanticSchemaGenerationError) as error:
             raise InvalidJob(self.name, f"its parameters have no schema: {error}") from error
 
@@ -100,3 +99,10 @@ class Job(msgspec.Struct, frozen=True, dict=True):
     def make(self) -> Runnable:
         """Return a new object of the class."""
         return self._class(**self.options)
+
+
+def _hint(method: Callable[..., object], name: str) -> Any:  # noqa: ANN401 - any type
+    """Return the type hint of one argument; others may name what only type checkers import."""
+    hint = method.__annotations__.get(name, dict[str, Any])
+    only = type("Only", (), {"__annotations__": {name: hint}, "__module__": method.__module__})
+    return get_type_hints(only, include_extras=True)[name]

@@ -194,7 +194,7 @@ class Leases:
         """Return the jobs that may have another run."""
         counted = sa.select(RUNS.c.job, sa.func.count()).where(RUNS.c.state == RUNNING)
         grouped = connection.execute(counted.group_by(RUNS.c.job))
-        running: dict[str, int] = dict(grouped.tuples().all())
+        running: dict[str, int] = {job: count for job, count in grouped}  # noqa: C416 - rows
         return [
             name
             for name, job in self._jobs.items()
