@@ -130,9 +130,11 @@ def test_database_restart(
     """Tasks go on while PostgreSQL is away for longer than the take-over time, and end once."""
     with Postgres() as server:
         tasks, file = open_tasks(server.url, Count={}), tmp_path / "notes"
-        submit = {"steps": 20, "file": str(file), "seconds": 0.1}
+        submit = {"steps": 20, "file": str(file), "seconds": 0.2}
         runs = [tasks.submit("Count", submit) for _ in range(2)]
         worker, other = work(server.url), work(server.url)
+        log = tmp_path / "log"
+        until(lambda: log.read_text("utf-8").count("worker started") == 2)
         until(lambda: len(tasks.list(state="running")) == 2)
         with restarted(server):
             time.sleep(3)

@@ -209,5 +209,5 @@ def test_model(make_url: Callable[[], str]) -> None:
     """No order of submits, claims, lapses, stale writes, cancels and clock jumps loses anything."""
     machine = type("Case", (Runs,), {"make_url": staticmethod(make_url)})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=12, stateful_step_count=25, deadline=None)
+        machine, settings=settings(max_examples=15, stateful_step_count=25, deadline=None)
     )
