@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tidemill.tasks.job import Job
     from tidemill.tasks.leases import Claim, Outcome
 
-READ: int = 2**20
+READ: Final = 2**20
+STDERR: Final = 2
 
 
 class _Line(msgspec.Struct):
@@ -136,7 +137,7 @@ def _start(claim: Claim, job: Job, max_result: int) -> tuple[subprocess.Popen[by
                 [sys.executable, "-m", "tidemill.tasks.child", str(theirs), str(os.getpid())],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdin=file,
-                stdout=sys.stderr.fileno(),
+                stdout=STDERR,  # the worker's log
                 pass_fds=[theirs],
                 start_new_session=True,
             )
