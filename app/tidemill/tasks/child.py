@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the process."""
     pipe, parent = map(int, sys.argv[1:])
+    os.set_inheritable(pipe, False)  # noqa: FBT003 - it takes no keyword
     die_with_parent(parent)
     signal.signal(signal.SIGTERM, _end)
     request = json.load(sys.stdin)

@@ -49,7 +49,7 @@ class Execution:
         self._grace = grace
         self._started: float | None = None
         self._kill_at: float | None = None
-        self._buffer = b""
+        self._buffer = bytearray()
         self._is_open = True
         self._process, self._pipe = _start(claim, job, max_result)
 
@@ -68,7 +68,7 @@ class Execution:
         """How a process ended that left no outcome."""
         code = self._process.returncode
         if code is not None and code < 0:
-            return f"its process ended with {signal.Signals(-code).name}"
+            return f"its process was ended by signal {-code} ({signal.strsignal(-code)})"
         return f"its process ended with exit code {code}"
 
     def step(self, now: float) -> None:
@@ -104,18 +104,24 @@ class Execution:
 
     def _read(self) -> None:
         """Read all that there is to read; the last progress counts, and the first outcome."""
+        before = len(self._buffer)
         with suppress(BlockingIOError):
             while part := os.read(self._pipe, READ):
                 self._buffer += part
             self._is_open = False
+        if b"\n" not in self._buffer[before:]:
+            return
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
-            told = msgspec.json.decode(line, type=_Line)
-            if told.progress is not None:
-                self.progress, self.phrase = told.progress, told.phrase
-            elif self.outcome is None:
-                result = Failure(told.error, told.hint) if told.error else bytes(told.result)
-                self.outcome = result
+            with suppress(msgspec.DecodeError):  # what else a job may write there
+                self._hear(msgspec.json.decode(line, type=_Line))
+
+    def _hear(self, told: _Line) -> None:
+        if told.progress is not None:
+            self.progress, self.phrase = told.progress, told.phrase
+        elif self.outcome is None:
+            failed = told.error is not None
+            self.outcome = Failure(told.error or "", told.hint) if failed else bytes(told.result)
 
 
 def _start(claim: Claim, job: Job, max_result: int) -> tuple[subprocess.Popen[bytes], int]:

@@ -104,10 +104,13 @@ class Leases:
         return Claim(run, job, attempt + 1, parameters)
 
     def running(self) -> dict[str, Sign]:
-        """Return the latest sign of life of each running run."""
+        """Return the latest sign of life of each running run.
+
+        Wait for the lock of SQLite's writers, as those do whose signs are looked for.
+        """
         query = sa.select(RUNS.c.id, RUNS.c.attempt, RUNS.c.beat)
         mine = RUNS.c.state == RUNNING, RUNS.c.job.in_(list(self._jobs))
-        with self._database.reading() as connection:
+        with self._database.transaction() as connection:
             found = connection.execute(query.where(*mine))
             return {run: (attempt, beat) for run, attempt, beat in found}
 

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 POLL_S: Final = 0.25  # between two looks for a run that waits
 BEAT_S: Final = 1.0  # between two signs of life, if the take-over time allows it
 BEATS: Final = 5  # signs of life within the take-over time
+LEAVE_POLL_S: Final = 0.05
 RETENTION_S: Final = 60.0  # between two looks for old runs
 
 
@@ -64,7 +65,7 @@ class Worker:
         self._stopping = threading.Event()
         # Of the start: if the clock of this machine jumps, no run seems old.
         self._epoch = now_ms() - clock() * 1000
-        self._beat_due = self._drop_due = clock()
+        self._due: dict[str, float] = {}
         self._failing = False
 
     def stop(self) -> None:
@@ -106,20 +107,27 @@ class Worker:
                 self._stopping.wait(POLL_S)
 
     def _work(self) -> None:
-        for execution in [each for each in self._running if each.has_ended]:
-            self._settle(execution)
-        if self._clock() >= self._beat_due:
-            self._beat_due = self._clock() + min(BEAT_S, self._patience.take_over / BEATS)
+        if self._is_due("beat", min(BEAT_S, self._patience.take_over / BEATS)):
             self._beat()
             self._take_over()
-        while len(self._running) < self._patience.slots and not self._stopping.is_set():
-            if not self._claim():
-                break
-        if self._clock() >= self._drop_due:
-            self._drop_due = self._clock() + RETENTION_S
+        ended = [each for each in self._running if each.has_ended]
+        for execution in ended:
+            self._settle(execution)
+        if self._is_due("claim", POLL_S) or ended:
+            while len(self._running) < self._patience.slots and self._claim():
+                pass
+        if self._is_due("retention", RETENTION_S):
             now = self._epoch + self._clock() * 1000
             while self._leases.drop_old(int(now - self._patience.keep * 1000)):
                 pass
+
+    def _is_due(self, what: str, seconds: float) -> bool:
+        """Return whether it is time for something again, which is done once in some seconds."""
+        now = self._clock()
+        if now < self._due.get(what, now):
+            return False
+        self._due[what] = now + seconds
+        return True
 
     def _claim(self) -> bool:
         claim = self._leases.claim()
@@ -157,7 +165,7 @@ class Worker:
             if self._leases.give_back(run, signs[run], "its worker ended or was cut off"):
                 log.warning("took a task over", run=run)
 
-    def _settle(self, execution: Execution) -> None:
+    def _settle(self, execution: Execution, *, forgive: bool = False) -> None:
         """Write what became of a process that has ended."""
         execution.step(self._clock())  # it may have written its last line just before
         claim, outcome = execution.claim, execution.outcome
@@ -166,7 +174,8 @@ class Worker:
         elif outcome is not None:
             written = self._leases.finish(claim, outcome)
         else:
-            written = self._leases.give_back(claim.id, (claim.attempt, None), execution.why)
+            sign = claim.attempt, None
+            written = self._leases.give_back(claim.id, sign, execution.why, forgive=forgive)
         self._running.remove(execution)
         execution.close()
         became = outcome.error if isinstance(outcome, Failure) else outcome and "succeeded"
@@ -175,16 +184,13 @@ class Worker:
     def _leave(self) -> None:
         """End all processes, and let their runs wait for other workers."""
         for execution in self._running:
-            execution.kill()
-            execution.step(self._clock())
-            sign = execution.claim.attempt, None
-            try:
-                if execution.outcome is not None:
-                    self._leases.finish(execution.claim, execution.outcome)
-                else:
-                    why = "its worker was stopped"
-                    self._leases.give_back(execution.claim.id, sign, why, forgive=True)
-            except TidemillError as error:
-                log.warning("cannot give a task back; it will be taken over", error=error.message)
-            execution.close()
-        self._running.clear()
+            execution.stop(self._clock())
+        while not all(execution.has_ended for execution in self._running):
+            time.sleep(LEAVE_POLL_S)
+            for execution in self._running:
+                execution.step(self._clock())
+        try:
+            for execution in list(self._running):
+                self._settle(execution, forgive=True)
+        except TidemillError as error:
+            log.warning("cannot give tasks back; they are taken over", error=error.message)

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     invariant,
@@ -98,7 +99,7 @@ class Runs(RuleBasedStateMachine):
                 self.keys[key] = run
 
     @rule(target=claims, worker=st.integers(0, 1))
-    def claim(self, worker: int) -> object:
+    def claim(self, worker: int) -> Claim | MultipleResults[Claim]:
         """The run that was submitted first is next, if not too many are running."""
         claim = self.workers[worker].claim()
         waiting = [run for run, each in self.runs.items() if each.state == "waiting"]
@@ -149,7 +150,7 @@ class Runs(RuleBasedStateMachine):
             expected.give_back(forgive=forgive)
 
     @rule(target=signs, worker=st.integers(0, 1))
-    def look(self, worker: int) -> object:
+    def look(self, worker: int) -> MultipleResults[tuple[str, tuple[int, int]]]:
         """A worker sees which runs are running, and remembers it as long as it likes."""
         seen = self.workers[worker].running()
         assert set(seen) == {run for run, each in self.runs.items() if each.state == "running"}
