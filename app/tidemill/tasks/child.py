@@ -17,12 +17,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic import TypeAdapter
 
 from tidemill.errors import TaskResultTooLarge, trace
 from tidemill.models.isolation.child import die_with_parent, unpack
 from tidemill.tasks.job import Job
-from tidemill.tasks.leases import failure
+from tidemill.tasks.outcome import Failure, storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,10 +40,10 @@ def main() -> None:
         _write(pipe, msgspec.json.encode(message) + b"\n")
 
     try:
-        last = {"result": msgspec.Raw(_run(request, send))}
+        last: dict[str, Any] = {"result": msgspec.Raw(_run(request, send))}
     except Exception as error:  # noqa: BLE001 - whatever the job raises is what became of it
         print(trace(error), file=sys.stderr)  # noqa: T201 - the worker's log
-        last = failure(error)._asdict()
+        last = {name: storable(text) for name, text in Failure.of(error)._asdict().items()}
     sys.stdout.flush()
     sys.stderr.flush()
     send(last)
@@ -57,12 +57,12 @@ def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> byt
     def report(progress: float, phrase: str = "") -> None:
         """Tell how far the task is: a number from 0 to 1, and a phrase."""
         done = 0.0 if math.isnan(progress) else min(1.0, max(0.0, float(progress)))
-        send({"progress": done, "phrase": str(phrase).encode("utf-8", "replace").decode()})
+        send({"progress": done, "phrase": storable(str(phrase))})
 
     result = job.make().run(parameters, report)
     try:
-        encoded = to_json(result, inf_nan_mode="null")
-    except PydanticSerializationError as error:
+        encoded = TypeAdapter(Any).dump_json(result)
+    except ValueError as error:
         raise TypeError(f"the result cannot be written as JSON: {error}") from None
     if len(encoded) > request["max_result"]:
         raise TaskResultTooLarge(len(encoded), request["max_result"])

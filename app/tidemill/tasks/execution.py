@@ -15,11 +15,12 @@ import msgspec
 
 from tidemill.errors import TaskTimedOut
 from tidemill.models.isolation.child import pack
-from tidemill.tasks.leases import Failure
+from tidemill.tasks.outcome import Failure
 
 if TYPE_CHECKING:
     from tidemill.tasks.job import Job
-    from tidemill.tasks.leases import Claim, Outcome
+    from tidemill.tasks.leases import Claim
+    from tidemill.tasks.outcome import Outcome
 
 READ: Final = 2**20
 STDERR: Final = 2

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
 import msgspec
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from tidemill.errors import InvalidJob, InvalidParameters, describe
 
@@ -91,7 +90,7 @@ class Job(msgspec.Struct, frozen=True, dict=True):
         known = self._schema.get("properties")
         if known is not None and not self._schema.get("additionalProperties"):
             # A misspelt name of an optional parameter would pass for its default.
-            for name in from_json(parameters):
+            for name in msgspec.json.decode(parameters):
                 if name not in known:
                     raise InvalidParameters(self.name, f"{name[:50]}: is not one of its parameters")
         return parsed

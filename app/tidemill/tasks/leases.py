@@ -6,12 +6,13 @@ running in that attempt, so a worker that was taken for dead changes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from tidemill.errors import TaskCrashed, TidemillError, describe
+from tidemill.errors import TaskCrashed
 from tidemill.store.catalogue import now_ms
+from tidemill.tasks.outcome import Failure, storable
 from tidemill.tasks.results import drop_results, write_result
 from tidemill.tasks.runs import CANCELLED, FAILED, RESULTS, RUNNING, RUNS, SUCCEEDED, WAITING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tidemill.store.store import Store
     from tidemill.tasks.job import Job
+    from tidemill.tasks.outcome import Outcome
     from tidemill.tasks.silence import Sign
 
 # Any number that no other program locks: claims come one after another, so that limits hold.
@@ -35,22 +37,6 @@ class Claim(NamedTuple):
     job: str
     attempt: int
     parameters: str
-
-
-class Failure(NamedTuple):
-    """Why a run failed, and what to do about it."""
-
-    error: str
-    hint: str = ""
-
-    @classmethod
-    def of(cls, error: TidemillError) -> Failure:
-        """Return the failure that an error describes."""
-        return cls(f"{type(error).__name__}: {error.message}", error.hint)
-
-
-# What a run ends with: its result, as JSON, or why it failed.
-Outcome: TypeAlias = "bytes | Failure"
 
 
 class Leases:
@@ -217,19 +203,6 @@ class Leases:
         else:
             values |= {"state": outcome}
         connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(**values))
-
-
-def storable(text: str) -> str:
-    """Return a text without what PostgreSQL cannot hold."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def failure(error: BaseException) -> Failure:
-    """Return why a job's own exception made it fail."""
-    if isinstance(error, TidemillError):
-        return Failure.of(error)
-    hint = " ".join(getattr(error, "__notes__", ()))
-    return Failure(describe(error)[:1000], hint or "The worker's log has the traceback.")
 
 
 def _waiting(columns: Iterable[sa.Column[Any]], job: str) -> sa.Select[Any]:

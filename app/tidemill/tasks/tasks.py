@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from tidemill.errors import (
     CannotRetry,
@@ -129,7 +128,7 @@ class Tasks:
                 RUNS.c.job == job, RUNS.c.key == key
             )
             run, before = connection.execute(same).one()
-        if from_json(before) != from_json(text):
+        if msgspec.json.decode(before) != msgspec.json.decode(text):
             raise KeyReused(str(key), run)
         return run
 
@@ -165,7 +164,7 @@ class Tasks:
             text = connection.execute(query).scalar()
         if text is None:
             raise UnknownRun(run)
-        return from_json(text)
+        return msgspec.json.decode(text)
 
     def result(self, run: str) -> msgspec.Raw:
         """Return the result of a run, as JSON.
@@ -217,10 +216,11 @@ class Tasks:
 
     def _encode(self, job: str, parameters: bytes | str | dict[str, Any]) -> str:
         try:
-            encoded = parameters if isinstance(parameters, bytes | str) else to_json(parameters)
-            text = encoded if isinstance(encoded, str) else encoded.decode()
+            if not isinstance(parameters, bytes | str):
+                parameters = msgspec.json.encode(parameters)
+            text = parameters if isinstance(parameters, str) else parameters.decode()
             size = len(text.encode())
-        except (UnicodeError, PydanticSerializationError) as error:
+        except (ValueError, TypeError) as error:
             raise InvalidParameters(job, error) from None
         if size > self.limits.parameters:
             raise ParametersTooLarge(size, self.limits.parameters)

@@ -14,7 +14,8 @@ import structlog
 from tidemill.errors import TidemillError, log_fields
 from tidemill.store.catalogue import now_ms
 from tidemill.tasks.execution import Execution
-from tidemill.tasks.leases import Failure, Leases, failure
+from tidemill.tasks.leases import Leases
+from tidemill.tasks.outcome import Failure
 from tidemill.tasks.silence import Silence
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Worker:
         try:
             self._running.append(Execution(claim, job, **limits))
         except (OSError, TypeError) as error:  # no process, or options that JSON lacks
-            self._leases.finish(claim, failure(error))
+            self._leases.finish(claim, Failure.of(error))
         return True
 
     def _beat(self) -> None:

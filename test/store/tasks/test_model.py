@@ -21,7 +21,8 @@ from hypothesis.stateful import (
 from tidemill.errors import CannotRetry, NoResult, NotEnded
 from tidemill.store.store import Store
 from tidemill.tasks.job import Job
-from tidemill.tasks.leases import Claim, Failure, Leases
+from tidemill.tasks.leases import Claim, Leases
+from tidemill.tasks.outcome import Failure
 from tidemill.tasks.tasks import Tasks
 
 if TYPE_CHECKING:
