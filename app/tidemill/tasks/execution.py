@@ -52,6 +52,7 @@ class Execution:
         self._kill_at: float | None = None
         self._buffer = bytearray()
         self._is_open = True
+        self._is_killed = False
         self._process, self._pipe = _start(claim, job, max_result)
 
     @property
@@ -94,10 +95,12 @@ class Execution:
                 self._process.terminate()
 
     def kill(self) -> None:
-        """Kill the process and what it has started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        """Kill the process and what it has started, once: later its id may be another's."""
+        if not self._is_killed:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._is_killed = True
+            self._process.wait()
 
     def close(self) -> None:
         """Release the pipe of a process that has ended."""
