@@ -26,6 +26,7 @@ from tidemill.cli.serve import serve
 from tidemill.cli.stop import stop
 from tidemill.cli.store import store
 from tidemill.cli.stream import stream
+from tidemill.cli.task import task
 
 cli = typer.Typer(
     name="tidemill",
@@ -42,6 +43,7 @@ cli.add_typer(models, name="models")
 cli.add_typer(pack, name="pack")
 cli.add_typer(dlq, name="dlq")
 cli.add_typer(store, name="store")
+cli.add_typer(task, name="task")
 
 
 @cli.command()

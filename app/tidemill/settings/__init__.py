@@ -17,15 +17,18 @@ from tidemill.settings.root import (
     ServeProgram,
     Settings,
     StoreProgram,
+    TasksProgram,
     TopicsProgram,
 )
 from tidemill.settings.serving import ServingSettings
 from tidemill.settings.store import StoreSettings, TableSettings
 from tidemill.settings.stream import StreamSettings
+from tidemill.settings.tasks import JobSettings, TasksSettings
 
 __all__ = [
     "ExplainProgram",
     "FollowProgram",
+    "JobSettings",
     "KafkaSettings",
     "LogSettings",
     "MonitoringSettings",
@@ -38,6 +41,8 @@ __all__ = [
     "StoreSettings",
     "StreamSettings",
     "TableSettings",
+    "TasksProgram",
+    "TasksSettings",
     "TopicsProgram",
     "default_file",
     "load",

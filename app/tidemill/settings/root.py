@@ -16,6 +16,7 @@ from tidemill.settings.pool import PoolSettings
 from tidemill.settings.serving import ServingSettings
 from tidemill.settings.store import StoreSettings
 from tidemill.settings.stream import StreamSettings
+from tidemill.settings.tasks import TasksSettings
 
 PREFIX = "TIDEMILL__"
 
@@ -106,6 +107,12 @@ class ExplainProgram(TopicsProgram):
     store: StoreSettings = StoreSettings()
 
 
+class TasksProgram(StoreProgram):
+    """The settings of a program that submits or runs long tasks."""
+
+    tasks: TasksSettings = TasksSettings()
+
+
 class Settings(TopicsProgram):
     """All settings, which the streaming job reads.
 
@@ -118,6 +125,7 @@ class Settings(TopicsProgram):
     pool: PoolSettings = PoolSettings()
     serving: ServingSettings = ServingSettings()
     store: StoreSettings = StoreSettings()
+    tasks: TasksSettings = TasksSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     spark: dict[str, Annotated[str, BeforeValidator(_spark_value)]] = {}
 

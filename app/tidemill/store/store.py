@@ -71,6 +71,11 @@ class Store:
         """Close all connections."""
         self._database.close()
 
+    @property
+    def database(self) -> Database:
+        """The database, for rooms that keep tables of their own in it."""
+        return self._database
+
     def table(self, name: str) -> Table:
         """Return the description of a table, as it was when this process last read the table."""
         return self._reader.table(name)

@@ -1,0 +1,129 @@
+"""Define the errors of long tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.errors.base import ConfigurationError, MessageError, TidemillError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class InvalidJob(ConfigurationError):
+    """A job of the settings cannot be used."""
+
+    def __init__(self, job: str, reason: object) -> None:
+        super().__init__(
+            f"the job {job!r} is invalid: {reason}",
+            "Name a class in `tasks.jobs` as module:Class, with a method run(parameters, report).",
+        )
+
+
+class UnknownJob(MessageError):
+    """The settings list no such job."""
+
+    def __init__(self, job: str, near: Iterable[str]) -> None:
+        names = ", ".join(near)
+        super().__init__(
+            f"there is no job {job[:100]!r}",
+            f"There is {names}." if names else "List jobs in the settings, under `tasks.jobs`.",
+        )
+
+
+class UnknownRun(MessageError):
+    """There is no such run, or not any more."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(
+            f"there is no run {run[:100]!r}",
+            "`tidemill task list` shows the runs. They are kept for `tasks.keep` seconds.",
+        )
+
+
+class InvalidParameters(MessageError):
+    """The parameters of a task do not have the schema of its job."""
+
+    def __init__(self, job: str, reason: object) -> None:
+        super().__init__(
+            f"the parameters do not fit the job {job!r}: {reason}",
+            f"`tidemill task schema {job}` shows what it takes.",
+        )
+
+
+class ParametersTooLarge(MessageError):
+    """The parameters of a task are too long."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"the parameters have {size:,} bytes; {limit:,} are allowed",
+            "Put large input into a file or a table, and pass its name; or raise "
+            "`tasks.max_parameters`.",
+        )
+
+
+class KeyReused(MessageError):
+    """An idempotency key came with other parameters before."""
+
+    def __init__(self, key: str, run: str) -> None:
+        super().__init__(
+            f"the idempotency key {key[:60]!r} belongs to run {run}, with other parameters",
+            "Use a new key for each task; the same key only to repeat the same request.",
+        )
+
+
+class CannotRetry(MessageError):
+    """A run has not failed, so it is not run again."""
+
+    def __init__(self, run: str, state: str) -> None:
+        super().__init__(
+            f"the run {run} is {state}; only one that failed or was cancelled is run again",
+            "Submit another task.",
+        )
+
+
+class NotEnded(MessageError):
+    """A run has no result yet."""
+
+    def __init__(self, run: str, state: str) -> None:
+        super().__init__(
+            f"the run {run} is {state}", "Wait for its end with `tidemill task watch`, or cancel."
+        )
+
+
+class NoResult(MessageError):
+    """A run ended without a result."""
+
+    def __init__(self, run: str, state: str, error: str | None) -> None:
+        reason = f": {error}" if error else ""
+        super().__init__(f"the run {run} {state}{reason}", "`tidemill task retry` runs it again.")
+
+
+class TaskTimedOut(TidemillError):
+    """A task took longer than its job allows."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the task did not end within {seconds:g} seconds",
+            "Raise the job's `timeout`, or make the task smaller.",
+        )
+
+
+class TaskCrashed(TidemillError):
+    """A task's process or its worker ended again and again."""
+
+    def __init__(self, attempts: int, last: str) -> None:
+        super().__init__(
+            f"the task was tried {attempts} times, and none came to an end: {last}",
+            "Look at the worker's log; it may need more memory. `tidemill task retry` tries again.",
+        )
+
+
+class TaskResultTooLarge(TidemillError):
+    """The result of a task is too long."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"the result has {size:,} bytes; {limit:,} are allowed",
+            "Let the job write a file and return its name; or raise `tasks.max_result`.",
+        )

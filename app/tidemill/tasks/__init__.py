@@ -1,0 +1,1 @@
+"""Run long tasks: accepted at once, run by workers, their results fetched later."""

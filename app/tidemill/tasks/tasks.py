@@ -1,0 +1,233 @@
+"""Submit tasks, look at their runs, cancel and retry them, and fetch their results."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from tidemill.errors import (
+    CannotRetry,
+    InvalidParameters,
+    KeyReused,
+    NoResult,
+    NotEnded,
+    ParametersTooLarge,
+    UnknownJob,
+    UnknownRun,
+)
+from tidemill.store.catalogue import insert, now_ms
+from tidemill.tasks.runs import (
+    CANCELLED,
+    FAILED,
+    RESULTS,
+    RUNNING,
+    RUNS,
+    SHOWN,
+    SUCCEEDED,
+    WAITING,
+    create_runs,
+    run_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tidemill.store.store import Store
+    from tidemill.tasks.job import Job
+    from tidemill.tasks.runs import Run, State
+
+ID: Final = re.compile(r"[0-9a-f]{32}")
+MAX_KEY: Final = 200  # characters of an idempotency key
+MAX_LISTED: Final = 1000
+
+
+class Limits(NamedTuple):
+    """How large the parameters and the result of a task may be, in bytes of JSON."""
+
+    parameters: int = 2**20
+    result: int = 16 * 2**20
+
+
+class Tasks:
+    """The tasks of a store's database. Threads may share it; workers run elsewhere."""
+
+    def __init__(
+        self,
+        store: Store,
+        jobs: Iterable[Job],
+        limits: Limits = Limits(),  # noqa: B008 - immutable
+        *,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        """Use a store, and create the tables that do not exist; `clock` returns milliseconds.
+
+        Raises:
+            StoreUnavailable: The database cannot be reached.
+
+        """
+        self.store = store
+        self.jobs = {job.name: job for job in jobs}
+        self.limits = limits
+        self._clock = clock
+        self._database = store.database
+        create_runs(self._database)
+        store.create(RESULTS)
+
+    def job(self, name: str) -> Job:
+        """Return a job.
+
+        Raises:
+            UnknownJob: There is none of that name.
+
+        """
+        if name not in self.jobs:
+            raise UnknownJob(name, sorted(self.jobs))
+        return self.jobs[name]
+
+    def submit(
+        self, job: str, parameters: bytes | str | dict[str, Any], key: str | None = None
+    ) -> str:
+        """Accept a task, and return the id of its run: from then on no crash can lose it.
+
+        `parameters` may be JSON. The same idempotency `key` returns the same run.
+
+        Raises:
+            UnknownJob, InvalidParameters, ParametersTooLarge, KeyReused: It is not accepted.
+            StoreUnavailable, StoreFull: It may or may not be; the same key finds out.
+
+        """
+        described = self.job(job)
+        text = self._encode(job, parameters)
+        described.parse(text)
+        if key is not None and not (key.isprintable() and 0 < len(key) <= MAX_KEY):
+            raise InvalidParameters(job, f"an idempotency key has 1 to {MAX_KEY} printable letters")
+        with self._database.transaction() as connection:
+            new = insert(connection, RUNS).values(
+                id=uuid.uuid4().hex,
+                job=job,
+                key=key,
+                parameters=text,
+                state=WAITING,
+                attempt=0,
+                forgiven=0,
+                beat=0,
+                cancelling=False,
+                progress=0,
+                phrase="",
+                submitted=self._clock(),
+            )
+            once = new.on_conflict_do_nothing(index_elements=["job", "key"])
+            run: str | None = connection.execute(once.returning(RUNS.c.id)).scalar()
+            if run is not None:
+                return run
+            same = sa.select(RUNS.c.id, RUNS.c.parameters).where(
+                RUNS.c.job == job, RUNS.c.key == key
+            )
+            run, before = connection.execute(same).one()
+        if msgspec.json.decode(before) != msgspec.json.decode(text):
+            raise KeyReused(str(key), run)
+        return run
+
+    def get(self, run: str) -> Run:
+        """Return a run as it is now.
+
+        Raises:
+            UnknownRun: There is none with that id.
+
+        """
+        with self._database.reading() as connection:
+            found = connection.execute(sa.select(*SHOWN).where(RUNS.c.id == _id(run))).first()
+        if found is None:
+            raise UnknownRun(run)
+        return run_of(found)
+
+    def list(
+        self, job: str | None = None, state: State | None = None, limit: int = 100
+    ) -> list[Run]:
+        """Return the latest runs, the newest first."""
+        query = sa.select(*SHOWN).order_by(RUNS.c.number.desc()).limit(min(limit, MAX_LISTED))
+        if job is not None:
+            query = query.where(RUNS.c.job == self.job(job).name)
+        if state is not None:
+            query = query.where(RUNS.c.state == state)
+        with self._database.reading() as connection:
+            return [run_of(row) for row in connection.execute(query)]
+
+    def parameters(self, run: str) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the parameters that a run was submitted with."""
+        with self._database.reading() as connection:
+            query = sa.select(RUNS.c.parameters).where(RUNS.c.id == _id(run))
+            text = connection.execute(query).scalar()
+        if text is None:
+            raise UnknownRun(run)
+        return msgspec.json.decode(text)
+
+    def result(self, run: str) -> msgspec.Raw:
+        """Return the result of a run, as JSON.
+
+        Raises:
+            UnknownRun: There is no such run.
+            NotEnded: It has not ended yet.
+            NoResult: It failed, or was cancelled.
+
+        """
+        found = self.get(run)
+        if not found.has_ended:
+            raise NotEnded(run, found.state)
+        rows = self.store.get(RESULTS.name, [run]).rows if found.state == SUCCEEDED else [None]
+        if rows[0] is None:
+            raise NoResult(run, found.state, found.error)
+        return msgspec.json.decode(rows[0].data, type=dict[str, msgspec.Raw])["result"]
+
+    def cancel(self, run: str) -> Run:
+        """Cancel a run: it will not succeed any more, unless it has. Its process is ended soon."""
+        waits = RUNS.c.state == WAITING
+        ended = sa.update(RUNS).values(
+            cancelling=True,
+            state=sa.case((waits, CANCELLED), else_=RUNS.c.state),
+            ended=sa.case((waits, self._clock()), else_=None),
+        )
+        with self._database.transaction() as connection:
+            # One statement: a worker may claim it, or give it back, at the same time.
+            open_ = RUNS.c.id == _id(run), RUNS.c.state.in_((WAITING, RUNNING))
+            connection.execute(ended.where(*open_))
+        return self.get(run)
+
+    def retry(self, run: str) -> Run:
+        """Let a run that failed or was cancelled wait again, with all of its attempts.
+
+        Raises:
+            UnknownRun, CannotRetry: It cannot be retried.
+
+        """
+        again = sa.update(RUNS).where(RUNS.c.id == _id(run), RUNS.c.state.in_((FAILED, CANCELLED)))
+        fresh = {"state": WAITING, "cancelling": False, "forgiven": RUNS.c.attempt}
+        empty = {"progress": 0, "phrase": "", "error": None, "hint": None, "ended": None}
+        with self._database.transaction() as connection:
+            changed = connection.execute(again.values(**fresh, **empty)).rowcount
+        found = self.get(run)
+        if not changed:
+            raise CannotRetry(run, found.state)
+        return found
+
+    def _encode(self, job: str, parameters: bytes | str | dict[str, Any]) -> str:
+        try:
+            if not isinstance(parameters, bytes | str):
+                parameters = msgspec.json.encode(parameters)
+            text = parameters if isinstance(parameters, str) else parameters.decode()
+            size = len(text.encode())
+        except (ValueError, TypeError) as error:
+            raise InvalidParameters(job, error) from None
+        if size > self.limits.parameters:
+            raise ParametersTooLarge(size, self.limits.parameters)
+        return text
+
+
+def _id(run: str) -> str:
+    if not ID.fullmatch(run):
+        raise UnknownRun(run)
+    return run

@@ -1,0 +1,94 @@
+"""Render runs of tasks, and show the progress of one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from tidemill.errors import InvalidSelection
+from tidemill.tasks.runs import STATES
+from tidemill.terminal.escape import printable_json, visible
+from tidemill.terminal.store import moment
+from tidemill.units import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tidemill.tasks.runs import Run, State
+    from tidemill.tasks.tasks import Tasks
+
+log = structlog.get_logger(__name__)
+
+POLL_S: Final = 0.3
+COLOURS: Final = {"succeeded": "green", "failed": "red", "running": "cyan"}
+
+
+def run_line(run: Run) -> str:
+    """Return a run as a line of JSON, its times as ISO 8601."""
+    line = msgspec.to_builtins(run)
+    for name in ("submitted", "started", "ended"):
+        line[name] = None if line[name] is None else moment(line[name])
+    return printable_json(msgspec.json.encode(line).decode())
+
+
+def runs_table(runs: Iterable[Run]) -> Table:
+    """Return a table with a row for each run."""
+    table = Table()
+    for name in ("run", "job", "state", "progress", "submitted", "took", ""):
+        table.add_column(name, justify="right" if name in {"progress", "took"} else "left")
+    for run in runs:
+        took = (run.ended - run.started) / 1000 if run.ended and run.started else None
+        table.add_row(
+            run.id,
+            Text(visible(run.job)),
+            Text(run.state, COLOURS.get(run.state, "")),
+            f"{run.progress:.0%}",
+            moment(run.submitted),
+            "" if took is None else duration(took),
+            Text(visible(run.error or run.phrase)),
+        )
+    return table
+
+
+def watch(tasks: Tasks, name: str) -> Run:
+    """Show a run's progress until it ends: a bar on a terminal, elsewhere a log line each time."""
+    console = Console(stderr=True, highlight=False)
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    shown = None
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=1.0)
+        while True:
+            run = tasks.get(name)
+            text = f"{run.job} {run.state} {visible(run.phrase)}".strip()
+            bar.update(task, completed=run.progress, description=escape(text))
+            if not console.is_terminal and text != shown:
+                log.info("task", run=name, state=run.state, progress=run.progress, text=run.phrase)
+                shown = text
+            if run.has_ended:
+                return run
+            time.sleep(POLL_S)
+
+
+def read_state(text: str | None) -> State | None:
+    """Return a state that a text spells.
+
+    Raises:
+        InvalidSelection: It is none.
+
+    """
+    if text is None:
+        return None
+    for state in STATES:
+        if text == state:
+            return state  # type: ignore[no-any-return]  # one of the literals
+    raise InvalidSelection(text[:50], "a state", f"Write one of {', '.join(STATES)}.")

@@ -1,0 +1,152 @@
+"""A worker runs tasks in processes, and ends them: by time-out, cancelling, or with itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tidemill.errors import NoResult
+from tidemill.tasks.worker import Patience, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidemill.tasks.runs import Run
+    from tidemill.tasks.tasks import Tasks
+
+    OpenTasks = Callable[..., Tasks]
+
+PATIENCE = Patience(slots=4, take_over=60, grace=0.5)
+WAIT_S = 120.0
+
+
+def until(condition: Callable[[], object], worker: Worker | None = None) -> None:
+    """Wait until a condition is true; a worker works meanwhile."""
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end
+        if worker is None:
+            time.sleep(0.05)
+        else:
+            worker.step()
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process runs, and is no zombie."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text("utf-8")
+    except FileNotFoundError:
+        return False
+
+
+def test_outcomes(open_tasks: OpenTasks, url: str) -> None:
+    """One worker runs tasks that succeed, fail, and die, and each ends as it should."""
+    tasks = open_tasks(
+        url, Count={"options": {"factor": 2}}, Fail={}, Die={"attempts": 2}, Odd={}, Missing={}
+    )
+    tasks.jobs["Missing"] = tasks.jobs["Odd"].__class__("Missing", "long_jobs:Odd", {"no": 1})
+    runs = {
+        "count": tasks.submit("Count", {"steps": 3}),
+        "fail": tasks.submit("Fail", {}),
+        "die": tasks.submit("Die", {}),
+        "long": tasks.submit("Odd", {"length": 2000}),
+        "odd": tasks.submit("Odd", {"phrase": "\0 é \u2028"}),
+        "object": tasks.submit("Odd", {}),
+        "options": tasks.submit("Missing", {}),
+    }
+    Worker(tasks, PATIENCE).run(until_idle=True)
+    ended = {name: tasks.get(run) for name, run in runs.items()}
+    assert json.loads(bytes(tasks.result(runs["count"]))) == {"steps": 6}
+    assert json.loads(bytes(tasks.result(runs["odd"]))) == "\0 é \u2028"
+    assert (ended["count"].progress, ended["count"].attempt) == (1, 1)
+    assert ended["die"].attempt == 2
+    errors = {name: run.error for name, run in ended.items() if run.error}
+    assert errors == {
+        "fail": "ValueError: no shelf is long enough",
+        "die": "TaskCrashed: the task was tried 2 times, and none came to an end: "
+        "its process was ended by signal 9 (Killed)",
+        "long": "TaskResultTooLarge: the result has 2,002 bytes; 1,000 are allowed",
+        "object": errors["object"],
+        "options": errors["options"],
+    }
+    assert "JSON" in errors["object"]
+    assert "takes no arguments" in errors["options"]
+    assert all(run.hint for run in ended.values() if run.error)
+    with pytest.raises(NoResult):
+        tasks.result(runs["fail"])
+
+
+@pytest.mark.parametrize("how", ["time-out", "cancel"])
+def test_hung(open_tasks: OpenTasks, file_url: str, tmp_path: Path, how: str) -> None:
+    """A task that ignores SIGTERM is killed, with the program that it has started."""
+    tasks = open_tasks(file_url, Hang={"timeout": 3 if how == "time-out" else 600})
+    file = tmp_path / "processes"
+    run = tasks.submit("Hang", {"file": str(file)})
+    worker = Worker(tasks, PATIENCE)
+    until(lambda: tasks.get(run).phrase == "hanging" or tasks.get(run).has_ended, worker)
+    if how == "cancel":
+        assert tasks.cancel(run).cancelling
+    until(lambda: tasks.get(run).has_ended, worker)
+    ended = tasks.get(run)
+    if how == "cancel":
+        assert (ended.state, ended.error) == ("cancelled", None)
+    else:
+        assert ended.error == "TaskTimedOut: the task did not end within 3 seconds"
+    if file.exists():  # it may have been slow to start
+        until(lambda: not any(is_alive(int(each)) for each in file.read_text("utf-8").split()))
+
+
+def test_tidy(open_tasks: OpenTasks, file_url: str, tmp_path: Path) -> None:
+    """A cancelled task may clean up; so may one that another worker has."""
+    tasks = open_tasks(file_url, Tidy={})
+    file = tmp_path / "notes"
+    run = tasks.submit("Tidy", {"file": str(file)})
+    worker = Worker(tasks, Patience(take_over=60, grace=30))
+    until(lambda: tasks.get(run).phrase == "waiting", worker)
+    tasks.cancel(run)
+    until(lambda: tasks.get(run).has_ended, worker)
+    assert file.read_text("utf-8") == "clean\n"
+    assert tasks.get(run).state == "cancelled"
+
+
+def test_stop(open_tasks: OpenTasks, file_url: str) -> None:
+    """A worker that is stopped gives its run back, which does not count as an attempt."""
+    tasks = open_tasks(file_url, Count={"attempts": 1})
+    run = tasks.submit("Count", {"steps": 100_000})
+    worker = Worker(tasks, PATIENCE)
+    thread = Thread(target=worker.run)
+    thread.start()
+    until(lambda: tasks.get(run).phrase)
+    worker.stop()
+    thread.join()
+    assert tasks.get(run).state == "waiting"
+    again = Worker(tasks, PATIENCE)
+    until(lambda: tasks.get(run).attempt == 2 and tasks.get(run).phrase, again)
+    tasks.cancel(run)
+    until(lambda: tasks.get(run).has_ended, again)
+
+
+def test_taken_over(open_tasks: OpenTasks, url: str, tmp_path: Path) -> None:
+    """A worker that was silent for long, and comes back, ends its process and changes nothing."""
+    tasks = open_tasks(url, Count={})
+    run = tasks.submit("Count", {"steps": 2000})
+    slow = Worker(tasks, PATIENCE, name="slow")
+    until(lambda: tasks.get(run).phrase, slow)
+
+    now = iter(range(10**6))
+    quick = Worker(tasks, Patience(take_over=2), name="quick", clock=lambda: next(now) / 10)
+    until(lambda: _on(tasks.get(run), "quick"), quick)
+    until(lambda: not slow._running, slow)  # noqa: SLF001
+    assert _on(tasks.get(run), "quick")
+    tasks.cancel(run)
+    until(lambda: tasks.get(run).has_ended, quick)
+    assert tasks.get(run).attempt == 2
+
+
+def _on(run: Run, worker: str) -> bool:
+    return (run.state, run.worker) == ("running", worker)

@@ -1,0 +1,106 @@
+"""A job's class and type hints are checked, and give the schema of its parameters."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict  # pydantic's, before Python 3.12
+
+from tidemill.errors import InvalidJob, InvalidParameters
+from tidemill.tasks.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Shelf(BaseModel):
+    """A model of pydantic, with a limit."""
+
+    length: float = Field(gt=0)
+    since: date | None = None
+
+
+class Named(TypedDict):
+    """A dictionary with known keys."""
+
+    name: str
+
+
+class ByModel:
+    """Takes a model."""
+
+    def run(self, parameters: Shelf, report: Callable[..., None]) -> object:
+        """Return nothing."""
+
+
+class ByDict:
+    """Takes a dictionary."""
+
+    def run(self, parameters: Named, report: object) -> object:
+        """Return nothing."""
+
+
+class Anything:
+    """Takes any object."""
+
+    def run(self, parameters, report):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        """Return nothing."""
+
+
+class NoRun:
+    """Cannot run."""
+
+
+class OneArgument:
+    """Forgets to take `report`."""
+
+    def run(self, parameters: dict[str, Any]) -> object:
+        """Return nothing."""
+
+
+class NoSchema:
+    """Takes what JSON cannot spell."""
+
+    def run(self, parameters: object, report: object) -> object:
+        """Return nothing."""
+
+    run.__annotations__["parameters"] = "Job"
+
+
+def job(name: str) -> Job:
+    """Return a job of a class of this file."""
+    return Job("mine", f"{__name__}:{name}")
+
+
+def test_model() -> None:
+    """Limits and formats of a model hold, and its types are read."""
+    assert job("ByModel").parse('{"length": 2, "since": "2026-01-02"}').since.month == 1
+    with pytest.raises(InvalidParameters, match="length: Input should be greater than 0"):
+        job("ByModel").parse('{"length": 0}')
+    assert job("ByModel").schema["properties"]["length"]["exclusiveMinimum"] == 0
+
+
+def test_dictionaries() -> None:
+    """A TypedDict has known keys; without a type hint, any object will do."""
+    assert job("ByDict").parse('{"name": "a"}') == {"name": "a"}
+    with pytest.raises(InvalidParameters):
+        job("ByDict").parse('{"name": "a", "more": 1}')
+    assert job("Anything").parse('{"any": [1]}') == {"any": [1]}
+    with pytest.raises(InvalidParameters):
+        job("Anything").parse("3")
+
+
+@pytest.mark.parametrize("name", ["NoRun", "OneArgument", "NoSchema", "Missing"])
+def test_invalid(name: str) -> None:
+    """A class that is no job is an error that names it."""
+    with pytest.raises(InvalidJob, match="mine"):
+        job(name).schema  # noqa: B018
+
+
+def test_no_module() -> None:
+    """So is a module that cannot be imported."""
+    with pytest.raises(InvalidJob, match="nowhere"):
+        Job("mine", "nowhere:Job").parse("{}")
