@@ -194,6 +194,20 @@ class TestPostgres:
             postgres.start()
             assert age(store) == 30
 
+    def test_drop_while_read(
+        self, postgres_url: str, users: MakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who drops a table that somebody reads for long gives up, and holds up no look-up."""
+        monkeypatch.setattr(retention, "LOCK_TIMEOUT", "50ms")
+        with Store(postgres_url) as store:
+            store.load(users(), [{"id": 1, "age": 30}])
+            with store._database.reading() as other:  # noqa: SLF001
+                other.execute(sa.text("SELECT * FROM users__g1"))
+                with pytest.raises(StoreUnavailable, match="lock timeout"):
+                    store.drop("users")
+            assert age(store) == 30
+            store.drop("users")
+
 
 class TestSqlite:
     """One file, several processes."""

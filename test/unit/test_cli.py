@@ -165,6 +165,13 @@ class TestCheck:
         monkeypatch.setattr("tidemill.check.check", lambda _: iter(findings))
         assert runner.invoke(cli, ["check", "--config", str(config)]).exit_code == code
 
+    def test_subject(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A message that begins with its subject does not repeat it; a file keeps its name."""
+        found = [CheckResult("models", "models.yaml: bad"), CheckResult("java", "java: none")]
+        monkeypatch.setattr("tidemill.check.check", lambda _: iter(found))
+        result = runner.invoke(cli, ["check", "--config", str(config)])
+        assert result.output.splitlines()[1:] == ["✓ models: models.yaml: bad", "✓ java: none"]
+
     def test_printed(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Every result is a line with a sign; brackets are kept."""
         monkeypatch.setattr("tidemill.check.check", lambda _: iter([self.WELL, self.TOPICS]))

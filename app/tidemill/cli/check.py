@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,7 +25,7 @@ def check(config: Config = None) -> None:
     codes = {0}
     for result in _results(config):
         sign = "[red]✗[/]" if result.error else "[green]✓[/]"
-        message = result.message.removeprefix(result.subject).lstrip(": ")
+        message = re.sub(f"^{re.escape(result.subject)}[: ]+", "", result.message)
         screen.print(f"{sign} {escape(result.subject)}: {escape(message)}", soft_wrap=True)
         for problem in result.error.problems if result.error else ():
             screen.print(f"  - {escape(problem)}", soft_wrap=True)
