@@ -75,7 +75,7 @@ test-quick: venv ## Run what needs neither Spark nor a broker: style, types, lay
 faults: venv ## Kill a running job hundreds of times and check its output (KILLS=, MODE=, SHORT=1)
 	@$(FAULTS)campaign $(if $(KILLS),--kills $(KILLS)) $(if $(MODE),--mode $(MODE)) \
 		$(if $(SHORT),--short); status=$$?; $(FAULTS)report; exit $$status
-	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka)
+	@$(if $(SHORT),,.venv/bin/pytest -q -m slow test/kafka test/store)
 
 faults-serving: venv ## Kill servers and their model processes under load (KILLS=); rewrites docs/FAULTS.md
 	@$(FAULTS)serving $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status

@@ -73,6 +73,7 @@ def check(tasks: Tasks, runs: list[str], file: Path) -> None:
     assert notes.count("end") >= len(runs)
 
 
+@pytest.mark.slow
 def test_killed_workers(
     open_tasks: OpenTasks,
     url: str,
@@ -124,6 +125,7 @@ def restarted(server: Postgres) -> Iterator[None]:
         server.start()
 
 
+@pytest.mark.slow
 def test_database_restart(
     open_tasks: OpenTasks, tmp_path: Path, work: Callable[[str], subprocess.Popen[bytes]]
 ) -> None:
