@@ -23,6 +23,7 @@ SECRETS = (
     "kafka.sasl_password",
     "kafka.oauth_client_secret",
     "monitoring.pushgateway_password",
+    "store.password",
 )
 SECRET_NAME = re.compile(r"(?i)secret|password|token|access[.]?key")
 REFERENCE = re.compile(r"\{\{secrets/[^/{}]+/[^/{}]+\}\}")

@@ -20,6 +20,12 @@ SERVE_METRICS = {
     "tidemill_queue_seconds",
     "tidemill_batch_size",
     "tidemill_answer_errors_total",
+    "tidemill_lookup_keys_total",
+    "tidemill_lookup_seconds",
+    "tidemill_table_generation",
+    "tidemill_table_newest_row_timestamp_seconds",
+    "tidemill_table_rows",
+    "tidemill_table_swapped_timestamp_seconds",
 }
 # The job's own metrics, and the suffixes of histograms.
 METRICS = {

@@ -146,9 +146,10 @@ def launch(
     processes: int = 2,
     models: str = MODELS,
     preload: str = "all",
+    store: str = "",
     **serving: object,
 ) -> Server:
-    """Start a server with settings of the section `serving`; do not wait."""
+    """Start a server with settings of the section `serving`, and a store's URL; do not wait."""
     (folder / "models.yaml").write_text(models.format(folder=folder))
     settings = {"http_port": 0, "grpc_port": 0} | serving
     environment = os.environ | {
@@ -157,6 +158,7 @@ def launch(
         "TIDEMILL__LOG__FORMAT": "json",
         "TIDEMILL__POOL__PROCESSES": str(processes),
         "TIDEMILL__POOL__PRELOAD": preload,
+        **({"TIDEMILL__STORE__URL": store} if store else {}),
         **{
             f"TIDEMILL__SERVING__{name.upper()}": json.dumps(value).strip('"')
             for name, value in settings.items()

@@ -9,6 +9,8 @@ import browser
 import page_models
 import pytest
 import server_process
+import stored_tables
+from pool_processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +31,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """A server that all tests share."""
-    with server_process.running(models=page_models.MODELS) as one:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that all tests share. The page has nothing to do with its tables."""
+    store = f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+    stored_tables.fill(store)
+    with server_process.running(models=page_models.MODELS, store=store, tables=["*"]) as one:
+        wait_until(lambda: "/v1/features" in one.send("/openapi.json").json["paths"])
         yield one
 
 

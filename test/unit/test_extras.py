@@ -132,6 +132,13 @@ class TestDoors:
         assert "MissingExtra: " in done.stderr
         assert 'pip install "tidemill[client]"' in done.stderr
 
+    def test_store(self) -> None:
+        """A command of the store names its extra."""
+        argv = ["tidemill", "store", "get", "users", "1"]
+        done = run_without("store", f"sys.argv = {argv!r}; from tidemill.cli import main; main()")
+        assert done.returncode == 2
+        assert 'pip install "tidemill[store]"' in done.stderr
+
     def test_adapter(self) -> None:
         """A shipped adapter names its extra beside the model that needs it."""
         program = (
@@ -152,7 +159,7 @@ class TestDoors:
 class TestTable:
     """The table of modules agrees with pyproject.toml and with the code."""
 
-    @pytest.mark.parametrize("extra", ["stream", "schemas", "testing"])
+    @pytest.mark.parametrize("extra", ["stream", "schemas", "store", "testing"])
     def test_modules(self, extra: str) -> None:
         """Each requirement of the extra is known by a module, and each module has a requirement."""
         required = {normalised(name) for name in PROJECT["optional-dependencies"][extra]}

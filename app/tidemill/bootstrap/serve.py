@@ -25,6 +25,8 @@ from tidemill.serving.metrics import ServingMetrics
 from tidemill.serving.models import Models
 from tidemill.serving.parts import Parts
 from tidemill.serving.service import Service
+from tidemill.serving.table_metrics import TableMetrics
+from tidemill.serving.tables import Tables
 from tidemill.serving.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ def serve(settings: ServeProgram) -> None:
     size = {"min_slice": options.max_batch_size, "max_slice": options.max_batch_size}
     pool = settings.pool.model_copy(update=size | {"processes": processes})
     tracing = Tracing(options)
-    access = Access(Catalogue(routes), options.tokens)
+    everything = Catalogue(routes, options.tables)
+    access = Access(everything, options.tokens)
     first = preloaded(specs, pool)
     log.info("loading the models", count=len(specs), first=[spec.id for spec in specs[:5]])
     models = Models(partial(start_pool, specs, pool), processes)
@@ -73,18 +76,50 @@ def serve(settings: ServeProgram) -> None:
             logged.write(*request_and_answers)
 
     service = Service(batcher, options, on_answers=answered)
-    parts = Parts(options, access, service, models, metrics, AccessLog(), tracing)
+    tables = store_tables(settings, everything, metrics)
+    parts = Parts(options, access, service, models, metrics, AccessLog(), tracing, tables)
+
+    async def start() -> None:
+        if tables:
+            await asyncio.gather(tables.keep_refreshing(), models.try_all(first))
+        else:
+            await models.try_all(first)
+
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(server.serve(parts, lambda: models.try_all(first)))
+            loop.run(server.serve(parts, start))
     finally:
         models.close()
+        if tables:
+            tables.close()
         tracing.close()
         if logged:
             logged.close()
     if models.is_busy:
         log.warning("model processes are still busy, and end now")
         os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process
+
+
+def store_tables(
+    settings: ServeProgram, everything: Catalogue, metrics: ServingMetrics
+) -> Tables | None:
+    """Return what looks keys up, if the settings name tables.
+
+    Raises:
+        MissingExtra: The extra `store` is not installed.
+        InvalidStoreUrl: There can be no store at the URL.
+
+    """
+    if not settings.serving.tables:
+        return None
+    with extras.required():
+        from tidemill.bootstrap.store import open_store  # noqa: PLC0415 - an extra
+    return Tables(
+        open_store(settings.store),
+        everything,
+        TableMetrics(metrics.registry),
+        max_waiting=max(1, settings.serving.max_requests // 2),
+    )
 
 
 def request_log(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # The header, or metadata, with the model by which a proxy may choose a server.
 MODEL = "tidemill-model"
 
+# What precedes the name of a table of the store.
+TABLES = "features:"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -37,6 +40,11 @@ class Call:
         """Return what chooses the variant."""
         given = {"key": self.key, "variant": self.variant}
         return {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def is_v2(self) -> bool:
+        """Return whether the request has no plain form: a version, or a table of the store."""
+        return self.version is not None or self.model.startswith(TABLES)
 
     @property
     def path(self) -> str:

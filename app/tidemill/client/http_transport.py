@@ -106,7 +106,7 @@ class HttpTransport:
             "Tidemill-Timeout": f"{seconds:.3f}",
             MODEL: call.path.lstrip("/"),
         }
-        path, body = (call.path, _plain(call)) if call.version is None else _v2(call)
+        path, body = _v2(call) if call.is_v2 else (call.path, _plain(call))
         try:
             async with self._session.post(
                 endpoint.url + path,
@@ -124,7 +124,7 @@ class HttpTransport:
             wait = _seconds(response.headers.get("Retry-After"))
             raise whole(content, response.status, retry_after=wait)
         try:
-            return (_read_plain if call.version is None else _read_v2)(content, len(call.inputs))
+            return (_read_v2 if call.is_v2 else _read_plain)(content, len(call.inputs))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise unreadable(error) from None
 
@@ -149,8 +149,8 @@ def _v2(call: Call) -> tuple[str, bytes]:
         "data": [text.decode() for text in call.inputs],
     }
     body = {"parameters": {v2_texts.JSON: True} | call.choice, "inputs": [tensor]}
-    version = quote(call.version or "", safe="")
-    return f"/v2/models{call.path}/versions/{version}/infer", msgspec.json.encode(body)
+    version = f"/versions/{quote(call.version, safe='')}" if call.version is not None else ""
+    return f"/v2/models{call.path}{version}/infer", msgspec.json.encode(body)
 
 
 def _read_plain(content: bytes, count: int) -> list[Answer]:

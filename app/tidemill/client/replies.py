@@ -35,7 +35,7 @@ BY_STATUS: dict[int, type[RequestError]] = {
 # What OpenSSL and gRPC call an answer that is not TLS.
 NOT_TLS = "WRONG_VERSION_NUMBER"
 # What the server says of itself with 503, rather than of a model.
-OF_SERVER = {"ServerBusy", "ServerStopping"}
+OF_SERVER = {"LookupsUnavailable", "ServerBusy", "ServerStopping"}
 
 
 class Problem(msgspec.Struct):

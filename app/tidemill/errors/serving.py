@@ -35,6 +35,38 @@ class ModelNotFound(MessageError):
         )
 
 
+class TableNotFound(MessageError):
+    """A request names a table that the store does not have, or that the server does not serve."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there is no table {name[:100]!r}",
+            "GET /v1/features lists the tables; `serving.tables` on the server names them.",
+        )
+
+
+class KeyNotFound(MessageError):
+    """A table has no row for a key, or only one that is too old."""
+
+    def __init__(self, table: str, key: str) -> None:
+        super().__init__(
+            f"the table {table!r} has no row for the key {key[:80]}",
+            f"POST /v1/features/{table} looks several keys up, and answers null for such a key.",
+        )
+
+
+class LookupsUnavailable(TidemillError):
+    """The database of the store does not answer, so nothing can be looked up."""
+
+    retry_after = 1.0  # seconds
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the store does not answer, so nothing can be looked up",
+            "Try again in a moment; the server's log has the reason.",
+        )
+
+
 class RequestTooLarge(MessageError):
     """A request is longer, or has more inputs, than the server takes."""
 

@@ -1,4 +1,4 @@
-"""Say which models a client may use: it shows a token, which a file lists."""
+"""Say which models and tables a client may use: it shows a token, which a file lists."""
 
 from __future__ import annotations
 
@@ -38,10 +38,14 @@ MISSING = "The setting `serving.tokens` names this file: create or correct it."
 
 
 class TokenEntry(msgspec.Struct, forbid_unknown_fields=True):
-    """A token, the models that its bearer may use, and how often; by default all, without limit."""
+    """A token, what its bearer may use, and how often.
+
+    Without `models` and `tables`, it may use everything; else only what they list.
+    """
 
     token: Annotated[str, msgspec.Meta(min_length=16)]
-    models: list[str] = msgspec.field(default_factory=lambda: ["*"])
+    models: list[str] | None = None
+    tables: list[str] | None = None
     rate: str | None = None
 
 
@@ -49,7 +53,7 @@ class Bearer:
     """Whoever has a token; the token itself is not kept."""
 
     def __init__(self, name: str, entry: TokenEntry, everything: Catalogue) -> None:
-        """Take an entry under its name, and all models.
+        """Take an entry under its name, and all models and tables.
 
         Raises:
             ValueError: The rate is none.
@@ -58,20 +62,23 @@ class Bearer:
         self.name = name
         self.digest = _digest(entry.token)
         self.rate: RateLimitItem | None = parse(entry.rate) if entry.rate else None
-        self._patterns = entry.models
+        self._entry = entry
         self._everything = everything
 
     @cached_property
     def models(self) -> Catalogue:
-        """Return the models that it may use."""
-        return self._everything.only(self._patterns)
+        """Return the models and the tables that it may use."""
+        models, tables = self._entry.models, self._entry.tables
+        if models is None and tables is None:
+            return self._everything
+        return self._everything.only(models or (), tables or ())
 
 
 class Access:
     """Find the models that a client may use."""
 
     def __init__(self, everything: Catalogue, path: Path | None = None) -> None:
-        """Take all models, and the file of tokens; without one, everybody may use all models.
+        """Take all models and tables, and the file of tokens; without it, all may use all of them.
 
         Raises:
             SettingsFileUnreadable: The file does not exist or is not YAML.
@@ -146,7 +153,7 @@ def _read(path: Path, everything: Catalogue) -> list[Bearer]:
         except ValueError:
             problem = f"{name}: {entry.rate!r} is not a rate, such as 100/minute"
             raise InvalidTokens(path, problem) from None
-        if unknown := [each for each in entry.models if not everything.only([each]).routes]:
+        if unknown := [e for e in entry.models or () if not everything.only([e], ()).routes]:
             log.warning("a token's `models` match no model", client=name, models=unknown)
     if len({bearer.digest for bearer in bearers}) < len(bearers):
         raise InvalidTokens(path, "two names have the same token")

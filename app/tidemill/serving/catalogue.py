@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
-from tidemill.errors import InvalidRequest, ModelNotFound
+from tidemill.errors import InvalidRequest, ModelNotFound, TableNotFound
 from tidemill.models.expand import RESERVED_PATHS
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tidemill.inference.route import Route, Variant
 
 INVOCATIONS = "/invocations"
+# What precedes a table's name in V2; no model's name has a colon.
+TABLES = "features:"
 # How many names an error suggests.
 MAX_LISTED = 5
 
@@ -34,15 +36,24 @@ class Target(NamedTuple):
         return tuple(variant.spec for variant in variants)
 
 
-class Catalogue:
-    """Find a request's models by path, or by name and version."""
+class TableTarget(NamedTuple):
+    """The table of the store that a V2 request is for, and its generation if it names one."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    name: str
+    generation: str | None
+
+
+class Catalogue:
+    """Find a request's models by path, or by name and version; and say which tables it may read."""
+
+    def __init__(self, routes: Iterable[Route], *tables: Sequence[str]) -> None:
         """Index the routes; a route without an endpoint has the path `/NAME`.
 
+        A table of the store may be read if its name matches a pattern in each list of `tables`.
         MLflow's path `/invocations` follows each path; alone, it is that of the only route.
         """
         self.routes = tuple(routes)
+        self._tables = tables
         self._names: dict[str, list[Route]] = {}
         self._versions: dict[str, dict[str, Target]] = {}
         for route in self.routes:
@@ -62,15 +73,30 @@ class Catalogue:
         if len(self.routes) == 1:
             self.mlflow_paths[INVOCATIONS] = self.routes[0]
 
-    def only(self, patterns: Sequence[str]) -> Catalogue:
-        """Return the part whose names match one of some patterns, in which `*` is any text."""
-        if "*" in patterns:
+    def only(self, patterns: Sequence[str], tables: Sequence[str]) -> Catalogue:
+        """Return the models, and the tables, whose names match one of some patterns.
+
+        In a pattern, `*` is any text.
+        """
+        if "*" in patterns and "*" in tables:
             return self
-        return Catalogue(
-            route
-            for route in self.routes
-            if any(fnmatchcase(route.name, pattern) for pattern in patterns)
-        )
+        routes = (route for route in self.routes if _matches(route.name, patterns))
+        return Catalogue(routes, *self._tables, tables)
+
+    def has_table(self, name: str) -> bool:
+        """Tell whether a table may be read, if there is one with this name."""
+        return bool(self._tables) and all(_matches(name, each) for each in self._tables)
+
+    def table(self, name: str) -> str:
+        """Return the name of a table that may be read.
+
+        Raises:
+            TableNotFound: It may not.
+
+        """
+        if not self.has_table(name):
+            raise TableNotFound(name)
+        return name
 
     def find(self, name: str, version: str | None = None) -> Target:
         """Return the models with a name, and the version if there is one; or those under a path.
@@ -105,6 +131,17 @@ class Catalogue:
             raise InvalidRequest(f"{name} has several versions, such as {listed}: name one")
         raise ModelNotFound("model", name, get_close_matches(name, self._names))
 
+    def find_served(self, name: str, version: str | None = None) -> Target | TableTarget:
+        """Return what V2 has under a name: models, or a table, `features:NAME`; see `find`.
+
+        Raises:
+            TableNotFound: The table may not be read.
+
+        """
+        if name.startswith(TABLES):
+            return TableTarget(self.table(name.removeprefix(TABLES)), version)
+        return self.find(name, version)
+
     def versions(self, name: str) -> tuple[str, ...]:
         """Return the versions of the models with a name."""
         routes = self._names.get(name, ())
@@ -123,6 +160,10 @@ class Catalogue:
             near = get_close_matches(path, self.paths)
             raise ModelNotFound("path", path, [f"/NAME{path}"] if path == INVOCATIONS else near)
         return Target(route)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def quoted(path: str) -> str:

@@ -16,8 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from tidemill.errors import ServerFault, TidemillError, describe
 from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
-from tidemill.serving import health_service, offload, v2, v2_grpc, v2_models
-from tidemill.serving.models import READY
+from tidemill.serving import health_service, offload, v2_grpc, v2_models, v2_served
 from tidemill.serving.parts import MAX_REQUEST
 from tidemill.serving.status import MAX_DETAIL, problem, retry_after, status
 
@@ -73,16 +72,12 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         """Answer a request. If its client leaves, this is cancelled."""
 
         async def answer(catalogue: Catalogue) -> pb.ModelInferResponse:
-            target = catalogue.find(request.model_name, request.model_version or None)
+            target = catalogue.find_served(request.model_name, request.model_version or None)
             is_large = request.ByteSize() >= offload.LARGE_BYTES
             with self._parts.one_more():
                 decoded = await offload.call(is_large, v2_grpc.decode, request)
-                response = await v2.infer(
-                    self._parts.service,
-                    self._parts.models,
-                    target,
-                    decoded,
-                    seconds=context.time_remaining(),
+                response = await v2_served.infer(
+                    self._parts, target, decoded, context.time_remaining()
                 )
             encode = partial(v2_grpc.encode, raw=bool(request.raw_input_contents))
             return await offload.call(response.is_large, encode, response)
@@ -95,13 +90,12 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         """Describe a model."""
 
         async def answer(catalogue: Catalogue) -> pb.ModelMetadataResponse:
-            described = await v2_models.metadata(
-                self._parts.service,
-                self._parts.models,
+            described = await v2_served.metadata(
+                self._parts,
                 catalogue,
                 request.name,
                 request.version or None,
-                seconds=context.time_remaining(),
+                context.time_remaining(),
             )
             return pb.ModelMetadataResponse(**described)
 
@@ -113,11 +107,9 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         """Tell whether a model is ready."""
 
         async def answer(catalogue: Catalogue) -> pb.ModelReadyResponse:
-            problem = await v2_models.readiness_problem(
-                self._parts.service,
-                self._parts.models,
-                catalogue.find(request.name, request.version or None),
-                seconds=context.time_remaining(),
+            target = catalogue.find_served(request.name, request.version or None)
+            problem = await v2_served.readiness_problem(
+                self._parts, target, context.time_remaining()
             )
             return pb.ModelReadyResponse(ready=problem is None)
 
@@ -129,8 +121,7 @@ class Inference(pb_grpc.GRPCInferenceServiceServicer):
         """List the models."""
 
         async def answer(catalogue: Catalogue) -> pb.RepositoryIndexResponse:
-            models = v2_models.index(catalogue, self._parts.models)
-            listed = [each for each in models if each["state"] == READY or not request.ready]
+            listed = v2_served.index(self._parts, catalogue, only_ready=request.ready)
             return pb.RepositoryIndexResponse(
                 models=[pb.RepositoryIndexResponse.ModelIndex(**each) for each in listed]
             )

@@ -20,11 +20,12 @@ from tidemill.errors import (
     TidemillError,
     describe,
 )
-from tidemill.serving import http_page
+from tidemill.serving import http_page, http_tables
 from tidemill.serving.catalogue import Target, quoted
 from tidemill.serving.http_body import ClientLeft
 from tidemill.serving.http_handlers import Handlers
 from tidemill.serving.http_responses import problem_response
+from tidemill.serving.http_tables import TableHandlers
 from tidemill.serving.parts import MAX_REQUEST
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class HttpApp:
     def __init__(self, parts: Parts) -> None:
         """Take what answers."""
         self._parts = parts
-
+        self._tables = TableHandlers(parts, parts.tables) if parts.tables else None
         handle = self._handlers = Handlers(parts)
         self._open: dict[str, Operation] = {
             "/healthz": ("GET", handle.live),
@@ -84,7 +85,7 @@ class HttpApp:
             response = await self._answer(request)
             await response(scope, receive, send)
             return
-        line = f"{scope['method']} {path}"[:MAX_REQUEST]
+        line = f"{scope['method']} {http_tables.logged(path)}"[:MAX_REQUEST]
         with self._parts.tracing.span(line, request.headers) as span:
             response = await self._answer(request)
             if span is not None:
@@ -111,7 +112,7 @@ class HttpApp:
         except asyncio.CancelledError:  # the time to drain is over
             return problem_response(ServerStopping(), is_v2=is_v2)
         except Exception as error:
-            path = request.scope["path"][:MAX_REQUEST]
+            path = http_tables.logged(request.scope["path"])[:MAX_REQUEST]
             log.exception("a request failed", path=path, error=describe(error))
             return problem_response(ServerFault(), is_v2=is_v2)
 
@@ -139,6 +140,8 @@ class HttpApp:
         if found := MODEL.fullmatch(path):
             return self._of_model(models, *found.groups())
         raw = str(request.scope.get("raw_path", b"/"), "ascii")
+        if self._tables and raw.startswith(http_tables.PATH):
+            return self._tables.find(models, raw)
         if route := models.mlflow_paths.get(quoted(raw)):
             return "POST", partial(self._handlers.invocations, Target(route))
         return "POST", partial(self._handlers.plain, models.find_path(raw))
@@ -147,7 +150,7 @@ class HttpApp:
         self, models: Catalogue, name: str, version: str | None, operation: str | None
     ) -> Operation:
         """Return what V2 offers for a model."""
-        target = models.find(name, version)
+        target = models.find_served(name, version)
         match operation:
             case "infer":
                 return "POST", partial(self._handlers.infer, target)

@@ -1,4 +1,4 @@
-"""Read the body of an HTTP request within limits, and notice that its client has left."""
+"""Read an HTTP request's body and time limit, and notice that its client has left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
-from tidemill.errors import BodyTimedOut, RequestTooLarge, UnsupportedMediaType
+from tidemill.errors import BodyTimedOut, InvalidRequest, RequestTooLarge, UnsupportedMediaType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,8 @@ MEDIA_TYPES = {
     "application/x-www-form-urlencoded",
 }
 
+# A header: how many seconds the client allows.
+TIMEOUT = "tidemill-timeout"
 # If a body is too long, the server reads and drops the rest for this many seconds.
 LINGER_S = 2.0
 
@@ -60,6 +62,23 @@ async def read(request: Request, settings: ServingSettings) -> bytes:
             await _discard(request)
         raise RequestTooLarge("bytes", settings.max_body, "max_body")
     return b"".join(chunks)
+
+
+def seconds(request: Request) -> float | None:
+    """Return the time that a request's client allows.
+
+    Raises:
+        InvalidRequest: The header is not a number of seconds.
+
+    """
+    value = request.headers.get(TIMEOUT)
+    try:
+        allowed = None if value is None else float(value)
+    except ValueError:
+        allowed = 0.0
+    if allowed is not None and not allowed > 0:
+        raise InvalidRequest(f"the header {TIMEOUT} must be a number of seconds, such as 2.5")
+    return allowed
 
 
 @contextmanager

@@ -17,21 +17,17 @@ from tidemill.serving import (
     offload,
     openapi,
     plain,
-    v2,
     v2_json,
     v2_models,
+    v2_served,
 )
 from tidemill.serving.http_responses import json_response
-from tidemill.serving.models import READY
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from tidemill.serving.catalogue import Catalogue, Target
+    from tidemill.serving.catalogue import Catalogue, TableTarget, Target
     from tidemill.serving.parts import Parts
-
-# A request's header: how many seconds its client allows.
-TIMEOUT = "tidemill-timeout"
 
 
 class Handlers:
@@ -47,7 +43,9 @@ class Handlers:
         body = await http_body.read(request, self._parts.settings)
         decoded = await offload.call(len(body) >= offload.LARGE_BYTES, plain.decode, body)
         with http_body.cancelled_if_client_leaves(request):
-            answered = await plain.answer(self._service, target, decoded, _seconds(request))
+            answered = await plain.answer(
+                self._service, target, decoded, http_body.seconds(request)
+            )
         return Response(answered, media_type="application/json")
 
     async def invocations(self, target: Target, request: Request) -> Response:
@@ -57,23 +55,23 @@ class Handlers:
         decoded = await offload.call(len(body) >= offload.LARGE_BYTES, read, body)
         with http_body.cancelled_if_client_leaves(request):
             answered = await plain.answer(
-                self._service, target, decoded, _seconds(request), mlflow_json.PREDICTIONS
+                self._service,
+                target,
+                decoded,
+                http_body.seconds(request),
+                mlflow_json.PREDICTIONS,
             )
         return Response(answered, media_type="application/json")
 
-    async def infer(self, target: Target, request: Request) -> Response:
+    async def infer(self, target: Target | TableTarget, request: Request) -> Response:
         """Answer a V2 request."""
         body = await http_body.read(request, self._parts.settings)
         length = request.headers.get(v2_json.HEADER_LENGTH)
         is_large = len(body) >= offload.LARGE_BYTES
         decoded = await offload.call(is_large, v2_json.decode, body, length)
         with http_body.cancelled_if_client_leaves(request):
-            answered = await v2.infer(
-                self._service,
-                self._parts.models,
-                target,
-                decoded,
-                seconds=_seconds(request),
+            answered = await v2_served.infer(
+                self._parts, target, decoded, http_body.seconds(request)
             )
         content, head = await offload.call(answered.is_large, v2_json.encode, decoded, answered)
         if head is None:
@@ -85,19 +83,17 @@ class Handlers:
         self, catalogue: Catalogue, name: str, version: str | None, request: Request
     ) -> Response:
         """Describe a model."""
-        models, seconds = self._parts.models, _seconds(request)
+        seconds = http_body.seconds(request)
         return json_response(
-            await v2_models.metadata(
-                self._service, models, catalogue, name, version, seconds=seconds
-            )
+            await v2_served.metadata(self._parts, catalogue, name, version, seconds)
         )
 
-    async def model_ready(self, target: Target, name: str, request: Request) -> Response:
+    async def model_ready(
+        self, target: Target | TableTarget, name: str, request: Request
+    ) -> Response:
         """Answer 200 if a model is ready."""
-        models, seconds = self._parts.models, _seconds(request)
-        if error := await v2_models.readiness_problem(
-            self._service, models, target, seconds=seconds
-        ):
+        seconds = http_body.seconds(request)
+        if error := await v2_served.readiness_problem(self._parts, target, seconds):
             raise error
         return json_response({"name": name, "ready": True})
 
@@ -105,12 +101,12 @@ class Handlers:
         """List the models."""
         body = await http_body.read(request, self._parts.settings)
         only_ready = bool(body) and _object(body).get("ready") is True
-        models = v2_models.index(catalogue, self._parts.models)
-        return json_response([each for each in models if each["state"] == READY or not only_ready])
+        return json_response(v2_served.index(self._parts, catalogue, only_ready=only_ready))
 
     async def models(self, catalogue: Catalogue, _: Request) -> Response:
         """List the names of the models."""
-        names = (each["name"] for each in v2_models.index(catalogue, self._parts.models))
+        listed = v2_served.index(self._parts, catalogue, only_ready=False)
+        names = (each["name"] for each in listed)
         return json_response({"models": [*dict.fromkeys(names)]})
 
     async def server(self, _: Catalogue, __: Request) -> Response:
@@ -135,23 +131,6 @@ class Handlers:
     async def openapi(self, catalogue: Catalogue, _: Request) -> Response:
         """Return the OpenAPI document."""
         return json_response(await openapi.document(self._parts, catalogue))
-
-
-def _seconds(request: Request) -> float | None:
-    """Return the time that a request's client allows.
-
-    Raises:
-        InvalidRequest: The header is not a number of seconds.
-
-    """
-    value = request.headers.get(TIMEOUT)
-    try:
-        seconds = None if value is None else float(value)
-    except ValueError:
-        seconds = 0.0
-    if seconds is not None and not seconds > 0:
-        raise InvalidRequest(f"the header {TIMEOUT} must be a number of seconds, such as 2.5")
-    return seconds
 
 
 def _object(body: bytes) -> dict[str, Any]:

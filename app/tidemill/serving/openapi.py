@@ -11,7 +11,7 @@ import msgspec
 
 from tidemill import __version__
 from tidemill.errors import TidemillError
-from tidemill.serving import openapi_schemas
+from tidemill.serving import openapi_schemas, openapi_tables
 from tidemill.serving.catalogue import Target
 from tidemill.serving.openapi_schemas import PROBLEM, SCHEMAS, TEXT, Input
 
@@ -27,13 +27,15 @@ MAX_EXAMPLES = 500
 
 
 async def document(parts: Parts, catalogue: Catalogue) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document: a path for each model."""
+    """Return the OpenAPI 3.1 document: a path for each model, and the paths of each table."""
     targets = dict(_targets(catalogue))
     may_ask = len(targets) <= MAX_EXAMPLES
     inputs = await asyncio.gather(
         *(_input(parts, target.specs[0], may_ask=may_ask) for target in targets.values())
     )
     described = zip(targets.items(), inputs, strict=True)
+    live = parts.tables.live if parts.tables else {}
+    tables = [each.table for name, each in live.items() if catalogue.has_table(name)]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -44,7 +46,8 @@ async def document(parts: Parts, catalogue: Catalogue) -> dict[str, Any]:
         },
         "paths": {
             path: {"post": _operation(path, target, each)} for (path, target), each in described
-        },
+        }
+        | (openapi_tables.paths(tables) if tables else {}),
         "components": {"schemas": SCHEMAS},
     }
 

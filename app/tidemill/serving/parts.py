@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tidemill.errors import ServerBusy
+from tidemill.errors import LookupsUnavailable, ServerBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidemill.serving.metrics import ServingMetrics
     from tidemill.serving.models import Models
     from tidemill.serving.service import Service
+    from tidemill.serving.tables import Tables
     from tidemill.serving.tracing import Tracing
     from tidemill.settings.serving import ServingSettings
 
@@ -34,7 +35,15 @@ class Parts:
     metrics: ServingMetrics
     log: AccessLog
     tracing: Tracing
+    tables: Tables | None = None  # None if the server serves none
     running: int = 0  # requests
+
+    @property
+    def of_store(self) -> Tables:
+        """The tables of a server that serves some; no other finds a table for a request."""
+        if self.tables is None:
+            raise LookupsUnavailable
+        return self.tables
 
     @contextmanager
     def one_more(self) -> Iterator[None]:

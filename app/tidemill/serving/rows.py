@@ -94,18 +94,27 @@ def to_outputs(
     if not all(isinstance(row, dict) and row.keys() <= kinds.keys() for row in rows):
         return whole
     tensors = []
-    for column, (datatype, depth) in kinds.items():
-        data = [row.get(column) for row in rows]
-        shape, elements = _shape(data, depth + 1), flatten(data)
-        if not failed and shape and all(_fits(datatype, value) for value in elements):
-            one = Tensor(name=column, datatype=datatype, shape=[*shape], data=elements)
-        else:
+    for field, kind in kinds.items():
+        data = [row.get(field) for row in rows]
+        if failed:
             texts = [outputs[n] if n in failed else _encode(value) for n, value in enumerate(data)]
-            one = Tensor(
-                name=column, datatype=BYTES, shape=[len(data)], data=texts, parameters=AS_JSON
-            )
-        tensors.append(one)
+            tensors.append(_json_texts(field, texts))
+        else:
+            tensors.append(column(field, kind, data))
     return tensors
+
+
+def column(name: str, kind: Kind | None, data: Sequence[Any]) -> Tensor:
+    """Return values as a tensor of a kind; as JSON texts if there is none, or it does not fit."""
+    if kind is not None:
+        shape, elements = _shape(data, kind.depth + 1), flatten(data)
+        if shape and all(_fits(kind.datatype, value) for value in elements):
+            return Tensor(name=name, datatype=kind.datatype, shape=[*shape], data=elements)
+    return _json_texts(name, [_encode(value) for value in data])
+
+
+def _json_texts(name: str, texts: list[str]) -> Tensor:
+    return Tensor(name=name, datatype=BYTES, shape=[len(texts)], data=texts, parameters=AS_JSON)
 
 
 def describe(name: str, schema: Json | None) -> list[Json]:

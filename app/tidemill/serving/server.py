@@ -80,7 +80,9 @@ def warn_if_exposed(settings: ServingSettings) -> None:
     if settings.host in LOOPBACK:
         return
     if settings.tokens is None:
-        log.warning("anyone who can connect may use all models", hint="Set `serving.tokens`.")
+        log.warning(
+            "anyone who can connect may use all models and tables", hint="Set `serving.tokens`."
+        )
     elif settings.tls is None:
         hint = "Set `serving.tls_certificate` and `serving.tls_key`."
         log.warning("clients send their tokens unencrypted", hint=hint)

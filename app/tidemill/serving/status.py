@@ -12,7 +12,10 @@ from tidemill.errors import (
     InputTooLong,
     InvalidInput,
     InvalidJson,
+    InvalidKey,
     InvalidRequest,
+    KeyNotFound,
+    LookupsUnavailable,
     MethodNotAllowed,
     MissingField,
     ModelNotFound,
@@ -22,7 +25,9 @@ from tidemill.errors import (
     RequestTooLarge,
     ServerBusy,
     ServerFault,
+    TableNotFound,
     TidemillError,
+    TooManyKeys,
     Unauthenticated,
     UnknownVariant,
     UnsupportedMediaType,
@@ -40,6 +45,8 @@ class Status(NamedTuple):
 
 
 BAD_REQUEST = Status(HTTPStatus.BAD_REQUEST, "INVALID_ARGUMENT")
+NOT_FOUND = Status(HTTPStatus.NOT_FOUND, "NOT_FOUND")
+TOO_LARGE = Status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RESOURCE_EXHAUSTED")
 # The model failed on this input, or is down.
 FAILED = Status(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL")
 UNAVAILABLE = Status(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE")
@@ -50,8 +57,12 @@ STATUSES: dict[type[TidemillError], Status] = {
     InputTooLong: BAD_REQUEST,
     MissingField: BAD_REQUEST,
     UnknownVariant: BAD_REQUEST,
-    ModelNotFound: Status(HTTPStatus.NOT_FOUND, "NOT_FOUND"),
-    RequestTooLarge: Status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RESOURCE_EXHAUSTED"),
+    InvalidKey: Status(HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_ARGUMENT"),
+    ModelNotFound: NOT_FOUND,
+    TableNotFound: NOT_FOUND,
+    KeyNotFound: NOT_FOUND,
+    RequestTooLarge: TOO_LARGE,
+    TooManyKeys: TOO_LARGE,
     MethodNotAllowed: Status(HTTPStatus.METHOD_NOT_ALLOWED, "UNIMPLEMENTED"),
     ServerFault: FAILED,
     UnsupportedMediaType: Status(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "INVALID_ARGUMENT"),
@@ -62,6 +73,9 @@ STATUSES: dict[type[TidemillError], Status] = {
     ModelTimedOut: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
     DeadlineExceeded: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
 }
+
+# Errors that know when to try again.
+LATER = (LookupsUnavailable, QueueFull, RateExceeded, ServerBusy)
 
 
 def status(error: TidemillError) -> Status:
@@ -83,7 +97,7 @@ def problem(error: TidemillError) -> dict[str, Any]:
 
 def retry_after(error: TidemillError) -> float | None:
     """Return after how many seconds a client should try again; None if it should not."""
-    return error.retry_after if isinstance(error, QueueFull | RateExceeded | ServerBusy) else None
+    return error.retry_after if isinstance(error, LATER) else None
 
 
 def retry_after_header(seconds: float) -> str:

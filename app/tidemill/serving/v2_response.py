@@ -69,11 +69,11 @@ def respond(
         model_version=version,
         id=request.id,
         parameters=parameters,
-        outputs=_requested(request, outputs),
+        outputs=requested(request, outputs),
     )
 
 
-def _requested(request: InferRequest, outputs: list[Tensor]) -> list[Tensor]:
+def requested(request: InferRequest, outputs: list[Tensor]) -> list[Tensor]:
     """Return the outputs that a request asks for, in its order."""
     if not request.outputs:
         return outputs

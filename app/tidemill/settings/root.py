@@ -85,6 +85,7 @@ class ServeProgram(Program):
     kafka: KafkaSettings = KafkaSettings()
     pool: PoolSettings = PoolSettings()
     serving: ServingSettings = ServingSettings()
+    store: StoreSettings = StoreSettings()
 
 
 class StoreProgram(Program):

@@ -37,8 +37,10 @@ class ServingSettings(Section):
         drain_delay: How long to answer new requests after SIGTERM, in seconds, while `/readyz` says
             503, so that a proxy stops sending them before the server stops listening.
         drain_timeout: How long running requests may take after SIGTERM, in seconds.
+        tables: The tables of the store whose rows clients may [look up](look-ups.md), by name; `*`
+            stands for any text. By default none, and the store is not opened.
         tokens: A file of tokens, one of which every request then needs. If null, everybody who can
-            connect may use all models.
+            connect may use all models and tables.
         tls_certificate: The file of the certificate (PEM) with which to encrypt connections. If
             null, they are not encrypted.
         tls_key: The file of the certificate's key (PEM).
@@ -67,6 +69,7 @@ class ServingSettings(Section):
     max_requests: int = Field(1000, ge=1)
     drain_delay: float = Field(0, ge=0)
     drain_timeout: float = Field(25, gt=0)
+    tables: tuple[str, ...] = ()
     tokens: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None

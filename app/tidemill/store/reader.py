@@ -68,7 +68,7 @@ class Reader:
                 rows = self._rows(lookup, keys, times)
             except (InvalidKey, NoHistory):
                 # The keys may be right for a newer generation.
-                if self._refresh(name).generation.number == lookup.generation.number:
+                if self._rows(lookup, [], None) is not None:
                     raise
                 rows = None
             if rows is not None:

@@ -67,6 +67,26 @@ class TestTokens:
         assert names(access.models(f"bearer  {OTHER}")) == ["fare-1", "fare-2"]
 
     @pytest.mark.parametrize(
+        ("entry", "allowed"),
+        [
+            ("", ["users", "user_items"]),
+            (', models: ["*"]', []),
+            (", models: []", []),
+            (', tables: ["*"]', ["users", "user_items"]),
+            (', tables: ["user_*", secrets]', ["user_items"]),
+            (', models: ["*"], tables: [users]', ["users"]),
+        ],
+        ids=range(6),
+    )
+    def test_tables(self, tokens: Path, entry: str, allowed: list[str]) -> None:
+        """A token never allows a table that is not served; one with a list, only what it lists."""
+        everything = Catalogue(ALL.routes, ["user*"])
+        tokens.write_text(f"a: {{token: {SECRET}{entry}}}")
+        catalogue = Access(everything, tokens).models(f"Bearer {SECRET}")
+        tables = ["users", "user_items", "secrets"]
+        assert [name for name in tables if catalogue.has_table(name)] == allowed
+
+    @pytest.mark.parametrize(
         "header",
         [None, "", "Bearer", "Bearer ", f"Basic {SECRET}", SECRET, f"Bearer {SECRET}x", "Bearer é"],
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from specs import make_spec
 
-from tidemill.errors import InvalidRequest, ModelNotFound
+from tidemill.errors import InvalidRequest, ModelNotFound, TableNotFound
 from tidemill.inference.route import Route, Variant
-from tidemill.serving.catalogue import Catalogue, Target
+from tidemill.serving.catalogue import Catalogue, TableTarget, Target
 
 VARIANTS = [make_spec(name="ab", version=version) for version in "12"]
 SPLIT = Route("ab", {}, (Variant("one", VARIANTS[0], 30), Variant("two", VARIANTS[1], 70)))
@@ -120,9 +120,17 @@ class TestCatalogue:
 
     def test_only(self) -> None:
         """A part of a catalogue knows only the models whose names match."""
-        part = self.catalogue.only(["up*", "ab"])
+        part = self.catalogue.only(["up*", "ab"], ["*"])
         assert sorted(part.paths) == ["/ab", "/upper"]
         with pytest.raises(ModelNotFound):
             part.find("taxi")
-        assert self.catalogue.only(["x", "*"]) is self.catalogue
-        assert not self.catalogue.only([]).routes
+        assert self.catalogue.only(["x", "*"], ["*"]) is self.catalogue
+        assert not self.catalogue.only([], ["*"]).routes
+
+    def test_tables(self) -> None:
+        """A table has a name that no model can have, and by default there is none."""
+        served = Catalogue([], ["users"])
+        assert served.find_served("features:users", "7") == TableTarget("users", "7")
+        for catalogue, name in ((served, "features:items"), (self.catalogue, "features:users")):
+            with pytest.raises(TableNotFound):
+                catalogue.find_served(name)

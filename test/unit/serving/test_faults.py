@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Broken:
     """Models that cannot be found because of a fault."""
 
-    def find(self, *_: object) -> NoReturn:
+    def find_served(self, *_: object) -> NoReturn:
         """Raise."""
         raise RuntimeError("no luck")
 

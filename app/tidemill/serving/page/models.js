@@ -14,9 +14,9 @@ export function parse(text) {
 
 export const pretty = (value) => JSON.stringify(value, null, 2);
 
-// Return a model for each path of the document.
+// Return a model for each path of the document; those of the store's tables are none.
 export function modelsOf({ paths }) {
-  return Object.entries(paths).map(([path, { post }]) => {
+  return Object.entries(paths).filter(([path]) => !path.startsWith("/v1/")).map(([path, { post }]) => {
     const { schema, example } = post.requestBody.content[JSON_TYPE];
     const take = path.startsWith("/v2/") ? overV2 : plain;
     return { path, ids: post.summary, ...take(schema.properties, example?.inputs[0], path) };
