@@ -1,0 +1,98 @@
+"""Measure look-ups, loads and swaps of our store, beside Feast and plain SQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from bench import store_databases, store_lookup_times, store_swaps
+from bench.forecast import rounded
+from bench.store_children import feasts, ours, output, started
+from bench.store_databases import DATABASES
+from bench.store_servers import OURS, SERVICES, doors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from bench.store_databases import Database
+    from bench.store_size import Size
+
+SQL = "plain SQL"
+BYTES_A_ROW = 600  # at most, of the large load: its rows and their copy in a log
+
+
+def measure(
+    console: Console, size: Size, *, with_feast: bool = True, databases: Sequence[str] = DATABASES
+) -> dict[str, Any]:
+    """Return the figures of each database."""
+    parts, load = {}, [os.getloadavg()[0]]
+    for name in databases:
+        with TemporaryDirectory() as folder, store_databases.running(name, Path(folder)) as one:
+            repository = Path(folder, "feast") if with_feast else None
+            parts[name] = of_database(console, one, repository, size)
+        load.append(os.getloadavg()[0])
+    result: dict[str, Any] = rounded({"size": size._asdict(), "load": load, "parts": parts})
+    return result
+
+
+def of_database(
+    console: Console, database: Database, repository: Path | None, size: Size
+) -> dict[str, Any]:
+    """Return the figures of one database."""
+    found: dict[str, Any] = {"loads": loads(database, repository, size.rows)}
+    console.print(database.name, found["loads"], highlight=False)
+    with ExitStack() as stack:
+        commands = {
+            OURS: ours("store_lookups", "tidemill", database.url, size.rows),
+            SQL: ours("store_lookups", "sql", database.url, size.rows),
+        }
+        if repository is not None:
+            commands |= {
+                name: feasts(service, repository, size.rows) for name, service in SERVICES.items()
+            }
+        children = {name: stack.enter_context(started(each)) for name, each in commands.items()}
+        found["calls"] = store_lookup_times.calls(children, database, size)
+    console.print(database.name, found["calls"], highlight=False)
+    with doors(database, repository) as opened:
+        found["requests"] = store_lookup_times.requests(opened, database, size)
+        console.print(database.name, found["requests"], highlight=False)
+        found["swaps"] = store_swaps.measure(opened[0], database.url, size)
+    console.print(database.name, found["swaps"], highlight=False)
+    found["large"] = large(database, size)
+    console.print(database.name, found["large"], highlight=False)
+    return found
+
+
+def loads(database: Database, repository: Path | None, rows: int) -> dict[str, dict[str, float]]:
+    """Fill the database for all contenders; return what the loads took."""
+    found = {OURS: output(ours("store_writer", "rows", database.url, rows))}
+    store_databases.write_plain(database.url, rows)
+    if repository is not None:
+        repository.mkdir()
+        content = {
+            "project": "bench",
+            "provider": "local",
+            "registry": "registry.db",
+            "online_store": database.feast,
+            "entity_key_serialization_version": 3,
+        }
+        (repository / "feature_store.yaml").write_text(yaml.safe_dump(content), "utf-8")
+        found["Feast"] = output(feasts("load", repository, rows))
+    return found
+
+
+def large(database: Database, size: Size) -> dict[str, float]:
+    """Return what our large load takes."""
+    free, needed = shutil.disk_usage("/tmp").free, size.loaded * BYTES_A_ROW  # noqa: S108 - asked
+    assert free > needed, f"the load needs {needed:,} bytes of /tmp, which has {free:,}"
+    used = database.cpu
+    took = output(ours("store_writer", "load", database.url, size.loaded, size.narrow))
+    return {**took, "CPU s": took["CPU s"] + database.cpu - used}
