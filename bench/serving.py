@@ -159,9 +159,7 @@ def contender(module: str) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def tidemill(
-    entries: list[dict[str, Any]] = MODELS, **settings: str
-) -> Iterator[tuple[int, int]]:
+def tidemill(entries: list[dict[str, Any]] = MODELS, **settings: str) -> Iterator[tuple[int, int]]:
     """Run our server; yield its port for HTTP and its process id."""
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+b") as log:
         models = Path(folder, "models.yaml")

@@ -15,7 +15,7 @@ from bench import store_databases, store_lookup_times, store_swaps
 from bench.forecast import rounded
 from bench.store_children import feasts, ours, output, started
 from bench.store_databases import DATABASES
-from bench.store_servers import OURS, SERVICES, doors
+from bench.store_servers import OURS, PLAIN, PRECOMPUTED, SERVICES, doors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,8 @@ def measure(
     for name in databases:
         with TemporaryDirectory() as folder, store_databases.running(name, Path(folder)) as one:
             repository = Path(folder, "feast") if with_feast else None
-            parts[name] = of_database(console, one, repository, size)
+            rows = size.postgres_rows if one.pid else size.rows
+            parts[name] = of_database(console, one, repository, size._replace(rows=rows))
         load.append(os.getloadavg()[0])
     result: dict[str, Any] = rounded({"size": size._asdict(), "load": load, "parts": parts})
     return result
@@ -48,7 +49,8 @@ def of_database(
 ) -> dict[str, Any]:
     """Return the figures of one database."""
     found: dict[str, Any] = {"loads": loads(database, repository, size.rows)}
-    console.print(database.name, found["loads"], highlight=False)
+    found["large"] = large(database, size)
+    console.print(database.name, found["loads"], found["large"], highlight=False)
     with ExitStack() as stack:
         commands = {
             OURS: ours("store_lookups", "tidemill", database.url, size.rows),
@@ -66,14 +68,12 @@ def of_database(
         console.print(database.name, found["requests"], highlight=False)
         found["swaps"] = store_swaps.measure(opened[0], database.url, size)
     console.print(database.name, found["swaps"], highlight=False)
-    found["large"] = large(database, size)
-    console.print(database.name, found["large"], highlight=False)
     return found
 
 
 def loads(database: Database, repository: Path | None, rows: int) -> dict[str, dict[str, float]]:
     """Fill the database for all contenders; return what the loads took."""
-    found = {OURS: output(ours("store_writer", "rows", database.url, rows))}
+    found = {OURS: loaded(database, ours("store_writer", "rows", database.url, rows))}
     store_databases.write_plain(database.url, rows)
     if repository is not None:
         repository.mkdir()
@@ -85,7 +85,8 @@ def loads(database: Database, repository: Path | None, rows: int) -> dict[str, d
             "entity_key_serialization_version": 3,
         }
         (repository / "feature_store.yaml").write_text(yaml.safe_dump(content), "utf-8")
-        found["Feast"] = output(feasts("load", repository, rows))
+        found[PLAIN] = loaded(database, feasts("load", repository, rows))
+        found[PRECOMPUTED] = loaded(database, feasts("vectors", repository, rows))
     return found
 
 
@@ -93,6 +94,12 @@ def large(database: Database, size: Size) -> dict[str, float]:
     """Return what our large load takes."""
     free, needed = shutil.disk_usage("/tmp").free, size.loaded * BYTES_A_ROW  # noqa: S108 - asked
     assert free > needed, f"the load needs {needed:,} bytes of /tmp, which has {free:,}"
+    command = ours("store_writer", "load", database.url, size.loaded, size.narrow)
+    return loaded(database, command)
+
+
+def loaded(database: Database, command: list[str]) -> dict[str, float]:
+    """Return what a load takes, with the database's CPU time."""
     used = database.cpu
-    took = output(ours("store_writer", "load", database.url, size.loaded, size.narrow))
+    took = output(command)
     return {**took, "CPU s": took["CPU s"] + database.cpu - used}

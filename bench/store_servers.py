@@ -6,7 +6,6 @@ import json
 import os
 import tempfile
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench import http_load, serving
@@ -16,6 +15,7 @@ from dev.kafka.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from bench.store_databases import Database
 

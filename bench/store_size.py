@@ -9,7 +9,8 @@ class Size(NamedTuple):
     """Numbers of rows, and durations.
 
     Attributes:
-        rows: The rows of the tables for look-ups, with all features.
+        rows: The rows of the tables for look-ups in SQLite, with all features.
+        postgres_rows: The same for PostgreSQL, to which Feast writes some hundred rows a second.
         loaded: The rows of our large load.
         narrow: The features of a row of the large load.
         seconds: How long each look-up has its turn.
@@ -18,6 +19,7 @@ class Size(NamedTuple):
     """
 
     rows: int = 100_000
+    postgres_rows: int = 20_000
     loaded: int = 10_000_000
     narrow: int = 5
     seconds: float = 1.0

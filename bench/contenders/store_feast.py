@@ -1,6 +1,6 @@
 """Load a Feast store, and look keys up in it, in Feast's own environment.
 
-`store_feast load FOLDER ROWS` writes rows and precomputed vectors, and prints what that took.
+`store_feast load|vectors FOLDER ROWS` writes rows, or their vectors, and prints what that took.
 `store_feast plain|precomputed FOLDER ROWS` looks up; see `timed_calls`.
 """
 
@@ -29,32 +29,34 @@ TIME = "event_timestamp"
 
 
 def load(folder: str, rows: int) -> dict[str, float]:
-    """Write rows and vectors; return the seconds of each."""
+    """Create the views and services, and write rows; return what writing took."""
     store = FeatureStore(folder)
-    customer = Entity(
-        name=stored_rows.KEY, join_keys=[stored_rows.KEY], value_type=ValueType.INT64
-    )
+    customer = Entity(name=stored_rows.KEY, join_keys=[stored_rows.KEY], value_type=ValueType.INT64)
     view = FeatureView(
         name=VIEW,
         entities=[customer],
         schema=[Field(name=name, dtype=Float64) for name in stored_rows.names()],
-        source=FileSource(path=empty(folder), timestamp_field=TIME),
+        source=FileSource(path=source(folder), timestamp_field=TIME),
     )
     services = [
         FeatureService(name=name, features=[view], precompute_online=name == "precomputed")
         for name in ("plain", "precomputed")
     ]
     store.apply([customer, view, *services])
+    return timed(rows, lambda keys: store.write_to_online_store(VIEW, frame(keys)))
+
+
+def timed(rows: int, write: Callable[[range], object]) -> dict[str, float]:
+    """Write rows in chunks; return how many, and the seconds that took."""
     begin, used = time.perf_counter(), time.process_time()
     for first in range(0, rows, CHUNK):
-        store.write_to_online_store(VIEW, frame(range(first, min(first + CHUNK, rows))))
-    written, cpu = time.perf_counter(), time.process_time() - used
-    precompute(store, rows)
-    return {"rows": rows, "s": written - begin, "CPU s": cpu, "vectors s": time.perf_counter() - written}
+        write(range(first, min(first + CHUNK, rows)))
+    cpu, seconds = time.process_time() - used, time.perf_counter() - begin
+    return {"rows": rows, "s": seconds, "CPU s": cpu}
 
 
-def empty(folder: str) -> str:
-    """Write a file without rows, whose columns Feast reads; return its path."""
+def source(folder: str) -> str:
+    """Write a file whose columns Feast reads; return its path."""
     path = f"{folder}/source.parquet"
     frame(range(1)).to_parquet(path)
     return path
@@ -66,8 +68,9 @@ def frame(keys: range) -> pd.DataFrame:
     return made.assign(**{stored_rows.KEY: keys, TIME: datetime.now(UTC)})
 
 
-def precompute(store: FeatureStore, rows: int) -> None:
+def vectors(folder: str, rows: int) -> dict[str, float]:
     """Write the vectors that `feast precompute` makes, which finds keys only in Redis."""
+    store = FeatureStore(folder)
     online, config = store._get_provider().online_store, store.config  # noqa: SLF001
     view = FeatureView(
         name="__precomputed__precomputed",
@@ -76,10 +79,7 @@ def precompute(store: FeatureStore, rows: int) -> None:
         source=None,
     )
     online.update(config, [], [view], [], [], partial=True)
-    for first in range(0, rows, CHUNK):
-        online.online_write_batch(
-            config, view, [*blobs(range(first, min(first + CHUNK, rows)))], None
-        )
+    return timed(rows, lambda keys: online.online_write_batch(config, view, [*blobs(keys)], None))
 
 
 def blobs(keys: range) -> Iterator[tuple[EntityKey, dict[str, Value], datetime, None]]:
@@ -109,7 +109,8 @@ def look_up(folder: str, service: str) -> Callable[[list[int]], list[Any]]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "load":
-        print(json.dumps(load(sys.argv[2], int(sys.argv[3]))))
+    what, where, many = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    if what in {"load", "vectors"}:
+        print(json.dumps({"load": load, "vectors": vectors}[what](where, many)))
     else:
-        timed_calls.answer(look_up(sys.argv[2], sys.argv[1]), int(sys.argv[3]))
+        timed_calls.answer(look_up(where, what), many)
