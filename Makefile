@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cities forecasts broker test test-quick docs faults faults-serving faults-batch soak cost bench
+.PHONY: help demo cities ways forecasts broker test test-quick docs faults faults-serving faults-batch soak cost bench
 .PHONY: bench-serving bench-forecast bench-batch bench-store frameworks peers setup lint format lock clean
 .PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
@@ -19,6 +19,9 @@ demo: venv ## Run a broker, the job and a few messages here (KEEP=1 leaves them 
 
 cities: venv ## Run 200 small models and two A/B tests on a file and a topic (examples/cities)
 	@.venv/bin/python -m examples.cities.run
+
+ways: venv ## Get the same predictions from a batch, by a look-up, and on demand (WAY=; examples/ways)
+	@.venv/bin/python -m examples.ways.run $(WAY)
 
 forecasts: venv ## Fit 1,400 models of Prophet and forecast with all at once (MODELS=; examples/forecasts)
 	@.venv/bin/python -m examples.forecasts.run $(MODELS)

@@ -11,7 +11,7 @@ import msgspec
 from dev.docs.settings_page import attributes
 from tidemill.models import validation
 from tidemill.models.adapters import SHORT_NAMES
-from tidemill.models.entry import Entry, LimitsEntry, ModelsFile, VariantEntry
+from tidemill.models.entry import Entry, LimitsEntry, LookupEntry, ModelsFile, VariantEntry
 
 # The newest draft that the editors' YAML language server supports in full.
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
@@ -25,7 +25,7 @@ def page() -> str:
 def schema() -> dict[str, Any]:
     """Return the schema of the structs, with the meanings that their docstrings give."""
     definitions = msgspec.json.schema(ModelsFile)["$defs"]
-    for struct in (ModelsFile, Entry, VariantEntry, LimitsEntry):
+    for struct in (ModelsFile, Entry, VariantEntry, LookupEntry, LimitsEntry):
         _describe(struct, definitions[struct.__name__])
     definitions[Entry.__name__]["required"] = list(validation.REQUIRED)
     for struct in (Entry, VariantEntry):

@@ -14,6 +14,7 @@ from dev.pipeline import records
 from dev.pipeline.job_process import JobProcess
 from dev.pipeline.messages import encode_message
 from dev.pipeline.models import model_entry
+from tidemill.inference.features import no_features
 from tidemill.inference.route import Route, single_routes
 from tidemill.settings import KafkaSettings, PoolSettings, StreamSettings
 from tidemill.streaming import job, preflight, progress, startup
@@ -21,13 +22,14 @@ from tidemill.streaming.delivery import choose
 from tidemill.streaming.topic_watchdog import TopicWatchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pyspark.sql import SparkSession
 
     from dev.kafka.servers import KafkaServers
     from dev.pipeline.records import Record
+    from tidemill.inference.features import Complete
     from tidemill.inference.model import ModelSpec
     from tidemill.kafka.record_size import TopicLimits
 
@@ -83,13 +85,15 @@ class Pipeline:
         models: Sequence[ModelSpec | Route],
         limits: Mapping[str, TopicLimits] | None = None,
         processes: int | None = None,
+        features: Callable[[], Complete] = no_features,
         **stream: Any,  # noqa: ANN401 - settings
     ) -> dict[str, Any]:
         """Run the query in this process until all messages are answered; return its progress.
 
         Each model is a route, or a spec, which answers the messages that it matches. Without
         `limits`, ask the broker for the topics' limits, as the job does. `processes` is the number
-        of model processes, by default one for each core.
+        of model processes, by default one for each core. `features` is what the workers call if
+        entries look features up.
         """
         kafka = KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers)
         settings = StreamSettings(
@@ -109,7 +113,9 @@ class Pipeline:
         run = startup.take_over(delivery, settings.checkpoint_location)
         pool = PoolSettings(processes=processes)
         routes = [each if isinstance(each, Route) else single_routes([each])[0] for each in models]
-        query = job.start(spark, kafka, settings, routes, run, pool=pool, limits=limits)
+        query = job.start(
+            spark, kafka, settings, routes, run, pool=pool, limits=limits, features=features
+        )
         with closing(TopicWatchdog(kafka, settings, run.plan.topic_record())) as topics:
             try:
                 with suppress(OSError):  # as the job does: it goes on if its disk is full

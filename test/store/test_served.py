@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import server_process
+import sqlalchemy as sa
 from pool_processes import wait_until
 
 from tidemill.store.store import Store
@@ -159,6 +160,23 @@ class TestMetrics:
 
 class TestOutage:
     """The database may go away, and come back."""
+
+    def test_locked(self, postgres: Postgres) -> None:
+        """A look-up that waits ends with its time; models are answered, and the server stops."""
+        with Store(postgres.url) as store:
+            load(store, 1, "locked")
+        engine = sa.create_engine(sa.make_url(postgres.url).set(drivername="postgresql+psycopg"))
+        with running(postgres.url) as server:
+            assert server.send("/v1/features/locked/7").status == 200
+            with engine.begin() as other:
+                other.execute(sa.text("LOCK TABLE locked__g1"))
+                limit = {"Tidemill-Timeout": "0.3"}
+                response = server.send("/v1/features/locked/7", **limit)
+                assert (response.status, response.json["title"]) == (504, "DeadlineExceeded")
+                assert server.ask("upper", "a").status == 200
+                assert metrics(server, "tidemill_lookup_keys_total", "locked")["error"] == 1
+                assert server.stop() == 0
+        engine.dispose()
 
     def test_restart(self, postgres: Postgres) -> None:
         """Look-ups get 503 meanwhile, models are answered, and it needs no restart."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tidemill.batch.answer import Work, answer
 from tidemill.errors import TidemillError
 from tidemill.inference.engine import Engine
+from tidemill.inference.features import without_store
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.request import Request
 from tidemill.inference.route import all_specs
@@ -19,21 +20,30 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidemill.batch.meter import Meter
+    from tidemill.inference.features import Complete
     from tidemill.inference.route import Route
     from tidemill.settings.pool import PoolSettings
 
 
 def run_locally(
-    routes: Sequence[Route], pool: PoolSettings, work: Work, splits: Sequence[int], meter: Meter
+    routes: Sequence[Route],
+    pool: PoolSettings,
+    work: Work,
+    splits: Sequence[int],
+    meter: Meter,
+    *,
+    complete: Complete = without_store,
 ) -> None:
     """Answer splits one after another; models that are preloaded must work before the first row.
+
+    `complete` completes the inputs.
 
     Raises:
         ModelUnavailable, ModelMisconfigured, ModelLoadFailed: A model is down.
 
     """
     specs = all_specs(routes)
-    engine = Engine(runner(specs, pool, os.getpid()), clock=time.time)
+    engine = Engine(runner(specs, pool, os.getpid()), clock=time.time, complete=complete)
     for output in engine.run([Request(spec, None) for spec in preloaded(specs, pool)]):
         if isinstance(output.result, TidemillError):
             raise output.result

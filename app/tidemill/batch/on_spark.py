@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tidemill.batch.answer import Work, answer
 from tidemill.inference.engine import Engine
+from tidemill.inference.features import no_features
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import all_specs
 from tidemill.periodic import PeriodicTask
@@ -17,11 +18,12 @@ from tidemill.spark import warmup, worker_pool
 from tidemill.spark.retry import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pyspark.sql import SparkSession
 
     from tidemill.batch.meter import Meter
+    from tidemill.inference.features import Complete
     from tidemill.inference.route import Route
     from tidemill.settings.pool import PoolSettings
 
@@ -34,8 +36,11 @@ def run_on_spark(
     work: Work,
     splits: Sequence[int],
     meter: Meter,
+    features: Callable[[], Complete] = no_features,
 ) -> None:
     """Load the models, and answer each split in a task of its own.
+
+    The workers call `features` for what completes the inputs.
 
     Raises:
         PySparkException: A task failed; `spark.session.running` translates it.
@@ -44,12 +49,13 @@ def run_on_spark(
     spark, routes, pool = session
     sized = worker_pool.sized(pool, spark)
     warmup.load_models(spark, all_specs(routes), sized)
-    pickled = pickle.dumps((tuple(routes), sized, work, list(splits)))
+    pickled = pickle.dumps((tuple(routes), sized, work, list(splits), features))
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        routes, pool, work, splits = pickle.loads(pickled)  # noqa: S301 - the driver pickled it
+        routes, pool, work, splits, features = pickle.loads(pickled)  # noqa: S301 - the driver pickled it
         runner = worker_pool.worker_runner(all_specs(routes), pool)
-        predictor = Predictor(routes, Engine(runner, clock=time.time))
+        engine = Engine(runner, clock=time.time, complete=features())
+        predictor = Predictor(routes, engine)
         attempt = Attempt.current()
 
         def alive() -> Iterator[pa.RecordBatch | None]:

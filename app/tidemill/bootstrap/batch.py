@@ -11,7 +11,9 @@ from tidemill.batch import run as batches
 from tidemill.batch.local import run_locally
 from tidemill.batch.plan import KAFKA
 from tidemill.batch.run import PART_ROWS
+from tidemill.bootstrap.features import on_workers, opened
 from tidemill.bootstrap.places import Bounds, order_of, place
+from tidemill.inference.route import all_specs
 from tidemill.models import catalogue
 
 if TYPE_CHECKING:
@@ -62,16 +64,18 @@ def engines(
 
     def locally(work: Work, splits: Sequence[int], meter: Meter) -> None:
         show("loading the models")
-        run_locally(routes, settings.pool, work, splits, meter)
+        with opened(settings.store, all_specs(routes)) as complete:
+            run_locally(routes, settings.pool, work, splits, meter, complete=complete)
 
     def on_spark(work: Work, splits: Sequence[int], meter: Meter) -> None:
         from tidemill.batch.on_spark import run_on_spark  # noqa: PLC0415 - Spark, only now
         from tidemill.spark import session  # noqa: PLC0415
 
+        features = on_workers(settings.store, all_specs(routes))
         show("starting Spark")
         with session.running(settings) as spark:
             show("loading the models")
-            run_on_spark((spark, routes, settings.pool), work, splits, meter)
+            run_on_spark((spark, routes, settings.pool), work, splits, meter, features)
 
     def choose(size: int) -> tuple[str, Engine]:
         is_large = size >= SPARK_BYTES and find_spec("pyspark") is not None

@@ -6,8 +6,11 @@ import tempfile
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tidemill.bootstrap.features import opened
 from tidemill.explain.explanation import explain
+from tidemill.inference.route import all_specs
 from tidemill.models.isolation import child, supervised
+from tidemill.settings import StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,14 +74,21 @@ def explain_isolated(
     origin: Origin,
     write: Writer,
     on_step: Callable[..., None],
+    *,
+    store: StoreSettings | None = None,
 ) -> Explanation:
     """Explain a message whose model runs in a process of its own, which may crash or hang."""
-    with tempfile.TemporaryFile() as stacks, supervised.loader(stacks) as load:
+    with (
+        tempfile.TemporaryFile() as stacks,
+        supervised.loader(stacks) as load,
+        opened(store or StoreSettings(), all_specs(routes)) as complete,
+    ):
         return explain(
             routes,
             message,
             origin,
             load,
+            complete=complete,
             write=write,
             read_stacks=partial(_take, stacks),
             on_step=on_step,

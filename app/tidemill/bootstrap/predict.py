@@ -1,4 +1,4 @@
-"""Wire `tidemill predict` to servers."""
+"""Wire `tidemill predict` to the models in this process, or on servers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,30 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tidemill.client import Client
-from tidemill.client.runner import RemoteRunner
-from tidemill.inference.engine import Engine
+from tidemill.bootstrap.features import opened
+from tidemill.inference.engine import Engine, local_engine
+from tidemill.inference.features import as_they_are
+from tidemill.models import host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Unpack
 
     from tidemill.client.options import ClientOptions
+    from tidemill.inference.model import ModelSpec
+    from tidemill.settings import StoreSettings
+
+
+@contextmanager
+def engine(settings: StoreSettings, specs: Sequence[ModelSpec]) -> Iterator[Engine]:
+    """Yield an engine whose models run in this process.
+
+    Raises:
+        MissingExtra, InvalidStoreUrl: An entry looks features up, but the store cannot be opened.
+
+    """
+    with opened(settings, specs) as complete:
+        yield local_engine(host.load, clock=time.time, complete=complete)
 
 
 @contextmanager
@@ -27,5 +42,9 @@ def remote_engine(
         InvalidEndpoint, TokenExposed: The servers cannot be used.
 
     """
+    from tidemill.client import Client  # noqa: PLC0415 - an extra
+    from tidemill.client.runner import RemoteRunner  # noqa: PLC0415
+
     with Client(urls, **options) as client:
-        yield Engine(RemoteRunner(client, batch_size=batch_size, clock=time.time), clock=time.time)
+        runner = RemoteRunner(client, batch_size=batch_size, clock=time.time)
+        yield Engine(runner, clock=time.time, complete=as_they_are)

@@ -10,7 +10,9 @@ from confluent_kafka import KafkaException
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException, StreamingQueryException
 
+from tidemill.bootstrap.features import on_workers
 from tidemill.errors import TopicDeleted
+from tidemill.inference.route import all_specs
 from tidemill.periodic import PeriodicTask
 from tidemill.spark import warmup
 from tidemill.spark.failures import translate
@@ -60,6 +62,7 @@ def run_query(
 
     """
     kafka, options = settings.kafka, settings.stream
+    features = on_workers(settings.store, all_specs(routes))
     limits, _ = check_topics(kafka, options)  # again, because loading the models takes time
     run = startup.take_over(delivery, options.checkpoint_location)
     with ExitStack() as stack:
@@ -76,7 +79,17 @@ def run_query(
         listener = ProgressListener(QUERY_NAME, on_progress, observers.idle)
         spark.streams.addListener(listener)
         stack.callback(spark.streams.removeListener, listener)
-        query = start(spark, kafka, options, routes, run, pool=pool, limits=limits, usage=usage)
+        query = start(
+            spark,
+            kafka,
+            options,
+            routes,
+            run,
+            pool=pool,
+            limits=limits,
+            usage=usage,
+            features=features,
+        )
         stack.enter_context(
             PeriodicTask(
                 POLL_INTERVAL_S,

@@ -11,6 +11,7 @@ import structlog
 import uvloop
 
 from tidemill import extras
+from tidemill.bootstrap.features import opened
 from tidemill.errors import PoolUnavailable
 from tidemill.inference.route import all_specs
 from tidemill.models import catalogue, machine
@@ -21,6 +22,7 @@ from tidemill.serving.access import Access
 from tidemill.serving.access_log import AccessLog
 from tidemill.serving.batcher import Batcher, Policy
 from tidemill.serving.catalogue import Catalogue
+from tidemill.serving.features import Completer
 from tidemill.serving.metrics import ServingMetrics
 from tidemill.serving.models import Models
 from tidemill.serving.parts import Parts
@@ -32,6 +34,7 @@ from tidemill.serving.tracing import Tracing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidemill.inference.features import Complete
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.route import Route
     from tidemill.models.pool.client import PooledRunner
@@ -49,8 +52,13 @@ def serve(settings: ServeProgram) -> None:
         TidemillError: The server cannot start.
 
     """
-    options = settings.serving
     routes = catalogue.load_models(settings.models)
+    with opened(settings.store, all_specs(routes)) as complete:
+        _serve(settings, routes, complete)
+
+
+def _serve(settings: ServeProgram, routes: Sequence[Route], complete: Complete) -> None:
+    options = settings.serving
     specs = all_specs(routes)
     processes = settings.pool.processes or machine.cores()
     # A batch is one slice: the batcher has decided what runs together.
@@ -75,7 +83,8 @@ def serve(settings: ServeProgram) -> None:
         if logged:
             logged.write(*request_and_answers)
 
-    service = Service(batcher, options, on_answers=answered)
+    completer = Completer(complete)
+    service = Service(batcher, options, complete=completer, on_answers=answered)
     tables = store_tables(settings, everything, metrics)
     parts = Parts(options, access, service, models, metrics, AccessLog(), tracing, tables)
 
@@ -92,11 +101,15 @@ def serve(settings: ServeProgram) -> None:
         models.close()
         if tables:
             tables.close()
+        completer.close()
         tracing.close()
         if logged:
             logged.close()
+    if tables and tables.is_busy:
+        log.warning("the store does not answer, and nobody waits for it any more")
     if models.is_busy:
         log.warning("model processes are still busy, and end now")
+    if models.is_busy or (tables and tables.is_busy):
         os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process
 
 

@@ -37,6 +37,7 @@ def check(config: Config = None) -> None:
 def _results(config: Path | None) -> Iterator[CheckResult]:
     from tidemill import check as checking
     from tidemill import settings
+    from tidemill.bootstrap.check_features import check_features
 
     try:
         loaded = load(config)
@@ -47,3 +48,4 @@ def _results(config: Path | None) -> Iterator[CheckResult]:
     source = str(file) if file else "no config.yaml in this folder, so the defaults"
     yield checking.CheckResult("settings", source)
     yield from checking.check(loaded)
+    yield from check_features(loaded)

@@ -47,7 +47,7 @@ def explain(
     from tidemill.bootstrap.explain import explain_isolated, read_record, topic_writer
     from tidemill.explain.explanation import record_of
     from tidemill.models import catalogue
-    from tidemill.settings import Program, TopicsProgram
+    from tidemill.settings import ExplainProgram, StoreProgram
     from tidemill.terminal import explain as view
     from tidemill.terminal.console import console
     from tidemill.terminal.progress import progress
@@ -56,11 +56,12 @@ def explain(
         show = busy.enter_context(progress())
         if source is not None and topic is None and partition is None and offset is None:
             write: Writer = record_of
-            routes = catalogue.load_models(load_program(Program, config).models)
+            program = load_program(StoreProgram, config)
+            routes, store = catalogue.load_models(program.models), program.store
             message, origin = _read_file(source, line)
         elif source is None and topic and partition is not None and offset is not None:
-            settings = load_program(TopicsProgram, config)
-            routes = catalogue.load_models(settings.models)
+            settings = load_program(ExplainProgram, config)
+            routes, store = catalogue.load_models(settings.models), settings.store
             show("reading", record=f"{topic}/{partition}/{offset}")
             message, origin = read_record(settings, topic, partition, offset)
             write = topic_writer(settings)
@@ -71,7 +72,7 @@ def explain(
         # The explanation has the traceback.
         logging.getLogger("tidemill.inference.traces").setLevel(logging.ERROR)
         busy.enter_context(models_on_stderr())
-        explanation = explain_isolated(routes, message, origin, write, show)
+        explanation = explain_isolated(routes, message, origin, write, show, store=store)
     if as_json:
         typer.echo(view.document(explanation))
     else:

@@ -58,15 +58,17 @@ def predict(
     With --endpoint, servers run the models, and the exit code is 3 if there are dead letters.
     """
     from tidemill import predict as door
+    from tidemill.bootstrap import predict as bootstrap
     from tidemill.cli.predict_files import open_input, open_outputs, read_token
     from tidemill.errors import TidemillError
     from tidemill.errors.base import HINT
     from tidemill.inference.route import all_specs
     from tidemill.models import catalogue
-    from tidemill.settings import Program
+    from tidemill.settings import StoreProgram
     from tidemill.terminal.reading import reading
 
-    routes = catalogue.load_models(load_program(Program, config).models)
+    settings = load_program(StoreProgram, config)
+    routes = catalogue.load_models(settings.models)
     with ExitStack() as files:
         results = files.enter_context(_take_stdout())
         lines = sys.stdin.buffer if source is None else files.enter_context(open_input(source))
@@ -75,15 +77,15 @@ def predict(
         if earlier:
             run = partial(run, is_done=earlier.is_done)
         if endpoint:
-            from tidemill.bootstrap.predict import remote_engine
-
             token = None if token_file is None else read_token(token_file)
-            engine = remote_engine(
+            engine = bootstrap.remote_engine(
                 endpoint, batch_size, token=token, ca_file=ca_file, timeout=timeout
             )
             at_once = batch_size * concurrency
             run = partial(run, engine=files.enter_context(engine), at_once=at_once)
         else:
+            engine = bootstrap.engine(settings.store, all_specs(routes))
+            run = partial(run, engine=files.enter_context(engine))
             door.load_models(all_specs(routes))
         opened = open_outputs(files, output, dead_letters, resume=resume)
         results, failed = opened[0] or results, opened[1] or sys.stderr.buffer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,12 @@ TableName = Annotated[str, typer.Argument(metavar="TABLE", help="A table of the 
 @store.command()
 def load(
     table: TableName,
-    file: Annotated[Path, typer.Argument(help="JSON lines; - is the standard input.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="A file or folder, if needed as FORMAT:PATH; - is JSON lines from standard input."
+        ),
+    ],
     *,
     key: Annotated[
         list[str] | None,
@@ -43,15 +49,13 @@ def load(
     config: Config = None,
 ) -> None:
     """Load a file as a new generation of a table, and swap it in at once for all readers."""
-    from tidemill.store import json_lines
+    from tidemill.batch.values import values
 
     with _opened(config) as (opened, settings):
         started = time.perf_counter()
-        rows: Iterator[Row] = json_lines.read(file)
+        rows: Iterator[Row] = iter(sys.stdin.buffer) if file == "-" else values(file)
         described, rows = _described(opened, settings, table, tuple(key or ()), rows)
-        loaded = opened.load(
-            described, rows, version=version, source=str(file), swap_in=not no_swap
-        )
+        loaded = opened.load(described, rows, version=version, source=file, swap_in=not no_swap)
         seconds = time.perf_counter() - started
         state = "is live" if loaded.live else "is ready"
         screen.print(
@@ -149,6 +153,31 @@ def drop(
         opened.drop(table, generation)
         what = table if generation is None else f"generation {generation} of {table}"
         screen.print(f"dropped {what}")
+
+
+@store.command()
+def follow(
+    table: TableName,
+    topic: Annotated[str, typer.Argument(help="A topic whose values are rows of the table.")],
+    *,
+    group: Annotated[
+        str | None,
+        typer.Option(help="The consumer group that shows the lag. Default: tidemill-store-TABLE."),
+    ] = None,
+    until_end: Annotated[
+        bool, typer.Option("--until-end", help="Stop at the end of the topic.")
+    ] = False,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Log records that do not fit, and go on.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Write what a topic has, and what arrives, into a table: each record once."""
+    from tidemill.bootstrap.follow import follow as program
+    from tidemill.settings import FollowProgram
+
+    settings = load_program(FollowProgram, config)
+    program(settings, table, topic, group, until_end=until_end, skip_invalid=skip_invalid)
 
 
 @contextmanager

@@ -82,6 +82,17 @@ class NoInputTopic(ConfigurationError):
         )
 
 
+class OffsetsBeyondEnd(ConfigurationError):
+    """A table of the store has read a partition beyond its end."""
+
+    def __init__(self, partition: str, offset: int, end: int) -> None:
+        super().__init__(
+            f"{partition} ends at offset {end}, but the table has it up to {offset}: the topic was "
+            "created again",
+            "Load or create the table under another name, and follow the new topic into it.",
+        )
+
+
 class InvalidStartingOffsets(ConfigurationError):
     """The setting stream.starting_offsets does not fit the topics."""
 

@@ -5,6 +5,7 @@ The class names are public: headers carry them.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from tidemill.errors.base import HINT, MessageError, describe
@@ -90,6 +91,31 @@ class InvalidInput(MessageError):
 
     def __init__(self, violation: str) -> None:
         super().__init__(violation)
+
+
+class FeaturesMissing(MessageError):
+    """The store has no features for the message's key, or only old ones, and the entry no default.
+
+    `key` is None if the message has no key, and `max_age` unless there is a row that is older.
+    """
+
+    def __init__(self, table: str, key: object, max_age: float | None = None) -> None:
+        what = f"the key {json.dumps(key, ensure_ascii=False)[:100]}"
+        super().__init__(
+            f"the table {table!r} has no row for {what}"
+            if max_age is None
+            else f"the row of the table {table!r} for {what} is older than {max_age:g} s"
+        )
+
+
+class InvalidTime(MessageError):
+    """The field with the time as of which features are looked up holds no time."""
+
+    def __init__(self, field: str, value: str) -> None:
+        super().__init__(
+            f"the field {field!r} must be a time, in ISO 8601 or in milliseconds since 1970, not "
+            f"{value[:100]}"
+        )
 
 
 class PredictionFailed(MessageError):

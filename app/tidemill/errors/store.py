@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tidemill.errors.base import ConfigurationError, MessageError, TidemillError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class StoreUnavailable(TidemillError):
@@ -124,4 +124,35 @@ class LoadLost(TidemillError):
         super().__init__(
             f"generation {generation} of the table {table!r} was dropped while it was loaded",
             "Load again. A load that is silent for a minute is taken for dead.",
+        )
+
+
+class UnknownColumn(ConfigurationError):
+    """An entry looks up a column that its table does not have."""
+
+    def __init__(self, table: str, column: str, near: Iterable[str]) -> None:
+        super().__init__(
+            f"the table {table!r} of the store has no column {column!r}",
+            f"It has {', '.join(near)}. Correct `lookup` in models.yaml, or load the column.",
+        )
+
+
+class KeyMismatch(ConfigurationError):
+    """An entry looks up a key with more or fewer parts than the table's key has."""
+
+    def __init__(self, table: str, columns: Sequence[str], parts: int) -> None:
+        super().__init__(
+            f"the key of the table {table!r} is {', '.join(columns)}, but `lookup` names {parts} "
+            f"field{'s' if parts > 1 else ''}",
+            "In models.yaml, name a field for each column of the key, in their order.",
+        )
+
+
+class StoreNotOpen(ConfigurationError):
+    """A program runs an entry that looks features up, but has no store."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"{model} looks features up, but this program opens no store",
+            "Use a command of tidemill, or pass `complete` to the engine.",
         )

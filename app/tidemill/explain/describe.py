@@ -108,14 +108,19 @@ def model_input(seen: Observation) -> Document:
     if codec.variant is None:
         return {}
     spec = codec.variant.spec
+    features = seen.completed and seen.completed.features
+    text = codec.input
+    if seen.completed is not None and isinstance(seen.completed.input, str):
+        text = seen.completed.input
+    looked_up = {} if features is None else {"features": features}
     return {
         "from": spec.payload,
         "is_text": spec.is_text,
-        "characters": None if codec.input is None else len(codec.input),
+        "characters": None if text is None else len(text),
         "limit": spec.limits.chars,
         "copied": None if codec.copied is None else list(codec.copied),
-        "input": codec.input,
-    }
+        "input": text,
+    } | looked_up
 
 
 def encode(seen: Observation) -> Document:

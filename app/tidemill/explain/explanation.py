@@ -12,6 +12,7 @@ from tidemill.explain.observation import Observation
 from tidemill.explain.watched_codec import WatchedCodec
 from tidemill.explain.watched_models import WatchedModels
 from tidemill.inference.engine import local_engine
+from tidemill.inference.features import without_store
 from tidemill.inference.headers import encode_headers
 from tidemill.inference.message import OutcomeRecord, Prediction
 from tidemill.inference.predictor import Predictor
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
     from tidemill.explain.origin import Origin
     from tidemill.inference.batch import Clock
+    from tidemill.inference.features import Complete, Completed
     from tidemill.inference.message import Message, Outcome
     from tidemill.inference.model import ModelLoader
+    from tidemill.inference.request import Request
     from tidemill.inference.route import Route
 
 
@@ -67,19 +70,27 @@ def explain(
     load: ModelLoader,
     *,
     clock: Clock = time.time,
+    complete: Complete = without_store,
     write: Writer = record_of,
     read_stacks: Callable[[], str] = str,
     on_step: Callable[..., None] = lambda *_, **__: None,
 ) -> Explanation:
     """Take a message through the predictor, and then its model's sample if that has not run.
 
-    `write` returns the record of an outcome, which its topic may refuse. `read_stacks` returns the
-    stacks of the model's process if it crashed. `on_step` is called before the steps that may take
-    long.
+    `complete` adds features. `write` returns the record of an outcome, which its topic may refuse.
+    `read_stacks` returns the stacks of the model's process if it crashed. `on_step` is called
+    before the steps that may take long.
     """
     codec = WatchedCodec(routes)
     models = WatchedModels(load, read_stacks, on_step)
-    predictor = Predictor(routes, local_engine(models.load, clock=clock), codec=codec)
+    completed: list[Completed] = []
+
+    def keep(requests: Sequence[Request]) -> list[Completed]:
+        completed.extend(complete(requests))
+        return completed
+
+    engine = local_engine(models.load, clock=clock, complete=keep)
+    predictor = Predictor(routes, engine, codec=codec)
     result: OutcomeRecord | TidemillError
     try:
         (outcome,) = predictor.predict([message])
@@ -87,7 +98,8 @@ def explain(
     except TidemillError as outage:
         result = outage
     models.finish(result if isinstance(result, TidemillError) else None)
-    seen = Observation(routes, message, origin, codec, models, result)
+    done = completed[0] if completed else None
+    seen = Observation(routes, message, origin, codec, models, result, done)
     return Explanation(list(_steps(seen)), result)
 
 

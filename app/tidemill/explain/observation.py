@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tidemill.explain.origin import Origin
     from tidemill.explain.watched_codec import WatchedCodec
     from tidemill.explain.watched_models import WatchedModels
+    from tidemill.inference.features import Completed
     from tidemill.inference.message import Message, OutcomeRecord
     from tidemill.inference.route import Route
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 class Observation:
     """A message, what saw it, and its outcome's record, or the outage because of which it has none.
 
-    The attributes of `codec` and `models` are those that the last message left.
+    The attributes of `codec` and `models` are those that the last message left. `completed` is the
+    input with the features that its entry looks up.
     """
 
     routes: Sequence[Route]
@@ -31,6 +33,7 @@ class Observation:
     codec: WatchedCodec
     models: WatchedModels
     result: OutcomeRecord | TidemillError
+    completed: Completed | None = None
 
     @property
     def error(self) -> TidemillError | None:
@@ -48,6 +51,7 @@ class Observation:
         codec = self.codec
         # The engine refuses long inputs before it loads the model, which may raise the same error.
         is_refused = isinstance(self.error, InputTooLong) and self.models.spec is None
+        is_refused |= self.completed is not None and isinstance(self.completed.input, TidemillError)
         passed = {
             "decode": codec.is_parsed,
             "route": codec.matched is not None,

@@ -40,6 +40,8 @@ ENVELOPE = (
 )
 # Further fields of the results of a route with several models.
 VARIANT, VARIANT_FORCED = "variant", "variant_forced"
+# A further field of the results of an entry that looks features up: the generation of each table.
+FEATURES = "features"
 # Some programs write it before UTF-8 text; JSON parsers may ignore it (RFC 8259, section 8.1).
 BYTE_ORDER_MARK = "\ufeff"
 _OBJECT = msgspec.json.Decoder(Fields)
@@ -141,6 +143,19 @@ def select(fields: Fields, names: Sequence[str]) -> str:
     return msgspec.json.encode(minified(present)).decode()
 
 
+def encode_fields(fields: Fields) -> str:
+    """Return a JSON object without the white space between its parts.
+
+    Raises:
+        InvalidJson: A value is nested too deeply.
+
+    """
+    try:
+        return msgspec.json.format(msgspec.json.encode(fields), indent=-1).decode()
+    except RecursionError:
+        raise InvalidJson(TOO_DEEP) from None
+
+
 def require_text(fields: Fields, field: str) -> str:
     """Return the text of a field.
 
@@ -165,16 +180,19 @@ def encode_result(
     span: tuple[float, float],
     *,
     assignment: Assignment | None = None,
+    features: Mapping[str, int] | None = None,
 ) -> bytes:
     """Encode a result as JSON: copied fields, the output under the name `result`, model and times.
 
     The output is the text of one JSON value. If a copied field has the name of one of the others,
     the copied field is dropped. `span` is the start and end of the call to `predict_all`, in
     seconds since the epoch; `process_time` is the difference in seconds. If a variant was chosen,
-    its name follows, and whether the message forced it.
+    its name follows, and whether the message forced it. If features were looked up, the generations
+    of their tables follow.
     """
     start, end = span
-    reserved = () if assignment is None else (VARIANT, VARIANT_FORCED)
+    reserved: tuple[str, ...] = () if assignment is None else (VARIANT, VARIANT_FORCED)
+    reserved += () if features is None else (FEATURES,)
     return msgspec.json.encode(
         {
             **{name: value for name, value in copied.items() if name not in reserved},
@@ -187,6 +205,7 @@ def encode_result(
         }
         | ({} if assignment is None else {VARIANT: assignment.variant})
         | ({VARIANT_FORCED: True} if assignment and assignment.forced else {})
+        | ({} if features is None else {FEATURES: features})
     )
 
 

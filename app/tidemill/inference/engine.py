@@ -5,14 +5,18 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Protocol
 
-from tidemill.errors import InputTooLong
+import msgspec
+
+from tidemill.errors import InputTooLong, TidemillError
 from tidemill.inference.batch import is_outage, run_batch
+from tidemill.inference.features import without_store
 from tidemill.inference.request import Output
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from tidemill.inference.batch import Clock
+    from tidemill.inference.features import Complete
     from tidemill.inference.model import ModelLoader, ModelSpec
     from tidemill.inference.request import Request
 
@@ -35,20 +39,26 @@ class Engine:
     models still get their answers.
     """
 
-    def __init__(self, runner: Runner, *, clock: Clock) -> None:
-        """Take what runs the models; the clock returns seconds since the epoch."""
+    def __init__(self, runner: Runner, *, clock: Clock, complete: Complete = without_store) -> None:
+        """Take what runs the models, and what adds the features that entries look up.
+
+        The clock returns seconds since the epoch.
+        """
         self._runner = runner
         self._clock = clock
+        self._complete = complete
 
     def run(self, requests: Sequence[Request]) -> list[Output]:
         """Return an output for each request, in the same order."""
         outputs: dict[int, Output] = {}
         groups: dict[str, list[int]] = {}
-        for index, request in enumerate(requests):
+        completed = self._complete(requests)
+        inputs: dict[int, str | None] = {}
+        for index, (request, done) in enumerate(zip(requests, completed, strict=True)):
             spec = request.spec
             try:
-                check_length(spec, request.input or "")
-            except InputTooLong as error:
+                inputs[index] = usable(spec, done.input)
+            except TidemillError as error:
                 now = self._clock()
                 outputs[index] = Output(error, (now, now))
             else:
@@ -56,13 +66,31 @@ class Engine:
         with ExitStack() as stack:
             started = []
             for indexes in groups.values():
-                inputs = [requests[index].input for index in indexes]
-                batches = self._runner.run(requests[indexes[0]].spec, inputs)
+                texts = [inputs[index] for index in indexes]
+                batches = self._runner.run(requests[indexes[0]].spec, texts)
                 started.append((indexes, stack.enter_context(closing(batches))))
             for indexes, batches in started:
                 with closing(batches):  # at once: after an outage, no further batch is needed
                     outputs.update(zip(indexes, until_outage(batches, len(indexes)), strict=True))
-        return [outputs[index] for index in range(len(requests))]
+        return [
+            outputs[index]
+            if done.features is None
+            else msgspec.structs.replace(outputs[index], features=done.features)
+            for index, done in enumerate(completed)
+        ]
+
+
+def usable(spec: ModelSpec, completed: str | TidemillError | None) -> str | None:
+    """Return a completed input that its model takes.
+
+    Raises:
+        TidemillError: It could not be completed, or it is too long.
+
+    """
+    if isinstance(completed, TidemillError):
+        raise completed
+    check_length(spec, completed or "")
+    return completed
 
 
 def check_length(spec: ModelSpec, text: str) -> None:
@@ -101,6 +129,6 @@ def until_outage(batches: Iterable[list[Output]], count: int) -> list[Output]:
     return outputs
 
 
-def local_engine(load: ModelLoader, *, clock: Clock) -> Engine:
+def local_engine(load: ModelLoader, *, clock: Clock, complete: Complete = without_store) -> Engine:
     """Return an engine that runs models in this process."""
-    return Engine(LocalRunner(load, clock=clock), clock=clock)
+    return Engine(LocalRunner(load, clock=clock), clock=clock, complete=complete)

@@ -48,6 +48,28 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     memory: Positive | None = None
 
 
+class Lookup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the store whose columns complete an input.
+
+    Attributes:
+        table: The table's name.
+        key: The fields of the input that hold the key, in the order of the table's key columns.
+        columns: The columns to add, and the name of the field that each becomes. If None, all.
+        default: The fields for a key without a row. If None, an input with such a key fails.
+        max_age: The seconds after a row's time in which it counts; None for ever.
+        time: The field with the time as of which the row is wanted, or the name of the header that
+            holds a record's own time. If None, the latest row is wanted.
+
+    """
+
+    table: str
+    key: tuple[str, ...]
+    columns: dict[str, str] | None = None
+    default: dict[str, Any] | None = None
+    max_age: float | None = None
+    time: str | None = None
+
+
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One model: a small, picklable description, never the loaded model.
 
@@ -74,6 +96,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             and the messages are not blamed. If None, the model has a sample of its own.
         schema: The JSON Schema of an input. If None, the model may have one of its own.
         limits: What the model may take.
+        lookup: The tables of the store whose columns complete an input. With them, a request has
+            the whole message as its input, and the payload is what the model gets of it.
 
     """
 
@@ -93,6 +117,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     echo: tuple[str, ...] | Literal["all"] = ()
     schema: dict[str, Any] | None = None
     limits: Limits = Limits()
+    lookup: tuple[Lookup, ...] = ()
 
     @property
     def id(self) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidemill.errors import MessageError, TidemillError
+from tidemill.errors import MessageError, MissingField, TidemillError
 from tidemill.inference.codec import (
     copied_fields,
     decode_text,
@@ -19,7 +19,7 @@ from tidemill.inference.codec import (
     require_value,
     select,
 )
-from tidemill.inference.headers import FORCE_VARIANT
+from tidemill.inference.headers import FORCE_VARIANT, SOURCE_TIMESTAMP
 from tidemill.inference.message import Assignment, Failure, Prediction
 from tidemill.inference.request import Request
 from tidemill.inference.route import Router
@@ -70,7 +70,8 @@ class RecordCodec:
             fields = fields or {}
             variant, assignment = self.choose(route, message, fields, value)
             spec, model = variant.spec, variant.spec.id
-            request = Request(spec, self.take_input(spec, fields, value))
+            text = self.take_input(spec, fields, value)
+            request = Request(spec, text, _time(spec, message))
             copied = self.copy(spec, fields)
         except MessageError as error:
             return Failure(error, model, assignment)
@@ -135,6 +136,8 @@ class RecordCodec:
             MessageError: The message lacks it, or it has the wrong type.
 
         """
+        if spec.lookup:
+            return value  # the key need not be in the payload
         match spec.payload:
             case None:
                 return value
@@ -174,13 +177,16 @@ class RecordCodec:
                     spec.id,
                     output.span,
                     assignment=assignment,
+                    features=output.features,
                 )
                 return Prediction(result, spec.id, assignment)
 
 
 def _reads_fields(route: Route) -> bool:
     specs = [variant.spec for variant in route.variants]
-    return any(spec.match or spec.payload or spec.id_field or spec.echo for spec in specs)
+    return any(
+        spec.match or spec.payload or spec.id_field or spec.echo or spec.lookup for spec in specs
+    )
 
 
 def split_key(route: Route, message: Message, fields: Fields, value: str) -> str | bytes:
@@ -199,3 +205,15 @@ def _forced_variant(message: Message, fields: Fields) -> str | None:
         if name == FORCE_VARIANT and content is not None:
             return content.decode(errors="replace")
     return require_key(fields, FORCE_VARIANT) if is_present(fields, FORCE_VARIANT) else None
+
+
+def _time(spec: ModelSpec, message: Message) -> int | None:
+    """Return a message's own time.
+
+    Raises:
+        MissingField: It has none, but the entry wants features as of this time.
+
+    """
+    if message.timestamp is None and any(each.time == SOURCE_TIMESTAMP for each in spec.lookup):
+        raise MissingField(SOURCE_TIMESTAMP, "In `lookup`, name the field that holds the time.")
+    return message.timestamp

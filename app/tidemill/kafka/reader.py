@@ -80,7 +80,7 @@ def records(
                 continue
             error, end = record.error(), ends[partition]
             if error is None and offset < end:
-                yield _message(record)
+                yield to_message(record)
                 due[partition] = offset + 1
             elif error is not None and error.code() in OUT_OF_RANGE:
                 first, high = _watermarks(consumer, kafka, topic, partition)
@@ -132,7 +132,8 @@ def _next(consumer: Consumer, kafka: KafkaSettings) -> Record:
     raise unreachable(kafka, f"no record within {READ_TIMEOUT_S} s")
 
 
-def _message(record: Record) -> Message:
+def to_message(record: Record) -> Message:
+    """Return a record as a message."""
     try:
         headers: Any = record.headers() or ()
     except SystemError:  # a name is not UTF-8, so the job did not write it

@@ -12,8 +12,8 @@ import msgspec
 from tidemill import yaml_file
 from tidemill.errors import InvalidModels
 from tidemill.models import validation
-from tidemill.models.entry import ModelsFile
-from tidemill.models.expand import EntryError, expand
+from tidemill.models.entry import EntryError, ModelsFile
+from tidemill.models.expand import expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,6 +16,14 @@ Payload: TypeAlias = FieldName | Annotated[tuple[FieldName, ...], msgspec.Meta(m
 Weight = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 
+class EntryError(Exception):
+    """Something is wrong with a value of an entry; `path` leads to it."""
+
+    def __init__(self, path: tuple[str | int, ...], problem: str) -> None:
+        super().__init__(problem)
+        self.path = path
+
+
 class LimitsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one model may take.
 
@@ -32,6 +40,35 @@ class LimitsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     batch: Positive = 256
     seconds: Seconds = 30.0
     memory: str | Positive | None = None
+
+
+class LookupEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the store whose columns complete the model's input.
+
+    Attributes:
+        table: The table's name.
+        key: The field of the message that holds the key, or a list of several.
+        columns: The columns to add. A mapping gives each column the name of its field. By default
+            all are added.
+        default: The fields for a message whose key has no row. By default it becomes a dead letter.
+        max_age: How old a row may be: seconds, or a text such as `30 s`, `15 min`, `6 h` or `1 d`.
+            An older row counts as missing.
+        time: The field with the time as of which the row is wanted, in ISO 8601 or milliseconds
+            since 1970, or `tidemill.source.timestamp` for the record's own time. By default the
+            latest row is.
+
+    """
+
+    table: FieldName
+    key: Payload
+    columns: (
+        Annotated[tuple[FieldName, ...], msgspec.Meta(min_length=1)]
+        | Annotated[dict[FieldName, FieldName], msgspec.Meta(min_length=1)]
+        | None
+    ) = None
+    default: dict[FieldName, Any] | None = None
+    max_age: str | Annotated[float, msgspec.Meta(gt=0)] | None = None
+    time: FieldName | None = None
 
 
 class Loading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -52,6 +89,7 @@ class Loading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             model's own.
         schema: The JSON Schema of an input, or the path of a file with it. By default it is the
             model's own.
+        lookup: The tables of the store whose columns complete the input.
         limits: What the model may take.
 
     """
@@ -66,6 +104,7 @@ class Loading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     payload: Payload | UnsetType | None = UNSET
     sample: Any | UnsetType = UNSET
     schema: dict[str, Any] | str | UnsetType = UNSET
+    lookup: tuple[LookupEntry, ...] | UnsetType = UNSET
     limits: LimitsEntry | UnsetType = UNSET
 
 

@@ -16,7 +16,8 @@ from tidemill.inference.route import Route, Variant
 from tidemill.inference.schema import check_schema
 from tidemill.inference.schema_sample import sample_of_schema
 from tidemill.models.adapters import UnknownAdapter, class_path
-from tidemill.models.entry import Entry, Loading, Scalar, VariantEntry
+from tidemill.models.entry import Entry, EntryError, Loading, Scalar, VariantEntry
+from tidemill.models.lookups import read_lookups
 from tidemill.models.uri import URI
 
 if TYPE_CHECKING:
@@ -33,14 +34,6 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 # The most that the weights of an entry may differ from 100 percent.
 TOLERANCE = 1e-6
 _BYTES = TypeAdapter(ByteSize)
-
-
-class EntryError(Exception):
-    """Something is wrong with a value of an entry; `path` leads to it."""
-
-    def __init__(self, path: tuple[str | int, ...], problem: str) -> None:
-        super().__init__(problem)
-        self.path = path
 
 
 def expand(entry: Entry, fields: tuple[str, ...] | None, folder: Path) -> Iterator[Route]:
@@ -201,6 +194,7 @@ def _spec(
         given["schema"] = _schema(given["schema"], place("schema"), folder)
     given |= _sample(given)
     given["limits"] = _limits(given.get("limits"), place("limits"))
+    given["lookup"] = read_lookups(given.get("lookup", ()), given, place("lookup"))
     return ModelSpec(
         **given,
         match=_match(entry, values) or {},

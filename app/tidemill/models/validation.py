@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tidemill.inference.codec import ENVELOPE, VARIANT, VARIANT_FORCED
+from tidemill.inference.codec import ENVELOPE, FEATURES, VARIANT, VARIANT_FORCED
 from tidemill.models.adapters import SHORT_NAMES
-from tidemill.models.entry import Entry, LimitsEntry, ModelsFile, VariantEntry
+from tidemill.models.entry import Entry, LimitsEntry, LookupEntry, ModelsFile, VariantEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +35,8 @@ HINTS = (
 EXTENSION = "x-"
 # The structs within an entry, whose own fields are checked one by one.
 NESTED = {"limits": LimitsEntry}
+# Those of which there are several.
+LISTED: dict[str, type[msgspec.Struct]] = {"lookup": LookupEntry}
 
 
 def file_problems(document: object) -> Iterator[tuple[Path, str]]:
@@ -86,6 +88,9 @@ def _struct_problems(struct: type[msgspec.Struct], value: dict[Any, Any]) -> Ite
                 yield from _nested((name, label), VariantEntry, changes)
         elif name in NESTED:
             yield from _nested((name,), NESTED[name], content)
+        elif name in LISTED and isinstance(content, list):
+            for number, each in enumerate(content):
+                yield from _nested((name, number), LISTED[name], each)
         else:
             yield from _field_problem(name, content, fields[name].type)
 
@@ -100,6 +105,9 @@ def _nested(path: Path, struct: type[msgspec.Struct], value: object) -> Iterator
     if not isinstance(value, dict):
         yield path, f"{'.'.join(map(str, path))}: must be a mapping"
         return
+    fields = _fields(struct).values()
+    if missing := [each.name for each in fields if each.required and each.name not in value]:
+        yield path, f"{'.'.join(map(str, path))}: missing the required {', '.join(missing)}"
     for inner, problem in _struct_problems(struct, value):
         yield (*path, *inner), f"{'.'.join(map(str, path))}: {problem}"
 
@@ -157,6 +165,7 @@ def route_problems(routes: Sequence[Route]) -> Iterator[tuple[int, str]]:
 def _reserved_fields(route: Route, spec: Any) -> Iterator[str]:  # noqa: ANN401
     """Find two fields of one name in a result: copied fields, the output, the envelope."""
     envelope = {*ENVELOPE, *((VARIANT, VARIANT_FORCED) if route.is_split else ())}
+    envelope |= {FEATURES} if spec.lookup else set()
     if spec.result in envelope:
         yield f"result: {spec.result!r} is a reserved field of every result"
     # With `echo: all`, message fields with reserved names are dropped, not refused.

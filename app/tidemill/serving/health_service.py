@@ -46,10 +46,11 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             return
         last = None
         while True:
+            is_draining = self._parts.service.is_draining  # before the last health
             if (health := self._health()) != last:
                 yield health
                 last = health
-            if self._parts.service.is_draining:
+            if is_draining:
                 return  # the stop waits for all calls
             await asyncio.sleep(WATCH_S)
 

@@ -92,7 +92,8 @@ class ServingMetrics:
 
     def answered(self, answers: Iterable[Answer]) -> None:
         """Note what each input got."""
-        for result, choice, _ in answers:
+        for answer in answers:
+            result, choice = answer.result, answer.choice
             model = (
                 ("", "", "")
                 if choice is None

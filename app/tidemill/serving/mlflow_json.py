@@ -38,6 +38,11 @@ class Params(msgspec.Struct, forbid_unknown_fields=True):
     variant: str | None = None
 
 
+# Made now: msgspec crashes if two threads are the first to decode a type.
+_SPLITS = msgspec.json.Decoder(Split)
+_PARAMS = msgspec.json.Decoder(Params | None)
+
+
 def decode(body: bytes, *, is_text: bool) -> PlainRequest:
     """Return the request in a body, for a model of texts or of JSON values.
 
@@ -64,7 +69,7 @@ def decode(body: bytes, *, is_text: bool) -> PlainRequest:
 def _params(content: Raw) -> Params:
     """Return the parameters in a JSON text."""
     try:
-        return msgspec.json.decode(content, type=Params | None) or Params()
+        return _PARAMS.decode(content) or Params()
     except msgspec.ValidationError as error:
         hint = "Leave out all `params` but `key` and `variant`: models take inputs only."
         raise InvalidRequest(f"params: {error}", hint) from None
@@ -82,7 +87,7 @@ def _input(index: int, row: Row, *, is_text: bool) -> Raw:
 
 
 def _split(content: Raw) -> list[Row]:
-    table = msgspec.json.decode(content, type=Split)
+    table = _SPLITS.decode(content)
     if table.columns is UNSET:
         return [*table.data]
     for index, row in enumerate(table.data):

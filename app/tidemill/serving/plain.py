@@ -120,4 +120,6 @@ def _model(answer: Answer) -> dict[str, Any]:
         named["variant"] = assignment.variant
         if assignment.forced:
             named["variant_forced"] = True
+    if answer.features is not None:
+        named["features"] = answer.features
     return named

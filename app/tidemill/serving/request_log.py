@@ -163,4 +163,6 @@ def _outcome(message: Message, text: str, answer: Answer) -> Outcome | None:
         routed = RoutedMessage(Request(spec, text), copied_fields(fields, spec), assignment)
     except MessageError as error:  # a field to copy is nested too deeply
         return Failure(error, spec.id, assignment)
-    return RecordCodec.write(routed, Output(answer.result, answer.span or (0.0, 0.0)))
+    return RecordCodec.write(
+        routed, Output(answer.result, answer.span or (0.0, 0.0), answer.features)
+    )

@@ -40,8 +40,9 @@ def to_inputs(
     `fields` are the schemas of the model's fields.
 
     - A model of texts takes one tensor of BYTES.
-    - Several tensors, or one that has the name of a field, are columns: a row is an object. A
-      column of shape `[n, 1]` has a value for each row, unless the field is an array.
+    - Several tensors, or one that has the name of a field or of a key to look up, are columns: a
+      row is an object. A column of shape `[n, 1]` has a value for each row, unless the field is an
+      array.
     - Any other tensor of BYTES has a JSON text for each row, and one of numbers an array. A text
       that is not JSON becomes an error.
 
@@ -52,7 +53,8 @@ def to_inputs(
     if not tensors:
         raise InvalidRequest("`inputs` has no tensor")
     first = tensors[0]
-    is_column = len(tensors) > 1 or first.name in fields
+    keys = {name for lookup in spec.lookup for name in lookup.key}
+    is_column = len(tensors) > 1 or first.name in fields or first.name in keys
     if spec.is_text and (len(tensors) > 1 or first.datatype != BYTES or None in first.data):
         raise InvalidRequest(f"{spec.id} takes texts: send one tensor of BYTES without nulls")
     if spec.is_text or (first.datatype == BYTES and not is_column):

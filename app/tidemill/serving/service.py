@@ -13,8 +13,10 @@ from tidemill.errors import (
     TidemillError,
 )
 from tidemill.inference.codec import fields_or_none, is_present, require_key
-from tidemill.inference.engine import check_length
+from tidemill.inference.engine import check_length, usable
+from tidemill.inference.features import Completed, needs_features, without_store
 from tidemill.inference.message import Assignment
+from tidemill.inference.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -34,6 +36,15 @@ OnAnswers: TypeAlias = (
 )
 
 
+async def refuse_look_ups(requests: Sequence[Request]) -> list[Completed]:
+    """Refuse the inputs that need features: this server has no store."""
+    return without_store(requests)
+
+
+# What completes the inputs of requests, in their order.
+CompleteInputs: TypeAlias = "Callable[[Sequence[Request]], Awaitable[list[Completed]]]"
+
+
 class Choice(NamedTuple):
     """The model that answers an input; `assignment` is None unless its route has variants."""
 
@@ -45,12 +56,14 @@ class Answer(NamedTuple):
     """What one input gets: a JSON text, or an error that concerns only this input.
 
     `choice` is None if the input has an error because of which no model could be chosen. `span` is
-    the start and the end of the call that predicted the input, in seconds since the epoch.
+    the start and the end of the call that predicted the input, in seconds since the epoch, and
+    `features` has the generations of the tables that completed it, if its entry looks features up.
     """
 
     result: str | TidemillError
     choice: Choice | None = None
     span: tuple[float, float] | None = None
+    features: dict[str, int] | None = None
 
 
 class Service:
@@ -61,11 +74,13 @@ class Service:
         batcher: Batcher,
         settings: ServingSettings,
         *,
+        complete: CompleteInputs = refuse_look_ups,
         on_answers: OnAnswers = lambda *_: None,
     ) -> None:
-        """Take what runs the models, and what counts the answers or writes them down."""
+        """Take what runs the models, what completes inputs, and what is told of the answers."""
         self._batcher = batcher
         self._settings = settings
+        self._complete = complete
         self._on_answers = on_answers
         self.is_draining = False
 
@@ -121,20 +136,18 @@ class Service:
         self.check_items(len(inputs))
         allowed = self.allowed(seconds)
         deadline = asyncio.get_running_loop().time() + allowed
-        answers: dict[int, Answer] = {}
-        choices: dict[int, Choice] = {}
+        answers, choices = _choose_all(target, inputs, key, force)
+        requests = {n: Request(each.spec, str(inputs[n])) for n, each in choices.items()}
+        completed = await self._completed(requests, deadline, allowed)
         groups: dict[str, list[tuple[int, str]]] = {}
-        for index, text in enumerate(inputs):
-            if isinstance(text, MessageError):
-                answers[index] = Answer(text)
-                continue
+        for index, done in completed.items():
+            spec = choices[index].spec
             try:
-                choices[index] = choice = choose(target, text, key, force)
-                check_length(choice.spec, text)
-            except MessageError as error:
-                answers[index] = Answer(error, choices.get(index))
+                text = usable(spec, done.input) or ""
+            except TidemillError as error:
+                answers[index] = Answer(error, choices[index], features=done.features)
             else:
-                groups.setdefault(choice.spec.id, []).append((index, text))
+                groups.setdefault(spec.id, []).append((index, text))
         futures: dict[int, asyncio.Future[Output]] = {}
         try:
             for group in groups.values():
@@ -142,15 +155,50 @@ class Service:
                 submitted = self._batcher.submit(choices[indexes[0]].spec, texts, deadline)
                 futures.update(zip(indexes, submitted, strict=True))
             if futures:
-                await asyncio.wait(futures.values(), timeout=allowed)
+                left = deadline - asyncio.get_running_loop().time()
+                await asyncio.wait(futures.values(), timeout=max(0.0, left))
         finally:
             for future in futures.values():
                 future.cancel()  # those that are done stay so
         for index, future in futures.items():
-            answers[index] = _answer(future, allowed, choices[index])
+            answer = _answer(future, allowed, choices[index])
+            answers[index] = answer._replace(features=completed[index].features)
         ordered = [answers[index] for index in range(len(inputs))]
         self._on_answers(target, inputs, key, ordered)
         return ordered
+
+    async def _completed(
+        self, requests: dict[int, Request], deadline: float, allowed: float
+    ) -> dict[int, Completed]:
+        """Return the inputs of requests with the features that their entries look up."""
+        if not any(map(needs_features, requests.values())):
+            return {index: Completed(each.input) for index, each in requests.items()}
+        try:
+            async with asyncio.timeout_at(deadline):
+                completed = await self._complete([*requests.values()])
+        except TimeoutError:
+            return dict.fromkeys(requests, Completed(DeadlineExceeded(allowed)))
+        return dict(zip(requests, completed, strict=True))
+
+
+def _choose_all(
+    target: Target, inputs: Sequence[str | MessageError], key: str | None, force: str | None
+) -> tuple[dict[int, Answer], dict[int, Choice]]:
+    """Return the answers of the inputs that cannot be predicted, and the models of the others."""
+    answers: dict[int, Answer] = {}
+    choices: dict[int, Choice] = {}
+    for index, text in enumerate(inputs):
+        choice = None
+        try:
+            if isinstance(text, MessageError):
+                raise text
+            choice = choose(target, text, key, force)
+            check_length(choice.spec, text)
+        except MessageError as error:
+            answers[index] = Answer(error, choice)
+        else:
+            choices[index] = choice
+    return answers, choices
 
 
 def choose(target: Target, text: str, key: str | None, force: str | None) -> Choice:

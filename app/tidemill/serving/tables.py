@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import structlog
 
@@ -24,6 +25,7 @@ from tidemill.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from tidemill.serving.catalogue import Catalogue
     from tidemill.serving.table_metrics import TableMetrics
@@ -44,6 +46,8 @@ THREADS: Final = 16
 # How old the list of tables may be, in seconds, and how soon it may be read again.
 REFRESH_S: Final = 15.0
 SOONEST_S: Final = 1.0
+# How long the end waits for the database, in seconds.
+CLOSE_S: Final = 1.0
 
 
 class Tables:
@@ -61,6 +65,7 @@ class Tables:
         self._metrics = metrics
         self._max_waiting = max_waiting
         self._threads = ThreadPoolExecutor(THREADS, "look-ups")
+        self._calls: set[Future[Any]] = set()
         self._waiting = 0
         self._is_away = False
         self._is_outdated = asyncio.Event()
@@ -79,11 +84,9 @@ class Tables:
         if self._waiting >= self._max_waiting:
             raise ServerBusy(self._max_waiting)
         self._waiting += 1
-        start, loop = time.perf_counter(), asyncio.get_running_loop()
+        start = time.perf_counter()
         try:
-            rows, answer = await loop.run_in_executor(
-                self._threads, self._look_up, name, keys_of, answer_of
-            )
+            rows, answer = await self._call(partial(self._look_up, name, keys_of, answer_of))
         except UnknownTable:
             raise TableNotFound(name) from None
         except (StoreUnavailable, StoreFull) as error:
@@ -104,9 +107,8 @@ class Tables:
 
     async def refresh(self) -> None:
         """Find out which tables there are. If the database is away, keep what was known."""
-        loop = asyncio.get_running_loop()
         try:
-            listed = await loop.run_in_executor(self._threads, self._store.stats)
+            listed = await self._call(self._store.stats)
         except (StoreUnavailable, StoreFull) as error:
             self._note_failure(error)
             return
@@ -132,9 +134,22 @@ class Tables:
                     await self._is_outdated.wait()
 
     def close(self) -> None:
-        """Close the store when the running look-ups have ended."""
-        self._threads.shutdown(cancel_futures=True)
+        """Close the store, soon after the last request."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        wait([*self._calls], CLOSE_S)
         self._store.close()
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a thread waits for the database. Python does not end before it."""
+        return bool(self._calls)
+
+    def _call(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """Call a function in another thread."""
+        call = self._threads.submit(function)
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return asyncio.wrap_future(call)
 
     def _look_up(self, name: str, keys_of: KeysOf, answer_of: AnswerOf[T]) -> tuple[Rows, T]:
         rows = self._read(name, keys_of)

@@ -64,6 +64,9 @@ def respond(
             Tensor(name=name, datatype=tensors.BYTES, shape=[len(data)], data=data)
             for name, data in columns.items()
         ]
+    read = [each.features for each in answers]
+    if read and read[0] is not None and all(each == read[0] for each in read):
+        parameters["features"] = msgspec.json.encode(read[0]).decode()
     return InferResponse(
         model_name=name,
         model_version=version,

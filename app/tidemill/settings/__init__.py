@@ -10,6 +10,8 @@ from tidemill.settings.loader import default_file, load, load_program
 from tidemill.settings.monitoring import MonitoringSettings
 from tidemill.settings.pool import PoolSettings
 from tidemill.settings.root import (
+    ExplainProgram,
+    FollowProgram,
     LogSettings,
     Program,
     ServeProgram,
@@ -22,6 +24,8 @@ from tidemill.settings.store import StoreSettings, TableSettings
 from tidemill.settings.stream import StreamSettings
 
 __all__ = [
+    "ExplainProgram",
+    "FollowProgram",
     "KafkaSettings",
     "LogSettings",
     "MonitoringSettings",

@@ -94,6 +94,18 @@ class StoreProgram(Program):
     store: StoreSettings = StoreSettings()
 
 
+class FollowProgram(StoreProgram):
+    """The settings of a program that writes a topic into the store."""
+
+    kafka: KafkaSettings = KafkaSettings()
+
+
+class ExplainProgram(TopicsProgram):
+    """The settings of a program that follows one message through the job."""
+
+    store: StoreSettings = StoreSettings()
+
+
 class Settings(TopicsProgram):
     """All settings, which the streaming job reads.
 

@@ -14,6 +14,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from tidemill.ahead import map_ahead
 from tidemill.inference.engine import Engine
+from tidemill.inference.features import no_features
 from tidemill.inference.predictor import Predictor
 from tidemill.inference.route import Router, all_specs
 from tidemill.kafka.record_size import ANY_RECORD, OutputTopic
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from tidemill.inference.batch import Clock
     from tidemill.inference.engine import Runner
+    from tidemill.inference.features import Complete
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.route import Route
     from tidemill.kafka.record_size import TopicLimits
@@ -54,6 +56,7 @@ def predictions(
     pool: PoolSettings = PoolSettings(),  # noqa: B008 - it is frozen
     delivery: BatchDelivery = LEAVE_TO_SPARK,
     usage: Accumulator[Usages] | None = None,
+    features: Callable[[], Complete] = no_features,
 ) -> Callable[[DataFrame], DataFrame]:
     """Return a transform of records (`schemas.RECORD`) into outcomes (`schemas.OUTCOME`).
 
@@ -66,7 +69,8 @@ def predictions(
 
     The models run in a pool of processes, which all tasks of an executor share. The workers add the
     loads of models to `usage`. With another `delivery` than the default, the workers write the
-    outcomes themselves, and the rows have its schema.
+    outcomes themselves, and the rows have its schema. `features` is called on the workers, and
+    returns what completes the inputs of entries that look features up.
 
     Raises:
         InvalidModels: Two routes match the same messages.
@@ -77,7 +81,8 @@ def predictions(
     Router(routes)  # raises on the driver what each worker would raise
     arrow_schema = to_arrow_schema(delivery.schema)
     topic_limits = dict(limits)  # unlike a mapping proxy, a dict can be pickled
-    pickled = pickle.dumps(tuple(routes))  # only the routes; the models stay in the pool
+    # Only the routes, and how to open the store; the models stay in the pool.
+    pickled = pickle.dumps((tuple(routes), features))
 
     def on_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         runner = worker_runner(_specs(pickled), pool)
@@ -113,18 +118,19 @@ def predictions(
 
 # Each task gets the routes anew. With 10,000 of them, to read and index them takes 80 ms.
 @lru_cache(maxsize=4)
-def _unpickle(routes: bytes) -> tuple[Route, ...]:
-    return pickle.loads(routes)  # type: ignore[no-any-return] # noqa: S301 - the driver pickled it
+def _unpickle(pickled: bytes) -> tuple[tuple[Route, ...], Callable[[], Complete]]:
+    return pickle.loads(pickled)  # type: ignore[no-any-return] # noqa: S301 - the driver pickled it
 
 
 @lru_cache(maxsize=4)
-def _specs(routes: bytes) -> tuple[ModelSpec, ...]:
-    return all_specs(_unpickle(routes))
+def _specs(pickled: bytes) -> tuple[ModelSpec, ...]:
+    return all_specs(_unpickle(pickled)[0])
 
 
 @lru_cache(maxsize=4)
-def _predictor(routes: bytes, runner: Runner) -> Predictor:
-    return Predictor(_unpickle(routes), Engine(runner, clock=time.time))
+def _predictor(pickled: bytes, runner: Runner) -> Predictor:
+    routes, features = _unpickle(pickled)
+    return Predictor(routes, Engine(runner, clock=time.time, complete=features()))
 
 
 def predict_batch(

@@ -53,6 +53,8 @@ LOADING, READY, LIVE, RETIRED = "loading", "ready", "live", "retired"
 
 # Any number that no other program locks: it keeps two programs from creating the tables at once.
 CREATION_LOCK: Final = 7_214_990_318
+# Made now: msgspec crashes if two threads are the first to decode a type.
+_DESCRIPTIONS: Final = msgspec.json.Decoder(Table)
 
 
 class Generation(NamedTuple):
@@ -155,7 +157,7 @@ def generation(row: sa.RowMapping) -> Generation:
     """Return a generation from its row."""
     columns: dict[str, Any] = dict(row)
     del columns["name"]
-    table = msgspec.json.decode(columns.pop("description"), type=Table)
+    table = _DESCRIPTIONS.decode(columns.pop("description"))
     return Generation(table=table, **columns)
 
 

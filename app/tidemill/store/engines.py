@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from tidemill.errors import InvalidStoreUrl
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
     from pathlib import Path
 
 POSTGRES: Final = "postgresql"
@@ -31,8 +33,10 @@ PRAGMAS: Final = (
     "synchronous = FULL",
     "secure_delete = OFF",
     "cache_size = -16384",  # 16 MiB
-    "mmap_size = 1073741824",
 )
+# Look-ups read the file's first GiB as memory, which the kernel shares and takes back. A load would
+# only seem to need as much.
+READ_PRAGMAS: Final = ("mmap_size = 1073741824",)
 
 
 def parse(url: str) -> sa.URL:
@@ -90,14 +94,14 @@ def create_engine(url: sa.URL, timeout: float, *, reads: bool) -> sa.Engine:
         pool_reset_on_return=None if reads else "rollback",
     )
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _configure)
+        event.listen(engine, "connect", partial(_configure, (*PRAGMAS, *READ_PRAGMAS * reads)))
         if not reads:
             event.listen(engine, "begin", _begin)
     return engine
 
 
-def _configure(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in PRAGMAS:
+def _configure(pragmas: Sequence[str], connection: sqlite3.Connection, _record: object) -> None:
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 

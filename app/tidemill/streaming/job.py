@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidemill.inference.features import no_features
 from tidemill.spark.udfs import predictions
 from tidemill.streaming import sink, source
 from tidemill.streaming.observe import observed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pyspark import Accumulator
     from pyspark.sql import SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
+    from tidemill.inference.features import Complete
     from tidemill.inference.route import Route
     from tidemill.kafka.record_size import TopicLimits
     from tidemill.settings import KafkaSettings, PoolSettings, StreamSettings
@@ -32,10 +34,12 @@ def start(
     pool: PoolSettings,
     limits: Mapping[str, TopicLimits],
     usage: Accumulator[Usages] | None = None,
+    features: Callable[[], Complete] = no_features,
 ) -> StreamingQuery:
     """Start the query, which writes one result or one dead letter for every record.
 
-    `limits` maps the names of the output topics to what they accept. The workers add to `usage`.
+    `limits` maps the names of the output topics to what they accept. The workers add to `usage`,
+    and call `features` for what completes the inputs.
     """
     outcomes = (
         source.records(spark, kafka, stream, run.starting_offsets)
@@ -48,6 +52,7 @@ def start(
                 pool=pool,
                 delivery=run.worker_delivery(limits),
                 usage=usage,
+                features=features,
             )
         )
         .transform(observed)

@@ -125,6 +125,9 @@ def model_input(facts: Facts) -> Rows:
         length = count(facts["characters"], "character")
         yield "length", Text(f"{length}, of at most {facts['limit']:,}")
         yield "input", short(facts["input"])
+    if facts.get("features"):
+        generations = (f"{name}, generation {n}" for name, n in facts["features"].items())
+        yield "features", Text("; ".join(generations))
     if facts["copied"]:
         yield "copied", short(", ".join(facts["copied"]))
 

@@ -1,0 +1,1 @@
+"""Write the records of a topic into a table of the store, each once."""
