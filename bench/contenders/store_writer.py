@@ -13,6 +13,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from bench.contenders import stored_rows
 from tidemill.store.store import Store
 from tidemill.store.table import Table
@@ -34,7 +36,7 @@ def rows(count: int) -> Iterator[bytes]:
     names = stored_rows.names()
     for key in range(count):
         values = dict(zip(names, stored_rows.values(key), strict=True))
-        yield json.dumps({stored_rows.KEY: key, **values}).encode()
+        yield msgspec.json.encode({stored_rows.KEY: key, **values})
 
 
 def load(store: Store, into: Table, content: Iterator[bytes]) -> dict[str, float]:
