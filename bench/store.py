@@ -32,43 +32,47 @@ BYTES_A_ROW = 600  # at most, of the large load: its rows and their copy in a lo
 def measure(
     console: Console, size: Size, *, with_feast: bool = True, databases: Sequence[str] = DATABASES
 ) -> dict[str, Any]:
-    """Return the figures of each database."""
-    parts, load = {}, [os.getloadavg()[0]]
-    for name in databases:
-        with TemporaryDirectory() as folder, store_databases.running(name, Path(folder)) as one:
-            repository = Path(folder, "feast") if with_feast else None
-            rows = size.postgres_rows if one.pid else size.rows
-            parts[name] = of_database(console, one, repository, size._replace(rows=rows))
+    """Fill all databases, and then measure one after the other; return the figures of each."""
+    load = [os.getloadavg()[0]]
+    with ExitStack() as stack:
+        filled = []
+        for name in databases:
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            database = stack.enter_context(store_databases.running(name, folder))
+            repository = folder / "feast" if with_feast else None
+            own = size._replace(rows=size.postgres_rows) if database.pid else size
+            part: dict[str, Any] = {"loads": loads(database, repository, own.rows)}
+            part["large"] = large(database, size)
+            console.print(name, part, highlight=False)
+            filled.append((database, repository, own, part))
         load.append(os.getloadavg()[0])
+        for database, repository, own, part in filled:
+            part.update(look_ups(database, repository, own))
+            console.print(database.name, part, highlight=False)
+            load.append(os.getloadavg()[0])
+        parts = {database.name: part for database, *_, part in filled}
     result: dict[str, Any] = rounded({"size": size._asdict(), "load": load, "parts": parts})
     return result
 
 
-def of_database(
-    console: Console, database: Database, repository: Path | None, size: Size
-) -> dict[str, Any]:
-    """Return the figures of one database."""
-    found: dict[str, Any] = {"loads": loads(database, repository, size.rows)}
-    found["large"] = large(database, size)
-    console.print(database.name, found["loads"], found["large"], highlight=False)
+def look_ups(database: Database, repository: Path | None, size: Size) -> dict[str, Any]:
+    """Return the figures of look-ups in processes, over HTTP, and during swaps."""
+    commands = {
+        OURS: ours("store_lookups", "tidemill", database.url, size.rows),
+        SQL: ours("store_lookups", "sql", database.url, size.rows),
+    }
+    if repository is not None:
+        for name, service in SERVICES.items():
+            commands[name] = feasts(service, repository, size.rows)
     with ExitStack() as stack:
-        commands = {
-            OURS: ours("store_lookups", "tidemill", database.url, size.rows),
-            SQL: ours("store_lookups", "sql", database.url, size.rows),
-        }
-        if repository is not None:
-            commands |= {
-                name: feasts(service, repository, size.rows) for name, service in SERVICES.items()
-            }
         children = {name: stack.enter_context(started(each)) for name, each in commands.items()}
-        found["calls"] = store_lookup_times.calls(children, database, size)
-    console.print(database.name, found["calls"], highlight=False)
+        calls = store_lookup_times.calls(children, database, size)
     with doors(database, repository) as opened:
-        found["requests"] = store_lookup_times.requests(opened, database, size)
-        console.print(database.name, found["requests"], highlight=False)
-        found["swaps"] = store_swaps.measure(opened[0], database.url, size)
-    console.print(database.name, found["swaps"], highlight=False)
-    return found
+        return {
+            "calls": calls,
+            "requests": store_lookup_times.requests(opened, database, size),
+            "swaps": store_swaps.measure(opened[0], database.url, size),
+        }
 
 
 def loads(database: Database, repository: Path | None, rows: int) -> dict[str, dict[str, float]]:

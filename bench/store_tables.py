@@ -26,8 +26,9 @@ def store(found: dict[str, Any]) -> str:
     plots.store({name: part["requests"] for name, part in found["parts"].items()})
     loads = ", ".join(f"{load:.1f}" for load in found["load"])
     busy = (
-        f"The load average was {loads}: before, and after each database. With more than 2, other "
-        "programs had a share of the cores: compare CPU times."
+        f"The load average was {loads}: before and after all databases were filled, and after each "
+        "one was measured. With more than 2, other programs had a share of the cores: compare CPU "
+        "times."
     )
     parts = [
         busy,
