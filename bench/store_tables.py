@@ -25,13 +25,15 @@ def store(found: dict[str, Any]) -> str:
     """Return the targets, and tables of look-ups, loads and swaps."""
     plots.store({name: part["requests"] for name, part in found["parts"].items()})
     loads = ", ".join(f"{load:.1f}" for load in found["load"])
-    busy = (
-        f"The load average was {loads}: before and after all databases were filled, and after each "
-        "one was measured. With more than 2, other programs had a share of the cores: compare CPU "
-        "times."
+    size = found["size"]
+    measured = (
+        f"{size['rows']:,} rows in SQLite and {size['postgres_rows']:,} in PostgreSQL; each look-up "
+        f"had {size['rounds']} turns of {size['seconds']:g} s. The load average was {loads}: before "
+        "and after all databases were filled, and after each one was measured. With more than 2, "
+        "other programs had a share of the cores: compare CPU times."
     )
     parts = [
-        busy,
+        measured,
         table(["target", "limit", "measured", ""], [*targets(found)]),
     ]
     for way, words in WAYS.items():
