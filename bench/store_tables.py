@@ -27,10 +27,10 @@ def store(found: dict[str, Any]) -> str:
     loads = ", ".join(f"{load:.1f}" for load in found["load"])
     size = found["size"]
     measured = (
-        f"{size['rows']:,} rows in SQLite and {size['postgres_rows']:,} in PostgreSQL; each look-up "
-        f"had {size['rounds']} turns of {size['seconds']:g} s. The load average was {loads}: before "
-        "and after all databases were filled, and after each one was measured. With more than 2, "
-        "other programs had a share of the cores: compare CPU times."
+        f"{size['rows']:,} rows in SQLite and {size['postgres_rows']:,} in PostgreSQL; each "
+        f"look-up had {size['rounds']} turns of {size['seconds']:g} s. The load average was "
+        f"{loads}: before and after all databases were filled, and after each one was measured. "
+        "With more than 2, other programs had a share of the cores: compare CPU times."
     )
     parts = [
         measured,
