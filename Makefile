@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo cities ways shelf-layout forecasts broker test test-quick docs faults faults-serving faults-batch soak cost bench
-.PHONY: bench-serving bench-forecast bench-batch frameworks peers setup lint format lock clean
+.PHONY: bench-serving bench-forecast bench-batch bench-store frameworks peers setup lint format lock clean
 .PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -103,6 +103,9 @@ bench-forecast: venv ## Compare packed models with Prophet, statsforecast and ml
 
 bench-batch: venv ## Compare `tidemill batch` with the model alone, pandas, and MLflow on Spark
 	@.venv/bin/python -m bench.run batch
+
+bench-store: tools ## Compare the store with Feast and plain SQL; needs PostgreSQL (ROWS=, LOAD=)
+	@.venv/bin/python -m bench.run store $(if $(ROWS),--rows $(ROWS)) $(if $(LOAD),--load $(LOAD))
 
 frameworks: venv ## Run models of PyTorch and TensorFlow through the adapters (downloads 4 GB)
 	@.venv/bin/python -m dev.frameworks.check

@@ -141,6 +141,30 @@ def batch(rates: Mapping[str, Sequence[tuple[str, float]]]) -> None:
     save(figure, "batch.png")
 
 
+def store(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Draw p50 and p99 of each server over the number of keys, for each database."""
+    figure, axes = plt.subplots(1, len(found), sharey=True, figsize=(9, 3.4), squeeze=False)
+    for axis, (database, requests) in zip(axes[0], found.items(), strict=True):
+        for name in dict.fromkeys(each["name"] for each in requests):
+            own = sorted((each for each in requests if each["name"] == name), key=by_keys)
+            keys = [f"{each['keys']}" for each in own]
+            (line,) = axis.plot(keys, [each["p50"] for each in own], marker="o", label=name)
+            p99 = [each["p99"] for each in own]
+            axis.plot(keys, p99, marker="^", lw=1, ls=":", color=line.get_color())
+        axis.set_title(f"{database}: p50, and p99 dotted", fontsize=9)
+        axis.set_xlabel("keys in a request", fontsize=9)
+        axis.set_yscale("log")
+    axes[0][0].set_ylabel("ms over HTTP, one client")
+    axes[0][0].legend(fontsize=8)
+    save(figure, "store.png")
+
+
+def by_keys(figures: Mapping[str, Any]) -> int:
+    """Return the number of keys."""
+    keys: int = figures["keys"]
+    return keys
+
+
 def picture(name: str) -> str:
     """Return the Markdown of a plot."""
     return f"\n\n![{name}]({name}.png)"

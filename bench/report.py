@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from bench import batch_tables, forecast_tables, growth_tables, results, speed_tables
+from bench import batch_tables, forecast_tables, growth_tables, results, speed_tables, store_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,7 @@ def write() -> None:
         "serving": speed_tables.serving,
         "forecast": forecast_tables.forecast,
         "batch": batch_tables.batch,
+        "store": store_tables.store,
     }
     tables = dict.fromkeys(parts, NOT_YET)
     for name, part in parts.items():

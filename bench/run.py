@@ -23,8 +23,10 @@ from bench import (
     schemas,
     serving,
     skew,
+    store,
     throughput,
 )
+from bench.store_size import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +44,7 @@ PARTS = (
     "serving",
     "forecast",
     "batch",
+    "store",
 )
 
 
@@ -60,6 +63,13 @@ def main() -> int:
         "--seconds", type=float, default=60, help="duration of each load for latency"
     )
     parser.add_argument("--models", type=int, default=1400, help="fitted models for forecast")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=100_000,
+        help="rows to look up for store; PostgreSQL has a fifth",
+    )
+    parser.add_argument("--load", type=int, default=10_000_000, help="rows to load for store")
     args = parser.parse_args()
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
@@ -79,6 +89,9 @@ def main() -> int:
         "serving": lambda: serving.measure(console),
         "forecast": lambda: forecast.measure(args.models, console),
         "batch": lambda: batch.measure(console),
+        "store": lambda: store.measure(
+            console, Size(rows=args.rows, postgres_rows=args.rows // 5, loaded=args.load)
+        ),
     }
     for part in args.parts or PARTS:
         console.rule(part)

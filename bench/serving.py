@@ -159,17 +159,17 @@ def contender(module: str) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def tidemill() -> Iterator[tuple[int, int]]:
+def tidemill(entries: list[dict[str, Any]] = MODELS, **settings: str) -> Iterator[tuple[int, int]]:
     """Run our server; yield its port for HTTP and its process id."""
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+b") as log:
         models = Path(folder, "models.yaml")
         models.write_text(
             yaml.safe_dump(
-                {"models": [entry | {"match": {"kind": entry["name"]}} for entry in MODELS]}
+                {"models": [entry | {"match": {"kind": entry["name"]}} for entry in entries]}
             )
         )
-        settings = {"MODELS": str(models), "SERVING__HTTP_PORT": "0", "SERVING__GRPC_PORT": "null"}
-        environment = {f"TIDEMILL__{name}": value for name, value in settings.items()}
+        named = {"MODELS": str(models), "SERVING__HTTP_PORT": "0", "SERVING__GRPC_PORT": "null"}
+        environment = {f"TIDEMILL__{name}": value for name, value in (named | settings).items()}
         command = [sys.executable, "-m", "tidemill", "serve"]
         with running(command, environment, log, Path(folder)) as process:
             give_up = time.monotonic() + START_S

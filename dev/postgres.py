@@ -48,6 +48,12 @@ class Postgres:
         """The URL of its database."""
         return f"postgresql://{USER}@{HOST}:{self._port}/postgres"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         logged = self._log.stat().st_size if self._log.exists() else 0
