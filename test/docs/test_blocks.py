@@ -34,7 +34,7 @@ OURS = re.compile(
     r"(?<![\w./-])((?:app|bench|deploy|dev|faults|requirements|test)/[\w./-]*[\w/]|\.venv/bin/\w+)"
 )
 CHECKS = {"", "fragment", "run", "skip"}
-LANGUAGES = {"dockerfile", "json", "python", "sh", "text", "toml", "yaml"}
+LANGUAGES = {"csv", "dockerfile", "json", "python", "sh", "text", "toml", "yaml"}
 
 
 def these(*languages: str) -> pytest.MarkDecorator:

@@ -98,10 +98,10 @@ class TestStream:
         """A model from the user's own folder answers a file."""
         done = run("tidemill", "batch", "--input", "in.jsonl", "--output", "out")
         assert done.returncode == 0, done.stderr
-        assert "messages: 3, results: 2, dead letters: 1, in out" in done.stdout
+        assert "3 messages = 2 results + 1 dead letter, in jsonl:out" in done.stdout
         results = [
             json.loads(line)
-            for file in sorted((folder / "out" / "outcome=results").glob("part-*"))
+            for file in sorted((folder / "out" / "results").glob("part-*"))
             for line in file.read_text("utf-8").splitlines()
         ]
         assert sorted(result["uuid"] for result in results) == ["1", "3"]
@@ -132,13 +132,20 @@ for module in pkgutil.walk_packages(tidemill.__path__, "tidemill."):
         done = run("python", "-W", "error::SyntaxWarning", "-c", program)
         assert done.returncode == 0, done.stderr
         of_others = (
+            "tidemill.bootstrap.follow",
             "tidemill.bootstrap.serve",
+            "tidemill.bootstrap.store",
+            "tidemill.bootstrap.tasks",
             "tidemill.client.grpc_transport",
             "tidemill.client.http_transport",
+            "tidemill.follow.",
             "tidemill.models.adapters.",
             "tidemill.packing.pyfunc",  # and its model
             "tidemill.protocol.",
             "tidemill.serving.",
+            "tidemill.store",
+            "tidemill.tasks.",
+            "tidemill.terminal.tasks",
         )
         for module in done.stdout.split():
             assert module.startswith(of_others), f"{module} needs an extra"
