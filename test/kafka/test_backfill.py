@@ -14,7 +14,7 @@ from dev.kafka.topics import committed_offsets, create_topic, delete_topic
 from dev.pipeline.models import model_entry
 from dev.pipeline.pipeline import message
 from dev.pipeline.records import produce
-from tidemill.batch.staging import Staging
+from tidemill.batch import run as runs
 from tidemill.bootstrap.backfill import backfill
 from tidemill.bootstrap.batch import batch
 from tidemill.bootstrap.places import Bounds
@@ -155,7 +155,7 @@ class TestBackfill:
         for name in (topic, f"{topic}.dlq"):
             create_topic(broker.bootstrap_servers, name)
         with monkeypatch.context() as patched:
-            patched.setattr(Staging, "publish", lambda *_: 1 / 0)
+            patched.setattr(runs, "publish", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 run(live, f"kafka:{topic}", model=None)
         summary, found = run(live, f"kafka:{topic}", model=None)

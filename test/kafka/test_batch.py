@@ -18,9 +18,9 @@ from dev.kafka.topics import committed_offsets, create_topic, delete_records
 from dev.pipeline.job_process import JobProcess
 from dev.pipeline.models import model_entry
 from dev.pipeline.pipeline import message
+from tidemill.batch import run as runs
 from tidemill.batch.formats import kafka as format_kafka
 from tidemill.batch.offset_range import Range
-from tidemill.batch.staging import Staging
 from tidemill.bootstrap.batch import batch
 from tidemill.bootstrap.places import Bounds
 from tidemill.errors import OutputExists, TopicMissing
@@ -206,7 +206,7 @@ class TestInput:
             "sasl_password": credentials[1],
             "ssl_ca_file": certificates.ca,
         }
-        monkeypatch.setattr(Staging, "publish", lambda *_: 1 / 0)
+        monkeypatch.setattr(runs, "publish", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             batches.run(f"kafka:{source}", "out", kafka=secured)
         left = [each.read_text() for each in Path(".out.tidemill").rglob("*") if each.is_file()]
