@@ -20,6 +20,7 @@ import grpc
 from pool_processes import processes, wait_until
 from served_models import MODELS
 
+from dev.kafka.ports import free_ports
 from tidemill.protocol import open_inference_grpc_pb2 as pb
 from tidemill.protocol import open_inference_grpc_pb2_grpc as pb_grpc
 
@@ -151,7 +152,8 @@ def launch(
 ) -> Server:
     """Start a server with settings of the section `serving`, and a store's URL; do not wait."""
     (folder / "models.yaml").write_text(models.format(folder=folder))
-    settings = {"http_port": 0, "grpc_port": 0} | serving
+    # With port 0, gRPC's would be one that a client may take before the server has it.
+    settings = {"http_port": 0, "grpc_port": free_ports(1)[0]} | serving
     environment = os.environ | {
         "TMPDIR": str(folder),
         "TIDEMILL__MODELS": str(folder / "models.yaml"),
