@@ -43,7 +43,7 @@ def violations(
 
 
 def each_violation(schema: Mapping[str, Any], text: str, subject: str = "input") -> list[str]:
-    """Return a line for each of the violations that a line of `violations` counts.
+    """Return one line for each violation of one text; `violations` has one line for all of them.
 
     Raises:
         InvalidSchema, MissingExtra: As `violations`.

@@ -1,3 +1,5 @@
+"""The script that publishes features prints its plan, and sends it only if told to."""
+
 from __future__ import annotations
 
 import json
@@ -21,7 +23,7 @@ SCRIPT, EXAMPLE = FOLDER / "publish-features.sh", FOLDER / "features" / "example
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the script with no other environment variables."""
+    """Run the script with only the environment variables that are given and needed."""
     own = {"PATH": os.environ["PATH"], "PYTHON": sys.executable, "HOME": "/nowhere"}
     return subprocess.run(
         [str(SCRIPT), *arguments],
