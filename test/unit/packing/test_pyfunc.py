@@ -180,7 +180,8 @@ def test_served(artifact: Path, tmp_path: Path) -> None:
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
     process = spawn(command, log, cwd=tmp_path, env=environment)
     try:
-        wait_for_line(process, log, "Application startup complete", name="mlflow", timeout=300)
+        # It logs "Application startup complete" before it listens.
+        wait_for_line(process, log, "Uvicorn running on", name="mlflow", timeout=300)
         asked = pd.DataFrame(
             {"model_key": ["store-1", "none", "store-2"], "ds": ["2022-01-02"] * 3, "price0": 34.2}
         )

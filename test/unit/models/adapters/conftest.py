@@ -33,9 +33,8 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # Otherwise it starts eight more processes, which wait for jobs.
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     process = spawn(command, log, cwd=folder, env=os.environ | quiet)
-    wait_for_line(
-        process, log, "Application startup complete", name="mlflow server", timeout=START_S
-    )
+    # It logs "Application startup complete" before it listens.
+    wait_for_line(process, log, "Uvicorn running on", name="mlflow server", timeout=START_S)
     yield f"http://{HOST}:{port}"
     # Its processes survive the end of their parent, and wait long for open connections.
     os.killpg(process.pid, signal.SIGKILL)
