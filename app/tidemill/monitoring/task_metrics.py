@@ -1,0 +1,116 @@
+"""Show Prometheus the long tasks of a database: what waits and runs, and what has ended."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from prometheus_client.registry import Collector
+
+from tidemill.monitoring.families import counter, gauge
+from tidemill.tasks.runs import ENDED
+from tidemill.tasks.totals import Open, Total
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from prometheus_client.core import Metric
+
+    from tidemill.tasks.totals import Summary
+
+# Not `job`: Prometheus gives every metric a label of that name.
+JOB = ("job_name",)
+OUTCOME = (*JOB, "outcome")
+
+
+class TaskMetrics(Collector):
+    """The numbers of the last summary that was read, and when. A collection reads nothing.
+
+    Until the first summary there are no numbers: a counter that began at 0, and then had the
+    database's total, would look like thousands of tasks that ended at once.
+    """
+
+    def __init__(
+        self,
+        jobs: Iterable[str],
+        summarize: Callable[[], Summary],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take the jobs that are shown even if they never ran, and what reads the database.
+
+        `clock` returns seconds since 1970.
+        """
+        self._jobs = frozenset(jobs)
+        self._summarize = summarize
+        self._clock = clock
+        # One value, which another thread may collect at any time.
+        self._read: tuple[float, Summary | None] = clock(), None
+
+    def read(self) -> None:
+        """Read the summary; if that fails, the last one stays.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+
+        """
+        summary = self._summarize()
+        self._read = self._clock(), summary
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics."""
+        at, summary = self._read
+        yield gauge(
+            "tidemill_tasks_read_timestamp_seconds",
+            "When the tasks were last read in the database; before, when the program started.",
+            (),
+            [((), at)],
+        )
+        if summary is not None:
+            jobs = sorted({*self._jobs, *summary.open, *(job for job, _ in summary.ended)})
+            yield from _open(jobs, summary)
+            yield from _ended(jobs, summary)
+
+
+def _open(jobs: list[str], summary: Summary) -> Iterator[Metric]:
+    found = [((job,), summary.open.get(job, Open())) for job in jobs]
+    yield gauge(
+        "tidemill_tasks_waiting",
+        "Tasks that wait for a worker.",
+        JOB,
+        [(labels, one.waiting) for labels, one in found],
+    )
+    yield gauge(
+        "tidemill_tasks_running",
+        "Tasks that run.",
+        JOB,
+        [(labels, one.running) for labels, one in found],
+    )
+    # Absent if none waits: 0 would be a task that has waited since 1970.
+    yield gauge(
+        "tidemill_tasks_oldest_waiting_timestamp_seconds",
+        "Since when the oldest of the tasks that wait has waited.",
+        JOB,
+        [(labels, one.oldest / 1000) for labels, one in found if one.oldest is not None],
+    )
+
+
+def _ended(jobs: list[str], summary: Summary) -> Iterator[Metric]:
+    none = Total(0, 0)
+    totals = [
+        ((job, outcome), summary.ended.get((job, outcome), none))
+        for job in jobs
+        for outcome in ENDED
+    ]
+    yield counter(
+        "tidemill_tasks_ended",
+        "Tasks that ended: succeeded, failed or cancelled.",
+        OUTCOME,
+        [(labels, total.runs) for labels, total in totals],
+    )
+    yield counter(
+        "tidemill_tasks_seconds",
+        "How long the last attempts of these tasks ran.",
+        OUTCOME,
+        [(labels, total.seconds) for labels, total in totals],
+    )
