@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.registry import Collector
 
@@ -12,7 +12,7 @@ from tidemill.tasks.runs import ENDED
 from tidemill.tasks.totals import Open, Total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from prometheus_client.core import Metric
 
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 # Not `job`: Prometheus gives every metric a label of that name.
 JOB = ("job_name",)
 OUTCOME = (*JOB, "outcome")
+
+
+class _Read(NamedTuple):
+    """What was read, and when; and for each job its signs of life, and since when they are those."""
+
+    at: float
+    summary: Summary | None
+    beats: Mapping[str, tuple[int, float]]
 
 
 class TaskMetrics(Collector):
@@ -45,21 +53,22 @@ class TaskMetrics(Collector):
         self._summarize = summarize
         self._clock = clock
         # One value, which another thread may collect at any time.
-        self._read: tuple[float, Summary | None] = clock(), None
+        self._read = _Read(clock(), None, {})
 
     def read(self) -> None:
-        """Read the summary; if that fails, the last one stays.
+        """Read the summary, in one thread; if that fails, the last one stays.
 
         Raises:
             StoreUnavailable: The database does not answer.
 
         """
         summary = self._summarize()
-        self._read = self._clock(), summary
+        now = self._clock()
+        self._read = _Read(now, summary, _changed(self._read.beats, summary, now))
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics."""
-        at, summary = self._read
+        at, summary, beats = self._read
         yield gauge(
             "tidemill_tasks_read_timestamp_seconds",
             "When the tasks were last read in the database; before, when the program started.",
@@ -69,7 +78,27 @@ class TaskMetrics(Collector):
         if summary is not None:
             jobs = sorted({*self._jobs, *summary.open, *(job for job, _ in summary.ended)})
             yield from _open(jobs, summary)
+            yield gauge(
+                "tidemill_tasks_heartbeat_timestamp_seconds",
+                "When a worker last showed a sign of life for a task that runs.",
+                JOB,
+                [((job,), beats[job][1]) for job in jobs if job in beats],
+            )
             yield from _ended(jobs, summary)
+
+
+def _changed(
+    before: Mapping[str, tuple[int, float]], summary: Summary, now: float
+) -> dict[str, tuple[int, float]]:
+    """Return the signs of life of each job that has running tasks, and when they last changed.
+
+    They are counted, and the time is taken here, because the clocks of workers may be wrong.
+    """
+    beats = {job: one.beats for job, one in summary.open.items() if one.running}
+    return {
+        job: before[job] if job in before and before[job][0] == count else (count, now)
+        for job, count in beats.items()
+    }
 
 
 def _open(jobs: list[str], summary: Summary) -> Iterator[Metric]:

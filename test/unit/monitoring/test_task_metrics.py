@@ -18,7 +18,7 @@ from tidemill.monitoring.task_metrics import TaskMetrics
 from tidemill.store.store import Store
 from tidemill.tasks.job import Job
 from tidemill.tasks.leases import Leases
-from tidemill.tasks.outcome import Failure
+from tidemill.tasks.outcome import Failure, Progress
 from tidemill.tasks.tasks import Tasks
 from tidemill.tasks.totals import Summary
 from tidemill.tasks.worker import Worker
@@ -140,6 +140,22 @@ class TestValues:
         assert shown(metrics, "seconds_total", outcome="failed") == 2.5
         assert leases.drop_old(clock() + 1) == 4
         assert shown(metrics, "ended_total", outcome="succeeded") == 2
+
+    def test_alive(
+        self, tasks: Tasks, claim: Callable[[], tuple[Leases, Claim]], clock: Milliseconds
+    ) -> None:
+        """A running task is seen alive when its worker shows signs of it, and not any more."""
+        metrics = TaskMetrics(tasks.jobs, tasks.summary, clock=lambda: clock.now)
+        tasks.submit("Count", {"steps": 1})
+        assert shown(metrics, "heartbeat_timestamp_seconds") is None
+        leases, run = claim()
+        for now, beats, seen in ((2000, True, 2000), (2005, True, 2005), (2010, False, 2005)):
+            clock.now = now
+            if beats:
+                leases.beat({run: Progress(0.5, "half")})
+            assert shown(metrics, "heartbeat_timestamp_seconds") == seen
+        leases.finish(run, b"1")
+        assert shown(metrics, "heartbeat_timestamp_seconds") is None
 
     def test_fails(self, tasks: Tasks) -> None:
         """A read that fails changes neither the numbers nor their time."""
