@@ -24,7 +24,7 @@ OUTCOME = (*JOB, "outcome")
 
 
 class _Read(NamedTuple):
-    """What was read, and when; and for each job its signs of life, and since when they are those."""
+    """What was read, and when; and of each job the signs of life, and when they last changed."""
 
     at: float
     summary: Summary | None
