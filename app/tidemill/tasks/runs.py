@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from tidemill.store.catalogue import CREATION_LOCK
 from tidemill.store.table import Table
+from tidemill.units import moment
 
 if TYPE_CHECKING:
     from tidemill.store.database import Database
@@ -81,6 +82,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def has_ended(self) -> bool:
         """Whether it will not change any more, unless it is retried."""
         return self.state in ENDED
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what JSON has of it: its times as ISO 8601."""
+        times = {name: getattr(self, name) for name in ("submitted", "started", "ended")}
+        written = {name: None if time is None else moment(time) for name, time in times.items()}
+        return msgspec.structs.asdict(self) | written
 
 
 SHOWN: Final = [RUNS.c[name] for name in Run.__struct_fields__]
