@@ -19,7 +19,6 @@ from tidemill.tasks.job import Job
 from tidemill.tasks.leases import Leases
 from tidemill.tasks.outbox import Outbox
 from tidemill.tasks.outcome import Failure
-from tidemill.tasks.runs import encode_run
 from tidemill.tasks.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def end(tasks: Tasks, *, fails: bool = False) -> Run:
 
 def told(run: Run) -> tuple[str, Any]:
     """Return the message about a run."""
-    return run.id, json.loads(encode_run(run))
+    return run.id, run.as_json()
 
 
 def test_each_end(tasks: Tasks, broker: Broker, topic: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from confluent_kafka import KafkaException
 
 from tidemill.errors import AnnouncementFailed
 from tidemill.kafka.clients import create_producer
-from tidemill.tasks.runs import encode_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,10 @@ class Announcer:
             for run in runs:
                 told = partial(delivered, run)
                 self._producer.produce(
-                    self._topic, key=run.id, value=encode_run(run), on_delivery=told
+                    self._topic,
+                    key=run.id,
+                    value=msgspec.json.encode(run.as_json()),
+                    on_delivery=told,
                 )
         except KafkaException as error:
             failures.append(error.args[0].str())
