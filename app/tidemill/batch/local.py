@@ -51,7 +51,7 @@ def run_locally(
         work,
         splits,
         Predictor(routes, engine),
-        on_block=lambda block: meter.add(len(block.messages), block.size),
+        on_block=lambda block, dead: meter.add(len(block.messages), block.size, dead),
     )
     for _ in answered:
         pass
