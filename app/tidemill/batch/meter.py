@@ -43,6 +43,7 @@ class Meter:
         show: Callable[..., None],
         began: float,
         clock: Callable[[], float],
+        *,
         on_progress: Callable[[Progress], None] = ignore,
     ) -> None:
         """Take the size of the input, and the receipts of an earlier run.

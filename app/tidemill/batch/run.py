@@ -107,7 +107,7 @@ def run(
         plan, engine_name, engine = _plan(order, source, engines, staging)
         check_target(staging, folder)  # again, as it may be starting over
         receipts = staging.receipts({})
-        meter = Meter(plan.size, receipts.values(), show, began, clock, on_progress)
+        meter = Meter(plan.size, receipts.values(), show, began, clock, on_progress=on_progress)
         work = Work(plan, staging, source, target, order.only_matching)
         splits = [i for i in range(len(plan.splits)) if f"{i:05}-{END}" not in receipts]
         if splits:
