@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 READ_S: Final = 5.0
+CLOSE_S: Final = 1.0  # how long the end waits for the database
 
 
 @contextmanager
@@ -37,8 +38,11 @@ def show_tasks(
     """
     metrics = TaskMetrics(jobs, summarize)
     registry.register(metrics)
-    with PeriodicTask(seconds, metrics.read, "read how many tasks wait and run"):
+    reading = PeriodicTask(seconds, metrics.read, "read how many tasks wait and run").start()
+    try:
         yield
+    finally:
+        reading.close(CLOSE_S)
 
 
 @contextmanager
