@@ -357,8 +357,8 @@ class TestMetrics:
         def read(name: str) -> float:
             page = server.send("/metrics").body.decode()
             line = f'tidemill_tasks_{name}{{job_name="Count",outcome="succeeded"}} '
-            (value,) = [each for each in page.splitlines() if each.startswith(line)]
-            return float(value.removeprefix(line))
+            found = [each for each in page.splitlines() if each.startswith(line)]
+            return float(found[0].removeprefix(line)) if found else 0  # none before the first read
 
         before = read("ended_total"), read("seconds_total")
         ended(server, submit(server, "Count", {"steps": 1}))
