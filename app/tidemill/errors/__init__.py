@@ -190,6 +190,7 @@ from tidemill.errors.store import (
     UnknownTable,
 )
 from tidemill.errors.tasks import (
+    AnnouncementFailed,
     CannotRetry,
     InvalidJob,
     InvalidParameters,
@@ -208,6 +209,7 @@ __all__ = [
     "AddressTaken",
     "AddressUnusable",
     "AdvertisedUnreachable",
+    "AnnouncementFailed",
     "ArtifactDamaged",
     "ArtifactTooNew",
     "ArtifactUnreadable",

@@ -102,13 +102,13 @@ class ExplainProgram(TopicsProgram):
 class TasksProgram(StoreProgram):
     """The settings of a program that submits or runs long tasks."""
 
+    kafka: KafkaSettings = KafkaSettings()
     tasks: TasksSettings = TasksSettings()
 
 
 class ServeProgram(TasksProgram):
     """The settings of the server."""
 
-    kafka: KafkaSettings = KafkaSettings()
     pool: PoolSettings = PoolSettings()
     serving: ServingSettings = ServingSettings()
 
