@@ -39,6 +39,20 @@ class Count:
         return {"steps": parameters.steps * self._factor}
 
 
+class Improve:
+    """Reports better and better results, and may fail in the end."""
+
+    def run(self, parameters: dict[str, Any], report: Report) -> dict[str, Any]:
+        """Return who it is; wait for a file if there is one to wait for."""
+        for best in range(3):
+            report(0.5, f"best {best}", {"best": best})
+        while "file" in parameters and not Path(parameters["file"]).exists():
+            time.sleep(0.05)
+        if parameters.get("fails"):
+            raise ValueError("no time left")
+        return {"run": report.run, "attempt": report.attempt}
+
+
 @dataclass
 class Product:
     """A product, made of others."""
@@ -60,20 +74,6 @@ class Shelf:
     def run(self, parameters: Products, report: Report) -> list[str]:
         """Return the names."""
         return [product.name for product in parameters.products]
-
-
-class Improve:
-    """Reports better and better results, and may fail in the end."""
-
-    def run(self, parameters: dict[str, Any], report: Report) -> dict[str, Any]:
-        """Return who it is; wait for a file if there is one to wait for."""
-        for best in range(3):
-            report(0.5, f"best {best}", {"best": best})
-        while "file" in parameters and not Path(parameters["file"]).exists():
-            time.sleep(0.05)
-        if parameters.get("fails"):
-            raise ValueError("no time left")
-        return {"run": report.run, "attempt": report.attempt}
 
 
 class Fail:
