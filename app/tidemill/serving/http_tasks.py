@@ -15,6 +15,7 @@ from tidemill.errors import (
     UnknownRun,
 )
 from tidemill.serving import http_body
+from tidemill.serving.http_origin import refuse_other_sites
 from tidemill.serving.http_responses import json_response
 
 if TYPE_CHECKING:
@@ -60,17 +61,20 @@ class TaskHandlers:
             "retry": ("POST", self.retry),
         }
 
-    def find(self, catalogue: Catalogue, path: str, method: str) -> Operation:
+    def find(self, catalogue: Catalogue, path: str, request: Request) -> Operation:
         """Return the method and the handler of a path, as it was sent.
 
         Raises:
             ModelNotFound, UnknownJob: There are none.
+            OtherSite: It would change something for a page of another web site.
 
         """
+        if request.method == "POST":
+            refuse_other_sites(request)
         match [unquote(part) for part in path.removeprefix(PATH).split("/")]:
             case [""]:
                 return "GET", partial(self.list, catalogue)
-            case ["", job] if method == "POST":
+            case ["", job] if request.method == "POST":
                 return "POST", partial(self.submit, catalogue.job(job))
             case ["", run, *rest] if found := self._of_run.get("/".join(rest) if rest else None):
                 verb, handler = found

@@ -138,6 +138,28 @@ class TestSubmit:
         assert ended(server, run)["state"] == "succeeded"
         assert len(send(server, f"/{run}/result").json) == 100_000 - frame
 
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({"Sec_Fetch_Site": "cross-site"}, 403),
+            ({"Sec_Fetch_Site": "same-site"}, 403),
+            ({"Origin": "https://elsewhere.example"}, 403),
+            ({"Origin": "null"}, 403),
+            ({"Sec_Fetch_Site": "same-origin", "Origin": "https://proxy.example"}, 202),
+            ({"Origin": "own"}, 202),
+        ],
+    )
+    def test_other_site(self, server: Server, headers: dict[str, str], status: int) -> None:
+        """A page of another site cannot start or cancel tasks in a visitor's name."""
+        own = {"own": f"http://127.0.0.1:{server.port}"}
+        sent = {name: own.get(value, value) for name, value in headers.items()}
+        response = server.send("/v1/tasks/Count", {"steps": 0}, **sent)
+        assert response.status == status
+        if status == 403:
+            assert problem(response) == (403, "OtherSite")
+            cancelled = server.send(f"/v1/tasks/{UNKNOWN}/cancel", method="POST", **sent)
+            assert problem(cancelled) == (403, "OtherSite")
+
     def test_media_type(self, server: Server) -> None:
         """Another media type is refused."""
         response = server.send("/v1/tasks/Count", {"steps": 1}, Content_Type="text/csv")
