@@ -78,7 +78,7 @@ def worker_thread(settings: ServeProgram, jobs: Mapping[str, Job]) -> WorkerThre
 @contextmanager
 def _worker(settings: ServeProgram) -> Iterator[Worker]:
     """Yield a worker with connections of its own, for which it waits for no request."""
-    from tidemill.bootstrap.tasks import make_worker, open_tasks  # noqa: PLC0415 - an extra
+    from tidemill.bootstrap.tasks import open_tasks, open_worker  # noqa: PLC0415 - an extra
 
-    with open_tasks(settings) as tasks:
-        yield make_worker(tasks, settings.tasks)
+    with open_tasks(settings) as tasks, open_worker(settings, tasks) as worker:
+        yield worker
