@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 from typing import Annotated, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 PLACE = re.compile(r"(?:(jsonl|csv|parquet|delta):)?(.*)", re.DOTALL)
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -31,18 +30,16 @@ def check(place: str) -> str:
     """Return a place whose path is relative, and has no part that begins with a dot.
 
     Raises:
-        PydanticCustomError: It is something else, so a task with it is not accepted.
+        ValueError: It is something else, so a task with it is not accepted.
 
     """
     path = split(place).path
     if SCHEME.match(path):
-        raise PydanticCustomError("path", "the format must be jsonl, csv, parquet or delta")
+        raise ValueError("the format must be jsonl, csv, parquet or delta")
     if not path or not path.isprintable():
-        raise PydanticCustomError("path", "the path must be printable")
+        raise ValueError("the path must be printable")
     if path.startswith("/") or any(part.startswith(".") for part in PurePosixPath(path).parts):
-        raise PydanticCustomError(
-            "path", "the path must be relative, and no part of it may begin with a dot"
-        )
+        raise ValueError("the path must be relative, and no part of it may begin with a dot")
     return place
 
 
