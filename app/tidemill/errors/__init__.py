@@ -195,6 +195,7 @@ from tidemill.errors.store import (
     UnknownTable,
 )
 from tidemill.errors.tasks import (
+    AnnouncementFailed,
     CannotRetry,
     InvalidJob,
     InvalidParameters,
@@ -213,6 +214,7 @@ __all__ = [
     "AddressTaken",
     "AddressUnusable",
     "AdvertisedUnreachable",
+    "AnnouncementFailed",
     "ArtifactDamaged",
     "ArtifactTooNew",
     "ArtifactUnreadable",
