@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,16 +12,19 @@ from deploy.databricks.errors import NoLogin, RequestFailed, VariableWrong
 from tidemill.tasks.databricks import api
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from databricks.sdk.mixins.jobs import JobsExt
 
 TOKEN = "DATABRICKS_API_TOKEN"  # noqa: S105 - the variable's name
 HOST = "DATABRICKS_HOST"
 
 
+@dataclass(frozen=True, slots=True)
 class Patience(api.Patience):
     """Repeats requests, and ends with an error of a deployment."""
 
-    failure = RequestFailed
+    failure: Callable[[str, str], Exception] = RequestFailed
 
 
 def jobs_of(host: str, token: str) -> JobsExt:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -77,13 +77,14 @@ class Patience:
         tell: Takes a line for the user.
         limit: Seconds after which a failure is final.
         sleep: Waits the given seconds.
+        failure: Makes the error of a request that failed, from the problem and its reason.
 
     """
 
     tell: Callable[[str], None]
     limit: float = 300.0
     sleep: Sleep = time.sleep
-    failure: ClassVar[Callable[[str, str], Exception]] = DatabricksRequestFailed
+    failure: Callable[[str, str], Exception] = DatabricksRequestFailed
 
     def ask(self, problem: str, request: Callable[[], Answer]) -> Answer:
         """Make a request, and repeat it if necessary: it must be safe to repeat.
