@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobs_api import TOKEN, Workspace
 from jobs_shapes import TEXTS, Refused, check
@@ -102,7 +102,13 @@ class RunsWorkspace(Workspace):
         return {"status": {"state": now} | ({"termination_details": end} if ended else {})}
 
 
-def log_in(workspace: Workspace, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Reached(Protocol):
+    """A workspace that is served."""
+
+    url: str
+
+
+def log_in(workspace: Reached, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Log the SDK in to a workspace, by its own variables and no others."""
     for name in [name for name in os.environ if name.startswith(("DATABRICKS_", "ARM_"))]:
         monkeypatch.delenv(name)

@@ -138,6 +138,13 @@ class Workspace:
         ]
         return self._page("jobs", jobs, query)
 
+    def get_jobs_get(self, query: Json) -> Json:
+        """jobs/get, with what the API adds"""  # noqa: D400
+        check(query, {"job_id": str}, "query")
+        job_id = self._job(int(query["job_id"]))
+        added = {"format": "MULTI_TASK", "email_notifications": {}, "timeout_seconds": 0}
+        return {"job_id": job_id, "settings": added | self.jobs[job_id]}
+
     def post_jobs_create(self, body: Json) -> Json:
         """jobs/create"""  # noqa: D400
         self._accept(body)
