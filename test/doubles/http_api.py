@@ -46,7 +46,7 @@ def served(respond: Respond) -> Iterator[str]:
                 self.command,
                 parts.path,
                 dict(parse_qsl(parts.query)),
-                json.loads(self.rfile.read(length) or b"{}"),
+                self._body(self.rfile.read(length)),
                 self.headers.get("Authorization"),
             )
             with lock:
@@ -61,6 +61,11 @@ def served(respond: Respond) -> Iterator[str]:
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()
             self.wfile.write(body.encode())
+
+        def _body(self, body: bytes) -> Json:
+            if "x-www-form-urlencoded" in (self.headers.get("Content-Type") or ""):
+                return dict(parse_qsl(body.decode()))
+            return json.loads(body or b"{}")  # type: ignore[no-any-return]
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -35,8 +36,10 @@ TRANSIENT = (
     requests.ConnectionError,
     requests.Timeout,
 )
-# What a login raises: the SDK's own errors, and those of its HTTP client.
-FAILURES = (ValueError, DatabricksError, requests.RequestException)
+# What the SDK raises: its own errors, those of its HTTP client, and ValueError for logins.
+FAILURES = (DatabricksError, requests.RequestException, ValueError)
+# What a server of tokens says of a wrong login (RFC 6749); all else may pass.
+REFUSED = re.compile(r"access_denied|invalid_|unauthorized_client|unsupported_")
 MAX_PAUSE_S = 30.0
 MAX_MESSAGE = 500
 # The SDK appends its own configuration, or how to report an unreadable response.
@@ -97,7 +100,7 @@ class Patience:
         while True:
             try:
                 return request()
-            except (DatabricksError, requests.RequestException) as error:
+            except FAILURES as error:
                 said = reason(error)
                 if not _is_transient(error) or waited >= self.limit:
                     # Without the SDK's own text, which may hold the whole request.
@@ -114,6 +117,8 @@ class Patience:
 def _is_transient(error: Exception) -> bool:
     if isinstance(error, requests.exceptions.SSLError):
         return False
+    if type(error) is ValueError:
+        return not REFUSED.match(str(error))
     # The SDK has no class of its own for some statuses, such as 502.
     return isinstance(error, TRANSIENT) or type(error) is DatabricksError
 

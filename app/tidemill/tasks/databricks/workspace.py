@@ -16,6 +16,7 @@ from tidemill.tasks.databricks import api
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from databricks.sdk.core import Config
     from databricks.sdk.service.jobs import Run, RunOutput
 
 
@@ -29,16 +30,13 @@ class Workspace:
             DatabricksLoginFailed: There is no login, or it would be sent unencrypted.
 
         """
-        try:
-            config = api.config(profile=profile)
-        except api.FAILURES as error:
-            raise DatabricksLoginFailed(api.reason(error)) from None
-        if not api.is_safe(config.host or ""):
-            raise DatabricksLoginFailed("the host is no URL that begins with https://")
-        self._jobs = WorkspaceClient(config=config).jobs
         self._briefly = api.Patience(tell)
         # A run that has started goes on while the API is away; the task's time-out ends the wait.
         self._for_long = api.Patience(tell, limit=math.inf)
+        config = self._briefly.ask("cannot log in to Databricks", partial(_login, profile))
+        if not api.is_safe(config.host or ""):
+            raise DatabricksLoginFailed("the host is no URL that begins with https://")
+        self._jobs = WorkspaceClient(config=config).jobs
 
     def start(self, job_id: int, parameters: Mapping[str, str], key: str) -> int:
         """Start a run, or find the one that was started with the same key; return its id."""
@@ -70,3 +68,10 @@ class Workspace:
         """Cancel a run, which ends some time later."""
         cancel = partial(self._jobs.cancel_run, run_id)
         self._briefly.ask(f"cannot cancel the Databricks run {run_id}", cancel)
+
+
+def _login(profile: str | None) -> Config:
+    try:
+        return api.config(profile=profile)
+    except ValueError as error:
+        raise DatabricksLoginFailed(api.reason(error)) from None

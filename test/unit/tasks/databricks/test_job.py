@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from http_api import served
 from jobs_api import TOKEN, Fault
 
 from tidemill.errors import (
@@ -20,6 +22,7 @@ from tidemill.tasks.job import Job
 from tidemill.tasks.report import Report
 
 if TYPE_CHECKING:
+    from http_api import Asked
     from job_runs_api import RunsWorkspace
 
 RUN = "0123456789abcdef0123456789abcdef"
@@ -293,6 +296,40 @@ class TestLogin:
         monkeypatch.setenv("DATABRICKS_HOST", "http://192.0.2.1")
         with pytest.raises(DatabricksLoginFailed, match="https://"):
             run()
+
+    @pytest.mark.parametrize("how", ["well", "late", "refused"])
+    def test_service_principal(
+        self, how: str, run: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It may be a service principal's, whose tokens come from a server that may fail."""
+        answers = {
+            "well": [],
+            "late": [(503, "later"), (0, "")],
+            "refused": [(401, '{"error": "invalid_client", "error_description": "who?"}')],
+        }[how]
+
+        def identity(asked: Asked) -> tuple[int, str, dict[str, str]]:
+            if asked.method == "GET":
+                ends = {"authorization_endpoint": url, "token_endpoint": f"{url}/token"}
+                return 200, json.dumps(ends), {}
+            if answers:
+                status, body = answers.pop()
+                kind = "application/json" if how == "refused" else "text/html"
+                return status, body, {"Content-Type": kind}
+            token = {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600}
+            return 200, json.dumps(token), {}
+
+        with served(identity) as url:
+            monkeypatch.delenv("DATABRICKS_TOKEN")
+            monkeypatch.setenv("DATABRICKS_CLIENT_ID", "tidemill")
+            monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", PASSWORD)
+            monkeypatch.setenv("DATABRICKS_DISCOVERY_URL", url)
+            if how == "refused":
+                with pytest.raises(DatabricksRequestFailed, match=r"invalid_client: who\?"):
+                    run()
+            else:
+                assert run()["state"] == "SUCCESS"
+        assert PASSWORD not in str(run.told)
 
     @pytest.mark.parametrize("body", ["<html>proxy</html>", '{"message": 7}', "", "[]"])
     def test_secret(
