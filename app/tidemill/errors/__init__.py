@@ -49,6 +49,12 @@ from tidemill.errors.configuration import (
     SettingsFileUnreadable,
     WrongColumnType,
 )
+from tidemill.errors.databricks import (
+    DatabricksLoginFailed,
+    DatabricksOutputTruncated,
+    DatabricksRequestFailed,
+    DatabricksRunFailed,
+)
 from tidemill.errors.exactly_once import (
     DeliveryModeChanged,
     GroupBehindCheckpoint,
@@ -225,6 +231,10 @@ __all__ = [
     "CheckpointUnsupported",
     "ConfigurationError",
     "DataLoss",
+    "DatabricksLoginFailed",
+    "DatabricksOutputTruncated",
+    "DatabricksRequestFailed",
+    "DatabricksRunFailed",
     "DeadlineExceeded",
     "DeliveryModeChanged",
     "DuplicateKey",

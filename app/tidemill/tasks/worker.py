@@ -155,7 +155,7 @@ class Worker:
             if execution.claim in alive:
                 execution.shown(alive[execution.claim])
             if execution.claim in cancelled:
-                execution.stop(self._clock())
+                execution.stop(self._clock(), cancelled=True)
             elif execution.claim in lost:
                 log.warning("another worker has taken the task over", run=execution.claim.id)
                 execution.is_wanted = False
