@@ -35,7 +35,14 @@ CELERY_SAFE: Final = {
     "task_reject_on_worker_lost": True,
     "worker_prefetch_multiplier": 1,
 }
-CELERY_AGAIN_S: Final = 10
+CELERY_AGAIN_S: Final = 10  # instead of an hour
+CELERY_AGAIN: Final = f"Celery (Redis), late acks, visibility time-out {CELERY_AGAIN_S} s"
+# It looks for lost tasks every 100 seconds by default.
+CELERY_SOON: Final = {
+    "visibility_timeout": CELERY_AGAIN_S,
+    "unacked_restore_interval": 1,
+    "unacked_restore_throttle": 1,
+}
 
 
 class Queue(NamedTuple):
@@ -115,11 +122,8 @@ def queues(folder: Path, *, peers: bool = True) -> Iterator[list[Queue]]:
             celery("Celery (Redis), late acks", CELERY_SAFE),
             celery("Celery (Redis), defaults", {}),
             celery(
-                f"Celery (Redis), late acks, visibility time-out {CELERY_AGAIN_S} s",
-                {
-                    **CELERY_SAFE,
-                    "broker_transport_options": {"visibility_timeout": CELERY_AGAIN_S},
-                },
+                CELERY_AGAIN,
+                {**CELERY_SAFE, "broker_transport_options": CELERY_SOON},
             ),
             huey("Huey (SQLite)", f"{folder}/huey.db", None),
             huey("Huey (Redis)", f"{cache.url}/{next(numbers)}", cache.pid),
