@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.store_children import started
-from bench.task_turns import ended, read, wait_for
+from bench.task_turns import LOOK_S, ended, read, wait_for
 from dev.pipeline.job_process import descendants
 
 if TYPE_CHECKING:
@@ -66,11 +66,14 @@ def kills(queue: Queue, watch: Watch) -> dict[str, Any]:
         time.sleep(BETWEEN_S)  # until servers know that the killed workers are gone
         client.ask(LONG, 1, LONG_S)
         first = again(queue, begun, killed, watch.worker)
+        wait_for_end(queue, LONG, watch.worker)
         long_ones = [line for line in read(queue) if line[:2] == ("begin", LONG)]
         client.ask(SECOND, 1, SHORT_S)
         begun = begin_of(queue, SECOND)
         os.kill(begun.pid, signal.SIGKILL)
         second = again(queue, begun, time.monotonic(), watch.process)
+        if second is not None:
+            wait_for_end(queue, SECOND, watch.process)
         ends = {line.number for line in ended(read(queue))}
     return {
         "worker": first,
@@ -86,6 +89,15 @@ def begin_of(queue: Queue, number: int) -> Line:
     return next(line for line in lines if line.number == number)
 
 
+def wait_for_end(queue: Queue, number: int, most: float) -> None:
+    """Wait until a task ends, for some seconds at most."""
+    give_up = time.monotonic() + most
+    while time.monotonic() < give_up:
+        if any(line.number == number for line in ended(read(queue))):
+            return
+        time.sleep(LOOK_S)
+
+
 def kill_all(workers: Sequence[Popen[bytes]]) -> float:
     """Kill workers with all their processes; return when."""
     pids = [pid for worker in workers for pid in (worker.pid, *descendants(worker.pid))]
@@ -97,8 +109,10 @@ def kill_all(workers: Sequence[Popen[bytes]]) -> float:
 
 def again(queue: Queue, begun: Line, killed: float, most: float) -> float | None:
     """Watch a task for some seconds; return after how many it begins again, or None."""
-    time.sleep(max(0.0, killed + most - time.monotonic()))
-    for line in read(queue):
-        if line.number == begun.number and line.what == "begin" and line.time > begun.time:
-            return line.time - killed
-    return None
+    while True:
+        for line in read(queue):
+            if line.number == begun.number and line.what == "begin" and line.time > begun.time:
+                return line.time - killed
+        if time.monotonic() > killed + most:
+            return None
+        time.sleep(LOOK_S)

@@ -142,7 +142,9 @@ def ours(name: str, url: str, folder: Path, server: int | None = None) -> Queue:
     own = folder / f"ours-{name}"
     own.mkdir()
     environment = {**variables(own, url), **settings}
-    return Queue(f"{OURS} ({name})", client(sys.executable, "tidemill"), [worker], environment, own, server)
+    return Queue(
+        f"{OURS} ({name})", client(sys.executable, "tidemill"), [worker], environment, own, server
+    )
 
 
 def theirs(
@@ -152,12 +154,14 @@ def theirs(
     workers: list[list[str]],
     folder: Path,
     server: int | None,
-    options: Mapping[str, Any] = {},  # noqa: B006 - not changed
+    options: Mapping[str, Any] = {},
 ) -> Queue:
     """Return a queue of a peer."""
     own = folder / name.replace(" ", "-")
     own.mkdir()
-    return Queue(name, client(workers[0][0], module), workers, variables(own, url, options), own, server)
+    return Queue(
+        name, client(workers[0][0], module), workers, variables(own, url, options), own, server
+    )
 
 
 def client(python: str, module: str) -> list[str]:
@@ -165,7 +169,7 @@ def client(python: str, module: str) -> list[str]:
     return [python, "-c", f"from bench.contenders.task_{module} import answer; answer()"]
 
 
-def variables(folder: Path, url: str, options: Mapping[str, Any] = {}) -> dict[str, str]:  # noqa: B006
+def variables(folder: Path, url: str, options: Mapping[str, Any] = {}) -> dict[str, str]:
     """Return the environment of a client and of workers."""
     return {
         **os.environ,

@@ -56,7 +56,10 @@ def turn(queue: Queue, size: Size) -> dict[str, Any]:
         count = size.own if queue.is_ours else size.backlog
         used = queue.cpu
         begin, end, client_cpu = client.ask(0, count, 0)
-        submits = {"submits/s": count / (end - begin), "submit CPU s": client_cpu + queue.cpu - used}
+        submits = {
+            "submits/s": count / (end - begin),
+            "submit CPU s": client_cpu + queue.cpu - used,
+        }
         with queue.working() as workers:
             done = drained(queue, workers, count)
             waits = [wait for n in range(size.single) if (wait := alone(queue, client, count + n))]

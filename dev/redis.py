@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-from contextlib import contextmanager
 
 from dev.kafka.ports import HOST, free_ports
 from dev.kafka.process import spawn, stop, wait_for_line
