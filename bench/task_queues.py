@@ -28,7 +28,7 @@ SQLITE: Final = "sqlite:///"
 SLOTS: Final = 2
 # As they are by default: here a task that was accepted outlives a power failure.
 SYNCED: Final = ("max_connections=50", "shared_buffers=64MB")
-HUEY_MOST_S: Final = 0.25  # between two looks for work, as Tidemill has; Huey's default is 10
+HUEY_MOST_S: Final = 0.1  # between two looks for work, as Tidemill has; Huey's default is 10
 STOP_S: Final = 20
 CELERY_SAFE: Final = {
     "task_acks_late": True,

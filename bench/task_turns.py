@@ -34,7 +34,7 @@ class Size(NamedTuple):
     """
 
     backlog: int = 1000
-    own: int = 100
+    own: int = 50
     single: int = 20
     rounds: int = 3
     kills: bool = True
