@@ -6,8 +6,8 @@ import itertools
 import json
 import os
 import sys
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bench import testbed
 from bench.contenders import task_lines
@@ -16,7 +16,7 @@ from bench.store_databases import total_cpu
 from dev import PYTHONPATH
 from dev.kafka.process import spawn, stop
 from dev.postgres import Postgres
-from dev.redis import redis
+from dev.redis import Redis, redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,44 +90,50 @@ def queues(folder: Path, *, peers: bool = True) -> Iterator[list[Queue]]:
     if not peers:
         yield [ours("SQLite", f"{SQLITE}{folder}/ours.db", folder)]
         return
-    python = str(python_of("tasks"))
-    with ExitStack() as stack:
-        postgres, cache = stack.enter_context(Postgres(SYNCED)), stack.enter_context(redis())
-        numbers = itertools.count()
-
-        def celery(name: str, options: dict[str, Any]) -> Queue:
-            command = [python, "-m", "celery", "-A", "bench.contenders.task_celery", "worker"]
-            command += ["--concurrency", str(SLOTS), "--loglevel", "WARNING"]
-            url = f"{cache.url}/{next(numbers)}"
-            return theirs(name, "celery", url, [command], folder, cache.pid, options)
-
-        def huey(name: str, url: str, server: int | None) -> Queue:
-            command = [python, "-m", "huey.bin.huey_consumer", "bench.contenders.task_huey.huey"]
-            command += ["-w", str(SLOTS), "-k", "process", "-m", str(HUEY_MOST_S), "-q"]
-            return theirs(name, "huey", url, [command], folder, server)
-
-        app = "bench.contenders.task_procrastinate.app"
-        work = [python, "-m", "procrastinate", "--app", app, "worker", "--concurrency", "1"]
+    with Postgres(SYNCED) as postgres, redis() as cache:
         yield [
             ours("SQLite", f"{SQLITE}{folder}/ours.db", folder),
             ours("PostgreSQL", postgres.url, folder, postgres.pid),
-            theirs(
-                "procrastinate (PostgreSQL)",
-                "procrastinate",
-                postgres.url,
-                [work] * SLOTS,
-                folder,
-                postgres.pid,
-            ),
-            celery("Celery (Redis), late acks", CELERY_SAFE),
-            celery("Celery (Redis), defaults", {}),
-            celery(
-                CELERY_AGAIN,
-                {**CELERY_SAFE, "broker_transport_options": CELERY_SOON},
-            ),
-            huey("Huey (SQLite)", f"{folder}/huey.db", None),
-            huey("Huey (Redis)", f"{cache.url}/{next(numbers)}", cache.pid),
+            *peers_of(postgres, cache, folder),
         ]
+
+
+def peers_of(postgres: Postgres, cache: Redis, folder: Path) -> Iterator[Queue]:
+    """Yield the queues of others, with the same number of slots."""
+    python, numbers = str(python_of("tasks")), itertools.count()
+
+    def queue(
+        name: str,
+        module: str,
+        url: str,
+        work: list[str],
+        server: int | None = None,
+        **options: object,
+    ) -> Queue:
+        own = folder / name.replace(" ", "-")
+        own.mkdir()
+        # procrastinate's slots are threads of one process.
+        workers = [work] * (SLOTS if module == "procrastinate" else 1)
+        command = [[python, "-m", *each] for each in workers]
+        return Queue(
+            name, client(python, module), command, variables(own, url, options), own, server
+        )
+
+    def celery(name: str, **options: object) -> Queue:
+        work = ["celery", "-A", "bench.contenders.task_celery", "worker", "-c", str(SLOTS)]
+        url = f"{cache.url}/{next(numbers)}"
+        return queue(name, "celery", url, [*work, "-l", "WARNING"], cache.pid, **options)
+
+    app = "bench.contenders.task_procrastinate.app"
+    work = ["procrastinate", "--app", app, "worker", "--concurrency", "1"]
+    yield queue("procrastinate (PostgreSQL)", "procrastinate", postgres.url, work, postgres.pid)
+    yield celery("Celery (Redis), late acks", **CELERY_SAFE)
+    yield celery("Celery (Redis), defaults")
+    yield celery(CELERY_AGAIN, **CELERY_SAFE, broker_transport_options=CELERY_SOON)
+    work = ["huey.bin.huey_consumer", "bench.contenders.task_huey.huey", "-q"]
+    work += ["-k", "process", "-w", str(SLOTS), "-m", str(HUEY_MOST_S)]
+    yield queue("Huey (SQLite)", "huey", f"{folder}/huey.db", work)
+    yield queue("Huey (Redis)", "huey", f"{cache.url}/{next(numbers)}", work, cache.pid)
 
 
 def ours(name: str, url: str, folder: Path, server: int | None = None) -> Queue:
@@ -147,29 +153,12 @@ def ours(name: str, url: str, folder: Path, server: int | None = None) -> Queue:
     )
 
 
-def theirs(
-    name: str,
-    module: str,
-    url: str,
-    workers: list[list[str]],
-    folder: Path,
-    server: int | None,
-    options: Mapping[str, Any] = {},
-) -> Queue:
-    """Return a queue of a peer."""
-    own = folder / name.replace(" ", "-")
-    own.mkdir()
-    return Queue(
-        name, client(workers[0][0], module), workers, variables(own, url, options), own, server
-    )
-
-
 def client(python: str, module: str) -> list[str]:
     """Return the command of a client; the module is not the main one, as the peers want it."""
     return [python, "-c", f"from bench.contenders.task_{module} import answer; answer()"]
 
 
-def variables(folder: Path, url: str, options: Mapping[str, Any] = {}) -> dict[str, str]:
+def variables(folder: Path, url: str, options: Mapping[str, object] = {}) -> dict[str, str]:
     """Return the environment of a client and of workers."""
     return {
         **os.environ,
