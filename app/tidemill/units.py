@@ -1,7 +1,8 @@
-"""Format numbers, durations and rates for people."""
+"""Format numbers, times, durations and rates for people."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 UNKNOWN: Final = "-"
@@ -14,6 +15,15 @@ _FEW: Final = 10
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: `1 result`, `2 results`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def iso(milliseconds: int) -> str:
+    """Return a time, in milliseconds since 1970, as ISO 8601; as a number if it is out of range."""
+    try:
+        time = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(milliseconds)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def duration(seconds: float | None) -> str:

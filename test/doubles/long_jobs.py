@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Report = Callable[..., None]
+    from tidemill.tasks.report import Report
 
 
 @dataclass
@@ -39,6 +37,20 @@ class Count:
             report((step + 1) / parameters.steps, f"step {step + 1}")
         note(parameters.file, "end")
         return {"steps": parameters.steps * self._factor}
+
+
+class Improve:
+    """Reports better and better results, and may fail in the end."""
+
+    def run(self, parameters: dict[str, Any], report: Report) -> dict[str, Any]:
+        """Return who it is; wait for a file if there is one to wait for."""
+        for best in range(3):
+            report(0.5, f"best {best}", {"best": best})
+        while "file" in parameters and not Path(parameters["file"]).exists():
+            time.sleep(0.05)
+        if parameters.get("fails"):
+            raise ValueError("no time left")
+        return {"run": report.run, "attempt": report.attempt}
 
 
 class Fail:
@@ -91,6 +103,8 @@ class Odd:
         """Return something long, something that JSON lacks, or report something odd."""
         if "length" in parameters:
             return "x" * parameters["length"]
+        if "best" in parameters:
+            report(0.5, "", "x" * parameters["best"])
         if "phrase" in parameters:
             report(float("nan"), parameters["phrase"])
             return parameters["phrase"]

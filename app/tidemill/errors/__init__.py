@@ -189,6 +189,7 @@ from tidemill.errors.store import (
     UnknownTable,
 )
 from tidemill.errors.tasks import (
+    AnnouncementFailed,
     CannotRetry,
     InvalidJob,
     InvalidParameters,
@@ -207,6 +208,7 @@ __all__ = [
     "AddressTaken",
     "AddressUnusable",
     "AdvertisedUnreachable",
+    "AnnouncementFailed",
     "ArtifactDamaged",
     "ArtifactTooNew",
     "ArtifactUnreadable",

@@ -99,6 +99,16 @@ class NoResult(MessageError):
         super().__init__(f"the run {run} {state}{reason}", "`tidemill task retry` runs it again.")
 
 
+class AnnouncementFailed(TidemillError):
+    """Kafka has not acknowledged messages about runs that have ended."""
+
+    def __init__(self, topic: str, reason: str) -> None:
+        super().__init__(
+            f"the ends of runs were not written to the topic {topic!r}: {reason}",
+            "They are written later. Check the broker, the topic and its permissions.",
+        )
+
+
 class TaskTimedOut(TidemillError):
     """A task took longer than its job allows."""
 

@@ -110,6 +110,7 @@ class ExplainProgram(TopicsProgram):
 class TasksProgram(StoreProgram):
     """The settings of a program that submits or runs long tasks."""
 
+    kafka: KafkaSettings = KafkaSettings()
     tasks: TasksSettings = TasksSettings()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ByteSize, Field
 
 from tidemill.settings.base import Section
+from tidemill.settings.stream import Topic
 
 DAY_S = 86_400
 
@@ -39,6 +40,8 @@ class TasksSettings(Section):
         slots: How many tasks a worker runs at once, each in a process of its own.
         take_over: After how many seconds without a sign of life another worker takes a task over.
         grace: How many seconds a cancelled task has to end by itself.
+        topic: The Kafka topic that gets a [message](tasks.md#a-message-when-a-run-ends) for each
+            run that has ended; null for none.
         keep: For how many seconds runs and results are kept after their end.
         max_parameters: The largest parameters of a task, as JSON.
         max_result: The largest result of a task, as JSON.
@@ -49,6 +52,7 @@ class TasksSettings(Section):
     slots: int = Field(2, ge=1)
     take_over: float = Field(15, ge=1)
     grace: float = Field(5, ge=0)
+    topic: Topic | None = None
     keep: float = Field(30 * DAY_S, gt=0)
     max_parameters: ByteSize = ByteSize(2**20)
     max_result: ByteSize = ByteSize(16 * 2**20)

@@ -15,7 +15,7 @@ import msgspec
 
 from tidemill.errors import TaskTimedOut
 from tidemill.models.isolation.child import pack
-from tidemill.tasks.outcome import Failure
+from tidemill.tasks.outcome import Failure, Progress
 
 if TYPE_CHECKING:
     from tidemill.tasks.job import Job
@@ -31,6 +31,7 @@ class _Line(msgspec.Struct):
 
     progress: float | None = None
     phrase: str = ""
+    interim: msgspec.Raw = msgspec.Raw()
     result: msgspec.Raw = msgspec.Raw()
     error: str | None = None
     hint: str = ""
@@ -42,8 +43,7 @@ class Execution:
     def __init__(self, claim: Claim, job: Job, *, max_result: int, grace: float) -> None:
         """Start the process, in a session of its own, so that what it starts can be ended too."""
         self.claim = claim
-        self.progress = 0.0
-        self.phrase = ""
+        self.progress = Progress()
         self.is_wanted = True  # until another worker has the run
         self.outcome: Outcome | None = None
         self._timeout = job.timeout
@@ -87,6 +87,11 @@ class Execution:
             self.outcome = Failure.of(TaskTimedOut(self._timeout))
             self.kill()
 
+    def shown(self, progress: Progress) -> None:
+        """Take note that a progress was written: its interim result need not be again."""
+        if self.progress.interim is progress.interim:
+            self.progress = self.progress._replace(interim=None)
+
     def stop(self, now: float) -> None:
         """Ask the process to end, and kill it if it does not within the grace time."""
         if self._kill_at is None:
@@ -122,7 +127,8 @@ class Execution:
 
     def _hear(self, told: _Line) -> None:
         if told.progress is not None:
-            self.progress, self.phrase = told.progress, told.phrase
+            interim = bytes(told.interim) or self.progress.interim
+            self.progress = Progress(told.progress, told.phrase, interim)
         elif self.outcome is None:
             failed = told.error is not None
             self.outcome = Failure(told.error or "", told.hint) if failed else bytes(told.result)
@@ -135,6 +141,8 @@ def _start(claim: Claim, job: Job, max_result: int) -> tuple[subprocess.Popen[by
         "class": job.path,
         "options": pack(job.options),
         "parameters": claim.parameters,
+        "run": claim.id,
+        "attempt": claim.attempt,
         "max_result": max_result,
     }
     mine, theirs = os.pipe()

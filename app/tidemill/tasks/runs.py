@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from tidemill.store.catalogue import CREATION_LOCK
 from tidemill.store.table import Table
+from tidemill.units import iso
 
 if TYPE_CHECKING:
     from tidemill.store.database import Database
@@ -39,15 +40,20 @@ RUNS: Final = sa.Table(
     sa.Column("worker", sa.Text),
     sa.Column("progress", sa.Float, nullable=False),
     sa.Column("phrase", sa.Text, nullable=False),
+    sa.Column("interim", sa.Text),  # the best result so far, as JSON, until the run succeeds
     sa.Column("error", sa.Text),
     sa.Column("hint", sa.Text),
     sa.Column("submitted", sa.BigInteger, nullable=False),
+    sa.Column("queued", sa.BigInteger, nullable=False),  # submitted, or submitted again
     sa.Column("started", sa.BigInteger),
     sa.Column("ended", sa.BigInteger),
+    sa.Column("announced", sa.Boolean, nullable=False),  # whether a message told of the end
     sa.UniqueConstraint("job", "key"),
     sa.Index("tidemill_runs_state", "state", "job", "number"),
     sa.Index("tidemill_runs_ended", "ended"),
 )
+_UNTOLD: Final = sa.and_(RUNS.c.ended.is_not(None), RUNS.c.announced.is_(False))
+sa.Index("tidemill_runs_untold", RUNS.c.ended, sqlite_where=_UNTOLD, postgresql_where=_UNTOLD)
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +95,14 @@ SHOWN: Final = [RUNS.c[name] for name in Run.__struct_fields__]
 def run_of(row: sa.Row[Any]) -> Run:
     """Return a run from a row with the columns `SHOWN`."""
     return Run(**row._asdict())
+
+
+def encode_run(run: Run) -> bytes:
+    """Return a run as JSON, its times as ISO 8601."""
+    line = msgspec.to_builtins(run)
+    for name in ("submitted", "started", "ended"):
+        line[name] = None if line[name] is None else iso(line[name])
+    return msgspec.json.encode(line)
 
 
 def create_runs(database: Database) -> None:

@@ -32,6 +32,7 @@ from tidemill.tasks.runs import (
     create_runs,
     run_of,
 )
+from tidemill.tasks.totals import Summary, count_end, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,6 +51,13 @@ class Limits(NamedTuple):
 
     parameters: int = 2**20
     result: int = 16 * 2**20
+
+
+class Latest(NamedTuple):
+    """A result, as JSON, and whether it is the final one."""
+
+    final: bool
+    result: msgspec.Raw
 
 
 class Tasks:
@@ -105,6 +113,7 @@ class Tasks:
         described.parse(text)
         if key is not None and not (key.isprintable() and 0 < len(key) <= MAX_KEY):
             raise InvalidParameters(job, f"an idempotency key has 1 to {MAX_KEY} printable letters")
+        now = self._clock()
         with self._database.transaction() as connection:
             new = insert(connection, RUNS).values(
                 id=uuid.uuid4().hex,
@@ -118,7 +127,9 @@ class Tasks:
                 cancelling=False,
                 progress=0,
                 phrase="",
-                submitted=self._clock(),
+                submitted=now,
+                queued=now,
+                announced=False,
             )
             once = new.on_conflict_do_nothing(index_elements=["job", "key"])
             run: str | None = connection.execute(once.returning(RUNS.c.id)).scalar()
@@ -183,6 +194,25 @@ class Tasks:
             raise NoResult(run, found.state, found.error)
         return msgspec.json.decode(rows[0].data, type=dict[str, msgspec.Raw])["result"]
 
+    def latest(self, run: str) -> Latest:
+        """Return the result of a run; until it succeeds, the best that its job has reported.
+
+        Raises:
+            UnknownRun: There is no such run.
+            NotEnded, NoResult: There is none yet, or none at all.
+
+        """
+        with self._database.reading() as connection:
+            query = sa.select(RUNS.c.interim).where(RUNS.c.id == _id(run))
+            interim = connection.execute(query).scalar()
+        if interim is None:
+            return Latest(final=True, result=self.result(run))
+        return Latest(final=False, result=msgspec.Raw(interim.encode()))
+
+    def summary(self) -> Summary:
+        """Return how many runs of each job wait and run, and how many have ended so far."""
+        return summarize(self._database)
+
     def cancel(self, run: str) -> Run:
         """Cancel a run: it will not succeed any more, unless it has. Its process is ended soon."""
         waits = RUNS.c.state == WAITING
@@ -194,7 +224,10 @@ class Tasks:
         with self._database.transaction() as connection:
             # One statement: a worker may claim it, or give it back, at the same time.
             open_ = RUNS.c.id == _id(run), RUNS.c.state.in_((WAITING, RUNNING))
-            connection.execute(ended.where(*open_))
+            changed = ended.where(*open_).returning(RUNS.c.job, RUNS.c.state)
+            for job, state in connection.execute(changed).all():
+                if state == CANCELLED:
+                    count_end(connection, job, state, 0)
         return self.get(run)
 
     def retry(self, run: str) -> Run:
@@ -205,8 +238,15 @@ class Tasks:
 
         """
         again = sa.update(RUNS).where(RUNS.c.id == _id(run), RUNS.c.state.in_((FAILED, CANCELLED)))
-        fresh = {"state": WAITING, "cancelling": False, "forgiven": RUNS.c.attempt}
-        empty = {"progress": 0, "phrase": "", "error": None, "hint": None, "ended": None}
+        fresh = {
+            "state": WAITING,
+            "cancelling": False,
+            "forgiven": RUNS.c.attempt,
+            "queued": self._clock(),
+            "announced": False,
+        }
+        empty = {"progress": 0, "phrase": "", "interim": None}
+        empty |= dict.fromkeys(("error", "hint", "ended"))
         with self._database.transaction() as connection:
             changed = connection.execute(again.values(**fresh, **empty)).rowcount
         found = self.get(run)

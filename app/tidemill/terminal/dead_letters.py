@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from tidemill.inference.readable import readable
 from tidemill.terminal.escape import pretty, printable_json, shown, visible
+from tidemill.units import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,14 +49,8 @@ def json_line(letter: DeadLetter) -> str:
 
 
 def moment(timestamp: int | None) -> str | None:
-    """Return milliseconds since the epoch as ISO 8601 in UTC, or as a number if out of range."""
-    if timestamp is None:
-        return None
-    try:
-        time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=timestamp)
-    except OverflowError:
-        return str(timestamp)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return a time as ISO 8601, if there is one."""
+    return None if timestamp is None else iso(timestamp)
 
 
 def classes_table(classes: Mapping[str, ErrorClassCount]) -> Table:

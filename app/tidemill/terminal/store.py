@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tidemill.errors import InvalidSelection
 from tidemill.terminal.escape import printable_json, visible
-from tidemill.units import duration
+from tidemill.units import duration, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ def row_line(key: Key, row: StoreRow | None, generation: int) -> str:
     line = {
         "key": key,
         "values": msgspec.Raw(row.data.encode()) if row else None,
-        "time": moment(row.time) if row else None,
+        "time": iso(row.time) if row else None,
         "version": row.version if row else None,
         "generation": generation,
     }
@@ -45,8 +45,8 @@ def stats_line(stats: TableStats) -> str:
                 "state": each.state,
                 "rows": each.rows,
                 "source": each.source,
-                "created": moment(each.created),
-                "swapped": moment(each.swapped) if each.swapped else None,
+                "created": iso(each.created),
+                "swapped": iso(each.swapped) if each.swapped else None,
             }
             for each in stats.generations
         ],
@@ -77,15 +77,6 @@ def stats_table(listed: Iterable[TableStats], now: float) -> Table:
                 stats.name, "", "stream", "", "", Text(f"{visible(source)} up to {position:,}")
             )
     return table
-
-
-def moment(milliseconds: int) -> str:
-    """Return a time as ISO 8601."""
-    try:
-        time = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return str(milliseconds)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_time(text: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import structlog
 from rich.console import Console
 from rich.markup import escape
@@ -14,10 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tidemill.errors import InvalidSelection
-from tidemill.tasks.runs import STATES
+from tidemill.tasks.runs import STATES, encode_run
 from tidemill.terminal.escape import printable_json, visible
-from tidemill.terminal.store import moment
-from tidemill.units import duration
+from tidemill.units import duration, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,11 +30,8 @@ COLOURS: Final = {"succeeded": "green", "failed": "red", "running": "cyan"}
 
 
 def run_line(run: Run) -> str:
-    """Return a run as a line of JSON, its times as ISO 8601."""
-    line = msgspec.to_builtins(run)
-    for name in ("submitted", "started", "ended"):
-        line[name] = None if line[name] is None else moment(line[name])
-    return printable_json(msgspec.json.encode(line).decode())
+    """Return a run as a line of JSON that a terminal can show."""
+    return printable_json(encode_run(run).decode())
 
 
 def runs_table(runs: Iterable[Run]) -> Table:
@@ -51,7 +46,7 @@ def runs_table(runs: Iterable[Run]) -> Table:
             Text(visible(run.job)),
             Text(run.state, COLOURS.get(run.state, "")),
             f"{run.progress:.0%}",
-            moment(run.submitted),
+            iso(run.submitted),
             "" if took is None else duration(took),
             Text(visible(run.error or run.phrase)),
         )

@@ -8,9 +8,10 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from tidemill.errors import NoResult
+from tidemill.errors import NoResult, NotEnded
 from tidemill.tasks.worker import Patience, Worker
 
 if TYPE_CHECKING:
@@ -79,6 +80,44 @@ def test_outcomes(open_tasks: OpenTasks, url: str) -> None:
     assert all(run.hint for run in ended.values() if run.error)
     with pytest.raises(NoResult):
         tasks.result(runs["fail"])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_best_so_far(open_tasks: OpenTasks, url: str, tmp_path: Path, *, fails: bool) -> None:
+    """While a task runs, and after it has failed, its best result so far can be fetched."""
+    tasks = open_tasks(url, Improve={})
+    file = tmp_path / "go"
+    run = tasks.submit("Improve", {"file": str(file), "fails": fails})
+    with pytest.raises(NotEnded):
+        tasks.latest(run)
+    worker = Worker(tasks, PATIENCE)
+    until(lambda: tasks.get(run).phrase == "best 2", worker)
+    assert tasks.latest(run) == (False, msgspec.Raw(b'{"best":2}'))
+    with pytest.raises(NotEnded):
+        tasks.result(run)
+    file.touch()
+    worker.run(until_idle=True)
+    if fails:
+        assert tasks.latest(run) == (False, msgspec.Raw(b'{"best":2}'))
+        with pytest.raises(NoResult):
+            tasks.result(run)
+        tasks.retry(run)
+        with pytest.raises(NotEnded):
+            tasks.latest(run)
+    else:
+        final = {"run": run, "attempt": 1}
+        assert json.loads(bytes(tasks.result(run))) == final
+        assert tasks.latest(run) == (True, tasks.result(run))
+        assert tasks.get(run).phrase == "best 2"
+
+
+def test_long_best(open_tasks: OpenTasks, file_url: str) -> None:
+    """A task fails that reports a result over the limit."""
+    tasks = open_tasks(file_url, Odd={})
+    run = tasks.submit("Odd", {"best": 2000})
+    Worker(tasks, PATIENCE).run(until_idle=True)
+    error = "TaskResultTooLarge: the result has 2,002 bytes; 1,000 are allowed"
+    assert tasks.get(run).error == error
 
 
 @pytest.mark.parametrize("how", ["time-out", "cancel"])
