@@ -1,4 +1,4 @@
-"""Format numbers, times, durations and rates for people."""
+"""Format numbers, durations, rates and times."""
 
 from __future__ import annotations
 
@@ -15,15 +15,6 @@ _FEW: Final = 10
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: `1 result`, `2 results`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def iso(milliseconds: int) -> str:
-    """Return a time, in milliseconds since 1970, as ISO 8601; as a number if it is out of range."""
-    try:
-        time = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return str(milliseconds)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def duration(seconds: float | None) -> str:
@@ -43,3 +34,12 @@ def per_second(rate: float | None) -> str:
     if rate is None:
         return UNKNOWN
     return f"{rate:.1f}" if 0 < rate < _FEW else f"{rate:,.0f}"
+
+
+def moment(milliseconds: int) -> str:
+    """Return a time as ISO 8601; one that no calendar has, as the number that it is."""
+    try:
+        time = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(milliseconds)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

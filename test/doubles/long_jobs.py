@@ -53,6 +53,29 @@ class Improve:
         return {"run": report.run, "attempt": report.attempt}
 
 
+@dataclass
+class Product:
+    """A product, made of others."""
+
+    name: str
+    parts: list[Product]
+
+
+@dataclass
+class Products:
+    """Products for a shelf."""
+
+    products: list[Product]
+
+
+class Shelf:
+    """Takes parameters within parameters."""
+
+    def run(self, parameters: Products, report: Report) -> list[str]:
+        """Return the names."""
+        return [product.name for product in parameters.products]
+
+
 class Fail:
     """Raises an error."""
 

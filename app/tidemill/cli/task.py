@@ -112,7 +112,7 @@ def list_(
     from tidemill.terminal.console import console
 
     with _opened(config) as tasks:
-        runs = tasks.list(job, view.read_state(state), limit)
+        runs = tasks.list(job, state, limit)
         if as_json:
             for each in runs:
                 typer.echo(view.run_line(each))

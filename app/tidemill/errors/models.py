@@ -107,10 +107,15 @@ class UnknownModel(ConfigurationError):
 
 
 class SeveralModels(ConfigurationError):
-    """A command needs one model, but several have the name."""
+    """One model is needed, but several have the name, or none was named."""
 
-    def __init__(self, name: str, models: Sequence[str]) -> None:
-        super().__init__(
-            f"{len(models)} models are named {name!r}: {', '.join(models)}",
-            "Name one of them as NAME:VERSION, or choose a variant with --variant or --key.",
-        )
+    def __init__(
+        self,
+        name: str | None,
+        models: Sequence[str],
+        hint: str = "Name one of them as NAME:VERSION, or choose a variant with --variant or "
+        "--key.",
+    ) -> None:
+        count = f"{len(models)} models"
+        found = f"there are {count}" if name is None else f"{count} are named {name!r}"
+        super().__init__(f"{found}: {', '.join(models)}", hint)

@@ -67,6 +67,18 @@ class LookupsUnavailable(TidemillError):
         )
 
 
+class TasksUnavailable(TidemillError):
+    """The database does not answer, so nothing is known of long tasks."""
+
+    retry_after = 1.0  # seconds
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the store does not answer; whether a task was accepted is not known",
+            "Try again in a moment, with the same Idempotency-Key: then no task is run twice.",
+        )
+
+
 class RequestTooLarge(MessageError):
     """A request is longer, or has more inputs, than the server takes."""
 

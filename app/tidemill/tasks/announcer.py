@@ -5,11 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+from confluent_kafka import KafkaException
+
 from tidemill.errors import AnnouncementFailed
 from tidemill.kafka.clients import create_producer
-from tidemill.tasks.runs import encode_run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from confluent_kafka import KafkaError, Message
 
     from tidemill.settings import KafkaSettings
@@ -47,23 +51,32 @@ class Announcer:
 
         """
         while runs := self._outbox.waiting():
-            sent: list[Run] = []
-            failed: list[str] = []
+            sent, failures = self._send(runs)
+            self._outbox.sent(sent)
+            if len(sent) < len(runs):
+                raise AnnouncementFailed(self._topic, failures[0] if failures else "no answer")
 
-            def delivered(run: Run, error: KafkaError | None, _: Message) -> None:
-                if error is None:
-                    sent.append(run)  # noqa: B023 - called before the next round
-                else:
-                    failed.append(error.str())  # noqa: B023
+    def _send(self, runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+        """Write messages; return the runs whose message was acknowledged, and what failed."""
+        sent: list[Run] = []
+        failures: list[str] = []
 
+        def delivered(run: Run, error: KafkaError | None, _: Message) -> None:
+            if error is None:
+                sent.append(run)
+            else:
+                failures.append(error.str())
+
+        try:
             for run in runs:
+                told = partial(delivered, run)
                 self._producer.produce(
                     self._topic,
                     key=run.id,
-                    value=encode_run(run),
-                    on_delivery=partial(delivered, run),
+                    value=msgspec.json.encode(run.as_json()),
+                    on_delivery=told,
                 )
-            self._producer.flush(FLUSH_S)
-            self._outbox.sent(sent)
-            if len(sent) < len(runs):
-                raise AnnouncementFailed(self._topic, failed[0] if failed else "no answer")
+        except KafkaException as error:
+            failures.append(error.args[0].str())
+        self._producer.flush(FLUSH_S)
+        return sent, failures

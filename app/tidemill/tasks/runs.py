@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tidemill.store.catalogue import CREATION_LOCK
 from tidemill.store.table import Table
-from tidemill.units import iso
+from tidemill.units import moment
 
 if TYPE_CHECKING:
     from tidemill.store.database import Database
@@ -88,6 +88,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it will not change any more, unless it is retried."""
         return self.state in ENDED
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what JSON has of it: its times as ISO 8601."""
+        times = {name: getattr(self, name) for name in ("submitted", "started", "ended")}
+        written = {name: None if time is None else moment(time) for name, time in times.items()}
+        return msgspec.structs.asdict(self) | written
+
 
 SHOWN: Final = [RUNS.c[name] for name in Run.__struct_fields__]
 
@@ -95,14 +101,6 @@ SHOWN: Final = [RUNS.c[name] for name in Run.__struct_fields__]
 def run_of(row: sa.Row[Any]) -> Run:
     """Return a run from a row with the columns `SHOWN`."""
     return Run(**row._asdict())
-
-
-def encode_run(run: Run) -> bytes:
-    """Return a run as JSON, its times as ISO 8601."""
-    line = msgspec.to_builtins(run)
-    for name in ("submitted", "started", "ended"):
-        line[name] = None if line[name] is None else iso(line[name])
-    return msgspec.json.encode(line)
 
 
 def create_runs(database: Database) -> None:

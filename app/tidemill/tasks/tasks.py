@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tidemill.errors import (
     CannotRetry,
     InvalidParameters,
+    InvalidSelection,
     KeyReused,
     NoResult,
     NotEnded,
@@ -27,6 +28,7 @@ from tidemill.tasks.runs import (
     RUNNING,
     RUNS,
     SHOWN,
+    STATES,
     SUCCEEDED,
     WAITING,
     create_runs,
@@ -35,11 +37,11 @@ from tidemill.tasks.runs import (
 from tidemill.tasks.totals import Summary, count_end, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from tidemill.store.store import Store
     from tidemill.tasks.job import Job
-    from tidemill.tasks.runs import Run, State
+    from tidemill.tasks.runs import Run
 
 ID: Final = re.compile(r"[0-9a-f]{32}")
 MAX_KEY: Final = 200  # characters of an idempotency key
@@ -157,12 +159,23 @@ class Tasks:
         return run_of(found)
 
     def list(
-        self, job: str | None = None, state: State | None = None, limit: int = 100
+        self,
+        job: str | Collection[str] | None = None,
+        state: str | None = None,
+        limit: int = 100,
     ) -> list[Run]:
-        """Return the latest runs, the newest first."""
+        """Return the latest runs, the newest first: of a job, of several, or of all.
+
+        Raises:
+            UnknownJob, InvalidSelection: There is no such job or state.
+
+        """
+        if state is not None and state not in STATES:
+            raise InvalidSelection(state[:50], "a state", f"Write one of {', '.join(STATES)}.")
         query = sa.select(*SHOWN).order_by(RUNS.c.number.desc()).limit(min(limit, MAX_LISTED))
         if job is not None:
-            query = query.where(RUNS.c.job == self.job(job).name)
+            names = [job] if isinstance(job, str) else job
+            query = query.where(RUNS.c.job.in_([self.job(name).name for name in names]))
         if state is not None:
             query = query.where(RUNS.c.state == state)
         with self._database.reading() as connection:
@@ -263,7 +276,7 @@ class Tasks:
         except (ValueError, TypeError) as error:
             raise InvalidParameters(job, error) from None
         if size > self.limits.parameters:
-            raise ParametersTooLarge(size, self.limits.parameters)
+            raise ParametersTooLarge(self.limits.parameters)
         return text
 
 

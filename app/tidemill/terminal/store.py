@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tidemill.errors import InvalidSelection
 from tidemill.terminal.escape import printable_json, visible
-from tidemill.units import duration, iso
+from tidemill.units import duration, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ def row_line(key: Key, row: StoreRow | None, generation: int) -> str:
     line = {
         "key": key,
         "values": msgspec.Raw(row.data.encode()) if row else None,
-        "time": iso(row.time) if row else None,
+        "time": moment(row.time) if row else None,
         "version": row.version if row else None,
         "generation": generation,
     }
@@ -45,8 +45,8 @@ def stats_line(stats: TableStats) -> str:
                 "state": each.state,
                 "rows": each.rows,
                 "source": each.source,
-                "created": iso(each.created),
-                "swapped": iso(each.swapped) if each.swapped else None,
+                "created": moment(each.created),
+                "swapped": moment(each.swapped) if each.swapped else None,
             }
             for each in stats.generations
         ],

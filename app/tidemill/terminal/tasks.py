@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 from rich.console import Console
 from rich.markup import escape
@@ -12,15 +13,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tidemill.errors import InvalidSelection
-from tidemill.tasks.runs import STATES, encode_run
 from tidemill.terminal.escape import printable_json, visible
-from tidemill.units import duration, iso
+from tidemill.units import duration, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tidemill.tasks.runs import Run, State
+    from tidemill.tasks.runs import Run
     from tidemill.tasks.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -30,8 +29,8 @@ COLOURS: Final = {"succeeded": "green", "failed": "red", "running": "cyan"}
 
 
 def run_line(run: Run) -> str:
-    """Return a run as a line of JSON that a terminal can show."""
-    return printable_json(encode_run(run).decode())
+    """Return a run as a line of JSON, its times as ISO 8601."""
+    return printable_json(msgspec.json.encode(run.as_json()).decode())
 
 
 def runs_table(runs: Iterable[Run]) -> Table:
@@ -46,7 +45,7 @@ def runs_table(runs: Iterable[Run]) -> Table:
             Text(visible(run.job)),
             Text(run.state, COLOURS.get(run.state, "")),
             f"{run.progress:.0%}",
-            iso(run.submitted),
+            moment(run.submitted),
             "" if took is None else duration(took),
             Text(visible(run.error or run.phrase)),
         )
@@ -72,18 +71,3 @@ def watch(tasks: Tasks, name: str) -> Run:
             if run.has_ended:
                 return run
             time.sleep(POLL_S)
-
-
-def read_state(text: str | None) -> State | None:
-    """Return a state that a text spells.
-
-    Raises:
-        InvalidSelection: It is none.
-
-    """
-    if text is None:
-        return None
-    for state in STATES:
-        if text == state:
-            return state  # type: ignore[no-any-return]  # one of the literals
-    raise InvalidSelection(text[:50], "a state", f"Write one of {', '.join(STATES)}.")
