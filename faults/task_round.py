@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # It returns the process id of the worker that it has killed, if any.
     Strike = Callable[[Programs], int | None]
 
-BETWEEN_S: Final = 2.5  # up to so long
+BETWEEN_S: Final = 5.0  # up to so long
 FROZEN_S: Final = TAKE_OVER_S + 3.0
 STUCK_S: Final = 240.0  # for so long after the last kill, a task may take to end
 GONE_S: Final = 20.0

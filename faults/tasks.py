@@ -114,7 +114,7 @@ def main() -> None:
     def keep(found: Round) -> None:
         nonlocal done
         done += found.kills.total()
-        show(f"{done} of {arguments.kills} kills; {found}")
+        show(f"{datetime.now(UTC):%H:%M} {done} of {arguments.kills} kills; {found}")
         results_log.add("tasks", entry(found))
 
     rounds = campaign(plan(arguments.kills), keep)
