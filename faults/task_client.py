@@ -13,7 +13,7 @@ import json
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -129,9 +129,9 @@ def opened(config: Path, url: str | None = None) -> Iterator[Door]:
     if url is not None:
         yield Http(url)
         return
-    tasks = repeated(lambda: open_tasks(load_program(TasksProgram, config)))
-    with tasks as found:
-        yield Library(found)
+    settings = load_program(TasksProgram, config)
+    with ExitStack() as stack:
+        yield Library(repeated(lambda: stack.enter_context(open_tasks(settings))))
 
 
 def repeated(request: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it returns

@@ -35,6 +35,7 @@ BUSY_S: Final = 30
 BEGUN: Final = 0.7
 BEGUN_S: Final = 5
 STARTED: Final = "worker started"
+MOST: Final = 2000  # characters of a log
 START_S: Final = 60
 END_S: Final = 60
 
@@ -49,6 +50,7 @@ class Programs:
         self.server: Process | None = None
         self.workers: list[Process] = []
         self.client: Process | None = None
+        self.problems: list[str] = []
         self._serve = serve
         (self._port, grpc) = free_ports(2)
         settings = {
@@ -94,7 +96,7 @@ class Programs:
         self.server = self._spawn("tidemill", "serve", "-c", str(self._config))
         end_ = time.monotonic() + START_S
         while not self._is_ready():
-            assert self.server.poll() is None, f"the server ended: {self._log(self.server)}"
+            assert self.server.poll() is None, f"the server ended: {self._log(self.server)[-MOST:]}"
             assert time.monotonic() < end_, "the server is not ready"
             time.sleep(0.1)
 
@@ -103,61 +105,57 @@ class Programs:
 
         Most often one whose task has begun; else its process may be about to start.
         """
-        workers = self._busy(self.workers)
         if random.random() < BEGUN:  # noqa: S311 - no secret
             end_ = time.monotonic() + BEGUN_S
-            while time.monotonic() < end_ and self.workers:
+            while time.monotonic() < end_:
                 latest = {note["task"]: note for note in lines(self.folder / "notes")}.values()
                 begun = {note["worker"] for note in latest if note["what"] == "begin"}
-                if found := [each for each in workers if each.pid in begun]:
-                    workers = found
-                    break
+                if found := [each for each in self._busy() if each.pid in begun]:
+                    return random.choice(found)  # noqa: S311 - no secret
                 time.sleep(0.05)
-                workers = self._busy(self.workers)
-        return random.choice(workers)  # noqa: S311 - no secret
+        return random.choice(list(self._busy()))  # noqa: S311 - no secret
 
     def task_process(self) -> int:
         """Return the process of a task, as soon as there is one."""
-        every = [*self.workers, *([self.server] if self.server else [])]
-        return random.choice(  # noqa: S311 - no secret
-            [task for each in self._busy(every) for task in tasks_of(each)] or [0]
-        )
+        busy = self._busy(with_server=True)
+        return random.choice([task for each in busy.values() for task in each])  # noqa: S311
 
-    def _busy(self, among: list[Process]) -> list[Process]:
+    def _busy(self, *, with_server: bool = False) -> dict[Process, list[int]]:
+        """Return the processes of tasks by their workers, as soon as there are any."""
         end_ = time.monotonic() + BUSY_S
-        while not (found := [each for each in among if tasks_of(each)]):
+        while True:
+            every = [*self.workers, *([self.server] if self.server and with_server else [])]
+            if found := {each: tasks for each in every if (tasks := tasks_of(each))}:
+                return found
             assert time.monotonic() < end_, "no worker runs a task"
+            self.revive()
             time.sleep(0.05)
-        return found
 
-    def stop(self) -> list[str]:
-        """Stop the workers; return how they did not end as they should."""
+    def stop(self) -> None:
+        """Stop the workers; note those that do not end as they should."""
         every = [*self.workers, *([self.server] if self.server else [])]
         for each in every:
             each.terminate()
-        found = []
         for each in every:
             with suppress(subprocess.TimeoutExpired):
                 each.wait(END_S)
-            if each.returncode != 0:
-                found.append(f"a worker ended with {each.returncode}: {self._log(each)}")
-        return found
+            text = self._log(each)
+            if each.returncode != 0 and STARTED in text:  # else it could not handle a signal yet
+                self.problems.append(f"a worker ended with {each.returncode}: {text[-MOST:]}")
 
-    def revive(self) -> list[str]:
-        """Start what ended because the database was away at its start; return what else ended."""
-        found = []
+    def revive(self) -> None:
+        """Start what ended because the database was away at its start; note what else ended."""
         for each in [*self.workers, *([self.server] if self.server else [])]:
             if each.poll() is None:
                 continue
             text = self._log(each)
             if STARTED in text or "Traceback" in text:
-                found.append(f"a program ended with {each.returncode}: {text}")
+                self.problems.append(f"a program ended with {each.returncode}: {text[-MOST:]}")
             if each is self.server:
                 self.start_server()
             else:
                 self.workers.remove(each)
                 self.start_worker()
-        return found
 
     def _is_ready(self) -> bool:
         ready = f"{self.url}/readyz"
@@ -178,7 +176,7 @@ class Programs:
         return process
 
     def _log(self, process: Process) -> str:
-        return (self.folder / f"log-{process.pid}").read_text("utf-8")[-2000:]
+        return (self.folder / f"log-{process.pid}").read_text("utf-8")
 
 
 def tasks_of(process: Process) -> list[int]:

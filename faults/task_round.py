@@ -140,11 +140,12 @@ def play(folder: Path, kind: str, strikes: Sequence[str]) -> Round:
                 time.sleep(random.uniform(0.2, BETWEEN_S))  # noqa: S311 - no secret
                 struck.append((strike, *_strike(strike, programs)))
                 found.kills[strike] += 1
-                found.problems += programs.revive()
-            found.problems += _settle(programs)
+                programs.revive()
+            _settle(programs)
         finally:
             observer.close()
-        found.problems += programs.stop()
+        programs.stop()
+        found.problems += programs.problems
         rows = task_checker.read(database.url)
         answers, notes = (task_checker.lines(folder / name) for name in ("answers", "notes"))
         found.problems += task_checker.problems(rows, answers, notes, observer.ended)
@@ -163,25 +164,22 @@ def _strike(name: str, programs: Programs) -> tuple[float, int | None]:
     return at, STRIKES[name](programs)
 
 
-def _settle(programs: Programs) -> list[str]:
-    """Let the client end, and wait until all tasks have ended; return what does not end."""
+def _settle(programs: Programs) -> None:
+    """Let the client end, and wait until all tasks have ended, or some must be stuck."""
     assert programs.client is not None
     (programs.folder / "stop").touch()
     end_ = time.monotonic() + STUCK_S
-    while programs.client.poll() is None:
-        if time.monotonic() > end_:
-            return ["the client gets no answer"]
+    while programs.client.poll() is None and time.monotonic() < end_:
+        programs.revive()
         time.sleep(0.1)
-    found = [] if programs.client.returncode == 0 else ["the client has failed"]
-    while any(
+    if programs.client.returncode != 0:
+        programs.problems.append(f"the client ended with {programs.client.returncode}")
+    while time.monotonic() < end_ and any(
         row.state not in task_checker.ENDED
         for row in task_checker.read(programs.database.url).values()
     ):
-        found += programs.revive()
-        if time.monotonic() > end_:
-            break  # the checker names the tasks
+        programs.revive()
         time.sleep(0.2)
-    return found
 
 
 def _leftovers(notes: Sequence[dict[str, object]]) -> list[str]:
