@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import pytest
 import sqlalchemy as sa
 
-from tidemill.errors import UnknownRun
+from tidemill.errors import StoreUnavailable, UnknownRun
 from tidemill.store import catalogue
 from tidemill.tasks.leases import Leases
 from tidemill.tasks.outcome import Failure, Progress
@@ -20,10 +21,8 @@ from tidemill.tasks.runs import RESULTS, RUNS
 from tidemill.tasks.worker import Patience, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import pytest
 
     from dev.postgres import Postgres
     from tidemill.tasks.tasks import Tasks
@@ -142,6 +141,47 @@ def test_refused_result(open_tasks: OpenTasks, url: str) -> None:
     assert (ended.state, ended.attempt) == ("failed", 1)
     assert (ended.error or "").startswith("StoreRefused: the store at ")
     assert "too long" in (ended.error or "")
+
+
+def test_read_only(
+    open_tasks: OpenTasks, postgres: Postgres, postgres_url: str, tmp_path: Path
+) -> None:
+    """A worker keeps a result while the database is read-only, and writes it afterwards."""
+    tasks, file = open_tasks(postgres_url, Improve={}), tmp_path / "go on"
+    run = tasks.submit("Improve", {"file": str(file)})
+    worker = Worker(tasks)
+    until(lambda: tasks.get(run).phrase, worker)
+    with read_only(postgres):
+        file.touch()
+        execution = worker._running[0]  # noqa: SLF001
+        until(lambda: execution.has_ended and worker._failing, worker)  # noqa: SLF001
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            tasks.submit("Improve", {})
+        assert tasks.get(run).state == "running"
+    until(lambda: tasks.get(run).has_ended, worker)
+    assert (tasks.get(run).state, tasks.get(run).attempt) == ("succeeded", 1)
+
+
+@contextmanager
+def read_only(server: Postgres) -> Iterator[None]:
+    """Let a server take only reads, and close all connections."""
+    address = sa.make_url(server.url).set(drivername="postgresql+psycopg")
+    off = {"options": "-c default_transaction_read_only=off"}
+    engine = sa.create_engine(address, isolation_level="AUTOCOMMIT", connect_args=off)
+    close = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    with engine.connect() as connection:
+
+        def set_read_only(value: str) -> None:
+            setting = f"ALTER DATABASE postgres SET default_transaction_read_only = {value}"
+            connection.execute(sa.text(setting))
+            connection.execute(sa.text(f"{close} AND usename = current_user"))
+
+        set_read_only("on")
+        try:
+            yield
+        finally:
+            set_read_only("off")
+    engine.dispose()
 
 
 def test_refused_phrase(open_tasks: OpenTasks, postgres: Postgres) -> None:
