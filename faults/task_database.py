@@ -40,7 +40,7 @@ class Database:
         with self._open:
             self.has_small_disk = self._open.enter_context(mounted(self._folder, SIZES[self.kind]))
             if self.kind == "postgresql":
-                self._server = self._open.enter_context(Postgres(self._folder))
+                self._server = self._open.enter_context(Postgres(parent=self._folder))
             self._open = self._open.pop_all()
         return self
 
