@@ -14,6 +14,7 @@ from tidemill.errors import (
     DatabricksOutputTruncated,
     DatabricksRequestFailed,
     DatabricksRunFailed,
+    InvalidParameters,
     TidemillError,
     trace,
 )
@@ -358,3 +359,14 @@ class TestSchema:
         job = Job("fill", "tidemill.tasks.databricks:DatabricksJob", {"job_id": 101})
         assert job.schema["type"] == "object"
         assert job.parse('{"a": 1}') == {"a": 1}
+
+    def test_subclass(self, run: Runner, runs_workspace: RunsWorkspace) -> None:
+        """A subclass may say which parameters there are."""
+        churn = Job("churn", "databricks_jobs:Churn", {"job_id": 101, "poll": 0})
+        assert churn.schema["required"] == ["date", "regions"]
+        with pytest.raises(InvalidParameters, match="regions"):
+            churn.parse('{"date": "2026-11-30"}')
+        parameters = churn.parse('{"date": "2026-11-30", "regions": ["eu"]}')
+        churn.make().run(parameters, run.report)
+        texts = {"date": "2026-11-30", "regions": '["eu"]'}
+        assert runs_workspace.asked[0]["job_parameters"] == texts
