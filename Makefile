@@ -23,7 +23,7 @@ cities: venv ## Run 200 small models and two A/B tests on a file and a topic (ex
 shelf-layout: venv ## Search for the best layout of a shelf, and draw it (examples/shelf_layout)
 	@.venv/bin/python -m examples.shelf_layout.run
 
-ways: venv ## Get the same predictions from a batch, by a look-up, and on demand (WAY=; examples/ways)
+ways: venv ## Get the same predictions from a batch, by a look-up, on demand, and by a task (WAY=; examples/ways)
 	@.venv/bin/python -m examples.ways.run $(WAY)
 
 forecasts: venv ## Fit 1,400 models of Prophet and forecast with all at once (MODELS=; examples/forecasts)

@@ -1,7 +1,8 @@
-"""Format numbers, durations and rates for people."""
+"""Format numbers, durations, rates and times."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 UNKNOWN: Final = "-"
@@ -33,3 +34,12 @@ def per_second(rate: float | None) -> str:
     if rate is None:
         return UNKNOWN
     return f"{rate:.1f}" if 0 < rate < _FEW else f"{rate:,.0f}"
+
+
+def moment(milliseconds: int) -> str:
+    """Return a time as ISO 8601; one that no calendar has, as the number that it is."""
+    try:
+        time = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(milliseconds)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Search for a layout without a server, and write its picture.
+"""Search for a layout without a server, and draw each better one.
 
 Run it from the repository's root: `python -m examples.shelf_layout.run [PARAMETERS [PICTURE]]`.
 """
@@ -10,8 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from examples.shelf_layout.drawing import render
-from examples.shelf_layout.job import ShelfLayout
+from examples.shelf_layout.job import Drawn, ShelfLayout
 from examples.shelf_layout.parameters import Parameters
 from examples.shelf_layout.search import NoLayout
 
@@ -23,18 +22,20 @@ def main(source: Path = BAY, target: Path = PICTURE) -> int:
     """Return 0 if there is a layout."""
     last = ""
 
-    def report(progress: float, phrase: str) -> None:
+    def report(progress: float, phrase: str, best: Drawn | None = None) -> None:
         nonlocal last
         if phrase != last:
             print(f"{progress:4.0%}  {phrase}", flush=True)
         last = phrase
+        if best is not None:
+            target.write_text(best.svg, "utf-8")
 
     try:
-        layout = ShelfLayout().run(read(source), report)
+        result = ShelfLayout().run(read(source), report)
     except (NoLayout, OSError, ValidationError) as error:
         print("\n".join([f"failed: {error}", *getattr(error, "__notes__", ())]))
         return 1
-    target.write_text(render(layout), "utf-8")
+    target.write_text(result.svg, "utf-8")
     print(f"The picture is {target}.")
     return 0
 

@@ -105,6 +105,26 @@ class Search(threading.Thread):
             return f"{points:,.0f} points, the best possible"
         return f"{points:,.0f} points, at most {bound:,.0f}; improved {self._improved} times"
 
+    @property
+    def improved(self) -> int:
+        """How often a better layout was found."""
+        return self._improved
+
+    def best(self) -> Layout | None:
+        """Return the best layout so far."""
+        if self._best is None:
+            return None
+        optimal = self._status == cp_model.OPTIMAL
+        placements = tidy(self._parameters, self._best)
+        points = score(self._parameters, placements)
+        return Layout(
+            parameters=self._parameters,
+            placements=placements,
+            points=points / SCALE,
+            bound=(points if optimal else self._bound) / SCALE,
+            optimal=optimal,
+        )
+
     def layout(self) -> Layout:
         """Return the best layout of a search that has ended.
 
@@ -119,21 +139,13 @@ class Search(threading.Thread):
                 "the products do not fit on the shelves with their fewest facings",
                 "Lower facings_min of some products, or add or lengthen shelves.",
             )
-        if self._best is None or self._points is None:
+        best = self.best()
+        if best is None:
             raise NoLayout(
                 f"no layout was found in {self._parameters.seconds:g} s",
                 "Raise `seconds`, or lower facings_min of some products.",
             )
-        optimal = self._status == cp_model.OPTIMAL
-        placements = tidy(self._parameters, self._best)
-        points = score(self._parameters, placements)
-        return Layout(
-            parameters=self._parameters,
-            placements=placements,
-            points=points / SCALE,
-            bound=(points if optimal else self._bound) / SCALE,
-            optimal=optimal,
-        )
+        return best
 
 
 class _Solutions(cp_model.CpSolverSolutionCallback):

@@ -1,4 +1,4 @@
-"""Get the same predictions in several ways: from a batch, by a look-up, and on demand.
+"""Get the same predictions in several ways: from a batch, by a look-up, on demand, and by a task.
 
 Run it from the repository's root: `python -m examples.ways.run [WAY …]`. It needs no broker.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FILES = Path(__file__).parent
 WORK = ROOT / ".tidemill" / "ways"
+POLL_S = 1.0
 # The risk of each payment, whichever way it is asked for.
 RISKS = {"p1": 0.113, "p2": 0.918, "p3": 0.118}
 
@@ -94,6 +96,18 @@ def with_features(shell: Shell) -> dict[str, float]:
         return dict(zip(RISKS, outputs(ask, payments), strict=True))
 
 
+def task(shell: Shell) -> dict[str, float]:
+    """Ask a server to predict later; fetch the result by the id of the run."""
+    payments = list(map(json.loads, (FILES / "payments.jsonl").read_text().splitlines()))
+    with shell.serving() as ask:
+        run = ask("/v1/tasks/predict", {"inputs": payments})
+        while run["ended"] is None:
+            time.sleep(POLL_S)
+            run = ask(f"/v1/tasks/{run['id']}")
+        result = ask(f"/v1/tasks/{run['id']}/result")
+    return dict(zip(RISKS, result["outputs"], strict=True))
+
+
 def outputs(ask: Ask, payments: list[dict[str, Any]]) -> list[float]:
     """Return the outputs of the model for some payments."""
     answer: dict[str, list[float]] = ask("/risk", {"inputs": payments})
@@ -105,6 +119,7 @@ WAYS: dict[str, Callable[[Shell], dict[str, float]]] = {
     "look-up": look_up,
     "on-demand": on_demand,
     "with-features": with_features,
+    "task": task,
 }
 
 

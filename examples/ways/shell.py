@@ -33,9 +33,9 @@ class CommandFailed(Exception):
 
 
 class Ask(Protocol):
-    """Send JSON to a path of a server, and return its answer."""
+    """Send JSON to a path of a server, or only ask for it, and return the answer."""
 
-    def __call__(self, path: str, body: object) -> Any:  # noqa: ANN401 - JSON
+    def __call__(self, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """Return the decoded answer."""
 
 
@@ -87,10 +87,12 @@ class Shell:
         try:
             _wait(f"{url}/readyz", server, log)
 
-            def ask(path: str, body: object) -> Any:  # noqa: ANN401 - JSON
-                text = json.dumps(body)
-                self.console.print(f"[bold]$ curl {url}{path} -d '{escape(text)}'[/]")
-                request = urllib.request.Request(url + path, text.encode())  # noqa: S310 - our own
+            def ask(path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+                text = None if body is None else json.dumps(body)
+                data = f" -d '{escape(text)}'" if text else ""
+                self.console.print(f"[bold]$ curl {url}{path}{data}[/]")
+                content = text.encode() if text else None
+                request = urllib.request.Request(url + path, content)  # noqa: S310 - our own
                 with urllib.request.urlopen(request, timeout=START_S) as response:  # noqa: S310
                     answer = json.load(response)
                 self.console.print(escape(json.dumps(answer)[:MAX_SHOWN]))

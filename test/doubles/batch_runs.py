@@ -42,7 +42,7 @@ def in_process(routes: Sequence[Route], model: Model) -> Engine:
             work,
             splits,
             predictor,
-            on_block=lambda block: meter.add(len(block.messages), block.size),
+            on_block=lambda block, dead: meter.add(len(block.messages), block.size, dead),
         ):
             pass
 

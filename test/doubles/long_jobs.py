@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Report = Callable[..., None]
+    from tidemill.tasks.report import Report
 
 
 @dataclass
@@ -39,6 +37,43 @@ class Count:
             report((step + 1) / parameters.steps, f"step {step + 1}")
         note(parameters.file, "end")
         return {"steps": parameters.steps * self._factor}
+
+
+class Improve:
+    """Reports better and better results, and may fail in the end."""
+
+    def run(self, parameters: dict[str, Any], report: Report) -> dict[str, Any]:
+        """Return who it is; wait for a file if there is one to wait for."""
+        for best in range(3):
+            report(0.5, f"best {best}", {"best": best})
+        while "file" in parameters and not Path(parameters["file"]).exists():
+            time.sleep(0.05)
+        if parameters.get("fails"):
+            raise ValueError("no time left")
+        return {"run": report.run, "attempt": report.attempt}
+
+
+@dataclass
+class Product:
+    """A product, made of others."""
+
+    name: str
+    parts: list[Product]
+
+
+@dataclass
+class Products:
+    """Products for a shelf."""
+
+    products: list[Product]
+
+
+class Shelf:
+    """Takes parameters within parameters."""
+
+    def run(self, parameters: Products, report: Report) -> list[str]:
+        """Return the names."""
+        return [product.name for product in parameters.products]
 
 
 class Fail:
@@ -71,7 +106,7 @@ class Tidy:
             report(0.1, "waiting")
             time.sleep(600)
         finally:
-            note(parameters["file"], "clean")
+            note(parameters["file"], "cancelled" if report.cancelled else "stopped")
 
 
 class Die:
@@ -91,6 +126,8 @@ class Odd:
         """Return something long, something that JSON lacks, or report something odd."""
         if "length" in parameters:
             return "x" * parameters["length"]
+        if "best" in parameters:
+            report(0.5, "", "x" * parameters["best"])
         if "phrase" in parameters:
             report(float("nan"), parameters["phrase"])
             return parameters["phrase"]

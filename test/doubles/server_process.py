@@ -145,18 +145,24 @@ def infer_message(model: str, *texts: str, **parameters: str) -> pb.ModelInferRe
 def launch(
     folder: Path,
     processes: int = 2,
-    models: str = MODELS,
+    models: str | None = MODELS,
     preload: str = "all",
     store: str = "",
+    tasks: dict[str, Any] | None = None,
     **serving: object,
 ) -> Server:
-    """Start a server with settings of the section `serving`, and a store's URL; do not wait."""
-    (folder / "models.yaml").write_text(models.format(folder=folder))
+    """Start a server with settings of the section `serving`, and a store's URL; do not wait.
+
+    Without models it has no settings file either.
+    """
+    if models is not None:
+        (folder / "models.yaml").write_text(models.format(folder=folder))
     # With port 0, gRPC's would be one that a client may take before the server has it.
     settings = {"http_port": 0, "grpc_port": free_ports(1)[0]} | serving
     environment = os.environ | {
         "TMPDIR": str(folder),
-        "TIDEMILL__MODELS": str(folder / "models.yaml"),
+        **({} if models is None else {"TIDEMILL__MODELS": str(folder / "models.yaml")}),
+        **({} if tasks is None else {"TIDEMILL__TASKS": json.dumps(tasks)}),
         "TIDEMILL__LOG__FORMAT": "json",
         "TIDEMILL__POOL__PROCESSES": str(processes),
         "TIDEMILL__POOL__PRELOAD": preload,
@@ -168,7 +174,8 @@ def launch(
     }
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         command = [sys.executable, "-m", "tidemill", "serve"]
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=err)
+        working = folder if models is None else None
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=err, cwd=working)
     return Server(process, folder)
 
 

@@ -52,13 +52,14 @@ def answer(
     splits: Collection[int],
     predictor: Predictor,
     *,
-    on_block: Callable[[Block], None] = lambda _: None,
+    on_block: Callable[[Block, int], None] = lambda *_: None,
     interval: float | None = None,
 ) -> Iterator[None]:
     """Answer the parts of some splits that are not committed, and commit them.
 
     While one block is written, the next ones are predicted, across the ends of parts and splits.
-    Yield after each part, and while nothing happens every `interval` seconds.
+    Yield after each part, and while nothing happens every `interval` seconds. `on_block` gets each
+    block that is answered, and the number of its dead letters.
 
     Raises:
         ModelUnavailable, ModelMisconfigured, ModelLoadFailed: A model is down; what is committed
@@ -83,7 +84,7 @@ def answer(
             continue
         (name, part, block), outcomes = answered
         part.outcomes.append(outcomes)
-        on_block(block)
+        on_block(block, sum(_is_dead(work, outcome) for outcome in outcomes))
         if len(part.outcomes) == len(part.blocks):
             _commit(work, name, part)
             yield
@@ -144,8 +145,17 @@ def _matched(part: Part) -> Part:
         pairs = [
             (message, outcome)
             for message, outcome in zip(block.messages, outcomes, strict=True)
-            if not (isinstance(outcome, Failure) and isinstance(outcome.error, NoModel))
+            if not _is_unmatched(outcome)
         ]
         matched.blocks.append(Block([message for message, _ in pairs]))
         matched.outcomes.append([outcome for _, outcome in pairs])
     return matched
+
+
+def _is_dead(work: Work, outcome: Outcome) -> bool:
+    """Tell whether an outcome is a dead letter."""
+    return isinstance(outcome, Failure) and not (work.only_matching and _is_unmatched(outcome))
+
+
+def _is_unmatched(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failure) and isinstance(outcome.error, NoModel)

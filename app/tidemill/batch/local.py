@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
 from typing import TYPE_CHECKING
 
 from tidemill.batch.answer import Work, answer
-from tidemill.errors import TidemillError
-from tidemill.inference.engine import Engine
 from tidemill.inference.features import without_store
 from tidemill.inference.predictor import Predictor
-from tidemill.inference.request import Request
 from tidemill.inference.route import all_specs
-from tidemill.models.pool.loading import preloaded
-from tidemill.models.pool.runner import runner
+from tidemill.models.pool.engine import pooled_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,16 +36,12 @@ def run_locally(
         ModelUnavailable, ModelMisconfigured, ModelLoadFailed: A model is down.
 
     """
-    specs = all_specs(routes)
-    engine = Engine(runner(specs, pool, os.getpid()), clock=time.time, complete=complete)
-    for output in engine.run([Request(spec, None) for spec in preloaded(specs, pool)]):
-        if isinstance(output.result, TidemillError):
-            raise output.result
+    engine = pooled_engine(all_specs(routes), pool, complete)
     answered = answer(
         work,
         splits,
         Predictor(routes, engine),
-        on_block=lambda block: meter.add(len(block.messages), block.size),
+        on_block=lambda block, dead: meter.add(len(block.messages), block.size, dead),
     )
     for _ in answered:
         pass

@@ -18,11 +18,12 @@ from tidemill.spark import warmup, worker_pool
 from tidemill.spark.retry import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pyspark.sql import SparkSession
 
     from tidemill.batch.meter import Meter
+    from tidemill.batch.staging import Receipt
     from tidemill.inference.features import Complete
     from tidemill.inference.route import Route
     from tidemill.settings.pool import PoolSettings
@@ -68,14 +69,20 @@ def run_on_spark(
         yield from attempt.with_keepalive(alive(), SCHEMA, buffer_all=False)
 
     known = work.staging.receipts({})
-    before = sum(r.rows for r in known.values()), sum(r.size for r in known.values())
+    before = totals(known.values())
 
     def show() -> None:
         receipts = work.staging.receipts(known).values()
-        rows, size = sum(r.rows for r in receipts), sum(r.size for r in receipts)
-        meter.total(rows - before[0], size - before[1])
+        meter.total(*(now - then for now, then in zip(totals(receipts), before, strict=True)))
 
     count = len(splits)
     with PeriodicTask(INTERVAL_S, show, description="watch the progress"):
         spark.range(0, count, 1, count).mapInArrow(on_worker, "split long").collect()
     show()
+
+
+def totals(receipts: Iterable[Receipt]) -> tuple[int, int, int]:
+    """Return how many rows some parts have, their size, and the number of dead letters."""
+    listed = list(receipts)
+    dead = sum(sum(each.errors.values()) for each in listed)
+    return sum(each.rows for each in listed), sum(each.size for each in listed), dead

@@ -13,7 +13,7 @@ import structlog
 
 from tidemill import __version__
 from tidemill.batch.answer import END, Work
-from tidemill.batch.meter import Meter
+from tidemill.batch.meter import Meter, Progress, ignore
 from tidemill.batch.output import check_output
 from tidemill.batch.plan import SPLIT_BYTES, Plan, Source, in_splits
 from tidemill.batch.publication import check_target, publish, sweep
@@ -60,6 +60,7 @@ class Order:
         part_rows: The fewest rows that are committed together.
         only_matching: Whether to skip the messages that no model matches.
         folder: Where the summary goes, if the output is not a folder.
+        id: The run's own, which the summary names; by default a random one.
 
     """
 
@@ -69,6 +70,7 @@ class Order:
     part_rows: int = PART_ROWS
     only_matching: bool = False
     folder: str | None = None
+    id: str | None = None
 
 
 def run(
@@ -77,12 +79,13 @@ def run(
     engines: Callable[[int], tuple[str, Engine]],
     *,
     show: Callable[..., None],
+    on_progress: Callable[[Progress], None] = ignore,
     clock: Callable[[], float] = time.monotonic,
 ) -> Summary:
     """Answer every message of an input, and publish results, dead letters and a summary.
 
     An earlier run of the same batch that did not end is continued. `engines` chooses what runs the
-    models, by the size of the input. `show` displays each step.
+    models, by the size of the input. `show` displays each step; `on_progress` gets numbers.
 
     Raises:
         InputUnreadable: The input is missing or broken.
@@ -104,7 +107,7 @@ def run(
         plan, engine_name, engine = _plan(order, source, engines, staging)
         check_target(staging, folder)  # again, as it may be starting over
         receipts = staging.receipts({})
-        meter = Meter(plan.size, receipts.values(), show, began, clock)
+        meter = Meter(plan.size, receipts.values(), show, began, clock, on_progress=on_progress)
         work = Work(plan, staging, source, target, order.only_matching)
         splits = [i for i in range(len(plan.splits)) if f"{i:05}-{END}" not in receipts]
         if splits:
@@ -150,7 +153,8 @@ def _plan(
     name, engine = engines(size * MESSAGE_BYTES if source.by_offset else size)
     target = order.target.format, order.target.location
     version = __version__
-    new = Plan(found, [], target, digest(order.routes), order.part_rows, uuid.uuid4().hex, version)
+    run_id = order.id or uuid.uuid4().hex
+    new = Plan(found, [], target, digest(order.routes), order.part_rows, run_id, version)
     earlier = staging.plan()
     if earlier and (
         change := _difference(earlier, new, is_answered=_is_answered(earlier, staging))

@@ -34,6 +34,7 @@ class Summary(msgspec.Struct, frozen=True):
         seconds: The time that this run took.
         warnings: What a reader of the results should know.
         offsets: The first offset of each partition of a topic, and the one after the last.
+        id: The run's own, which no other run has.
 
     """
 
@@ -51,6 +52,7 @@ class Summary(msgspec.Struct, frozen=True):
     seconds: float
     warnings: list[str] = []
     offsets: dict[int, tuple[int, int]] = {}
+    id: str = ""
 
     @property
     def rate(self) -> float:
@@ -96,4 +98,5 @@ def add_up(
         seconds=round(seconds, 3),
         warnings=warnings,
         offsets={partition: (each.start, each.stop) for partition, each in ranges.items()},
+        id=plan.id,
     )

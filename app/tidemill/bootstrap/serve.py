@@ -12,6 +12,7 @@ import uvloop
 
 from tidemill import extras
 from tidemill.bootstrap.features import opened
+from tidemill.bootstrap.serve_tasks import long_tasks, served_jobs, shown_tasks, worker_thread
 from tidemill.errors import PoolUnavailable
 from tidemill.inference.route import all_specs
 from tidemill.models import catalogue, machine
@@ -32,7 +33,7 @@ from tidemill.serving.tables import Tables
 from tidemill.serving.tracing import Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tidemill.inference.features import Complete
     from tidemill.inference.model import ModelSpec
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tidemill.serving.request_log import RequestLog
     from tidemill.settings import ServeProgram
     from tidemill.settings.pool import PoolSettings
+    from tidemill.tasks.job import Job
 
 log = structlog.get_logger(__name__)
 
@@ -52,12 +54,31 @@ def serve(settings: ServeProgram) -> None:
         TidemillError: The server cannot start.
 
     """
-    routes = catalogue.load_models(settings.models)
+    routes = served_routes(settings)
+    jobs = served_jobs(settings)
     with opened(settings.store, all_specs(routes)) as complete:
-        _serve(settings, routes, complete)
+        _serve(settings, routes, jobs, complete)
 
 
-def _serve(settings: ServeProgram, routes: Sequence[Route], complete: Complete) -> None:
+def served_routes(settings: ServeProgram) -> Sequence[Route]:
+    """Return the routes of the models file.
+
+    There need not be one, unless the settings name it or there is nothing else to serve.
+
+    Raises:
+        SettingsFileUnreadable, InvalidModels: There is none, or it is wrong.
+
+    """
+    has_others = bool(settings.serving.tables or settings.tasks.jobs)
+    is_named = "models" in settings.model_fields_set
+    if has_others and not is_named and not settings.models.exists():
+        return ()
+    return catalogue.load_models(settings.models)
+
+
+def _serve(
+    settings: ServeProgram, routes: Sequence[Route], jobs: Mapping[str, Job], complete: Complete
+) -> None:
     options = settings.serving
     specs = all_specs(routes)
     processes = settings.pool.processes or machine.cores()
@@ -65,7 +86,7 @@ def _serve(settings: ServeProgram, routes: Sequence[Route], complete: Complete) 
     size = {"min_slice": options.max_batch_size, "max_slice": options.max_batch_size}
     pool = settings.pool.model_copy(update=size | {"processes": processes})
     tracing = Tracing(options)
-    everything = Catalogue(routes, options.tables)
+    everything = Catalogue(routes, options.tables, jobs=jobs)
     access = Access(everything, options.tokens)
     first = preloaded(specs, pool)
     log.info("loading the models", count=len(specs), first=[spec.id for spec in specs[:5]])
@@ -86,7 +107,12 @@ def _serve(settings: ServeProgram, routes: Sequence[Route], complete: Complete) 
     completer = Completer(complete)
     service = Service(batcher, options, complete=completer, on_answers=answered)
     tables = store_tables(settings, everything, metrics)
-    parts = Parts(options, access, service, models, metrics, AccessLog(), tracing, tables)
+    tasks, worker = long_tasks(settings, jobs), worker_thread(settings, jobs)
+    parts = Parts(
+        options, access, service, models, metrics, AccessLog(), tracing, tables, tasks, worker
+    )
+
+    stores = [each for each in (tables, tasks) if each]
 
     async def start() -> None:
         if tables:
@@ -95,21 +121,24 @@ def _serve(settings: ServeProgram, routes: Sequence[Route], complete: Complete) 
             await models.try_all(first)
 
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        with (
+            shown_tasks(tasks, metrics.registry),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
+        ):
             loop.run(server.serve(parts, start))
     finally:
         models.close()
-        if tables:
-            tables.close()
+        for calls in stores:
+            calls.close()
         completer.close()
         tracing.close()
         if logged:
             logged.close()
-    if tables and tables.is_busy:
+    if waits := any(each.is_busy for each in stores):
         log.warning("the store does not answer, and nobody waits for it any more")
     if models.is_busy:
         log.warning("model processes are still busy, and end now")
-    if models.is_busy or (tables and tables.is_busy):
+    if models.is_busy or waits or (worker and worker.is_busy):
         os._exit(os.EX_OK)  # else Python would wait for them; the pool ends with this process
 
 

@@ -116,7 +116,7 @@ def replay_letters(
     from tidemill.dead_letters.selection import choose
     from tidemill.terminal import replay as view
     from tidemill.terminal.console import console
-    from tidemill.terminal.dead_letters import moment
+    from tidemill.terminal.dead_letters import time_of
 
     loaded = load_program(TopicsProgram, config)
     named = tuple(places or ())
@@ -142,8 +142,8 @@ def replay_letters(
             "error": error,
             "source": source,
             "model": model,
-            "since": moment(selection.since),  # as a time, because an age would shift
-            "until": moment(selection.until),
+            "since": time_of(selection.since),  # as a time, because an age would shift
+            "until": time_of(selection.until),
             "max-tries": max_tries,
             "again": again,
         }

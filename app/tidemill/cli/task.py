@@ -15,7 +15,6 @@ from tidemill.cli.options import Config, load_program, screen
 from tidemill.settings import TasksProgram
 
 if TYPE_CHECKING:
-    from tidemill.settings import TasksSettings
     from tidemill.tasks.tasks import Tasks
 
 task = typer.Typer(
@@ -38,7 +37,7 @@ def submit(
     config: Config = None,
 ) -> None:
     """Submit a task, and print the id of its run."""
-    with _opened(config) as (tasks, _):
+    with _opened(config) as tasks:
         typer.echo(tasks.submit(job, _read(parameters), key))
 
 
@@ -47,7 +46,7 @@ def status(run: RunId, config: Config = None) -> None:
     """Print a run as JSON."""
     from tidemill.terminal import tasks as view
 
-    with _opened(config) as (tasks, _):
+    with _opened(config) as tasks:
         typer.echo(view.run_line(tasks.get(run)))
 
 
@@ -56,25 +55,33 @@ def watch(run: RunId, config: Config = None) -> None:
     """Show the progress of a run until it ends; fail if it does not succeed."""
     from tidemill.terminal import tasks as view
 
-    with _opened(config) as (tasks, _):
+    with _opened(config) as tasks:
         ended = view.watch(tasks, run)
         if ended.state != "succeeded":
             tasks.result(run)  # says why not
 
 
 @task.command()
-def result(run: RunId, config: Config = None) -> None:
+def result(
+    run: RunId,
+    *,
+    latest: Annotated[
+        bool, typer.Option("--latest", help="The best result so far, if there is no final one.")
+    ] = False,
+    config: Config = None,
+) -> None:
     """Print the result of a run as JSON."""
     from tidemill.terminal.escape import printable_json
 
-    with _opened(config) as (tasks, _):
-        typer.echo(printable_json(bytes(tasks.result(run)).decode()))
+    with _opened(config) as tasks:
+        found = tasks.latest(run).result if latest else tasks.result(run)
+        typer.echo(printable_json(bytes(found).decode()))
 
 
 @task.command()
 def cancel(run: RunId, config: Config = None) -> None:
     """Cancel a run; one that is running is ended within seconds."""
-    with _opened(config) as (tasks, _):
+    with _opened(config) as tasks:
         cancelled = tasks.cancel(run)
         screen.print(
             f"{run} is {'being cancelled' if not cancelled.has_ended else cancelled.state}"
@@ -84,7 +91,7 @@ def cancel(run: RunId, config: Config = None) -> None:
 @task.command()
 def retry(run: RunId, config: Config = None) -> None:
     """Run a task again that failed or was cancelled."""
-    with _opened(config) as (tasks, _):
+    with _opened(config) as tasks:
         screen.print(f"{run} is {tasks.retry(run).state}")
 
 
@@ -104,8 +111,8 @@ def list_(
     from tidemill.terminal import tasks as view
     from tidemill.terminal.console import console
 
-    with _opened(config) as (tasks, _):
-        runs = tasks.list(job, view.read_state(state), limit)
+    with _opened(config) as tasks:
+        runs = tasks.list(job, state, limit)
         if as_json:
             for each in runs:
                 typer.echo(view.run_line(each))
@@ -120,7 +127,7 @@ def schema(job: JobName, config: Config = None) -> None:
     """Print the JSON Schema of a job's parameters."""
     import msgspec
 
-    with _opened(config) as (tasks, _):
+    with _opened(config) as tasks:
         typer.echo(msgspec.json.format(msgspec.json.encode(tasks.job(job).schema)).decode())
 
 
@@ -134,23 +141,28 @@ def work(
     config: Config = None,
 ) -> None:
     """Run tasks until it is stopped; several workers may share a database."""
-    from tidemill.bootstrap.tasks import make_worker
+    from tidemill.bootstrap.tasks import open_metrics, open_tasks, open_worker
 
-    with _opened(config) as (tasks, settings):
-        changed = {} if slots is None else {"slots": slots}
-        worker = make_worker(tasks, settings.model_copy(update=changed))
+    settings = load_program(TasksProgram, config)
+    if slots is not None:
+        section = settings.tasks.model_copy(update={"slots": slots})
+        settings = settings.model_copy(update={"tasks": section})
+    with (
+        open_tasks(settings) as tasks,
+        open_metrics(settings, tasks),
+        open_worker(settings, tasks) as worker,
+    ):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         worker.run(until_idle=until_idle)
 
 
 @contextmanager
-def _opened(config: Path | None) -> Iterator[tuple[Tasks, TasksSettings]]:
+def _opened(config: Path | None) -> Iterator[Tasks]:
     from tidemill.bootstrap.tasks import open_tasks
 
-    settings = load_program(TasksProgram, config)
-    with open_tasks(settings) as tasks:
-        yield tasks, settings.tasks
+    with open_tasks(load_program(TasksProgram, config)) as tasks:
+        yield tasks
 
 
 def _read(parameters: str) -> str | bytes:

@@ -67,6 +67,18 @@ class LookupsUnavailable(TidemillError):
         )
 
 
+class TasksUnavailable(TidemillError):
+    """The database does not answer, so nothing is known of long tasks."""
+
+    retry_after = 1.0  # seconds
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the store does not answer; whether a task was accepted is not known",
+            "Try again in a moment, with the same Idempotency-Key: then no task is run twice.",
+        )
+
+
 class RequestTooLarge(MessageError):
     """A request is longer, or has more inputs, than the server takes."""
 
@@ -74,6 +86,16 @@ class RequestTooLarge(MessageError):
         super().__init__(
             f"the request has more than {limit} {what}",
             f"Send several requests, or raise `serving.{setting}` on the server.",
+        )
+
+
+class OtherSite(MessageError):
+    """A page of another web site has sent a request that changes something."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a page of another web site has sent the request",
+            "Send it from the server's own page, or from a program, without `Origin`.",
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tidemill.errors.base import ConfigurationError, MessageError, TidemillError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class InvalidJob(ConfigurationError):
@@ -37,7 +37,8 @@ class UnknownRun(MessageError):
     def __init__(self, run: str) -> None:
         super().__init__(
             f"there is no run {run[:100]!r}",
-            "`tidemill task list` shows the runs. They are kept for `tasks.keep` seconds.",
+            "`tidemill task list` and GET /v1/tasks list the runs; "
+            "they are kept for `tasks.keep` seconds.",
         )
 
 
@@ -47,16 +48,26 @@ class InvalidParameters(MessageError):
     def __init__(self, job: str, reason: object) -> None:
         super().__init__(
             f"the parameters do not fit the job {job!r}: {reason}",
-            f"`tidemill task schema {job}` shows what it takes.",
+            f"`tidemill task schema {job}` and a server's /openapi.json show what it takes.",
+        )
+
+
+class ModelNotChosen(MessageError):
+    """A task needs one model, but its parameters leave several."""
+
+    def __init__(self, models: Sequence[str]) -> None:
+        super().__init__(
+            f"the task needs one model, but there are {len(models)}: {', '.join(models)}",
+            "Name one in the parameter `model`, as NAME:VERSION.",
         )
 
 
 class ParametersTooLarge(MessageError):
     """The parameters of a task are too long."""
 
-    def __init__(self, size: int, limit: int) -> None:
+    def __init__(self, limit: int) -> None:
         super().__init__(
-            f"the parameters have {size:,} bytes; {limit:,} are allowed",
+            f"the parameters have more than {limit:,} bytes",
             "Put large input into a file or a table, and pass its name; or raise "
             "`tasks.max_parameters`.",
         )
@@ -87,7 +98,8 @@ class NotEnded(MessageError):
 
     def __init__(self, run: str, state: str) -> None:
         super().__init__(
-            f"the run {run} is {state}", "Wait for its end with `tidemill task watch`, or cancel."
+            f"the run {run} is {state}",
+            f"Wait with `tidemill task watch`, or ask GET /v1/tasks/{run} until it has ended.",
         )
 
 
@@ -96,7 +108,20 @@ class NoResult(MessageError):
 
     def __init__(self, run: str, state: str, error: str | None) -> None:
         reason = f": {error}" if error else ""
-        super().__init__(f"the run {run} {state}{reason}", "`tidemill task retry` runs it again.")
+        super().__init__(
+            f"the run {run} {state}{reason}",
+            f"`tidemill task retry` or POST /v1/tasks/{run}/retry runs it again.",
+        )
+
+
+class AnnouncementFailed(TidemillError):
+    """Kafka has not acknowledged messages about runs that have ended."""
+
+    def __init__(self, topic: str, reason: str) -> None:
+        super().__init__(
+            f"the ends of runs were not written to the topic {topic!r}: {reason}",
+            "They are written later. Check the broker, the topic and its permissions.",
+        )
 
 
 class TaskTimedOut(TidemillError):

@@ -1,4 +1,4 @@
-"""Say which models and tables a client may use: it shows a token, which a file lists."""
+"""Say which models, tables and jobs a client may use: it shows a token, which a file lists."""
 
 from __future__ import annotations
 
@@ -40,12 +40,13 @@ MISSING = "The setting `serving.tokens` names this file: create or correct it."
 class TokenEntry(msgspec.Struct, forbid_unknown_fields=True):
     """A token, what its bearer may use, and how often.
 
-    Without `models` and `tables`, it may use everything; else only what they list.
+    Without `models`, `tables` and `jobs`, it may use everything; else only what they list.
     """
 
     token: Annotated[str, msgspec.Meta(min_length=16)]
     models: list[str] | None = None
     tables: list[str] | None = None
+    jobs: list[str] | None = None
     rate: str | None = None
 
 
@@ -53,7 +54,7 @@ class Bearer:
     """Whoever has a token; the token itself is not kept."""
 
     def __init__(self, name: str, entry: TokenEntry, everything: Catalogue) -> None:
-        """Take an entry under its name, and all models and tables.
+        """Take an entry under its name, and all models, tables and jobs.
 
         Raises:
             ValueError: The rate is none.
@@ -67,18 +68,18 @@ class Bearer:
 
     @cached_property
     def models(self) -> Catalogue:
-        """Return the models and the tables that it may use."""
-        models, tables = self._entry.models, self._entry.tables
-        if models is None and tables is None:
+        """Return the models, the tables and the jobs that it may use."""
+        listed = self._entry.models, self._entry.tables, self._entry.jobs
+        if listed == (None, None, None):
             return self._everything
-        return self._everything.only(models or (), tables or ())
+        return self._everything.only(*(each or () for each in listed))
 
 
 class Access:
     """Find the models that a client may use."""
 
     def __init__(self, everything: Catalogue, path: Path | None = None) -> None:
-        """Take all models and tables, and the file of tokens; without it, all may use all of them.
+        """Take all models, tables and jobs, and the file of tokens; without it, all may use all.
 
         Raises:
             SettingsFileUnreadable: The file does not exist or is not YAML.
@@ -153,11 +154,18 @@ def _read(path: Path, everything: Catalogue) -> list[Bearer]:
         except ValueError:
             problem = f"{name}: {entry.rate!r} is not a rate, such as 100/minute"
             raise InvalidTokens(path, problem) from None
-        if unknown := [e for e in entry.models or () if not everything.only([e], ()).routes]:
-            log.warning("a token's `models` match no model", client=name, models=unknown)
+        _warn_of_unknown(name, entry, everything)
     if len({bearer.digest for bearer in bearers}) < len(bearers):
         raise InvalidTokens(path, "two names have the same token")
     return bearers
+
+
+def _warn_of_unknown(name: str, entry: TokenEntry, everything: Catalogue) -> None:
+    """Warn of patterns that match nothing; a table may come later."""
+    if models := [e for e in entry.models or () if not everything.only([e], ()).routes]:
+        log.warning("a token's `models` match no model", client=name, models=models)
+    if jobs := [e for e in entry.jobs or () if not everything.only((), (), [e]).jobs]:
+        log.warning("a token's `jobs` match no job", client=name, jobs=jobs)
 
 
 def _words(rate: RateLimitItem) -> str:

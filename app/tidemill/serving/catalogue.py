@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
-from tidemill.errors import InvalidRequest, ModelNotFound, TableNotFound
+from tidemill.errors import InvalidRequest, ModelNotFound, TableNotFound, UnknownJob
 from tidemill.models.expand import RESERVED_PATHS
 
 if TYPE_CHECKING:
@@ -44,9 +44,14 @@ class TableTarget(NamedTuple):
 
 
 class Catalogue:
-    """Find a request's models by path, or by name and version; and say which tables it may read."""
+    """Find a request's models by path, or by name and version.
 
-    def __init__(self, routes: Iterable[Route], *tables: Sequence[str]) -> None:
+    And say which tables it may read, and for which jobs it may submit tasks.
+    """
+
+    def __init__(
+        self, routes: Iterable[Route], *tables: Sequence[str], jobs: Iterable[str] = ()
+    ) -> None:
         """Index the routes; a route without an endpoint has the path `/NAME`.
 
         A table of the store may be read if its name matches a pattern in each list of `tables`.
@@ -54,6 +59,7 @@ class Catalogue:
         """
         self.routes = tuple(routes)
         self._tables = tables
+        self.jobs = frozenset(jobs)
         self._names: dict[str, list[Route]] = {}
         self._versions: dict[str, dict[str, Target]] = {}
         for route in self.routes:
@@ -73,15 +79,29 @@ class Catalogue:
         if len(self.routes) == 1:
             self.mlflow_paths[INVOCATIONS] = self.routes[0]
 
-    def only(self, patterns: Sequence[str], tables: Sequence[str]) -> Catalogue:
-        """Return the models, and the tables, whose names match one of some patterns.
+    def only(
+        self, patterns: Sequence[str], tables: Sequence[str], jobs: Sequence[str] = ()
+    ) -> Catalogue:
+        """Return the models, the tables and the jobs whose names match one of some patterns.
 
         In a pattern, `*` is any text.
         """
-        if "*" in patterns and "*" in tables:
+        if all("*" in each for each in (patterns, tables, jobs)):
             return self
         routes = (route for route in self.routes if _matches(route.name, patterns))
-        return Catalogue(routes, *self._tables, tables)
+        named = (job for job in self.jobs if _matches(job, jobs))
+        return Catalogue(routes, *self._tables, tables, jobs=named)
+
+    def job(self, name: str) -> str:
+        """Return the name of a job that tasks may be submitted for.
+
+        Raises:
+            UnknownJob: They may not.
+
+        """
+        if name not in self.jobs:
+            raise UnknownJob(name, sorted(self.jobs))
+        return name
 
     def has_table(self, name: str) -> bool:
         """Tell whether a table may be read, if there is one with this name."""

@@ -20,12 +20,13 @@ from tidemill.errors import (
     TidemillError,
     describe,
 )
-from tidemill.serving import http_page, http_tables
+from tidemill.serving import http_page, http_tables, http_tasks
 from tidemill.serving.catalogue import Target, quoted
 from tidemill.serving.http_body import ClientLeft
 from tidemill.serving.http_handlers import Handlers
 from tidemill.serving.http_responses import problem_response
 from tidemill.serving.http_tables import TableHandlers
+from tidemill.serving.http_tasks import TaskHandlers
 from tidemill.serving.parts import MAX_REQUEST
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class HttpApp:
         """Take what answers."""
         self._parts = parts
         self._tables = TableHandlers(parts, parts.tables) if parts.tables else None
+        self._tasks = TaskHandlers(parts, parts.tasks) if parts.tasks else None
         handle = self._handlers = Handlers(parts)
         self._open: dict[str, Operation] = {
             "/healthz": ("GET", handle.live),
@@ -142,6 +144,8 @@ class HttpApp:
         raw = str(request.scope.get("raw_path", b"/"), "ascii")
         if self._tables and raw.startswith(http_tables.PATH):
             return self._tables.find(models, raw)
+        if self._tasks and raw.startswith(http_tasks.PATH):
+            return self._tasks.find(models, raw, request)
         if route := models.mlflow_paths.get(quoted(raw)):
             return "POST", partial(self._handlers.invocations, Target(route))
         return "POST", partial(self._handlers.plain, models.find_path(raw))

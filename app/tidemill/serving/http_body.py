@@ -38,9 +38,22 @@ async def read(request: Request, settings: ServingSettings) -> bytes:
     """Return a request's body.
 
     Raises:
-        UnsupportedMediaType: The body is not JSON, or it is compressed.
         RequestTooLarge: It is longer than `serving.max_body`.
-        BodyTimedOut: The client sends it too slowly.
+        UnsupportedMediaType, BodyTimedOut, ClientLeft: See `read_up_to`.
+
+    """
+    body = await read_up_to(settings.max_body, request, settings.body_timeout)
+    if body is None:
+        raise RequestTooLarge("bytes", settings.max_body, "max_body")
+    return body
+
+
+async def read_up_to(limit: int, request: Request, seconds: float) -> bytes | None:
+    """Return a request's body; None if it has more bytes than a limit.
+
+    Raises:
+        UnsupportedMediaType: The body is not JSON, or it is compressed.
+        BodyTimedOut: The client takes longer than some seconds to send it.
         ClientLeft: The client has closed the connection.
 
     """
@@ -48,19 +61,19 @@ async def read(request: Request, settings: ServingSettings) -> bytes:
     message: Message = {"type": "http.request", "more_body": True}
     chunks, size = [], 0
     try:
-        async with asyncio.timeout(settings.body_timeout):
-            while message.get("more_body") and size <= settings.max_body:
+        async with asyncio.timeout(seconds):
+            while message.get("more_body") and size <= limit:
                 message = await request.receive()
                 chunks.append(message.get("body", b""))
                 size += len(chunks[-1])
     except TimeoutError:
-        raise BodyTimedOut(settings.body_timeout) from None
+        raise BodyTimedOut(seconds) from None
     if message["type"] == "http.disconnect":
         raise ClientLeft
-    if size > settings.max_body:
+    if size > limit:
         if message.get("more_body"):
             await _discard(request)
-        raise RequestTooLarge("bytes", settings.max_body, "max_body")
+        return None
     return b"".join(chunks)
 
 

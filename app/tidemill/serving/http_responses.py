@@ -12,14 +12,18 @@ from tidemill.errors import MethodNotAllowed
 from tidemill.serving.status import problem, retry_after, retry_after_header, status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tidemill.errors import TidemillError
 
 PROBLEM = "application/problem+json"
 
 
-def json_response(value: object, code: int = 200) -> Response:
+def json_response(
+    value: object, code: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return a value as JSON."""
-    return Response(msgspec.json.encode(value), code, media_type="application/json")
+    return Response(msgspec.json.encode(value), code, headers, "application/json")
 
 
 def problem_response(error: TidemillError, *, is_v2: bool = False) -> Response:
@@ -30,7 +34,7 @@ def problem_response(error: TidemillError, *, is_v2: bool = False) -> Response:
     code, details = status(error).http, problem(error)
     if is_v2:
         details["error"] = details["detail"]
-    headers = {}
+    headers = {"cache-control": "no-store"}  # what is missing now may be there soon
     if (seconds := retry_after(error)) is not None:
         headers["retry-after"] = retry_after_header(seconds)
     if isinstance(error, MethodNotAllowed):

@@ -11,7 +11,7 @@ import msgspec
 
 from tidemill import __version__
 from tidemill.errors import TidemillError
-from tidemill.serving import openapi_schemas, openapi_tables
+from tidemill.serving import openapi_schemas, openapi_tables, openapi_tasks
 from tidemill.serving.catalogue import Target
 from tidemill.serving.openapi_schemas import PROBLEM, SCHEMAS, TEXT, Input
 
@@ -27,7 +27,7 @@ MAX_EXAMPLES = 500
 
 
 async def document(parts: Parts, catalogue: Catalogue) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document: a path for each model, and the paths of each table."""
+    """Return the OpenAPI 3.1 document: a path for each model, and those of tables and tasks."""
     targets = dict(_targets(catalogue))
     may_ask = len(targets) <= MAX_EXAMPLES
     inputs = await asyncio.gather(
@@ -36,6 +36,8 @@ async def document(parts: Parts, catalogue: Catalogue) -> dict[str, Any]:
     described = zip(targets.items(), inputs, strict=True)
     live = parts.tables.live if parts.tables else {}
     tables = [each.table for name, each in live.items() if catalogue.has_table(name)]
+    known = parts.tasks.jobs if parts.tasks else {}
+    jobs = [job for name, job in known.items() if name in catalogue.jobs]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -47,8 +49,9 @@ async def document(parts: Parts, catalogue: Catalogue) -> dict[str, Any]:
         "paths": {
             path: {"post": _operation(path, target, each)} for (path, target), each in described
         }
-        | (openapi_tables.paths(tables) if tables else {}),
-        "components": {"schemas": SCHEMAS},
+        | (openapi_tables.paths(tables) if tables else {})
+        | (openapi_tasks.paths(jobs) if jobs else {}),
+        "components": {"schemas": SCHEMAS | (openapi_tasks.schemas(jobs) if jobs else {})},
     }
 
 

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
     from tidemill.serving.access import Access
     from tidemill.serving.access_log import AccessLog
+    from tidemill.serving.long_tasks import LongTasks
     from tidemill.serving.metrics import ServingMetrics
     from tidemill.serving.models import Models
     from tidemill.serving.service import Service
     from tidemill.serving.tables import Tables
     from tidemill.serving.tracing import Tracing
+    from tidemill.serving.worker_thread import WorkerThread
     from tidemill.settings.serving import ServingSettings
 
 # How much of a request's path or name is logged, in characters.
@@ -36,6 +38,8 @@ class Parts:
     log: AccessLog
     tracing: Tracing
     tables: Tables | None = None  # None if the server serves none
+    tasks: LongTasks | None = None  # the same
+    worker: WorkerThread | None = None  # None if the server does not run tasks
     running: int = 0  # requests
 
     @property

@@ -7,6 +7,7 @@ import errno
 import signal
 import socket
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
@@ -49,13 +50,18 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
 
     def stop_soon() -> None:
         parts.service.is_draining = True  # not ready any more, so proxies look for another server
+        if parts.worker:
+            parts.worker.stop_soon()
         loop.call_later(parts.settings.drain_delay, stopped.set)
 
     for number in SIGNALS:
         loop.add_signal_handler(number, stop_soon)
-    stops = [await start_http(parts, stopped.set)]
+    stops: list[Stop] = [await start_http(parts, stopped.set)]
     if parts.settings.grpc_port is not None:
         stops.append(await start_grpc(parts))
+    if parts.worker:
+        parts.worker.start()
+        stops.append(partial(parts.worker.stop, parts.settings.drain_timeout))
     starting = asyncio.ensure_future(start())
 
     def stop_if_failed(_: object) -> None:
@@ -81,7 +87,8 @@ def warn_if_exposed(settings: ServingSettings) -> None:
         return
     if settings.tokens is None:
         log.warning(
-            "anyone who can connect may use all models and tables", hint="Set `serving.tokens`."
+            "anyone who can connect may use all models, tables and jobs",
+            hint="Set `serving.tokens`.",
         )
     elif settings.tls is None:
         hint = "Set `serving.tls_certificate` and `serving.tls_key`."

@@ -8,29 +8,40 @@ from typing import Any, NamedTuple
 
 from tidemill.errors import (
     BodyTimedOut,
+    CannotRetry,
     DeadlineExceeded,
     FeaturesMissing,
     InputTooLong,
     InvalidInput,
     InvalidJson,
     InvalidKey,
+    InvalidParameters,
     InvalidRequest,
+    InvalidSelection,
     InvalidTime,
     KeyNotFound,
+    KeyReused,
     LookupsUnavailable,
     MethodNotAllowed,
     MissingField,
     ModelNotFound,
     ModelTimedOut,
+    NoResult,
+    NotEnded,
+    OtherSite,
+    ParametersTooLarge,
     QueueFull,
     RateExceeded,
     RequestTooLarge,
     ServerBusy,
     ServerFault,
     TableNotFound,
+    TasksUnavailable,
     TidemillError,
     TooManyKeys,
     Unauthenticated,
+    UnknownJob,
+    UnknownRun,
     UnknownVariant,
     UnsupportedMediaType,
 )
@@ -47,6 +58,8 @@ class Status(NamedTuple):
 
 
 BAD_REQUEST = Status(HTTPStatus.BAD_REQUEST, "INVALID_ARGUMENT")
+UNPROCESSABLE = Status(HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_ARGUMENT")
+CONFLICT = Status(HTTPStatus.CONFLICT, "FAILED_PRECONDITION")
 NOT_FOUND = Status(HTTPStatus.NOT_FOUND, "NOT_FOUND")
 TOO_LARGE = Status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RESOURCE_EXHAUSTED")
 # The model failed on this input, or is down.
@@ -61,12 +74,22 @@ STATUSES: dict[type[TidemillError], Status] = {
     InvalidTime: BAD_REQUEST,
     MissingField: BAD_REQUEST,
     UnknownVariant: BAD_REQUEST,
-    InvalidKey: Status(HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_ARGUMENT"),
+    InvalidSelection: BAD_REQUEST,
+    InvalidKey: UNPROCESSABLE,
+    InvalidParameters: UNPROCESSABLE,
+    KeyReused: UNPROCESSABLE,
+    CannotRetry: CONFLICT,
+    NotEnded: CONFLICT,
     ModelNotFound: NOT_FOUND,
     TableNotFound: NOT_FOUND,
     KeyNotFound: NOT_FOUND,
+    UnknownJob: NOT_FOUND,
+    UnknownRun: NOT_FOUND,
+    NoResult: NOT_FOUND,
     RequestTooLarge: TOO_LARGE,
     TooManyKeys: TOO_LARGE,
+    ParametersTooLarge: TOO_LARGE,
+    OtherSite: Status(HTTPStatus.FORBIDDEN, "PERMISSION_DENIED"),
     MethodNotAllowed: Status(HTTPStatus.METHOD_NOT_ALLOWED, "UNIMPLEMENTED"),
     ServerFault: FAILED,
     UnsupportedMediaType: Status(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "INVALID_ARGUMENT"),
@@ -79,7 +102,7 @@ STATUSES: dict[type[TidemillError], Status] = {
 }
 
 # Errors that know when to try again.
-LATER = (LookupsUnavailable, QueueFull, RateExceeded, ServerBusy)
+LATER = (LookupsUnavailable, QueueFull, RateExceeded, ServerBusy, TasksUnavailable)
 
 
 def status(error: TidemillError) -> Status:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import msgspec
 
 from tidemill.errors import InvalidKey, InvalidRequest, KeyNotFound
+from tidemill.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,16 +147,7 @@ def _row(row: StoreRow, columns: Sequence[str] | None) -> Row:
     if columns is not None:
         found = _COLUMNS.decode(row.data)
         values = msgspec.Raw(_ENCODER.encode({name: found.get(name, NULL) for name in columns}))
-    return Row(values, _iso(row.time), row.version)
-
-
-def _iso(milliseconds: int) -> str:
-    """Return a time as ISO 8601; one that no calendar has, as the number that it is."""
-    try:
-        time = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return str(milliseconds)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Row(values, moment(row.time), row.version)
 
 
 def describe(generation: Generation) -> dict[str, Any]:
@@ -167,5 +158,5 @@ def describe(generation: Generation) -> dict[str, Any]:
         "key": dict(zip(table.key, table.key_types, strict=True)),
         "columns": table.value_columns,
         "generation": generation.number,
-        "live_since": _iso(generation.swapped or generation.created),
+        "live_since": moment(generation.swapped or generation.created),
     }

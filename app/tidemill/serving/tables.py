@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import structlog
 
-from tidemill.errors import (
-    InvalidKey,
-    LookupsUnavailable,
-    ServerBusy,
-    StoreFull,
-    StoreUnavailable,
-    TableNotFound,
-    UnknownTable,
-    describe,
-    log_fields,
-)
+from tidemill.errors import InvalidKey, LookupsUnavailable, TableNotFound, UnknownTable, describe
+from tidemill.serving.store_calls import StoreCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
 
     from tidemill.serving.catalogue import Catalogue
     from tidemill.serving.table_metrics import TableMetrics
@@ -46,8 +35,6 @@ THREADS: Final = 16
 # How old the list of tables may be, in seconds, and how soon it may be read again.
 REFRESH_S: Final = 15.0
 SOONEST_S: Final = 1.0
-# How long the end waits for the database, in seconds.
-CLOSE_S: Final = 1.0
 
 
 class Tables:
@@ -56,18 +43,13 @@ class Tables:
     def __init__(
         self, store: Store, served: Catalogue, metrics: TableMetrics, *, max_waiting: int
     ) -> None:
-        """Take the store, which tables of it to list, and how many look-ups may wait at a time.
-
-        A database that hangs must leave room for requests that do not need it.
-        """
+        """Take the store, which tables of it to list, and how many look-ups may wait at a time."""
         self._store = store
         self._served = served
         self._metrics = metrics
-        self._max_waiting = max_waiting
-        self._threads = ThreadPoolExecutor(THREADS, "look-ups")
-        self._calls: set[Future[Any]] = set()
-        self._waiting = 0
-        self._is_away = False
+        self._calls = StoreCalls(
+            store, THREADS, max_waiting=max_waiting, unavailable=LookupsUnavailable
+        )
         self._is_outdated = asyncio.Event()
         self.live: Mapping[str, Generation] = {}
 
@@ -81,24 +63,16 @@ class Tables:
             LookupsUnavailable, ServerBusy: There is no answer now.
 
         """
-        if self._waiting >= self._max_waiting:
-            raise ServerBusy(self._max_waiting)
-        self._waiting += 1
         start = time.perf_counter()
         try:
-            rows, answer = await self._call(partial(self._look_up, name, keys_of, answer_of))
+            rows, answer = await self._calls.for_client(
+                partial(self._look_up, name, keys_of, answer_of)
+            )
         except UnknownTable:
             raise TableNotFound(name) from None
-        except (StoreUnavailable, StoreFull) as error:
-            self._note_failure(error)
+        except (LookupsUnavailable, asyncio.CancelledError):  # or the time was over
             self._metrics.failed(name, count)
-            raise LookupsUnavailable from None
-        except asyncio.CancelledError:
-            self._metrics.failed(name, count)  # the time was over
             raise
-        finally:
-            self._waiting -= 1
-        self._note_success()
         self._metrics.found(name, rows, time.perf_counter() - start)
         known = self.live.get(name)
         if known is None or known.number != rows.generation:
@@ -108,11 +82,9 @@ class Tables:
     async def refresh(self) -> None:
         """Find out which tables there are. If the database is away, keep what was known."""
         try:
-            listed = await self._call(self._store.stats)
-        except (StoreUnavailable, StoreFull) as error:
-            self._note_failure(error)
+            listed = await self._calls.run(self._store.stats)
+        except LookupsUnavailable:
             return
-        self._note_success()
         self.live = {
             each.name: each.live
             for each in listed
@@ -135,21 +107,12 @@ class Tables:
 
     def close(self) -> None:
         """Close the store, soon after the last request."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        wait([*self._calls], CLOSE_S)
-        self._store.close()
+        self._calls.close()
 
     @property
     def is_busy(self) -> bool:
         """Tell whether a thread waits for the database. Python does not end before it."""
-        return bool(self._calls)
-
-    def _call(self, function: Callable[[], T]) -> asyncio.Future[T]:
-        """Call a function in another thread."""
-        call = self._threads.submit(function)
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
-        return asyncio.wrap_future(call)
+        return self._calls.is_busy
 
     def _look_up(self, name: str, keys_of: KeysOf, answer_of: AnswerOf[T]) -> tuple[Rows, T]:
         rows = self._read(name, keys_of)
@@ -170,13 +133,3 @@ class Tables:
             if newer == known:
                 raise
             return self._store.get(name, keys_of(newer))
-
-    def _note_failure(self, error: StoreUnavailable | StoreFull) -> None:
-        if not self._is_away:
-            log.error(error.message, **log_fields(error))
-        self._is_away = True
-
-    def _note_success(self) -> None:
-        if self._is_away:
-            log.info("the store answers again")
-        self._is_away = False

@@ -55,7 +55,9 @@ def load_program(program: type[ProgramT], path: Path | None = None) -> ProgramT:
     except ValueError as error:
         raise InvalidSettings(source, [str(error)]) from None
     base = path.parent if path else Path()
-    return settings.model_copy(update={"models": base / settings.models})
+    placed = settings.model_copy(update={"models": base / settings.models})
+    placed.model_fields_set.intersection_update(settings.model_fields_set)  # what the user has set
+    return placed
 
 
 def default_file() -> Path | None:

@@ -45,7 +45,8 @@ class Program(BaseSettings):
     """The settings that every program reads; a program that needs more is a subclass.
 
     Attributes:
-        models: The models file. A relative path is relative to the settings file's folder.
+        models: The models file. A relative path is relative to the settings file's folder. A server
+            of tables or jobs needs none.
 
     """
 
@@ -80,15 +81,6 @@ class TopicsProgram(Program):
     stream: StreamSettings = StreamSettings()
 
 
-class ServeProgram(Program):
-    """The settings of the server."""
-
-    kafka: KafkaSettings = KafkaSettings()
-    pool: PoolSettings = PoolSettings()
-    serving: ServingSettings = ServingSettings()
-    store: StoreSettings = StoreSettings()
-
-
 class StoreProgram(Program):
     """The settings of a program that reads or writes the store."""
 
@@ -110,7 +102,15 @@ class ExplainProgram(TopicsProgram):
 class TasksProgram(StoreProgram):
     """The settings of a program that submits or runs long tasks."""
 
+    kafka: KafkaSettings = KafkaSettings()
     tasks: TasksSettings = TasksSettings()
+
+
+class ServeProgram(TasksProgram):
+    """The settings of the server."""
+
+    pool: PoolSettings = PoolSettings()
+    serving: ServingSettings = ServingSettings()
 
 
 class Settings(TopicsProgram):

@@ -28,7 +28,7 @@ class ServingSettings(Section):
         max_queue: The most inputs that may wait for one model. Further requests are refused with
             status 429, and with the time after which to try again.
         max_items: The most inputs in one request.
-        max_body: The longest body of a request.
+        max_body: The longest body of a request; for that of a task, see `tasks.max_parameters`.
         timeout: How long a request may take, in seconds, unless its client allows less.
         header_timeout: How long a client may take to send a request's headers, in seconds.
         body_timeout: How long a client may take to send a request's body, in seconds.
@@ -39,8 +39,10 @@ class ServingSettings(Section):
         drain_timeout: How long running requests may take after SIGTERM, in seconds.
         tables: The tables of the store whose rows clients may [look up](look-ups.md), by name; `*`
             stands for any text. By default none, and the store is not opened.
+        run_tasks: Whether the server also runs [long tasks](tasks.md#over-http), if there are jobs.
+            If false, `tidemill task work` runs them elsewhere.
         tokens: A file of tokens, one of which every request then needs. If null, everybody who can
-            connect may use all models and tables.
+            connect may use all models, tables and jobs.
         tls_certificate: The file of the certificate (PEM) with which to encrypt connections. If
             null, they are not encrypted.
         tls_key: The file of the certificate's key (PEM).
@@ -70,6 +72,7 @@ class ServingSettings(Section):
     drain_delay: float = Field(0, ge=0)
     drain_timeout: float = Field(25, gt=0)
     tables: tuple[str, ...] = ()
+    run_tasks: bool = True
     tokens: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None

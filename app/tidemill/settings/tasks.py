@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ByteSize, Field
+from pydantic import BeforeValidator, ByteSize, Field
 
-from tidemill.settings.base import Section
+from tidemill.settings.base import Section, read_null
+from tidemill.settings.stream import Topic
 
 DAY_S = 86_400
 
@@ -39,9 +40,15 @@ class TasksSettings(Section):
         slots: How many tasks a worker runs at once, each in a process of its own.
         take_over: After how many seconds without a sign of life another worker takes a task over.
         grace: How many seconds a cancelled task has to end by itself.
+        topic: The Kafka topic that gets a [message](tasks.md#a-message-when-a-run-ends) for each
+            run that has ended; null for none.
         keep: For how many seconds runs and results are kept after their end.
         max_parameters: The largest parameters of a task, as JSON.
         max_result: The largest result of a task, as JSON.
+        metrics_host: The address at which `tidemill task work` serves /metrics, if it has a port.
+            Set it to `0.0.0.0` if others must reach it, as in a container.
+        metrics_port: The port of this [page](tasks.md#metrics-and-alerts). `0`: any free port,
+            which the log names. `null`: do not serve it.
 
     """
 
@@ -49,6 +56,9 @@ class TasksSettings(Section):
     slots: int = Field(2, ge=1)
     take_over: float = Field(15, ge=1)
     grace: float = Field(5, ge=0)
+    topic: Topic | None = None
     keep: float = Field(30 * DAY_S, gt=0)
     max_parameters: ByteSize = ByteSize(2**20)
     max_result: ByteSize = ByteSize(16 * 2**20)
+    metrics_host: str = Field("127.0.0.1", min_length=1)
+    metrics_port: Annotated[int | None, BeforeValidator(read_null)] = Field(None, ge=0, le=65535)

@@ -3,26 +3,28 @@
     python -m tidemill.tasks.child FD PARENT_PID
 
 Standard input is the request: `{"job": …, "class": …, "options": …, "parameters": TEXT,
-"max_result": BYTES}`. It writes lines of JSON to the pipe FD: `{"progress": 0.4, "phrase": …}` as
-often as the job reports, and at last `{"result": …}` or `{"error": …, "hint": …}`.
+"run": ID, "attempt": NUMBER, "key": TEXT, "max_result": BYTES}`. It writes lines of JSON to the
+pipe FD: `{"progress": 0.4, "phrase": …}`, perhaps with `"interim": …`, as often as the job reports,
+and at last `{"result": …}` or `{"error": …, "hint": …}`.
+
+SIGTERM asks it to end. SIGUSR1, just before, says that the task was cancelled or took too long.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from pydantic import TypeAdapter
 
-from tidemill.errors import TaskResultTooLarge, trace
+from tidemill.errors import trace
 from tidemill.models.isolation.child import die_with_parent, unpack
 from tidemill.tasks.job import Job
 from tidemill.tasks.outcome import Failure, storable
+from tidemill.tasks.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,20 +55,11 @@ def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> byt
     """Return the result as JSON."""
     job = Job(request["job"], request["class"], unpack(request["options"]))
     parameters = job.parse(request["parameters"])
-
-    def report(progress: float, phrase: str = "") -> None:
-        """Tell how far the task is: a number from 0 to 1, and a phrase."""
-        done = 0.0 if math.isnan(progress) else min(1.0, max(0.0, float(progress)))
-        send({"progress": done, "phrase": storable(str(phrase))})
-
-    result = job.make().run(parameters, report)
-    try:
-        encoded = TypeAdapter(Any).dump_json(result)
-    except ValueError as error:
-        raise TypeError(f"the result cannot be written as JSON: {error}") from None
-    if len(encoded) > request["max_result"]:
-        raise TaskResultTooLarge(len(encoded), request["max_result"])
-    return encoded
+    report = Report(
+        request["run"], request["attempt"], send, request["max_result"], key=request["key"]
+    )
+    signal.signal(signal.SIGUSR1, report.cancel)
+    return report.encode(job.make().run(parameters, report))
 
 
 def _write(pipe: int, line: bytes) -> None:
@@ -76,7 +69,7 @@ def _write(pipe: int, line: bytes) -> None:
 
 
 def _end(*_: object) -> None:
-    """Let `finally` blocks of the job run when the task is cancelled."""
+    """Let `finally` blocks of the job run when the process is to end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(143)
 

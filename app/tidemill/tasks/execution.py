@@ -15,7 +15,7 @@ import msgspec
 
 from tidemill.errors import TaskTimedOut
 from tidemill.models.isolation.child import pack
-from tidemill.tasks.outcome import Failure
+from tidemill.tasks.outcome import Failure, Progress
 
 if TYPE_CHECKING:
     from tidemill.tasks.job import Job
@@ -31,6 +31,7 @@ class _Line(msgspec.Struct):
 
     progress: float | None = None
     phrase: str = ""
+    interim: msgspec.Raw = msgspec.Raw()
     result: msgspec.Raw = msgspec.Raw()
     error: str | None = None
     hint: str = ""
@@ -42,8 +43,7 @@ class Execution:
     def __init__(self, claim: Claim, job: Job, *, max_result: int, grace: float) -> None:
         """Start the process, in a session of its own, so that what it starts can be ended too."""
         self.claim = claim
-        self.progress = 0.0
-        self.phrase = ""
+        self.progress = Progress()
         self.is_wanted = True  # until another worker has the run
         self.outcome: Outcome | None = None
         self._timeout = job.timeout
@@ -78,20 +78,30 @@ class Execution:
         self._started = now if self._started is None else self._started
         ended = self._process.poll() is not None
         self._read()
-        if self.outcome is not None or ended:
+        if ended or (self.outcome is not None and self._kill_at is None):
             self.kill()  # with all that it has started
         elif self._kill_at is not None:
             if now >= self._kill_at:
                 self.kill()
         elif now - self._started >= self._timeout:
             self.outcome = Failure.of(TaskTimedOut(self._timeout))
-            self.kill()
+            self.stop(now, cancelled=True)
 
-    def stop(self, now: float) -> None:
-        """Ask the process to end, and kill it if it does not within the grace time."""
+    def shown(self, progress: Progress) -> None:
+        """Take note that a progress was written: its interim result need not be again."""
+        if self.progress.interim is progress.interim:
+            self.progress = self.progress._replace(interim=None)
+
+    def stop(self, now: float, *, cancelled: bool = False) -> None:
+        """Ask the process to end, and kill it if it does not within the grace time.
+
+        If `cancelled`, no later attempt goes on with the run: its job may end what it has begun.
+        """
         if self._kill_at is None:
             self._kill_at = now + self._grace
             with suppress(ProcessLookupError):
+                if cancelled:
+                    self._process.send_signal(signal.SIGUSR1)  # first, for `report.cancelled`
                 self._process.terminate()
 
     def kill(self) -> None:
@@ -122,7 +132,8 @@ class Execution:
 
     def _hear(self, told: _Line) -> None:
         if told.progress is not None:
-            self.progress, self.phrase = told.progress, told.phrase
+            interim = bytes(told.interim) or self.progress.interim
+            self.progress = Progress(told.progress, told.phrase, interim)
         elif self.outcome is None:
             failed = told.error is not None
             self.outcome = Failure(told.error or "", told.hint) if failed else bytes(told.result)
@@ -135,6 +146,9 @@ def _start(claim: Claim, job: Job, max_result: int) -> tuple[subprocess.Popen[by
         "class": job.path,
         "options": pack(job.options),
         "parameters": claim.parameters,
+        "run": claim.id,
+        "attempt": claim.attempt,
+        "key": claim.key,
         "max_result": max_result,
     }
     mine, theirs = os.pipe()

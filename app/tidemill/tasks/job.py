@@ -43,6 +43,10 @@ class Job(msgspec.Struct, frozen=True, dict=True):
         """
         return self._schema
 
+    def schema_with(self, template: str) -> dict[str, Any]:
+        """Return the schema with other references, such as `#/components/schemas/{model}`."""
+        return _closed(self._adapter.json_schema(ref_template=template))
+
     @cached_property
     def _class(self) -> type[Runnable]:
         module, _, name = self.path.partition(":")
@@ -68,7 +72,7 @@ class Job(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _schema(self) -> dict[str, Any]:
         try:
-            return self._adapter.json_schema()
+            return _closed(self._adapter.json_schema())
         except PydanticUserError as error:
             raise InvalidJob(self.name, f"its parameters have no schema: {error}") from error
 
@@ -84,12 +88,12 @@ class Job(msgspec.Struct, frozen=True, dict=True):
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             place = ".".join(map(str, first["loc"]))
+            problem = first["msg"].removeprefix("Value error, ")  # of the job's own validators
             raise InvalidParameters(
-                self.name, f"{place}: {first['msg']}" if place else first["msg"]
+                self.name, f"{place}: {problem}" if place else problem
             ) from None
         known = self._schema.get("properties")
         if known is not None and not self._schema.get("additionalProperties"):
-            # A misspelt name of an optional parameter would pass for its default.
             for name in msgspec.json.decode(parameters):
                 if name not in known:
                     raise InvalidParameters(self.name, f"{name[:50]}: is not one of its parameters")
@@ -98,6 +102,12 @@ class Job(msgspec.Struct, frozen=True, dict=True):
     def make(self) -> Runnable:
         """Return a new object of the class."""
         return self._class(**self.options)
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Allow no other parameters: a misspelt name would pass for the default of the right one."""
+    is_open = "properties" not in schema or schema.get("additionalProperties")
+    return schema if is_open else schema | {"additionalProperties": False}
 
 
 def _hint(method: Callable[..., object], name: str) -> Any:  # noqa: ANN401 - any type

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from tidemill.errors import TaskCrashed
 from tidemill.store.catalogue import now_ms
-from tidemill.tasks.outcome import Failure, storable
+from tidemill.tasks.outcome import Failure, Progress, storable
 from tidemill.tasks.results import drop_results, write_result
 from tidemill.tasks.runs import CANCELLED, FAILED, RESULTS, RUNNING, RUNS, SUCCEEDED, WAITING
+from tidemill.tasks.totals import count_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,6 +38,12 @@ class Claim(NamedTuple):
     job: str
     attempt: int
     parameters: str
+    queued: int
+
+    @property
+    def key(self) -> str:
+        """A name for what was submitted: the same in all attempts, but another after a retry."""
+        return f"{self.id}-{self.queued}"
 
 
 class Leases:
@@ -61,7 +68,8 @@ class Leases:
         """Return the run that has waited for longest, of a job that has not too many running."""
         if self.is_idle(WAITING):
             return None
-        columns = RUNS.c.number, RUNS.c.id, RUNS.c.job, RUNS.c.attempt, RUNS.c.parameters
+        names = ("number", "id", "job", "attempt", "parameters", "queued")
+        columns = [RUNS.c[name] for name in names]
         with self._database.transaction() as connection:
             if self._database.postgres:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
@@ -73,7 +81,7 @@ class Leases:
             ]
             if not first:
                 return None
-            number, run, job, attempt, parameters = min(first)
+            number, run, job, attempt, parameters, queued = min(first)
             claimed = sa.update(RUNS).where(RUNS.c.number == number, RUNS.c.state == WAITING)
             taken = claimed.values(
                 state=RUNNING,
@@ -87,7 +95,7 @@ class Leases:
             # It may have been cancelled meanwhile; the next claim finds another.
             if not connection.execute(taken).rowcount:
                 return None
-        return Claim(run, job, attempt + 1, parameters)
+        return Claim(run, job, attempt + 1, parameters, queued)
 
     def running(self) -> dict[str, Sign]:
         """Return the latest sign of life of each running run.
@@ -100,16 +108,13 @@ class Leases:
             found = connection.execute(query.where(*mine))
             return {run: (attempt, beat) for run, attempt, beat in found}
 
-    def beat(self, progress: Mapping[Claim, tuple[float, str]]) -> tuple[set[Claim], set[Claim]]:
+    def beat(self, alive: Mapping[Claim, Progress]) -> tuple[set[Claim], set[Claim]]:
         """Show that runs are alive, with their progress; return which are lost, and cancelled."""
         lost, cancelled = set(), set()
         with self._database.transaction() as connection:
-            for claim in sorted(progress):  # in one order, so that no two workers wait in a circle
-                done, phrase = progress[claim]
-                alive = sa.update(RUNS).where(*_held(claim.id, claim.attempt))
-                shown = alive.values(
-                    beat=RUNS.c.beat + 1, progress=done, phrase=storable(phrase)[:MAX_PHRASE]
-                )
+            for claim in sorted(alive):  # in one order, so that no two workers wait in a circle
+                held = sa.update(RUNS).where(*_held(claim.id, claim.attempt))
+                shown = held.values(beat=RUNS.c.beat + 1, **_columns(alive[claim]))
                 cancelling = connection.execute(shown.returning(RUNS.c.cancelling)).scalar()
                 if cancelling is None:
                     lost.add(claim)
@@ -117,17 +122,17 @@ class Leases:
                     cancelled.add(claim)
         return lost, cancelled
 
-    def finish(self, claim: Claim, outcome: Outcome) -> bool:
+    def finish(self, claim: Claim, outcome: Outcome, progress: Progress | None = None) -> bool:
         """End a run, unless somebody else has taken it over; return whether it was ended.
 
-        If it was cancelled, it ends so, whatever the outcome.
+        If it was cancelled, it ends so, whatever the outcome. `progress` is the last.
         """
         self._store.create(RESULTS)  # somebody may have dropped it
         with self._database.transaction() as connection:
             held = _lock(connection, claim.id, claim.attempt)
             if held is None:
                 return False
-            self._end(connection, claim.id, claim.job, CANCELLED if held.cancelling else outcome)
+            self._end(connection, held, CANCELLED if held.cancelling else outcome, progress)
         return True
 
     def give_back(
@@ -150,9 +155,9 @@ class Leases:
                 return False
             tried = attempt - held.forgiven
             if held.cancelling:
-                self._end(connection, run, held.job, CANCELLED)
+                self._end(connection, held, CANCELLED)
             elif not forgive and tried >= self._jobs[held.job].attempts:
-                self._end(connection, run, held.job, Failure.of(TaskCrashed(tried, why)))
+                self._end(connection, held, Failure.of(TaskCrashed(tried, why)))
             else:
                 free = sa.update(RUNS).where(RUNS.c.id == run)
                 connection.execute(
@@ -190,24 +195,39 @@ class Leases:
             if job.concurrency is None or running.get(name, 0) < job.concurrency
         ]
 
-    def _end(self, connection: sa.Connection, run: str, job: str, outcome: Outcome | str) -> None:
+    def _end(
+        self,
+        connection: sa.Connection,
+        held: sa.Row[Any],
+        outcome: Outcome | str,
+        progress: Progress | None = None,
+    ) -> None:
         """Write the end of a run whose row is locked."""
         now = self._clock()
-        values: dict[str, object] = {"ended": now}
+        values = {"ended": now, **(_columns(progress) if progress else {})}
         if isinstance(outcome, bytes):
-            write_result(connection, run, job, outcome, now)
-            values |= {"state": SUCCEEDED, "progress": 1}
+            write_result(connection, held.id, held.job, outcome, now)
+            values |= {"state": SUCCEEDED, "progress": 1, "interim": None}
         elif isinstance(outcome, Failure):
             error, hint = map(storable, outcome)
             values |= {"state": FAILED, "error": error, "hint": hint}
         else:
             values |= {"state": outcome}
-        connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(**values))
+        connection.execute(sa.update(RUNS).where(RUNS.c.id == held.id).values(**values))
+        count_end(connection, held.job, values["state"], max(0, now - held.started) / 1000)
 
 
 def _waiting(columns: Iterable[sa.Column[Any]], job: str) -> sa.Select[Any]:
     query = sa.select(*columns).where(RUNS.c.state == WAITING, RUNS.c.job == job)
     return query.order_by(RUNS.c.number).limit(1)
+
+
+def _columns(progress: Progress) -> dict[str, Any]:
+    """Return the columns that show a progress."""
+    columns = {"progress": progress.done, "phrase": storable(progress.phrase)[:MAX_PHRASE]}
+    if progress.interim is None:
+        return columns
+    return columns | {"interim": progress.interim.decode()}
 
 
 def _held(run: str, attempt: int) -> tuple[sa.ColumnElement[bool], ...]:

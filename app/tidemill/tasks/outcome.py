@@ -31,6 +31,14 @@ class Failure(NamedTuple):
 Outcome: TypeAlias = "bytes | Failure"
 
 
+class Progress(NamedTuple):
+    """How far a run is, from 0 to 1, with a phrase, and a new best result so far, as JSON."""
+
+    done: float = 0.0
+    phrase: str = ""
+    interim: bytes | None = None
+
+
 def storable(text: str) -> str:
     """Return a text without what PostgreSQL cannot hold."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()

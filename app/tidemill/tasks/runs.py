@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from tidemill.store.catalogue import CREATION_LOCK
 from tidemill.store.table import Table
+from tidemill.units import moment
 
 if TYPE_CHECKING:
     from tidemill.store.database import Database
@@ -39,15 +40,20 @@ RUNS: Final = sa.Table(
     sa.Column("worker", sa.Text),
     sa.Column("progress", sa.Float, nullable=False),
     sa.Column("phrase", sa.Text, nullable=False),
+    sa.Column("interim", sa.Text),  # the best result so far, as JSON, until the run succeeds
     sa.Column("error", sa.Text),
     sa.Column("hint", sa.Text),
     sa.Column("submitted", sa.BigInteger, nullable=False),
+    sa.Column("queued", sa.BigInteger, nullable=False),  # submitted, or submitted again
     sa.Column("started", sa.BigInteger),
     sa.Column("ended", sa.BigInteger),
+    sa.Column("announced", sa.Boolean, nullable=False),  # whether a message told of the end
     sa.UniqueConstraint("job", "key"),
     sa.Index("tidemill_runs_state", "state", "job", "number"),
     sa.Index("tidemill_runs_ended", "ended"),
 )
+_UNTOLD: Final = sa.and_(RUNS.c.ended.is_not(None), RUNS.c.announced.is_(False))
+sa.Index("tidemill_runs_untold", RUNS.c.ended, sqlite_where=_UNTOLD, postgresql_where=_UNTOLD)
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +87,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def has_ended(self) -> bool:
         """Whether it will not change any more, unless it is retried."""
         return self.state in ENDED
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what JSON has of it: its times as ISO 8601."""
+        times = {name: getattr(self, name) for name in ("submitted", "started", "ended")}
+        written = {name: None if time is None else moment(time) for name, time in times.items()}
+        return msgspec.structs.asdict(self) | written
 
 
 SHOWN: Final = [RUNS.c[name] for name in Run.__struct_fields__]

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tidemill.errors import (
     CannotRetry,
     InvalidParameters,
+    InvalidSelection,
     KeyReused,
     NoResult,
     NotEnded,
@@ -27,18 +28,20 @@ from tidemill.tasks.runs import (
     RUNNING,
     RUNS,
     SHOWN,
+    STATES,
     SUCCEEDED,
     WAITING,
     create_runs,
     run_of,
 )
+from tidemill.tasks.totals import Summary, count_end, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from tidemill.store.store import Store
     from tidemill.tasks.job import Job
-    from tidemill.tasks.runs import Run, State
+    from tidemill.tasks.runs import Run
 
 ID: Final = re.compile(r"[0-9a-f]{32}")
 MAX_KEY: Final = 200  # characters of an idempotency key
@@ -50,6 +53,13 @@ class Limits(NamedTuple):
 
     parameters: int = 2**20
     result: int = 16 * 2**20
+
+
+class Latest(NamedTuple):
+    """A result, as JSON, and whether it is the final one."""
+
+    final: bool
+    result: msgspec.Raw
 
 
 class Tasks:
@@ -105,6 +115,7 @@ class Tasks:
         described.parse(text)
         if key is not None and not (key.isprintable() and 0 < len(key) <= MAX_KEY):
             raise InvalidParameters(job, f"an idempotency key has 1 to {MAX_KEY} printable letters")
+        now = self._clock()
         with self._database.transaction() as connection:
             new = insert(connection, RUNS).values(
                 id=uuid.uuid4().hex,
@@ -118,7 +129,9 @@ class Tasks:
                 cancelling=False,
                 progress=0,
                 phrase="",
-                submitted=self._clock(),
+                submitted=now,
+                queued=now,
+                announced=False,
             )
             once = new.on_conflict_do_nothing(index_elements=["job", "key"])
             run: str | None = connection.execute(once.returning(RUNS.c.id)).scalar()
@@ -146,12 +159,23 @@ class Tasks:
         return run_of(found)
 
     def list(
-        self, job: str | None = None, state: State | None = None, limit: int = 100
+        self,
+        job: str | Collection[str] | None = None,
+        state: str | None = None,
+        limit: int = 100,
     ) -> list[Run]:
-        """Return the latest runs, the newest first."""
+        """Return the latest runs, the newest first: of a job, of several, or of all.
+
+        Raises:
+            UnknownJob, InvalidSelection: There is no such job or state.
+
+        """
+        if state is not None and state not in STATES:
+            raise InvalidSelection(state[:50], "a state", f"Write one of {', '.join(STATES)}.")
         query = sa.select(*SHOWN).order_by(RUNS.c.number.desc()).limit(min(limit, MAX_LISTED))
         if job is not None:
-            query = query.where(RUNS.c.job == self.job(job).name)
+            names = [job] if isinstance(job, str) else job
+            query = query.where(RUNS.c.job.in_([self.job(name).name for name in names]))
         if state is not None:
             query = query.where(RUNS.c.state == state)
         with self._database.reading() as connection:
@@ -183,6 +207,25 @@ class Tasks:
             raise NoResult(run, found.state, found.error)
         return msgspec.json.decode(rows[0].data, type=dict[str, msgspec.Raw])["result"]
 
+    def latest(self, run: str) -> Latest:
+        """Return the result of a run; until it succeeds, the best that its job has reported.
+
+        Raises:
+            UnknownRun: There is no such run.
+            NotEnded, NoResult: There is none yet, or none at all.
+
+        """
+        with self._database.reading() as connection:
+            query = sa.select(RUNS.c.interim).where(RUNS.c.id == _id(run))
+            interim = connection.execute(query).scalar()
+        if interim is None:
+            return Latest(final=True, result=self.result(run))
+        return Latest(final=False, result=msgspec.Raw(interim.encode()))
+
+    def summary(self) -> Summary:
+        """Return how many runs of each job wait and run, and how many have ended so far."""
+        return summarize(self._database)
+
     def cancel(self, run: str) -> Run:
         """Cancel a run: it will not succeed any more, unless it has. Its process is ended soon."""
         waits = RUNS.c.state == WAITING
@@ -194,7 +237,10 @@ class Tasks:
         with self._database.transaction() as connection:
             # One statement: a worker may claim it, or give it back, at the same time.
             open_ = RUNS.c.id == _id(run), RUNS.c.state.in_((WAITING, RUNNING))
-            connection.execute(ended.where(*open_))
+            changed = ended.where(*open_).returning(RUNS.c.job, RUNS.c.state)
+            for job, state in connection.execute(changed).all():
+                if state == CANCELLED:
+                    count_end(connection, job, state, 0)
         return self.get(run)
 
     def retry(self, run: str) -> Run:
@@ -205,8 +251,15 @@ class Tasks:
 
         """
         again = sa.update(RUNS).where(RUNS.c.id == _id(run), RUNS.c.state.in_((FAILED, CANCELLED)))
-        fresh = {"state": WAITING, "cancelling": False, "forgiven": RUNS.c.attempt}
-        empty = {"progress": 0, "phrase": "", "error": None, "hint": None, "ended": None}
+        fresh = {
+            "state": WAITING,
+            "cancelling": False,
+            "forgiven": RUNS.c.attempt,
+            "queued": self._clock(),
+            "announced": False,
+        }
+        empty = {"progress": 0, "phrase": "", "interim": None}
+        empty |= dict.fromkeys(("error", "hint", "ended"))
         with self._database.transaction() as connection:
             changed = connection.execute(again.values(**fresh, **empty)).rowcount
         found = self.get(run)
@@ -223,7 +276,7 @@ class Tasks:
         except (ValueError, TypeError) as error:
             raise InvalidParameters(job, error) from None
         if size > self.limits.parameters:
-            raise ParametersTooLarge(size, self.limits.parameters)
+            raise ParametersTooLarge(self.limits.parameters)
         return text
 
 

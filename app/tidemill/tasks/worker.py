@@ -147,13 +147,15 @@ class Worker:
         return True
 
     def _beat(self) -> None:
-        alive = {e.claim: (e.progress, e.phrase) for e in self._running if e.is_wanted}
+        alive = {each.claim: each.progress for each in self._running if each.is_wanted}
         if not alive:
             return
         lost, cancelled = self._leases.beat(alive)
         for execution in self._running:
+            if execution.claim in alive:
+                execution.shown(alive[execution.claim])
             if execution.claim in cancelled:
-                execution.stop(self._clock())
+                execution.stop(self._clock(), cancelled=True)
             elif execution.claim in lost:
                 log.warning("another worker has taken the task over", run=execution.claim.id)
                 execution.is_wanted = False
@@ -173,7 +175,7 @@ class Worker:
         if not execution.is_wanted:
             written = False
         elif outcome is not None:
-            written = self._leases.finish(claim, outcome)
+            written = self._leases.finish(claim, outcome, execution.progress)
         else:
             sign = claim.attempt, None
             written = self._leases.give_back(claim.id, sign, execution.why, forgive=forgive)

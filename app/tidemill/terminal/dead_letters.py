@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from tidemill.inference.readable import readable
 from tidemill.terminal.escape import pretty, printable_json, shown, visible
+from tidemill.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,14 +27,14 @@ def json_line(letter: DeadLetter) -> str:
         {
             "partition": letter.partition,
             "offset": letter.offset,
-            "timestamp": moment(letter.timestamp),
+            "timestamp": time_of(letter.timestamp),
             "error": letter.error,
             "message": letter.message,
             "source": {
                 "topic": letter.source_topic,
                 "partition": letter.source_partition,
                 "offset": letter.source_offset,
-                "timestamp": moment(letter.source_timestamp),
+                "timestamp": time_of(letter.source_timestamp),
             },
             "model": letter.model,
             "tries": letter.tries,
@@ -48,15 +48,9 @@ def json_line(letter: DeadLetter) -> str:
     return printable_json(line)
 
 
-def moment(timestamp: int | None) -> str | None:
-    """Return milliseconds since the epoch as ISO 8601 in UTC, or as a number if out of range."""
-    if timestamp is None:
-        return None
-    try:
-        time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=timestamp)
-    except OverflowError:
-        return str(timestamp)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def time_of(timestamp: int | None) -> str | None:
+    """Return a time as ISO 8601, if there is one."""
+    return None if timestamp is None else moment(timestamp)
 
 
 def classes_table(classes: Mapping[str, ErrorClassCount]) -> Table:
@@ -64,7 +58,7 @@ def classes_table(classes: Mapping[str, ErrorClassCount]) -> Table:
     total = sum(seen.count for seen in classes.values())
     table = ruled_table(f"{total:,} dead letters", "error class", "letters", "first", "last")
     for name, seen in sorted(classes.items(), key=lambda item: -item[1].count):
-        first, last = moment(seen.first), moment(seen.last)
+        first, last = time_of(seen.first), time_of(seen.last)
         table.add_row(Text(visible(name)), f"{seen.count:,}", first, last)
     return table
 
@@ -76,7 +70,7 @@ def letters_table(letters: Sequence[DeadLetter]) -> Table:
     for letter in letters:
         table.add_row(
             f"{letter.partition}/{letter.offset}",
-            moment(letter.timestamp),
+            time_of(letter.timestamp),
             Text(visible(letter.error)),
             _short(Text(visible(letter.message))),
             Text(visible(source(letter))),
@@ -96,11 +90,11 @@ def letter_view(letter: DeadLetter) -> Iterator[Text | Table]:
     """Yield the parts of one letter: its error, its source, headers, key and value."""
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, text in {
-        "dead letter": f"{letter.partition}/{letter.offset}, {moment(letter.timestamp)}",
+        "dead letter": f"{letter.partition}/{letter.offset}, {time_of(letter.timestamp)}",
         "error class": letter.error,
         "message": letter.message,
         "model": letter.model or "none",
-        "from": f"{source(letter)}, {moment(letter.source_timestamp) or '?'}",
+        "from": f"{source(letter)}, {time_of(letter.source_timestamp) or '?'}",
         "tries": str(letter.tries),
         **({"omitted": letter.omitted} if letter.omitted else {}),
     }.items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rich.text import Text
 
 from tidemill.errors import json_type
-from tidemill.terminal.dead_letters import moment
+from tidemill.terminal.dead_letters import time_of
 from tidemill.terminal.escape import pretty, visible
 from tidemill.terminal.explain_text import (
     conditions,
@@ -36,7 +36,7 @@ def record(facts: Facts) -> Rows:
     if letter := facts["dead_letter"]:
         yield "", Text(f"a dead letter: {letter['error']}: {visible(letter['message'])}")
         yield "", Text("Explained is the message that it holds.")
-    if (time := moment(facts["timestamp"])) is not None:
+    if (time := time_of(facts["timestamp"])) is not None:
         yield "time", Text(time)
     yield "key", short(text_of(facts, "key"))
     if facts["headers"]:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tidemill.errors import InvalidSelection
 from tidemill.terminal.escape import printable_json, visible
-from tidemill.units import duration
+from tidemill.units import duration, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,15 +77,6 @@ def stats_table(listed: Iterable[TableStats], now: float) -> Table:
                 stats.name, "", "stream", "", "", Text(f"{visible(source)} up to {position:,}")
             )
     return table
-
-
-def moment(milliseconds: int) -> str:
-    """Return a time as ISO 8601."""
-    try:
-        time = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return str(milliseconds)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_time(text: str) -> int:

@@ -13,16 +13,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tidemill.errors import InvalidSelection
-from tidemill.tasks.runs import STATES
 from tidemill.terminal.escape import printable_json, visible
-from tidemill.terminal.store import moment
-from tidemill.units import duration
+from tidemill.units import duration, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tidemill.tasks.runs import Run, State
+    from tidemill.tasks.runs import Run
     from tidemill.tasks.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -33,10 +30,7 @@ COLOURS: Final = {"succeeded": "green", "failed": "red", "running": "cyan"}
 
 def run_line(run: Run) -> str:
     """Return a run as a line of JSON, its times as ISO 8601."""
-    line = msgspec.to_builtins(run)
-    for name in ("submitted", "started", "ended"):
-        line[name] = None if line[name] is None else moment(line[name])
-    return printable_json(msgspec.json.encode(line).decode())
+    return printable_json(msgspec.json.encode(run.as_json()).decode())
 
 
 def runs_table(runs: Iterable[Run]) -> Table:
@@ -77,18 +71,3 @@ def watch(tasks: Tasks, name: str) -> Run:
             if run.has_ended:
                 return run
             time.sleep(POLL_S)
-
-
-def read_state(text: str | None) -> State | None:
-    """Return a state that a text spells.
-
-    Raises:
-        InvalidSelection: It is none.
-
-    """
-    if text is None:
-        return None
-    for state in STATES:
-        if text == state:
-            return state  # type: ignore[no-any-return]  # one of the literals
-    raise InvalidSelection(text[:50], "a state", f"Write one of {', '.join(STATES)}.")

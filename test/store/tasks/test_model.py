@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,8 +23,10 @@ from tidemill.errors import CannotRetry, NoResult, NotEnded
 from tidemill.store.store import Store
 from tidemill.tasks.job import Job
 from tidemill.tasks.leases import Claim, Leases
-from tidemill.tasks.outcome import Failure
+from tidemill.tasks.outcome import Failure, Progress
+from tidemill.tasks.runs import ENDED
 from tidemill.tasks.tasks import Tasks
+from tidemill.tasks.totals import Open
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +80,8 @@ class Runs(RuleBasedStateMachine):
         ]
         self.runs: dict[str, Expected] = {}
         self.keys: dict[str, str] = {}
+        self.states: dict[str, str] = {}
+        self.ended: Counter[str] = Counter()
 
     def teardown(self) -> None:
         """Close the store."""
@@ -120,7 +125,9 @@ class Runs(RuleBasedStateMachine):
     @rule(claim=claims, worker=st.integers(0, 1), done=st.floats(0, 1))
     def beat(self, claim: Claim, worker: int, done: float) -> None:
         """A worker learns whether it still has the run, and whether it was cancelled."""
-        lost, cancelled = self.workers[worker].beat({claim: (done, "half a pair \ud800 \0")})
+        lost, cancelled = self.workers[worker].beat(
+            {claim: Progress(done, "half a pair \ud800 \0", b"0")}
+        )
         expected = self.runs[claim.id]
         assert lost == (set() if expected.holds(claim) else {claim})
         assert cancelled == ({claim} if expected.holds(claim) and expected.cancelling else set())
@@ -190,6 +197,21 @@ class Runs(RuleBasedStateMachine):
                 expected.state, expected.tried, expected.cancelling = "waiting", 0, False
             except CannotRetry:
                 assert not may
+
+    @invariant()
+    def totals(self) -> None:
+        """Runs are counted by state, and each that ends, also if it is retried later."""
+        states = {run: each.state for run, each in self.runs.items()}
+        for run, state in states.items():
+            if state in ENDED and self.states.get(run) not in ENDED:
+                self.ended[state] += 1
+        self.states = states
+        summary = self.tasks.summary()
+        counts = Counter(states.values())
+        found = summary.open.get("Count", Open())
+        assert (found.waiting, found.running) == (counts["waiting"], counts["running"])
+        assert (found.oldest is None) == (not counts["waiting"])
+        assert {state: total.runs for (_, state), total in summary.ended.items()} == self.ended
 
     @invariant()
     def as_expected(self) -> None:

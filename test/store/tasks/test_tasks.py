@@ -182,6 +182,6 @@ def _fill(tasks: Tasks, count: int) -> None:
 
     row = {"job": "Count", "parameters": '{"steps":1}', "state": "waiting"}
     row |= {"attempt": 0, "forgiven": 0, "beat": 0, "cancelling": False, "progress": 0}  # type: ignore[dict-item]
-    row |= {"phrase": "", "submitted": 0}  # type: ignore[dict-item]
+    row |= {"phrase": "", "submitted": 0, "queued": 0, "announced": False}  # type: ignore[dict-item]
     with tasks.store.database.transaction() as connection:
         connection.execute(RUNS.insert(), [{**row, "id": f"{n:032x}"} for n in range(count)])

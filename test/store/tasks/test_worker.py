@@ -8,9 +8,10 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from tidemill.errors import NoResult
+from tidemill.errors import NoResult, NotEnded
 from tidemill.tasks.worker import Patience, Worker
 
 if TYPE_CHECKING:
@@ -81,6 +82,44 @@ def test_outcomes(open_tasks: OpenTasks, url: str) -> None:
         tasks.result(runs["fail"])
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_best_so_far(open_tasks: OpenTasks, url: str, tmp_path: Path, *, fails: bool) -> None:
+    """While a task runs, and after it has failed, its best result so far can be fetched."""
+    tasks = open_tasks(url, Improve={})
+    file = tmp_path / "go"
+    run = tasks.submit("Improve", {"file": str(file), "fails": fails})
+    with pytest.raises(NotEnded):
+        tasks.latest(run)
+    worker = Worker(tasks, PATIENCE)
+    until(lambda: tasks.get(run).phrase == "best 2", worker)
+    assert tasks.latest(run) == (False, msgspec.Raw(b'{"best":2}'))
+    with pytest.raises(NotEnded):
+        tasks.result(run)
+    file.touch()
+    worker.run(until_idle=True)
+    if fails:
+        assert tasks.latest(run) == (False, msgspec.Raw(b'{"best":2}'))
+        with pytest.raises(NoResult):
+            tasks.result(run)
+        tasks.retry(run)
+        with pytest.raises(NotEnded):
+            tasks.latest(run)
+    else:
+        final = {"run": run, "attempt": 1}
+        assert json.loads(bytes(tasks.result(run))) == final
+        assert tasks.latest(run) == (True, tasks.result(run))
+        assert tasks.get(run).phrase == "best 2"
+
+
+def test_long_best(open_tasks: OpenTasks, file_url: str) -> None:
+    """A task fails that reports a result over the limit."""
+    tasks = open_tasks(file_url, Odd={})
+    run = tasks.submit("Odd", {"best": 2000})
+    Worker(tasks, PATIENCE).run(until_idle=True)
+    error = "TaskResultTooLarge: the result has 2,002 bytes; 1,000 are allowed"
+    assert tasks.get(run).error == error
+
+
 @pytest.mark.parametrize("how", ["time-out", "cancel"])
 def test_hung(open_tasks: OpenTasks, file_url: str, tmp_path: Path, how: str) -> None:
     """A task that ignores SIGTERM is killed, with the program that it has started."""
@@ -101,17 +140,30 @@ def test_hung(open_tasks: OpenTasks, file_url: str, tmp_path: Path, how: str) ->
         until(lambda: not any(is_alive(int(each)) for each in file.read_text("utf-8").split()))
 
 
-def test_tidy(open_tasks: OpenTasks, file_url: str, tmp_path: Path) -> None:
-    """A cancelled task may clean up; so may one that another worker has."""
+@pytest.mark.parametrize("how", ["cancel", "time-out", "stop"])
+def test_tidy(open_tasks: OpenTasks, file_url: str, tmp_path: Path, how: str) -> None:
+    """A task that is to end may clean up, and knows whether a later attempt goes on with it."""
     tasks = open_tasks(file_url, Tidy={})
     file = tmp_path / "notes"
     run = tasks.submit("Tidy", {"file": str(file)})
-    worker = Worker(tasks, Patience(take_over=60, grace=30))
-    until(lambda: tasks.get(run).phrase == "waiting", worker)
-    tasks.cancel(run)
+    now = [0.0]  # stands still, so that the grace time does not end
+    worker = Worker(tasks, Patience(take_over=60, grace=30), clock=lambda: now[0])
+    until(lambda: tasks.get(run).phrase == "waiting" or _tick(now), worker)
+    if how == "stop":
+        worker.stop()
+        worker.run()
+        assert (file.read_text("utf-8"), tasks.get(run).state) == ("stopped\n", "waiting")
+        return
+    if how == "cancel":
+        tasks.cancel(run)
+    now[0] += 3601 if how == "time-out" else 1
     until(lambda: tasks.get(run).has_ended, worker)
-    assert file.read_text("utf-8") == "clean\n"
-    assert tasks.get(run).state == "cancelled"
+    assert file.read_text("utf-8") == "cancelled\n"
+    ended = tasks.get(run)
+    error = "TaskTimedOut: the task did not end within 3600 seconds"
+    assert (ended.state, ended.error) == (
+        ("cancelled", None) if how == "cancel" else ("failed", error)
+    )
 
 
 def test_stop(open_tasks: OpenTasks, file_url: str) -> None:
@@ -150,3 +202,9 @@ def test_taken_over(open_tasks: OpenTasks, url: str, tmp_path: Path) -> None:
 
 def _on(run: Run, worker: str) -> bool:
     return (run.state, run.worker) == ("running", worker)
+
+
+def _tick(now: list[float]) -> bool:
+    """Let a second pass, so that a sign of life is due; return False."""
+    now[0] += 1
+    return False

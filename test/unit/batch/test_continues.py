@@ -52,7 +52,7 @@ def write_input(kind: str) -> str:
 def content(folder: Path) -> dict[str, Any]:
     """Return what an output has, except for times."""
     summary = json.loads((folder / "summary.json").read_text())
-    for changing in ("seconds", "first_seconds", "continued", "output"):
+    for changing in ("seconds", "first_seconds", "continued", "output", "id"):
         del summary[changing]
     rows = [
         {name: value for name, value in row.items() if name not in TIMES} for row in results(folder)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from examples.shelf_layout import run
 from examples.shelf_layout.drawing import render
 from examples.shelf_layout.greedy import greedy
-from examples.shelf_layout.job import ShelfLayout
+from examples.shelf_layout.job import Drawn, ShelfLayout
 from examples.shelf_layout.layout import SCALE, Layout, Placement, faults, most_worth, score, tidy
 from examples.shelf_layout.parameters import Parameters, Product, Shelf
 from examples.shelf_layout.search import NoLayout
@@ -29,7 +29,7 @@ SMALL = run.BAY.with_name("small.json")
 
 def search(parameters: Parameters) -> Layout:
     """The best layout, found by one thread."""
-    return ShelfLayout(workers=1).run(parameters, lambda progress, phrase: None)
+    return ShelfLayout(workers=1).run(parameters, lambda *_: None).layout
 
 
 @st.composite
@@ -181,18 +181,30 @@ class TestReport:
 
     def test_progress(self) -> None:
         """Progress grows up to 1, and the last phrase has the points."""
-        said: list[tuple[float, str]] = []
-        layout = ShelfLayout(workers=1).run(run.read(SMALL), lambda *each: said.append(each))
-        progress = [each for each, _ in said]
+        said: list[tuple[Any, ...]] = []
+        job = ShelfLayout(workers=1)
+        layout = job.run(run.read(SMALL), lambda *each: said.append(each)).layout
+        progress = [each[0] for each in said]
         assert progress == sorted(progress)
         assert progress[-1] == 1
         assert said[-1][1] == f"{layout.points:,.0f} points, the best possible"
+
+    def test_better_and_better(self) -> None:
+        """Each layout that is reported obeys the rules, is drawn, and is better than the last."""
+        parameters = run.read(run.BAY).model_copy(update={"seconds": 4.0})
+        best: list[Drawn] = []
+        last = ShelfLayout(workers=1).run(parameters, lambda *each: best.extend(each[2:]))
+        points = [each.layout.points for each in [*best, last]]
+        assert best
+        assert points == sorted(points)
+        assert not any(list(faults(parameters, each.layout.placements)) for each in best)
+        assert best[0].svg == render(best[0].layout)
 
     def test_cancelled(self) -> None:
         """An exception of `report` ends the search and its thread long before its time."""
         parameters = run.read(run.BAY).model_copy(update={"seconds": 3600.0})
 
-        def cancel(progress: float, phrase: str) -> None:
+        def cancel(progress: float, phrase: str, best: object = None) -> None:
             if "points" in phrase:
                 raise KeyboardInterrupt
 
@@ -213,7 +225,7 @@ class TestReport:
         def end(*_: object) -> None:
             raise KeyboardInterrupt
 
-        def report(progress: float, phrase: str) -> None:
+        def report(progress: float, phrase: str, best: object = None) -> None:
             if "points" in phrase:
                 began.set()
 

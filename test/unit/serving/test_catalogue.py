@@ -124,7 +124,7 @@ class TestCatalogue:
         assert sorted(part.paths) == ["/ab", "/upper"]
         with pytest.raises(ModelNotFound):
             part.find("taxi")
-        assert self.catalogue.only(["x", "*"], ["*"]) is self.catalogue
+        assert self.catalogue.only(["x", "*"], ["*"], ["*"]) is self.catalogue
         assert not self.catalogue.only([], ["*"]).routes
 
     def test_tables(self) -> None:

@@ -159,7 +159,7 @@ class TestMoment:
     )
     def test_written(self, timestamp: int | None, expected: str | None) -> None:
         """A timestamp out of range stays a number."""
-        assert view.moment(timestamp) == expected
+        assert view.time_of(timestamp) == expected
 
 
 class TestCommand:

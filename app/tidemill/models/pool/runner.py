@@ -65,6 +65,8 @@ def _text(specs: Sequence[ModelSpec]) -> str:
 def start(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> PooledRunner:
     """Start the pool of some entries, unless it is there, and return what runs models in it.
 
+    Without entries it has nothing to do, and is not started.
+
     Raises:
         OSError, AttributeError: It cannot be started, or the system has no pidfds.
 
@@ -77,5 +79,6 @@ def start(specs: Sequence[ModelSpec], settings: PoolSettings, owner: int) -> Poo
         preloaded=preloaded(specs, settings),
         memory=settings.model_memory or machine.model_memory(),
     )
-    address.start()
+    if specs:
+        address.start()
     return PooledRunner(address, Slicer(settings, processes), processes)
