@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cities ways shelf-layout forecasts broker test test-quick docs faults faults-serving faults-batch soak cost bench
-.PHONY: bench-serving bench-forecast bench-batch bench-store bench-tasks frameworks peers setup lint format lock clean
+.PHONY: help demo cities ways shelf-layout forecasts broker test test-quick docs faults faults-serving faults-batch
+.PHONY: faults-tasks soak cost bench bench-serving bench-forecast bench-batch bench-store bench-tasks frameworks peers
+.PHONY: setup lint format lock clean
 .PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -82,6 +83,9 @@ faults-serving: venv ## Kill servers and their model processes under load (KILLS
 
 faults-batch: venv ## Kill batches at random moments and check their output (KILLS=); rewrites docs/FAULTS.md
 	@$(FAULTS)batch $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status
+
+faults-tasks: venv ## Kill what runs long tasks, and check how each task ends (KILLS=); rewrites docs/FAULTS.md
+	@$(FAULTS)tasks $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status
 
 soak: venv ## Watch a job's memory and files at half its load for half an hour (MINUTES=)
 	@$(FAULTS)soak $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report; \

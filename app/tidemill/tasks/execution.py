@@ -16,6 +16,7 @@ import msgspec
 from tidemill.errors import TaskTimedOut
 from tidemill.models.isolation.child import pack
 from tidemill.tasks.outcome import Failure, Progress
+from tidemill.tasks.reaper import reaper
 
 if TYPE_CHECKING:
     from tidemill.tasks.job import Job
@@ -53,7 +54,9 @@ class Execution:
         self._buffer = bytearray()
         self._is_open = True
         self._is_killed = False
+        self._reaper = reaper()
         self._process, self._pipe = _start(claim, job, max_result)
+        self._reaper.add(self._process.pid)
 
     @property
     def pipe(self) -> int | None:
@@ -109,6 +112,7 @@ class Execution:
         if not self._is_killed:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            self._reaper.remove(self._process.pid)
             self._is_killed = True
             self._process.wait()
 

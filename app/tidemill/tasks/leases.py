@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from tidemill.errors import TaskCrashed
+from tidemill.errors import StoreRefused, TaskCrashed
 from tidemill.store.catalogue import now_ms
+from tidemill.store.database import Conflict
 from tidemill.tasks.outcome import Failure, Progress, storable
 from tidemill.tasks.results import drop_results, write_result
 from tidemill.tasks.runs import CANCELLED, FAILED, RESULTS, RUNNING, RUNS, SUCCEEDED, WAITING
@@ -110,6 +111,12 @@ class Leases:
 
     def beat(self, alive: Mapping[Claim, Progress]) -> tuple[set[Claim], set[Claim]]:
         """Show that runs are alive, with their progress; return which are lost, and cancelled."""
+        try:
+            return self._beat(alive)
+        except StoreRefused:  # a progress that the database does not take is no reason to look dead
+            return self._beat(dict.fromkeys(alive, Progress()))
+
+    def _beat(self, alive: Mapping[Claim, Progress]) -> tuple[set[Claim], set[Claim]]:
         lost, cancelled = set(), set()
         with self._database.transaction() as connection:
             for claim in sorted(alive):  # in one order, so that no two workers wait in a circle
@@ -125,9 +132,21 @@ class Leases:
     def finish(self, claim: Claim, outcome: Outcome, progress: Progress | None = None) -> bool:
         """End a run, unless somebody else has taken it over; return whether it was ended.
 
-        If it was cancelled, it ends so, whatever the outcome. `progress` is the last.
+        If it was cancelled, it ends so, whatever the outcome. `progress` is the last. An outcome
+        that the database does not take would hold up the worker for ever, so it fails instead.
         """
         self._store.create(RESULTS)  # somebody may have dropped it
+        try:
+            return self._finish(claim, outcome, progress)
+        except Conflict as error:  # a constraint or a trigger that somebody has added
+            refused = StoreRefused(self._database.url, error)
+        except StoreRefused as error:
+            refused = error
+        # In ASCII, which each database takes.
+        plain = [text.encode("ascii", "replace").decode() for text in Failure.of(refused)]
+        return self._finish(claim, Failure(*plain), None)
+
+    def _finish(self, claim: Claim, outcome: Outcome, progress: Progress | None) -> bool:
         with self._database.transaction() as connection:
             held = _lock(connection, claim.id, claim.attempt)
             if held is None:
