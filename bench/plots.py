@@ -174,6 +174,7 @@ def tasks(found: Mapping[str, Mapping[str, float]]) -> None:
     right.set_xlabel("ms until a single task begins (p50)", fontsize=9)
     for axis in (left, right):
         axis.set_xscale("log")
+        axis.set_xlim(left=1)
     right.legend(fontsize=8)
     save(figure, "tasks.png")
 

@@ -8,6 +8,7 @@ from bench import plots
 from bench.plots import picture
 from bench.store_tables import digits
 from bench.task_kills import LONG_S, SHORT_S, Watch
+from bench.task_queues import OURS
 from faults.round_tables import table
 
 HEAD = [
@@ -29,19 +30,26 @@ FALLEN = [
 
 def tasks(found: dict[str, Any]) -> str:
     """Return tables of rates, of waits, and of what becomes of tasks after a kill."""
-    plots.tasks(found["queues"])
+    queues = {name: found["queues"][name] for name in sorted(found["queues"], key=ours_first)}
+    plots.tasks(queues)
     size, loads = found["size"], ", ".join(f"{load:.1f}" for load in found["load"])
     measured = (
         f"{size['rounds']} rounds of {size['backlog']:,} waiting tasks (Tidemill: {size['own']}), "
         f"and {size['single']} one at a time. The load average was {loads}: before the first "
         "round, and after each one. With more than 2, other programs had a share of the cores."
     )
-    rows = [[name, *figures(each)] for name, each in found["queues"].items()]
+    rows = [[name, *figures(each)] for name, each in queues.items()]
     parts = [measured, table(HEAD, rows)]
     if found["kills"]:
-        kills = [[name, *fallen(each)] for name, each in found["kills"].items()]
+        names = sorted(found["kills"], key=ours_first)
+        kills = [[name, *fallen(found["kills"][name])] for name in names]
         parts.append(table(FALLEN, kills))
     return "\n\n".join(parts) + picture("tasks")
+
+
+def ours_first(name: str) -> tuple[bool, str]:
+    """Order the names of queues."""
+    return not name.startswith(OURS), name.lower()
 
 
 def figures(each: dict[str, float]) -> list[str]:

@@ -48,6 +48,7 @@ class TestMeasure:
         check(found["queues"])
         assert [*found["queues"]] == ["Tidemill (SQLite)"]
 
+    @pytest.mark.slow  # half a minute
     @needs_peers
     def test_peers(self) -> None:
         """All queues have figures but the one that is there for kills only."""
