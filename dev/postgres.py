@@ -27,11 +27,12 @@ OPTIONS: Final = ("fsync=off", "full_page_writes=off", "max_connections=50", "sh
 class Postgres:
     """A server in a folder of its own, which keeps its port and its data over restarts."""
 
-    def __init__(self, parent: Path | None = None) -> None:
+    def __init__(self, options: Sequence[str] = OPTIONS, *, parent: Path | None = None) -> None:
         """Create the data folder; as root, which PostgreSQL refuses, do it as another user.
 
         It is in a folder for temporary files, or in `parent`, which that user must be able to read.
         """
+        self._options = options
         self._folder = Path(tempfile.mkdtemp(prefix="tidemill-postgres-", dir=parent))
         self._data, self._log = self._folder / "data", self._folder / "log"
         self._programs = _programs()
@@ -60,7 +61,7 @@ class Postgres:
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         logged = self._log.stat().st_size if self._log.exists() else 0
-        options = [f"--{option}" for option in OPTIONS]
+        options = [f"--{option}" for option in self._options]
         where = ["-D", str(self._data), "-p", str(self._port), "-h", HOST, "-k", str(self._folder)]
         self._process = spawn(
             self._command("postgres", *where, *options), self._log, cwd=self._folder

@@ -39,6 +39,12 @@ class Claim(NamedTuple):
     job: str
     attempt: int
     parameters: str
+    queued: int
+
+    @property
+    def key(self) -> str:
+        """A name for what was submitted: the same in all attempts, but another after a retry."""
+        return f"{self.id}-{self.queued}"
 
 
 class Leases:
@@ -63,7 +69,8 @@ class Leases:
         """Return the run that has waited for longest, of a job that has not too many running."""
         if self.is_idle(WAITING):
             return None
-        columns = RUNS.c.number, RUNS.c.id, RUNS.c.job, RUNS.c.attempt, RUNS.c.parameters
+        names = ("number", "id", "job", "attempt", "parameters", "queued")
+        columns = [RUNS.c[name] for name in names]
         with self._database.transaction() as connection:
             if self._database.postgres:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
@@ -75,7 +82,7 @@ class Leases:
             ]
             if not first:
                 return None
-            number, run, job, attempt, parameters = min(first)
+            number, run, job, attempt, parameters, queued = min(first)
             claimed = sa.update(RUNS).where(RUNS.c.number == number, RUNS.c.state == WAITING)
             taken = claimed.values(
                 state=RUNNING,
@@ -89,7 +96,7 @@ class Leases:
             # It may have been cancelled meanwhile; the next claim finds another.
             if not connection.execute(taken).rowcount:
                 return None
-        return Claim(run, job, attempt + 1, parameters)
+        return Claim(run, job, attempt + 1, parameters, queued)
 
     def running(self) -> dict[str, Sign]:
         """Return the latest sign of life of each running run.
