@@ -40,17 +40,27 @@ REFUSING = {
     ],
     "postgresql": ["ALTER TABLE task_results__g1 ALTER COLUMN data TYPE varchar(200)"],
 }
-PROGRAMS = 3
+PROGRAMS = 4
 OPEN = """
-import sys
+import os, sys
 from tidemill.store.store import Store
 from tidemill.tasks.job import Job
 from tidemill.tasks.tasks import Tasks
 
-print("ready", flush=True)
-sys.stdin.readline()
-with Store(sys.argv[1]) as store:
-    print(Tasks(store, [Job("Count", "long_jobs:Count")]).submit("Count", {"steps": 1}, "key"))
+job = Job("Count", "long_jobs:Count")
+job.parse('{"steps": 1}')
+
+def submit():
+    with Store(sys.argv[1]) as store:
+        print(Tasks(store, [job]).submit("Count", {"steps": 1}, "key"), flush=True)
+
+programs = []
+for _ in range(int(sys.argv[2])):
+    programs.append(os.fork())
+    if not programs[-1]:
+        submit()
+        sys.exit()
+sys.exit(any(os.waitpid(program, 0)[1] for program in programs))
 """
 
 
@@ -104,26 +114,11 @@ def test_programs_at_once(tmp_path: Path) -> None:
     """Programs that open the same new file of SQLite at the same time share one table of runs."""
     url = f"sqlite:///{tmp_path}/new/tasks.db"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    programs = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPEN, url],
-            env=environment,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for _ in range(PROGRAMS)
-    ]
-    for program in programs:
-        assert program.stdout is not None
-        assert program.stdout.readline() == "ready\n"
-    for program in programs:
-        assert program.stdin is not None
-        program.stdin.write("\n")
-        program.stdin.flush()
-    runs = {program.communicate(timeout=WAIT_S)[0] for program in programs}
-    assert [len(run) for run in runs] == [33]
-    assert [program.returncode for program in programs] == [0] * PROGRAMS
+    command = [sys.executable, "-c", OPEN, url, str(PROGRAMS)]
+    done = subprocess.run(command, check=True, capture_output=True, env=environment, text=True)
+    runs = done.stdout.split()
+    assert len(runs) == PROGRAMS
+    assert len(set(runs)) == 1
 
 
 def test_refused_result(open_tasks: OpenTasks, url: str) -> None:
