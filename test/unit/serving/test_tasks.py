@@ -380,6 +380,24 @@ def validator(document: dict[str, Any], pointer: str) -> Draft202012Validator:
     return Draft202012Validator({"$ref": f"{DOCUMENT}#{pointer}"}, registry=registry)
 
 
+class TestMetrics:
+    """The server shows its tasks to Prometheus."""
+
+    def test_ended(self, server: Server) -> None:
+        """A run that ends is counted, and the time it took."""
+
+        def read(name: str) -> float:
+            page = server.send("/metrics").body.decode()
+            line = f'tidemill_tasks_{name}{{job_name="Count",outcome="succeeded"}} '
+            found = [each for each in page.splitlines() if each.startswith(line)]
+            return float(found[0].removeprefix(line)) if found else 0  # none before the first read
+
+        before = read("ended_total"), read("seconds_total")
+        ended(server, submit(server, "Count", {"steps": 1}))
+        wait_until(lambda: read("ended_total") > before[0], 60)
+        assert read("seconds_total") > before[1]
+
+
 class TestStart:
     """A server serves what the settings name."""
 
