@@ -83,9 +83,17 @@ def shown_tasks(
 
 
 def worker_thread(settings: ServeProgram, jobs: Mapping[str, Job]) -> WorkerThread | None:
-    """Return what runs tasks, if there are jobs and the settings want it."""
+    """Return what runs tasks, if there are jobs and the settings want it.
+
+    Raises:
+        MissingExtra: The settings name a topic, and the extra `kafka` is not installed.
+
+    """
     if not (jobs and settings.serving.run_tasks):
         return None
+    if settings.tasks.topic is not None:
+        with extras.required("kafka"):
+            import tidemill.tasks.announcer  # noqa: F401, PLC0415 - an extra, before the thread
     return WorkerThread(partial(_worker, settings))
 
 

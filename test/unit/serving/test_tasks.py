@@ -404,7 +404,8 @@ class TestStart:
     def test_no_models(self, server: Server) -> None:
         """Without a models file it answers, and starts no model process."""
         assert server.send("/readyz").status == 200
-        assert server.send("/v2/models").json == {"models": ["features:task_results"]}
+        results = {"models": ["features:task_results"]}
+        wait_until(lambda: server.send("/v2/models").json == results, 60)
         assert problem(server.ask("upper", "a")) == (404, "ModelNotFound")
         assert not processes(server.folder)
 
@@ -433,7 +434,7 @@ class TestStart:
             assert one.log[-1]["hint"]
 
     def test_named_models(self, tmp_path: Path) -> None:
-        """A models file that the settings name must be there, even if there are jobs."""
+        """A models file that the settings name must list models, even if there are jobs."""
         url = f"sqlite:///{tmp_path}/store.db"
         options: dict[str, Any] = {"models": "models: []", "store": url, "tasks": {"jobs": JOBS}}
         with server_process.launched(processes=1, **options) as one:
