@@ -11,6 +11,7 @@ import msgspec
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
 from tidemill.errors import InvalidJob, InvalidParameters, describe
+from tidemill.tasks import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ class Job(msgspec.Struct, frozen=True, dict=True):
 
     def schema_with(self, template: str) -> dict[str, Any]:
         """Return the schema with other references, such as `#/components/schemas/{model}`."""
-        return _closed(self._adapter.json_schema(ref_template=template))
+        return names.closed(self._adapter.json_schema(ref_template=template))
 
     @cached_property
     def _class(self) -> type[Runnable]:
@@ -61,18 +62,18 @@ class Job(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
         method = self._class.run
-        names = list(inspect.signature(method).parameters)
-        if len(names) != len(("self", "parameters", "report")):
+        arguments = list(inspect.signature(method).parameters)
+        if len(arguments) != len(("self", "parameters", "report")):
             raise InvalidJob(self.name, f"{self.path}.run must take parameters and report")
         try:
-            return TypeAdapter(_hint(method, names[1]))
+            return TypeAdapter(_hint(method, arguments[1]))
         except (NameError, TypeError, PydanticUserError, PydanticSchemaGenerationError) as error:
             raise InvalidJob(self.name, f"its parameters have no schema: {error}") from error
 
     @cached_property
     def _schema(self) -> dict[str, Any]:
         try:
-            return _closed(self._adapter.json_schema())
+            return names.closed(self._adapter.json_schema())
         except PydanticUserError as error:
             raise InvalidJob(self.name, f"its parameters have no schema: {error}") from error
 
@@ -92,22 +93,20 @@ class Job(msgspec.Struct, frozen=True, dict=True):
             raise InvalidParameters(
                 self.name, f"{place}: {problem}" if place else problem
             ) from None
-        known = self._schema.get("properties")
-        if known is not None and not self._schema.get("additionalProperties"):
-            for name in msgspec.json.decode(parameters):
-                if name not in known:
-                    raise InvalidParameters(self.name, f"{name[:50]}: is not one of its parameters")
+        try:
+            value = msgspec.json.decode(parameters)
+        except msgspec.MsgspecError:  # pydantic reads more than JSON
+            raise InvalidParameters(
+                self.name, "Invalid JSON: a number is NaN, infinite or too large"
+            ) from None
+        if (path := names.unknown(value, self._schema)) is not None:
+            place = ".".join(path)
+            raise InvalidParameters(self.name, f"{place[:80]}: is not one of its parameters")
         return parsed
 
     def make(self) -> Runnable:
         """Return a new object of the class."""
         return self._class(**self.options)
-
-
-def _closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """Allow no other parameters: a misspelt name would pass for the default of the right one."""
-    is_open = "properties" not in schema or schema.get("additionalProperties")
-    return schema if is_open else schema | {"additionalProperties": False}
 
 
 def _hint(method: Callable[..., object], name: str) -> Any:  # noqa: ANN401 - any type

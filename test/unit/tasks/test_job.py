@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
 from tidemill.errors import InvalidJob, InvalidParameters
@@ -104,3 +105,75 @@ def test_no_module() -> None:
     """So is a module that cannot be imported."""
     with pytest.raises(InvalidJob, match="nowhere"):
         Job("mine", "nowhere:Job").parse("{}")
+
+
+class Product(BaseModel):
+    """Is a part of other parameters."""
+
+    name: str
+    width: float = 1
+
+
+class Open(BaseModel):
+    """Takes any other name."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+
+
+class Order(BaseModel):
+    """Has products wherever a type may have them."""
+
+    listed: list[Product] = []
+    named: dict[str, Product] = {}
+    either: Product | list[Product] | float | None = None
+    pair: tuple[Product, int] | None = None
+    open: Open | None = None
+    free: dict[str, Any] = {}
+
+
+class ByOrder:
+    """Takes nested models."""
+
+    def run(self, parameters: Order, report: object) -> object:
+        """Return nothing."""
+
+
+MISSPELT = {"name": "a", "widht": 2}
+
+
+@pytest.mark.parametrize(
+    ("order", "place"),
+    [
+        ({"listed": [{"name": "b"}, MISSPELT]}, "listed.1.widht"),
+        ({"named": {"b": MISSPELT}}, "named.b.widht"),
+        ({"either": MISSPELT}, "either.widht"),
+        ({"either": [MISSPELT]}, "either.0.widht"),
+        ({"pair": [MISSPELT, 1]}, "pair.0.widht"),
+        ({"lsited": []}, "lsited"),
+    ],
+)
+def test_misspelt_names(order: dict[str, Any], place: str) -> None:
+    """A name that no model has is refused wherever it is, and the error has its place."""
+    with pytest.raises(InvalidParameters, match=f": {place}: is not one of its parameters"):
+        job("ByOrder").parse(msgspec.json.encode(order))
+
+
+def test_other_names() -> None:
+    """A model that allows other names gets them, and a dictionary of anything has any names."""
+    order = {
+        "listed": [{"name": "a"}],
+        "open": MISSPELT,
+        "free": {"a": MISSPELT},
+        "either": {"name": "a", "width": 2},
+    }
+    assert job("ByOrder").parse(msgspec.json.encode(order)).open.widht == 2
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_not_json(number: str) -> None:
+    """Numbers that JSON cannot hold are refused, wherever the schema would take them."""
+    wide = '{"listed": [{"name": "a", "width": %s}]}'
+    for name, text in (("ByOrder", wide), ("Anything", '{"any": [%s]}')):
+        with pytest.raises(InvalidParameters, match="a number is NaN, infinite or too large"):
+            job(name).parse(text % number)
