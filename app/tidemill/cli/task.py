@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidemill.cli.options import Config, load_program, screen
+from tidemill.errors import InputUnreadable
 from tidemill.settings import TasksProgram
 
 if TYPE_CHECKING:
@@ -168,4 +169,10 @@ def _opened(config: Path | None) -> Iterator[Tasks]:
 def _read(parameters: str) -> str | bytes:
     if parameters == "-":
         return sys.stdin.buffer.read()
-    return Path(parameters[1:]).read_bytes() if parameters.startswith("@") else parameters
+    if not parameters.startswith("@"):
+        return parameters
+    try:
+        return Path(parameters[1:]).read_bytes()
+    except OSError as error:
+        hint = "Name a file of JSON after the @."
+        raise InputUnreadable(parameters[1:], error.strerror, hint) from None

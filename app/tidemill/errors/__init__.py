@@ -200,6 +200,7 @@ from tidemill.errors.store import (
 from tidemill.errors.tasks import (
     AnnouncementFailed,
     CannotRetry,
+    InvalidIdempotencyKey,
     InvalidJob,
     InvalidParameters,
     KeyReused,
@@ -253,6 +254,7 @@ __all__ = [
     "InputTopicRemoved",
     "InputUnreadable",
     "InvalidEndpoint",
+    "InvalidIdempotencyKey",
     "InvalidInput",
     "InvalidJob",
     "InvalidJson",

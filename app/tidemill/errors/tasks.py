@@ -27,7 +27,7 @@ class UnknownJob(MessageError):
         names = ", ".join(near)
         super().__init__(
             f"there is no job {job[:100]!r}",
-            f"There is {names}." if names else "List jobs in the settings, under `tasks.jobs`.",
+            f"Jobs: {names}." if names else "List jobs in the settings, under `tasks.jobs`.",
         )
 
 
@@ -49,6 +49,16 @@ class InvalidParameters(MessageError):
         super().__init__(
             f"the parameters do not fit the job {job!r}: {reason}",
             f"`tidemill task schema {job}` and a server's /openapi.json show what it takes.",
+        )
+
+
+class InvalidIdempotencyKey(MessageError):
+    """An idempotency key has letters that none may have, or is too long."""
+
+    def __init__(self, longest: int) -> None:
+        super().__init__(
+            f"the idempotency key must have 1 to {longest} printable characters",
+            "Take a name of the request, such as order-17; or send no key.",
         )
 
 
@@ -106,12 +116,11 @@ class NotEnded(MessageError):
 class NoResult(MessageError):
     """A run ended without a result."""
 
-    def __init__(self, run: str, state: str, error: str | None) -> None:
-        reason = f": {error}" if error else ""
-        super().__init__(
-            f"the run {run} {state}{reason}",
-            f"`tidemill task retry` or POST /v1/tasks/{run}/retry runs it again.",
-        )
+    def __init__(self, run: str, state: str, error: str | None, hint: str | None = None) -> None:
+        ends = {"cancelled": "was cancelled", "succeeded": "succeeded, but its result was deleted"}
+        became = f"failed: {error}" if error else ends.get(state, state)
+        again = f"`tidemill task retry` or POST /v1/tasks/{run}/retry runs it again."
+        super().__init__(f"the run {run} {became}", f"{hint} {again}" if hint else again)
 
 
 class AnnouncementFailed(TidemillError):
@@ -140,7 +149,7 @@ class TaskCrashed(TidemillError):
     def __init__(self, attempts: int, last: str) -> None:
         super().__init__(
             f"the task was tried {attempts} times, and none came to an end: {last}",
-            "Look at the worker's log; it may need more memory. `tidemill task retry` tries again.",
+            "Look at the worker's log; it may need more memory.",
         )
 
 

@@ -37,7 +37,7 @@ def check(place: str) -> str:
     if SCHEME.match(path):
         raise ValueError("the format must be jsonl, csv, parquet or delta")
     if not path or not path.isprintable():
-        raise ValueError("the path must be printable")
+        raise ValueError("the path must be printable, and not empty")
     if path.startswith("/") or any(part.startswith(".") for part in PurePosixPath(path).parts):
         raise ValueError("the path must be relative, and no part of it may begin with a dot")
     return place

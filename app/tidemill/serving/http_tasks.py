@@ -74,7 +74,7 @@ class TaskHandlers:
         match [unquote(part) for part in path.removeprefix(PATH).split("/")]:
             case [""]:
                 return "GET", partial(self.list, catalogue)
-            case ["", job] if request.method == "POST":
+            case ["", job] if request.method == "POST" or job in catalogue.jobs:
                 return "POST", partial(self.submit, catalogue.job(job))
             case ["", run, *rest] if found := self._of_run.get("/".join(rest) if rest else None):
                 verb, handler = found

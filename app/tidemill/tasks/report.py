@@ -74,7 +74,9 @@ class Report:
         try:
             encoded = TypeAdapter(Any).dump_json(result)
         except ValueError as error:
-            raise TypeError(f"the result cannot be written as JSON: {error}") from None
+            refused = TypeError(f"the result cannot be written as JSON: {error}")
+            refused.add_note("Return dictionaries, lists, text and numbers: array.tolist(), say.")
+            raise refused from None
         if len(encoded) > self._max_result:
             raise TaskResultTooLarge(len(encoded), self._max_result)
         return encoded

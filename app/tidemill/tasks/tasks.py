@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from tidemill.errors import (
     CannotRetry,
+    InvalidIdempotencyKey,
     InvalidParameters,
     InvalidSelection,
     KeyReused,
@@ -106,7 +107,8 @@ class Tasks:
         `parameters` may be JSON. The same idempotency `key` returns the same run.
 
         Raises:
-            UnknownJob, InvalidParameters, ParametersTooLarge, KeyReused: It is not accepted.
+            UnknownJob, InvalidParameters, ParametersTooLarge: It is not accepted.
+            InvalidIdempotencyKey, KeyReused: Nor is it with this key.
             StoreUnavailable, StoreFull: It may or may not be; the same key finds out.
 
         """
@@ -114,7 +116,7 @@ class Tasks:
         text = self._encode(job, parameters)
         described.parse(text)
         if key is not None and not (key.isprintable() and 0 < len(key) <= MAX_KEY):
-            raise InvalidParameters(job, f"an idempotency key has 1 to {MAX_KEY} printable letters")
+            raise InvalidIdempotencyKey(MAX_KEY)
         now = self._clock()
         with self._database.transaction() as connection:
             new = insert(connection, RUNS).values(
@@ -204,7 +206,7 @@ class Tasks:
             raise NotEnded(run, found.state)
         rows = self.store.get(RESULTS.name, [run]).rows if found.state == SUCCEEDED else [None]
         if rows[0] is None:
-            raise NoResult(run, found.state, found.error)
+            raise NoResult(run, found.state, found.error, found.hint)
         return msgspec.json.decode(rows[0].data, type=dict[str, msgspec.Raw])["result"]
 
     def latest(self, run: str) -> Latest:

@@ -182,7 +182,8 @@ class Worker:
         self._running.remove(execution)
         execution.close()
         became = outcome.error if isinstance(outcome, Failure) else outcome and "succeeded"
-        log.info("task ended", run=claim.id, outcome=became or execution.why, counts=written)
+        extra = {} if written else {"ignored": True}  # it was cancelled or taken over
+        log.info("task ended", run=claim.id, outcome=became or execution.why, **extra)
 
     def _leave(self) -> None:
         """End all processes, and let their runs wait for other workers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,10 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tidemill.terminal.escape import printable_json, visible
+from tidemill.terminal.responsive_table import ResponsiveTable
 from tidemill.units import duration, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Sequence
 
     from tidemill.tasks.runs import Run
     from tidemill.tasks.tasks import Tasks
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 POLL_S: Final = 0.3
+DROPPABLE_COLUMNS: Final = ("submitted", "took", "progress")
+MAX_TEXT: Final = 50  # columns of a phrase or an error, which wraps
 COLOURS: Final = {"succeeded": "green", "failed": "red", "running": "cyan"}
 
 
@@ -33,22 +37,31 @@ def run_line(run: Run) -> str:
     return printable_json(msgspec.json.encode(run.as_json()).decode())
 
 
-def runs_table(runs: Iterable[Run]) -> Table:
-    """Return a table with a row for each run."""
+def runs_table(runs: Sequence[Run]) -> ResponsiveTable:
+    """Return a table with a row for each run; ids are always whole, to be copied."""
+    return ResponsiveTable(partial(_table, runs), DROPPABLE_COLUMNS)
+
+
+def _table(runs: Sequence[Run], without: Container[str]) -> Table:
     table = Table()
-    for name in ("run", "job", "state", "progress", "submitted", "took", ""):
-        table.add_column(name, justify="right" if name in {"progress", "took"} else "left")
+    table.add_column("run", no_wrap=True)
+    for name in ("job", "state", "progress", "submitted", "took"):
+        if name not in without:
+            right = name in {"progress", "took"}
+            table.add_column(name, justify="right" if right else "left", overflow="fold")
+    table.add_column("", max_width=MAX_TEXT, overflow="fold")
     for run in runs:
         took = (run.ended - run.started) / 1000 if run.ended and run.started else None
-        table.add_row(
-            run.id,
-            Text(visible(run.job)),
-            Text(run.state, COLOURS.get(run.state, "")),
-            f"{run.progress:.0%}",
-            moment(run.submitted),
-            "" if took is None else duration(took),
-            Text(visible(run.error or run.phrase)),
-        )
+        cells: dict[str, str | Text] = {
+            "run": run.id,
+            "job": Text(visible(run.job)),
+            "state": Text(run.state, COLOURS.get(run.state, "")),
+            "progress": f"{run.progress:.0%}",
+            "submitted": moment(run.submitted),
+            "took": "" if took is None else duration(took),
+            "": Text(visible(run.error or run.phrase)),
+        }
+        table.add_row(*(cell for name, cell in cells.items() if name not in without))
     return table
 
 

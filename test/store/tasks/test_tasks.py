@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from tidemill.errors import (
+    InvalidIdempotencyKey,
     InvalidParameters,
     KeyReused,
     ParametersTooLarge,
@@ -64,7 +65,7 @@ class TestSubmit:
     @pytest.mark.parametrize("key", ["", "x" * 201, "a\0", "\ud800"])
     def test_bad_key(self, tasks: Tasks, key: str) -> None:
         """A key that a database could not hold is refused."""
-        with pytest.raises(InvalidParameters, match="idempotency key"):
+        with pytest.raises(InvalidIdempotencyKey, match="1 to 200 printable"):
             tasks.submit("Count", {"steps": 1}, key)
 
     def test_unknown(self, tasks: Tasks) -> None:

@@ -10,7 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tidemill.cli import cli
-from tidemill.errors import CannotRetry, InvalidSelection, MetricsPortTaken, NoResult, NotEnded
+from tidemill.errors import (
+    CannotRetry,
+    InputUnreadable,
+    InvalidSelection,
+    MetricsPortTaken,
+    NoResult,
+    NotEnded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +79,12 @@ def test_schema(invoke: Invoke) -> None:
     schema = json.loads(invoke("schema", "count"))
     assert schema["required"] == ["steps"]
     assert schema["properties"]["seconds"]["default"] == 0.05
+
+
+def test_no_file(invoke: Invoke) -> None:
+    """A file of parameters that is not there is named."""
+    with pytest.raises(InputUnreadable, match=r"cannot read missing.json: No such file"):
+        invoke("submit", "count", "@missing.json")
 
 
 def test_unknown_state(invoke: Invoke) -> None:

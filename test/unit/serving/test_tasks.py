@@ -100,7 +100,7 @@ class TestSubmit:
     def test_bad_key(self, server: Server, key: str) -> None:
         """A key that is empty or too long is refused."""
         response = send(server, "/Count", {"steps": 1}, key=key)
-        assert problem(response) == (422, "InvalidParameters")
+        assert problem(response) == (422, "InvalidIdempotencyKey")
 
     @pytest.mark.parametrize(
         ("body", "named"),
@@ -205,6 +205,7 @@ class TestRuns:
         response = send(server, f"/{run}/result")
         assert problem(response) == (404, "NoResult")
         assert "no shelf is long enough" in response.json["detail"]
+        assert response.json["hint"].startswith("The worker's log has the traceback.")
         assert f"/v1/tasks/{run}/retry" in response.json["hint"]
 
     def test_no_retry(self, server: Server) -> None:
@@ -213,7 +214,7 @@ class TestRuns:
         ended(server, run)
         assert problem(send(server, f"/{run}/retry", method="POST")) == (409, "CannotRetry")
 
-    @pytest.mark.parametrize("run", [UNKNOWN, "Count", "a%2Fb", "%00", "x" * 1000])
+    @pytest.mark.parametrize("run", [UNKNOWN, "Conut", "a%2Fb", "%00", "x" * 1000])
     def test_unknown(self, server: Server, run: str) -> None:
         """There is no such run."""
         for path in ("", "/result", "/latest"):
@@ -233,6 +234,8 @@ class TestRuns:
         ("path", "method", "status", "title"),
         [
             ("", "POST", 405, "MethodNotAllowed"),
+            ("/Count", "GET", 405, "MethodNotAllowed"),
+            ("/Count", "PUT", 405, "MethodNotAllowed"),
             (f"/{UNKNOWN}", "DELETE", 405, "MethodNotAllowed"),
             (f"/{UNKNOWN}/cancel", "GET", 405, "MethodNotAllowed"),
             (f"/{UNKNOWN}/result", "POST", 405, "MethodNotAllowed"),
@@ -296,7 +299,7 @@ class TestAccess:
         assert len(send(guarded, token=EVERYTHING).json["runs"]) == 2
         hidden = send(guarded, "/Fail", {}, token=PART)
         assert problem(hidden) == (404, "UnknownJob")
-        assert hidden.json["hint"] == "There is Count."
+        assert hidden.json["hint"] == "Jobs: Count."
         assert problem(send(guarded, "?job=Fail", token=PART)) == (404, "UnknownJob")
         gets, posts = ("", "/result", "/latest"), ("/cancel", "/retry")
         for method, path in [("GET", p) for p in gets] + [("POST", p) for p in posts]:
