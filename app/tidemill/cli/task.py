@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidemill.cli.options import Config, load_program, screen
-from tidemill.errors import InputUnreadable
+from tidemill.errors import InputUnreadable, NoJobs
 from tidemill.settings import TasksProgram
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ def work(
     from tidemill.bootstrap.tasks import open_metrics, open_tasks, open_worker
 
     settings = load_program(TasksProgram, config)
+    if not settings.tasks.jobs:
+        raise NoJobs
     if slots is not None:
         section = settings.tasks.model_copy(update={"slots": slots})
         settings = settings.model_copy(update={"tasks": section})

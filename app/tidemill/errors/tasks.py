@@ -20,6 +20,16 @@ class InvalidJob(ConfigurationError):
         )
 
 
+class NoJobs(ConfigurationError):
+    """A worker has nothing to run."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the settings list no jobs, so a worker would wait for ever",
+            "List them under `tasks.jobs`, and name the file with --config if it is elsewhere.",
+        )
+
+
 class UnknownJob(MessageError):
     """The settings list no such job."""
 
@@ -99,7 +109,9 @@ class CannotRetry(MessageError):
     def __init__(self, run: str, state: str) -> None:
         super().__init__(
             f"the run {run} is {state}; only one that failed or was cancelled is run again",
-            "Submit another task.",
+            "Submit another task."
+            if state == "succeeded"
+            else "It runs without a retry. To begin it again, cancel it first.",
         )
 
 

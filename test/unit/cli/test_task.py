@@ -15,6 +15,7 @@ from tidemill.errors import (
     InputUnreadable,
     InvalidSelection,
     MetricsPortTaken,
+    NoJobs,
     NoResult,
     NotEnded,
 )
@@ -64,6 +65,8 @@ def test_a_task(invoke: Invoke, tmp_path: Path) -> None:
     with pytest.raises(CannotRetry):
         invoke("retry", run)
     assert invoke("retry", failing) == f"{failing} is waiting"
+    with pytest.raises(CannotRetry, match="cancel it first"):
+        invoke("retry", failing)
     assert invoke("cancel", failing) == f"{failing} is cancelled"
     listed = [json.loads(line) for line in invoke("list", "--json").splitlines()]
     assert [(each["id"], each["state"]) for each in listed] == [
@@ -85,6 +88,14 @@ def test_no_file(invoke: Invoke) -> None:
     """A file of parameters that is not there is named."""
     with pytest.raises(InputUnreadable, match=r"cannot read missing.json: No such file"):
         invoke("submit", "count", "@missing.json")
+
+
+def test_no_jobs(invoke: Invoke, tmp_path: Path) -> None:
+    """A worker with nothing to run, such as one in the wrong folder, does not start."""
+    (tmp_path / "config.yaml").unlink()
+    with pytest.raises(NoJobs, match="list no jobs"):
+        invoke("work")
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_state(invoke: Invoke) -> None:
