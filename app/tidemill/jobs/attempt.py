@@ -45,6 +45,8 @@ def answer(job: Batch, parameters: Parameters, report: Report) -> dict[str, Any]
     target = place(str(writable(job.outputs, wanted.path)), wanted.format or source.format)
     order = Order(source, target, routes, job.part_rows, id=report.run)
     summary = _answered(order, wanted.path, settings, report)
+    dead = counted(summary.dead_letters, "dead letter")
+    report(1, f"{counted(summary.results, 'result')}, {dead}")
     named = {
         "input": f"{source.format}:{given.path}",
         "output": f"{target.format}:{wanted.path}",

@@ -166,7 +166,7 @@ def test_killed_worker(
     until(lambda: tasks.get(run).has_ended)
     ended = tasks.get(run)
     assert (ended.state, ended.attempt, ended.error) == ("succeeded", 2, None)
-    assert (ended.progress, ended.phrase) == (1, "publishing")
+    assert (ended.progress, ended.phrase) == (1, f"{ROWS} results, 0 dead letters")
     check_continued(tasks, run)
 
 
