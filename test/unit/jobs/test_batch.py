@@ -93,7 +93,8 @@ def test_in_use() -> None:
         with pytest.raises(OutputInUse):
             run(reporter("r1", 1))
         assert run(reporter("r1", 2, end_the_other))["messages"] == 2
-    assert phrases == ["waiting until an earlier attempt ends"]
+    assert phrases[0] == "waiting until an earlier attempt ends"
+    assert phrases[1:] == ["2 results, 0 dead letters"]
 
 
 def test_models() -> None:
