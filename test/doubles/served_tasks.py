@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 JOBS = {
     name: {"job": f"long_jobs:{name}", "attempts": 30}
-    for name in ("Count", "Fail", "Hang", "Odd", "Shelf")
+    for name in ("Count", "Fail", "Improve", "Odd", "Shelf")
 }
 WAIT_S = 200.0
 
 
 def running(
-    store: str, tasks: dict[str, Any] | None = None, **options: Any
+    store: str,
+    tasks: dict[str, Any] | None = None,
+    **options: Any,  # noqa: ANN401 - of `launch`
 ) -> AbstractContextManager[Server]:
     """Run a server of jobs of `long_jobs`, without models, until the end of the context."""
     settings = {"jobs": JOBS, "slots": 2, "grace": 1} | (tasks or {})

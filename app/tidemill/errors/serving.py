@@ -89,6 +89,16 @@ class RequestTooLarge(MessageError):
         )
 
 
+class OtherSite(MessageError):
+    """A page of another web site has sent a request that changes something."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a page of another web site has sent the request",
+            "Send it from the server's own page, or from a program, without `Origin`.",
+        )
+
+
 class MethodNotAllowed(MessageError):
     """A path exists, but not for a request's method."""
 

@@ -145,7 +145,7 @@ class HttpApp:
         if self._tables and raw.startswith(http_tables.PATH):
             return self._tables.find(models, raw)
         if self._tasks and raw.startswith(http_tasks.PATH):
-            return self._tasks.find(models, raw, request.method)
+            return self._tasks.find(models, raw, request)
         if route := models.mlflow_paths.get(quoted(raw)):
             return "POST", partial(self._handlers.invocations, Target(route))
         return "POST", partial(self._handlers.plain, models.find_path(raw))

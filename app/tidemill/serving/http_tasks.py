@@ -15,6 +15,7 @@ from tidemill.errors import (
     UnknownRun,
 )
 from tidemill.serving import http_body
+from tidemill.serving.http_origin import refuse_other_sites
 from tidemill.serving.http_responses import json_response
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tidemill.serving.long_tasks import LongTasks
     from tidemill.serving.parts import Parts
     from tidemill.tasks.runs import Run
-    from tidemill.tasks.tasks import Tasks
+    from tidemill.tasks.tasks import Latest, Tasks
 
     T = TypeVar("T")
     Operation = tuple[str, Callable[[Request], Awaitable[Response]]]  # with its method
@@ -51,27 +52,33 @@ class TaskHandlers:
         """Take what the handlers share."""
         self._parts = parts
         self._tasks = tasks
+        # Of a run, by what follows its id in the path.
+        self._of_run: dict[str | None, tuple[str, Callable[..., Awaitable[Response]]]] = {
+            None: ("GET", self.get),
+            "result": ("GET", self.result),
+            "latest": ("GET", self.latest),
+            "cancel": ("POST", self.cancel),
+            "retry": ("POST", self.retry),
+        }
 
-    def find(self, catalogue: Catalogue, path: str, method: str) -> Operation:
+    def find(self, catalogue: Catalogue, path: str, request: Request) -> Operation:
         """Return the method and the handler of a path, as it was sent.
 
         Raises:
             ModelNotFound, UnknownJob: There are none.
+            OtherSite: It would change something for a page of another web site.
 
         """
+        if request.method == "POST":
+            refuse_other_sites(request)
         match [unquote(part) for part in path.removeprefix(PATH).split("/")]:
             case [""]:
                 return "GET", partial(self.list, catalogue)
-            case ["", job] if method == "POST":
+            case ["", job] if request.method == "POST":
                 return "POST", partial(self.submit, catalogue.job(job))
-            case ["", run]:
-                return "GET", partial(self.get, catalogue, run)
-            case ["", run, "cancel"]:
-                return "POST", partial(self.cancel, catalogue, run)
-            case ["", run, "retry"]:
-                return "POST", partial(self.retry, catalogue, run)
-            case ["", run, "result"]:
-                return "GET", partial(self.result, catalogue, run)
+            case ["", run, *rest] if found := self._of_run.get("/".join(rest) if rest else None):
+                verb, handler = found
+                return verb, partial(handler, catalogue, run)
         raise ModelNotFound("path", path, [PATH])
 
     async def submit(self, job: str, request: Request) -> Response:
@@ -110,6 +117,16 @@ class TaskHandlers:
         with self._parts.one_more():
             content = await self._ask(result, request)
         return Response(content, headers=HEADERS, media_type="application/json")
+
+    async def latest(self, catalogue: Catalogue, run: str, request: Request) -> Response:
+        """Answer with the result of a run, or until then with the best that its job has."""
+
+        def latest(tasks: Tasks) -> Latest:
+            return tasks.latest(_seen(tasks, catalogue, run).id)
+
+        with self._parts.one_more():
+            found = await self._ask(latest, request)
+        return json_response({"final": found.final, "result": found.result}, headers=HEADERS)
 
     async def cancel(self, catalogue: Catalogue, run: str, request: Request) -> Response:
         """Cancel a run."""

@@ -36,6 +36,13 @@ RUN: Final = {
         "hint": NULLABLE,
     },
 }
+LATEST: Final = {
+    "type": "object",
+    "properties": {
+        "final": {"type": "boolean", "description": "Whether it is the result of a run's end."},
+        "result": {},
+    },
+}
 # The name of a schema in a document may have only these characters.
 ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 ID: Final = {"name": "run", "in": "path", "required": True, "schema": TEXT}
@@ -63,6 +70,9 @@ def paths(jobs: Iterable[Job]) -> dict[str, Any]:
         PATH: {"get": _list()},
         run: {"get": _of_run("A run", _run("The run."))},
         f"{run}/result": {"get": _of_run("The result of a run", _json("The result.", {}))},
+        f"{run}/latest": {
+            "get": _of_run("The result of a run, or the best so far", _json("It.", LATEST))
+        },
         f"{run}/cancel": {"post": _of_run("Cancel a run", _run("The run."))},
         f"{run}/retry": {
             "post": _of_run("Run again what failed or was cancelled", _run("The run."))

@@ -109,7 +109,6 @@ class TasksProgram(StoreProgram):
 class ServeProgram(TasksProgram):
     """The settings of the server."""
 
-    kafka: KafkaSettings = KafkaSettings()
     pool: PoolSettings = PoolSettings()
     serving: ServingSettings = ServingSettings()
 

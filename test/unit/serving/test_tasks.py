@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import server_process
 from jsonschema import Draft202012Validator
-from pool_processes import wait_until
+from pool_processes import processes, wait_until
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from served_tasks import JOBS, ended, get, problem, running, send, submit
@@ -138,6 +138,28 @@ class TestSubmit:
         assert ended(server, run)["state"] == "succeeded"
         assert len(send(server, f"/{run}/result").json) == 100_000 - frame
 
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({"Sec_Fetch_Site": "cross-site"}, 403),
+            ({"Sec_Fetch_Site": "same-site"}, 403),
+            ({"Origin": "https://elsewhere.example"}, 403),
+            ({"Origin": "null"}, 403),
+            ({"Sec_Fetch_Site": "same-origin", "Origin": "https://proxy.example"}, 202),
+            ({"Origin": "own"}, 202),
+        ],
+    )
+    def test_other_site(self, server: Server, headers: dict[str, str], status: int) -> None:
+        """A page of another site cannot start or cancel tasks in a visitor's name."""
+        own = {"own": f"http://127.0.0.1:{server.port}"}
+        sent = {name: own.get(value, value) for name, value in headers.items()}
+        response = server.send("/v1/tasks/Count", {"steps": 0}, **sent)
+        assert response.status == status
+        if status == 403:
+            assert problem(response) == (403, "OtherSite")
+            cancelled = server.send(f"/v1/tasks/{UNKNOWN}/cancel", method="POST", **sent)
+            assert problem(cancelled) == (403, "OtherSite")
+
     def test_media_type(self, server: Server) -> None:
         """Another media type is refused."""
         response = server.send("/v1/tasks/Count", {"steps": 1}, Content_Type="text/csv")
@@ -162,6 +184,19 @@ class TestRuns:
         send(server, f"/{run}/cancel", method="POST")
         assert ended(server, run)["state"] == "cancelled"
 
+    def test_latest(self, server: Server, tmp_path: Path) -> None:
+        """What the job has reported so far is there, until its result is."""
+        file = tmp_path / "go on"
+        run = submit(server, "Improve", {"file": str(file)})
+        wait_until(lambda: send(server, f"/{run}/latest").status == 200, 60)
+        wait_until(lambda: send(server, f"/{run}/latest").json["result"] == {"best": 2}, 60)
+        assert send(server, f"/{run}/latest").json["final"] is False
+        file.touch()
+        assert ended(server, run)["state"] == "succeeded"
+        answer = send(server, f"/{run}/latest")
+        assert answer.json == {"final": True, "result": {"run": run, "attempt": 1}}
+        assert answer.headers["cache-control"] == "no-store"
+
     def test_failed(self, server: Server) -> None:
         """A run that failed says why, and what to do."""
         run = submit(server, "Fail", {})
@@ -181,7 +216,7 @@ class TestRuns:
     @pytest.mark.parametrize("run", [UNKNOWN, "Count", "a%2Fb", "%00", "x" * 1000])
     def test_unknown(self, server: Server, run: str) -> None:
         """There is no such run."""
-        for path in ("", "/result"):
+        for path in ("", "/result", "/latest"):
             response = send(server, f"/{run}{path}")
             assert problem(response) == (404, "UnknownRun")
             assert "GET /v1/tasks" in response.json["hint"]
@@ -263,12 +298,8 @@ class TestAccess:
         assert problem(hidden) == (404, "UnknownJob")
         assert hidden.json["hint"] == "There is Count."
         assert problem(send(guarded, "?job=Fail", token=PART)) == (404, "UnknownJob")
-        for method, path in (
-            ("GET", ""),
-            ("GET", "/result"),
-            ("POST", "/cancel"),
-            ("POST", "/retry"),
-        ):
+        gets, posts = ("", "/result", "/latest"), ("/cancel", "/retry")
+        for method, path in [("GET", p) for p in gets] + [("POST", p) for p in posts]:
             seen = send(guarded, f"/{other}{path}", method=method, token=PART)
             unknown = send(guarded, f"/{UNKNOWN}{path}", method=method, token=PART)
             assert problem(seen) == problem(unknown) == (404, "UnknownRun")
@@ -300,7 +331,8 @@ class TestOpenApi:
         """Each job has a path, and each schema is one whose references lead somewhere."""
         document = server.send("/openapi.json").json
         posts = {f"/v1/tasks/{job}" for job in JOBS}
-        of_run = {f"/v1/tasks/{{run}}{path}" for path in ("", "/result", "/cancel", "/retry")}
+        parts = "", "/result", "/latest", "/cancel", "/retry"
+        of_run = {f"/v1/tasks/{{run}}{part}" for part in parts}
         found = {path for path in document["paths"] if path.startswith("/v1/tasks")}
         assert found == posts | of_run | {"/v1/tasks"}
         schemas = [
@@ -356,7 +388,7 @@ class TestStart:
         assert server.send("/readyz").status == 200
         assert server.send("/v2/models").json == {"models": ["features:task_results"]}
         assert problem(server.ask("upper", "a")) == (404, "ModelNotFound")
-        assert server_process.processes(server.folder) == []
+        assert not processes(server.folder)
 
     def test_no_jobs(self, tmp_path: Path) -> None:
         """Without jobs there are no such paths, and no worker."""
