@@ -71,9 +71,7 @@ class Product(BaseModel):
 class Parameters(BaseModel):
     """A bay of shelves, the products for it, and the time to think."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": EXAMPLES}
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": EXAMPLES})
 
     shelves: list[Shelf] = Field(min_length=1, max_length=12, description="from top to bottom")
     products: list[Product] = Field(min_length=1, max_length=200)

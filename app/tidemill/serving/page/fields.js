@@ -122,7 +122,7 @@ function words({ schema, value, place, ...how }) {
   if (value !== undefined && typeof value !== "string") throw new Misfit(place.join("."));
   const isLong = value?.includes("\n") || schema.maxLength > LONG_TEXT;
   const control = element(isLong ? "textarea" : "input", { autocomplete: "off", spellcheck: false });
-  if (schema.format === "date") control.type = "date";
+  if (!isLong) control.type = schema.format === "date" ? "date" : "text";
   if (schema.maxLength !== undefined) control.maxLength = schema.maxLength;
   control.dir = "auto";
   control.value = value ?? "";

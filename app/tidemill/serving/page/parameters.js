@@ -9,7 +9,7 @@ import { mistakeIn, parse, pretty } from "./json.js";
 export function parametersOf({ schema }) {
   const hasForm = Boolean(schema.properties && !schema.additionalProperties);
   const holder = element("div", { className: "fields" });
-  const area = element("textarea", { className: "code", rows: 16, spellcheck: false });
+  const area = element("textarea", { className: "code", rows: 8, spellcheck: false });
   area.ariaLabel = "Parameters as JSON";
   const mistake = element("p", { className: "mistake" });
   mistake.setAttribute("role", "alert");

@@ -37,7 +37,10 @@ export function rows({ schema, value, place, isRequired }) {
   function number() {
     all.forEach(({ fields, remove }, index) => {
       const name = `${one} ${index + 1}`;
-      for (const { control, title: heading } of fields) control.ariaLabel = `${name}: ${heading}`;
+      for (const { control, title: heading, note } of fields) {
+        control.ariaLabel = `${name}: ${heading}`;
+        control.title = note ?? "";
+      }
       remove.ariaLabel = `Remove ${name}`;
     });
   }

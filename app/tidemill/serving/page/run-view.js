@@ -7,6 +7,7 @@ import { TASKS } from "./jobs.js";
 import { parse, pretty } from "./json.js";
 import { clear, draw, fileOf, hasPicture } from "./picture.js";
 import { poll } from "./poll.js";
+import { update } from "./runs.js";
 import { ask, now, problemOf, UNREACHABLE } from "./server.js";
 import { label, percentOf } from "./states.js";
 import { duration, local } from "./times.js";
@@ -62,6 +63,7 @@ async function take(response, signal, lost) {
   if (signal.aborted) return true;
   find("lost").hidden = true;
   show(run);
+  update(run);
   if (performance.now() < result.next && !run.ended) return false;
   const isKnown = await showResult(run, signal).catch(() => false);
   return Boolean(run.ended) && isKnown;

@@ -20,12 +20,17 @@ export function list(open) {
   poll(TASKS, { every: EVERY_MS, signal, lost, take: (response) => take(response, open) });
 }
 
+// Show news of the run that is open at once.
+export function update(run) {
+  shown.get(run.id)?.update(run, true);
+}
+
 export function stop() {
   listing?.abort();
 }
 
 async function take(response, open) {
-  if (!response.ok) return note((await problemOf(response)).title);
+  if (!response.ok) return remark((await problemOf(response)).title);
   let runs;
   try {
     ({ runs } = await response.json());
@@ -45,13 +50,13 @@ async function take(response, open) {
     node.remove();
     shown.delete(id);
   }
-  note(runs.length ? "" : "There are no runs yet.");
+  remark(runs.length ? "" : "There are no runs yet.");
   return false;
 }
 
-const lost = () => note("No answer from the server. Trying again …");
+const lost = () => remark("No answer from the server. Trying again …");
 
-function note(text) {
+function remark(text) {
   find("runs-note").textContent = text;
   return false;
 }
