@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cities ways shelf-layout forecasts broker test test-quick docs faults faults-serving faults-batch soak cost bench
-.PHONY: bench-serving bench-forecast bench-batch bench-store frameworks peers setup lint format lock clean
+.PHONY: help demo cities ways shelf-layout forecasts broker test test-quick docs faults faults-serving faults-batch
+.PHONY: faults-tasks soak cost bench bench-serving bench-forecast bench-batch bench-store bench-tasks frameworks peers
+.PHONY: setup lint format lock clean
 .PHONY: up up-serving down network kafka app produce-input consume-results consume-dead-letters logs image
 
 # Without an index or find-links line, so that the lock holds for every mirror.
@@ -83,6 +84,9 @@ faults-serving: venv ## Kill servers and their model processes under load (KILLS
 faults-batch: venv ## Kill batches at random moments and check their output (KILLS=); rewrites docs/FAULTS.md
 	@$(FAULTS)batch $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status
 
+faults-tasks: venv ## Kill what runs long tasks, and check how each task ends (KILLS=); rewrites docs/FAULTS.md
+	@$(FAULTS)tasks $(if $(KILLS),--kills $(KILLS)); status=$$?; $(FAULTS)report; exit $$status
+
 soak: venv ## Watch a job's memory and files at half its load for half an hour (MINUTES=)
 	@$(FAULTS)soak $(if $(MINUTES),--minutes $(MINUTES)); status=$$?; $(FAULTS)report; \
 		exit $$status
@@ -106,6 +110,9 @@ bench-batch: venv ## Compare `tidemill batch` with the model alone, pandas, and 
 
 bench-store: tools ## Compare the store with Feast and plain SQL; needs PostgreSQL (ROWS=, LOAD=)
 	@.venv/bin/python -m bench.run store $(if $(ROWS),--rows $(ROWS)) $(if $(LOAD),--load $(LOAD))
+
+bench-tasks: bench-tools ## Compare tasks with Celery, procrastinate and Huey; needs Redis and PostgreSQL
+	@.venv/bin/python -m bench.run tasks
 
 frameworks: venv ## Run models of PyTorch and TensorFlow through the adapters (downloads 4 GB)
 	@.venv/bin/python -m dev.frameworks.check
@@ -143,8 +150,10 @@ clean: ## Remove everything built or installed (.tidemill, with its checkpoints,
 		.cache dist artifacts spark-warehouse metastore_db derby.log
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: venv tools
+.PHONY: venv tools bench-tools
 venv:
 	@sh dev/setup.sh
 tools:
 	@sh dev/setup.sh --with-test-tools
+bench-tools:
+	@sh dev/setup.sh --with-bench-tools

@@ -159,6 +159,26 @@ def store(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     save(figure, "store.png")
 
 
+def tasks(found: Mapping[str, Mapping[str, float]]) -> None:
+    """Draw the rate of each queue, and how long a single task waits."""
+    figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(10, 3.2))
+    colors = [OURS if name.startswith("Tidemill") else OTHERS for name in found]
+    rows = range(len(found))
+    left.barh(rows, [each["tasks/s"] for each in found.values()], color=colors)
+    right.barh(rows, [1000 * each["p50 s"] for each in found.values()], color=colors)
+    p95 = [1000 * each["p95 s"] for each in found.values()]
+    right.plot(p95, rows, ls="", marker="|", ms=12, color="black", label="p95")
+    left.set_yticks(rows, list(found), fontsize=8)
+    left.invert_yaxis()  # of both
+    left.set_xlabel("tasks a second that do nothing", fontsize=9)
+    right.set_xlabel("ms until a single task begins (p50)", fontsize=9)
+    for axis in (left, right):
+        axis.set_xscale("log")
+        axis.set_xlim(left=1)
+    right.legend(fontsize=8)
+    save(figure, "tasks.png")
+
+
 def by_keys(figures: Mapping[str, Any]) -> int:
     """Return the number of keys."""
     keys: int = figures["keys"]

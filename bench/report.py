@@ -6,7 +6,15 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from bench import batch_tables, forecast_tables, growth_tables, results, speed_tables, store_tables
+from bench import (
+    batch_tables,
+    forecast_tables,
+    growth_tables,
+    results,
+    speed_tables,
+    store_tables,
+    task_tables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +61,7 @@ def write() -> None:
         "forecast": forecast_tables.forecast,
         "batch": batch_tables.batch,
         "store": store_tables.store,
+        "tasks": task_tables.tasks,
     }
     tables = dict.fromkeys(parts, NOT_YET)
     for name, part in parts.items():

@@ -24,6 +24,8 @@ from bench import (
     serving,
     skew,
     store,
+    task_turns,
+    tasks,
     throughput,
 )
 from bench.store_size import Size
@@ -45,6 +47,7 @@ PARTS = (
     "forecast",
     "batch",
     "store",
+    "tasks",
 )
 
 
@@ -92,6 +95,7 @@ def main() -> int:
         "store": lambda: store.measure(
             console, Size(rows=args.rows, postgres_rows=args.rows // 5, loaded=args.load)
         ),
+        "tasks": lambda: tasks.measure(console, task_turns.Size()),
     }
     for part in args.parts or PARTS:
         console.rule(part)

@@ -14,7 +14,7 @@ from bench.environments.environments import python_of
 from dev import PYTHONPATH, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 class Child:
@@ -49,11 +49,11 @@ class Child:
 
 
 @contextmanager
-def started(command: list[str]) -> Iterator[Child]:
+def started(command: list[str], variables: Mapping[str, str] | None = None) -> Iterator[Child]:
     """Start a contender, and wait until it is ready."""
     with subprocess.Popen(
         command,
-        env=environment(),
+        env={**environment(), **(variables or {})},
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

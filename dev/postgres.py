@@ -27,9 +27,13 @@ OPTIONS: Final = ("fsync=off", "full_page_writes=off", "max_connections=50", "sh
 class Postgres:
     """A server in a folder of its own, which keeps its port and its data over restarts."""
 
-    def __init__(self) -> None:
-        """Create the data folder; as root, which PostgreSQL refuses, do it as another user."""
-        self._folder = Path(tempfile.mkdtemp(prefix="tidemill-postgres-"))
+    def __init__(self, options: Sequence[str] = OPTIONS, *, parent: Path | None = None) -> None:
+        """Create the data folder; as root, which PostgreSQL refuses, do it as another user.
+
+        It is in a folder for temporary files, or in `parent`, which that user must be able to read.
+        """
+        self._options = options
+        self._folder = Path(tempfile.mkdtemp(prefix="tidemill-postgres-", dir=parent))
         self._data, self._log = self._folder / "data", self._folder / "log"
         self._programs = _programs()
         self._as_user: list[str] = []
@@ -57,7 +61,7 @@ class Postgres:
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         logged = self._log.stat().st_size if self._log.exists() else 0
-        options = [f"--{option}" for option in OPTIONS]
+        options = [f"--{option}" for option in self._options]
         where = ["-D", str(self._data), "-p", str(self._port), "-h", HOST, "-k", str(self._folder)]
         self._process = spawn(
             self._command("postgres", *where, *options), self._log, cwd=self._folder
@@ -66,11 +70,15 @@ class Postgres:
             self._process, self._log, READY, name="postgres", timeout=START_S, start=logged
         )
 
-    def stop(self) -> None:
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """Kill it as an outage does: without a word to its clients."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGQUIT)
+        self._process.send_signal(how)
         self._process.wait(STOP_S)
+
+    def is_running(self) -> bool:
+        """Return whether the server has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def __enter__(self) -> Self:
         """Start it."""

@@ -2,10 +2,11 @@
 # Installs the packages that requirements/dev.txt locks into .venv. First checks Python and Java. If
 # one is missing, installs it (as root on Debian or Ubuntu) or says in one line what to do.
 # PYTHON=/path/to/python chooses the Python, JAVA_HOME the Java. With --with-test-tools, also checks
-# or installs the servers and the browser that the tests start.
+# or installs the servers and the browser that the tests start; with --with-bench-tools, the servers
+# of the benchmark of tasks.
 set -eu
 cd "$(dirname "$0")/.."
-with_test_tools=${1:-}
+with_tools=${1:-}
 
 say() { printf '%s\n' "$1" >&2; }
 
@@ -64,21 +65,27 @@ check_java() {
 # optional: without them a few tests are skipped.
 check_tools() {
     tools_problem="" tools_packages="" missing=""
-    [ "$with_test_tools" = --with-test-tools ] || return 0
+    case $with_tools in
+        --with-test-tools) tools="prometheus promtool prometheus-pushgateway haproxy chromium postgres" ;;
+        --with-bench-tools) tools="postgres redis-server" ;;
+        *) return 0 ;;
+    esac
     # Debian keeps PostgreSQL's programs out of the PATH.
     postgres_programs=$(echo /usr/lib/postgresql/*/bin | tr ' ' :)
-    for tool in prometheus promtool prometheus-pushgateway haproxy chromium postgres; do
+    for tool in $tools; do
         PATH=$PATH:/usr/sbin:$postgres_programs command -v "$tool" >/dev/null || missing="$missing $tool"
     done
     case " $missing " in *" prometheus "* | *" promtool "*) tools_packages=prometheus ;; esac
-    for package in prometheus-pushgateway haproxy chromium; do
+    for package in prometheus-pushgateway haproxy chromium redis-server; do
         case " $missing " in *" $package "*) tools_packages="$tools_packages $package" ;; esac
     done
     case " $missing " in *" postgres "*) tools_packages="$tools_packages postgresql" ;; esac
-    command -v cc >/dev/null || tools_packages="$tools_packages gcc libc6-dev"
-    command -v ip >/dev/null || tools_packages="$tools_packages iproute2"
+    if [ "$with_tools" = --with-test-tools ]; then
+        command -v cc >/dev/null || tools_packages="$tools_packages gcc libc6-dev"
+        command -v ip >/dev/null || tools_packages="$tools_packages iproute2"
+    fi
     [ -z "$missing" ] ||
-        tools_problem="The tests need$missing on the PATH. Install the Debian packages prometheus, prometheus-pushgateway, haproxy, chromium and postgresql."
+        tools_problem="Missing on the PATH:$missing. Install the Debian packages$tools_packages."
 }
 
 # Installs packages but prevents their services from starting, now (policy-rc.d) and at boot.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from dev import ROOT
 from faults import results_log
 from faults.cost import MODES, ratios
-from faults.figures import median_interval
+from faults.figures import median_interval, percentile
 from faults.round_tables import TARGETS, kills, promises, recovery, table
 from faults.scenarios import scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from faults.round_tables import Entries
 
@@ -99,6 +99,41 @@ def batches(rounds: Entries) -> str:
     )
 
 
+def tasks(rounds: Entries) -> str:
+    """Return what was killed while tasks ran, how long they waited for it, and what was wrong."""
+    if not rounds:
+        return "Not run yet: `make faults-tasks`."
+    killed: dict[str, Counter[str]] = {}
+    waited: dict[str, list[float]] = {}
+    for each in rounds:
+        for name, count in each["kills"].items():
+            killed.setdefault(name, Counter())[each["database"]] += count
+        for name, seconds in each["recoveries"]:
+            waited.setdefault(name, []).append(seconds)
+    ended = sum((Counter(each["tasks"]) for each in rounds), Counter[str]())
+    every = [seconds for times in waited.values() for seconds in times]
+    rows = [
+        [name, counts["sqlite"] or "", counts["postgresql"] or "", *_waits(waited.get(name, []))]
+        for name, counts in killed.items()
+    ]
+    total = sum(counts.total() for counts in killed.values())
+    found = sum(len(each["problems"]) for each in rounds)
+    return (
+        f"{total} kills until {rounds[-1]['date'][:10]}. {ended.total():,} tasks: "
+        + ", ".join(f"{count:,} {state}" for state, count in sorted(ended.items()))
+        + f". **{found}** problems.\n\n"
+        + table(
+            ["", "SQLite", "PostgreSQL", "taken over", "median, s", "p95, s", "slowest, s"],
+            [*rows, ["all", "", "", *_waits(every)]],
+        )
+    )
+
+
+def _waits(times: Sequence[float]) -> list[object]:
+    shares = [f"{percentile(times, share):.1f}" for share in (0.5, 0.95, 1)] if times else [""] * 3
+    return [len(times) or "", *shares]
+
+
 def _verdict(gauge: dict[str, Any]) -> str:
     return "flat" if gauge["flat"] else "**rises**"
 
@@ -131,6 +166,7 @@ def page(content: Mapping[str, Entries], others: str) -> str:
         soak=soak(content["soaks"]),
         serving=serving(content["serving"]),
         batches=batches(content["batches"]),
+        tasks=tasks(content["tasks"]),
         machines=machines(content),
         scenarios=others,
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from faults.findings import Findings
 
 FILE = ROOT / "docs" / "faults.json"
-KINDS = ("rounds", "soaks", "costs", "serving", "batches")
+KINDS = ("rounds", "soaks", "costs", "serving", "batches", "tasks")
 
 
 def read(file: Path = FILE) -> dict[str, list[dict[str, Any]]]:

@@ -49,6 +49,8 @@ MODULES = {
     "spacy": ("spacy",),
     "traces": ("opentelemetry",),
     "testing": ("hypothesis", "pytest"),
+    # The SDK brings requests, which other extras have, too.
+    "databricks": ("databricks", "requests"),
 }
 
 

@@ -40,6 +40,21 @@ def typed(settings: dict[str, Any]) -> JobSettings:
     return known
 
 
+def same_name(jobs: JobsExt, name: str) -> int | None:
+    """Return the id of the job that has a name, None if there is none.
+
+    Raises:
+        SeveralJobs: Several have it.
+
+    """
+    # The API's filter ignores case.
+    same = [job for job in jobs.list(name=name) if job.settings and job.settings.name == name]
+    ids = [job.job_id for job in same if job.job_id is not None]
+    if len(ids) > 1:
+        raise SeveralJobs(name, ids)
+    return ids[0] if ids else None
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """Deploys a job to a workspace.
@@ -76,18 +91,12 @@ class Deployment:
         seemed to fail.
         """
         name = settings.name or ""
-        # The API's filter ignores case.
-        same = [
-            job for job in self.jobs.list(name=name) if job.settings and job.settings.name == name
-        ]
-        ids = [job.job_id for job in same if job.job_id is not None]
-        if len(ids) > 1:
-            raise SeveralJobs(name, ids)
-        if ids:
-            old = self._active(ids[0])
-            self.jobs.reset(ids[0], settings)
-            self.patience.tell(f"job {ids[0]} ({name}) updated")
-            return ids[0], old
+        found = same_name(self.jobs, name)
+        if found is not None:
+            old = self._active(found)
+            self.jobs.reset(found, settings)
+            self.patience.tell(f"job {found} ({name}) updated")
+            return found, old
         # Do not send empty fields.
         given = {name: getattr(settings, name) for name in settings.as_dict()}
         job_id = self.jobs.create(**given).job_id or 0

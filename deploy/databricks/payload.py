@@ -48,7 +48,7 @@ def fill_in(environ: Mapping[str, str], *, continuous: bool = False) -> dict[str
     _check(values)
     values["IMAGE_NAME"] = _image(values)
     template["tasks"][0]["new_cluster"] |= cloud.of_cloud(where, values)
-    settings: dict[str, Any] = _replace(template, values)
+    settings: dict[str, Any] = replaced(template, values)
     (task,) = settings["tasks"]
     if account := _registry_account(values):
         task["new_cluster"]["docker_image"]["basic_auth"] = account
@@ -92,12 +92,12 @@ def _registry_account(values: Mapping[str, str]) -> dict[str, str]:
     return account
 
 
-def _replace(part: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - a JSON document
+def replaced(part: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - a JSON document
     """Return a document with its variables replaced; whole numbers become numbers."""
     if isinstance(part, dict):
-        return {name: _replace(inner, values) for name, inner in part.items()}
+        return {name: replaced(inner, values) for name, inner in part.items()}
     if isinstance(part, list):
-        return [_replace(inner, values) for inner in part]
+        return [replaced(inner, values) for inner in part]
     if not isinstance(part, str):
         return part
     alone = VARIABLE.fullmatch(part)

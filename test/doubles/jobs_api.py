@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from http_api import Asked, Json, served
 from jobs_shapes import JOB, Refused, check
@@ -58,7 +58,7 @@ class Fault:
 
     Attributes:
         path: The endpoint that fails.
-        status: The HTTP status.
+        status: The HTTP status; 0 to reset the connection.
         times: The number of requests that fail; later ones succeed.
         body: The body of the response.
         headers: The headers of the response.
@@ -138,6 +138,13 @@ class Workspace:
         ]
         return self._page("jobs", jobs, query)
 
+    def get_jobs_get(self, query: Json) -> Json:
+        """jobs/get, with what the API adds"""  # noqa: D400
+        check(query, {"job_id": str}, "query")
+        job_id = self._job(int(query["job_id"]))
+        added = {"format": "MULTI_TASK", "email_notifications": {}, "timeout_seconds": 0}
+        return {"job_id": job_id, "settings": added | self.jobs[job_id]}
+
     def post_jobs_create(self, body: Json) -> Json:
         """jobs/create"""  # noqa: D400
         self._accept(body)
@@ -216,10 +223,11 @@ class Workspace:
 
 
 RUN = ("run_id", "job_id", "run_page_url", "state")
+Served = TypeVar("Served", bound=Workspace)
 
 
 @contextmanager
-def serving(workspace: Workspace) -> Iterator[Workspace]:
+def serving(workspace: Served) -> Iterator[Served]:
     """Serve a workspace on a free local port."""
 
     def answer(asked: Asked) -> tuple[int, str, dict[str, str]]:

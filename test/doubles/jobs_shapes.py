@@ -74,6 +74,7 @@ JOB: dict[str, Any] = {
     "description": TEXT,
     "tags": TEXTS,
     "tasks": [TASK],
+    "parameters": [{"name": TEXT, "default": TEXT}],
     "timeout_seconds": WHOLE,
     "max_concurrent_runs": WHOLE,
     "queue": {"enabled": FLAG},

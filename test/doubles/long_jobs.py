@@ -106,7 +106,7 @@ class Tidy:
             report(0.1, "waiting")
             time.sleep(600)
         finally:
-            note(parameters["file"], "clean")
+            note(parameters["file"], "cancelled" if report.cancelled else "stopped")
 
 
 class Die:

@@ -1,4 +1,4 @@
-"""Run the tests of the alerts of the server and of the store with promtool."""
+"""Run the tests of the alerts of the server, of the store and of long tasks with promtool."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 from dev.monitoring.dashboard import METRICS, metrics
 from dev.monitoring.promtool import MONITORING, promtool
 
-NAMES = ("serving", "store")
+NAMES = ("serving", "store", "task")
 
 
 def read(file: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pyspark.errors import ParseException
 
 from deploy.databricks.features.description import Table
 from deploy.databricks.features.tables import additions, creation
+from deploy.databricks.tasks.description import COLUMNS
+from tidemill.tasks.databricks.feature_table import MERGE, Row
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,3 +40,17 @@ class TestFeatureSql:
             parser.parsePlan(statement.replace(" TIMESERIES", ""))
         with pytest.raises(ParseException, match="TIMESERIES"):
             parser.parsePlan(statements[0])
+
+
+class TestMerge:
+    """Spark reads the statement that keeps the result of a task, too."""
+
+    def test_parses(self, spark: SparkSession) -> None:
+        """It is Spark's SQL, and its row has the columns of the table."""
+        parser = spark._jsparkSession.sessionState().sqlParser()  # noqa: SLF001 - no public parser
+        parser.parsePlan(MERGE.format(table="`main`.`shop`.`task_results`"))
+        select = MERGE.partition("USING (")[2].partition(") AS new")[0]
+        row = Row("a1", "fill", '{"é": [1]}', 2**40)
+        found = spark.sql(select, args=row._asdict())
+        assert dict(found.dtypes) == COLUMNS
+        assert found.drop("time").collect()[0].asDict() == row._asdict()

@@ -132,6 +132,15 @@ class TestDoors:
         assert "MissingExtra: " in done.stderr
         assert 'pip install "tidemill[client]"' in done.stderr
 
+    def test_databricks(self) -> None:
+        """A job of Databricks can be submitted without its extra, but not run."""
+        program = (
+            "from tidemill.tasks.databricks import DatabricksJob\n"
+            "DatabricksJob(1).run({}, lambda *_: None)"
+        )
+        done = run_without("databricks", program)
+        assert 'pip install "tidemill[databricks]"' in done.stderr
+
     def test_store(self) -> None:
         """A command of the store names its extra."""
         argv = ["tidemill", "store", "get", "users", "1"]

@@ -12,7 +12,7 @@ import uvloop
 
 from tidemill import extras
 from tidemill.bootstrap.features import opened
-from tidemill.bootstrap.serve_tasks import long_tasks, served_jobs, worker_thread
+from tidemill.bootstrap.serve_tasks import long_tasks, served_jobs, shown_tasks, worker_thread
 from tidemill.errors import PoolUnavailable
 from tidemill.inference.route import all_specs
 from tidemill.models import catalogue, machine
@@ -121,7 +121,10 @@ def _serve(
             await models.try_all(first)
 
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        with (
+            shown_tasks(tasks, metrics.registry),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
+        ):
             loop.run(server.serve(parts, start))
     finally:
         models.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,9 @@ from tidemill.serving.worker_thread import WorkerThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from prometheus_client import CollectorRegistry
 
     from tidemill.settings import ServeProgram
     from tidemill.tasks.job import Job
@@ -68,10 +71,29 @@ def long_tasks(settings: ServeProgram, jobs: Mapping[str, Job]) -> LongTasks | N
     return LongTasks(jobs, section.max_parameters, cache(opened), calls)
 
 
+def shown_tasks(
+    tasks: LongTasks | None, registry: CollectorRegistry
+) -> AbstractContextManager[None]:
+    """Show the tasks' metrics within the context, if there are jobs."""
+    if tasks is None:
+        return nullcontext()
+    from tidemill.bootstrap.task_metrics import show_tasks  # noqa: PLC0415 - needs an extra
+
+    return show_tasks(tasks.jobs, tasks.summary, registry)
+
+
 def worker_thread(settings: ServeProgram, jobs: Mapping[str, Job]) -> WorkerThread | None:
-    """Return what runs tasks, if there are jobs and the settings want it."""
+    """Return what runs tasks, if there are jobs and the settings want it.
+
+    Raises:
+        MissingExtra: The settings name a topic, and the extra `kafka` is not installed.
+
+    """
     if not (jobs and settings.serving.run_tasks):
         return None
+    if settings.tasks.topic is not None:
+        with extras.required("kafka"):
+            import tidemill.tasks.announcer  # noqa: F401, PLC0415 - an extra, before the thread
     return WorkerThread(partial(_worker, settings))
 
 

@@ -43,6 +43,25 @@ def jobs(section: TasksSettings) -> list[Job]:
 
 
 @contextmanager
+def open_metrics(settings: TasksProgram, tasks: Tasks) -> Iterator[None]:
+    """Serve /metrics beside a worker, if the settings name a port.
+
+    Raises:
+        MissingExtra: They do, and the extra `serve` is not installed.
+        MetricsPortTaken, MetricsAddressUnusable: It cannot listen there.
+
+    """
+    section = settings.tasks
+    if section.metrics_port is None:
+        yield
+        return
+    with extras.required("serve"):
+        from tidemill.bootstrap.task_metrics import serve_tasks  # noqa: PLC0415 - an extra
+    with serve_tasks(section.metrics_host, section.metrics_port, tasks):
+        yield
+
+
+@contextmanager
 def open_worker(settings: TasksProgram, tasks: Tasks) -> Iterator[Worker]:
     """Yield a worker that runs tasks as the settings say, and announce the runs that end.
 

@@ -141,13 +141,17 @@ def work(
     config: Config = None,
 ) -> None:
     """Run tasks until it is stopped; several workers may share a database."""
-    from tidemill.bootstrap.tasks import open_tasks, open_worker
+    from tidemill.bootstrap.tasks import open_metrics, open_tasks, open_worker
 
     settings = load_program(TasksProgram, config)
     if slots is not None:
         section = settings.tasks.model_copy(update={"slots": slots})
         settings = settings.model_copy(update={"tasks": section})
-    with open_tasks(settings) as tasks, open_worker(settings, tasks) as worker:
+    with (
+        open_tasks(settings) as tasks,
+        open_metrics(settings, tasks),
+        open_worker(settings, tasks) as worker,
+    ):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         worker.run(until_idle=until_idle)

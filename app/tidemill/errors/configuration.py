@@ -128,7 +128,8 @@ class MetricsAddressUnusable(ConfigurationError):
     def __init__(self, host: str, port: int, reason: object) -> None:
         super().__init__(
             f"cannot serve /metrics and the probes on {host}:{port}: {reason}",
-            "Set monitoring.metrics_host to 127.0.0.1, 0.0.0.0 or an address of this machine.",
+            "Set monitoring.metrics_host (a worker's is tasks.metrics_host) to 127.0.0.1, 0.0.0.0 "
+            "or an address of this machine.",
         )
 
 

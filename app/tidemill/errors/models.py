@@ -107,15 +107,10 @@ class UnknownModel(ConfigurationError):
 
 
 class SeveralModels(ConfigurationError):
-    """One model is needed, but several have the name, or none was named."""
+    """A command needs one model, but several have the name."""
 
-    def __init__(
-        self,
-        name: str | None,
-        models: Sequence[str],
-        hint: str = "Name one of them as NAME:VERSION, or choose a variant with --variant or "
-        "--key.",
-    ) -> None:
-        count = f"{len(models)} models"
-        found = f"there are {count}" if name is None else f"{count} are named {name!r}"
-        super().__init__(f"{found}: {', '.join(models)}", hint)
+    def __init__(self, name: str, models: Sequence[str]) -> None:
+        super().__init__(
+            f"{len(models)} models are named {name!r}: {', '.join(models)}",
+            "Name one of them as NAME:VERSION, or choose a variant with --variant or --key.",
+        )

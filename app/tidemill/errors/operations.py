@@ -11,8 +11,8 @@ class MetricsPortTaken(TidemillError):
     def __init__(self, host: str, port: int) -> None:
         super().__init__(
             f"{host}:{port}, the address for /metrics and the probes, is in use",
-            "Another job or this job's predecessor may use it. Set monitoring.metrics_port to "
-            "another port (0: any free one, null: none).",
+            "Another job or this job's predecessor may use it. Set monitoring.metrics_port (a "
+            "worker's is tasks.metrics_port) to another port; 0: any free one, null: none.",
         )
 
 

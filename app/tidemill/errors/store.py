@@ -20,6 +20,17 @@ class StoreUnavailable(TidemillError):
         )
 
 
+class StoreRefused(StoreUnavailable):
+    """The database is there, but does not take a value, and will not take it later either."""
+
+    def __init__(self, url: str, reason: object) -> None:
+        TidemillError.__init__(
+            self,
+            f"the store at {url} does not take a value: {reason}",
+            "Make it smaller; a PostgreSQL database should have the encoding UTF8.",
+        )
+
+
 class StoreFull(TidemillError):
     """The database has no space left."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tidemill.errors.base import ConfigurationError, MessageError, TidemillError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class InvalidJob(ConfigurationError):
@@ -49,6 +49,16 @@ class InvalidParameters(MessageError):
         super().__init__(
             f"the parameters do not fit the job {job!r}: {reason}",
             f"`tidemill task schema {job}` and a server's /openapi.json show what it takes.",
+        )
+
+
+class ModelNotChosen(MessageError):
+    """A task needs one model, but its parameters leave several."""
+
+    def __init__(self, models: Sequence[str]) -> None:
+        super().__init__(
+            f"the task needs one model, but there are {len(models)}: {', '.join(models)}",
+            "Name one in the parameter `model`, as NAME:VERSION.",
         )
 
 

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidemill import logs, settings
-from tidemill.errors import SeveralModels
+from tidemill.errors import ModelNotChosen
 from tidemill.models import catalogue, lookup
 
 if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
     from tidemill.inference.route import Route
     from tidemill.settings import Settings
-
-HINT = 'Name one with the parameter "model", as NAME or NAME:VERSION.'
 
 
 def load(config: str) -> tuple[Settings, tuple[Route, ...]]:
@@ -36,7 +34,7 @@ def every_row(routes: tuple[Route, ...], name: str | None) -> tuple[Route, ...]:
 
     Raises:
         UnknownModel: No model has the name.
-        SeveralModels: Several entries have it.
+        ModelNotChosen: Several entries have it.
 
     """
     if name is None:
@@ -44,7 +42,7 @@ def every_row(routes: tuple[Route, ...], name: str | None) -> tuple[Route, ...]:
     selected = lookup.select(routes, [name])
     route = selected[0][0]
     if any(each is not route for each, _ in selected):
-        raise SeveralModels(name, [variant.spec.id for _, variant in selected], HINT)
+        raise ModelNotChosen([variant.spec.id for _, variant in selected])
     variants = tuple(variant for _, variant in selected)
     return (msgspec.structs.replace(route, match={}, variants=variants),)
 
@@ -54,10 +52,10 @@ def one_model(routes: tuple[Route, ...], name: str | None) -> ModelSpec:
 
     Raises:
         UnknownModel: No model has the name.
-        SeveralModels: Several have it.
+        ModelNotChosen: Several have it, or there are several.
 
     """
     selected = lookup.select(routes, [] if name is None else [name])
     if len(selected) > 1:
-        raise SeveralModels(name, [variant.spec.id for _, variant in selected], HINT)
+        raise ModelNotChosen([variant.spec.id for _, variant in selected])
     return selected[0][1].spec

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from pydantic import BaseModel, Field
 
+from tidemill.bootstrap.features import opened
 from tidemill.inference.request import Request
 from tidemill.jobs.cancelled import ends_at_once
 from tidemill.jobs.chosen import load, one_model
+from tidemill.models.pool.engine import pooled_engine
+from tidemill.serving.plain import to_input
+from tidemill.serving.status import problem
 from tidemill.units import counted
 
 if TYPE_CHECKING:
@@ -49,9 +53,6 @@ class Predict:
             TidemillError: There is no such model, or it is down.
 
         """
-        from tidemill.bootstrap.features import opened  # noqa: PLC0415 - slow to import
-        from tidemill.models.pool.engine import pooled_engine  # noqa: PLC0415
-
         with ends_at_once():
             settings, routes = load(self._config)
             spec = one_model(routes, parameters.model)
@@ -71,8 +72,6 @@ def _outputs(
         TidemillError: The model is down.
 
     """
-    from tidemill.serving.plain import to_input  # noqa: PLC0415 - slow to import
-
     for start in range(0, len(inputs), AT_ONCE):
         values = inputs[start : start + AT_ONCE]
         texts = [to_input(spec, msgspec.Raw(msgspec.json.encode(value))) for value in values]
@@ -91,8 +90,6 @@ def _output(result: str | TidemillError) -> object:
         TidemillError: The model is down, so no input is to blame.
 
     """
-    from tidemill.serving.status import problem  # noqa: PLC0415 - slow to import
-
     if isinstance(result, str):
         return msgspec.json.decode(result)
     if result.kind != "message":

@@ -1,4 +1,4 @@
-"""Serve /metrics, /healthz and /readyz on the driver."""
+"""Serve /metrics, /healthz and /readyz on the driver, and /metrics of a worker of long tasks."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tidemill.monitoring.health import GROUP_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from prometheus_client import CollectorRegistry
@@ -78,9 +79,16 @@ def listen(host: str, port: int) -> Server:
     return server
 
 
-@contextmanager
 def metrics_server(
     host: str, port: int, registry: CollectorRegistry, health: Health, group_id: str
+) -> AbstractContextManager[tuple[str, int]]:
+    """Serve a job's metrics and probes; see `serve_application`."""
+    return serve_application(host, port, application(registry, health, group_id))
+
+
+@contextmanager
+def serve_application(
+    host: str, port: int, application: WSGIApplication
 ) -> Iterator[tuple[str, int]]:
     """Serve within the context; yield the address. Port 0 means any free port.
 
@@ -90,7 +98,7 @@ def metrics_server(
 
     """
     server = listen(host, port)
-    server.set_app(application(registry, health, group_id))
+    server.set_app(application)
     thread = threading.Thread(target=server.serve_forever, name="metrics-server", daemon=True)
     thread.start()
     try:

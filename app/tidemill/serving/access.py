@@ -154,11 +154,18 @@ def _read(path: Path, everything: Catalogue) -> list[Bearer]:
         except ValueError:
             problem = f"{name}: {entry.rate!r} is not a rate, such as 100/minute"
             raise InvalidTokens(path, problem) from None
-        if unknown := [e for e in entry.models or () if not everything.only([e], ()).routes]:
-            log.warning("a token's `models` match no model", client=name, models=unknown)
+        _warn_of_unknown(name, entry, everything)
     if len({bearer.digest for bearer in bearers}) < len(bearers):
         raise InvalidTokens(path, "two names have the same token")
     return bearers
+
+
+def _warn_of_unknown(name: str, entry: TokenEntry, everything: Catalogue) -> None:
+    """Warn of patterns that match nothing; a table may come later."""
+    if models := [e for e in entry.models or () if not everything.only([e], ()).routes]:
+        log.warning("a token's `models` match no model", client=name, models=models)
+    if jobs := [e for e in entry.jobs or () if not everything.only((), (), [e]).jobs]:
+        log.warning("a token's `jobs` match no job", client=name, jobs=jobs)
 
 
 def _words(rate: RateLimitItem) -> str:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tidemill.serving.store_calls import StoreCalls
     from tidemill.tasks.job import Job
     from tidemill.tasks.tasks import Tasks
+    from tidemill.tasks.totals import Summary
 
     T = TypeVar("T")
 
@@ -41,6 +42,17 @@ class LongTasks:
 
         """
         return await self._calls.for_client(lambda: function(self._opened()))
+
+    def summary(self) -> Summary:
+        """Return how many runs of each job wait and run, and how many have ended.
+
+        This waits for the database.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+
+        """
+        return self._opened().summary()
 
     def close(self) -> None:
         """Close the store, soon after the last request."""

@@ -54,7 +54,7 @@ class WorkerThread:
         self.stop_soon()
         await asyncio.to_thread(self._thread.join, seconds)
         if self.is_busy:
-            log.warning("tasks could not be given back in time; other workers take them over")
+            log.warning("the worker has not stopped in time; other workers take its tasks over")
 
     @property
     def is_busy(self) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ByteSize, Field
+from pydantic import BeforeValidator, ByteSize, Field
 
-from tidemill.settings.base import Section
+from tidemill.settings.base import Section, read_null
 from tidemill.settings.stream import Topic
 
 DAY_S = 86_400
@@ -45,6 +45,10 @@ class TasksSettings(Section):
         keep: For how many seconds runs and results are kept after their end.
         max_parameters: The largest parameters of a task, as JSON.
         max_result: The largest result of a task, as JSON.
+        metrics_host: The address at which `tidemill task work` serves /metrics, if it has a port.
+            Set it to `0.0.0.0` if others must reach it, as in a container.
+        metrics_port: The port of this [page](tasks.md#metrics-and-alerts). `0`: any free port,
+            which the log names. `null`: do not serve it.
 
     """
 
@@ -56,3 +60,5 @@ class TasksSettings(Section):
     keep: float = Field(30 * DAY_S, gt=0)
     max_parameters: ByteSize = ByteSize(2**20)
     max_result: ByteSize = ByteSize(16 * 2**20)
+    metrics_host: str = Field("127.0.0.1", min_length=1)
+    metrics_port: Annotated[int | None, BeforeValidator(read_null)] = Field(None, ge=0, le=65535)

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from tidemill.errors import StoreFull, StoreUnavailable, one_line
+from tidemill.errors import StoreFull, StoreRefused, StoreUnavailable, one_line
 from tidemill.store import engines
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DISK_FULL: Final = "53100"  # PostgreSQL's codes of errors
 NO_TABLE: Final = "42P01"
+LIMIT_EXCEEDED: Final = "54"  # the class of such errors
 
 
 class Database:
@@ -48,6 +49,7 @@ class Database:
 
         Raises:
             StoreUnavailable, StoreFull: The database does not do it.
+            StoreRefused: It cannot hold a value, such as a text that is too long.
 
         """
         with self.translated(), self._writes.begin() as connection:
@@ -109,6 +111,8 @@ class Database:
             yield
         except PoolTimeout:
             raise StoreUnavailable(self.url, "all connections are in use") from None
+        except (OverflowError, UnicodeEncodeError) as error:  # of the driver, before it sends
+            raise StoreRefused(self.url, one_line(str(error))) from error
         except (SQLAlchemyError, Disconnected, self._reads.dialect.loaded_dbapi.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             reason = one_line(str(cause))
@@ -118,6 +122,8 @@ class Database:
                 raise MissingTable(reason) from None
             if _is_full(cause):
                 raise StoreFull(self.url) from error
+            if isinstance(error, DataError) or _is_too_large(cause):
+                raise StoreRefused(self.url, reason) from error
             raise StoreUnavailable(self.url, reason) from error
 
     def close(self) -> None:
@@ -150,3 +156,7 @@ def _is_full(error: BaseException | None) -> bool:
         getattr(error, "sqlstate", None) == DISK_FULL
         or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     )
+
+
+def _is_too_large(error: BaseException | None) -> bool:
+    return str(getattr(error, "sqlstate", "")).startswith(LIMIT_EXCEEDED)

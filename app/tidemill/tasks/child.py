@@ -3,9 +3,11 @@
     python -m tidemill.tasks.child FD PARENT_PID
 
 Standard input is the request: `{"job": …, "class": …, "options": …, "parameters": TEXT,
-"run": ID, "attempt": NUMBER, "max_result": BYTES}`. It writes lines of JSON to the pipe FD:
-`{"progress": 0.4, "phrase": …}`, perhaps with `"interim": …`, as often as the job reports, and at
-last `{"result": …}` or `{"error": …, "hint": …}`.
+"run": ID, "attempt": NUMBER, "key": TEXT, "max_result": BYTES}`. It writes lines of JSON to the
+pipe FD: `{"progress": 0.4, "phrase": …}`, perhaps with `"interim": …`, as often as the job reports,
+and at last `{"result": …}` or `{"error": …, "hint": …}`.
+
+SIGTERM asks it to end. SIGUSR1, just before, says that the task was cancelled or took too long.
 """
 
 from __future__ import annotations
@@ -53,7 +55,10 @@ def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> byt
     """Return the result as JSON."""
     job = Job(request["job"], request["class"], unpack(request["options"]))
     parameters = job.parse(request["parameters"])
-    report = Report(request["run"], request["attempt"], send, request["max_result"])
+    report = Report(
+        request["run"], request["attempt"], send, request["max_result"], key=request["key"]
+    )
+    signal.signal(signal.SIGUSR1, report.cancel)
     return report.encode(job.make().run(parameters, report))
 
 
@@ -64,7 +69,7 @@ def _write(pipe: int, line: bytes) -> None:
 
 
 def _end(*_: object) -> None:
-    """Let `finally` blocks of the job run when the task is cancelled."""
+    """Let `finally` blocks of the job run when the process is to end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(143)
 

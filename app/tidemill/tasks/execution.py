@@ -16,6 +16,7 @@ import msgspec
 from tidemill.errors import TaskTimedOut
 from tidemill.models.isolation.child import pack
 from tidemill.tasks.outcome import Failure, Progress
+from tidemill.tasks.reaper import reaper
 
 if TYPE_CHECKING:
     from tidemill.tasks.job import Job
@@ -53,7 +54,9 @@ class Execution:
         self._buffer = bytearray()
         self._is_open = True
         self._is_killed = False
+        self._reaper = reaper()
         self._process, self._pipe = _start(claim, job, max_result)
+        self._reaper.add(self._process.pid)
 
     @property
     def pipe(self) -> int | None:
@@ -78,25 +81,30 @@ class Execution:
         self._started = now if self._started is None else self._started
         ended = self._process.poll() is not None
         self._read()
-        if self.outcome is not None or ended:
+        if ended or (self.outcome is not None and self._kill_at is None):
             self.kill()  # with all that it has started
         elif self._kill_at is not None:
             if now >= self._kill_at:
                 self.kill()
         elif now - self._started >= self._timeout:
             self.outcome = Failure.of(TaskTimedOut(self._timeout))
-            self.kill()
+            self.stop(now, cancelled=True)
 
     def shown(self, progress: Progress) -> None:
         """Take note that a progress was written: its interim result need not be again."""
         if self.progress.interim is progress.interim:
             self.progress = self.progress._replace(interim=None)
 
-    def stop(self, now: float) -> None:
-        """Ask the process to end, and kill it if it does not within the grace time."""
+    def stop(self, now: float, *, cancelled: bool = False) -> None:
+        """Ask the process to end, and kill it if it does not within the grace time.
+
+        If `cancelled`, no later attempt goes on with the run: its job may end what it has begun.
+        """
         if self._kill_at is None:
             self._kill_at = now + self._grace
             with suppress(ProcessLookupError):
+                if cancelled:
+                    self._process.send_signal(signal.SIGUSR1)  # first, for `report.cancelled`
                 self._process.terminate()
 
     def kill(self) -> None:
@@ -104,6 +112,7 @@ class Execution:
         if not self._is_killed:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            self._reaper.remove(self._process.pid)
             self._is_killed = True
             self._process.wait()
 
@@ -143,6 +152,7 @@ def _start(claim: Claim, job: Job, max_result: int) -> tuple[subprocess.Popen[by
         "parameters": claim.parameters,
         "run": claim.id,
         "attempt": claim.attempt,
+        "key": claim.key,
         "max_result": max_result,
     }
     mine, theirs = os.pipe()

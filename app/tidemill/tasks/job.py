@@ -88,8 +88,9 @@ class Job(msgspec.Struct, frozen=True, dict=True):
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             place = ".".join(map(str, first["loc"]))
+            problem = first["msg"].removeprefix("Value error, ")  # of the job's own validators
             raise InvalidParameters(
-                self.name, f"{place}: {first['msg']}" if place else first["msg"]
+                self.name, f"{place}: {problem}" if place else problem
             ) from None
         known = self._schema.get("properties")
         if known is not None and not self._schema.get("additionalProperties"):

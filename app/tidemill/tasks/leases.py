@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from tidemill.errors import TaskCrashed
+from tidemill.errors import StoreRefused, TaskCrashed
 from tidemill.store.catalogue import now_ms
+from tidemill.store.database import Conflict
 from tidemill.tasks.outcome import Failure, Progress, storable
 from tidemill.tasks.results import drop_results, write_result
 from tidemill.tasks.runs import CANCELLED, FAILED, RESULTS, RUNNING, RUNS, SUCCEEDED, WAITING
@@ -38,6 +39,12 @@ class Claim(NamedTuple):
     job: str
     attempt: int
     parameters: str
+    queued: int
+
+    @property
+    def key(self) -> str:
+        """A name for what was submitted: the same in all attempts, but another after a retry."""
+        return f"{self.id}-{self.queued}"
 
 
 class Leases:
@@ -62,7 +69,8 @@ class Leases:
         """Return the run that has waited for longest, of a job that has not too many running."""
         if self.is_idle(WAITING):
             return None
-        columns = RUNS.c.number, RUNS.c.id, RUNS.c.job, RUNS.c.attempt, RUNS.c.parameters
+        names = ("number", "id", "job", "attempt", "parameters", "queued")
+        columns = [RUNS.c[name] for name in names]
         with self._database.transaction() as connection:
             if self._database.postgres:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
@@ -74,7 +82,7 @@ class Leases:
             ]
             if not first:
                 return None
-            number, run, job, attempt, parameters = min(first)
+            number, run, job, attempt, parameters, queued = min(first)
             claimed = sa.update(RUNS).where(RUNS.c.number == number, RUNS.c.state == WAITING)
             taken = claimed.values(
                 state=RUNNING,
@@ -88,7 +96,7 @@ class Leases:
             # It may have been cancelled meanwhile; the next claim finds another.
             if not connection.execute(taken).rowcount:
                 return None
-        return Claim(run, job, attempt + 1, parameters)
+        return Claim(run, job, attempt + 1, parameters, queued)
 
     def running(self) -> dict[str, Sign]:
         """Return the latest sign of life of each running run.
@@ -103,6 +111,12 @@ class Leases:
 
     def beat(self, alive: Mapping[Claim, Progress]) -> tuple[set[Claim], set[Claim]]:
         """Show that runs are alive, with their progress; return which are lost, and cancelled."""
+        try:
+            return self._beat(alive)
+        except StoreRefused:  # a progress that the database does not take is no reason to look dead
+            return self._beat(dict.fromkeys(alive, Progress()))
+
+    def _beat(self, alive: Mapping[Claim, Progress]) -> tuple[set[Claim], set[Claim]]:
         lost, cancelled = set(), set()
         with self._database.transaction() as connection:
             for claim in sorted(alive):  # in one order, so that no two workers wait in a circle
@@ -118,9 +132,21 @@ class Leases:
     def finish(self, claim: Claim, outcome: Outcome, progress: Progress | None = None) -> bool:
         """End a run, unless somebody else has taken it over; return whether it was ended.
 
-        If it was cancelled, it ends so, whatever the outcome. `progress` is the last.
+        If it was cancelled, it ends so, whatever the outcome. `progress` is the last. An outcome
+        that the database does not take would hold up the worker for ever, so it fails instead.
         """
         self._store.create(RESULTS)  # somebody may have dropped it
+        try:
+            return self._finish(claim, outcome, progress)
+        except Conflict as error:  # a constraint or a trigger that somebody has added
+            refused = StoreRefused(self._database.url, error)
+        except StoreRefused as error:
+            refused = error
+        # In ASCII, which each database takes.
+        plain = [text.encode("ascii", "replace").decode() for text in Failure.of(refused)]
+        return self._finish(claim, Failure(*plain), None)
+
+    def _finish(self, claim: Claim, outcome: Outcome, progress: Progress | None) -> bool:
         with self._database.transaction() as connection:
             held = _lock(connection, claim.id, claim.attempt)
             if held is None:

@@ -21,15 +21,27 @@ class Report:
     Attributes:
         run: The id of the run, the same in each attempt: a good name for the files of a job.
         attempt: How often the run was begun, this time included.
+        key: The same in each attempt, and another if the run is retried after its end: an
+            idempotency key for other services.
+        cancelled: Whether the task was cancelled or took too long, if it is asked to end. Otherwise
+            only its worker stops, and a later attempt runs it again.
 
     """
 
     def __init__(
-        self, run: str, attempt: int, send: Callable[[dict[str, Any]], None], max_result: int
+        self,
+        run: str,
+        attempt: int,
+        send: Callable[[dict[str, Any]], None],
+        max_result: int,
+        *,
+        key: str | None = None,
     ) -> None:
         """Send what is told to the worker; a result may have so many bytes of JSON."""
         self.run = run
         self.attempt = attempt
+        self.key = key or run
+        self.cancelled = False
         self._send = send
         self._max_result = max_result
 
@@ -46,6 +58,10 @@ class Report:
         if result is not None:
             told["interim"] = msgspec.Raw(self.encode(result))
         self._send(told)
+
+    def cancel(self, *_: object) -> None:
+        """Take note that the task is cancelled: a handler of a signal."""
+        self.cancelled = True
 
     def encode(self, result: object) -> bytes:
         """Return a result as JSON.

@@ -26,11 +26,18 @@ TOTALS = sa.Table(
 
 
 class Open(NamedTuple):
-    """The runs of a job that have not ended; `oldest` has waited since, in ms since 1970."""
+    """The runs of a job that have not ended.
+
+    Attributes:
+        oldest: Since when the first of those that wait has waited, in milliseconds since 1970.
+        beats: The signs of life of those that run: a number that changes as long as one is alive.
+
+    """
 
     waiting: int = 0
     running: int = 0
     oldest: int | None = None
+    beats: int = 0
 
 
 class Total(NamedTuple):
@@ -59,16 +66,17 @@ def count_end(connection: sa.Connection, job: str, outcome: str, seconds: float)
 
 def summarize(database: Database) -> Summary:
     """Return the summary of a database."""
-    counted = sa.select(RUNS.c.job, RUNS.c.state, sa.func.count(), sa.func.min(RUNS.c.queued))
+    values = sa.func.count(), sa.func.min(RUNS.c.queued), sa.func.sum(RUNS.c.beat)
+    counted = sa.select(RUNS.c.job, RUNS.c.state, *values)
     still = counted.where(RUNS.c.state.in_((WAITING, RUNNING))).group_by(RUNS.c.job, RUNS.c.state)
     found: dict[str, Open] = {}
     with database.reading() as connection:
-        for job, state, count, queued in connection.execute(still):
+        for job, state, count, queued, beats in connection.execute(still):
             before = found.get(job, Open())
             if state == WAITING:
                 found[job] = before._replace(waiting=count, oldest=queued)
             else:
-                found[job] = before._replace(running=count)
+                found[job] = before._replace(running=count, beats=int(beats))
         rows = connection.execute(sa.select(TOTALS))
         ended = {(job, outcome): Total(runs, seconds) for job, outcome, runs, seconds in rows}
     return Summary(found, ended)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -175,6 +175,9 @@ def _refuse(wrong: object, problem: str) -> None:
         raise ValueError(problem)
 
 
+Read = TypeVar("Read", bound=Part)
+
+
 def read(path: Path) -> Description:
     """Read a description in YAML or JSON.
 
@@ -182,13 +185,23 @@ def read(path: Path) -> Description:
         DescriptionWrong: It cannot be read, or is wrong; the message names each problem's place.
 
     """
+    return read_as(path, Description, "docs/deploy/databricks-features.md")
+
+
+def read_as(path: Path, kind: type[Read], page: str) -> Read:
+    """Read a description of some kind, which a page of the documentation explains.
+
+    Raises:
+        DescriptionWrong: It cannot be read, or is wrong; the message names each problem's place.
+
+    """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Description.model_validate(document)
+        return kind.model_validate(document)
     except ValidationError as error:
-        raise DescriptionWrong(path, _problems(error)) from None
+        raise DescriptionWrong(path, _problems(error), page) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DescriptionWrong(path, [str(error)]) from error
+        raise DescriptionWrong(path, [str(error)], page) from error
 
 
 def _problems(error: ValidationError) -> Iterable[str]:

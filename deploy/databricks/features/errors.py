@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class DescriptionWrong(DeploymentError):
     """The description cannot be read, or has wrong values."""
 
-    def __init__(self, path: Path, problems: Iterable[str]) -> None:
+    def __init__(self, path: Path, problems: Iterable[str], page: str) -> None:
         listed = "; ".join(problems)
-        super().__init__(f"{path}: {listed}: see docs/deploy/databricks-features.md")
+        super().__init__(f"{path}: {listed}: see {page}")
 
 
 class NoWarehouse(DeploymentError):

@@ -227,6 +227,9 @@ def test_outcomes(folder: Path, tasks: Tasks) -> None:
         "cannot read linked.jsonl: it leads out of the job's folder",
     )
     assert failed(ended["model"]) == ("UnknownModel", "no model is named 'german'")
-    assert failed(ended["which"]) == ("SeveralModels", "there are 2 models: upper:1, french:1")
+    assert failed(ended["which"]) == (
+        "ModelNotChosen",
+        "the task needs one model, but there are 2: upper:1, french:1",
+    )
     assert all(run.hint for run in ended.values() if run.error)
     assert sorted(os.listdir("out")) == ["a"]  # noqa: PTH208 - nothing hidden is left

@@ -140,17 +140,30 @@ def test_hung(open_tasks: OpenTasks, file_url: str, tmp_path: Path, how: str) ->
         until(lambda: not any(is_alive(int(each)) for each in file.read_text("utf-8").split()))
 
 
-def test_tidy(open_tasks: OpenTasks, file_url: str, tmp_path: Path) -> None:
-    """A cancelled task may clean up; so may one that another worker has."""
+@pytest.mark.parametrize("how", ["cancel", "time-out", "stop"])
+def test_tidy(open_tasks: OpenTasks, file_url: str, tmp_path: Path, how: str) -> None:
+    """A task that is to end may clean up, and knows whether a later attempt goes on with it."""
     tasks = open_tasks(file_url, Tidy={})
     file = tmp_path / "notes"
     run = tasks.submit("Tidy", {"file": str(file)})
-    worker = Worker(tasks, Patience(take_over=60, grace=30))
-    until(lambda: tasks.get(run).phrase == "waiting", worker)
-    tasks.cancel(run)
+    now = [0.0]  # stands still, so that the grace time does not end
+    worker = Worker(tasks, Patience(take_over=60, grace=30), clock=lambda: now[0])
+    until(lambda: tasks.get(run).phrase == "waiting" or _tick(now), worker)
+    if how == "stop":
+        worker.stop()
+        worker.run()
+        assert (file.read_text("utf-8"), tasks.get(run).state) == ("stopped\n", "waiting")
+        return
+    if how == "cancel":
+        tasks.cancel(run)
+    now[0] += 3601 if how == "time-out" else 1
     until(lambda: tasks.get(run).has_ended, worker)
-    assert file.read_text("utf-8") == "clean\n"
-    assert tasks.get(run).state == "cancelled"
+    assert file.read_text("utf-8") == "cancelled\n"
+    ended = tasks.get(run)
+    error = "TaskTimedOut: the task did not end within 3600 seconds"
+    assert (ended.state, ended.error) == (
+        ("cancelled", None) if how == "cancel" else ("failed", error)
+    )
 
 
 def test_stop(open_tasks: OpenTasks, file_url: str) -> None:
@@ -189,3 +202,9 @@ def test_taken_over(open_tasks: OpenTasks, url: str, tmp_path: Path) -> None:
 
 def _on(run: Run, worker: str) -> bool:
     return (run.state, run.worker) == ("running", worker)
+
+
+def _tick(now: list[float]) -> bool:
+    """Let a second pass, so that a sign of life is due; return False."""
+    now[0] += 1
+    return False

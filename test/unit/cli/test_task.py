@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
 from tidemill.cli import cli
-from tidemill.errors import CannotRetry, InvalidSelection, NoResult, NotEnded
+from tidemill.errors import CannotRetry, InvalidSelection, MetricsPortTaken, NoResult, NotEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,3 +79,14 @@ def test_unknown_state(invoke: Invoke) -> None:
     with pytest.raises(InvalidSelection) as error:
         invoke("list", "--state", "done")
     assert "waiting, running" in error.value.hint
+
+
+def test_metrics(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose port for metrics is taken says so, and runs nothing."""
+    run = invoke("submit", "count", '{"steps": 1}')
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("TIDEMILL__TASKS__METRICS_PORT", str(server.getsockname()[1]))
+        with pytest.raises(MetricsPortTaken) as error:
+            invoke("work", "--until-idle")
+    assert "tasks.metrics_port" in str(error.value.hint)
+    assert json.loads(invoke("status", run))["attempt"] == 0

@@ -11,7 +11,13 @@ import yaml
 
 from dev.pipeline.models import model_entry
 from tidemill.batch.staging import Staging
-from tidemill.errors import OutputExists, OutputInUse, SeveralModels, UnknownModel
+from tidemill.errors import (
+    InvalidParameters,
+    ModelNotChosen,
+    OutputExists,
+    OutputInUse,
+    UnknownModel,
+)
 from tidemill.jobs import Batch, Predict
 from tidemill.jobs.chosen import every_row, load, one_model
 from tidemill.tasks.job import Job
@@ -97,13 +103,19 @@ def test_models() -> None:
     (route,) = every_row(routes, "french")
     assert (route.name, route.match) == ("french", {})
     assert one_model(routes[:1], None) == routes[0].variants[0].spec
-    with pytest.raises(SeveralModels, match="there are 2 models") as error:
+    with pytest.raises(ModelNotChosen, match="needs one model, but there are 2: ") as error:
         one_model(routes, None)
-    assert '"model"' in error.value.hint
-    with pytest.raises(SeveralModels, match="2 models are named"):
+    assert "`model`" in error.value.hint
+    with pytest.raises(ModelNotChosen):
         every_row(routes, "*")
     with pytest.raises(UnknownModel, match="german"):
         every_row(routes, "german")
+
+
+def test_refused() -> None:
+    """A path that leads elsewhere is refused with the parameters, in plain words."""
+    with pytest.raises(InvalidParameters, match="input: the path must be relative"):
+        Job("score", "tidemill.jobs:Batch").parse('{"input": "../a.jsonl"}')
 
 
 def test_schemas() -> None:

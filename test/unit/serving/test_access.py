@@ -87,6 +87,23 @@ class TestTokens:
         assert [name for name in tables if catalogue.has_table(name)] == allowed
 
     @pytest.mark.parametrize(
+        ("entry", "allowed"),
+        [
+            ("", ["fill", "fit-1"]),
+            (', models: ["*"], tables: ["*"]', []),
+            (", jobs: []", []),
+            (', jobs: ["*"]', ["fill", "fit-1"]),
+            (', jobs: ["fit-*", other]', ["fit-1"]),
+        ],
+        ids=range(5),
+    )
+    def test_jobs(self, tokens: Path, entry: str, allowed: list[str]) -> None:
+        """A token never allows a job that is not served; one with a list, only what it lists."""
+        everything = Catalogue(ALL.routes, jobs=["fill", "fit-1"])
+        tokens.write_text(f"a: {{token: {SECRET}{entry}}}")
+        assert sorted(Access(everything, tokens).models(f"Bearer {SECRET}").jobs) == allowed
+
+    @pytest.mark.parametrize(
         "header",
         [None, "", "Bearer", "Bearer ", f"Basic {SECRET}", SECRET, f"Bearer {SECRET}x", "Bearer é"],
     )
@@ -174,6 +191,14 @@ class TestFile:
             Access(ALL, tokens)
         (line,) = logs
         assert (line["log_level"], line["client"], line["models"]) == ("warning", "a", ["fair-*"])
+
+    def test_unknown_job(self, tokens: Path) -> None:
+        """So is one that matches no job."""
+        tokens.write_text(f'a: {{token: {SECRET}, jobs: ["fil*", fitt]}}')
+        with capture_logs() as logs:
+            Access(Catalogue((), jobs=["fill"]), tokens)
+        (line,) = logs
+        assert (line["log_level"], line["client"], line["jobs"]) == ("warning", "a", ["fitt"])
 
     def test_no_yaml(self, tokens: Path) -> None:
         """Neither does the error of a file that is not YAML quote a token."""

@@ -380,13 +380,32 @@ def validator(document: dict[str, Any], pointer: str) -> Draft202012Validator:
     return Draft202012Validator({"$ref": f"{DOCUMENT}#{pointer}"}, registry=registry)
 
 
+class TestMetrics:
+    """The server shows its tasks to Prometheus."""
+
+    def test_ended(self, server: Server) -> None:
+        """A run that ends is counted, and the time it took."""
+
+        def read(name: str) -> float:
+            page = server.send("/metrics").body.decode()
+            line = f'tidemill_tasks_{name}{{job_name="Count",outcome="succeeded"}} '
+            found = [each for each in page.splitlines() if each.startswith(line)]
+            return float(found[0].removeprefix(line)) if found else 0  # none before the first read
+
+        before = read("ended_total"), read("seconds_total")
+        ended(server, submit(server, "Count", {"steps": 1}))
+        wait_until(lambda: read("ended_total") > before[0], 60)
+        assert read("seconds_total") > before[1]
+
+
 class TestStart:
     """A server serves what the settings name."""
 
     def test_no_models(self, server: Server) -> None:
         """Without a models file it answers, and starts no model process."""
         assert server.send("/readyz").status == 200
-        assert server.send("/v2/models").json == {"models": ["features:task_results"]}
+        results = {"models": ["features:task_results"]}
+        wait_until(lambda: server.send("/v2/models").json == results, 60)
         assert problem(server.ask("upper", "a")) == (404, "ModelNotFound")
         assert not processes(server.folder)
 
@@ -415,7 +434,7 @@ class TestStart:
             assert one.log[-1]["hint"]
 
     def test_named_models(self, tmp_path: Path) -> None:
-        """A models file that the settings name must be there, even if there are jobs."""
+        """A models file that the settings name must list models, even if there are jobs."""
         url = f"sqlite:///{tmp_path}/store.db"
         options: dict[str, Any] = {"models": "models: []", "store": url, "tasks": {"jobs": JOBS}}
         with server_process.launched(processes=1, **options) as one:

@@ -101,6 +101,6 @@ class TestWorkerThread:
         with capture_logs() as logs:
             asyncio.run(thread.stop(0.01))
         assert thread.is_busy
-        assert "other workers take them over" in logs[-1]["event"]
+        assert "other workers take its tasks over" in logs[-1]["event"]
         worker.may_open.set()
         stop(thread)
