@@ -83,7 +83,7 @@ class TestRun:
     """A run is followed until its end."""
 
     def test_better(self, tab: Tab, worker: Server, file: Path) -> None:
-        """Each better picture takes the place of the last one; a run that ended is asked no more."""
+        """Each better picture replaces the last one; a run that has ended is asked no more."""
         follow(tab, worker, "paint", {"file": str(file)})
         picture = tab["#figure img"]
         expect(picture).to_have_attribute("alt", "a red wall")
