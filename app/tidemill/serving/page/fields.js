@@ -5,8 +5,6 @@ import { element } from "./elements.js";
 import { isNumber, isObject, mistakeIn, pretty } from "./json.js";
 import { rows } from "./rows.js";
 
-const LONG_TEXT = 200; // characters, from which on a text has several lines
-
 // A value that has no field; the message says where.
 export class Misfit extends Error {}
 
@@ -120,7 +118,7 @@ function number({ schema, value, place, ...how }) {
 
 function words({ schema, value, place, ...how }) {
   if (value !== undefined && typeof value !== "string") throw new Misfit(place.join("."));
-  const isLong = value?.includes("\n") || schema.maxLength > LONG_TEXT;
+  const isLong = value?.includes("\n");
   const control = element(isLong ? "textarea" : "input", { autocomplete: "off", spellcheck: false });
   if (!isLong) control.type = schema.format === "date" ? "date" : "text";
   if (schema.maxLength !== undefined) control.maxLength = schema.maxLength;
