@@ -1,8 +1,9 @@
 // The parameters of a task: a form if the job's schema has members, or JSON.
 
 import { visible } from "./command.js";
+import { Misfit } from "./controls.js";
 import { element } from "./elements.js";
-import { labelled, members, Misfit } from "./fields.js";
+import { labelled, members } from "./fields.js";
 import { mistakeIn, parse, pretty } from "./json.js";
 
 // Return what a person fills in: its `node`, `body()`, and `mark(detail)`.
