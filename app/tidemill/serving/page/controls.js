@@ -6,6 +6,8 @@ import { isNumber, mistakeIn, pretty } from "./json.js";
 // A value that has no field; the message says where.
 export class Misfit extends Error {}
 
+// Each function returns a field, as `fieldOf` describes it.
+
 export function number({ schema, value, place, ...how }) {
   const control = element("input", { type: "number" });
   const limits = { min: schema.minimum, max: schema.maximum, step: schema.multipleOf };
@@ -62,7 +64,8 @@ export function json({ schema, value, isRequired, isNullable }) {
     control.setCustomValidity(reason ? `This is not JSON: ${reason}` : "");
   };
   control.addEventListener("input", judge);
-  return scalar(control, schema, () => control.value.trim(), { isRequired, isNullable });
+  const made = scalar(control, schema, () => control.value.trim(), { isRequired, isNullable });
+  return { ...made, find: () => control };
 }
 
 // An empty field is null if it has to be there, and else it is left out.
