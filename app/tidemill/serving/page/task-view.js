@@ -102,7 +102,7 @@ async function submit() {
     if (response.ok) return open(await response.json());
     const problem = await problemOf(response);
     refuse(problem);
-    parameters.mark(problem.detail ?? "");
+    if (response.status === 422) parameters.mark(problem.detail ?? "");
   } catch {
     refuse({ ...UNREACHABLE, hint: "Submit it again: if it was accepted, no second run begins." });
   } finally {
