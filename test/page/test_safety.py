@@ -55,7 +55,7 @@ class TestHeaders:
 
     @pytest.mark.parametrize("path", ["/", "/page/page.js", "/page/page.css", "/page/icon.svg"])
     def test_policy(self, server: Server, path: str) -> None:
-        """The policy allows nothing but the server's own files, and pictures that the page makes."""
+        """The policy allows the server's own files, and pictures that the page itself has made."""
         response = server.send(path)
         assert response.status == 200
         policy = dict(
