@@ -130,9 +130,12 @@ def test_refused(tab: Tab) -> None:
     expect(tab["#refusal .problem"]).to_contain_text("422")
     expect(name).to_be_focused()
     expect(name).to_have_attribute("aria-invalid", "true")
+    assert "needs letters" in str(name.evaluate("each => each.validationMessage"))
     expect(tab["#live"]).to_contain_text("a name needs letters")
     name.press_sequentially("x")
     expect(name).not_to_have_attribute("aria-invalid", "true")
+    tab["#submit"].click()
+    expect(tab["#run"]).to_be_visible()
 
 
 def test_only_json(tab: Tab) -> None:

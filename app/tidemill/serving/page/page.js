@@ -89,6 +89,7 @@ find("access").addEventListener("submit", (event) => {
   load();
 });
 find("change-token").addEventListener("click", () => askForToken(null));
-whenRefused((problem) => askForToken(hasToken() ? problem : null));
+// Several requests may be refused at once.
+whenRefused((problem) => find("access").hidden && askForToken(hasToken() ? problem : null));
 addEventListener("hashchange", () => find("access").hidden && follow());
 load();

@@ -1,8 +1,9 @@
 // The parameters of a task: a form if the job's schema has members, or JSON.
 
 import { visible } from "./command.js";
+import { Misfit } from "./controls.js";
 import { element } from "./elements.js";
-import { labelled, members, Misfit } from "./fields.js";
+import { labelled, members } from "./fields.js";
 import { mistakeIn, parse, pretty } from "./json.js";
 
 // Return what a person fills in: its `node`, `body()`, and `mark(detail)`.
@@ -67,7 +68,7 @@ export function parametersOf({ schema }) {
   return {
     node: element("div", { className: "parameters" }, heading, holder, mistake),
     body: () => visible(form ? form.text() : area.value.trim()),
-    mark: (detail) => mark(form?.find(placeIn(detail)), area),
+    mark: (detail) => mark(detail, form, area),
   };
 }
 
@@ -78,14 +79,20 @@ function button(text, onclick) {
   } }, text);
 }
 
-// Return the names and indexes that the server's message has: `… 'job': products.2.length: …`
-const placeIn = (detail) => (/': ([^:]+): /.exec(detail)?.[1] ?? "").split(".");
-
-// Lead to the field that the server refused, until something is typed in it.
-function mark(control, area) {
-  const field = control ?? (area.isConnected ? area : null);
+// Lead to the field that the server's message names, and say there what is wrong with it:
+// `… 'job': products.2.length: the reason`.
+function mark(detail, form, area) {
+  const [, place, reason] = /': ([^:]+): (.*)/s.exec(detail) ?? [];
+  const field = form ? place && form.find(place.split(".")) : area;
   if (!field) return;
+  const message = reason ?? detail;
+  const withdraw = () => field.validationMessage === message && field.setCustomValidity("");
+  field.setCustomValidity(message);
   field.setAttribute("aria-invalid", "true");
-  field.addEventListener("input", () => field.removeAttribute("aria-invalid"), { once: true });
-  field.focus();
+  field.addEventListener("blur", withdraw, { once: true });
+  field.addEventListener("input", () => {
+    withdraw();
+    field.removeAttribute("aria-invalid");
+  }, { once: true });
+  field.reportValidity();
 }

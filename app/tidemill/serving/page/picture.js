@@ -6,19 +6,15 @@ import { isObject } from "./json.js";
 export const hasPicture = (result) => isObject(result) && typeof result.svg === "string";
 
 // Show a picture in a figure. In an image, an SVG runs no script and loads nothing.
-export async function draw(figure, { svg, alt }) {
+export async function draw(figure, { svg, alt }, signal) {
   const image = element("img", { src: fileOf(svg, "image/svg+xml") });
   image.alt = typeof alt === "string" && alt ? alt : "The result as a picture, without a description";
-  try {
-    await image.decode();
-  } catch {
-    URL.revokeObjectURL(image.src);
-    clear(figure);
-    figure.append(element("p", { className: "muted" }, "The member svg of the result is no picture."));
-    return;
-  }
+  const isDrawn = await image.decode().then(() => true, () => false);
+  if (!isDrawn || signal.aborted) URL.revokeObjectURL(image.src);
+  if (signal.aborted) return;
   clear(figure);
-  figure.append(image);
+  const wrong = element("p", { className: "muted" }, "The member svg of the result is no picture.");
+  figure.append(isDrawn ? image : wrong);
 }
 
 // Remove what a figure shows.

@@ -1,7 +1,8 @@
 // A table for a list of objects: a row for each, which can be added and removed.
 
+import { Misfit } from "./controls.js";
 import { element } from "./elements.js";
-import { members, Misfit, titleOf } from "./fields.js";
+import { members, titleOf } from "./fields.js";
 
 export function rows({ schema, value, place, isRequired }) {
   if (value !== undefined && !Array.isArray(value)) throw new Misfit(place.join("."));

@@ -3,7 +3,7 @@
 import { element, find } from "./elements.js";
 import { TASKS } from "./jobs.js";
 import { poll } from "./poll.js";
-import { problemOf } from "./server.js";
+import { problemOf, UNREACHABLE } from "./server.js";
 import { label, percentOf } from "./states.js";
 import { ago, local } from "./times.js";
 
@@ -54,7 +54,7 @@ async function take(response, open) {
   return false;
 }
 
-const lost = () => remark("No answer from the server. Trying again …");
+const lost = () => remark(`${UNREACHABLE.title}. Trying again …`);
 
 function remark(text) {
   find("runs-note").textContent = text;

@@ -30,7 +30,7 @@ export function setJobs(all) {
 
 // Show the job or the run that a path names, or the last job; return a problem if it names none.
 export function openTasks(path) {
-  const named = jobs.find((each) => each.path === path);
+  const named = jobs.find(({ name }) => name === nameIn(path));
   const [, run] = (!named && RUN.exec(path)) || [];
   find("submission").hidden = Boolean(run);
   find("run").hidden = !run;
@@ -44,6 +44,14 @@ export function openTasks(path) {
   become(named ?? job ?? jobs[0]);
   const isKnown = named || !path || path === TASKS;
   return isKnown ? null : { title: "No such job or run", detail: `This server has no ${path}.` };
+}
+
+function nameIn(path) {
+  try {
+    return decodeURIComponent(path.slice(TASKS.length + 1));
+  } catch {
+    return "";
+  }
 }
 
 // End the requests.
@@ -94,7 +102,7 @@ async function submit() {
     if (response.ok) return open(await response.json());
     const problem = await problemOf(response);
     refuse(problem);
-    parameters.mark(problem.detail ?? "");
+    if (response.status === 422) parameters.mark(problem.detail ?? "");
   } catch {
     refuse({ ...UNREACHABLE, hint: "Submit it again: if it was accepted, no second run begins." });
   } finally {
