@@ -109,6 +109,21 @@ class Tidy:
             note(parameters["file"], "cancelled" if report.cancelled else "stopped")
 
 
+class Dawdle:
+    """Takes its time when it is to end, and has a result then."""
+
+    def run(self, parameters: dict[str, Any], report: Report) -> str:
+        """Wait for ever; once asked to end, leave a file, and wait for another one."""
+        try:
+            report(0.1, "waiting")
+            time.sleep(600)
+        except SystemExit:
+            note(parameters["file"], "ending")
+            while not Path(parameters["file"] + ".go").exists():
+                time.sleep(0.05)
+        return "late"
+
+
 class Die:
     """Kills its own process, as the kernel does if memory is short."""
 

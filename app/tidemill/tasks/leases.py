@@ -189,7 +189,9 @@ class Leases:
         query = sa.select(RUNS.c.id).where(RUNS.c.ended < before)
         self._store.create(RESULTS)
         with self._database.transaction() as connection:
-            old = connection.scalars(query.limit(DROPPED_AT_ONCE)).all()
+            # Locked, because one may be retried meanwhile; another worker drops others.
+            locked = query.limit(DROPPED_AT_ONCE).with_for_update(skip_locked=True)
+            old = connection.scalars(locked).all()
             if old:
                 drop_results(connection, old)
                 connection.execute(sa.delete(RUNS).where(RUNS.c.id.in_(old)))

@@ -7,6 +7,7 @@ from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+import sqlalchemy as sa
 
 from tidemill.errors import (
     InvalidParameters,
@@ -17,6 +18,7 @@ from tidemill.errors import (
     UnknownRun,
 )
 from tidemill.tasks.leases import Leases
+from tidemill.tasks.runs import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,6 +166,21 @@ class TestRetention:
         assert [run.id for run in tasks.list()] == [waiting]
         assert tasks.store.get("task_results", [old]).rows == [None]
         assert tasks.submit("Count", {"steps": 2}, "key") != old
+
+    def test_retried(self, open_tasks: OpenTasks, postgres_url: str) -> None:
+        """A run that is retried at the same moment is not forgotten."""
+        tasks = open_tasks(postgres_url, Count={})
+        leases = Leases(tasks.store, tasks.jobs, "w")
+        run = tasks.submit("Count", {"steps": 1})
+        tasks.cancel(run)
+        again = sa.update(RUNS).where(RUNS.c.id == run).values(state="waiting", ended=None)
+        dropping = Thread(target=leases.drop_old, args=(2**60,))
+        with tasks.store.database.transaction() as connection:
+            connection.execute(again)
+            dropping.start()
+            dropping.join(1)  # for ever, if it waits for this transaction
+        dropping.join()
+        assert tasks.get(run).state == "waiting"
 
     def test_dropped_results(self, tasks: Tasks) -> None:
         """A result is written even if somebody has dropped the table meanwhile."""
