@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,22 @@ class Tidy:
             time.sleep(600)
         finally:
             note(parameters["file"], "cancelled" if report.cancelled else "stopped")
+
+
+class Talk:
+    """Reports from several threads, even while it returns."""
+
+    def run(self, parameters: dict[str, Any], report: Report) -> str:
+        """Return a long text."""
+
+        def talk() -> None:
+            while True:
+                report(0.5, "x" * 200, "y" * 100_000)
+
+        for _ in range(3):
+            threading.Thread(target=talk, daemon=True).start()
+        time.sleep(0.2)
+        return "z" * 500_000
 
 
 class Dawdle:

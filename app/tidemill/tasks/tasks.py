@@ -114,7 +114,7 @@ class Tasks:
         text = self._encode(job, parameters)
         described.parse(text)
         if key is not None and not (key.isprintable() and 0 < len(key) <= MAX_KEY):
-            raise InvalidParameters(job, f"an idempotency key has 1 to {MAX_KEY} printable letters")
+            raise InvalidParameters(job, f"an idempotency key has 1 to {MAX_KEY} printable characters")
         now = self._clock()
         with self._database.transaction() as connection:
             new = insert(connection, RUNS).values(

@@ -14,6 +14,7 @@ import pytest
 
 from tidemill.errors import NoResult, NotEnded, StoreUnavailable
 from tidemill.tasks import leases
+from tidemill.tasks.tasks import Limits
 from tidemill.tasks.worker import Patience, Worker
 
 if TYPE_CHECKING:
@@ -183,6 +184,17 @@ def test_stop(open_tasks: OpenTasks, file_url: str) -> None:
     until(lambda: tasks.get(run).attempt == 2 and tasks.get(run).phrase, again)
     tasks.cancel(run)
     until(lambda: tasks.get(run).has_ended, again)
+
+
+def test_threads(open_tasks: OpenTasks, file_url: str) -> None:
+    """A job may report from several threads: no line that it writes breaks another."""
+    tasks = open_tasks(file_url, Talk={"attempts": 1})
+    tasks.limits = Limits(result=2**20)
+    run = tasks.submit("Talk", {})
+    worker = Worker(tasks, PATIENCE)
+    until(lambda: tasks.get(run).has_ended, worker)
+    assert tasks.get(run).error is None
+    assert len(bytes(tasks.result(run))) == 500_002
 
 
 def test_slow_leave(open_tasks: OpenTasks, file_url: str, tmp_path: Path) -> None:
