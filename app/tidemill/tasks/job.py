@@ -102,7 +102,9 @@ class Job(msgspec.Struct, frozen=True, dict=True):
         if known is not None and not self._schema.get("additionalProperties"):
             for name in decoded:
                 if name not in known:
-                    raise InvalidParameters(self.name, f"{name[:MAX_NAME]}: is not one of its parameters")
+                    raise InvalidParameters(
+                        self.name, f"{name[:MAX_NAME]}: is not one of its parameters"
+                    )
         return parsed
 
     def make(self) -> Runnable:

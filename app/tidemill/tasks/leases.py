@@ -178,10 +178,9 @@ class Leases:
             elif not forgive and tried >= self._jobs[held.job].attempts:
                 self._end(connection, held, Failure.of(TaskCrashed(tried, why)))
             else:
-                free = sa.update(RUNS).where(RUNS.c.id == run)
-                connection.execute(
-                    free.values(state=WAITING, worker=None, forgiven=held.forgiven + forgive)
-                )
+                free = {"state": WAITING, "worker": None, "started": None}
+                free["forgiven"] = held.forgiven + forgive
+                connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(free))
         return True
 
     def drop_old(self, before: int) -> int:

@@ -114,7 +114,9 @@ class Tasks:
         text = self._encode(job, parameters)
         described.parse(text)
         if key is not None and not (key.isprintable() and 0 < len(key) <= MAX_KEY):
-            raise InvalidParameters(job, f"an idempotency key has 1 to {MAX_KEY} printable characters")
+            raise InvalidParameters(
+                job, f"an idempotency key has 1 to {MAX_KEY} printable characters"
+            )
         now = self._clock()
         with self._database.transaction() as connection:
             new = insert(connection, RUNS).values(
@@ -259,7 +261,7 @@ class Tasks:
             "announced": False,
         }
         empty = {"progress": 0, "phrase": "", "interim": None}
-        empty |= dict.fromkeys(("error", "hint", "ended"))
+        empty |= dict.fromkeys(("error", "hint", "worker", "started", "ended"))
         with self._database.transaction() as connection:
             changed = connection.execute(again.values(**fresh, **empty)).rowcount
         found = self.get(run)

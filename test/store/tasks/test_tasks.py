@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,16 +14,19 @@ from tidemill.errors import (
     InvalidParameters,
     KeyReused,
     ParametersTooLarge,
+    StoreUnavailable,
     TidemillError,
     UnknownJob,
     UnknownRun,
 )
-from tidemill.tasks.leases import Leases
+from tidemill.store.database import Database
+from tidemill.tasks.leases import CLAIM_LOCK, Leases
 from tidemill.tasks.runs import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tidemill.tasks.leases import Claim
     from tidemill.tasks.tasks import Tasks
 
     OpenTasks = Callable[..., Tasks]
@@ -150,6 +154,24 @@ class TestClaim:
         assert third.id == second
 
 
+def test_frozen_worker(open_tasks: OpenTasks, postgres_url: str) -> None:
+    """A worker that freezes while it claims a run, or is cut off, stops no other for long."""
+    frozen = Database(postgres_url, timeout=0.5)
+    tasks = open_tasks(postgres_url, Count={})
+    leases = Leases(tasks.store, tasks.jobs, "w")
+    run = tasks.submit("Count", {"steps": 1})
+    claims: list[Claim | None] = []
+    claiming = Thread(target=lambda: claims.append(leases.claim()))
+    with suppress(StoreUnavailable), frozen.transaction() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
+        claiming.start()
+        claiming.join(60)
+        claimed = [claim and claim.id for claim in claims]
+    claiming.join()
+    frozen.close()
+    assert claimed == [run]
+
+
 class TestRetention:
     """Old runs go, with their results."""
 
@@ -195,8 +217,6 @@ class TestRetention:
 
 def _fill(tasks: Tasks, count: int) -> None:
     """Insert runs that wait, in one transaction."""
-    from tidemill.tasks.runs import RUNS  # noqa: PLC0415
-
     row = {"job": "Count", "parameters": '{"steps":1}', "state": "waiting"}
     row |= {"attempt": 0, "forgiven": 0, "beat": 0, "cancelling": False, "progress": 0}  # type: ignore[dict-item]
     row |= {"phrase": "", "submitted": 0, "queued": 0, "announced": False}  # type: ignore[dict-item]

@@ -104,7 +104,8 @@ def test_best_so_far(open_tasks: OpenTasks, url: str, tmp_path: Path, *, fails: 
         assert tasks.latest(run) == (False, msgspec.Raw(b'{"best":2}'))
         with pytest.raises(NoResult):
             tasks.result(run)
-        tasks.retry(run)
+        again = tasks.retry(run)
+        assert (again.worker, again.started, again.ended) == (None, None, None)
         with pytest.raises(NotEnded):
             tasks.latest(run)
     else:
@@ -179,7 +180,8 @@ def test_stop(open_tasks: OpenTasks, file_url: str) -> None:
     until(lambda: tasks.get(run).phrase)
     worker.stop()
     thread.join()
-    assert tasks.get(run).state == "waiting"
+    waiting = tasks.get(run)
+    assert (waiting.state, waiting.worker, waiting.started) == ("waiting", None, None)
     again = Worker(tasks, PATIENCE)
     until(lambda: tasks.get(run).attempt == 2 and tasks.get(run).phrase, again)
     tasks.cancel(run)
