@@ -86,9 +86,9 @@ class Job(msgspec.Struct, frozen=True, dict=True):
 
         """
         try:
+            parsed = self._adapter.validate_json(parameters, strict=True)
             # Pydantic also reads NaN and Infinity, which JSON lacks, so others could not read them.
             decoded = msgspec.json.decode(parameters)
-            parsed = self._adapter.validate_json(parameters, strict=True)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             place = ".".join(str(part)[:MAX_NAME] for part in first["loc"])
