@@ -26,8 +26,9 @@ DRIVERS: Final = {
 READING: Final = "tidemill_reading"
 # How long a writer waits for another one in SQLite: the index of a large load takes its time.
 WRITE_TIMEOUT_S: Final = 60
-# After how many time-outs PostgreSQL ends a transaction whose program sends nothing more.
-IDLE_TIMES: Final = 4
+# After how many time-outs PostgreSQL ends a transaction whose program sends nothing more: with the
+# default settings, before a worker that waits for its locks is taken for dead.
+IDLE_TIMES: Final = 2
 # WAL lets readers go on while one process writes. With FULL a power failure loses no message that
 # was written. The rest is for speed.
 PRAGMAS: Final = (
