@@ -17,6 +17,7 @@ from tidemill.store.catalogue import now_ms
 from tidemill.tasks.execution import Execution
 from tidemill.tasks.leases import Leases
 from tidemill.tasks.outcome import Failure
+from tidemill.tasks.retention import drop_old
 from tidemill.tasks.silence import Silence
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Worker:
                 pass
         if self._is_due("retention", RETENTION_S):
             now = self._epoch + self._clock() * 1000
-            if self._leases.drop_old(int(now - self._patience.keep * 1000)):
+            if drop_old(self._tasks.store, int(now - self._patience.keep * 1000)):
                 del self._due["retention"]  # of more in the next step: a sign of life may be due
 
     def _is_idle(self) -> bool:

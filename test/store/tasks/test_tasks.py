@@ -21,6 +21,7 @@ from tidemill.errors import (
 )
 from tidemill.store.database import Database
 from tidemill.tasks.leases import CLAIM_LOCK, Leases
+from tidemill.tasks.retention import drop_old
 from tidemill.tasks.runs import RUNS
 
 if TYPE_CHECKING:
@@ -183,8 +184,8 @@ class TestRetention:
         assert claim is not None
         leases.finish(claim, b"{}")
         waiting = tasks.submit("Count", {"steps": 1})
-        assert leases.drop_old(1000) == 0
-        assert leases.drop_old(1001) == 1
+        assert drop_old(tasks.store, 1000) == 0
+        assert drop_old(tasks.store, 1001) == 1
         assert [run.id for run in tasks.list()] == [waiting]
         assert tasks.store.get("task_results", [old]).rows == [None]
         assert tasks.submit("Count", {"steps": 2}, "key") != old
@@ -192,11 +193,10 @@ class TestRetention:
     def test_retried(self, open_tasks: OpenTasks, postgres_url: str) -> None:
         """A run that is retried at the same moment is not forgotten."""
         tasks = open_tasks(postgres_url, Count={})
-        leases = Leases(tasks.store, tasks.jobs, "w")
         run = tasks.submit("Count", {"steps": 1})
         tasks.cancel(run)
         again = sa.update(RUNS).where(RUNS.c.id == run).values(state="waiting", ended=None)
-        dropping = Thread(target=leases.drop_old, args=(2**60,))
+        dropping = Thread(target=drop_old, args=(tasks.store, 2**60))
         with tasks.store.database.transaction() as connection:
             connection.execute(again)
             dropping.start()

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tidemill.errors import NoResult, NotEnded, StoreUnavailable
-from tidemill.tasks import leases
+from tidemill.tasks import retention
 from tidemill.tasks.tasks import Limits
 from tidemill.tasks.worker import Patience, Worker
 
@@ -246,7 +246,7 @@ def test_much_to_forget(
     open_tasks: OpenTasks, file_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker shows signs of life between two deletions, however many old runs there are."""
-    monkeypatch.setattr(leases, "DROPPED_AT_ONCE", 2)
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
     tasks = open_tasks(file_url, Count={})
     for _ in range(5):
         tasks.cancel(tasks.submit("Count", {"steps": 1}))
