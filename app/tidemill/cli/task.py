@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidemill.cli.options import Config, load_program, screen
+from tidemill.errors import InvalidParameters
 from tidemill.settings import TasksProgram
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def submit(
 ) -> None:
     """Submit a task, and print the id of its run."""
     with _opened(config) as tasks:
-        typer.echo(tasks.submit(job, _read(parameters), key))
+        typer.echo(tasks.submit(job, _read(job, parameters), key))
 
 
 @task.command()
@@ -165,7 +166,18 @@ def _opened(config: Path | None) -> Iterator[Tasks]:
         yield tasks
 
 
-def _read(parameters: str) -> str | bytes:
+def _read(job: str, parameters: str) -> str | bytes:
+    """Return what the argument names.
+
+    Raises:
+        InvalidParameters: The file cannot be read.
+
+    """
     if parameters == "-":
         return sys.stdin.buffer.read()
-    return Path(parameters[1:]).read_bytes() if parameters.startswith("@") else parameters
+    if not parameters.startswith("@"):
+        return parameters
+    try:
+        return Path(parameters[1:]).read_bytes()
+    except OSError as error:
+        raise InvalidParameters(job, f"{parameters[1:]!r}: {error.strerror}") from None

@@ -107,9 +107,10 @@ class NoResult(MessageError):
     """A run ended without a result."""
 
     def __init__(self, run: str, state: str, error: str | None) -> None:
+        ended = "was cancelled" if state == "cancelled" else state
         reason = f": {error}" if error else ""
         super().__init__(
-            f"the run {run} {state}{reason}",
+            f"the run {run} {ended}{reason}",
             f"`tidemill task retry` or POST /v1/tasks/{run}/retry runs it again.",
         )
 

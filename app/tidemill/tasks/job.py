@@ -15,6 +15,8 @@ from tidemill.errors import InvalidJob, InvalidParameters, describe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_NAME = 50  # characters of a client's names that errors show
+
 
 class Runnable(Protocol):
     """What a job's class makes: `report(0.4, "phrase")` tells how far it is."""
@@ -85,18 +87,24 @@ class Job(msgspec.Struct, frozen=True, dict=True):
         """
         try:
             parsed = self._adapter.validate_json(parameters, strict=True)
+            # Pydantic also reads NaN and Infinity, which JSON lacks, so others could not read them.
+            decoded = msgspec.json.decode(parameters)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
-            place = ".".join(map(str, first["loc"]))
+            place = ".".join(str(part)[:MAX_NAME] for part in first["loc"])
             problem = first["msg"].removeprefix("Value error, ")  # of the job's own validators
             raise InvalidParameters(
                 self.name, f"{place}: {problem}" if place else problem
             ) from None
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise InvalidParameters(self.name, error) from None
         known = self._schema.get("properties")
         if known is not None and not self._schema.get("additionalProperties"):
-            for name in msgspec.json.decode(parameters):
+            for name in decoded:
                 if name not in known:
-                    raise InvalidParameters(self.name, f"{name[:50]}: is not one of its parameters")
+                    raise InvalidParameters(
+                        self.name, f"{name[:MAX_NAME]}: is not one of its parameters"
+                    )
         return parsed
 
     def make(self) -> Runnable:

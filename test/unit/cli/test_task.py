@@ -10,7 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tidemill.cli import cli
-from tidemill.errors import CannotRetry, InvalidSelection, MetricsPortTaken, NoResult, NotEnded
+from tidemill.errors import (
+    CannotRetry,
+    InvalidParameters,
+    InvalidSelection,
+    MetricsPortTaken,
+    NoResult,
+    NotEnded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +44,13 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
         return CliRunner().invoke(cli, words, catch_exceptions=False, input=stdin).stdout.strip()
 
     return run
+
+
+@pytest.mark.parametrize("file", ["missing.json", "."])
+def test_unreadable_file(invoke: Invoke, file: str) -> None:
+    """A file of parameters that cannot be read is an error that names it."""
+    with pytest.raises(InvalidParameters, match=f"'{file}': (No such file|Is a directory)"):
+        invoke("submit", "count", f"@{file}")
 
 
 def test_a_task(invoke: Invoke, tmp_path: Path) -> None:

@@ -50,6 +50,13 @@ class Anything:
         """Return nothing."""
 
 
+class ByNumbers:
+    """Takes numbers by name."""
+
+    def run(self, parameters: dict[str, int], report: object) -> object:
+        """Return nothing."""
+
+
 class NoRun:
     """Cannot run."""
 
@@ -104,3 +111,22 @@ def test_no_module() -> None:
     """So is a module that cannot be imported."""
     with pytest.raises(InvalidJob, match="nowhere"):
         Job("mine", "nowhere:Job").parse("{}")
+
+
+@pytest.mark.parametrize(
+    "value", ["NaN", "-Infinity", "1e999", "1" * 5000, '"\\ud800"', "[" * 5000 + "]" * 5000]
+)
+@pytest.mark.parametrize("name", ["ByModel", "Anything"])
+def test_no_json(name: str, value: str) -> None:
+    """What is no JSON, or what other programs could not read, is refused."""
+    with pytest.raises(InvalidParameters) as caught:
+        job(name).parse(f'{{"length": {value}}}')
+    assert len(str(caught.value)) < 200
+
+
+def test_long_name() -> None:
+    """An error shows only the beginning of a long name that a client has sent."""
+    with pytest.raises(InvalidParameters) as caught:
+        job("ByNumbers").parse(f'{{"{"x" * 10_000}": "many"}}')
+    assert "xxx: Input should be a valid integer" in str(caught.value)
+    assert len(caught.value.hint) < 300
