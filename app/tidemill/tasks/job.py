@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_NAME = 50  # characters of a client's names that errors show
+# Pydantic's words for a name that a model, or a dataclass, does not have.
+UNKNOWN_NAME = {"extra_forbidden", "unexpected_keyword_argument"}
 
 
 class Runnable(Protocol):
@@ -63,11 +65,11 @@ class Job(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
         method = self._class.run
-        names = list(inspect.signature(method).parameters)
-        if len(names) != len(("self", "parameters", "report")):
+        arguments = list(inspect.signature(method).parameters)
+        if len(arguments) != len(("self", "parameters", "report")):
             raise InvalidJob(self.name, f"{self.path}.run must take parameters and report")
         try:
-            return TypeAdapter(_hint(method, names[1]))
+            return TypeAdapter(_hint(method, arguments[1]))
         except (NameError, TypeError, PydanticUserError, PydanticSchemaGenerationError) as error:
             raise InvalidJob(self.name, f"its parameters have no schema: {error}") from error
 
@@ -86,25 +88,24 @@ class Job(msgspec.Struct, frozen=True, dict=True):
 
         """
         try:
-            parsed = self._adapter.validate_json(parameters, strict=True)
+            # A misspelt name of an optional parameter would pass for its default.
+            extra: Any = "forbid" if not any(map(_is_open, _models(self._schema))) else None
+            parsed = self._adapter.validate_json(parameters, strict=True, extra=extra)
             # Pydantic also reads NaN and Infinity, which JSON lacks, so others could not read them.
-            decoded = msgspec.json.decode(parameters)
+            msgspec.json.decode(parameters)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
+            problems = error.errors(include_url=False, include_context=False)
+            misspelt = (each for each in problems if each["type"] in UNKNOWN_NAME)
+            first = next(misspelt, problems[0])
             place = ".".join(str(part)[:MAX_NAME] for part in first["loc"])
             problem = first["msg"].removeprefix("Value error, ")  # of the job's own validators
+            if first["type"] in UNKNOWN_NAME:
+                problem = "is not one of its parameters"
             raise InvalidParameters(
                 self.name, f"{place}: {problem}" if place else problem
             ) from None
         except (msgspec.MsgspecError, RecursionError) as error:
             raise InvalidParameters(self.name, error) from None
-        known = self._schema.get("properties")
-        if known is not None and not self._schema.get("additionalProperties"):
-            for name in decoded:
-                if name not in known:
-                    raise InvalidParameters(
-                        self.name, f"{name[:MAX_NAME]}: is not one of its parameters"
-                    )
         return parsed
 
     def make(self) -> Runnable:
@@ -113,9 +114,21 @@ class Job(msgspec.Struct, frozen=True, dict=True):
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """Allow no other parameters: a misspelt name would pass for the default of the right one."""
-    is_open = "properties" not in schema or schema.get("additionalProperties")
-    return schema if is_open else schema | {"additionalProperties": False}
+    """Return a schema whose models take no other names than their own, unless one takes others."""
+    models = _models(schema)
+    if not any(map(_is_open, models)):
+        for model in models:
+            model["additionalProperties"] = False
+    return schema
+
+
+def _models(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the schemas of models, of which parameters consist."""
+    return [each for each in (schema, *schema.get("$defs", {}).values()) if "properties" in each]
+
+
+def _is_open(model: dict[str, Any]) -> bool:
+    return bool(model.get("additionalProperties"))
 
 
 def _hint(method: Callable[..., object], name: str) -> Any:  # noqa: ANN401 - any type

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
 from tidemill.errors import InvalidJob, InvalidParameters
@@ -130,3 +131,73 @@ def test_long_name() -> None:
         job("ByNumbers").parse(f'{{"{"x" * 10_000}": "many"}}')
     assert "xxx: Input should be a valid integer" in str(caught.value)
     assert len(caught.value.hint) < 300
+
+
+class Product(BaseModel):
+    """Is a part of other parameters."""
+
+    name: str
+    width: float = 1
+
+
+class Open(BaseModel):
+    """Takes any other name."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+
+
+class Order(BaseModel):
+    """Has products wherever a type may have them."""
+
+    listed: list[Product] = []
+    named: dict[str, Product] = {}
+    either: Product | list[Product] | float | None = None
+    pair: tuple[Product, int] | None = None
+    free: dict[str, Any] = {}
+
+
+class ByOpen:
+    """Takes a model with any other names."""
+
+    def run(self, parameters: Open, report: object) -> object:
+        """Return nothing."""
+
+
+class ByOrder:
+    """Takes nested models."""
+
+    def run(self, parameters: Order, report: object) -> object:
+        """Return nothing."""
+
+
+MISSPELT = {"name": "a", "widht": 2}
+
+
+@pytest.mark.parametrize(
+    ("order", "place"),
+    [
+        ({"listed": [{"name": "b"}, MISSPELT]}, "listed.1.widht"),
+        ({"named": {"b": MISSPELT}}, "named.b.widht"),
+        ({"either": MISSPELT}, "either.Product.widht"),
+        ({"either": [MISSPELT]}, r"either.list\[Product\].0.widht"),
+        ({"pair": [MISSPELT, 1]}, "pair.0.widht"),
+        ({"lsited": []}, "lsited"),
+    ],
+)
+def test_misspelt_names(order: dict[str, Any], place: str) -> None:
+    """A name that no model has is refused wherever it is, and the error has its place."""
+    with pytest.raises(InvalidParameters, match=f": {place}: is not one of its parameters"):
+        job("ByOrder").parse(msgspec.json.encode(order))
+
+
+def test_other_names() -> None:
+    """A dictionary takes any names, and so does a model that says so."""
+    order = {
+        "listed": [{"name": "a"}],
+        "free": {"a": MISSPELT},
+        "either": {"name": "a", "width": 2},
+    }
+    assert job("ByOrder").parse(msgspec.json.encode(order)).free == {"a": MISSPELT}
+    assert job("ByOpen").parse(msgspec.json.encode(MISSPELT)).widht == 2
+    assert job("ByOpen").schema["additionalProperties"] is True
