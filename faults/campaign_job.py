@@ -14,7 +14,7 @@ import yaml
 
 from dev import PYTHONPATH
 from dev.pipeline.job_process import kill
-from dev.pipeline.pipeline import QUICK_SPARK
+from dev.pipeline.pipeline import quick_spark
 from faults.failpoints import HOOK, Failpoints
 from faults.job_processes import find, kill_orphans, with_variable
 from tidemill.inference.route import all_specs
@@ -72,7 +72,7 @@ class CampaignJob:
                 STREAM__DELIVERY=mode,
                 STREAM__ARROW_BATCH_SIZE="10",
                 STREAM__MAX_OFFSETS_PER_TRIGGER="240",
-                SPARK=json.dumps(QUICK_SPARK | ENGINES[engine]),
+                SPARK=json.dumps(quick_spark() | ENGINES[engine]),
             ),
             **self.failpoints.environment(self.checkpoint),
             "PYTHONPATH": f"{HOOK}:{PYTHONPATH}",

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from dev import PYTHONPATH, ROOT
-from dev.pipeline.pipeline import QUICK_SPARK
+from dev.pipeline.pipeline import quick_spark
 
 if TYPE_CHECKING:
     from dev.pipeline.pipeline import Pipeline
@@ -29,7 +29,7 @@ def records(max_chars: int) -> list[dict[str, bytes]]:
 
 def environment(pipeline: Pipeline, mode: str, **settings: str) -> dict[str, str]:
     """Return the environment of a job with the shipped models, on two cores."""
-    spark = QUICK_SPARK | {"spark.master": "local[2,4]", "spark.driver.memory": "512m"}
+    spark = quick_spark() | {"spark.master": "local[2,4]", "spark.driver.memory": "512m"}
     # Keep the optimising compiler: the speed matters here.
     del spark["spark.driver.extraJavaOptions"]
     return {

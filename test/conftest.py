@@ -36,16 +36,12 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The session of all tests, created as the job creates its own."""
-    from tidemill.settings import Settings  # noqa: PLC0415 - importing Spark would slow down unit tests
+    # Importing Spark would slow down unit tests.
+    from dev.pipeline.pipeline import quick_spark  # noqa: PLC0415
+    from tidemill.settings import Settings  # noqa: PLC0415
     from tidemill.spark import session  # noqa: PLC0415
 
-    settings = Settings(
-        spark={
-            "spark.master": "local[2,2]",
-            "spark.ui.enabled": "false",
-            "spark.sql.shuffle.partitions": "2",
-        }
-    )
+    settings = Settings(spark=quick_spark() | {"spark.sql.shuffle.partitions": "2"})
     running = session.create(settings)
     yield running
     running.stop()

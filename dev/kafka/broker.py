@@ -129,10 +129,10 @@ class Broker:
             self.kill()
             raise
 
-    def stop(self) -> None:
-        """Shut the broker down cleanly, if it runs."""
+    def stop(self, timeout: float = STOP_TIMEOUT_S) -> None:
+        """Shut the broker down cleanly, if it runs; kill it after the timeout."""
         if self._process is not None:
-            stop(self._process, STOP_TIMEOUT_S)
+            stop(self._process, timeout)
             self._process = None
 
     def wait(self) -> int:

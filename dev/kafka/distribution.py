@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dev import ROOT
+from dev import ROOT, class_archives
 from tidemill.spark.ivy import retrieve
 from tidemill.spark.java import find_java
 
@@ -48,6 +48,7 @@ def java_command(
         find_java(),
         f"-Xmx{heap}",
         *QUICK_JVM,
+        *class_archives.use(libs),
         f"-Dlog4j2.configurationFile={LOG_CONFIG}",
         f"-Dkafka.log.level={log}",
         *("-cp", f"{libs}/*"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from dev import class_archives
 from dev.pipeline import records
 from dev.pipeline.job_process import JobProcess
 from dev.pipeline.messages import encode_message
@@ -17,6 +18,7 @@ from dev.pipeline.models import model_entry
 from tidemill.inference.features import no_features
 from tidemill.inference.route import Route, single_routes
 from tidemill.settings import KafkaSettings, PoolSettings, StreamSettings
+from tidemill.spark.java import spark_home
 from tidemill.streaming import job, preflight, progress, startup
 from tidemill.streaming.delivery import choose
 from tidemill.streaming.topic_watchdog import TopicWatchdog
@@ -33,13 +35,19 @@ if TYPE_CHECKING:
     from tidemill.inference.model import ModelSpec
     from tidemill.kafka.record_size import TopicLimits
 
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 # For short runs on two cores: no optimising compiler, one collector thread.
-QUICK_SPARK = {
-    "spark.master": "local[2,2]",
-    "spark.ui.enabled": "false",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-}
+QUICK_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 GROUP_TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+
+
+def quick_spark() -> dict[str, str]:
+    """Return Spark's settings for short runs on two cores."""
+    return {
+        "spark.master": "local[2,2]",
+        "spark.ui.enabled": "false",
+        JAVA_OPTIONS: " ".join([*QUICK_JVM, *class_archives.use(spark_home() / "jars")]),
+    }
 
 
 def message(uuid: object, text: str = "t", lang: str = "en") -> dict[str, bytes]:
@@ -150,7 +158,7 @@ class Pipeline:
             "STREAM__CHECKPOINT_LOCATION": str(self.folder / "checkpoint"),
             "MONITORING__METRICS_PORT": "0",
             "MODELS": str(models),
-            "SPARK": json.dumps(QUICK_SPARK),
+            "SPARK": json.dumps(quick_spark()),
             **settings,
         }
         return {f"TIDEMILL__{name}": value for name, value in named.items()}

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+# The server's page offers them to those who fill in its form.
+EXAMPLES = [
+    json.loads(Path(__file__).with_name(name).read_text("utf-8"))
+    for name in ("small.json", "bay.json")
+]
 
 Millimetres = Annotated[int, Field(ge=1, le=20_000)]
 
@@ -63,7 +71,7 @@ class Product(BaseModel):
 class Parameters(BaseModel):
     """A bay of shelves, the products for it, and the time to think."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": EXAMPLES})
 
     shelves: list[Shelf] = Field(min_length=1, max_length=12, description="from top to bottom")
     products: list[Product] = Field(min_length=1, max_length=200)

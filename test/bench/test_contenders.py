@@ -17,7 +17,7 @@ from dev.kafka.distribution import fetch_kafka
 from dev.kafka.topics import committed_offsets, create_topic, end_offsets
 from dev.pipeline import records
 from dev.pipeline.job_process import JobProcess
-from dev.pipeline.pipeline import QUICK_SPARK
+from dev.pipeline.pipeline import quick_spark
 from tidemill.models.adapters.spacy_ner import SpacyNer
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def answers(broker: Broker, tmp_path: Path) -> Callable[[Contender], dict[str, A
             *contender.command(),
             *(f"--{name}={value}" for name, value in arguments.items()),
         ]
-        environment = {"TIDEMILL__SPARK": json.dumps(QUICK_SPARK)}
+        environment = {"TIDEMILL__SPARK": json.dumps(quick_spark())}
         with JobProcess(tmp_path, environment, *command, launcher=()) as program:
             while sum(end_offsets(broker.bootstrap_servers, target).values()) < COUNT:
                 program.must_run()

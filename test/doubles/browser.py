@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -59,10 +62,10 @@ class Tab:
         page.on("dialog", lambda dialog: self.mistakes.append(dialog.message))
 
     def open(self, path: str = "") -> Tab:
-        """Open the page with a model's path, and wait for the form."""
+        """Open the page with the path of a model, a job or a run, and wait for its part."""
         self.page.goto("about:blank")  # otherwise only the hash would change
         self.page.goto(f"{self.origin}/{path and '#'}{path}")
-        expect(self["#work"]).to_be_visible()
+        expect(self[":is(#work, #tasks):not([hidden])"]).to_be_visible()
         return self
 
     def __getitem__(self, selector: str) -> Locator:
@@ -96,9 +99,9 @@ class Tab:
 
     def check(self) -> None:
         """Check that each request went to the server, and that nothing went wrong."""
-        origins = {
-            urlsplit(each.url)._replace(path="", query="").geturl() for each in self.requests
-        }
+        # The page itself has made what is at a blob's address.
+        addresses = (urlsplit(each.url.removeprefix("blob:")) for each in self.requests)
+        origins = {each._replace(path="", query="").geturl() for each in addresses}
         assert origins <= {self.origin}
         assert not self.mistakes
 
@@ -121,3 +124,12 @@ def tab(browser: Browser, port: int, **options: Any) -> Iterator[Tab]:  # noqa: 
         opened.check()
     finally:
         context.close()
+
+
+def run(command: str, **variables: str) -> dict[str, Any]:
+    """Run a command that the page shows; return what it writes, which is JSON."""
+    shell = ["sh", "-c", command]
+    environment = {**os.environ, "NO_PROXY": "127.0.0.1", **variables}
+    ended = subprocess.run(shell, env=environment, capture_output=True, check=True, timeout=60)
+    answer: dict[str, Any] = json.loads(ended.stdout)
+    return answer

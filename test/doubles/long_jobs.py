@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,37 @@ class Tidy:
             time.sleep(600)
         finally:
             note(parameters["file"], "cancelled" if report.cancelled else "stopped")
+
+
+class Talk:
+    """Reports from several threads, even while it returns."""
+
+    def run(self, parameters: dict[str, Any], report: Report) -> str:
+        """Return a long text."""
+
+        def talk() -> None:
+            while True:
+                report(0.5, "x" * 200, "y" * 100_000)
+
+        for _ in range(3):
+            threading.Thread(target=talk, daemon=True).start()
+        time.sleep(0.2)
+        return "z" * 500_000
+
+
+class Dawdle:
+    """Takes its time when it is to end, and has a result then."""
+
+    def run(self, parameters: dict[str, Any], report: Report) -> str:
+        """Wait for ever; once asked to end, leave a file, and wait for another one."""
+        try:
+            report(0.1, "waiting")
+            time.sleep(600)
+        except SystemExit:
+            note(parameters["file"], "ending")
+            while not Path(parameters["file"] + ".go").exists():
+                time.sleep(0.05)
+        return "late"
 
 
 class Die:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,10 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from dev.kafka.ports import free_ports
 from dev.pipeline.pipeline import message
 
 if TYPE_CHECKING:
+    from dev.pipeline.job_process import JobProcess
     from dev.pipeline.pipeline import Pipeline
 
 PATIENCE_S = 120.0
@@ -30,18 +31,24 @@ def model_metrics(port: int) -> dict[str, float]:
     return sums
 
 
+def metrics_port(program: JobProcess) -> int:
+    """Return the port that a job has chosen for its metrics, from its log."""
+    found = re.search(r"serving metrics .*address=\('127\.0\.0\.1', (\d+)\)", program.output)
+    assert found, program.output
+    return int(found[1])
+
+
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
 def test_loads(pipeline: Pipeline, delivery: str) -> None:
     """A model that was loaded when it was needed is counted soon after its first micro-batch."""
-    (port,) = free_ports(1)
     environment = pipeline.environment(
         "Upper",
-        MONITORING__METRICS_PORT=str(port),
         POOL__PRELOAD="none",
         STREAM__DELIVERY=delivery,
     )
     with pipeline.program(environment) as program:
         program.wait_for("stream started")
+        port = metrics_port(program)
         assert model_metrics(port)["tidemill_model_loads_total"] == 0
         pipeline.produce(*(message(number) for number in range(20)))
         deadline = time.monotonic() + PATIENCE_S

@@ -16,7 +16,7 @@ import requests
 from dev.kafka.ports import free_ports
 from dev.monitoring.dashboard import SERVE_METRICS, metrics, queries
 from dev.monitoring.servers import Prometheus, Pushgateway
-from dev.pipeline.pipeline import QUICK_SPARK, message
+from dev.pipeline.pipeline import message, quick_spark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ class Watched:
     @contextmanager
     def run(self) -> Iterator[JobProcess]:
         """Run the job."""
-        spark = {**QUICK_SPARK, "spark.ui.enabled": "true", "spark.ui.port": "0"}
+        spark = {**quick_spark(), "spark.ui.enabled": "true", "spark.ui.port": "0"}
         environment = self.pipeline.environment(
             "Upper",
             SPARK=json.dumps(spark),

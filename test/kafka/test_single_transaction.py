@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import KafkaException
 
+from faults.scenario import wait_until
 from tidemill.errors import NotSent, SendingTooLong
 from tidemill.kafka import single_transaction
 from tidemill.kafka.clients import create_producer
+from tidemill.kafka.ranges import offset_ranges
 from tidemill.kafka.single_transaction import Sending, send_once
 from tidemill.settings import KafkaSettings
 
@@ -108,7 +109,8 @@ class TestSendOnce:
 
         def slow() -> Iterator[Sending]:
             yield from some(topic)
-            time.sleep(4)  # the broker looks each second
+            # Readers pass the records over once the broker has ended their transaction.
+            wait_until(lambda: any(offset_ranges(kafka, topic).values()))
             yield from some(topic)
 
         with pytest.raises(SendingTooLong) as refused:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import browser
+import page_jobs
 import page_models
 import pytest
 import server_process
@@ -37,6 +38,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     stored_tables.fill(store)
     with server_process.running(models=page_models.MODELS, store=store, tables=["*"]) as one:
         wait_until(lambda: "/v1/features" in one.send("/openapi.json").json["paths"])
+        yield one
+
+
+@pytest.fixture(scope="session")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of a model and of jobs, whose tasks it runs."""
+    store = f"sqlite:///{tmp_path_factory.mktemp('tasks')}/store.db"
+    tasks = {"jobs": page_jobs.JOBS | page_jobs.SHELF, "slots": 3, "grace": 1}
+    with server_process.running(
+        models=page_jobs.MODELS, processes=1, store=store, tasks=tasks
+    ) as one:
         yield one
 
 

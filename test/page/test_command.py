@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from browser import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,15 +14,6 @@ if TYPE_CHECKING:
     from browser import Tab
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1)
-
-
-def run(command: str, **variables: str) -> dict[str, Any]:
-    """Run a command in a shell; return what it writes, which is JSON."""
-    shell = ["sh", "-c", command]
-    environment = {**os.environ, "NO_PROXY": "127.0.0.1", **variables}
-    ended = subprocess.run(shell, env=environment, capture_output=True, check=True, timeout=60)
-    answer: dict[str, Any] = json.loads(ended.stdout)
-    return answer
 
 
 def copied(tab: Tab) -> str:

@@ -169,6 +169,12 @@ def _opened(config: Path | None) -> Iterator[Tasks]:
 
 
 def _read(parameters: str) -> str | bytes:
+    """Return what the argument names.
+
+    Raises:
+        InputUnreadable: It names a file that cannot be read.
+
+    """
     if parameters == "-":
         return sys.stdin.buffer.read()
     if not parameters.startswith("@"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tidemill.batch.staging import SUMMARY
 from tidemill.batch.storage import MISSING, list_files
 from tidemill.errors import InputUnreadable, OutputUnusable
 
@@ -39,7 +40,8 @@ def writable(folder: str, path: str) -> Path:
     """Return where a path within a folder of outputs leads.
 
     Raises:
-        OutputUnusable: A link leads out of the folder, or the path is the folder itself.
+        OutputUnusable: A link leads out of the folder, or the path is the folder itself, or is
+            within an output, whose readers would read the new files, too.
 
     """
     root = Path(folder).resolve()
@@ -49,6 +51,9 @@ def writable(folder: str, path: str) -> Path:
         raise OutputUnusable(path, error, OUTPUT_HINT) from None
     if found == root:
         raise OutputUnusable(path, "it is the job's folder itself", OUTPUT_HINT)
+    between = (each for each in found.parents if each.is_relative_to(root) and each != root)
+    if any((each / SUMMARY).exists() for each in between):
+        raise OutputUnusable(path, "it is within the output of another run", OUTPUT_HINT)
     return found
 
 

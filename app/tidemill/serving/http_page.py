@@ -1,4 +1,4 @@
-"""Serve the page on which people try models: files without data, so they need no token."""
+"""Serve the page on which people try models and tasks: files without data, which need no token."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    "img-src": "'self'",
+    "img-src": "'self' blob:",  # pictures that the page has fetched
     "connect-src": "'self'",
     "base-uri": "'none'",
     "form-action": "'none'",

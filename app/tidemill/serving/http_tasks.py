@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -38,6 +39,7 @@ KEY: Final = "idempotency-key"
 FILTERS: Final = {"job", "state", "limit"}  # the parameters of a URL
 LIMIT: Final = 20
 MAX_LIMIT: Final = 1000
+NUMBER: Final = re.compile("[0-9]{1,9}")
 # A run changes, so no proxy and no browser may keep it.
 HEADERS: Final = {"cache-control": "no-store"}
 
@@ -186,6 +188,6 @@ def _filters(request: Request) -> tuple[str | None, Any, int]:
     if unknown := parameters.keys() - FILTERS:
         raise InvalidRequest(f"there is no parameter {min(unknown)[:50]!r}, but job, state, limit")
     text = parameters.get("limit", str(LIMIT))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LIMIT):
+    if not (NUMBER.fullmatch(text) and 1 <= int(text) <= MAX_LIMIT):
         raise InvalidRequest(f"`limit` must be a number from 1 to {MAX_LIMIT}")
     return parameters.get("job"), parameters.get("state"), int(text)

@@ -26,6 +26,9 @@ DRIVERS: Final = {
 READING: Final = "tidemill_reading"
 # How long a writer waits for another one in SQLite: the index of a large load takes its time.
 WRITE_TIMEOUT_S: Final = 60
+# After how many time-outs PostgreSQL ends a transaction whose program sends nothing more: with the
+# default settings, before a worker that waits for its locks is taken for dead.
+IDLE_TIMES: Final = 2
 # WAL lets readers go on while one process writes. With FULL a power failure loses no message that
 # was written. The rest is for speed.
 PRAGMAS: Final = (
@@ -79,12 +82,13 @@ def create_engine(url: sa.URL, timeout: float, *, reads: bool) -> sa.Engine:
             "keepalives_interval": 2,
             "keepalives_count": 3,
         }
+        # A program that freezes within a transaction must not keep its locks for ever.
+        name = "statement_timeout" if reads else "idle_in_transaction_session_timeout"
+        limit = timeout if reads else IDLE_TIMES * max(1.0, timeout)
+        given = url.query.get("options", "")
+        options["options"] = f"{given} -c {name}={round(limit * 1000)}".strip()
         if reads:
-            given = url.query.get("options", "")
-            options |= {
-                "autocommit": True,
-                "options": f"{given} -c statement_timeout={round(timeout * 1000)}".strip(),
-            }
+            options["autocommit"] = True
     else:
         # Transactions are begun by the statement below, not by the driver.
         patience = timeout if reads else max(timeout, WRITE_TIMEOUT_S)

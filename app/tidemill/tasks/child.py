@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,9 +38,12 @@ def main() -> None:
     die_with_parent(parent)
     signal.signal(signal.SIGTERM, _end)
     request = json.load(sys.stdin)
+    writing = threading.Lock()  # a job may report from several threads
 
     def send(message: dict[str, Any]) -> None:
-        _write(pipe, msgspec.json.encode(message) + b"\n")
+        line = msgspec.json.encode(message) + b"\n"
+        with writing:
+            _write(pipe, line)
 
     try:
         last: dict[str, Any] = {"result": msgspec.Raw(_run(request, send))}

@@ -11,10 +11,13 @@ import msgspec
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
 from tidemill.errors import InvalidJob, InvalidParameters, describe
-from tidemill.tasks import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+MAX_NAME = 50  # characters of a client's names that errors show
+# Pydantic's words for a name that a model, or a dataclass, does not have.
+UNKNOWN_NAME = {"extra_forbidden", "unexpected_keyword_argument"}
 
 
 class Runnable(Protocol):
@@ -46,7 +49,7 @@ class Job(msgspec.Struct, frozen=True, dict=True):
 
     def schema_with(self, template: str) -> dict[str, Any]:
         """Return the schema with other references, such as `#/components/schemas/{model}`."""
-        return names.closed(self._adapter.json_schema(ref_template=template))
+        return _closed(self._adapter.json_schema(ref_template=template))
 
     @cached_property
     def _class(self) -> type[Runnable]:
@@ -73,7 +76,7 @@ class Job(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _schema(self) -> dict[str, Any]:
         try:
-            return names.closed(self._adapter.json_schema())
+            return _closed(self._adapter.json_schema())
         except PydanticUserError as error:
             raise InvalidJob(self.name, f"its parameters have no schema: {error}") from error
 
@@ -85,28 +88,47 @@ class Job(msgspec.Struct, frozen=True, dict=True):
 
         """
         try:
-            parsed = self._adapter.validate_json(parameters, strict=True)
+            # A misspelt name of an optional parameter would pass for its default.
+            extra: Any = "forbid" if not any(map(_is_open, _models(self._schema))) else None
+            parsed = self._adapter.validate_json(parameters, strict=True, extra=extra)
+            # Pydantic also reads NaN and Infinity, which JSON lacks, so others could not read them.
+            msgspec.json.decode(parameters)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
-            place = ".".join(map(str, first["loc"]))
+            problems = error.errors(include_url=False, include_context=False)
+            misspelt = (each for each in problems if each["type"] in UNKNOWN_NAME)
+            first = next(misspelt, problems[0])
+            place = ".".join(str(part)[:MAX_NAME] for part in first["loc"])
             problem = first["msg"].removeprefix("Value error, ")  # of the job's own validators
+            if first["type"] in UNKNOWN_NAME:
+                problem = "is not one of its parameters"
             raise InvalidParameters(
                 self.name, f"{place}: {problem}" if place else problem
             ) from None
-        try:
-            value = msgspec.json.decode(parameters)
-        except msgspec.MsgspecError:  # pydantic reads more than JSON
-            raise InvalidParameters(
-                self.name, "Invalid JSON: a number is NaN, infinite or too large"
-            ) from None
-        if (path := names.unknown(value, self._schema)) is not None:
-            place = ".".join(path)
-            raise InvalidParameters(self.name, f"{place[:80]}: is not one of its parameters")
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise InvalidParameters(self.name, error) from None
         return parsed
 
     def make(self) -> Runnable:
         """Return a new object of the class."""
         return self._class(**self.options)
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema whose models take no other names than their own, unless one takes others."""
+    models = _models(schema)
+    if not any(map(_is_open, models)):
+        for model in models:
+            model["additionalProperties"] = False
+    return schema
+
+
+def _models(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the schemas of models, of which parameters consist."""
+    return [each for each in (schema, *schema.get("$defs", {}).values()) if "properties" in each]
+
+
+def _is_open(model: dict[str, Any]) -> bool:
+    return bool(model.get("additionalProperties"))
 
 
 def _hint(method: Callable[..., object], name: str) -> Any:  # noqa: ANN401 - any type

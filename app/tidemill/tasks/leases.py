@@ -13,10 +13,9 @@ import sqlalchemy as sa
 from tidemill.errors import StoreRefused, TaskCrashed
 from tidemill.store.catalogue import now_ms
 from tidemill.store.database import Conflict
-from tidemill.tasks.outcome import Failure, Progress, storable
-from tidemill.tasks.results import drop_results, write_result
-from tidemill.tasks.runs import CANCELLED, FAILED, RESULTS, RUNNING, RUNS, SUCCEEDED, WAITING
-from tidemill.tasks.totals import count_end
+from tidemill.tasks.end import columns, end
+from tidemill.tasks.outcome import Failure, Progress
+from tidemill.tasks.runs import CANCELLED, RESULTS, RUNNING, RUNS, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 # Any number that no other program locks: claims come one after another, so that limits hold.
 CLAIM_LOCK: Final = 7_214_990_319
-DROPPED_AT_ONCE: Final = 500
-MAX_PHRASE: Final = 200
 
 
 class Claim(NamedTuple):
@@ -121,7 +118,7 @@ class Leases:
         with self._database.transaction() as connection:
             for claim in sorted(alive):  # in one order, so that no two workers wait in a circle
                 held = sa.update(RUNS).where(*_held(claim.id, claim.attempt))
-                shown = held.values(beat=RUNS.c.beat + 1, **_columns(alive[claim]))
+                shown = held.values(beat=RUNS.c.beat + 1, **columns(alive[claim]))
                 cancelling = connection.execute(shown.returning(RUNS.c.cancelling)).scalar()
                 if cancelling is None:
                     lost.add(claim)
@@ -151,7 +148,8 @@ class Leases:
             held = _lock(connection, claim.id, claim.attempt)
             if held is None:
                 return False
-            self._end(connection, held, CANCELLED if held.cancelling else outcome, progress)
+            last = CANCELLED if held.cancelling else outcome
+            end(connection, held, last, self._clock(), progress)
         return True
 
     def give_back(
@@ -174,26 +172,15 @@ class Leases:
                 return False
             tried = attempt - held.forgiven
             if held.cancelling:
-                self._end(connection, held, CANCELLED)
+                end(connection, held, CANCELLED, self._clock())
             elif not forgive and tried >= self._jobs[held.job].attempts:
-                self._end(connection, held, Failure.of(TaskCrashed(tried, why)))
+                failure = Failure.of(TaskCrashed(tried, why))
+                end(connection, held, failure, self._clock())
             else:
-                free = sa.update(RUNS).where(RUNS.c.id == run)
-                connection.execute(
-                    free.values(state=WAITING, worker=None, forgiven=held.forgiven + forgive)
-                )
+                free = {"state": WAITING, "worker": None, "started": None}
+                free["forgiven"] = held.forgiven + forgive
+                connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(free))
         return True
-
-    def drop_old(self, before: int) -> int:
-        """Forget runs that ended before a time, and their results; return how many."""
-        query = sa.select(RUNS.c.id).where(RUNS.c.ended < before)
-        self._store.create(RESULTS)
-        with self._database.transaction() as connection:
-            old = connection.scalars(query.limit(DROPPED_AT_ONCE)).all()
-            if old:
-                drop_results(connection, old)
-                connection.execute(sa.delete(RUNS).where(RUNS.c.id.in_(old)))
-        return len(old)
 
     def is_idle(self, *states: str) -> bool:
         """Return whether no run waits or runs, without a lock, which would disturb writers."""
@@ -214,39 +201,10 @@ class Leases:
             if job.concurrency is None or running.get(name, 0) < job.concurrency
         ]
 
-    def _end(
-        self,
-        connection: sa.Connection,
-        held: sa.Row[Any],
-        outcome: Outcome | str,
-        progress: Progress | None = None,
-    ) -> None:
-        """Write the end of a run whose row is locked."""
-        now = self._clock()
-        values = {"ended": now, **(_columns(progress) if progress else {})}
-        if isinstance(outcome, bytes):
-            write_result(connection, held.id, held.job, outcome, now)
-            values |= {"state": SUCCEEDED, "progress": 1, "interim": None}
-        elif isinstance(outcome, Failure):
-            error, hint = map(storable, outcome)
-            values |= {"state": FAILED, "error": error, "hint": hint}
-        else:
-            values |= {"state": outcome}
-        connection.execute(sa.update(RUNS).where(RUNS.c.id == held.id).values(**values))
-        count_end(connection, held.job, values["state"], max(0, now - held.started) / 1000)
-
 
 def _waiting(columns: Iterable[sa.Column[Any]], job: str) -> sa.Select[Any]:
     query = sa.select(*columns).where(RUNS.c.state == WAITING, RUNS.c.job == job)
     return query.order_by(RUNS.c.number).limit(1)
-
-
-def _columns(progress: Progress) -> dict[str, Any]:
-    """Return the columns that show a progress."""
-    columns = {"progress": progress.done, "phrase": storable(progress.phrase)[:MAX_PHRASE]}
-    if progress.interim is None:
-        return columns
-    return columns | {"interim": progress.interim.decode()}
 
 
 def _held(run: str, attempt: int) -> tuple[sa.ColumnElement[bool], ...]:

@@ -35,7 +35,9 @@ class Outbox:
         """Return runs that have ended, and were not announced."""
         whose = sa.or_(RUNS.c.worker == self._worker, RUNS.c.ended < self._clock() - OTHERS_MS)
         ended = RUNS.c.ended.is_not(None), RUNS.c.announced.is_(False)
-        query = sa.select(*SHOWN).where(*ended, whose).order_by(RUNS.c.ended).limit(AT_ONCE)
+        # By number, too, so that no two workers that take note of the same runs wait in a circle.
+        order = RUNS.c.ended, RUNS.c.number
+        query = sa.select(*SHOWN).where(*ended, whose).order_by(*order).limit(AT_ONCE)
         with self._database.reading() as connection:
             return [run_of(row) for row in connection.execute(query)]
 

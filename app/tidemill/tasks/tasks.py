@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -11,17 +10,13 @@ import sqlalchemy as sa
 
 from tidemill.errors import (
     CannotRetry,
-    InvalidIdempotencyKey,
-    InvalidParameters,
     InvalidSelection,
-    KeyReused,
     NoResult,
     NotEnded,
-    ParametersTooLarge,
     UnknownJob,
     UnknownRun,
 )
-from tidemill.store.catalogue import insert, now_ms
+from tidemill.store.catalogue import now_ms
 from tidemill.tasks.runs import (
     CANCELLED,
     FAILED,
@@ -35,6 +30,7 @@ from tidemill.tasks.runs import (
     create_runs,
     run_of,
 )
+from tidemill.tasks.submission import accept, encode
 from tidemill.tasks.totals import Summary, count_end, summarize
 
 if TYPE_CHECKING:
@@ -45,7 +41,6 @@ if TYPE_CHECKING:
     from tidemill.tasks.runs import Run
 
 ID: Final = re.compile(r"[0-9a-f]{32}")
-MAX_KEY: Final = 200  # characters of an idempotency key
 MAX_LISTED: Final = 1000
 
 
@@ -113,39 +108,9 @@ class Tasks:
 
         """
         described = self.job(job)
-        text = self._encode(job, parameters)
+        text = encode(job, parameters, self.limits.parameters)
         described.parse(text)
-        if key is not None and not (key.isprintable() and 0 < len(key) <= MAX_KEY):
-            raise InvalidIdempotencyKey(MAX_KEY)
-        now = self._clock()
-        with self._database.transaction() as connection:
-            new = insert(connection, RUNS).values(
-                id=uuid.uuid4().hex,
-                job=job,
-                key=key,
-                parameters=text,
-                state=WAITING,
-                attempt=0,
-                forgiven=0,
-                beat=0,
-                cancelling=False,
-                progress=0,
-                phrase="",
-                submitted=now,
-                queued=now,
-                announced=False,
-            )
-            once = new.on_conflict_do_nothing(index_elements=["job", "key"])
-            run: str | None = connection.execute(once.returning(RUNS.c.id)).scalar()
-            if run is not None:
-                return run
-            same = sa.select(RUNS.c.id, RUNS.c.parameters).where(
-                RUNS.c.job == job, RUNS.c.key == key
-            )
-            run, before = connection.execute(same).one()
-        if msgspec.json.decode(before) != msgspec.json.decode(text):
-            raise KeyReused(str(key), run)
-        return run
+        return accept(self._database, job, text, key, self._clock())
 
     def get(self, run: str) -> Run:
         """Return a run as it is now.
@@ -261,25 +226,13 @@ class Tasks:
             "announced": False,
         }
         empty = {"progress": 0, "phrase": "", "interim": None}
-        empty |= dict.fromkeys(("error", "hint", "ended"))
+        empty |= dict.fromkeys(("error", "hint", "worker", "started", "ended"))
         with self._database.transaction() as connection:
             changed = connection.execute(again.values(**fresh, **empty)).rowcount
         found = self.get(run)
         if not changed:
             raise CannotRetry(run, found.state)
         return found
-
-    def _encode(self, job: str, parameters: bytes | str | dict[str, Any]) -> str:
-        try:
-            if not isinstance(parameters, bytes | str):
-                parameters = msgspec.json.encode(parameters)
-            text = parameters if isinstance(parameters, str) else parameters.decode()
-            size = len(text.encode())
-        except (ValueError, TypeError) as error:
-            raise InvalidParameters(job, error) from None
-        if size > self.limits.parameters:
-            raise ParametersTooLarge(self.limits.parameters)
-        return text
 
 
 def _id(run: str) -> str:

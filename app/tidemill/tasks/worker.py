@@ -6,16 +6,18 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
-from tidemill.errors import TidemillError, log_fields
+from tidemill.errors import TidemillError, describe, log_fields
 from tidemill.store.catalogue import now_ms
 from tidemill.tasks.execution import Execution
 from tidemill.tasks.leases import Leases
 from tidemill.tasks.outcome import Failure
+from tidemill.tasks.retention import drop_old
 from tidemill.tasks.silence import Silence
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ BEAT_S: Final = 1.0  # between two signs of life, if the take-over time allows i
 BEATS: Final = 5  # signs of life within the take-over time
 LEAVE_POLL_S: Final = 0.05
 RETENTION_S: Final = 60.0  # between two looks for old runs
+NO_PROCESS_S: Final = 5.0  # until the next claim, if this machine could not start a process
 
 
 class Patience(NamedTuple):
@@ -79,7 +82,7 @@ class Worker:
         try:
             while not self._stopping.is_set():
                 self.step()
-                if until_idle and not self._failing and self._leases.is_idle():
+                if until_idle and self._is_idle():
                     break
         finally:
             self._leave()
@@ -108,8 +111,7 @@ class Worker:
                 self._stopping.wait(POLL_S)
 
     def _work(self) -> None:
-        if self._is_due("beat", min(BEAT_S, self._patience.take_over / BEATS)):
-            self._beat()
+        if self._beat_if_due():
             self._take_over()
         ended = [each for each in self._running if each.has_ended]
         for execution in ended:
@@ -119,8 +121,17 @@ class Worker:
                 pass
         if self._is_due("retention", RETENTION_S):
             now = self._epoch + self._clock() * 1000
-            while self._leases.drop_old(int(now - self._patience.keep * 1000)):
-                pass
+            if drop_old(self._tasks.store, int(now - self._patience.keep * 1000)):
+                del self._due["retention"]  # of more in the next step: a sign of life may be due
+
+    def _is_idle(self) -> bool:
+        """Return whether no task waits or runs; not if the database does not answer."""
+        if self._running or self._failing:
+            return False
+        try:
+            return self._leases.is_idle()
+        except TidemillError:
+            return False
 
     def _is_due(self, what: str, seconds: float) -> bool:
         """Return whether it is time for something again, which is done once in some seconds."""
@@ -142,9 +153,22 @@ class Worker:
         }
         try:
             self._running.append(Execution(claim, job, **limits))
-        except (OSError, TypeError) as error:  # no process, or options that JSON lacks
+        except TypeError as error:  # options that JSON lacks
             self._leases.finish(claim, Failure.of(error))
+        except OSError as error:  # of this machine: the task would fail here, and so would the next
+            log.error("cannot start a process", run=claim.id, error=describe(error))  # noqa: TRY400
+            self._due["claim"] = self._clock() + NO_PROCESS_S
+            sign = claim.attempt, None
+            self._leases.give_back(claim.id, sign, "no process was started", forgive=True)
+            return False
         return True
+
+    def _beat_if_due(self) -> bool:
+        """Show signs of life if it is time for it; return whether it was."""
+        is_due = self._is_due("beat", min(BEAT_S, self._patience.take_over / BEATS))
+        if is_due:
+            self._beat()
+        return is_due
 
     def _beat(self) -> None:
         alive = {each.claim: each.progress for each in self._running if each.is_wanted}
@@ -193,6 +217,8 @@ class Worker:
             time.sleep(LEAVE_POLL_S)
             for execution in self._running:
                 execution.step(self._clock())
+            with suppress(TidemillError):
+                self._beat_if_due()  # else another worker would begin them before they have ended
         try:
             for execution in list(self._running):
                 self._settle(execution, forgive=True)

@@ -10,7 +10,7 @@ import pytest
 
 from dev.kafka.cluster import COORDINATORS, Cluster
 from dev.kafka.distribution import fetch_kafka
-from dev.pipeline.pipeline import QUICK_SPARK
+from dev.pipeline.pipeline import quick_spark
 from faults import scenario
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Replicated(scenario.Flow):
             STREAM__DELIVERY=delivery,
             STREAM__ARROW_BATCH_SIZE="10",
             # Spark's default number of attempts: each fault may cost one.
-            SPARK=json.dumps({**QUICK_SPARK, "spark.master": "local[2,4]"}),
+            SPARK=json.dumps({**quick_spark(), "spark.master": "local[2,4]"}),
         )
         super().__init__(pipeline, delivery, pipeline.program(job))
         own = (TRANSACTIONS,) if delivery == "exactly-once" else ()

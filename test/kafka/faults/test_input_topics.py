@@ -102,7 +102,7 @@ class TestWhileDown:
 class TestWhileRunning:
     """A running job continues if a processed topic is deleted."""
 
-    @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+    @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_deleted(self, pipeline: Pipeline, delivery: str) -> None:
         """It logs a line, and processes the messages of other topics, old and new."""
         servers = pipeline.broker.bootstrap_servers

@@ -70,6 +70,7 @@ class TestKill:
         assert pipeline.dead_letters() == []
         assert pipeline.committed() == (COUNT, 0)
 
+    @pytest.mark.slow  # test_campaign.py kills workers at each point of a transaction
     def test_a_worker(self, pipeline: Pipeline, job: dict[str, str], gate: Path) -> None:
         """A killed Python worker only costs its task a second attempt."""
         with pipeline.program(job) as program:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dev.pipeline.pipeline import QUICK_SPARK, message
+from dev.pipeline.pipeline import message, quick_spark
 from faults import scenario
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class TestPoison:
             STREAM__DELIVERY=delivery,
             STREAM__TRIGGER="available-now",
             SPARK=json.dumps(
-                QUICK_SPARK | {"spark.master": "local[2]", "spark.executor.pyspark.memory": "4g"}
+                quick_spark() | {"spark.master": "local[2]", "spark.executor.pyspark.memory": "4g"}
             ),
         )
         with pipeline.program(environment) as program:

@@ -94,7 +94,7 @@ class TestWhileDown:
 class TestWhileRunning:
     """A running job detects it."""
 
-    @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+    @pytest.mark.parametrize("delivery", scenario.BOTH)
     def test_named(self, pipeline: Pipeline, delivery: str) -> None:
         """The job ends with a named error within seconds, and so does each later start."""
         pipeline.produce(*KEYED[:10])

@@ -52,7 +52,8 @@ job.parse('{"steps": 1}')
 
 def submit():
     with Store(sys.argv[1]) as store:
-        print(Tasks(store, [job]).submit("Count", {"steps": 1}, "key"), flush=True)
+        run = Tasks(store, [job]).submit("Count", {"steps": 1}, "key")
+        os.write(1, f"{run}\\n".encode())  # at once, so that no two lines mix
 
 programs = []
 for _ in range(int(sys.argv[2])):

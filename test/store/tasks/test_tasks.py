@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+import sqlalchemy as sa
 
 from tidemill.errors import (
     InvalidIdempotencyKey,
     InvalidParameters,
     KeyReused,
     ParametersTooLarge,
+    StoreUnavailable,
     TidemillError,
     UnknownJob,
     UnknownRun,
 )
-from tidemill.tasks.leases import Leases
+from tidemill.store.database import Database
+from tidemill.tasks.leases import CLAIM_LOCK, Leases
+from tidemill.tasks.retention import drop_old
+from tidemill.tasks.runs import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tidemill.tasks.leases import Claim
     from tidemill.tasks.tasks import Tasks
 
     OpenTasks = Callable[..., Tasks]
@@ -149,6 +156,24 @@ class TestClaim:
         assert third.id == second
 
 
+def test_frozen_worker(open_tasks: OpenTasks, postgres_url: str) -> None:
+    """A worker that freezes while it claims a run, or is cut off, stops no other for long."""
+    frozen = Database(postgres_url, timeout=0.5)
+    tasks = open_tasks(postgres_url, Count={})
+    leases = Leases(tasks.store, tasks.jobs, "w")
+    run = tasks.submit("Count", {"steps": 1})
+    claims: list[Claim | None] = []
+    claiming = Thread(target=lambda: claims.append(leases.claim()))
+    with suppress(StoreUnavailable), frozen.transaction() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
+        claiming.start()
+        claiming.join(60)
+        claimed = [claim and claim.id for claim in claims]
+    claiming.join()
+    frozen.close()
+    assert claimed == [run]
+
+
 class TestRetention:
     """Old runs go, with their results."""
 
@@ -160,11 +185,25 @@ class TestRetention:
         assert claim is not None
         leases.finish(claim, b"{}")
         waiting = tasks.submit("Count", {"steps": 1})
-        assert leases.drop_old(1000) == 0
-        assert leases.drop_old(1001) == 1
+        assert drop_old(tasks.store, 1000) == 0
+        assert drop_old(tasks.store, 1001) == 1
         assert [run.id for run in tasks.list()] == [waiting]
         assert tasks.store.get("task_results", [old]).rows == [None]
         assert tasks.submit("Count", {"steps": 2}, "key") != old
+
+    def test_retried(self, open_tasks: OpenTasks, postgres_url: str) -> None:
+        """A run that is retried at the same moment is not forgotten."""
+        tasks = open_tasks(postgres_url, Count={})
+        run = tasks.submit("Count", {"steps": 1})
+        tasks.cancel(run)
+        again = sa.update(RUNS).where(RUNS.c.id == run).values(state="waiting", ended=None)
+        dropping = Thread(target=drop_old, args=(tasks.store, 2**60))
+        with tasks.store.database.transaction() as connection:
+            connection.execute(again)
+            dropping.start()
+            dropping.join(1)  # for ever, if it waits for this transaction
+        dropping.join()
+        assert tasks.get(run).state == "waiting"
 
     def test_dropped_results(self, tasks: Tasks) -> None:
         """A result is written even if somebody has dropped the table meanwhile."""
@@ -179,8 +218,6 @@ class TestRetention:
 
 def _fill(tasks: Tasks, count: int) -> None:
     """Insert runs that wait, in one transaction."""
-    from tidemill.tasks.runs import RUNS  # noqa: PLC0415
-
     row = {"job": "Count", "parameters": '{"steps":1}', "state": "waiting"}
     row |= {"attempt": 0, "forgiven": 0, "beat": 0, "cancelling": False, "progress": 0}  # type: ignore[dict-item]
     row |= {"phrase": "", "submitted": 0, "queued": 0, "announced": False}  # type: ignore[dict-item]

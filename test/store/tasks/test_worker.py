@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from pathlib import Path
 from threading import Thread
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tidemill.errors import NoResult, NotEnded
+from tidemill.errors import NoResult, NotEnded, StoreUnavailable
+from tidemill.tasks import retention
+from tidemill.tasks.tasks import Limits
 from tidemill.tasks.worker import Patience, Worker
 
 if TYPE_CHECKING:
@@ -101,7 +104,8 @@ def test_best_so_far(open_tasks: OpenTasks, url: str, tmp_path: Path, *, fails: 
         assert tasks.latest(run) == (False, msgspec.Raw(b'{"best":2}'))
         with pytest.raises(NoResult):
             tasks.result(run)
-        tasks.retry(run)
+        again = tasks.retry(run)
+        assert (again.worker, again.started, again.ended) == (None, None, None)
         with pytest.raises(NotEnded):
             tasks.latest(run)
     else:
@@ -176,11 +180,101 @@ def test_stop(open_tasks: OpenTasks, file_url: str) -> None:
     until(lambda: tasks.get(run).phrase)
     worker.stop()
     thread.join()
-    assert tasks.get(run).state == "waiting"
+    waiting = tasks.get(run)
+    assert (waiting.state, waiting.worker, waiting.started) == ("waiting", None, None)
     again = Worker(tasks, PATIENCE)
     until(lambda: tasks.get(run).attempt == 2 and tasks.get(run).phrase, again)
     tasks.cancel(run)
     until(lambda: tasks.get(run).has_ended, again)
+
+
+def test_threads(open_tasks: OpenTasks, file_url: str) -> None:
+    """A job may report from several threads: no line that it writes breaks another."""
+    tasks = open_tasks(file_url, Talk={"attempts": 1})
+    tasks.limits = Limits(result=2**20)
+    run = tasks.submit("Talk", {})
+    worker = Worker(tasks, PATIENCE)
+    until(lambda: tasks.get(run).has_ended, worker)
+    assert tasks.get(run).error is None
+    assert len(bytes(tasks.result(run))) == 500_002
+
+
+def test_slow_leave(open_tasks: OpenTasks, file_url: str, tmp_path: Path) -> None:
+    """While a stopping worker grants its task the grace time, no other worker begins it."""
+    tasks = open_tasks(file_url, Dawdle={})
+    file = tmp_path / "notes"
+    run = tasks.submit("Dawdle", {"file": str(file)})
+    slow = Worker(tasks, Patience(take_over=1, grace=600), name="slow")
+    other = Worker(tasks, Patience(take_over=1), name="other")
+    until(lambda: tasks.get(run).phrase == "waiting", slow)
+    slow.stop()
+    thread = Thread(target=slow.run)
+    thread.start()
+    until(file.exists)
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        other.step()
+    during = tasks.get(run)
+    Path(f"{file}.go").touch()
+    thread.join()
+    assert (during.worker, during.attempt) == ("slow", 1)
+    until(lambda: tasks.get(run).has_ended, other)
+    assert tasks.get(run).state == "succeeded"
+
+
+def test_no_process(
+    open_tasks: OpenTasks, file_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that can start no process fails no tasks: they wait, and it begins them later."""
+    tasks = open_tasks(file_url, Count={"attempts": 1})
+    runs = [tasks.submit("Count", {"steps": 1}) for _ in range(2)]
+    now = [0.0]
+    worker = Worker(tasks, PATIENCE, clock=lambda: now[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+        for _ in range(3):
+            worker.step()
+        assert [(tasks.get(run).state, tasks.get(run).attempt) for run in runs] == [
+            ("waiting", 1),
+            ("waiting", 0),
+        ]
+    until(lambda: all(tasks.get(run).has_ended for run in runs) or _tick(now), worker)
+    assert {tasks.get(run).state for run in runs} == {"succeeded"}
+
+
+def test_much_to_forget(
+    open_tasks: OpenTasks, file_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker shows signs of life between two deletions, however many old runs there are."""
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    tasks = open_tasks(file_url, Count={})
+    for _ in range(5):
+        tasks.cancel(tasks.submit("Count", {"steps": 1}))
+    worker = Worker(tasks, Patience(keep=-60))
+    left = []
+    while tasks.list():
+        left.append(len(tasks.list()))
+        worker.step()
+    assert left == [5, 3, 1]
+
+
+def test_until_idle_away(open_tasks: OpenTasks, file_url: str, tmp_path: Path) -> None:
+    """A worker that runs until it is idle ends no task because the database is away."""
+    tasks = open_tasks(file_url, Count={})
+    run = tasks.submit("Count", {"steps": 1, "file": str(tmp_path / "notes")})
+    failures = [StoreUnavailable("sqlite:///", "it is away")]
+    worker = Worker(tasks, PATIENCE)
+    is_idle = worker._leases.is_idle  # noqa: SLF001
+
+    def flaky(*states: str) -> bool:
+        if not states and failures:
+            raise failures.pop()
+        return is_idle(*states)
+
+    worker._leases.is_idle = flaky  # type: ignore[method-assign]  # noqa: SLF001
+    worker.run(until_idle=True)
+    assert (tasks.get(run).state, tasks.get(run).attempt) == ("succeeded", 1)
+    assert not failures
 
 
 def test_taken_over(open_tasks: OpenTasks, url: str, tmp_path: Path) -> None:

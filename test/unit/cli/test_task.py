@@ -47,6 +47,13 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     return run
 
 
+@pytest.mark.parametrize("file", ["missing.json", "."])
+def test_unreadable_file(invoke: Invoke, file: str) -> None:
+    """A file of parameters that cannot be read is an error that names it."""
+    with pytest.raises(InputUnreadable, match=f"read {file}: (No such file|Is a directory)"):
+        invoke("submit", "count", f"@{file}")
+
+
 def test_a_task(invoke: Invoke, tmp_path: Path) -> None:
     """Parameters come from the command line, a file or standard input; the result is JSON."""
     assert invoke("list") == "no runs"
@@ -82,12 +89,6 @@ def test_schema(invoke: Invoke) -> None:
     schema = json.loads(invoke("schema", "count"))
     assert schema["required"] == ["steps"]
     assert schema["properties"]["seconds"]["default"] == 0.05
-
-
-def test_no_file(invoke: Invoke) -> None:
-    """A file of parameters that is not there is named."""
-    with pytest.raises(InputUnreadable, match=r"cannot read missing.json: No such file"):
-        invoke("submit", "count", "@missing.json")
 
 
 def test_no_jobs(invoke: Invoke, tmp_path: Path) -> None:

@@ -156,6 +156,15 @@ def test_unwritable(tree: Path, path: str, reason: str) -> None:
         confined.writable(str(tree), path)
 
 
+def test_within_output(tmp_path: Path) -> None:
+    """No output lies within another, whose readers would take it for a part of that."""
+    (tmp_path / "scored" / "results").mkdir(parents=True)
+    (tmp_path / "scored" / "summary.json").write_text("{}")
+    with pytest.raises(OutputUnusable, match="within the output of another run"):
+        confined.writable(str(tmp_path), "scored/results/more")
+    assert confined.writable(str(tmp_path), "scored") == tmp_path / "scored"  # to continue
+
+
 def test_new_folders(tmp_path: Path) -> None:
     """An output may be in folders that do not exist yet."""
     assert confined.writable(str(tmp_path / "new"), "a/b") == tmp_path / "new" / "a" / "b"

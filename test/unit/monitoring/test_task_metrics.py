@@ -19,6 +19,7 @@ from tidemill.store.store import Store
 from tidemill.tasks.job import Job
 from tidemill.tasks.leases import Leases
 from tidemill.tasks.outcome import Failure, Progress
+from tidemill.tasks.retention import drop_old
 from tidemill.tasks.tasks import Tasks
 from tidemill.tasks.totals import Summary
 from tidemill.tasks.worker import Worker
@@ -138,7 +139,7 @@ class TestValues:
             assert shown(metrics, "ended_total", outcome=outcome) == runs
         assert shown(metrics, "seconds_total", outcome="succeeded") == 5
         assert shown(metrics, "seconds_total", outcome="failed") == 2.5
-        assert leases.drop_old(clock() + 1) == 4
+        assert drop_old(tasks.store, clock() + 1) == 4
         assert shown(metrics, "ended_total", outcome="succeeded") == 2
 
     def test_alive(

@@ -273,6 +273,7 @@ class TestList:
             ("limit=0", "InvalidRequest"),
             ("limit=1001", "InvalidRequest"),
             ("limit=99999999999999999999", "InvalidRequest"),
+            (f"limit=000000001{'0' * 5000}", "InvalidRequest"),
             ("limit=a", "InvalidRequest"),
             ("limit=", "InvalidRequest"),
             ("jobs=Count", "InvalidRequest"),

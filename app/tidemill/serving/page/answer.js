@@ -1,8 +1,8 @@
 // What a request led to: an answer, or a problem.
 
 import { element, say } from "./elements.js";
+import { pretty } from "./json.js";
 import { entitiesOf, marked, summary } from "./marks.js";
-import { pretty } from "./models.js";
 
 // Longer ones would make the page slow.
 const MAX_SHOWN = 200_000;
@@ -36,19 +36,11 @@ export function troubled({ title, status, detail, hint, instance: _, type: __ })
   return nodes;
 }
 
-// Return the problem that a response has, or one for a response of something in between.
-export async function problemOf(response) {
-  const text = await response.text();
-  try {
-    const problem = JSON.parse(text);
-    if (typeof problem.title === "string") return problem;
-  } catch {
-    // not JSON
-  }
-  return { title: response.statusText || "Error", status: response.status };
-}
+// Return a problem in a box of its own.
+export const problemBox = (problem) => element("div", { className: "problem" }, ...troubled(problem));
 
-function code(value) {
+// Return JSON as it is shown: indented, and not longer than the page can bear.
+export function code(value) {
   const text = pretty(value);
   const shown = text.slice(0, MAX_SHOWN);
   const pre = element("pre", { tabIndex: 0, dir: "auto", role: "region", ariaLabel: "JSON" }, shown);
@@ -57,7 +49,8 @@ function code(value) {
   return element("div", {}, pre, element("p", { className: "muted" }, `… and ${rest} more characters`));
 }
 
-function listed(facts) {
+// Return facts as a list; those without a value are left out.
+export function listed(facts) {
   const list = element("dl");
   for (const [name, value] of Object.entries(facts)) {
     if (value) list.append(element("div", {}, element("dt", {}, name), element("dd", {}, value)));

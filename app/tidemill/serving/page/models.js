@@ -1,18 +1,7 @@
 // The models of the OpenAPI document, and how to ask each of them.
 
-const JSON_TYPE = "application/json";
-// Characters that a terminal may act on, or that change the order in which a line is shown.
-const INVISIBLE = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-
-// Parse JSON; numbers that JavaScript would write in another way stay as they are.
-export function parse(text) {
-  return JSON.parse(text, (_, value, context) =>
-    typeof value === "number" && JSON.rawJSON && context.source !== String(value)
-      ? JSON.rawJSON(context.source)
-      : value);
-}
-
-export const pretty = (value) => JSON.stringify(value, null, 2);
+import { visible } from "./command.js";
+import { JSON_TYPE, parse, pretty } from "./json.js";
 
 // Return a model for each path of the document; those of the store's tables are none.
 export function modelsOf({ paths }) {
@@ -25,13 +14,7 @@ export function modelsOf({ paths }) {
 
 // The body has the input as it was typed, so that no number loses digits.
 export const bodyOf = (model, input, choice) =>
-  model.body(model.isText ? input : input.trim(), choice).replace(INVISIBLE, escape);
-
-// Return the command for a shell that sends the same request.
-export function curl(url, body, hasToken) {
-  const token = hasToken ? ' \\\n  -H "Authorization: Bearer $TOKEN"' : "";
-  return `curl ${quote(url)}${token} \\\n  -d ${quote(body)}`;
-}
+  visible(model.body(model.isText ? input : input.trim(), choice));
 
 function plain({ inputs, variant }, example, path) {
   const isText = inputs.items.type === "string";
@@ -102,8 +85,3 @@ function written(example, isText) {
 const fields = (choice) =>
   Object.entries(choice).filter(([, value]) => value)
     .map(([name, value]) => `, "${name}": ${JSON.stringify(value)}`).join("");
-
-const quote = (word) =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-
-const escape = (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

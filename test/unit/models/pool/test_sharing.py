@@ -84,6 +84,19 @@ class TestPreload:
         ask(engine, specs[:2])
         assert [len(logs(spec)) for spec in specs] == [1, 1, 0]
 
+    @pytest.mark.parametrize("what", ["nothing", "thread", "socket"])
+    def test_shareable(
+        self, make_pool: MakePool, make_spec: MakeSpec, root: Path, what: str
+    ) -> None:
+        """If a model keeps a thread or a socket, each process answers with one of its own."""
+        log = root / "loads"
+        options = {"log": str(log), "what": what}
+        spec = make_spec(adapter="example_models:Keeper", options=options)
+        (output,) = make_pool([spec]).run([Request(spec, "t")])
+        assert isinstance(output.result, str), output
+        has_own = str(json.loads(output.result)["pid"]) in log.read_text().split()
+        assert has_own == (what != "nothing")
+
     def test_little_memory(
         self, make_pool: MakePool, sized: MakeSpec, logs: Callable[..., list[int]], root: Path
     ) -> None:
