@@ -7,7 +7,6 @@ The page cannot read the answer, but a task would run.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from tidemill.errors import OtherSite
 
@@ -29,6 +28,6 @@ def refuse_other_sites(request: Request) -> None:
     if site is not None:
         is_own = site in OWN
     else:  # browsers leave it out without TLS
-        is_own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        is_own = origin is None or origin.partition("://")[2] == request.headers.get("host")
     if not is_own:
         raise OtherSite

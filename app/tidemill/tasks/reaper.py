@@ -22,8 +22,13 @@ class Reaper:
         """Start the process, in a session of its own, so that what is sent to ours spares it."""
         command = [sys.executable, "-I", "-S", __file__]
         theirs, self._pipe = os.pipe()
-        self._process = subprocess.Popen(command, stdin=theirs, start_new_session=True)
-        os.close(theirs)
+        try:
+            self._process = subprocess.Popen(command, stdin=theirs, start_new_session=True)
+        except BaseException:
+            os.close(self._pipe)
+            raise
+        finally:
+            os.close(theirs)
 
     def add(self, group: int) -> None:
         """Kill a process group if this process ends."""

@@ -145,6 +145,7 @@ class TestSubmit:
             ({"Sec_Fetch_Site": "same-site"}, 403),
             ({"Origin": "https://elsewhere.example"}, 403),
             ({"Origin": "null"}, 403),
+            ({"Origin": "http://["}, 403),
             ({"Sec_Fetch_Site": "same-origin", "Origin": "https://proxy.example"}, 202),
             ({"Origin": "own"}, 202),
         ],
