@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from workers import until
 
 from tidemill.errors import StoreUnavailable, UnknownRun
 from tidemill.store import catalogue
@@ -65,15 +66,6 @@ sys.exit(any(os.waitpid(program, 0)[1] for program in programs))
 """
 
 
-def until(condition: Callable[[], object], *workers: Worker) -> None:
-    """Let workers work until a condition is true."""
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end
-        for worker in workers:
-            worker.step()
-
-
 def exists(tasks: Tasks, run: str) -> bool:
     """Return whether a run is not forgotten."""
     with suppress(UnknownRun):
@@ -94,18 +86,22 @@ def test_clock(
         Worker(tasks, patience, name=name, clock=lambda: time.monotonic() * FASTER)
         for name in ("a", "b")
     ]
+    steps = [worker.step for worker in workers]
     slow, old = tasks.submit("Improve", {"file": str(file)}), tasks.submit("Improve", {})
     quick = []
-    until(lambda: tasks.get(slow).phrase and tasks.get(old).has_ended, *workers)
+    until(
+        lambda: tasks.get(slow).phrase and tasks.get(old).has_ended,
+        *steps,
+    )
     for ahead_s in (HOUR_S, -HOUR_S, 0):  # noqa: B007 - the clock above
         quick.append(tasks.submit("Improve", {}))
-        until(lambda: tasks.get(quick[-1]).has_ended, *workers)
+        until(lambda: tasks.get(quick[-1]).has_ended, *steps)
     file.touch()
-    until(lambda: tasks.get(slow).has_ended, *workers)
+    until(lambda: tasks.get(slow).has_ended, *steps)
     long_ago = sa.update(RUNS).values(ended=RUNS.c.ended - 3 * HOUR_S * 1000)
     with tasks.store.database.transaction() as connection:
         connection.execute(long_ago.where(RUNS.c.id == old))
-    until(lambda: not exists(tasks, old), *workers)
+    until(lambda: not exists(tasks, old), *steps)
     ended = [tasks.get(run) for run in (slow, *quick)]
     assert [(run.state, run.attempt) for run in ended] == [("succeeded", 1)] * 4
     assert all(tasks.result(run.id) for run in ended)
@@ -146,15 +142,15 @@ def test_read_only(
     tasks, file = open_tasks(postgres_url, Improve={}), tmp_path / "go on"
     run = tasks.submit("Improve", {"file": str(file)})
     worker = Worker(tasks)
-    until(lambda: tasks.get(run).phrase, worker)
+    until(lambda: tasks.get(run).phrase, worker.step)
     with read_only(postgres):
         file.touch()
         execution = worker._running[0]  # noqa: SLF001
-        until(lambda: execution.has_ended and worker._failing, worker)  # noqa: SLF001
+        until(lambda: execution.has_ended and worker._failing, worker.step)  # noqa: SLF001
         with pytest.raises(StoreUnavailable, match="read-only"):
             tasks.submit("Improve", {})
         assert tasks.get(run).state == "running"
-    until(lambda: tasks.get(run).has_ended, worker)
+    until(lambda: tasks.get(run).has_ended, worker.step)
     assert (tasks.get(run).state, tasks.get(run).attempt) == ("succeeded", 1)
 
 

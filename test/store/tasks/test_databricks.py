@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from job_runs_api import RunsWorkspace, log_in
 from jobs_api import TOKEN, serving
+from workers import WAIT_S, programs, until
 
 from tidemill.store.store import Store
 from tidemill.tasks.job import Job
@@ -20,10 +17,9 @@ from tidemill.tasks.tasks import Tasks
 from tidemill.tasks.worker import Patience, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-WAIT_S = 120.0
 FILL = {"job": "tidemill.tasks.databricks:DatabricksJob", "options": {"job_id": 101, "poll": 0.1}}
 
 
@@ -44,14 +40,6 @@ def tasks(file_url: str, runs_workspace: RunsWorkspace) -> Iterator[Tasks]:
         yield Tasks(store, [Job("fill", FILL["job"], FILL["options"])])  # type: ignore[arg-type]
 
 
-def until(condition: Callable[[], object], step: Callable[[], object]) -> None:
-    """Wait until a condition is true, and do something meanwhile."""
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end
-        step()
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_worker_ends(
     how: signal.Signals, tasks: Tasks, file_url: str, tmp_path: Path, runs_workspace: RunsWorkspace
@@ -61,19 +49,11 @@ def test_worker_ends(
     settings = {"store": {"url": file_url}, "tasks": {"jobs": {"fill": FILL}}}
     config.write_text(json.dumps(settings), "utf-8")
     run = tasks.submit("fill", {"shelf": 5})
-    with log.open("wb") as opened:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "tidemill", "task", "work", "-c", str(config)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdout=opened,
-            stderr=opened,
-        )
-    try:
-        until(lambda: tasks.get(run).phrase.startswith("runs"), lambda: time.sleep(0.05))
+    with programs(config, log) as start:
+        worker = start()
+        until(lambda: tasks.get(run).phrase.startswith("runs"))
         worker.send_signal(how)
         worker.wait(WAIT_S)
-    finally:
-        worker.kill()
     runs_workspace.holds = False
     other = Worker(tasks, Patience(take_over=1))
     until(lambda: tasks.get(run).has_ended, other.step)

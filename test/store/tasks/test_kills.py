@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from workers import programs, until
 
 from dev.pipeline.job_process import running_processes
 from dev.postgres import Postgres
@@ -20,6 +18,7 @@ from faults.task_round import play
 from tidemill.settings import Settings
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
     from tidemill.tasks.tasks import Tasks
@@ -27,47 +26,28 @@ if TYPE_CHECKING:
     OpenTasks = Callable[..., Tasks]
     Work = Callable[[str], subprocess.Popen[bytes]]
 
-WAIT_S = 200.0
 COUNT = {"job": "long_jobs:Count", "timeout": 120, "attempts": 30}
 DIE = {"job": "long_jobs:Die", "attempts": 2}
 HANG = {"job": "long_jobs:Hang"}
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition is true."""
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def work(tmp_path: Path) -> Iterator[Work]:
     """Return what starts a worker as a program of its own: `work(url)`."""
-    started = []
+    config = tmp_path / "config.yaml"
+    jobs = {"Count": COUNT, "Die": DIE, "Hang": HANG}
+    with programs(config, tmp_path / "log") as start:
 
-    def worker(url: str) -> subprocess.Popen[bytes]:
-        settings = {
-            "store": {"url": url},
-            "tasks": {
-                "jobs": {"Count": COUNT, "Die": DIE, "Hang": HANG},
-                "take_over": 2,
-                "slots": 2,
-            },
-        }
-        Settings.model_validate(settings)
-        config = tmp_path / "config.yaml"
-        config.write_text(json.dumps(settings), "utf-8")
-        with (tmp_path / "log").open("ab") as log:
-            command = [sys.executable, "-m", "tidemill", "task", "work", "-c", str(config)]
-            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-            started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-        return started[-1]
+        def worker(url: str) -> subprocess.Popen[bytes]:
+            settings = {
+                "store": {"url": url},
+                "tasks": {"jobs": jobs, "take_over": 2, "slots": 2},
+            }
+            Settings.model_validate(settings)
+            config.write_text(json.dumps(settings), "utf-8")
+            return start()
 
-    yield worker
-    for process in started:
-        process.kill()
-        process.wait()
+        yield worker
 
 
 @pytest.mark.parametrize(

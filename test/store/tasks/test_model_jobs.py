@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from workers import is_alive, programs, until
 
 from tidemill.store.store import Store
 from tidemill.tasks.job import Job
@@ -20,11 +18,11 @@ from tidemill.tasks.tasks import Tasks
 from tidemill.tasks.worker import Patience, Worker
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
     from tidemill.tasks.runs import Run
 
-WAIT_S = 200.0
 ROWS = 300
 # Blocks have 32, 64, 128 … rows, and each is a part: the model waits in the fourth one.
 DONE = 32 + 64 + 128
@@ -74,44 +72,14 @@ def tasks(folder: Path) -> Iterator[Tasks]:
 @pytest.fixture
 def work(folder: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     """Return what starts a worker as a program of its own."""
-    started = []
-
-    def worker() -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        command = [sys.executable, "-m", "tidemill", "task", "work"]
-        with Path("log").open("ab") as log:
-            started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-        return started[-1]
-
-    yield worker
-    for process in started:
-        process.kill()
-        process.wait()
+    with programs(folder / "config.yaml", folder / "log") as start:
+        yield start
 
 
 def write_rows(path: str, texts: list[str]) -> None:
     """Write an input."""
     rows = [json.dumps({"id": i, "text": text, "lang": "en"}) for i, text in enumerate(texts)]
     Path(path).write_text("\n".join(rows), "utf-8")
-
-
-def until(condition: Callable[[], object], worker: Worker | None = None) -> None:
-    """Wait until a condition is true; a worker works meanwhile."""
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end
-        if worker is None:
-            time.sleep(0.05)
-        else:
-            worker.step()
-
-
-def is_alive(process: int) -> bool:
-    """Return whether a process runs, and is no zombie."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text("utf-8")
-    except FileNotFoundError:
-        return False
 
 
 def is_in_the_middle(run: str) -> bool:
@@ -174,12 +142,12 @@ def test_cancelled(folder: Path, tasks: Tasks) -> None:
     """A cancelled batch ends at once, with its model processes, and a retry continues it."""
     run = tasks.submit("score", {"input": "large.jsonl"})
     worker = Worker(tasks, Patience(take_over=60, grace=600))  # nobody kills what does not end
-    until(lambda: is_in_the_middle(run) or tasks.get(run).has_ended, worker)
-    until(lambda: "rows" in tasks.get(run).phrase or tasks.get(run).has_ended, worker)
+    until(lambda: is_in_the_middle(run) or tasks.get(run).has_ended, worker.step)
+    until(lambda: "rows" in tasks.get(run).phrase or tasks.get(run).has_ended, worker.step)
     assert tasks.get(run).error is None
     assert 0 < tasks.get(run).progress < 1
     tasks.cancel(run)
-    until(lambda: tasks.get(run).has_ended, worker)
+    until(lambda: tasks.get(run).has_ended, worker.step)
     assert tasks.get(run).state == "cancelled"
     until(lambda: not any(is_alive(process) for process, _ in notes()))
     (folder / "gate").touch()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from workers import is_alive, until
 
 from tidemill.errors import NoResult, NotEnded, StoreUnavailable
 from tidemill.tasks import retention
@@ -26,26 +27,6 @@ if TYPE_CHECKING:
     OpenTasks = Callable[..., Tasks]
 
 PATIENCE = Patience(slots=4, take_over=60, grace=0.5)
-WAIT_S = 120.0
-
-
-def until(condition: Callable[[], object], worker: Worker | None = None) -> None:
-    """Wait until a condition is true; a worker works meanwhile."""
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end
-        if worker is None:
-            time.sleep(0.05)
-        else:
-            worker.step()
-
-
-def is_alive(process: int) -> bool:
-    """Return whether a process runs, and is no zombie."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text("utf-8")
-    except FileNotFoundError:
-        return False
 
 
 def test_outcomes(open_tasks: OpenTasks, url: str) -> None:
@@ -94,7 +75,7 @@ def test_best_so_far(open_tasks: OpenTasks, url: str, tmp_path: Path, *, fails: 
     with pytest.raises(NotEnded):
         tasks.latest(run)
     worker = Worker(tasks, PATIENCE)
-    until(lambda: tasks.get(run).phrase == "best 2", worker)
+    until(lambda: tasks.get(run).phrase == "best 2", worker.step)
     assert tasks.latest(run) == (False, msgspec.Raw(b'{"best":2}'))
     with pytest.raises(NotEnded):
         tasks.result(run)
@@ -131,10 +112,10 @@ def test_hung(open_tasks: OpenTasks, file_url: str, tmp_path: Path, how: str) ->
     file = tmp_path / "processes"
     run = tasks.submit("Hang", {"file": str(file)})
     worker = Worker(tasks, PATIENCE)
-    until(lambda: tasks.get(run).phrase == "hanging" or tasks.get(run).has_ended, worker)
+    until(lambda: tasks.get(run).phrase == "hanging" or tasks.get(run).has_ended, worker.step)
     if how == "cancel":
         assert tasks.cancel(run).cancelling
-    until(lambda: tasks.get(run).has_ended, worker)
+    until(lambda: tasks.get(run).has_ended, worker.step)
     ended = tasks.get(run)
     if how == "cancel":
         assert (ended.state, ended.error) == ("cancelled", None)
@@ -152,7 +133,7 @@ def test_tidy(open_tasks: OpenTasks, file_url: str, tmp_path: Path, how: str) ->
     run = tasks.submit("Tidy", {"file": str(file)})
     now = [0.0]  # stands still, so that the grace time does not end
     worker = Worker(tasks, Patience(take_over=60, grace=30), clock=lambda: now[0])
-    until(lambda: tasks.get(run).phrase == "waiting" or _tick(now), worker)
+    until(lambda: tasks.get(run).phrase == "waiting" or _tick(now), worker.step)
     if how == "stop":
         worker.stop()
         worker.run()
@@ -161,7 +142,7 @@ def test_tidy(open_tasks: OpenTasks, file_url: str, tmp_path: Path, how: str) ->
     if how == "cancel":
         tasks.cancel(run)
     now[0] += 3601 if how == "time-out" else 1
-    until(lambda: tasks.get(run).has_ended, worker)
+    until(lambda: tasks.get(run).has_ended, worker.step)
     assert file.read_text("utf-8") == "cancelled\n"
     ended = tasks.get(run)
     error = "TaskTimedOut: the task did not end within 3600 seconds"
@@ -183,9 +164,9 @@ def test_stop(open_tasks: OpenTasks, file_url: str) -> None:
     waiting = tasks.get(run)
     assert (waiting.state, waiting.worker, waiting.started) == ("waiting", None, None)
     again = Worker(tasks, PATIENCE)
-    until(lambda: tasks.get(run).attempt == 2 and tasks.get(run).phrase, again)
+    until(lambda: tasks.get(run).attempt == 2 and tasks.get(run).phrase, again.step)
     tasks.cancel(run)
-    until(lambda: tasks.get(run).has_ended, again)
+    until(lambda: tasks.get(run).has_ended, again.step)
 
 
 def test_threads(open_tasks: OpenTasks, file_url: str) -> None:
@@ -194,7 +175,7 @@ def test_threads(open_tasks: OpenTasks, file_url: str) -> None:
     tasks.limits = Limits(result=2**20)
     run = tasks.submit("Talk", {})
     worker = Worker(tasks, PATIENCE)
-    until(lambda: tasks.get(run).has_ended, worker)
+    until(lambda: tasks.get(run).has_ended, worker.step)
     assert tasks.get(run).error is None
     assert len(bytes(tasks.result(run))) == 500_002
 
@@ -206,7 +187,7 @@ def test_slow_leave(open_tasks: OpenTasks, file_url: str, tmp_path: Path) -> Non
     run = tasks.submit("Dawdle", {"file": str(file)})
     slow = Worker(tasks, Patience(take_over=1, grace=600), name="slow")
     other = Worker(tasks, Patience(take_over=1), name="other")
-    until(lambda: tasks.get(run).phrase == "waiting", slow)
+    until(lambda: tasks.get(run).phrase == "waiting", slow.step)
     slow.stop()
     thread = Thread(target=slow.run)
     thread.start()
@@ -218,7 +199,7 @@ def test_slow_leave(open_tasks: OpenTasks, file_url: str, tmp_path: Path) -> Non
     Path(f"{file}.go").touch()
     thread.join()
     assert (during.worker, during.attempt) == ("slow", 1)
-    until(lambda: tasks.get(run).has_ended, other)
+    until(lambda: tasks.get(run).has_ended, other.step)
     assert tasks.get(run).state == "succeeded"
 
 
@@ -238,7 +219,7 @@ def test_no_process(
             ("waiting", 1),
             ("waiting", 0),
         ]
-    until(lambda: all(tasks.get(run).has_ended for run in runs) or _tick(now), worker)
+    until(lambda: all(tasks.get(run).has_ended for run in runs) or _tick(now), worker.step)
     assert {tasks.get(run).state for run in runs} == {"succeeded"}
 
 
@@ -282,15 +263,15 @@ def test_taken_over(open_tasks: OpenTasks, url: str, tmp_path: Path) -> None:
     tasks = open_tasks(url, Count={})
     run = tasks.submit("Count", {"steps": 2000})
     slow = Worker(tasks, PATIENCE, name="slow")
-    until(lambda: tasks.get(run).phrase, slow)
+    until(lambda: tasks.get(run).phrase, slow.step)
 
     now = iter(range(10**6))
     quick = Worker(tasks, Patience(take_over=2), name="quick", clock=lambda: next(now) / 10)
-    until(lambda: _on(tasks.get(run), "quick"), quick)
-    until(lambda: not slow._running, slow)  # noqa: SLF001
+    until(lambda: _on(tasks.get(run), "quick"), quick.step)
+    until(lambda: not slow._running, slow.step)  # noqa: SLF001
     assert _on(tasks.get(run), "quick")
     tasks.cancel(run)
-    until(lambda: tasks.get(run).has_ended, quick)
+    until(lambda: tasks.get(run).has_ended, quick.step)
     assert tasks.get(run).attempt == 2
 
 
