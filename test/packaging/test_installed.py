@@ -135,11 +135,13 @@ for module in pkgutil.walk_packages(tidemill.__path__, "tidemill."):
             "tidemill.bootstrap.follow",
             "tidemill.bootstrap.serve",
             "tidemill.bootstrap.store",
+            "tidemill.bootstrap.task_metrics",
             "tidemill.bootstrap.tasks",
             "tidemill.client.grpc_transport",
             "tidemill.client.http_transport",
             "tidemill.follow.",
             "tidemill.models.adapters.",
+            "tidemill.monitoring.task_metrics",
             "tidemill.packing.pyfunc",  # and its model
             "tidemill.protocol.",
             "tidemill.serving.",
