@@ -42,7 +42,7 @@ def accept(database: Database, job: str, parameters: str, key: str | None, now: 
     """Write a new run; return its id, or that of the run with the same key.
 
     Raises:
-        InvalidParameters: The key is too long, or cannot be printed.
+        InvalidIdempotencyKey: The key is too long, or cannot be printed.
         KeyReused: The run with the same key has other parameters.
 
     """
