@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from tidemill.tasks.runs import WAITING
 from tidemill.terminal.escape import printable_json, visible
 from tidemill.terminal.responsive_table import ResponsiveTable
 from tidemill.units import duration, moment
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 POLL_S: Final = 0.3
+PATIENCE_S: Final = 3.0  # usually, a worker takes a run sooner
 DROPPABLE_COLUMNS: Final = ("submitted", "took", "progress")
 MAX_TEXT: Final = 50  # columns of a phrase or an error, which wraps
 COLOURS: Final = {"succeeded": "green", "failed": "red", "running": "cyan"}
@@ -74,13 +76,22 @@ def watch(tasks: Tasks, name: str) -> Run:
         *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
     ) as bar:
         task = bar.add_task("", total=1.0)
+        began = time.monotonic()
         while True:
             run = tasks.get(name)
-            text = f"{run.job} {run.state} {visible(run.phrase)}".strip()
+            phrase = phrase_of(run, time.monotonic() - began)
+            text = f"{run.job} {run.state} {visible(phrase)}".strip()
             bar.update(task, completed=run.progress, description=escape(text))
             if not console.is_terminal and text != shown:
-                log.info("task", run=name, state=run.state, progress=run.progress, text=run.phrase)
+                log.info("task", run=name, state=run.state, progress=run.progress, text=phrase)
                 shown = text
             if run.has_ended:
                 return run
             time.sleep(POLL_S)
+
+
+def phrase_of(run: Run, watched: float) -> str:
+    """Return what a run says, or why it may say nothing after it was watched for some seconds."""
+    if run.state == WAITING and watched >= PATIENCE_S:
+        return "for a worker; `tidemill task work` starts one"
+    return run.phrase

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from tidemill.tasks.runs import Run
-from tidemill.terminal.tasks import runs_table
+from tidemill.terminal.tasks import phrase_of, runs_table
 
 RUN = Run(
     id="0f0e0d0c0b0a09080706050403020100",
@@ -35,3 +36,13 @@ def test_ids_are_whole(width: int) -> None:
     assert RUN.id in printed
     assert "asked" in printed
     assert ("1970-01-01T00:00:01.000Z" in printed) == (width >= 160)
+
+
+@pytest.mark.parametrize(
+    ("state", "watched", "phrase"),
+    [("waiting", 1, "half"), ("waiting", 10, "for a worker"), ("running", 10, "half")],
+)
+def test_no_worker(state: str, watched: float, phrase: str) -> None:
+    """Whoever watches a run that nobody takes is told what to do."""
+    run = msgspec.structs.replace(RUN, state=state)
+    assert phrase_of(run, watched).startswith(phrase)
