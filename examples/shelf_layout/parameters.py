@@ -1,4 +1,4 @@
-"""Describe the parameters of the task, and refuse those that no layout can meet."""
+"""Describe the parameters of the task, and refuse those that clearly allow no layout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-# The server's page offers them to those who fill in its form.
+# The form on the server's page offers these.
 EXAMPLES = [
     json.loads(Path(__file__).with_name(name).read_text("utf-8"))
     for name in ("small.json", "bay.json")
@@ -41,12 +41,12 @@ class Shelf(BaseModel):
     length: Millimetres = Field(description="its length, in mm")
     height: Millimetres = Field(description="the clear height above the board, in mm")
     weight: float = Field(
-        1.0, ge=0, le=10, description="what a product is worth here; most at eye level"
+        1.0, ge=0, le=10, description="how much a product is worth on this shelf; most at eye level"
     )
 
 
 class Product(BaseModel):
-    """A product, which stands on one shelf, with several facings side by side or with none."""
+    """A product. It stands on one shelf, with its facings side by side, or is left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,8 +55,10 @@ class Product(BaseModel):
     length: Millimetres = Field(description="the length of one facing, in mm")
     height: Millimetres = Field(description="its height, in mm")
     value: int = Field(ge=0, le=10_000, description="what one facing is worth, in points")
-    facings_min: int = Field(0, ge=0, le=50, description="0 allows leaving the product out")
-    facings_max: int = Field(4, ge=1, le=50)
+    facings_min: int = Field(
+        0, ge=0, le=50, description="the fewest; 0 allows leaving the product out"
+    )
+    facings_max: int = Field(4, ge=1, le=50, description="the most")
 
     @model_validator(mode="after")
     def _facings(self) -> Self:
@@ -76,7 +78,7 @@ class Parameters(BaseModel):
     shelves: list[Shelf] = Field(min_length=1, max_length=12, description="from top to bottom")
     products: list[Product] = Field(min_length=1, max_length=200)
     together: int = Field(
-        50, ge=0, le=10_000, description="what a metre around a scattered group costs, in points"
+        50, ge=0, le=10_000, description="points lost for each metre around a scattered group"
     )
     seconds: float = Field(60, gt=0, le=86_400, description="the time to search, in seconds")
 

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from dev.pipeline.pipeline import Pipeline
 
 SECRET = "canary-of-oauth"
-PASSWORD = "tide-and-mill"  # of the broker's one user
 
 
 @pytest.fixture
 def oauth() -> Iterator[tuple[str, list[str]]]:
-    """Run a token endpoint with one client."""
+    """Run a token endpoint that knows one client; yield its URL and the user agents that asked."""
     with token_endpoint("tidemill", SECRET) as served:
         yield served
 
@@ -72,7 +71,7 @@ def doors(
 
 
 class TestProtectedBroker:
-    """Spark, preflight and the offsets reporter share one section of settings."""
+    """Every Kafka client of the job uses the same section of settings."""
 
     @pytest.mark.parametrize(
         ("door", "delivery"),
@@ -80,7 +79,7 @@ class TestProtectedBroker:
             ("scram", "exactly-once"),
             ("certificate", "exactly-once"),
             ("oauth", "at-least-once"),
-            # Both have the same clients, except for those that write, each with the same options.
+            # The deliveries differ only in the client that writes, which has the same options.
             pytest.param("oauth", "exactly-once", marks=pytest.mark.slow),
             pytest.param("scram", "at-least-once", marks=pytest.mark.slow),
             pytest.param("certificate", "at-least-once", marks=pytest.mark.slow),
@@ -91,12 +90,13 @@ class TestProtectedBroker:
         door: str,
         delivery: str,
         doors: dict[str, dict[str, str]],
+        credentials: tuple[str, str],
         oauth: tuple[str, list[str]],
         pipeline: Pipeline,
     ) -> None:
         """The job answers messages and commits offsets.
 
-        Even at level DEBUG no secret is logged. Every line, even of Spark's, is a JSON object.
+        It logs no secret, even at level DEBUG. Each log line, even one of Spark's, is an object.
         """
         pipeline.produce(*map(message, range(3)))
         job = pipeline.environment(
@@ -110,7 +110,7 @@ class TestProtectedBroker:
         with pipeline.program(job) as program:
             assert program.wait() == 0, program.output
             assert "stream stopped" in program.output
-            assert PASSWORD not in program.output
+            assert credentials[1] not in program.output
             assert SECRET not in program.output
             for line in program.output.splitlines():
                 assert "event" in json.loads(line), line
@@ -122,7 +122,7 @@ class TestProtectedBroker:
             assert any("python" in agent for agent in oauth[1])
 
     def test_wrong_password(self, doors: dict[str, dict[str, str]], pipeline: Pipeline) -> None:
-        """Refused credentials are an error of one line, which does not contain them."""
+        """If the broker refuses the password, the job ends with an error that does not show it."""
         wrong = {**doors["scram"], "KAFKA__SASL_PASSWORD": "canary-secret"}
         del wrong["KAFKA__SASL_PASSWORD_FILE"]
         with pipeline.program(pipeline.environment("Upper", **wrong)) as program:

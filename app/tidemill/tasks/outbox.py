@@ -1,4 +1,4 @@
-"""Find the runs whose end was not announced yet, and take note of those that were."""
+"""Find ended runs that were not announced yet, and mark those that were."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ if TYPE_CHECKING:
     from tidemill.tasks.runs import Run
 
 AT_ONCE: Final = 500
-# A worker announces the runs that it ended; those of others only if they do not, after so long.
+# A worker announces the runs that it ended. It announces another's only after this time, in case
+# that worker is gone.
 OTHERS_MS: Final = 10_000
 
 
 class Outbox:
-    """The ends of runs that one worker has to announce, in the order of their times."""
+    """The ended runs that one worker has to announce, the first to end first."""
 
     def __init__(
         self, database: Database, worker: str, *, clock: Callable[[], int] = now_ms
     ) -> None:
-        """Read a database for the worker of this name; `clock` returns milliseconds."""
+        """Take the worker's name; `clock` returns milliseconds since 1970."""
         self._database = database
         self._worker = worker
         self._clock = clock
 
     def waiting(self) -> list[Run]:
-        """Return runs that have ended, and were not announced."""
+        """Return runs that have ended and were not announced."""
         whose = sa.or_(RUNS.c.worker == self._worker, RUNS.c.ended < self._clock() - OTHERS_MS)
         ended = RUNS.c.ended.is_not(None), RUNS.c.announced.is_(False)
-        # By number, too, so that no two workers that take note of the same runs wait in a circle.
-        order = RUNS.c.ended, RUNS.c.number
-        query = sa.select(*SHOWN).where(*ended, whose).order_by(*order).limit(AT_ONCE)
+        query = sa.select(*SHOWN).where(*ended, whose).order_by(RUNS.c.ended).limit(AT_ONCE)
         with self._database.reading() as connection:
             return [run_of(row) for row in connection.execute(query)]
 
     def sent(self, runs: Iterable[Run]) -> None:
-        """Take note that the ends of runs were announced; one may have been retried since."""
+        """Mark runs as announced, except those that were retried since."""
+        # In one order: two workers that mark the same runs must not wait for each other.
+        ordered = sorted(runs, key=lambda run: run.id)
         with self._database.transaction() as connection:
-            for run in runs:
+            for run in ordered:
                 same = RUNS.c.id == run.id, RUNS.c.ended == run.ended
                 connection.execute(sa.update(RUNS).where(*same).values(announced=True))

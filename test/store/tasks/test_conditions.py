@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from workers import until
 from tidemill.errors import StoreUnavailable, UnknownRun
 from tidemill.store import catalogue
 from tidemill.tasks.leases import Leases
+from tidemill.tasks.outbox import Outbox
 from tidemill.tasks.outcome import Failure, Progress
 from tidemill.tasks.runs import RESULTS, RUNS
 from tidemill.tasks.worker import Patience, Worker
@@ -26,13 +28,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dev.postgres import Postgres
+    from tidemill.tasks.runs import Run
     from tidemill.tasks.tasks import Tasks
 
     OpenTasks = Callable[..., Tasks]
 
 HOUR_S = 3600
 FASTER = 100  # the clock of the workers here, so that a minute passes in less than a second
-WAIT_S = 120.0
 # What makes a database take no results with more than some characters.
 REFUSING = {
     "sqlite": [
@@ -202,3 +204,19 @@ def empty_database(server: Postgres, encoding: str) -> str:
         connection.execute(sa.text(create))
     engine.dispose()
     return name
+
+
+def test_marked_by_two(open_tasks: OpenTasks, url: str) -> None:
+    """Two workers that mark the same runs as announced, in any order, do not block each other."""
+    tasks = open_tasks(url, Count={})
+    runs = [tasks.cancel(tasks.submit("Count", {"steps": 1})) for _ in range(20)]
+    outbox = Outbox(tasks.store.database, "w", clock=lambda: 2**50)
+    assert {run.id for run in outbox.waiting()} == {run.id for run in runs}
+
+    def mark(marked: list[Run]) -> None:
+        for _ in range(50):
+            outbox.sent(marked)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(mark, (runs, runs[::-1])))
+    assert outbox.waiting() == []
