@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dev.kafka.broker import Broker
 
 BACKLOG = 1_000_000
-TICK = os.sysconf("SC_CLK_TCK")
+TICK = 1 / os.sysconf("SC_CLK_TCK")  # seconds
 
 
 def samples(broker: Broker, folder: Path, delivery: str, count: int = BACKLOG) -> list[list[float]]:
@@ -53,4 +53,4 @@ def cpu_seconds(pid: int) -> float:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return 0.0
-    return sum(map(int, stat.rpartition(")")[2].split()[11:15])) / TICK
+    return sum(map(int, stat.rpartition(")")[2].split()[11:15])) * TICK

@@ -48,12 +48,13 @@ def load(store: Store, into: Table, content: Iterator[bytes]) -> dict[str, float
 
 
 def repeat(action: Callable[[int], object], between: float) -> int:
-    """Act until standard input ends; return how often."""
+    """Act at least once, and then until standard input ends; return how often."""
     print("ready", flush=True)
-    count = 0
-    while not select.select([sys.stdin], [], [], between)[0]:
+    count, is_over = 0, False
+    while not is_over:
         action(count)
         count += 1
+        is_over = bool(select.select([sys.stdin], [], [], between)[0])
     return count
 
 

@@ -8,8 +8,10 @@ import pytest
 from rich.console import Console
 
 from bench import plots, store, store_tables
+from bench.backlog import TICK
 from bench.contenders import stored_rows
 from bench.store_databases import SQLITE_NAME
+from bench.store_lookup_times import Taken
 from bench.store_servers import OURS, PLAIN, PRECOMPUTED
 from bench.store_size import Size
 from bench.store_swaps import LOADS, QUIET, SWAPS
@@ -87,6 +89,15 @@ class TestReport:
         assert page.count("**missed**") == missed
         assert page.count("| met |") == 7 - missed
         assert "| 100,000 | 2.0 | 50,000 | 1.0 |" in page
+
+
+class TestTaken:
+    def test_less_than_a_tick(self) -> None:
+        """Look-ups that took less CPU time than the clock shows count as one tick."""
+        taken = Taken()
+        taken.one_by_one.append(0.001)
+        taken.add(measured=5, cpu=0.0, seconds=0.1)
+        assert taken.figures()["CPU ms"] == 1000 * TICK / 5
 
 
 class TestRows:
