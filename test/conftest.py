@@ -10,7 +10,6 @@ import pytest
 from specs import example_spec
 
 from dev import PYTHONPATH
-from dev.kafka import ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,13 +23,6 @@ DOUBLES = Path(__file__).parent / "doubles"
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(DOUBLES), PYTHONPATH, *filter(None, [os.environ.get("PYTHONPATH")])]
 )
-
-
-# Parallel test processes use different ports: those of two runs of pytest, and within a run.
-ports.CANDIDATES = ports.CANDIDATES[int(os.environ.get("TEST_LANE", "0")) :: 2]  # type: ignore[misc]
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    processes = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-    ports.CANDIDATES = ports.CANDIDATES[int(worker[2:]) :: processes]  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")
