@@ -17,8 +17,8 @@ models:
       match: {{to: upper-cased}}}}
   - {{name: versions, version: 1, adapter: "served_models:Upper", sample: a, match: {{v: 1}}}}
   - {{name: versions, version: 2, adapter: "served_models:Upper", sample: a, match: {{v: 2}}}}
-  - {{name: gate, version: 1, adapter: "served_models:Gate", sample: a, match: {{to: gate}},
-      options: {{folder: "{folder}"}}, limits: {{seconds: 600}}}}
+  - {{name: gate, version: 1, adapter: "served_models:Gate", sample: a, payload: text,
+      match: {{to: gate}}, options: {{folder: "{folder}"}}, limits: {{seconds: 600}}}}
   - {{name: score, version: 1, adapter: "served_models:Score", payload: [x, name],
       match: {{to: score}}}}
   - {{name: sum, version: 1, adapter: "served_models:Sum", sample: [1, 2], match: {{to: sum}}}}

@@ -11,6 +11,7 @@ import pytest
 import server_process
 from pool_processes import wait_until
 
+from dev.kafka.ports import free_ports
 from tidemill.client import Client
 from tidemill.client.rendezvous import ordered
 from tidemill.errors import RequestTimedOut
@@ -101,6 +102,7 @@ class TestUnderLoad:
             assert {answer.text for answer in answers} == {'"A"', '"B"'}
 
 
+@pytest.mark.usefixtures("_avoided_for_long")
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_avoided(servers: list[Server], scheme: str) -> None:
     """A server that hangs costs the deadline of one request; the next ones avoid it."""
@@ -123,8 +125,8 @@ def test_no_sign_of_life(servers: list[Server]) -> None:
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_restarted(scheme: str) -> None:
     """A server that starts again on its port answers the request that waited for it."""
-    with server_process.running(processes=1) as one:
-        ports = {"http_port": one.port, "grpc_port": int(one.address.rpartition(":")[2])}
+    ports = dict(zip(("http_port", "grpc_port"), free_ports(2), strict=True))
+    with server_process.running(processes=1, **ports) as one:
         url = urls([one], scheme)[0]
         with Client(url, timeout=TIMEOUT) as client:
             assert client.predict(MODEL, ["a"])[0].output == "A"
