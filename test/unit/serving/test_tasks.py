@@ -173,7 +173,7 @@ class TestRuns:
     def test_cancel(self, server: Server) -> None:
         """A running task is ended, and has no result until it is run again."""
         run = submit(server, "Count", {"steps": 100_000})
-        wait_until(lambda: get(server, run)["phrase"], 60)
+        wait_until(lambda: get(server, run)["phrase"])
         assert get(server, run)["worker"]
         assert problem(send(server, f"/{run}/result")) == (409, "NotEnded")
         response = send(server, f"/{run}/cancel", method="POST")
@@ -189,8 +189,8 @@ class TestRuns:
         """What the job has reported so far is there, until its result is."""
         file = tmp_path / "go on"
         run = submit(server, "Improve", {"file": str(file)})
-        wait_until(lambda: send(server, f"/{run}/latest").status == 200, 60)
-        wait_until(lambda: send(server, f"/{run}/latest").json["result"] == {"best": 2}, 60)
+        wait_until(lambda: send(server, f"/{run}/latest").status == 200)
+        wait_until(lambda: send(server, f"/{run}/latest").json["result"] == {"best": 2})
         assert send(server, f"/{run}/latest").json["final"] is False
         file.touch()
         assert ended(server, run)["state"] == "succeeded"
@@ -399,7 +399,7 @@ class TestMetrics:
 
         before = read("ended_total"), read("seconds_total")
         ended(server, submit(server, "Count", {"steps": 1}))
-        wait_until(lambda: read("ended_total") > before[0], 60)
+        wait_until(lambda: read("ended_total") > before[0])
         assert read("seconds_total") > before[1]
 
 
@@ -410,7 +410,7 @@ class TestStart:
         """Without a models file it answers, and starts no model process."""
         assert server.send("/readyz").status == 200
         results = {"models": ["features:task_results"]}
-        wait_until(lambda: server.send("/v2/models").json == results, 60)
+        wait_until(lambda: server.send("/v2/models").json == results)
         assert problem(server.ask("upper", "a")) == (404, "ModelNotFound")
         assert not processes(server.folder)
 
@@ -434,7 +434,7 @@ class TestStart:
     def test_refused(self, options: dict[str, Any], event: str) -> None:
         """A job that cannot be used, or nothing to serve, is a wrong configuration."""
         with server_process.launched(models=None, processes=1, **options) as one:
-            assert one.process.wait(60) == 2
+            assert one.process.wait(server_process.TIMEOUT) == 2
             assert event in one.log[-1]["event"]
             assert one.log[-1]["hint"]
 
@@ -443,7 +443,7 @@ class TestStart:
         url = f"sqlite:///{tmp_path}/store.db"
         options: dict[str, Any] = {"models": "models: []", "store": url, "tasks": {"jobs": JOBS}}
         with server_process.launched(processes=1, **options) as one:
-            assert one.process.wait(60) == 2
+            assert one.process.wait(server_process.TIMEOUT) == 2
             assert "models.yaml" in one.log[-1]["event"]
 
 
