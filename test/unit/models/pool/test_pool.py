@@ -72,7 +72,8 @@ def relay(make_spec: MakeSpec, root: Path) -> Callable[..., ModelSpec]:
 
     def make(count: int, keep: str = "") -> ModelSpec:
         options = {"log": str(root / "relay"), "count": count, "keep": keep}
-        return make_spec(adapter="relay_model:Relay", options=options)
+        limits = Limits(seconds=PATIENCE_S)
+        return make_spec(adapter="relay_model:Relay", options=options, limits=limits)
 
     return make
 
