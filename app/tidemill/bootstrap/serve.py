@@ -104,7 +104,7 @@ def _serve(
         if logged:
             logged.write(*request_and_answers)
 
-    completer = Completer(complete)
+    completer = Completer(complete, metrics.features_seconds.observe)
     service = Service(batcher, options, complete=completer, on_answers=answered)
     tables = store_tables(settings, everything, metrics)
     tasks, worker = long_tasks(settings, jobs), worker_thread(settings, jobs)
