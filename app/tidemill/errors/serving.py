@@ -196,6 +196,17 @@ class DeadlineExceeded(TidemillError):
         )
 
 
+class NothingToServe(ConfigurationError):
+    """The settings name neither models nor tables nor jobs."""
+
+    def __init__(self, models: object) -> None:
+        super().__init__(
+            f"there is nothing to serve: no models in {models}, no tables and no jobs",
+            "List models in that file, tables of the store in `serving.tables`, or jobs in "
+            "`tasks.jobs`; one of them is enough. Name settings that are elsewhere with --config.",
+        )
+
+
 class InvalidTokens(SeveralProblems):
     """The file of tokens is wrong."""
 

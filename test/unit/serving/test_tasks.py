@@ -12,6 +12,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from served_tasks import JOBS, ended, get, problem, running, send, submit
 
+from tidemill.bootstrap.serve import served_routes
+from tidemill.errors import NothingToServe, SettingsFileUnreadable
+from tidemill.settings import ServeProgram
 from tidemill.store.store import Store
 from tidemill.tasks.job import Job
 from tidemill.tasks.tasks import Tasks
@@ -427,8 +430,7 @@ class TestStart:
         ("options", "event"),
         [
             ({"tasks": {"jobs": {"x": {"job": "nowhere:X"}}}}, "the job 'x' is invalid"),
-            ({}, "models.yaml"),
-            ({"tasks": {"slots": 3}}, "models.yaml"),
+            ({"tasks": {"slots": 3}}, "there is nothing to serve"),
         ],
     )
     def test_refused(self, options: dict[str, Any], event: str) -> None:
@@ -438,13 +440,39 @@ class TestStart:
             assert event in one.log[-1]["event"]
             assert one.log[-1]["hint"]
 
-    def test_named_models(self, tmp_path: Path) -> None:
-        """A models file that the settings name must list models, even if there are jobs."""
-        url = f"sqlite:///{tmp_path}/store.db"
-        options: dict[str, Any] = {"models": "models: []", "store": url, "tasks": {"jobs": JOBS}}
-        with server_process.launched(processes=1, **options) as one:
-            assert one.process.wait(60) == 2
-            assert "models.yaml" in one.log[-1]["event"]
+
+class TestServed:
+    """What a server needs to have anything to serve: models, tables or jobs."""
+
+    @pytest.mark.parametrize("named", [True, False])
+    @pytest.mark.parametrize("text", ["models: []", None])
+    @pytest.mark.parametrize(
+        "others",
+        [{}, {"serving": {"tables": ["prices"]}}, {"tasks": {"jobs": {"x": {"job": "a:B"}}}}],
+    )
+    def test_no_models(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        others: dict[str, Any],
+        text: str | None,
+        named: bool,
+    ) -> None:
+        """Tables or jobs are enough; only a models file that the settings name must exist."""
+        monkeypatch.chdir(tmp_path)
+        if text is not None:
+            (tmp_path / "models.yaml").write_text(text)
+        options: dict[str, Any] = others | ({"models": "models.yaml"} if named else {})
+        settings = ServeProgram(**options)
+        if text is None and named:
+            with pytest.raises(SettingsFileUnreadable, match=r"models\.yaml"):
+                served_routes(settings)
+        elif others:
+            assert served_routes(settings) == ()
+        else:
+            with pytest.raises(NothingToServe, match=r"no models in .*models\.yaml") as caught:
+                served_routes(settings)
+            assert all(word in caught.value.hint for word in ("`serving.tables`", "`tasks.jobs`"))
 
 
 class TestOtherJobs:
