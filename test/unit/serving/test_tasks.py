@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,6 +105,22 @@ class TestSubmit:
         """A key that is empty or too long is refused."""
         response = send(server, "/Count", {"steps": 1}, key=key)
         assert problem(response) == (422, "InvalidIdempotencyKey")
+
+    @pytest.mark.parametrize("second", ["o-19", "o-18"])
+    def test_two_keys(self, server: Server, second: str) -> None:
+        """A request with two keys is refused, even if they are the same."""
+        connection = server.connect()
+        connection.putrequest("POST", "/v1/tasks/Count")
+        for name, value in ("Idempotency-Key", "o-18"), ("idempotency-key", second):
+            connection.putheader(name, value)
+        connection.putheader("Content-Length", "12")
+        connection.endheaders(b'{"steps": 1}')
+        response = connection.getresponse()
+        answered = json.loads(response.read())
+        connection.close()
+        assert (response.status, answered["title"]) == (400, "InvalidRequest")
+        assert "2 headers Idempotency-Key" in answered["detail"]
+        assert "one key" in answered["hint"]
 
     @pytest.mark.parametrize(
         ("body", "named"),
