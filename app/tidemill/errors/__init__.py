@@ -165,6 +165,7 @@ from tidemill.errors.serving import (
     TasksUnavailable,
     Unauthenticated,
     UnsupportedMediaType,
+    UntrustedHost,
     UnusableCertificate,
 )
 from tidemill.errors.spark import (
@@ -386,6 +387,7 @@ __all__ = [
     "UnknownVariant",
     "Unpackable",
     "UnsupportedMediaType",
+    "UntrustedHost",
     "UntrustedPickle",
     "UntrustedServer",
     "UnusableCertificate",

@@ -99,6 +99,17 @@ class OtherSite(MessageError):
         )
 
 
+class UntrustedHost(MessageError):
+    """A page has sent a request under a name that any web site could let lead to this machine."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"the page of {host[:60]!r} may be another web site's, whose name leads here",
+            "Open the page at http://localhost with the server's port, or through a proxy with "
+            "HTTPS; or set `serving.tokens`.",
+        )
+
+
 class MethodNotAllowed(MessageError):
     """A path exists, but not for a request's method."""
 

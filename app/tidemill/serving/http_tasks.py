@@ -68,11 +68,13 @@ class TaskHandlers:
 
         Raises:
             ModelNotFound, UnknownJob: There are none.
-            OtherSite: It would change something for a page of another web site.
+            OtherSite, UntrustedHost: It would change something for a page of another web site.
 
         """
         if request.method == "POST":
-            refuse_other_sites(request)
+            settings = self._parts.settings
+            is_private = settings.is_local and settings.tokens is None
+            refuse_other_sites(request, is_private=is_private)
         match [unquote(part) for part in path.removeprefix(PATH).split("/")]:
             case [""]:
                 return "GET", partial(self.list, catalogue)

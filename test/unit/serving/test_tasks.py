@@ -181,6 +181,17 @@ class TestSubmit:
             cancelled = server.send(f"/v1/tasks/{UNKNOWN}/cancel", method="POST", **sent)
             assert problem(cancelled) == (403, "OtherSite")
 
+    def test_rebinding(self, server: Server, guarded: Server) -> None:
+        """Nor can a page whose own name leads to this machine, as it has no token."""
+        page = {"Origin": "http://evil.example:1", "Host": "evil.example:1"}
+        for path in ("/v1/tasks/Count", f"/v1/tasks/{UNKNOWN}/cancel"):
+            refused = server.send(path, {"steps": 0}, **page)
+            assert problem(refused) == (403, "UntrustedHost")
+            assert "`serving.tokens`" in refused.json["hint"]
+            assert problem(guarded.send(path, {"steps": 0}, **page)) == (401, "Unauthenticated")
+        token = {"Authorization": f"Bearer {EVERYTHING}"}
+        assert guarded.send("/v1/tasks/Count", {"steps": 0}, **page, **token).status == 202
+
     def test_media_type(self, server: Server) -> None:
         """Another media type is refused."""
         response = server.send("/v1/tasks/Count", {"steps": 1}, Content_Type="text/csv")
