@@ -153,6 +153,7 @@ from tidemill.errors.serving import (
     LookupsUnavailable,
     MethodNotAllowed,
     ModelNotFound,
+    NothingToServe,
     OtherSite,
     QueueFull,
     RateExceeded,
@@ -164,6 +165,7 @@ from tidemill.errors.serving import (
     TasksUnavailable,
     Unauthenticated,
     UnsupportedMediaType,
+    UntrustedHost,
     UnusableCertificate,
 )
 from tidemill.errors.spark import (
@@ -318,6 +320,7 @@ __all__ = [
     "NotDelivered",
     "NotEnded",
     "NotSent",
+    "NothingToServe",
     "NullValue",
     "OffsetsBeyondEnd",
     "OtherSite",
@@ -384,6 +387,7 @@ __all__ = [
     "UnknownVariant",
     "Unpackable",
     "UnsupportedMediaType",
+    "UntrustedHost",
     "UntrustedPickle",
     "UntrustedServer",
     "UnusableCertificate",

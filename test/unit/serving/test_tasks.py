@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from served_tasks import JOBS, ended, get, problem, running, send, submit
 
+from tidemill.bootstrap.serve import served_routes
+from tidemill.errors import NothingToServe, SettingsFileUnreadable
+from tidemill.settings import ServeProgram
 from tidemill.store.store import Store
 from tidemill.tasks.job import Job
 from tidemill.tasks.tasks import Tasks
@@ -102,6 +106,22 @@ class TestSubmit:
         response = send(server, "/Count", {"steps": 1}, key=key)
         assert problem(response) == (422, "InvalidIdempotencyKey")
 
+    @pytest.mark.parametrize("second", ["o-19", "o-18"])
+    def test_two_keys(self, server: Server, second: str) -> None:
+        """A request with two keys is refused, even if they are the same."""
+        connection = server.connect()
+        connection.putrequest("POST", "/v1/tasks/Count")
+        for name, value in ("Idempotency-Key", "o-18"), ("idempotency-key", second):
+            connection.putheader(name, value)
+        connection.putheader("Content-Length", "12")
+        connection.endheaders(b'{"steps": 1}')
+        response = connection.getresponse()
+        answered = json.loads(response.read())
+        connection.close()
+        assert (response.status, answered["title"]) == (400, "InvalidRequest")
+        assert "2 headers Idempotency-Key" in answered["detail"]
+        assert "one key" in answered["hint"]
+
     @pytest.mark.parametrize(
         ("body", "named"),
         [
@@ -160,6 +180,17 @@ class TestSubmit:
             assert problem(response) == (403, "OtherSite")
             cancelled = server.send(f"/v1/tasks/{UNKNOWN}/cancel", method="POST", **sent)
             assert problem(cancelled) == (403, "OtherSite")
+
+    def test_rebinding(self, server: Server, guarded: Server) -> None:
+        """Nor can a page whose own name leads to this machine, as it has no token."""
+        page = {"Origin": "http://evil.example:1", "Host": "evil.example:1"}
+        for path in ("/v1/tasks/Count", f"/v1/tasks/{UNKNOWN}/cancel"):
+            refused = server.send(path, {"steps": 0}, **page)
+            assert problem(refused) == (403, "UntrustedHost")
+            assert "`serving.tokens`" in refused.json["hint"]
+            assert problem(guarded.send(path, {"steps": 0}, **page)) == (401, "Unauthenticated")
+        token = {"Authorization": f"Bearer {EVERYTHING}"}
+        assert guarded.send("/v1/tasks/Count", {"steps": 0}, **page, **token).status == 202
 
     def test_media_type(self, server: Server) -> None:
         """Another media type is refused."""
@@ -427,8 +458,7 @@ class TestStart:
         ("options", "event"),
         [
             ({"tasks": {"jobs": {"x": {"job": "nowhere:X"}}}}, "the job 'x' is invalid"),
-            ({}, "models.yaml"),
-            ({"tasks": {"slots": 3}}, "models.yaml"),
+            ({"tasks": {"slots": 3}}, "there is nothing to serve"),
         ],
     )
     def test_refused(self, options: dict[str, Any], event: str) -> None:
@@ -438,13 +468,39 @@ class TestStart:
             assert event in one.log[-1]["event"]
             assert one.log[-1]["hint"]
 
-    def test_named_models(self, tmp_path: Path) -> None:
-        """A models file that the settings name must list models, even if there are jobs."""
-        url = f"sqlite:///{tmp_path}/store.db"
-        options: dict[str, Any] = {"models": "models: []", "store": url, "tasks": {"jobs": JOBS}}
-        with server_process.launched(processes=1, **options) as one:
-            assert one.process.wait(60) == 2
-            assert "models.yaml" in one.log[-1]["event"]
+
+class TestServed:
+    """What a server needs to have anything to serve: models, tables or jobs."""
+
+    @pytest.mark.parametrize("named", [True, False])
+    @pytest.mark.parametrize("text", ["models: []", None])
+    @pytest.mark.parametrize(
+        "others",
+        [{}, {"serving": {"tables": ["prices"]}}, {"tasks": {"jobs": {"x": {"job": "a:B"}}}}],
+    )
+    def test_no_models(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        others: dict[str, Any],
+        text: str | None,
+        named: bool,
+    ) -> None:
+        """Tables or jobs are enough; only a models file that the settings name must exist."""
+        monkeypatch.chdir(tmp_path)
+        if text is not None:
+            (tmp_path / "models.yaml").write_text(text)
+        options: dict[str, Any] = others | ({"models": "models.yaml"} if named else {})
+        settings = ServeProgram(**options)
+        if text is None and named:
+            with pytest.raises(SettingsFileUnreadable, match=r"models\.yaml"):
+                served_routes(settings)
+        elif others:
+            assert served_routes(settings) == ()
+        else:
+            with pytest.raises(NothingToServe, match=r"no models in .*models\.yaml") as caught:
+                served_routes(settings)
+            assert all(word in caught.value.hint for word in ("`serving.tables`", "`tasks.jobs`"))
 
 
 class TestOtherJobs:
