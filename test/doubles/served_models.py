@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 MODELS = """
 models:
   - {{name: upper, version: 1, adapter: "served_models:Upper", sample: a, payload: text,
-      match: {{to: upper}}, limits: {{seconds: 1}}}}
+      match: {{to: upper}}}}
   - {{name: upper-cased, version: 2, adapter: "served_models:Upper", sample: a, payload: text,
       match: {{to: upper-cased}}}}
   - {{name: versions, version: 1, adapter: "served_models:Upper", sample: a, match: {{v: 1}}}}
@@ -35,6 +35,8 @@ models:
     variants:
       one: {{weight: 30, version: 1}}
       two: {{weight: 70, version: 2, options: {{suffix: "!"}}}}
+  - {{name: hasty, version: 1, adapter: "served_models:Upper", sample: a, payload: text,
+      match: {{to: hasty}}, limits: {{seconds: 1}}}}
 endpoints:
   fares: [zone, kind]
 """

@@ -20,6 +20,7 @@ from tidemill.errors import (
     UnknownJob,
     UnknownRun,
 )
+from tidemill.store import engines
 from tidemill.store.database import Database
 from tidemill.tasks.leases import CLAIM_LOCK, Leases
 from tidemill.tasks.retention import drop_old
@@ -156,9 +157,13 @@ class TestClaim:
         assert third.id == second
 
 
-def test_frozen_worker(open_tasks: OpenTasks, postgres_url: str) -> None:
+def test_frozen_worker(
+    open_tasks: OpenTasks, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A worker that freezes while it claims a run, or is cut off, stops no other for long."""
-    frozen = Database(postgres_url, timeout=0.5)
+    with monkeypatch.context() as patched:
+        patched.setattr(engines, "IDLE_TIMES", 0.02)
+        frozen = Database(postgres_url, timeout=60)
     tasks = open_tasks(postgres_url, Count={})
     leases = Leases(tasks.store, tasks.jobs, "w")
     run = tasks.submit("Count", {"steps": 1})
@@ -167,7 +172,7 @@ def test_frozen_worker(open_tasks: OpenTasks, postgres_url: str) -> None:
     with suppress(StoreUnavailable), frozen.transaction() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
         claiming.start()
-        claiming.join(60)
+        claiming.join(200)
         claimed = [claim and claim.id for claim in claims]
     claiming.join()
     frozen.close()
