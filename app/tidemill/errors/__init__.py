@@ -214,6 +214,7 @@ from tidemill.errors.tasks import (
     TaskCrashed,
     TaskResultTooLarge,
     TaskTimedOut,
+    TooManyTasks,
     UnknownJob,
     UnknownRun,
 )
@@ -370,6 +371,7 @@ __all__ = [
     "TokenExposed",
     "TokenUnavailable",
     "TooManyKeys",
+    "TooManyTasks",
     "TopicDeleted",
     "TopicMissing",
     "TopicRecreated",

@@ -40,6 +40,7 @@ from tidemill.errors import (
     TasksUnavailable,
     TidemillError,
     TooManyKeys,
+    TooManyTasks,
     Unauthenticated,
     UnknownJob,
     UnknownRun,
@@ -102,12 +103,13 @@ STATUSES: dict[type[TidemillError], Status] = {
     Unauthenticated: Status(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED"),
     RateExceeded: Status(HTTPStatus.TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
     QueueFull: Status(HTTPStatus.TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
+    TooManyTasks: Status(HTTPStatus.TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
     ModelTimedOut: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
     DeadlineExceeded: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
 }
 
 # Errors that know when to try again.
-LATER = (LookupsUnavailable, QueueFull, RateExceeded, ServerBusy, TasksUnavailable)
+LATER = (LookupsUnavailable, QueueFull, RateExceeded, ServerBusy, TasksUnavailable, TooManyTasks)
 
 
 def status(error: TidemillError) -> Status:

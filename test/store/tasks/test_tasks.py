@@ -17,20 +17,23 @@ from tidemill.errors import (
     ParametersTooLarge,
     StoreUnavailable,
     TidemillError,
+    TooManyTasks,
     UnknownJob,
     UnknownRun,
 )
 from tidemill.store import engines
 from tidemill.store.database import Database
+from tidemill.store.store import Store
+from tidemill.tasks.job import Job
 from tidemill.tasks.leases import CLAIM_LOCK, Leases
 from tidemill.tasks.retention import drop_old
 from tidemill.tasks.runs import RUNS
+from tidemill.tasks.tasks import Limits, Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidemill.tasks.leases import Claim
-    from tidemill.tasks.tasks import Tasks
 
     OpenTasks = Callable[..., Tasks]
 
@@ -103,6 +106,24 @@ class TestSubmit:
         assert tasks.submit("Count", '{ "steps" : 1 }', "once") == runs[0]
         with pytest.raises(KeyReused):
             tasks.submit("Count", {"steps": 2}, "once")
+
+    def test_waiting(self, url: str) -> None:
+        """At most so many tasks of a job wait; other jobs, and the same key, do not suffer."""
+        jobs = [Job(name, "long_jobs:Odd") for name in ("one", "other")]
+        with Store(url) as store:
+            tasks = Tasks(store, jobs, Limits(waiting=3))
+            first = tasks.submit("one", {}, "key")
+            for job in ("other", "one", "other", "other", "one"):
+                tasks.submit(job, {})
+            for job in ("one", "other"):
+                with pytest.raises(TooManyTasks, match=f"3 tasks of the job '{job}' wait"):
+                    tasks.submit(job, {})
+            assert tasks.submit("one", {}, "key") == first
+            assert len(tasks.list()) == 6
+            tasks.cancel(first)
+            tasks.submit("one", {})
+            with pytest.raises(TooManyTasks):
+                tasks.submit("one", {})
 
 
 class TestClaim:
