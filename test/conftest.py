@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from specs import example_spec
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from tidemill.inference.model import ModelSpec
+
+# No deadline: a slow machine is not a failure.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 DOUBLES = Path(__file__).parent / "doubles"
 # For Spark's workers and child processes, which import the tests' models and this tree's package.

@@ -7,6 +7,8 @@ import os
 import random
 import socket
 import tempfile
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +16,8 @@ HOST: Final = "127.0.0.1"
 # Below the ephemeral ports. In that range a client that reconnects to a stopped server can connect
 # to itself, and then occupies the server's port.
 CANDIDATES: Final = range(20_000, 32_000)
-# In this file, each process locks the bytes at the numbers of its ports until it ends. A server
-# listens only seconds after its port was chosen; meanwhile no other process may choose it.
-CHOSEN: Final = Path(tempfile.gettempdir(), f"tidemill-ports-{os.getuid()}").open("ab")  # noqa: SIM115
+
+_reserved: set[int] = set()
 
 
 def is_free(port: int) -> bool:
@@ -31,23 +32,32 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different free ports that no other process has chosen.
+    """Return free ports that nobody else gets from this function until this process ends.
 
-    They are random, so that two callers in one process rarely get the same.
+    For the server that gets one may listen much later, or stop and start again.
     """
-    found: list[int] = []
-    for port in random.sample(CANDIDATES, len(CANDIDATES)):
-        if len(found) == count:
-            break
-        if _choose(port) and is_free(port):
-            found.append(port)
-    return found
+    shuffled = random.sample(CANDIDATES, len(CANDIDATES))
+    ports = (port for port in shuffled if is_free(port) and _reserve(port))
+    return list(islice(ports, count))
 
 
-def _choose(port: int) -> bool:
-    """Lock a port for this process; return False if another one has it."""
+def _reserve(port: int) -> bool:
+    """Reserve a port for this process; return whether nobody had done so."""
+    if port in _reserved:  # a process may lock what it has locked
+        return False
     try:
-        fcntl.lockf(CHOSEN, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        fcntl.lockf(_locks(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
     except OSError:
         return False
+    _reserved.add(port)
     return True
+
+
+@cache
+def _locks() -> int:
+    """Return a file in which each reserved port is a locked byte; the locks end with their owner.
+
+    It stays open: to close it anywhere in this process would end them, too.
+    """
+    file = Path(tempfile.gettempdir(), f"tidemill-ports-{os.getuid()}")
+    return os.open(file, os.O_RDWR | os.O_CREAT, 0o600)

@@ -7,12 +7,16 @@ only the standard library, so that it is small.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
+from typing import Final
+
+END_S: Final = 2.0
 
 
 class Reaper:
@@ -29,6 +33,7 @@ class Reaper:
             raise
         finally:
             os.close(theirs)
+        atexit.register(self._close)
 
     def add(self, group: int) -> None:
         """Kill a process group if this process ends."""
@@ -41,6 +46,12 @@ class Reaper:
     def _write(self, line: str) -> None:
         with suppress(BrokenPipeError):  # somebody has killed it; tasks run without it, too
             os.write(self._pipe, line.encode())
+
+    def _close(self) -> None:
+        """Let the process end, and wait a little, so that it is not left behind as running."""
+        os.close(self._pipe)
+        with suppress(subprocess.TimeoutExpired):  # a fork of this process may hold the pipe open
+            self._process.wait(END_S)
 
 
 @cache

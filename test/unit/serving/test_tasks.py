@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from served_tasks import JOBS, ended, get, problem, running, send, submit
 
+from tidemill.bootstrap.serve import served_routes
+from tidemill.errors import NothingToServe, SettingsFileUnreadable
+from tidemill.settings import ServeProgram
 from tidemill.store.store import Store
 from tidemill.tasks.job import Job
 from tidemill.tasks.tasks import Tasks
@@ -31,6 +35,7 @@ old: {{token: {OLD}, models: ["*"]}}
 MODELS = """
 models: [{{name: upper, version: 1, adapter: "served_models:Upper", sample: a, payload: text}}]
 """
+WAITING = 10
 UNKNOWN = "0" * 32
 DOCUMENT = "urn:document"
 
@@ -50,7 +55,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("guarded")
     (folder / "tokens.yaml").write_text(TOKENS)
     tokens = str(folder / "tokens.yaml")
-    with running(f"sqlite:///{folder}/store.db", tokens=tokens, run_tasks=False) as one:
+    store, tasks = f"sqlite:///{folder}/store.db", {"max_waiting": WAITING}
+    with running(store, tasks, tokens=tokens, run_tasks=False) as one:
         yield one
 
 
@@ -101,6 +107,22 @@ class TestSubmit:
         """A key that is empty or too long is refused."""
         response = send(server, "/Count", {"steps": 1}, key=key)
         assert problem(response) == (422, "InvalidIdempotencyKey")
+
+    @pytest.mark.parametrize("second", ["o-19", "o-18"])
+    def test_two_keys(self, server: Server, second: str) -> None:
+        """A request with two keys is refused, even if they are the same."""
+        connection = server.connect()
+        connection.putrequest("POST", "/v1/tasks/Count")
+        for name, value in ("Idempotency-Key", "o-18"), ("idempotency-key", second):
+            connection.putheader(name, value)
+        connection.putheader("Content-Length", "12")
+        connection.endheaders(b'{"steps": 1}')
+        response = connection.getresponse()
+        answered = json.loads(response.read())
+        connection.close()
+        assert (response.status, answered["title"]) == (400, "InvalidRequest")
+        assert "2 headers Idempotency-Key" in answered["detail"]
+        assert "one key" in answered["hint"]
 
     @pytest.mark.parametrize(
         ("body", "named"),
@@ -160,6 +182,29 @@ class TestSubmit:
             assert problem(response) == (403, "OtherSite")
             cancelled = server.send(f"/v1/tasks/{UNKNOWN}/cancel", method="POST", **sent)
             assert problem(cancelled) == (403, "OtherSite")
+
+    def test_too_many(self, guarded: Server) -> None:
+        """A client can let only so many tasks wait; the key of one of them still returns it."""
+        sent = [
+            send(guarded, "/Improve", {}, token=EVERYTHING, key=f"n-{number % (WAITING + 1)}")
+            for number in range(WAITING + 2)
+        ]
+        assert [each.status for each in sent] == [202] * WAITING + [429, 202]
+        assert problem(sent[-2]) == (429, "TooManyTasks")
+        assert int(sent[-2].headers["retry-after"]) > 0
+        assert "`tasks.max_waiting`" in sent[-2].json["hint"]
+        assert sent[-1].json["id"] == sent[0].json["id"]
+
+    def test_rebinding(self, server: Server, guarded: Server) -> None:
+        """Nor can a page whose own name leads to this machine, as it has no token."""
+        page = {"Origin": "http://evil.example:1", "Host": "evil.example:1"}
+        for path in ("/v1/tasks/Count", f"/v1/tasks/{UNKNOWN}/cancel"):
+            refused = server.send(path, {"steps": 0}, **page)
+            assert problem(refused) == (403, "UntrustedHost")
+            assert "`serving.tokens`" in refused.json["hint"]
+            assert problem(guarded.send(path, {"steps": 0}, **page)) == (401, "Unauthenticated")
+        token = {"Authorization": f"Bearer {EVERYTHING}"}
+        assert guarded.send("/v1/tasks/Odd", {}, **page, **token).status == 202
 
     def test_media_type(self, server: Server) -> None:
         """Another media type is refused."""
@@ -298,7 +343,8 @@ class TestAccess:
         other = send(guarded, "/Fail", {}, token=EVERYTHING).json["id"]
         runs = send(guarded, token=PART).json["runs"]
         assert [run["id"] for run in runs] == [own]
-        assert len(send(guarded, token=EVERYTHING).json["runs"]) == 2
+        everything = send(guarded, token=EVERYTHING).json["runs"]
+        assert {run["id"] for run in everything} >= {own, other}
         hidden = send(guarded, "/Fail", {}, token=PART)
         assert problem(hidden) == (404, "UnknownJob")
         assert hidden.json["hint"] == "Jobs: Count."
@@ -427,8 +473,7 @@ class TestStart:
         ("options", "event"),
         [
             ({"tasks": {"jobs": {"x": {"job": "nowhere:X"}}}}, "the job 'x' is invalid"),
-            ({}, "models.yaml"),
-            ({"tasks": {"slots": 3}}, "models.yaml"),
+            ({"tasks": {"slots": 3}}, "there is nothing to serve"),
         ],
     )
     def test_refused(self, options: dict[str, Any], event: str) -> None:
@@ -438,13 +483,39 @@ class TestStart:
             assert event in one.log[-1]["event"]
             assert one.log[-1]["hint"]
 
-    def test_named_models(self, tmp_path: Path) -> None:
-        """A models file that the settings name must list models, even if there are jobs."""
-        url = f"sqlite:///{tmp_path}/store.db"
-        options: dict[str, Any] = {"models": "models: []", "store": url, "tasks": {"jobs": JOBS}}
-        with server_process.launched(processes=1, **options) as one:
-            assert one.process.wait(server_process.TIMEOUT) == 2
-            assert "models.yaml" in one.log[-1]["event"]
+
+class TestServed:
+    """What a server needs to have anything to serve: models, tables or jobs."""
+
+    @pytest.mark.parametrize("named", [True, False])
+    @pytest.mark.parametrize("text", ["models: []", None])
+    @pytest.mark.parametrize(
+        "others",
+        [{}, {"serving": {"tables": ["prices"]}}, {"tasks": {"jobs": {"x": {"job": "a:B"}}}}],
+    )
+    def test_no_models(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        others: dict[str, Any],
+        text: str | None,
+        named: bool,
+    ) -> None:
+        """Tables or jobs are enough; only a models file that the settings name must exist."""
+        monkeypatch.chdir(tmp_path)
+        if text is not None:
+            (tmp_path / "models.yaml").write_text(text)
+        options: dict[str, Any] = others | ({"models": "models.yaml"} if named else {})
+        settings = ServeProgram(**options)
+        if text is None and named:
+            with pytest.raises(SettingsFileUnreadable, match=r"models\.yaml"):
+                served_routes(settings)
+        elif others:
+            assert served_routes(settings) == ()
+        else:
+            with pytest.raises(NothingToServe, match=r"no models in .*models\.yaml") as caught:
+                served_routes(settings)
+            assert all(word in caught.value.hint for word in ("`serving.tables`", "`tasks.jobs`"))
 
 
 class TestOtherJobs:
