@@ -14,9 +14,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
-from typing import Final
-
-END_S: Final = 2.0
 
 
 class Reaper:
@@ -33,7 +30,7 @@ class Reaper:
             raise
         finally:
             os.close(theirs)
-        atexit.register(self._close)
+        atexit.register(self._leave)
 
     def add(self, group: int) -> None:
         """Kill a process group if this process ends."""
@@ -47,11 +44,9 @@ class Reaper:
         with suppress(BrokenPipeError):  # somebody has killed it; tasks run without it, too
             os.write(self._pipe, line.encode())
 
-    def _close(self) -> None:
-        """Let the process end, and wait a little, so that it is not left behind as running."""
-        os.close(self._pipe)
-        with suppress(subprocess.TimeoutExpired):  # a fork of this process may hold the pipe open
-            self._process.wait(END_S)
+    def _leave(self) -> None:
+        """Leave the process, which ends just after this one: Python would warn that it runs."""
+        self._process.returncode = self._process.poll() or 0
 
 
 @cache
