@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Return a server with one model process, which lets one input wait."""
-    limits = {"max_batch_size": 1, "max_items": 1, "max_queue": 1}
+    limits = {"max_batch_size": 1, "max_items": 1, "max_queue": 1, "timeout": 600}
     with server_process.running(models=MODELS, processes=1, **limits) as one:
         yield one
 
