@@ -162,11 +162,9 @@ class TestDeadly:
 
     def test_own_limits(self, load: ModelLoader, model: Describe) -> None:
         """Each entry has its own limit."""
-        options = {"seconds": 1.5 * LIMIT}
-        hasty = load(model("Slow", options=options, limits=Limits(seconds=LIMIT)))
-        patient = load(
-            model("Slow", name="patient", options=options, limits=Limits(seconds=PATIENCE))
-        )
+        endless, slow = {"seconds": 3600}, {"seconds": 1.5 * LIMIT}
+        hasty = load(model("Slow", options=endless, limits=Limits(seconds=LIMIT)))
+        patient = load(model("Slow", name="patient", options=slow, limits=Limits(seconds=PATIENCE)))
         assert results(bisect_failures(hasty, ["a"], time.time)) == [timed_out()]
         assert patient.predict_all(["a"]) == ['"a"']
 
