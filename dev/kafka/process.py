@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
-import signal
+import shutil
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -15,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
-# Loaded here, because a child must not load libraries between fork and exec.
-LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+# Lets the kernel kill a child when its parent dies (Linux only). A `preexec_fn` could do the same,
+# but then Python forks, and gRPC's threads, which know of forks, may abort the child.
+SETPRIV: Final = shutil.which("setpriv")
+WITH_PARENT: Final = (SETPRIV, "--pdeathsig=KILL", "--") if SETPRIV else ()
 
 
 class NotReady(TidemillError):
@@ -41,21 +40,14 @@ def spawn(
     """
     with log.open("ab") as output:
         return subprocess.Popen(
-            command,
+            [*WITH_PARENT, *command],
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - it takes no lock and allocates nothing
         )
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies (Linux only)."""
-    if LIBC is not None:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def wait_for_line(
