@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from browser import Tab
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
     from server_process import Server
 
 TOKEN, FEW = "a-token-for-all-models", "a-token-for-few-models"
@@ -35,9 +35,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def locked(chromium: Browser, guarded: Server) -> Iterator[Tab]:
+def locked(window: Page, guarded: Server) -> Iterator[Tab]:
     """The page, which asks for a token."""
-    with browser.tab(chromium, guarded.port) as opened:
+    with browser.visit(window, guarded.port) as opened:
         opened.page.goto(f"{opened.origin}/#/upper")
         expect(opened["#token"]).to_be_focused()
         expect(opened["#work"]).to_be_hidden()
