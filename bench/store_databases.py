@@ -63,6 +63,15 @@ def running(name: str, folder: Path) -> Iterator[Database]:
         yield Database(name, server.url, feast, server.pid)
 
 
+def another(url: str) -> str:
+    """Return the URL of a new database beside one."""
+    if url.startswith(SQLITE):
+        return f"{url}.other"
+    with psycopg.connect(url, autocommit=True) as postgres:
+        postgres.execute("CREATE DATABASE other")
+    return sa.make_url(url).set(database="other").render_as_string(hide_password=False)
+
+
 def write_plain(url: str, rows: int) -> None:
     """Write the table for plain SQL, with a column for each feature."""
     columns = ", ".join(f"{name} DOUBLE PRECISION" for name in stored_rows.names())

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 USER: Final = "tidemill"
-START_S: Final = 60.0
-STOP_S: Final = 10.0
+START_S: Final = 180.0
+STOP_S: Final = 60.0
 READY: Final = "database system is ready to accept connections"
 # Its data need not outlive a power failure.
 OPTIONS: Final = ("fsync=off", "full_page_writes=off", "max_connections=50", "shared_buffers=64MB")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROGRAM: Final = "redis-server"
-START_S: Final = 60.0
-STOP_S: Final = 10.0
+START_S: Final = 180.0
+STOP_S: Final = 60.0
 READY: Final = "Ready to accept connections"
 
 

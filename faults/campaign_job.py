@@ -109,7 +109,7 @@ class CampaignJob:
             self.unexpected.append(f"exit code {code}: {last}")
             self.start()
 
-    def wait_until_ended(self, timeout: float = 30.0) -> None:
+    def wait_until_ended(self, timeout: float = 120.0) -> None:
         """Wait until the driver of a killed job ends; kill it if it does not."""
         deadline = time.monotonic() + timeout
         while self.process.process.poll() is None:

@@ -2,7 +2,8 @@
 
 A failpoint is a file in a folder that the hook (faults/hook) watches. `POINT.armed` names the
 target of the kill; the first process that reaches the point renames it, so only one process can
-hit it. `POINT.hit` names that process. A process that is held goes on after `POINT.release`.
+hit it. `POINT.hit` names that process. A process that is held goes on after `POINT.release`, and
+then removes `POINT.PID`, to which it has renamed the first file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faults.job_processes import is_running
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -24,6 +27,8 @@ IN_PREDICT = "in-predict"
 AFTER_LAST_COMMIT = "after-last-commit"
 CLAIM_POINTS = ("claim-before-commit", "claim-after-commit")
 POLL_S = 0.002
+# More than a process is held at most (faults/hook).
+HELD_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +69,22 @@ class Failpoints:
         finally:
             armed.unlink(missing_ok=True)
             self.release(point)
-            time.sleep(5 * POLL_S)  # until the held process has seen the release
+            self._wait_for_held(point)
             for file in self.folder.glob(f"{point}.*"):
                 file.unlink(missing_ok=True)
 
     def release(self, point: str) -> None:
         """Let the process that is held at a failpoint go on."""
         (self.folder / f"{point}.release").touch()
+
+    def _wait_for_held(self, point: str) -> None:
+        """Wait until no process is held at a failpoint, because it has gone on or ended."""
+        deadline = time.monotonic() + HELD_S
+        while time.monotonic() < deadline:
+            held = [file.suffix[1:] for file in self.folder.glob(f"{point}.*")]
+            if not any(pid.isdecimal() and is_running(int(pid)) for pid in held):
+                return
+            time.sleep(POLL_S)
 
     def _wait(self, point: str, timeout: float, tick: Callable[[], None]) -> Hit | None:
         hit = self.folder / f"{point}.hit"

@@ -87,7 +87,7 @@ class Feeder:
         """Stop; return how many messages were sent."""
         self._stopping.set()
         self._thread.join()
-        assert not self._producer.flush(30), "not all messages were sent"
+        assert not self._producer.flush(240), "not all messages were sent"
         return self.sent
 
     def _run(self) -> None:

@@ -31,13 +31,13 @@ Process = subprocess.Popen[bytes]
 
 TAKE_OVER_S: Final = 2
 WORKERS: Final = 2
-BUSY_S: Final = 30
+BUSY_S: Final = 200
 BEGUN: Final = 0.7
 BEGUN_S: Final = 5
 STARTED: Final = "worker started"
 MOST: Final = 2000  # characters of a log
-START_S: Final = 60
-END_S: Final = 60
+START_S: Final = 200
+END_S: Final = 200
 
 
 class Programs:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BETWEEN_S: Final = 5.0  # up to so long
 FROZEN_S: Final = TAKE_OVER_S + 3.0
 STUCK_S: Final = 240.0  # for so long after the last kill, a task may take to end
-GONE_S: Final = 20.0
+GONE_S: Final = 120.0
 
 
 @dataclass

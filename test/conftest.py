@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from specs import example_spec
 
 from dev import PYTHONPATH
-from dev.kafka import ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -20,18 +20,15 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import ModelSpec
 
+# No deadline: a slow machine is not a failure.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+
 DOUBLES = Path(__file__).parent / "doubles"
 # For Spark's workers and child processes, which import the tests' models and this tree's package.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(DOUBLES), PYTHONPATH, *filter(None, [os.environ.get("PYTHONPATH")])]
 )
-
-
-# Parallel test processes use different ports: those of two runs of pytest, and within a run.
-ports.CANDIDATES = ports.CANDIDATES[int(os.environ.get("TEST_LANE", "0")) :: 2]  # type: ignore[misc]
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    processes = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-    ports.CANDIDATES = ports.CANDIDATES[int(worker[2:]) :: processes]  # type: ignore[misc]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -68,7 +68,8 @@ def main(what: str, url: str, count: int, features: int = stored_rows.FEATURES) 
             return load(store, table("loaded", features, 0), stored_rows.lines(count, features))
         if what == "loads":
             return repeat(lambda _: store.load(described, stored_rows.lines(count, features)), 0)
-        live = store.load(described, stored_rows.lines(count, features)).generation
+        for _ in range(2):
+            live = store.load(described, stored_rows.lines(count, features)).generation
         return repeat(lambda done: store.swap(TABLE, live - (done + 1) % 2), BETWEEN_S)
 
 

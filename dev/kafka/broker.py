@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READY: Final = "Kafka Server started"
-STOP_TIMEOUT_S: Final = 20.0
+START_TIMEOUT_S: Final = 300.0
+STOP_TIMEOUT_S: Final = 60.0
 
 
 def new_cluster_id() -> str:
@@ -93,7 +94,7 @@ class Broker:
         """The address for SSL with client certificates."""
         return f"{HOST}:{self._listeners.mtls}"
 
-    def start(self, timeout: float = 180.0) -> None:
+    def start(self, timeout: float = START_TIMEOUT_S) -> None:
         """Start the broker, on its old data if there is any, and wait until it is ready.
 
         Raises:
@@ -112,7 +113,7 @@ class Broker:
         java, *rest = java_command(self.libs, "kafka.Kafka", heap=self._heap, log="INFO")
         self._process = spawn([java, *self._jvm_options, *rest, str(self._config)], self.log)
 
-    def wait_until_ready(self, timeout: float = 180.0) -> None:
+    def wait_until_ready(self, timeout: float = START_TIMEOUT_S) -> None:
         """Wait until a launched broker is ready; kill it if that fails.
 
         Raises:
@@ -163,7 +164,7 @@ class Broker:
         main_class: str,
         *args: str,
         input: str | None = None,  # noqa: A002 - named as in subprocess.run
-        timeout: float = 180.0,
+        timeout: float = START_TIMEOUT_S,
     ) -> subprocess.CompletedProcess[str]:
         """Run one of Kafka's command-line classes and return the completed process.
 

@@ -32,7 +32,7 @@ REPLICATED: Final = {
 }
 # Each has one partition (`dev.kafka.properties`); its leader is the coordinator of all groups.
 COORDINATORS: Final = ("__consumer_offsets", "__transaction_state")
-TIMEOUT_S: Final = 30.0
+TIMEOUT_S: Final = 120.0
 
 
 class Cluster:
@@ -111,7 +111,7 @@ class Cluster:
                 (topic,) = admin.describe_metadata_quorum()["topics"]
                 return int(topic["partitions"][0]["leader_id"])
 
-    def wait_until_in_sync(self, *topics: str, timeout: float = 60.0) -> None:
+    def wait_until_in_sync(self, *topics: str, timeout: float = 300.0) -> None:
         """Wait until all replicas of the topics are in sync, so that a node may fail.
 
         Raises:

@@ -31,6 +31,7 @@ SERVE_METRICS = {
     "tidemill_batch_size",
     "tidemill_answer_errors_total",
     "tidemill_lookup_keys_total",
+    "tidemill_features_seconds",
     "tidemill_lookup_seconds",
     "tidemill_table_generation",
     "tidemill_table_newest_row_timestamp_seconds",

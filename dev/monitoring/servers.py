@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 START_S = 120.0
 STOP_S = 5.0
-TIMEOUT_S = 60.0
+TIMEOUT_S = 240.0
 
 
 class Server:

@@ -45,6 +45,7 @@ def reach(name: str) -> None:
     deadline = time.monotonic() + MAX_HOLD_S
     while not (FOLDER / f"{name}.release").exists() and time.monotonic() < deadline:
         time.sleep(0.002)
+    mine.unlink(missing_ok=True)  # this process goes on
 
 
 def is_last(offsets: list[Any]) -> bool:

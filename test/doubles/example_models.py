@@ -96,7 +96,7 @@ class Slow(Echo):
 
 
 class Jittery:
-    """Take a random time for each call; answer with the input, the process and the call's times."""
+    """Take a random time for each call; answer with the input."""
 
     def __init__(self, seconds: float) -> None:
         """Take the longest time for a call."""
@@ -104,11 +104,25 @@ class Jittery:
 
     def predict_all(self, inputs: list[str]) -> list[str]:
         """Wait, then answer."""
-        start = time.monotonic()
         share = random.random() ** 6  # noqa: S311 - no secret; most are small
         time.sleep(self._seconds * share)
-        call = {"pid": os.getpid(), "start": start, "end": time.monotonic()}
-        return [json.dumps({"text": text} | call) for text in inputs]
+        return [json.dumps(text) for text in inputs]
+
+
+class Together:
+    """Answer once so many processes predict at the same time; answer with the process."""
+
+    def __init__(self, folder: str, processes: int) -> None:
+        """Take an empty folder, and how many processes there must be."""
+        self._folder = Path(folder)
+        self._processes = processes
+
+    def predict_all(self, inputs: list[str]) -> list[str]:
+        """Wait in the first call of each process for the others, then answer."""
+        (self._folder / str(os.getpid())).touch()
+        while len(list(self._folder.iterdir())) < self._processes:
+            time.sleep(0.01)
+        return [str(os.getpid()) for _ in inputs]
 
 
 class RecordingModel:

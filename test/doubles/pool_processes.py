@@ -33,7 +33,7 @@ def modes(root: Path) -> set[str]:
     return {mode for mode in ("shared", "separate") for command in commands if mode in command}
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait until a condition holds; fail if it takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ class Pair:
 
     def wait_for(self, *names: str) -> None:
         """Wait until the proxy sends requests to these servers, and to no other."""
-        wait_until(lambda: self.proxy.up() == self.proxy.up("grpc") == set(names))
+        wait_until(lambda: self.proxy.up() == self.proxy.up("grpc") == set(names), TIMEOUT)
 
     @property
     def client(self) -> Server:
@@ -94,7 +95,7 @@ class Pair:
         """Return the server that gets a request, which must be the only one at the time."""
         before = self.proxy.answered(proxy)
         send()
-        wait_until(lambda: self.proxy.answered(proxy) != before)
+        wait_until(lambda: self.proxy.answered(proxy) != before, TIMEOUT)
         after = self.proxy.answered(proxy)
         (server,) = [name for name in after if after[name] != before[name]]
         return server
@@ -113,9 +114,13 @@ def running() -> Iterator[Pair]:
 
 @dataclass
 class Load:
-    """What clients have seen: every status, and the longest time for one request, in seconds."""
+    """What clients have seen: every status, and the longest time for one request, in seconds.
+
+    `ended` is how many requests of each client have ended.
+    """
 
     statuses: list[str] = field(default_factory=list)
+    ended: Counter[int] = field(default_factory=Counter)
     longest: float = 0.0
 
     @property
@@ -126,7 +131,15 @@ class Load:
     def wait_for_more(self, count: int) -> None:
         """Wait until this many more requests have ended."""
         enough = len(self.statuses) + count
-        wait_until(lambda: len(self.statuses) >= enough)
+        wait_until(lambda: len(self.statuses) >= enough, TIMEOUT)
+
+    def wait_for_each(self, count: int) -> None:
+        """Wait until this many more requests of each client have ended."""
+        before = self.ended.copy()
+        wait_until(
+            lambda: all(self.ended[each] >= before[each] + count for each in range(CLIENTS)),
+            TIMEOUT,
+        )
 
 
 @contextmanager
@@ -140,23 +153,25 @@ def load(pair: Pair, protocol: str) -> Iterator[Load]:
         except OSError as error:
             return repr(error)
 
-    def ask_on(ask: Callable[[str], str], number: int) -> None:
+    def ask_on(ask: Callable[[str], str], client: int) -> None:
+        number = 2 * client
         while not stop.is_set():
             start = time.monotonic()
             status = ask(NAMES[number % len(NAMES)])
             seen.longest = max(seen.longest, time.monotonic() - start)
             seen.statuses.append(status)
+            seen.ended[client] += 1
             number += 1
 
-    def run(number: int) -> None:
+    def run(client: int) -> None:
         if protocol == "http":
-            ask_on(ask_http, number)
+            ask_on(ask_http, client)
             return
         with pair.grpc_client() as ask:
-            ask_on(ask, number)
+            ask_on(ask, client)
 
     with ThreadPoolExecutor(CLIENTS) as threads:
-        clients: list[Future[None]] = [threads.submit(run, 2 * n) for n in range(CLIENTS)]
+        clients: list[Future[None]] = [threads.submit(run, n) for n in range(CLIENTS)]
         try:
             seen.wait_for_more(5 * CLIENTS)
             yield seen

@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 MODELS = """
 models:
   - {{name: upper, version: 1, adapter: "served_models:Upper", sample: a, payload: text,
-      match: {{to: upper}}, limits: {{seconds: 1}}}}
+      match: {{to: upper}}}}
   - {{name: upper-cased, version: 2, adapter: "served_models:Upper", sample: a, payload: text,
       match: {{to: upper-cased}}}}
   - {{name: versions, version: 1, adapter: "served_models:Upper", sample: a, match: {{v: 1}}}}
   - {{name: versions, version: 2, adapter: "served_models:Upper", sample: a, match: {{v: 2}}}}
-  - {{name: gate, version: 1, adapter: "served_models:Gate", sample: a, match: {{to: gate}},
-      options: {{folder: "{folder}"}}, limits: {{seconds: 600}}}}
+  - {{name: gate, version: 1, adapter: "served_models:Gate", sample: a, payload: text,
+      match: {{to: gate}}, options: {{folder: "{folder}"}}, limits: {{seconds: 600}}}}
   - {{name: score, version: 1, adapter: "served_models:Score", payload: [x, name],
       match: {{to: score}}}}
   - {{name: sum, version: 1, adapter: "served_models:Sum", sample: [1, 2], match: {{to: sum}}}}
@@ -35,6 +35,8 @@ models:
     variants:
       one: {{weight: 30, version: 1}}
       two: {{weight: 70, version: 2, options: {{suffix: "!"}}}}
+  - {{name: hasty, version: 1, adapter: "served_models:Upper", sample: a, payload: text,
+      match: {{to: hasty}}, limits: {{seconds: 1}}}}
 endpoints:
   fares: [zone, kind]
 """

@@ -64,12 +64,15 @@ class Counted:
 class Faulty:
     """Answer with the depth of the stack; in the pool's server, break what `fault` names."""
 
-    def __init__(self, fault: str = "", size: int = 0, seconds: float = 0.0) -> None:
-        """Take the memory and the time."""
+    def __init__(
+        self, fault: str = "", size: int = 0, seconds: float = 0.0, until: str = ""
+    ) -> None:
+        """Take the memory and the time; in the pool's server, wait until a file is there."""
         self._memory = os.urandom(size)
         time.sleep(seconds)
         if os.getpgrp() != os.getsid(0):
             return
+        wait_for(until)
         if fault == "no fork":  # as if the system allowed no more processes
             os.fork = self._fail
         if fault == "no third fork":
@@ -82,10 +85,19 @@ class Faulty:
         raise BlockingIOError("no more processes")
 
     def predict_all(self, inputs: list[str]) -> list[str]:
-        """Answer with the process and the depth; sleep for the input's second word."""
+        """Answer with the process and the depth; note inputs `wait FILE`, and wait for the file."""
         depth, frame = 0, sys._getframe()  # noqa: SLF001
         while frame := frame.f_back:  # type: ignore[assignment]
             depth += 1
         for text in inputs:
-            time.sleep(float([*text.split(), "0", "0"][1]))
+            if file := text.partition(" ")[2]:
+                with Path(f"{file}.begun").open("a") as lines:
+                    lines.write(f"{os.getpid()}\n")
+            wait_for(file)
         return [json.dumps([os.getpid(), text, depth]) for text in inputs]
+
+
+def wait_for(file: str) -> None:
+    """Wait until a file is there; if it has no name, do not wait."""
+    while file and not Path(file).exists():
+        time.sleep(0.02)

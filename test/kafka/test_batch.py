@@ -220,7 +220,12 @@ class TestInput:
 
     def test_killed(self, batches: Batches, source: str, produce: Callable[..., None]) -> None:
         """A later run has the same range, even if messages came or went: none is lost unseen."""
-        batches.models("Slow", options={"seconds": 0.02})
+        gate = Path("gate").absolute()
+        batches.models(
+            "Hanging",
+            options={"until": str(gate), "on": "text 40"},  # in the fifth part of twelve
+            limits={"seconds": 3600},
+        )
         command = ("-i", f"kafka:{source}", "-o", "out", "--part-rows", "5")
         with batches.program(*command) as program:
             receipts = Path(".out.tidemill/.run/receipts")
@@ -228,6 +233,7 @@ class TestInput:
                 program.must_run()
                 time.sleep(0.01)
             program.process.kill()
+        gate.touch()
         done = len(list(receipts.glob("*-end")))
         assert 2 <= done < 12
         produce(source, message("late") | {"partition": 0})

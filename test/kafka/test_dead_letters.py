@@ -293,7 +293,7 @@ class TestPosition:
         options = {"group.id": group, "client.id": "dashboard"}
         with closing(Consumer({**librdkafka_options(kafka), **options})) as consumer:
             consumer.subscribe([pipeline.dead])
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 240
             while not consumer.assignment():
                 consumer.poll(0.2)
                 assert time.monotonic() < deadline

@@ -104,7 +104,8 @@ class TestExplain:
                 "tidemill.error.class"
             )
             assert written(again["steps"]["encode"]) == found(letter)
-        assert set(consumer_groups(pipeline)) == groups
+        # The broker may forget empty groups of earlier tests meanwhile.
+        assert set(consumer_groups(pipeline)) <= groups
 
     def test_no_record(self, pipeline: Pipeline, explain: Explain) -> None:
         """An offset without a record is an error that names those that there are."""
@@ -178,10 +179,10 @@ def abort(pipeline: Pipeline) -> None:
             "transactional.id": f"{pipeline.source}-aborted",
         }
     )
-    producer.init_transactions(30)
+    producer.init_transactions(120)
     producer.begin_transaction()
     producer.produce(pipeline.source, message("aborted")["value"], partition=0)
-    producer.flush(30)
-    producer.abort_transaction(30)
+    producer.flush(120)
+    producer.abort_transaction(120)
     while offset_ranges(kafka, pipeline.source)[0].stop < end:
         time.sleep(0.05)

@@ -28,7 +28,7 @@ class TestRestart:
         pipeline.answer_all(spark, [model("Upper")])  # the query alone: nobody commits
         with pipeline.program(pipeline.environment("Upper")) as program:
             program.wait_for("stream started")
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 240
             while not committed_offsets(
                 pipeline.broker.bootstrap_servers, pipeline.source, pipeline.source
             ):

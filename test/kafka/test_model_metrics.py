@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from dev.pipeline.job_process import JobProcess
     from dev.pipeline.pipeline import Pipeline
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 
 def model_metrics(port: int) -> dict[str, float]:
     """Return the sum of each metric of models over all models."""
     with requests.Session() as session:
         session.trust_env = False  # no proxy stands between processes of this machine
-        page = session.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+        page = session.get(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S).text
     sums: dict[str, float] = {}
     for family in text_string_to_metric_families(page):
         for sample in family.samples:

@@ -65,7 +65,8 @@ class Watched:
     def series(self) -> Series:
         """Return the names and labels of all that is pushed, as Prometheus has them."""
         pushed = f'{{job="{self.job}", __name__=~"(tidemill|spark)_.+"}}'
-        return {tuple(sorted(labels.items())) for labels, _ in self.prometheus.query(pushed)}
+        # A scrape that took too long leaves nothing; the next one brings all of them back.
+        return {tuple(sorted(labels.items())) for labels, _ in self.prometheus.wait_for(pushed)}
 
 
 @pytest.fixture
@@ -99,12 +100,12 @@ class TestMonitoring:
                 program.wait_for("stream started")
                 for burst in (1, 2):
                     watched.send(40, 10)
-                    expect(f"tidemill_messages_total{of_job} == {50 * burst}", 60)
+                    expect(f"tidemill_messages_total{of_job} == {50 * burst}")
                 expect(f"sum(tidemill_results_total{of_job}) == 80")
                 dead_letters = f'{{error="InvalidJson", job="{watched.job}"}}'
                 expect(f"sum(tidemill_dead_letters_total{dead_letters}) == 20")
                 expect(f"tidemill_ready{of_job} == 1")
-                expect(f"sum(tidemill_lag_messages{of_job}) == 0", 30)
+                expect(f"sum(tidemill_lag_messages{of_job}) == 0")
                 seen.append(watched.series())
                 if run == 0:
                     self.every_panel_has_data(watched)
@@ -123,17 +124,17 @@ class TestMonitoring:
     @staticmethod
     def every_panel_has_data(watched: Watched) -> None:
         """Ask what Grafana would, for the job as it is pushed."""
-        for query in queries(job=watched.job, rate_interval="30s"):
+        for query in queries(job=watched.job, rate_interval="10m"):
             if metrics(query.expression) <= SERVE_METRICS:
                 continue  # of a server, which this job is not
-            found = watched.prometheus.wait_for(query.expression, 20)
+            found = watched.prometheus.wait_for(query.expression)
             assert not all(math.isnan(value) for _, value in found), query
 
     @staticmethod
     def probes_are_content(watched: Watched) -> None:
         """Ask as Kubernetes would: over HTTP, and by a command within the container."""
         for path in ("healthz", "readyz"):
-            answer = requests.get(f"http://127.0.0.1:{watched.port}/{path}", timeout=5)
+            answer = requests.get(f"http://127.0.0.1:{watched.port}/{path}", timeout=120)
             assert (answer.status_code, answer.text) == (200, "ok\n")
         settings = {
             "TIDEMILL__MONITORING__METRICS_PORT": str(watched.port),

@@ -12,6 +12,7 @@ from kafka import KafkaAdminClient
 from structlog.testing import CapturingLogger
 
 from dev.kafka.ports import HOST
+from dev.kafka.topics import committed_offsets
 from dev.pipeline.pipeline import GROUP_TOOL, message
 from dev.pipeline.records import produce
 from tidemill.check import check
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from dev.pipeline.pipeline import Pipeline
     from tidemill.inference.model import ModelSpec
 
-PATIENCE = 120
+PATIENCE = 240
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ class TestGroupCommitter:
         committer = GroupCommitter(kafka, topic)
         began = time.monotonic()
         committer({(topic, 0): 3, ("gone", 0): 7, (topic, 1): 0, (topic, 9): 1})
-        assert time.monotonic() - began < 30  # a consumer would retry for 60 s
+        assert time.monotonic() - began < 55  # a consumer would retry for 60 s
         committer.close()
         assert committed(broker, topic) == {(topic, 0): (3, 2), (topic, 1): (0, 0)}
 
@@ -133,7 +134,7 @@ class TestOutage:
 
         reporter = KafkaOffsetsReporter(commit, committer.close).start()
         reporter.record(Progress(0, offsets={(topic, 0): 1}))
-        wait_for(lambda: len(tries) == 1)
+        wait_for(lambda: len(tries) >= 1)
         broker.kill()
         try:
             reporter.record(Progress(1, offsets={(topic, 0): 2}))
@@ -243,14 +244,14 @@ class TestRunningJob:
         )
         try:
             ends = {(pipeline.source, n): (4, 0) for n in range(3)} | {(other, 0): (5, 0)}
-            wait_for(lambda: committed_by(admin, stream.group_id) == firsts(ends))
+            wait_for(lambda: committed_by(stream, servers) == firsts(ends))
             assert committed(pipeline.broker, stream.group_id) == ends
 
             admin.create_partitions({other: 3})
             wait_for(lambda: len(admin.describe_topics([other])[0]["partitions"]) == 3)
             produce(servers, other, *({**message(n), "partition": 2} for n in range(7)))
             ends |= {(other, 1): (0, 0), (other, 2): (7, 0)}
-            wait_for(lambda: committed_by(admin, stream.group_id) == firsts(ends))
+            wait_for(lambda: committed_by(stream, servers) == firsts(ends))
         finally:
             query.stop()
             spark.streams.removeListener(listener)
@@ -267,11 +268,12 @@ def wait_for(done: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def committed_by(admin: KafkaAdminClient, group: str) -> dict[tuple[str, int], int]:
-    """Return a group's offsets, faster than the tool does."""
+def committed_by(stream: StreamSettings, servers: str) -> dict[tuple[str, int], int]:
+    """Return the offsets of a stream's group, faster than the tool does."""
     return {
-        (partition.topic, partition.partition): answer.offset
-        for partition, answer in admin.list_group_offsets(group)[group].items()
+        (topic, partition): offset
+        for topic in stream.input_topics
+        for partition, offset in committed_offsets(servers, stream.group_id, topic).items()
     }
 
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from dev.pipeline.pipeline import Pipeline
 
-# No process of a pool outlives Spark by more seconds.
-ORPHANED_S = 10.0
-COUNT = 200  # a micro-batch of 10 takes a second, so that only a few are finished at the stop
+# No process of a pool outlives Spark by more seconds, even on a busy machine.
+ORPHANED_S = 60.0
+COUNT = 2000  # a micro-batch of 10 takes a second, so that only a few are finished at the stop
 
 
 def first_of_each(sources: list[tuple[int, int]]) -> set[tuple[int, int]]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 COLUMNS = {"id": "text", "n": "integer", "more": "json or null"}
 PARTITIONS = 3
+PATIENCE_S = 240.0
 COMMAND = "store", "follow", "results"
 
 
@@ -70,7 +71,8 @@ def wait_for_records(settings: FollowProgram, topic: str, count: int) -> None:
     """Wait until the table has at least so many records of a topic."""
     with Store(settings.store.url) as store:
         wait_until(
-            lambda: sum(store.position("results", (topic, p)) for p in range(PARTITIONS)) >= count
+            lambda: sum(store.position("results", (topic, p)) for p in range(PARTITIONS)) >= count,
+            PATIENCE_S,
         )
 
 
@@ -109,7 +111,7 @@ class TestFollow:
         follow(settings, "results", topic, until_end=True)
         servers = settings.kafka.bootstrap_servers
         group = Consumer({"bootstrap.servers": servers, "group.id": "tidemill-store-results"})
-        (committed,) = group.committed([TopicPartition(topic, 0)], timeout=30)
+        (committed,) = group.committed([TopicPartition(topic, 0)], timeout=PATIENCE_S)
         group.close()
         assert committed.offset == 2
 
@@ -125,11 +127,11 @@ class TestFollow:
         monkeypatch.setattr(followed_topic, "REFRESH_S", 0)
         topic = make_topic()
         with closing(FollowedTopic(settings.kafka, topic, "any", lambda _: 0)) as reader:
-            wait_until(lambda: reader.read(1, 0.1) or reader.is_at_end)
+            wait_until(lambda: reader.read(1, 0.1) or reader.is_at_end, PATIENCE_S)
             admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
             admin.create_partitions([NewPartitions(topic, 2)])[topic].result(60)
             produce(topic, {"partition": 1} | row("k0", 1))
-            wait_until(lambda: 1 in reader.read(1, 0.1))
+            wait_until(lambda: 1 in reader.read(1, 0.1), PATIENCE_S)
 
     def test_dropped_messages(
         self,

@@ -60,7 +60,7 @@ def messages(broker: Broker, topic: str, count: int) -> list[tuple[str, Any]]:
     options = {"bootstrap.servers": broker.bootstrap_servers, "group.id": topic}
     with closing(Consumer(options | {"auto.offset.reset": "earliest"})) as consumer:
         consumer.subscribe([topic])
-        found = [message for _ in range(count) for message in consumer.consume(1, timeout=60)]
+        found = [message for _ in range(count) for message in consumer.consume(1, timeout=240)]
     return [((m.key() or b"").decode(), json.loads(m.value() or b"")) for m in found]
 
 

@@ -117,7 +117,7 @@ class TestGroup:
         first, _ = export(gateway.url), export(gateway.url, job="tidemill-other")
         gateway.wait_for_groups(2)
         first.close(TIMEOUT_S)
-        (left,) = gateway.groups()
+        (left,) = gateway.wait_for_groups(1)  # it deletes after it has answered
         assert left["labels"]["job"] == "tidemill-other"
 
     def test_scraped(

@@ -9,7 +9,7 @@ import yaml
 from pool_processes import wait_until
 
 from dev import ROOT
-from dev.monitoring.servers import Prometheus
+from dev.monitoring.servers import TIMEOUT_S, Prometheus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,4 +34,4 @@ class TestQuery:
                 ((_, seconds),) = prometheus.query(query)
                 return seconds > threshold
 
-            wait_until(exceeds)
+            wait_until(exceeds, TIMEOUT_S)

@@ -14,6 +14,8 @@ from page_jobs import JOBS
 from playwright.sync_api import expect
 from served_tasks import get, submit
 
+from dev.kafka.ports import free_ports
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -66,6 +68,7 @@ class TestShelf:
     def test_result(self, tab: Tab) -> None:
         """The small example ends with its picture, and with its layout as JSON."""
         tab.open("/v1/tasks/shelf-layout")
+        tab.page.get_by_label("Seconds").fill("600")  # it ends long before
         tab["#submit"].click()
         expect(tab["#state"]).to_have_text("succeeded")
         expect(tab["#outcome-title"]).to_have_text("Result")
@@ -192,7 +195,9 @@ class TestOnce:
 
 def test_restart(chromium: Browser, tmp_path: Path, file: Path) -> None:
     """The page waits for a server that is restarted, and follows the run on."""
-    options = {"models": None, "processes": 1, "store": f"sqlite:///{tmp_path}/store.db"}
+    (port,) = free_ports(1)
+    store = f"sqlite:///{tmp_path}/store.db"
+    options = {"models": None, "processes": 1, "store": store, "http_port": port}
     tasks = {"jobs": JOBS, "take_over": 2}
     with (
         server_process.running(**options, tasks=tasks) as one,
@@ -207,7 +212,7 @@ def test_restart(chromium: Browser, tmp_path: Path, file: Path) -> None:
         expect(tab["#lost"]).to_be_visible()
         expect(tab["#phrase"]).to_have_text("waiting for the file")
         tab.mistakes.clear()
-        with server_process.running(**options, tasks=tasks, http_port=one.port) as again:
+        with server_process.running(**options, tasks=tasks) as again:
             expect(tab["#lost"]).to_be_hidden()
             file.touch()
             expect(tab["#state"]).to_have_text("succeeded")

@@ -100,7 +100,7 @@ class TestPoison:
 
     def test_hang(self, spark: SparkSession, model: Callable[..., ModelSpec]) -> None:
         """An input may take as long as its entry allows, however long Spark would wait."""
-        spec = model("Poison", limits=Limits(seconds=1))
+        spec = model("Poison", limits=Limits(seconds=5))
         expected = ["A", "ModelTimedOut", "B"]
         assert answers(spark, spec, ["a", "hang", "b"], NEVER_RETRIED) == expected
 

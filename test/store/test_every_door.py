@@ -201,6 +201,19 @@ class TestServer:
         assert answers == EXPECTED
         assert server.ask("echo", MESSAGES[0]).json["features"] == {"people": 1}
 
+    def test_duration(self, served: tuple[Server, Postgres]) -> None:
+        """A request that needs features is counted with its duration, another is not."""
+        server, _ = served
+
+        def counted() -> float:
+            text = server.send("/metrics").body.decode()
+            return float(text.partition("\ntidemill_features_seconds_count ")[2].partition("\n")[0])
+
+        before = counted()
+        server.ask("upper", "a")
+        server.ask("echo", *MESSAGES)
+        assert counted() == before + 1
+
     def test_v2(self, served: tuple[Server, Postgres]) -> None:
         """V2 over HTTP and gRPC answers alike."""
         server, _ = served

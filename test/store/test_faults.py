@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import traceback
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 
 from dev import PYTHONPATH
 from tidemill.errors import StoreFull, StoreUnavailable
-from tidemill.store import engines, load, retention
+from tidemill.store import catalogue, engines, load, retention
 from tidemill.store.catalogue import generations
 from tidemill.store.store import Store
 from tidemill.store.upsert import Change
@@ -103,13 +104,17 @@ class TestAlive:
     ) -> None:
         """Another load leaves one alone that shows regularly that it is alive."""
         monkeypatch.setattr(load, "HEARTBEAT_S", 0.05)
-        monkeypatch.setattr(retention, "DEAD_MS", 2_000)
+        ahead_ms = 0
+        clock = SimpleNamespace(time_ns=lambda: time.time_ns() + ahead_ms * 1_000_000)
+        monkeypatch.setattr(catalogue, "time", clock)
 
         def slow() -> Iterator[dict[str, int]]:
+            nonlocal ahead_ms
             yield {"id": 1, "age": 30}
             began = store.stats()[0].generations[0].created
-            while store.stats()[0].generations[0].heartbeat < began + 2_500:
-                time.sleep(0.05)
+            ahead_ms = 2 * retention.DEAD_MS  # much later
+            while store.stats()[0].generations[0].heartbeat < began + ahead_ms:
+                time.sleep(0.01)
             store.load(users(), [{"id": 1, "age": 31}])
 
         assert store.load(users(), slow()) == (1, 1, False)
@@ -198,10 +203,10 @@ class TestPostgres:
         self, postgres_url: str, users: MakeTable, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Who drops a table that somebody reads for long gives up, and holds up no look-up."""
-        monkeypatch.setattr(retention, "LOCK_TIMEOUT", "50ms")
         with Store(postgres_url) as store:
             store.load(users(), [{"id": 1, "age": 30}])
-            with store._database.reading() as other:  # noqa: SLF001
+            with monkeypatch.context() as patched, store._database.reading() as other:  # noqa: SLF001
+                patched.setattr(retention, "LOCK_TIMEOUT", "50ms")
                 other.execute(sa.text("SELECT * FROM users__g1"))
                 with pytest.raises(StoreUnavailable, match="lock timeout"):
                     store.drop("users")

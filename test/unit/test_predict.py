@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tidemill.inference.model import Model
 
-PATIENCE_S = 60
+PATIENCE_S = 300
 SPEC = make_spec(payload="text", match={"lang": "en"})
 LINES = st.lists(
     st.one_of(

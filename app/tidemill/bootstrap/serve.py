@@ -13,7 +13,7 @@ import uvloop
 from tidemill import extras
 from tidemill.bootstrap.features import opened
 from tidemill.bootstrap.serve_tasks import long_tasks, served_jobs, shown_tasks, worker_thread
-from tidemill.errors import PoolUnavailable
+from tidemill.errors import NothingToServe, PoolUnavailable
 from tidemill.inference.route import all_specs
 from tidemill.models import catalogue, machine
 from tidemill.models.pool import runner
@@ -61,19 +61,18 @@ def serve(settings: ServeProgram) -> None:
 
 
 def served_routes(settings: ServeProgram) -> Sequence[Route]:
-    """Return the routes of the models file.
-
-    There need not be one, unless the settings name it or there is nothing else to serve.
+    """Return the routes of the models file, which need not exist unless the settings name it.
 
     Raises:
-        SettingsFileUnreadable, InvalidModels: There is none, or it is wrong.
+        SettingsFileUnreadable, InvalidModels: The file cannot be read, or is wrong.
+        NothingToServe: There are neither models nor tables nor jobs.
 
     """
-    has_others = bool(settings.serving.tables or settings.tasks.jobs)
-    is_named = "models" in settings.model_fields_set
-    if has_others and not is_named and not settings.models.exists():
-        return ()
-    return catalogue.load_models(settings.models)
+    is_absent = "models" not in settings.model_fields_set and not settings.models.exists()
+    routes = () if is_absent else catalogue.load_models(settings.models, may_be_empty=True)
+    if not (routes or settings.serving.tables or settings.tasks.jobs):
+        raise NothingToServe(settings.models.absolute())
+    return routes
 
 
 def _serve(
@@ -104,7 +103,7 @@ def _serve(
         if logged:
             logged.write(*request_and_answers)
 
-    completer = Completer(complete)
+    completer = Completer(complete, metrics.features_seconds.observe)
     service = Service(batcher, options, complete=completer, on_answers=answered)
     tables = store_tables(settings, everything, metrics)
     tasks, worker = long_tasks(settings, jobs), worker_thread(settings, jobs)

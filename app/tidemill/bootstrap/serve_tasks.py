@@ -59,16 +59,14 @@ def long_tasks(settings: ServeProgram, jobs: Mapping[str, Job]) -> LongTasks | N
     if not jobs:
         return None
     from tidemill.bootstrap.store import open_store  # noqa: PLC0415 - an extra
-    from tidemill.tasks.tasks import Limits, Tasks  # noqa: PLC0415 - an extra
+    from tidemill.bootstrap.tasks import limits  # noqa: PLC0415 - an extra
+    from tidemill.tasks.tasks import Tasks  # noqa: PLC0415 - an extra
 
-    section = settings.tasks
     store = open_store(settings.store)
-    opened = partial(
-        Tasks, store, jobs.values(), Limits(section.max_parameters, section.max_result)
-    )
+    opened = partial(Tasks, store, jobs.values(), limits(settings.tasks))
     waiting = max(1, settings.serving.max_requests // 4)
     calls = StoreCalls(store, THREADS, max_waiting=waiting, unavailable=TasksUnavailable)
-    return LongTasks(jobs, section.max_parameters, cache(opened), calls)
+    return LongTasks(jobs, settings.tasks.max_parameters, cache(opened), calls)
 
 
 def shown_tasks(

@@ -29,9 +29,13 @@ ANNOUNCE_S: Final = 1.0
 @contextmanager
 def open_tasks(settings: TasksProgram) -> Iterator[Tasks]:
     """Yield the tasks in the settings' store, and close it at the end."""
-    section = settings.tasks
     with open_store(settings.store) as store:
-        yield Tasks(store, jobs(section), Limits(section.max_parameters, section.max_result))
+        yield Tasks(store, jobs(settings.tasks), limits(settings.tasks))
+
+
+def limits(section: TasksSettings) -> Limits:
+    """Return the limits that the settings set."""
+    return Limits(section.max_parameters, section.max_result, section.max_waiting)
 
 
 def jobs(section: TasksSettings) -> list[Job]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check(config: Config = None) -> None:
-    """Check settings, Java, models, ports, broker and topics before a start."""
+    """Check settings, Java, models, jobs, ports, broker and topics before a start."""
     from tidemill import run
 
     codes = {0}
@@ -39,6 +39,7 @@ def _results(config: Path | None) -> Iterator[CheckResult]:
     from tidemill import check as checking
     from tidemill import settings
     from tidemill.bootstrap.check_features import check_features
+    from tidemill.bootstrap.check_jobs import check_jobs
 
     try:
         loaded = load(config)
@@ -50,3 +51,4 @@ def _results(config: Path | None) -> Iterator[CheckResult]:
     yield checking.CheckResult("settings", source)
     yield from checking.check(loaded)
     yield from check_features(loaded)
+    yield from check_jobs(loaded)

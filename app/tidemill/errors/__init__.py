@@ -153,6 +153,7 @@ from tidemill.errors.serving import (
     LookupsUnavailable,
     MethodNotAllowed,
     ModelNotFound,
+    NothingToServe,
     OtherSite,
     QueueFull,
     RateExceeded,
@@ -164,6 +165,7 @@ from tidemill.errors.serving import (
     TasksUnavailable,
     Unauthenticated,
     UnsupportedMediaType,
+    UntrustedHost,
     UnusableCertificate,
 )
 from tidemill.errors.spark import (
@@ -212,6 +214,7 @@ from tidemill.errors.tasks import (
     TaskCrashed,
     TaskResultTooLarge,
     TaskTimedOut,
+    TooManyTasks,
     UnknownJob,
     UnknownRun,
 )
@@ -318,6 +321,7 @@ __all__ = [
     "NotDelivered",
     "NotEnded",
     "NotSent",
+    "NothingToServe",
     "NullValue",
     "OffsetsBeyondEnd",
     "OtherSite",
@@ -367,6 +371,7 @@ __all__ = [
     "TokenExposed",
     "TokenUnavailable",
     "TooManyKeys",
+    "TooManyTasks",
     "TopicDeleted",
     "TopicMissing",
     "TopicRecreated",
@@ -384,6 +389,7 @@ __all__ = [
     "UnknownVariant",
     "Unpackable",
     "UnsupportedMediaType",
+    "UntrustedHost",
     "UntrustedPickle",
     "UntrustedServer",
     "UnusableCertificate",

@@ -99,6 +99,17 @@ class OtherSite(MessageError):
         )
 
 
+class UntrustedHost(MessageError):
+    """A page has sent a request under a name that any web site could let lead to this machine."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"the page of {host[:60]!r} may be another web site's, whose name leads here",
+            "Open the page at http://localhost with the server's port, or through a proxy with "
+            "HTTPS; or set `serving.tokens`.",
+        )
+
+
 class MethodNotAllowed(MessageError):
     """A path exists, but not for a request's method."""
 
@@ -193,6 +204,17 @@ class DeadlineExceeded(TidemillError):
         super().__init__(
             f"no answer within {seconds:.3g} s",
             "Allow more time, or raise `serving.timeout` on the server.",
+        )
+
+
+class NothingToServe(ConfigurationError):
+    """The settings name neither models nor tables nor jobs."""
+
+    def __init__(self, models: object) -> None:
+        super().__init__(
+            f"there is nothing to serve: no models in {models}, no tables and no jobs",
+            "List models in that file, tables of the store in `serving.tables`, or jobs in "
+            "`tasks.jobs`; one of them is enough. Name settings that are elsewhere with --config.",
         )
 
 

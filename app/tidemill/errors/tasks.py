@@ -93,6 +93,18 @@ class ParametersTooLarge(MessageError):
         )
 
 
+class TooManyTasks(TidemillError):
+    """So many tasks of a job wait that no more are accepted."""
+
+    retry_after = 10.0  # seconds
+
+    def __init__(self, job: str, most: int) -> None:
+        super().__init__(
+            f"{most:,} tasks of the job {job!r} wait, and no more may",
+            "Try again later. Start more workers, or raise `tasks.max_waiting`.",
+        )
+
+
 class KeyReused(MessageError):
     """An idempotency key came with other parameters before."""
 

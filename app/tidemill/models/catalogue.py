@@ -40,10 +40,10 @@ def _no_collection() -> Iterator[None]:
 
 
 @_no_collection()
-def load_models(path: Path | str) -> tuple[Route, ...]:
+def load_models(path: Path | str, *, may_be_empty: bool = False) -> tuple[Route, ...]:
     """Return the routes that the entries of a models.yaml describe.
 
-    The models themselves are not loaded.
+    The models themselves are not loaded. If it `may_be_empty`, `models: []` describes none.
 
     Raises:
         SettingsFileUnreadable: The file does not exist or is not YAML.
@@ -52,6 +52,8 @@ def load_models(path: Path | str) -> tuple[Route, ...]:
     """
     path = Path(path)
     document = yaml_file.load(path, MISSING)
+    if may_be_empty and document.value == {"models": []}:
+        return ()
     problems = [(line, f"line {line}: {problem}") for line, problem in document.problems]
     problems += _written_problems(document)
     if not problems:

@@ -14,7 +14,7 @@ from tidemill.errors import LookupsUnavailable, MessageError, TidemillError, log
 from tidemill.inference.features import Completed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tidemill.inference.features import Complete
     from tidemill.inference.request import Request
@@ -30,16 +30,24 @@ log = structlog.get_logger(__name__)
 class Completer:
     """Looks up in threads of its own, so that no model's process waits for the store."""
 
-    def __init__(self, complete: Complete) -> None:
-        """Take what completes inputs; any number of threads may call it."""
+    def __init__(self, complete: Complete, on_end: Callable[[float], None]) -> None:
+        """Take what completes inputs, and what is told of the seconds that each call took.
+
+        Any number of threads may call `complete`.
+        """
         self._complete = complete
+        self._on_end = on_end
         self._threads = ThreadPoolExecutor(THREADS, "look-ups")
         self._logged: dict[str, float] = {}
 
     async def __call__(self, requests: Sequence[Request]) -> list[Completed]:
         """Return the completed inputs."""
+        start = time.perf_counter()
         call = self._threads.submit(self._complete, requests)
-        return [self._for_clients(each) for each in await asyncio.wrap_future(call)]
+        try:
+            return [self._for_clients(each) for each in await asyncio.wrap_future(call)]
+        finally:  # a request whose time is over counts, too
+            self._on_end(time.perf_counter() - start)
 
     def close(self) -> None:
         """Wait for the look-ups that run."""

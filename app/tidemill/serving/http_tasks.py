@@ -68,11 +68,13 @@ class TaskHandlers:
 
         Raises:
             ModelNotFound, UnknownJob: There are none.
-            OtherSite: It would change something for a page of another web site.
+            OtherSite, UntrustedHost: It would change something for a page of another web site.
 
         """
         if request.method == "POST":
-            refuse_other_sites(request)
+            settings = self._parts.settings
+            is_private = settings.is_local and settings.tokens is None
+            refuse_other_sites(request, is_private=is_private)
         match [unquote(part) for part in path.removeprefix(PATH).split("/")]:
             case [""]:
                 return "GET", partial(self.list, catalogue)
@@ -170,8 +172,19 @@ def _answer(run: Run, code: int = 200, headers: dict[str, str] | None = None) ->
 
 
 def _key(request: Request) -> str | None:
-    """Return the idempotency key: bare, or in quotes, as the IETF's draft has it."""
-    key = request.headers.get(KEY)
+    """Return the idempotency key: bare, or in quotes, as the IETF's draft has it.
+
+    Raises:
+        InvalidRequest: There are several, so it is not clear which run the client means.
+
+    """
+    keys = request.headers.getlist(KEY)
+    if len(keys) > 1:
+        raise InvalidRequest(
+            f"it has {len(keys)} headers Idempotency-Key",
+            "Send one key for each task. A proxy may have added a second one.",
+        )
+    key = keys[0] if keys else None
     if key is not None and len(key) > 1 and key[0] == key[-1] == '"':
         return key[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     return key

@@ -60,7 +60,12 @@ class ServingMetrics:
             buckets=SECONDS,
             registry=registry,
         )
-
+        self.features_seconds = Histogram(
+            "tidemill_features_seconds",
+            "From a request's inputs to the features that their entries look up.",
+            buckets=SECONDS,
+            registry=registry,
+        )
         self.unlogged = Counter(
             "tidemill_request_log_dropped",
             "Records of the request log that were not written.",

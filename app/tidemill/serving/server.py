@@ -31,7 +31,6 @@ log = structlog.get_logger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BACKLOG = 1024
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
@@ -83,7 +82,7 @@ async def serve(parts: Parts, start: Callable[[], Awaitable[None]]) -> None:
 
 def warn_if_exposed(settings: ServingSettings) -> None:
     """Warn if other machines can connect without a token, or can read tokens on the network."""
-    if settings.host in LOOPBACK:
+    if settings.is_local:
         return
     if settings.tokens is None:
         log.warning(

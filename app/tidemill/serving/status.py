@@ -40,11 +40,13 @@ from tidemill.errors import (
     TasksUnavailable,
     TidemillError,
     TooManyKeys,
+    TooManyTasks,
     Unauthenticated,
     UnknownJob,
     UnknownRun,
     UnknownVariant,
     UnsupportedMediaType,
+    UntrustedHost,
 )
 
 # In characters: gRPC allows 8 KiB of metadata, and an error may quote a model's.
@@ -61,6 +63,7 @@ class Status(NamedTuple):
 BAD_REQUEST = Status(HTTPStatus.BAD_REQUEST, "INVALID_ARGUMENT")
 UNPROCESSABLE = Status(HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_ARGUMENT")
 CONFLICT = Status(HTTPStatus.CONFLICT, "FAILED_PRECONDITION")
+FORBIDDEN = Status(HTTPStatus.FORBIDDEN, "PERMISSION_DENIED")
 NOT_FOUND = Status(HTTPStatus.NOT_FOUND, "NOT_FOUND")
 TOO_LARGE = Status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RESOURCE_EXHAUSTED")
 # The model failed on this input, or is down.
@@ -91,7 +94,8 @@ STATUSES: dict[type[TidemillError], Status] = {
     RequestTooLarge: TOO_LARGE,
     TooManyKeys: TOO_LARGE,
     ParametersTooLarge: TOO_LARGE,
-    OtherSite: Status(HTTPStatus.FORBIDDEN, "PERMISSION_DENIED"),
+    OtherSite: FORBIDDEN,
+    UntrustedHost: FORBIDDEN,
     MethodNotAllowed: Status(HTTPStatus.METHOD_NOT_ALLOWED, "UNIMPLEMENTED"),
     ServerFault: FAILED,
     UnsupportedMediaType: Status(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "INVALID_ARGUMENT"),
@@ -99,12 +103,13 @@ STATUSES: dict[type[TidemillError], Status] = {
     Unauthenticated: Status(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED"),
     RateExceeded: Status(HTTPStatus.TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
     QueueFull: Status(HTTPStatus.TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
+    TooManyTasks: Status(HTTPStatus.TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
     ModelTimedOut: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
     DeadlineExceeded: Status(HTTPStatus.GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
 }
 
 # Errors that know when to try again.
-LATER = (LookupsUnavailable, QueueFull, RateExceeded, ServerBusy, TasksUnavailable)
+LATER = (LookupsUnavailable, QueueFull, RateExceeded, ServerBusy, TasksUnavailable, TooManyTasks)
 
 
 def status(error: TidemillError) -> Status:

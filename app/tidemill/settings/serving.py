@@ -11,6 +11,7 @@ from tidemill.settings.base import Section, read_null
 from tidemill.settings.stream import Topic
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class ServingSettings(Section):
@@ -81,6 +82,11 @@ class ServingSettings(Section):
     result_topic: Topic | None = None
     dead_letter_topic: Topic | None = None
     traces: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether only this machine can connect."""
+        return self.host in LOOPBACK
 
     @property
     def tls(self) -> tuple[Path, Path] | None:

@@ -45,6 +45,8 @@ class TasksSettings(Section):
         keep: For how many seconds runs and results are kept after their end.
         max_parameters: The largest parameters of a task, as JSON.
         max_result: The largest result of a task, as JSON.
+        max_waiting: How many tasks of a job may wait. Further ones are refused, over HTTP with
+            status 429.
         metrics_host: The address at which `tidemill task work` serves /metrics, if it has a port.
             Set it to `0.0.0.0` if others must reach it, as in a container.
         metrics_port: The port of this [page](tasks.md#metrics-and-alerts). `0`: any free port,
@@ -60,5 +62,6 @@ class TasksSettings(Section):
     keep: float = Field(30 * DAY_S, gt=0)
     max_parameters: ByteSize = ByteSize(2**20)
     max_result: ByteSize = ByteSize(16 * 2**20)
+    max_waiting: int = Field(100_000, ge=1)
     metrics_host: str = Field("127.0.0.1", min_length=1)
     metrics_port: Annotated[int | None, BeforeValidator(read_null)] = Field(None, ge=0, le=65535)

@@ -7,6 +7,7 @@ only the standard library, so that it is small.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -29,6 +30,7 @@ class Reaper:
             raise
         finally:
             os.close(theirs)
+        atexit.register(self._leave)
 
     def add(self, group: int) -> None:
         """Kill a process group if this process ends."""
@@ -41,6 +43,10 @@ class Reaper:
     def _write(self, line: str) -> None:
         with suppress(BrokenPipeError):  # somebody has killed it; tasks run without it, too
             os.write(self._pipe, line.encode())
+
+    def _leave(self) -> None:
+        """Leave the process, which ends just after this one: Python would warn that it runs."""
+        self._process.returncode = self._process.poll() or 0
 
 
 @cache

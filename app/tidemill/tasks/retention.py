@@ -6,13 +6,24 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
+from tidemill.store.catalogue import now_ms
 from tidemill.tasks.results import drop_results
 from tidemill.tasks.runs import RESULTS, RUNS
 
 if TYPE_CHECKING:
+    from tidemill.store.database import Database
     from tidemill.store.store import Store
 
 AT_ONCE: Final = 500
+
+
+def shared_now_ms(database: Database) -> int:
+    """Return the time in milliseconds since 1970, for all workers by the clock of the database."""
+    if not database.postgres:
+        return now_ms()  # a file of this machine
+    with database.reading() as connection:
+        seconds = sa.extract("epoch", sa.func.clock_timestamp())
+        return int(connection.execute(sa.select(seconds * 1000)).scalar_one())
 
 
 def drop_old(store: Store, before: int) -> int:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from tidemill.errors import InvalidIdempotencyKey, InvalidParameters, KeyReused, ParametersTooLarge
+from tidemill.errors import (
+    InvalidIdempotencyKey,
+    InvalidParameters,
+    KeyReused,
+    ParametersTooLarge,
+    TooManyTasks,
+)
 from tidemill.store.catalogue import insert
 from tidemill.tasks.runs import RUNS, WAITING
 
@@ -38,10 +44,13 @@ def encode(job: str, parameters: bytes | str | dict[str, Any], longest: int) -> 
     return text
 
 
-def accept(database: Database, job: str, parameters: str, key: str | None, now: int) -> str:
+def accept(
+    database: Database, job: str, parameters: str, key: str | None, now: int, *, most: int
+) -> str:
     """Write a new run; return its id, or that of the run with the same key.
 
     Raises:
+        TooManyTasks: More than `most` of the job would wait.
         InvalidIdempotencyKey: The key is too long, or cannot be printed.
         KeyReused: The run with the same key has other parameters.
 
@@ -66,11 +75,30 @@ def accept(database: Database, job: str, parameters: str, key: str | None, now: 
             announced=False,
         )
         once = new.on_conflict_do_nothing(index_elements=["job", "key"])
-        run: str | None = connection.execute(once.returning(RUNS.c.id)).scalar()
-        if run is not None:
+        written = connection.execute(once.returning(RUNS.c.id, RUNS.c.number)).first()
+        if written is not None:
+            _require_room(connection, job, written.number, most)
+            run: str = written.id
             return run
         same = RUNS.c.job == job, RUNS.c.key == key
         run, before = connection.execute(sa.select(RUNS.c.id, RUNS.c.parameters).where(*same)).one()
     if msgspec.json.decode(before) != msgspec.json.decode(parameters):
         raise KeyReused(str(key), run)
     return run
+
+
+def _require_room(connection: sa.Connection, job: str, number: int, most: int) -> None:
+    """Require that no more than `most` tasks of a job wait, with the one that was just written.
+
+    They are counted only if their numbers leave room for so many: usually one row is read.
+
+    Raises:
+        TooManyTasks: More wait.
+
+    """
+    waiting = RUNS.c.state == WAITING, RUNS.c.job == job
+    first = sa.select(RUNS.c.number).where(*waiting).order_by(RUNS.c.number).limit(1)
+    if number - connection.execute(first).scalar_one() < most:
+        return
+    if connection.execute(sa.select(sa.func.count()).where(*waiting)).scalar_one() > most:
+        raise TooManyTasks(job, most)

@@ -45,10 +45,11 @@ MAX_LISTED: Final = 1000
 
 
 class Limits(NamedTuple):
-    """How large the parameters and the result of a task may be, in bytes of JSON."""
+    """How large a task's parameters and result may be, in bytes of JSON; how many may wait."""
 
     parameters: int = 2**20
     result: int = 16 * 2**20
+    waiting: int = 100_000
 
 
 class Latest(NamedTuple):
@@ -104,13 +105,15 @@ class Tasks:
         Raises:
             UnknownJob, InvalidParameters, ParametersTooLarge: It is not accepted.
             InvalidIdempotencyKey, KeyReused: Nor is it with this key.
+            TooManyTasks: Nor is it now.
             StoreUnavailable, StoreFull: It may or may not be; the same key finds out.
 
         """
         described = self.job(job)
         text = encode(job, parameters, self.limits.parameters)
         described.parse(text)
-        return accept(self._database, job, text, key, self._clock())
+        most = self.limits.waiting
+        return accept(self._database, job, text, key, self._clock(), most=most)
 
     def get(self, run: str) -> Run:
         """Return a run as it is now.

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import structlog
 
 from tidemill.errors import TidemillError, describe, log_fields
-from tidemill.store.catalogue import now_ms
 from tidemill.tasks.execution import Execution
 from tidemill.tasks.leases import Leases
 from tidemill.tasks.outcome import Failure
-from tidemill.tasks.retention import drop_old
+from tidemill.tasks.retention import drop_old, shared_now_ms
 from tidemill.tasks.silence import Silence
 
 if TYPE_CHECKING:
@@ -58,7 +57,12 @@ class Worker:
         name: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Serve the jobs of `tasks`; `clock` is monotonic."""
+        """Serve the jobs of `tasks`; `clock` is monotonic.
+
+        Raises:
+            StoreUnavailable: The database cannot be reached.
+
+        """
         self.name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._tasks = tasks
         self._patience = patience
@@ -67,8 +71,8 @@ class Worker:
         self._silence = Silence(patience.take_over, patience.take_over / BEATS * 2)
         self._running: list[Execution] = []
         self._stopping = threading.Event()
-        # Of the start: if the clock of this machine jumps, no run seems old.
-        self._epoch = now_ms() - clock() * 1000
+        # The database's, at the start: if this machine's clock is wrong or jumps, no run seems old.
+        self._epoch = shared_now_ms(tasks.store.database) - clock() * 1000
         self._due: dict[str, float] = {}
         self._failing = False
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 GROUPS, TRANSACTIONS = COORDINATORS
-START_TIMEOUT_S = 120  # three nodes and a job share two cores
+START_TIMEOUT_S = 300  # three nodes and a job share two cores
 
 
 @pytest.fixture(scope="module")

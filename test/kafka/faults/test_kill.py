@@ -36,6 +36,7 @@ def job(pipeline: Pipeline, gate: Path) -> dict[str, str]:
     return pipeline.environment(
         "Hanging",
         options={"until": str(gate), "on": "held"},
+        max_seconds=3600,
         STREAM__MAX_OFFSETS_PER_TRIGGER="15",
         STREAM__TRIGGER="available-now",
     )

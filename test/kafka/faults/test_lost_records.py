@@ -102,6 +102,7 @@ class TestWhileRunning:
         job = pipeline.environment(
             "Hanging",
             options={"until": str(gate), "on": "held"},
+            max_seconds=3600,
             STREAM__MAX_OFFSETS_PER_TRIGGER="15",
             STREAM__DELIVERY=delivery,
         )

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from dev import PYTHONPATH
 from dev.pipeline.job_process import descendants, kill
@@ -52,22 +52,21 @@ def written(pipeline: Pipeline) -> list[tuple[str, int, int]]:
             "group.id": "reads-without-committing",
             "enable.auto.commit": False,
             "isolation.level": "read_uncommitted",
+            "enable.partition.eof": True,
         }
     )
     records: list[tuple[str, int, int]] = []
     try:
         for topic in (pipeline.output, pipeline.dead):
-            for p in consumer.list_topics(topic, 30).topics[topic].partitions:
-                _, end = consumer.get_watermark_offsets(TopicPartition(topic, p), 30)
+            for p in consumer.list_topics(topic, TIMEOUT_S).topics[topic].partitions:
                 consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING)])
-                while messages := consumer.consume(10_000, 1):
-                    records += [
-                        (topic, p, as_record(message).offset)
-                        for message in messages
-                        if message.error() is None
-                    ]
-                    if records and records[-1][2] >= end - 1:
+                while True:
+                    message = consumer.poll(TIMEOUT_S)
+                    assert message is not None, f"the end of {topic} was not reached"
+                    if (error := message.error()) is not None:
                         break
+                    records.append((topic, p, as_record(message).offset))
+                assert error.code() == KafkaError._PARTITION_EOF, error  # noqa: SLF001 - its public name
     finally:
         consumer.close()
     return records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from kafka import KafkaAdminClient
 
 from dev import PYTHONPATH
+from dev.pipeline.pipeline import quick_spark
 from faults import scenario
 from faults.failpoints import Failpoints
 from faults.outcome_reader import TIMEOUT_S
@@ -38,7 +40,12 @@ class TestTransactionTimeout:
         failpoints = Failpoints(pipeline.folder / "failpoints")
         pipeline.produce(*islice(scenario.messages(), 60))
         job = {
-            **pipeline.environment("Upper", STREAM__DELIVERY="exactly-once"),
+            **pipeline.environment(
+                "Upper",
+                STREAM__DELIVERY="exactly-once",
+                # On a busy machine other transactions may last too long, too.
+                SPARK=json.dumps(quick_spark() | {"spark.master": "local[2,8]"}),
+            ),
             **failpoints.environment(pipeline.folder / "checkpoint"),
             "PYTHONPATH": f"{HOOK}:{PYTHONPATH}:{os.environ['PYTHONPATH']}",
             "PYSPARK_PYTHON": sys.executable,

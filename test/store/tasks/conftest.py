@@ -23,7 +23,7 @@ def open_tasks() -> Iterator[OpenTasks]:
     stores: list[Store] = []
 
     def opened(url: str, **jobs: dict[str, object]) -> Tasks:
-        stores.append(Store(url))
+        stores.append(Store(url, timeout=60))  # also on a machine that pauses
         listed = [Job(name, f"long_jobs:{name}", **fields) for name, fields in jobs.items()]  # type: ignore[arg-type]
         return Tasks(stores[-1], listed, Limits(parameters=10_000, result=1000))
 

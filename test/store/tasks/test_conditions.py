@@ -109,6 +109,22 @@ def test_clock(
     assert all(tasks.result(run.id) for run in ended)
 
 
+def test_wrong_clock(
+    open_tasks: OpenTasks, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose clock is a day ahead when it starts forgets no run that others have ended."""
+    tasks = open_tasks(postgres_url, Count={})
+    recent, old = (tasks.cancel(tasks.submit("Count", {"steps": 1})).id for _ in range(2))
+    long_ago = sa.update(RUNS).values(ended=RUNS.c.ended - 3 * HOUR_S * 1000)
+    with tasks.store.database.transaction() as connection:
+        connection.execute(long_ago.where(RUNS.c.id == old))
+    ahead = SimpleNamespace(time_ns=lambda: time.time_ns() + 24 * HOUR_S * 10**9)
+    monkeypatch.setattr(catalogue, "time", ahead)
+    worker = Worker(tasks, Patience(keep=2 * HOUR_S))
+    until(lambda: not exists(tasks, old), worker.step)
+    assert exists(tasks, recent)
+
+
 def test_programs_at_once(tmp_path: Path) -> None:
     """Programs that open the same new file of SQLite at the same time share one table of runs."""
     url = f"sqlite:///{tmp_path}/new/tasks.db"

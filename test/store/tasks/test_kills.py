@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tidemill.tasks.tasks import Tasks
 
     OpenTasks = Callable[..., Tasks]
-    Work = Callable[[str], subprocess.Popen[bytes]]
+    Work = Callable[..., subprocess.Popen[bytes]]
 
 COUNT = {"job": "long_jobs:Count", "timeout": 120, "attempts": 30}
 DIE = {"job": "long_jobs:Die", "attempts": 2}
@@ -38,10 +38,10 @@ def work(tmp_path: Path) -> Iterator[Work]:
     jobs = {"Count": COUNT, "Die": DIE, "Hang": HANG}
     with programs(config, tmp_path / "log") as start:
 
-        def worker(url: str) -> subprocess.Popen[bytes]:
+        def worker(url: str, take_over: float = 2) -> subprocess.Popen[bytes]:
             settings = {
                 "store": {"url": url},
-                "tasks": {"jobs": jobs, "take_over": 2, "slots": 2},
+                "tasks": {"jobs": jobs, "take_over": take_over, "slots": 2},
             }
             Settings.model_validate(settings)
             config.write_text(json.dumps(settings), "utf-8")
@@ -111,12 +111,12 @@ def test_database_restart(open_tasks: OpenTasks, tmp_path: Path, work: Work) -> 
         tasks, file = open_tasks(server.url, Count={}), tmp_path / "notes"
         submit = {"steps": 20, "file": str(file), "seconds": 0.2}
         runs = [tasks.submit("Count", submit) for _ in range(2)]
-        worker, other = work(server.url), work(server.url)
+        worker, other = (work(server.url, take_over=10) for _ in range(2))
         log = tmp_path / "log"
         until(lambda: log.read_text("utf-8").count("worker started") == 2)
         until(lambda: len(tasks.list(state="running")) == 2)
         with restarted(server):
-            time.sleep(3)
+            time.sleep(11)
         until(lambda: all(tasks.get(run).has_ended for run in runs))
         assert file.read_text("utf-8") == "begin\n" * 2 + "end\n" * 2
         assert [json.loads(bytes(tasks.result(run))) for run in runs] == [{"steps": 20}] * 2

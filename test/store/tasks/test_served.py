@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pool_processes import wait_until
-from served_tasks import ended, get, problem, running, send, submit
+from served_tasks import WAIT_S, ended, get, problem, running, send, submit
 
 from tidemill.store.store import Store
 
@@ -63,16 +63,18 @@ def count_rows(url: str) -> dict[str, int]:
         return {stats.name: stats.rows or 0 for stats in store.stats(count=True)}
 
 
-def test_life(server: Server) -> None:
+def test_life(server: Server, tmp_path: Path) -> None:
     """A task is submitted, watched, cancelled, run again, and its result fetched."""
-    run = submit(server, "Count", {"steps": 20, "seconds": 0.1})
-    wait_until(lambda: get(server, run)["progress"] > 0, 60)
+    go = tmp_path / "go"
+    run = submit(server, "Improve", {"file": str(go)})
+    wait_until(lambda: get(server, run)["progress"] > 0, WAIT_S)
     send(server, f"/{run}/cancel", method="POST")
     assert ended(server, run)["state"] == "cancelled"
+    go.touch()
     send(server, f"/{run}/retry", method="POST")
     done = ended(server, run)
     assert (done["state"], done["attempt"]) == ("succeeded", 2)
-    assert send(server, f"/{run}/result").json == {"steps": 20}
+    assert send(server, f"/{run}/result").json == {"run": run, "attempt": 2}
     assert send(server, "?state=succeeded&limit=1").json["runs"] == [done]
 
 
@@ -93,7 +95,7 @@ def test_many(url: str, count: int) -> None:
     """Many tasks are accepted while the server runs tasks and answers others, and none is lost."""
     with running(url, {"slots": 1}) as server:
         long = submit(server, "Count", {"steps": 100_000})
-        wait_until(lambda: get(server, long)["phrase"], 60)
+        wait_until(lambda: get(server, long)["phrase"], WAIT_S)
         with ThreadPoolExecutor(1) as threads:
             submitted = threads.submit(submit_many, server, count)
             asked = 0
@@ -115,21 +117,24 @@ def test_many(url: str, count: int) -> None:
 def test_two_servers(tmp_path: Path) -> None:
     """Two servers share a file; both submit and run tasks, and each task has one result."""
     url = f"sqlite:///{tmp_path}/tasks.db"
-    notes = tmp_path / "notes"
+    notes, go = tmp_path / "notes", tmp_path / "go"
     settings = {"slots": 1}
     with running(url, settings) as one, running(url, settings) as other:
         servers = one, other
+        long = [submit(one, "Improve", {"file": str(go)}) for _ in servers]
+        wait_until(lambda: all(get(other, run)["phrase"] for run in long), WAIT_S)
+        assert len({get(one, run)["worker"] for run in long}) == 2
+        go.touch()
 
         def send_to(number: int) -> str:
             parameters = {"steps": 2, "file": str(notes)}
             return submit(servers[number % 2], "Count", parameters, f"key-{number}")
 
         with ThreadPoolExecutor(CLIENTS) as clients:
-            runs = [*clients.map(send_to, range(10))]
+            runs = [*long, *clients.map(send_to, range(10))]
         done = [ended(servers[number % 2], run) for number, run in enumerate(runs)]
     assert {(run["state"], run["attempt"]) for run in done} == {("succeeded", 1)}
-    assert len({run["worker"] for run in done}) == 2
-    assert count_rows(url) == {"task_results": 10}
+    assert count_rows(url) == {"task_results": 12}
     assert Counter(notes.read_text("utf-8").split()) == {"begin": 10, "end": 10}
 
 
@@ -140,9 +145,9 @@ def test_restart(tmp_path: Path, how: signal.Signals) -> None:
     settings = {"take_over": 2}
     with running(url, settings) as server:
         runs = [submit(server, "Count", {"steps": 10, "seconds": 0.2}) for _ in range(4)]
-        wait_until(lambda: any(get(server, run)["phrase"] for run in runs), 60)
+        wait_until(lambda: any(get(server, run)["phrase"] for run in runs), WAIT_S)
         server.process.send_signal(how)
-        code = server.process.wait(60)
+        code = server.process.wait(WAIT_S)
         if how == signal.SIGINT:
             assert code == 0
             with Store(url) as store, store.database.reading() as connection:
@@ -158,7 +163,7 @@ def test_outage(postgres: Postgres, postgres_url: str) -> None:
     """Without the database there is 503; with it, tasks go on, and no server is restarted."""
     with running(postgres_url) as server:
         run = submit(server, "Count", {"steps": 100, "seconds": 0.1})
-        wait_until(lambda: get(server, run)["phrase"], 60)
+        wait_until(lambda: get(server, run)["phrase"], WAIT_S)
         with ExitStack() as stack:
             with away(postgres):
                 late = stack.enter_context(running(postgres_url))  # it even starts
@@ -199,5 +204,5 @@ def check_away(server: Server, run: str) -> None:
 
 def submit_when_back(server: Server) -> str:
     """Repeat a request with a key until it is accepted; return the run."""
-    wait_until(lambda: send(server, "/Count", {"steps": 1}, key="again").status == 202, 60)
+    wait_until(lambda: send(server, "/Count", {"steps": 1}, key="again").status == 202, WAIT_S)
     return submit(server, "Count", {"steps": 1}, "again")

@@ -17,19 +17,23 @@ from tidemill.errors import (
     ParametersTooLarge,
     StoreUnavailable,
     TidemillError,
+    TooManyTasks,
     UnknownJob,
     UnknownRun,
 )
+from tidemill.store import engines
 from tidemill.store.database import Database
+from tidemill.store.store import Store
+from tidemill.tasks.job import Job
 from tidemill.tasks.leases import CLAIM_LOCK, Leases
 from tidemill.tasks.retention import drop_old
 from tidemill.tasks.runs import RUNS
+from tidemill.tasks.tasks import Limits, Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidemill.tasks.leases import Claim
-    from tidemill.tasks.tasks import Tasks
 
     OpenTasks = Callable[..., Tasks]
 
@@ -103,6 +107,24 @@ class TestSubmit:
         with pytest.raises(KeyReused):
             tasks.submit("Count", {"steps": 2}, "once")
 
+    def test_waiting(self, url: str) -> None:
+        """At most so many tasks of a job wait; other jobs, and the same key, do not suffer."""
+        jobs = [Job(name, "long_jobs:Odd") for name in ("one", "other")]
+        with Store(url) as store:
+            tasks = Tasks(store, jobs, Limits(waiting=3))
+            first = tasks.submit("one", {}, "key")
+            for job in ("other", "one", "other", "other", "one"):
+                tasks.submit(job, {})
+            for job in ("one", "other"):
+                with pytest.raises(TooManyTasks, match=f"3 tasks of the job '{job}' wait"):
+                    tasks.submit(job, {})
+            assert tasks.submit("one", {}, "key") == first
+            assert len(tasks.list()) == 6
+            tasks.cancel(first)
+            tasks.submit("one", {})
+            with pytest.raises(TooManyTasks):
+                tasks.submit("one", {})
+
 
 class TestClaim:
     """Workers share what waits."""
@@ -156,9 +178,13 @@ class TestClaim:
         assert third.id == second
 
 
-def test_frozen_worker(open_tasks: OpenTasks, postgres_url: str) -> None:
+def test_frozen_worker(
+    open_tasks: OpenTasks, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A worker that freezes while it claims a run, or is cut off, stops no other for long."""
-    frozen = Database(postgres_url, timeout=0.5)
+    with monkeypatch.context() as patched:
+        patched.setattr(engines, "IDLE_TIMES", 0.02)
+        frozen = Database(postgres_url, timeout=60)
     tasks = open_tasks(postgres_url, Count={})
     leases = Leases(tasks.store, tasks.jobs, "w")
     run = tasks.submit("Count", {"steps": 1})
@@ -167,7 +193,7 @@ def test_frozen_worker(open_tasks: OpenTasks, postgres_url: str) -> None:
     with suppress(StoreUnavailable), frozen.transaction() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CLAIM_LOCK)))
         claiming.start()
-        claiming.join(60)
+        claiming.join(200)
         claimed = [claim and claim.id for claim in claims]
     claiming.join()
     frozen.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from workers import is_alive, until
 
 from tidemill.errors import NoResult, NotEnded, StoreUnavailable
 from tidemill.tasks import retention
+from tidemill.tasks.leases import Leases
 from tidemill.tasks.tasks import Limits
 from tidemill.tasks.worker import Patience, Worker
 
@@ -186,14 +186,18 @@ def test_slow_leave(open_tasks: OpenTasks, file_url: str, tmp_path: Path) -> Non
     file = tmp_path / "notes"
     run = tasks.submit("Dawdle", {"file": str(file)})
     slow = Worker(tasks, Patience(take_over=1, grace=600), name="slow")
-    other = Worker(tasks, Patience(take_over=1), name="other")
+    now = [0.0]
+    other = Worker(tasks, Patience(take_over=1), name="other", clock=lambda: now[0])
     until(lambda: tasks.get(run).phrase == "waiting", slow.step)
     slow.stop()
     thread = Thread(target=slow.run)
     thread.start()
     until(file.exists)
-    end = time.monotonic() + 3
-    while time.monotonic() < end:
+    signs = Leases(tasks.store, tasks.jobs, "nobody")
+    for _ in range(5):  # more than the take-over time, with a sign of life before each look
+        last = signs.running()
+        until(lambda last=last: signs.running() != last)  # type: ignore[misc]
+        now[0] += 0.3
         other.step()
     during = tasks.get(run)
     Path(f"{file}.go").touch()
@@ -261,7 +265,7 @@ def test_until_idle_away(open_tasks: OpenTasks, file_url: str, tmp_path: Path) -
 def test_taken_over(open_tasks: OpenTasks, url: str, tmp_path: Path) -> None:
     """A worker that was silent for long, and comes back, ends its process and changes nothing."""
     tasks = open_tasks(url, Count={})
-    run = tasks.submit("Count", {"steps": 2000})
+    run = tasks.submit("Count", {"steps": 100_000})
     slow = Worker(tasks, PATIENCE, name="slow")
     until(lambda: tasks.get(run).phrase, slow.step)
 

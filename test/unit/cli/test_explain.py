@@ -156,7 +156,7 @@ class TestOutput:
             env=os.environ | {"PYTHONPATH": f"{DOUBLES}:{PYTHONPATH}"},
             input=b"any text",
             capture_output=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr

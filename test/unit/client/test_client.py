@@ -338,7 +338,7 @@ class TestErrors:
                 wait_until(lambda: QUEUED in one.send("/metrics").body, TIMEOUT)
                 for url in urls(one).values():
                     refused = pytest.raises(ServerOverloaded)
-                    with Client(url, timeout=2) as client, refused as caught:
+                    with Client(url, timeout=1) as client, refused as caught:
                         client.predict("gate", ["wait 3"])
                     error = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - ours
                     assert (error.title, error.status) == ("QueueFull", 429)

@@ -103,13 +103,14 @@ class TestRetries:
 
     def test_budget(self) -> None:
         """In an outage, many requests do not become many more tries."""
-        with servers([503] * 10_000) as (one,), Client(one.url, timeout=0.5) as client:
+        start = time.monotonic()
+        with servers([503] * 10_000) as (one,), Client(one.url, timeout=60) as client:
             answers = list(client.predict_iter(MODEL, ["a"] * 400, batch_size=1, concurrency=100))
             assert all(isinstance(a.error, ServerUnavailable | RequestTimedOut) for a in answers)
             retries = len(one.requests) - 400
-            # What the bucket holds, and 10 for each second: of these there are 2, or more if the
-            # machine is busy. Without a budget there would be about 4 for each request.
-            assert 0 < retries <= 400
+            # What the bucket holds, and 10 for each second. Without a budget each request would be
+            # tried for a minute.
+            assert 100 <= retries <= 100 + 10 * (time.monotonic() - start)
 
 
 class TestDeadline:
@@ -135,6 +136,7 @@ class TestDeadline:
         with servers([503] * 1000) as (one,), Client(one.url) as client, final:
             outputs(client, "a", timeout=3)
 
+    @pytest.mark.usefixtures("_avoided_for_long")
     def test_then_avoided(self) -> None:
         """A server that hung is avoided by the next request."""
         with servers([STALL], []) as (first, second), Client([first.url, second.url]) as client:
@@ -147,11 +149,12 @@ class TestDeadline:
 class TestHedge:
     """A request without an answer goes to a second server too."""
 
+    @pytest.mark.usefixtures("_avoided_for_long")
     def test_hung(self) -> None:
         """The second server answers for one that hangs, which is then avoided."""
         with servers([STALL], []) as (first, second):
-            with Client([first.url, second.url], hedge_after=1) as client:
-                assert outputs(client, "a") == ["a"]
+            with Client([first.url, second.url]) as client:
+                assert outputs(client, "a", hedge_after=1) == ["a"]
                 assert outputs(client, "b") == ["b"]
             assert (len(first.requests), len(second.requests)) == (1, 2)
 
@@ -193,7 +196,7 @@ class TestHedge:
         with servers([STALL]) as (one,):
             with Client(one.url, hedge_after=0.1) as client, pytest.raises(RequestTimedOut):
                 outputs(client, "a", timeout=2)
-            assert len(one.requests) == 1
+            assert len(one.requests) <= 1  # on a busy machine the time may be over before
 
 
 class TestConnections:
@@ -216,11 +219,12 @@ class TestConnections:
 
     def test_nobody_listens(self) -> None:
         """If no server comes, the error names the address and what to do."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-        final = pytest.raises((CannotConnect, RequestTimedOut), match=f"127.0.0.1:{port}")
-        with Client(f"http://127.0.0.1:{port}", timeout=3) as client, final:
-            outputs(client, "a")
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))  # so that no other program listens there
+            port = unused.getsockname()[1]
+            final = pytest.raises((CannotConnect, RequestTimedOut), match=f"127.0.0.1:{port}")
+            with Client(f"http://127.0.0.1:{port}", timeout=3) as client, final:
+                outputs(client, "a")
 
     def test_half_open(self) -> None:
         """A port that never accepts costs the time for a connection, not the deadline."""

@@ -111,6 +111,7 @@ def test_resumed(folder: Path) -> None:
     """After a server and a run were killed, a second run answers the rest: each line once."""
     texts = [f"text {n}" for n in range(600)]
     lines = [json.dumps({"uuid": n, "to": "upper", "text": text}) for n, text in enumerate(texts)]
+    lines[300] = json.dumps({"uuid": 300, "to": "gate", "text": "wait"})  # the first run ends here
     (folder / "lines").write_text("\n".join(lines))
     results = folder / "results"
     with server_process.running(processes=1) as one:
@@ -127,6 +128,7 @@ def test_resumed(folder: Path) -> None:
     assert f"127.0.0.1:{one.port}" in down.stderr
     assert "--resume" in down.stderr
     with server_process.running(processes=1) as other:
+        other.open_gate()
         done = run(folder, "--endpoint", f"grpc://{other.address}", "--resume")
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["uuid"] for line in results.read_text().splitlines()] == [

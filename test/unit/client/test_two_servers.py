@@ -46,7 +46,7 @@ def running_at(place: int) -> AbstractContextManager[Server]:
     """Run a server at free ports that are the first or the last ones for the model's requests."""
     ports = {}
     for scheme in ("http", "grpc"):
-        order = ordered(MODEL, [f"{scheme}://127.0.0.1:{port}" for port in free_ports(40)])
+        order = ordered(MODEL, [f"{scheme}://127.0.0.1:{port}" for port in free_ports(12)])
         ports[f"{scheme}_port"] = int(order[place].rpartition(":")[2])
     return server_process.running(processes=1, **ports)
 
@@ -118,6 +118,7 @@ class TestUnderLoad:
             assert {answer.text for answer in answers} == {'"A"', '"B"'}
 
 
+@pytest.mark.usefixtures("_avoided_for_long")
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_avoided(servers: list[Server], scheme: str) -> None:
     """A server that hangs costs the deadline of one request; the next ones avoid it."""
@@ -140,12 +141,14 @@ def test_no_sign_of_life(servers: list[Server]) -> None:
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_restarted(scheme: str) -> None:
     """A server that starts again on its port answers the request that waited for it."""
-    with server_process.running(processes=1) as one:
-        ports = {"http_port": one.port, "grpc_port": int(one.address.rpartition(":")[2])}
-        with Client(url(one, scheme), timeout=TIMEOUT) as client:
-            assert client.predict(MODEL, ["a"])[0].output == "A"
-            one.process.kill()
-            one.process.wait()
-            waiting = client.submit(MODEL, ["b"])
-            with server_process.running(processes=1, **ports):
-                assert waiting.result(TIMEOUT)[0].output == "B"
+    ports = dict(zip(("http_port", "grpc_port"), free_ports(2), strict=True))
+    with (
+        server_process.running(processes=1, **ports) as one,
+        Client(url(one, scheme), timeout=TIMEOUT) as client,
+    ):
+        assert client.predict(MODEL, ["a"])[0].output == "A"
+        one.process.kill()
+        one.process.wait()
+        waiting = client.submit(MODEL, ["b"])
+        with server_process.running(processes=1, **ports):
+            assert waiting.result(TIMEOUT)[0].output == "B"

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 SMALL = run.BAY.with_name("small.json")
 
 
+def small(seconds: float = 60) -> Parameters:
+    """The small example, with time to find the best layout on a busy machine, too."""
+    return run.read(SMALL).model_copy(update={"seconds": seconds})
+
+
 def search(parameters: Parameters) -> Layout:
     """The best layout, found by one thread."""
     return ShelfLayout(workers=1).run(parameters, lambda *_: None).layout
@@ -129,7 +134,7 @@ class TestSearch:
 
     def test_same(self) -> None:
         """Two searches with one thread find the same layout and picture."""
-        parameters = run.read(SMALL)
+        parameters = small()
         first, second = search(parameters), search(parameters)
         assert first == second
         assert first.optimal
@@ -139,7 +144,7 @@ class TestSearch:
         """The parameters have a schema for forms, and a stored result can be drawn."""
         schema = TypeAdapter(Parameters).json_schema()
         assert schema["$defs"]["Shelf"]["properties"]["length"]["description"]
-        layout = search(run.read(SMALL))
+        layout = search(small())
         assert Layout.model_validate_json(layout.model_dump_json()) == layout
 
 
@@ -183,7 +188,7 @@ class TestReport:
         """Progress grows up to 1, and the last phrase has the points."""
         said: list[tuple[Any, ...]] = []
         job = ShelfLayout(workers=1)
-        layout = job.run(run.read(SMALL), lambda *each: said.append(each)).layout
+        layout = job.run(small(), lambda *each: said.append(each)).layout
         progress = [each[0] for each in said]
         assert progress == sorted(progress)
         assert progress[-1] == 1
@@ -191,9 +196,12 @@ class TestReport:
 
     def test_better_and_better(self) -> None:
         """Each layout that is reported obeys the rules, is drawn, and is better than the last."""
-        parameters = run.read(run.BAY).model_copy(update={"seconds": 4.0})
         best: list[Drawn] = []
-        last = ShelfLayout(workers=1).run(parameters, lambda *each: best.extend(each[2:]))
+        for seconds in (4.0, 60.0):  # the second if the machine is too busy for the first
+            parameters = run.read(run.BAY).model_copy(update={"seconds": seconds})
+            last = ShelfLayout(workers=1).run(parameters, lambda *each: best.extend(each[2:]))
+            if best:
+                break
         points = [each.layout.points for each in [*best, last]]
         assert best
         assert points == sorted(points)
@@ -312,7 +320,9 @@ class TestCommand:
 
     def test_picture(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """It prints the points, and writes the picture."""
-        assert run.main(SMALL, tmp_path / "small.svg") == 0
+        patient = tmp_path / "small.json"
+        patient.write_text(small().model_dump_json())
+        assert run.main(patient, tmp_path / "small.svg") == 0
         assert "the best possible" in capsys.readouterr().out
         assert (tmp_path / "small.svg").read_text().startswith("<svg")
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,19 +41,22 @@ class TestArmed:
             armed = failpoints.folder / "before-send.armed"
             while not armed.exists():
                 pass
-            armed.rename(failpoints.folder / "before-send.7")
+            mine = failpoints.folder / f"before-send.{os.getpid()}"
+            armed.rename(mine)
             draft = failpoints.folder / "before-send.draft"
-            draft.write_text(json.dumps({"pid": 7, "time": 1.5}))
+            draft.write_text(json.dumps({"pid": os.getpid(), "time": 1.5}))
             draft.rename(failpoints.folder / "before-send.hit")
             while not (failpoints.folder / "before-send.release").exists():
                 pass
+            time.sleep(0.1)  # as if the machine was busy
             released.set()
+            mine.unlink()
 
         process = threading.Thread(target=reach)
         process.start()
         with failpoints.armed("before-send", "group", 60) as hit:
-            assert hit == Hit(7, 1.5)
+            assert hit == Hit(os.getpid(), 1.5)
             assert not released.is_set()
-        process.join(60)
         assert released.is_set()
+        process.join(60)
         assert [path.name for path in failpoints.folder.iterdir()] == ["checkpoint"]

@@ -25,10 +25,11 @@ def listening() -> Iterator[int]:
 
 
 @pytest.fixture
-def closed() -> int:
-    """Return a port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def closed() -> Iterator[int]:
+    """Return a port on which nothing listens, and that no other program gets."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
 
 
 class TestUnreachable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -219,7 +220,10 @@ class TestPage:
             until(0, "waiting", job_name="Count")
 
             hidden = file.rename(file.with_name("hidden"))
-            file.mkdir()  # so SQLite can open no file there
+            while not file.is_dir():  # SQLite can open no file there
+                file.unlink(missing_ok=True)  # which a read has just made
+                with suppress(FileExistsError):
+                    file.mkdir()
             tasks.store.close()  # connections that were open
             with pytest.raises(StoreUnavailable):
                 tasks.summary()

@@ -50,14 +50,15 @@ TENSORS = st.lists(
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """Return a server with low limits."""
-    limits = {
-        "max_body": MAX_BODY,
-        "max_items": 100,
-        "header_timeout": 1,
-        "body_timeout": 1,
-        "idle_timeout": 2,
-    }
-    with server_process.running(**limits) as one:
+    with server_process.running(max_body=MAX_BODY, max_items=100) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Server]:
+    """Return a server that waits for no client: only for tests of clients that it gives up."""
+    limits = {"header_timeout": 1, "body_timeout": 1, "idle_timeout": 2}
+    with server_process.running(processes=1, **limits) as one:
         yield one
 
 
@@ -160,15 +161,15 @@ class TestSlow:
     """A client that is too slow loses its connection."""
 
     @pytest.mark.parametrize("body", [b"", b"{", b'{"inputs": ["a"]'])
-    def test_body(self, server: Server, body: bytes) -> None:
+    def test_body(self, hasty: Server, body: bytes) -> None:
         """A body that does not arrive in time gets 408."""
-        status, answer = exchange(server, HEAD + b"Content-Length: 17\r\n\r\n" + body)
+        status, answer = exchange(hasty, HEAD + b"Content-Length: 17\r\n\r\n" + body)
         assert (status, b"BodyTimedOut" in answer) == (408, True)
         assert b"connection: close" in answer.lower()
 
-    def test_trickle(self, server: Server) -> None:
+    def test_trickle(self, hasty: Server) -> None:
         """A body that arrives byte by byte has no more time."""
-        with connected(server) as client:
+        with connected(hasty) as client:
             client.sendall(HEAD + b"Content-Length: 100000\r\n\r\n")
             start = time.monotonic()
             with suppress(ConnectionError):
@@ -178,14 +179,14 @@ class TestSlow:
             assert time.monotonic() - start < TIMEOUT
 
     @pytest.mark.parametrize("start", [b"", b"POST", HEAD, HEAD + b"Content-Length: 5\r\n"])
-    def test_headers(self, server: Server, start: bytes) -> None:
+    def test_headers(self, hasty: Server, start: bytes) -> None:
         """A connection is closed if its headers do not arrive in time."""
-        assert exchange(server, start) == (0, b"")
+        assert exchange(hasty, start) == (0, b"")
 
-    def test_second_headers(self, server: Server) -> None:
+    def test_second_headers(self, hasty: Server) -> None:
         """So is one whose next headers take too long, after a request that was answered."""
         request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-        status, answer = exchange(server, request, b"GET /healthz")
+        status, answer = exchange(hasty, request, b"GET /healthz")
         assert (status, answer.count(b"HTTP/1.1")) == (200, 1)
 
     @pytest.mark.parametrize(
@@ -195,9 +196,9 @@ class TestSlow:
             (b"POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", b"abc"),
         ],
     )
-    def test_after_an_answer(self, server: Server, request_: bytes, rest: bytes) -> None:
+    def test_after_an_answer(self, hasty: Server, request_: bytes, rest: bytes) -> None:
         """So is one that sends no headers, but an empty line or half a body that nobody reads."""
-        with connected(server) as client:
+        with connected(hasty) as client:
             client.sendall(request_)
             assert client.recv(65536).startswith(b"HTTP/1.1")
             client.sendall(rest)
@@ -208,21 +209,22 @@ class TestSlow:
         with connected(server) as client:
             client.sendall(b"POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
             assert client.recv(65536).startswith(b"HTTP/1.1 404")
-            client.sendall(b"abcGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.sendall(b"abcGET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert b"HTTP/1.1 200" in receive(client)
 
-    def test_idle(self, server: Server) -> None:
+    def test_idle(self, hasty: Server) -> None:
         """A connection without a further request is closed."""
-        status, answer = exchange(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, answer = exchange(hasty, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (status, answer.count(b"HTTP/1.1")) == (200, 1)
 
-    def test_many(self, server: Server) -> None:
+    def test_many(self, hasty: Server) -> None:
         """Hundreds of silent connections hold up nobody, and are closed."""
         with ExitStack() as stack:
-            clients = [stack.enter_context(connected(server)) for _ in range(300)]
+            clients = [stack.enter_context(connected(hasty)) for _ in range(300)]
             for client in clients[::2]:
-                client.sendall(HEAD)
-            assert server.ask("upper", "a").json["outputs"] == ["A"]
+                with suppress(ConnectionError):  # the server may have closed the first ones
+                    client.sendall(HEAD)
+            assert hasty.ask("upper", "a").json["outputs"] == ["A"]
             assert [receive(client) for client in clients] == [b""] * 300
 
 

@@ -116,6 +116,7 @@ def test_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that is down is tried again, but not at every question."""
     pool = Pool(is_down=True)
     pool.may_answer.set()
+    monkeypatch.setattr(module, "RETRY_S", 3600.0)
 
     async def scenario(models: Models) -> None:
         for _ in range(3):

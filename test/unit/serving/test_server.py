@@ -231,15 +231,16 @@ class TestErrors:
     )
     def test_mixed(self, server: Server, text: str, name: str, status: int) -> None:
         """Good inputs are answered beside one that fails, over all protocols."""
-        plain = server.ask("upper", "a", text, "b").json["outputs"]
+        model = "hasty" if text == "hang" else "upper"
+        plain = server.ask(model, "a", text, "b").json["outputs"]
         assert (plain[0], plain[2]) == ("A", "B")
         details = plain[1]["error"]
         assert (details["title"], details["status"]) == (name, status)
         assert details["type"] == f"urn:tidemill:error:{name}"
-        over_http = server.infer("upper", "a", text, "b")
+        over_http = server.infer(model, "a", text, "b")
         assert outputs(over_http) == plain
         assert over_http.json["parameters"] == {"failed": 1}
-        over_grpc = server.infer_grpc("upper", "a", text, "b")
+        over_grpc = server.infer_grpc(model, "a", text, "b")
         assert grpc_outputs(over_grpc) == plain
         assert over_grpc.parameters["failed"].int64_param == 1
 
@@ -249,11 +250,12 @@ class TestErrors:
     )
     def test_all(self, server: Server, text: str, status: int, code: str) -> None:
         """If every input fails, the response has the status of the first error."""
-        for response in (server.ask("upper", text, text), server.infer("upper", text)):
+        model = "hasty" if text == "hang" else "upper"
+        for response in (server.ask(model, text, text), server.infer(model, text)):
             assert response.status == response.json["status"] == status
         details = response.json
         assert details.pop("error") == details["detail"]
-        assert refused(server, "upper", text) == (code, details)
+        assert refused(server, model, text) == (code, details)
 
     def test_media_types(self, server: Server) -> None:
         """Errors are problem details, and plain JSON over V2, as its clients expect."""
@@ -326,7 +328,7 @@ class TestErrors:
 
     def test_others_are_answered(self, server: Server) -> None:
         """While an input hangs, other requests are answered."""
-        hanging = server.stub.ModelInfer.future(infer_message("upper", "hang"))
+        hanging = server.stub.ModelInfer.future(infer_message("hasty", "hang"))
         for number in range(20):
             assert server.ask("upper-cased", f"x{number}").json["outputs"] == [f"X{number}"]
         assert hanging.exception().code().name == "DEADLINE_EXCEEDED"

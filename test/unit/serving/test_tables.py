@@ -49,7 +49,7 @@ def server(store: str) -> Iterator[Server]:
     with server_process.running(
         models=NO_MODELS, processes=1, store=store, tables=["*"], max_body="1MB"
     ) as one:
-        wait_until(lambda: len(tables(one)) == 3, 60)
+        wait_until(lambda: len(tables(one)) == 3)
         yield one
 
 
@@ -60,7 +60,7 @@ def guarded(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     path.write_text(TOKENS)
     options: dict[str, Any] = {"tables": ["customers", "sales"], "tokens": str(path)}
     with server_process.running(models=NO_MODELS, processes=1, store=store, **options) as one:
-        wait_until(lambda: len(tables(one, EVERYTHING)) == 2, 60)
+        wait_until(lambda: len(tables(one, EVERYTHING)) == 2)
         yield one
 
 
@@ -175,7 +175,7 @@ class TestOne:
     def test_not_logged(self, server: Server) -> None:
         """The access log has the table, but never the key."""
         send(server, "/customers/somebody%40example.com")
-        wait_until(lambda: "/v1/features/customers/*" in str(server.access_log), 60)
+        wait_until(lambda: "/v1/features/customers/*" in str(server.access_log))
         assert "somebody" not in str(server.access_log)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from served_tasks import JOBS, ended, get, problem, running, send, submit
 
+from tidemill.bootstrap.serve import served_routes
+from tidemill.errors import NothingToServe, SettingsFileUnreadable
+from tidemill.settings import ServeProgram
 from tidemill.store.store import Store
 from tidemill.tasks.job import Job
 from tidemill.tasks.tasks import Tasks
@@ -31,6 +35,7 @@ old: {{token: {OLD}, models: ["*"]}}
 MODELS = """
 models: [{{name: upper, version: 1, adapter: "served_models:Upper", sample: a, payload: text}}]
 """
+WAITING = 10
 UNKNOWN = "0" * 32
 DOCUMENT = "urn:document"
 
@@ -50,7 +55,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("guarded")
     (folder / "tokens.yaml").write_text(TOKENS)
     tokens = str(folder / "tokens.yaml")
-    with running(f"sqlite:///{folder}/store.db", tokens=tokens, run_tasks=False) as one:
+    store, tasks = f"sqlite:///{folder}/store.db", {"max_waiting": WAITING}
+    with running(store, tasks, tokens=tokens, run_tasks=False) as one:
         yield one
 
 
@@ -101,6 +107,22 @@ class TestSubmit:
         """A key that is empty or too long is refused."""
         response = send(server, "/Count", {"steps": 1}, key=key)
         assert problem(response) == (422, "InvalidIdempotencyKey")
+
+    @pytest.mark.parametrize("second", ["o-19", "o-18"])
+    def test_two_keys(self, server: Server, second: str) -> None:
+        """A request with two keys is refused, even if they are the same."""
+        connection = server.connect()
+        connection.putrequest("POST", "/v1/tasks/Count")
+        for name, value in ("Idempotency-Key", "o-18"), ("idempotency-key", second):
+            connection.putheader(name, value)
+        connection.putheader("Content-Length", "12")
+        connection.endheaders(b'{"steps": 1}')
+        response = connection.getresponse()
+        answered = json.loads(response.read())
+        connection.close()
+        assert (response.status, answered["title"]) == (400, "InvalidRequest")
+        assert "2 headers Idempotency-Key" in answered["detail"]
+        assert "one key" in answered["hint"]
 
     @pytest.mark.parametrize(
         ("body", "named"),
@@ -161,6 +183,29 @@ class TestSubmit:
             cancelled = server.send(f"/v1/tasks/{UNKNOWN}/cancel", method="POST", **sent)
             assert problem(cancelled) == (403, "OtherSite")
 
+    def test_too_many(self, guarded: Server) -> None:
+        """A client can let only so many tasks wait; the key of one of them still returns it."""
+        sent = [
+            send(guarded, "/Improve", {}, token=EVERYTHING, key=f"n-{number % (WAITING + 1)}")
+            for number in range(WAITING + 2)
+        ]
+        assert [each.status for each in sent] == [202] * WAITING + [429, 202]
+        assert problem(sent[-2]) == (429, "TooManyTasks")
+        assert int(sent[-2].headers["retry-after"]) > 0
+        assert "`tasks.max_waiting`" in sent[-2].json["hint"]
+        assert sent[-1].json["id"] == sent[0].json["id"]
+
+    def test_rebinding(self, server: Server, guarded: Server) -> None:
+        """Nor can a page whose own name leads to this machine, as it has no token."""
+        page = {"Origin": "http://evil.example:1", "Host": "evil.example:1"}
+        for path in ("/v1/tasks/Count", f"/v1/tasks/{UNKNOWN}/cancel"):
+            refused = server.send(path, {"steps": 0}, **page)
+            assert problem(refused) == (403, "UntrustedHost")
+            assert "`serving.tokens`" in refused.json["hint"]
+            assert problem(guarded.send(path, {"steps": 0}, **page)) == (401, "Unauthenticated")
+        token = {"Authorization": f"Bearer {EVERYTHING}"}
+        assert guarded.send("/v1/tasks/Odd", {}, **page, **token).status == 202
+
     def test_media_type(self, server: Server) -> None:
         """Another media type is refused."""
         response = server.send("/v1/tasks/Count", {"steps": 1}, Content_Type="text/csv")
@@ -173,7 +218,7 @@ class TestRuns:
     def test_cancel(self, server: Server) -> None:
         """A running task is ended, and has no result until it is run again."""
         run = submit(server, "Count", {"steps": 100_000})
-        wait_until(lambda: get(server, run)["phrase"], 60)
+        wait_until(lambda: get(server, run)["phrase"])
         assert get(server, run)["worker"]
         assert problem(send(server, f"/{run}/result")) == (409, "NotEnded")
         response = send(server, f"/{run}/cancel", method="POST")
@@ -189,8 +234,8 @@ class TestRuns:
         """What the job has reported so far is there, until its result is."""
         file = tmp_path / "go on"
         run = submit(server, "Improve", {"file": str(file)})
-        wait_until(lambda: send(server, f"/{run}/latest").status == 200, 60)
-        wait_until(lambda: send(server, f"/{run}/latest").json["result"] == {"best": 2}, 60)
+        wait_until(lambda: send(server, f"/{run}/latest").status == 200)
+        wait_until(lambda: send(server, f"/{run}/latest").json["result"] == {"best": 2})
         assert send(server, f"/{run}/latest").json["final"] is False
         file.touch()
         assert ended(server, run)["state"] == "succeeded"
@@ -298,7 +343,8 @@ class TestAccess:
         other = send(guarded, "/Fail", {}, token=EVERYTHING).json["id"]
         runs = send(guarded, token=PART).json["runs"]
         assert [run["id"] for run in runs] == [own]
-        assert len(send(guarded, token=EVERYTHING).json["runs"]) == 2
+        everything = send(guarded, token=EVERYTHING).json["runs"]
+        assert {run["id"] for run in everything} >= {own, other}
         hidden = send(guarded, "/Fail", {}, token=PART)
         assert problem(hidden) == (404, "UnknownJob")
         assert hidden.json["hint"] == "Jobs: Count."
@@ -399,7 +445,7 @@ class TestMetrics:
 
         before = read("ended_total"), read("seconds_total")
         ended(server, submit(server, "Count", {"steps": 1}))
-        wait_until(lambda: read("ended_total") > before[0], 60)
+        wait_until(lambda: read("ended_total") > before[0])
         assert read("seconds_total") > before[1]
 
 
@@ -410,7 +456,7 @@ class TestStart:
         """Without a models file it answers, and starts no model process."""
         assert server.send("/readyz").status == 200
         results = {"models": ["features:task_results"]}
-        wait_until(lambda: server.send("/v2/models").json == results, 60)
+        wait_until(lambda: server.send("/v2/models").json == results)
         assert problem(server.ask("upper", "a")) == (404, "ModelNotFound")
         assert not processes(server.folder)
 
@@ -427,24 +473,49 @@ class TestStart:
         ("options", "event"),
         [
             ({"tasks": {"jobs": {"x": {"job": "nowhere:X"}}}}, "the job 'x' is invalid"),
-            ({}, "models.yaml"),
-            ({"tasks": {"slots": 3}}, "models.yaml"),
+            ({"tasks": {"slots": 3}}, "there is nothing to serve"),
         ],
     )
     def test_refused(self, options: dict[str, Any], event: str) -> None:
         """A job that cannot be used, or nothing to serve, is a wrong configuration."""
         with server_process.launched(models=None, processes=1, **options) as one:
-            assert one.process.wait(60) == 2
+            assert one.process.wait(server_process.TIMEOUT) == 2
             assert event in one.log[-1]["event"]
             assert one.log[-1]["hint"]
 
-    def test_named_models(self, tmp_path: Path) -> None:
-        """A models file that the settings name must list models, even if there are jobs."""
-        url = f"sqlite:///{tmp_path}/store.db"
-        options: dict[str, Any] = {"models": "models: []", "store": url, "tasks": {"jobs": JOBS}}
-        with server_process.launched(processes=1, **options) as one:
-            assert one.process.wait(60) == 2
-            assert "models.yaml" in one.log[-1]["event"]
+
+class TestServed:
+    """What a server needs to have anything to serve: models, tables or jobs."""
+
+    @pytest.mark.parametrize("named", [True, False])
+    @pytest.mark.parametrize("text", ["models: []", None])
+    @pytest.mark.parametrize(
+        "others",
+        [{}, {"serving": {"tables": ["prices"]}}, {"tasks": {"jobs": {"x": {"job": "a:B"}}}}],
+    )
+    def test_no_models(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        others: dict[str, Any],
+        text: str | None,
+        named: bool,
+    ) -> None:
+        """Tables or jobs are enough; only a models file that the settings name must exist."""
+        monkeypatch.chdir(tmp_path)
+        if text is not None:
+            (tmp_path / "models.yaml").write_text(text)
+        options: dict[str, Any] = others | ({"models": "models.yaml"} if named else {})
+        settings = ServeProgram(**options)
+        if text is None and named:
+            with pytest.raises(SettingsFileUnreadable, match=r"models\.yaml"):
+                served_routes(settings)
+        elif others:
+            assert served_routes(settings) == ()
+        else:
+            with pytest.raises(NothingToServe, match=r"no models in .*models\.yaml") as caught:
+                served_routes(settings)
+            assert all(word in caught.value.hint for word in ("`serving.tables`", "`tasks.jobs`"))
 
 
 class TestOtherJobs:

@@ -171,6 +171,20 @@ class ByOrder:
         """Return nothing."""
 
 
+class Mixed(BaseModel):
+    """Has a model that takes any names, and one that does not."""
+
+    more: Open
+    product: Product
+
+
+class ByMixed:
+    """Takes both."""
+
+    def run(self, parameters: Mixed, report: object) -> object:
+        """Return nothing."""
+
+
 MISSPELT = {"name": "a", "widht": 2}
 
 
@@ -201,3 +215,11 @@ def test_other_names() -> None:
     assert job("ByOrder").parse(msgspec.json.encode(order)).free == {"a": MISSPELT}
     assert job("ByOpen").parse(msgspec.json.encode(MISSPELT)).widht == 2
     assert job("ByOpen").schema["additionalProperties"] is True
+
+
+def test_one_open_model() -> None:
+    """If a nested model takes other names, all models do, and the schema says so of each."""
+    parameters = {"more": MISSPELT, "product": MISSPELT}
+    assert job("ByMixed").parse(msgspec.json.encode(parameters)).more.widht == 2
+    models = job("ByMixed").schema["$defs"]
+    assert [models[name].get("additionalProperties", True) for name in models] == [True, True]

@@ -17,7 +17,7 @@ def test_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         with pytest.raises(FileNotFoundError):
             Reaper()
-    assert _open_files() == before
+    assert _open_files() <= before  # another thread may have closed some
 
 
 def _open_files() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import signal
@@ -38,6 +39,13 @@ NO_BACKGROUND_THREADS = {
 
 # The servers that this process has launched, so that it collects the exit codes of those that end.
 _servers: list[subprocess.Popen[bytes]] = []
+
+
+@atexit.register
+def _leave() -> None:
+    """Leave the servers, which end with their owners: Python would warn that they run."""
+    for each in _servers:
+        each.returncode = each.poll() or 0
 
 
 def launch(folder: Path, models: Models, processes: int, owner: int) -> None:

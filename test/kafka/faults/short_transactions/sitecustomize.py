@@ -12,7 +12,7 @@ from typing import Any
 import confluent_kafka
 
 runpy.run_path(str(Path(__file__).parents[4] / "faults" / "hook" / "sitecustomize.py"))
-TIMEOUT_MS = 2_000
+TIMEOUT_MS = 4_000
 
 
 class Producer(confluent_kafka.Producer):

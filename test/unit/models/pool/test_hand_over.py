@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pool_processes import processes, server_of, wait_until
 
+from tidemill.inference.model import Limits
 from tidemill.inference.request import Request
 from tidemill.models.pool import exits
 from tidemill.models.pool.client import PooledRunner
@@ -85,9 +86,33 @@ def faulty(make_spec: MakeSpec) -> MakeSpec:
     """Return what makes the entry of a model that breaks the server."""
 
     def make(name: str, **options: object) -> ModelSpec:
-        return make_spec(name=name, adapter="sized_models:Faulty", options=options)
+        limits = Limits(seconds=600)  # an input may have to wait for a slow test
+        adapter = "sized_models:Faulty"
+        return make_spec(name=name, adapter=adapter, options=options, limits=limits)
 
     return make
+
+
+class Held:
+    """An input that keeps a process busy until it is released."""
+
+    def __init__(self, engine: Engine, spec: ModelSpec, file: Path) -> None:
+        """Ask for it in a thread, and wait until it has begun."""
+        self._file = file
+        self._thread = threading.Thread(target=ask, args=(engine, spec, f"wait {file}"))
+        self._thread.start()
+        self.wait(begun=1)
+
+    def wait(self, begun: int) -> None:
+        """Wait until it has begun so many times."""
+        log = Path(f"{self._file}.begun")
+        wait_until(lambda: log.exists() and log.read_text().count("\n") >= begun)
+
+    def release(self) -> None:
+        """Let it end, and wait for the answer."""
+        assert self._thread.is_alive()
+        self._file.touch()
+        self._thread.join()
 
 
 def test_depth(make_pool: MakePool, faulty: MakeSpec, root: Path) -> None:
@@ -137,7 +162,8 @@ def test_no_process_for_members(
 
 def test_memory_is_short(make_pool: MakePool, faulty: MakeSpec, root: Path) -> None:
     """The kernel should kill a successor that loads rather than the server."""
-    spec = faulty("a", seconds=2.0)
+    loaded = root / "loaded"
+    spec = faulty("a", until=str(loaded))
     engine = make_pool([spec], preloaded=[])
     first = server_of(root)
     score = Path(f"/proc/{first}/oom_score_adj").read_text()
@@ -145,6 +171,7 @@ def test_memory_is_short(make_pool: MakePool, faulty: MakeSpec, root: Path) -> N
     second = successor(root)
     file = Path(f"/proc/{second}/oom_score_adj")
     wait_until(lambda: file.read_text() == "1000\n")
+    loaded.touch()
     wait_until(lambda: server_of(root) == second)
     assert file.read_text() == score
 
@@ -163,22 +190,18 @@ def test_killed_after_it_took_over(
     engine = make_pool([spec], preloaded=[])
     first = server_of(root)
     ask(engine, spec)
-    busy = threading.Thread(target=ask, args=(engine, spec, "slow 20"))
-    busy.start()
+    busy = Held(engine, spec, root / "busy")
     second = successor(root)
     wait_until(lambda: has_members(root, second))
     time.sleep(delay)  # the old server may have told its processes to end, or not
-    lost = threading.Thread(target=ask, args=(engine, spec, "lost 0.5"))
-    lost.start()
-    time.sleep(0.2)
+    lost = Held(engine, spec, root / "lost")
     os.kill(second, signal.SIGKILL)
-    lost.join()
+    lost.release()
     for _ in range(4):
         ask(engine, spec)
-    assert busy.is_alive()
-    assert server_of(root) == first
-    assert usage(engine)["a:1"].bytes < 3 * 4 * MIB
-    busy.join()
+    wait_until(lambda: server_of(root) == first)  # none of the second server's processes is left
+    wait_until(lambda: usage(engine)["a:1"].bytes < 3 * 4 * MIB)
+    busy.release()
     wait_for_another_server(root, first)  # it tries again
 
 
@@ -191,14 +214,14 @@ def test_old_server_is_killed(
     engine = make_pool([spec], preloaded=[])
     first = server_of(root)
     ask(engine, spec)
-    busy = threading.Thread(target=ask, args=(engine, spec, "slow 10"))
-    busy.start()
+    busy = Held(engine, spec, root / "busy")
     second = successor(root)
     wait_until(lambda: has_members(root, second))
     time.sleep(0.6)
     os.kill(first, signal.SIGKILL)
-    busy.join()
-    assert server_of(root) == second
+    busy.wait(begun=2)  # again, in another process
+    busy.release()
+    wait_until(lambda: server_of(root) == second)
 
 
 def test_memory_is_counted_once(make_pool: MakePool, faulty: MakeSpec, root: Path) -> None:
@@ -206,11 +229,9 @@ def test_memory_is_counted_once(make_pool: MakePool, faulty: MakeSpec, root: Pat
     spec = faulty("a", size=20 * MIB)
     engine = make_pool([spec], preloaded=[])
     first = server_of(root)
-    threads = [threading.Thread(target=ask, args=(engine, spec, "slow 0.5")) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    both = [Held(engine, spec, root / name) for name in ("one", "two")]  # each in its process
+    for held in both:
+        held.release()
     wait_for_another_server(root, first)
     wait_until(lambda: 20 * MIB <= usage(engine)["a:1"].bytes < 30 * MIB)
     assert usage(engine)["a:1"].loads == 3

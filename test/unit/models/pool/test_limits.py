@@ -62,16 +62,17 @@ class TestMemory:
         self, make_pool: MakePool, make_spec: MakeSpec, root: Path
     ) -> None:
         """No process goes on that may still hold the memory; the server and its models do."""
-        spec = make_spec(adapter="obedient_model:Obedient")
+        options = {"log": str(root / "relay"), "count": 8}
+        spec = make_spec(adapter="relay_model:Relay", options=options)
         engine = make_pool([spec], max_slice=1)
         server = server_of(root)
-        # With each text every process is busy at some time.
-        texts = [f"sleep 0.05 {number}" for number in range(8)]
+        texts = [f"relay {number}" for number in range(8)]  # which need both processes
         before = {json.loads(str(output.result))[0] for output in ask(engine, spec, *texts)}
         failures = ask(engine, spec, *["memory"] * 8)
         assert {type(output.result) for output in failures} == {PredictionFailed}
         after = {json.loads(str(output.result))[0] for output in ask(engine, spec, *texts)}
-        assert len(before | after) > len(after)
+        assert len(before) == 2
+        assert before - after
         assert server_of(root) == server
 
 

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,16 +132,18 @@ class TestSharing:
         first = server_of(root)
         while server_of(root) == first:
             ask(engine, specs, 20, 0.01)
-        after = ask(engine, specs, 20, 0.01)
-        server = server_of(root)
-        assert len(after) == 2
+
+        def all_share() -> bool:
+            """Return whether both processes answer, and neither has loaded a model itself."""
+            after = ask(engine, specs, 20, 0.01)
+            return len(after) == 2 and not any(after & {*logs(spec)} for spec in specs)
+
+        wait_until(all_share)  # on a busy machine, only a further server has the last models
         for spec in specs:
             loads = Counter(logs(spec))
             assert set(loads.values()) == {1}
-            assert not after & loads.keys()
-            assert server in loads
             assert first not in loads
-        assert len(processes(root)) == 3
+        wait_until(lambda: len(processes(root)) == 3)
         assert "ended with code" not in capfd.readouterr().err
 
     @pytest.mark.parametrize("keep", ["exit", "fail", "file", "hang"])
@@ -161,7 +162,7 @@ class TestSharing:
         first = server_of(root)
         load_in_all(engine, [bad], logs)
         load_in_all(engine, [bad, good], logs)
-        while server_of(root) == first:
+        while server_of(root) not in logs(good):
             assert ask(engine, [bad, good])
             if keep == "hang":
                 interrupt_hung_server(root, first, logs(bad))
@@ -232,16 +233,15 @@ def interrupt_hung_server(root: Path, server: int, loading: list[int]) -> None:
 
 
 class TestManyModels:
-    def test_all_processes(self, make_pool: MakePool, sized: MakeSpec) -> None:
+    def test_all_processes(self, make_pool: MakePool, make_spec: MakeSpec, root: Path) -> None:
         """Models with one message each are called at the same time."""
-        specs = [sized(f"m{number}") for number in range(40)]
-        engine = make_pool(specs)
-        outputs = engine.run([Request(spec, f"{spec.name} 0.05") for spec in specs])
-        calls = [json.loads(str(output.result)) for output in outputs]
-        assert [call[1] for call in calls] == [f"{spec.name} 0.05" for spec in specs]
-        spans = sorted((start, end) for _, _, start, end in calls)
-        overlaps = sum(later[0] < earlier[1] for earlier, later in pairwise(spans))
-        assert overlaps > 10
+        names = [f"m{number}" for number in range(40)]
+        options = {"log": str(root / "relay"), "count": len(names)}
+        specs = [make_spec(name=n, adapter="relay_model:Relay", options=options) for n in names]
+        outputs = make_pool(specs).run([Request(spec, f"relay {spec.name}") for spec in specs])
+        answers = [json.loads(str(output.result)) for output in outputs]
+        assert [text for _, text in answers] == [f"relay {name}" for name in names]
+        assert len({pid for pid, _ in answers}) == 2
 
     @pytest.mark.parametrize("is_read", [False, True])
     def test_closed(self, make_pool: MakePool, sized: MakeSpec, is_read: bool) -> None:
