@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Request
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -30,6 +30,7 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 TIMEOUT_MS = 60_000
+BLANK = "about:blank"
 # Chromium writes this for each response of an error; a page cannot prevent it.
 FAILED_RESPONSE = "Failed to load resource: "
 
@@ -56,14 +57,19 @@ class Tab:
         self.requests: list[Request] = []
         self.mistakes: list[str] = []
         page.set_default_timeout(TIMEOUT_MS)
-        page.on("request", self._add)
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.mistakes.append(str(error)))
-        page.on("dialog", lambda dialog: self.mistakes.append(dialog.message))
+        self._listeners: dict[Any, Callable[[Any], None]] = {
+            "request": self._add,
+            "console": self._note,
+            "pageerror": lambda error: self.mistakes.append(str(error)),
+            "dialog": self._dismiss,
+        }
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
 
     def open(self, path: str = "") -> Tab:
         """Open the page with the path of a model, a job or a run, and wait for its part."""
-        self.page.goto("about:blank")  # otherwise only the hash would change
+        if self.page.url != BLANK:
+            self.page.goto(BLANK)  # otherwise only the hash would change
         self.page.goto(f"{self.origin}/{path and '#'}{path}")
         expect(self[":is(#work, #tasks):not([hidden])"]).to_be_visible()
         return self
@@ -105,8 +111,18 @@ class Tab:
         assert origins <= {self.origin}
         assert not self.mistakes
 
+    def leave(self) -> None:
+        """Leave nothing to the next one in the same tab: neither listeners nor the page."""
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
+        self.page.goto(BLANK)
+
     def _add(self, request: Request) -> None:
         self.requests.append(request)
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.mistakes.append(dialog.message)
+        dialog.dismiss()
 
     def _note(self, message: ConsoleMessage) -> None:
         is_response = message.text.startswith(FAILED_RESPONSE)
@@ -115,15 +131,34 @@ class Tab:
 
 
 @contextmanager
-def tab(browser: Browser, port: int, **options: Any) -> Iterator[Tab]:  # noqa: ANN401 - Playwright's
-    """Open a tab of its own context; in the end, check what nobody sees."""
+def window(browser: Browser, **options: Any) -> Iterator[Page]:  # noqa: ANN401 - Playwright's
+    """Open a blank page in a context of its own."""
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
-    opened = Tab(context.new_page(), port)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+@contextmanager
+def visit(page: Page, port: int) -> Iterator[Tab]:
+    """Use a blank page, and leave it blank; in the end, check what nobody sees.
+
+    A new context would cost as much as all that most tests do.
+    """
+    opened = Tab(page, port)
     try:
         yield opened
         opened.check()
     finally:
-        context.close()
+        opened.leave()
+
+
+@contextmanager
+def tab(browser: Browser, port: int, **options: Any) -> Iterator[Tab]:  # noqa: ANN401 - Playwright's
+    """Open a tab of its own context; in the end, check what nobody sees."""
+    with window(browser, **options) as page, visit(page, port) as opened:
+        yield opened
 
 
 def run(command: str, **variables: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from browser import Tab
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
     from server_process import Server
 
 
@@ -60,8 +60,15 @@ def _release(server: Server) -> Iterator[None]:
         (server.folder / text).touch()
 
 
+@pytest.fixture(scope="session")
+def window(chromium: Browser) -> Iterator[Page]:
+    """A blank page that tests use one after another."""
+    with browser.window(chromium) as page:
+        yield page
+
+
 @pytest.fixture
-def tab(chromium: Browser, server: Server) -> Iterator[Tab]:
-    """A tab of its own."""
-    with browser.tab(chromium, server.port) as opened:
+def tab(window: Page, server: Server) -> Iterator[Tab]:
+    """A tab that shows the page of the shared server."""
+    with browser.visit(window, server.port) as opened:
         yield opened

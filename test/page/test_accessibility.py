@@ -12,10 +12,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from browser import Tab
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
     from server_process import Server
 
 TEXT = "Ada Lovelace, the University of London in 1836 & 🎈 " + "unbroken" * 40
@@ -64,20 +64,33 @@ def waiting(tab: Tab) -> None:
 STATES = [entities, output, problem, mistake, models, waiting]
 
 
+@pytest.fixture(scope="module", params=["light", "dark"])
+def coloured(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page for those who want light or dark colours."""
+    with browser.window(chromium, color_scheme=request.param) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def narrow(chromium: Browser) -> Iterator[Page]:
+    """A page on a small screen."""
+    with browser.window(chromium, viewport={"width": 320, "height": 640}) as page:
+        yield page
+
+
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe(chromium: Browser, server: Server, scheme: str, state: Callable[[Tab], None]) -> None:
+def test_axe(coloured: Page, server: Server, state: Callable[[Tab], None]) -> None:
     """The checker axe finds nothing wrong: contrast, labels, landmarks, roles."""
-    with browser.tab(chromium, server.port, color_scheme=scheme) as tab:
+    with browser.visit(coloured, server.port) as tab:
         state(tab)
         found = Axe().run(tab.page)
         assert not found.violations_count, found.generate_report()
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_narrow(chromium: Browser, server: Server, state: Callable[[Tab], None]) -> None:
+def test_narrow(narrow: Page, server: Server, state: Callable[[Tab], None]) -> None:
     """At a width of 320 pixels nothing is cut off or makes the page scroll sideways."""
-    with browser.tab(chromium, server.port, viewport={"width": 320, "height": 640}) as tab:
+    with browser.visit(narrow, server.port) as tab:
         state(tab)
         assert tab.run("document.documentElement.scrollWidth") == 320
         wider = """[...document.querySelectorAll("body *")].filter((each) =>

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from browser import Tab
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Page
     from server_process import Server
 
 CITIES = ", ".join(f"[city-{number}]" for number in range(300))
@@ -34,9 +34,9 @@ def many() -> Iterator[Server]:
 
 
 @pytest.fixture
-def tab(chromium: Browser, many: Server) -> Iterator[Tab]:
-    """A tab of its own."""
-    with browser.tab(chromium, many.port) as opened:
+def tab(window: Page, many: Server) -> Iterator[Tab]:
+    """A tab that shows the page of this server."""
+    with browser.visit(window, many.port) as opened:
         yield opened
 
 

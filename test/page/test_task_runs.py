@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from browser import Tab
-    from playwright.sync_api import Browser, Route
+    from playwright.sync_api import Browser, Page, Route
     from server_process import Server
 
 
 @pytest.fixture
-def tab(chromium: Browser, worker: Server) -> Iterator[Tab]:
-    """A tab of its own."""
-    with browser.tab(chromium, worker.port) as opened:
+def tab(window: Page, worker: Server) -> Iterator[Tab]:
+    """A tab that shows the page of the server with jobs."""
+    with browser.visit(window, worker.port) as opened:
         yield opened
 
 

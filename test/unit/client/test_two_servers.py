@@ -18,6 +18,7 @@ from tidemill.errors import RequestTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from server_process import Server
 
@@ -27,22 +28,37 @@ MODEL, THREADS, BEFORE, AFTER = "upper", 8, 20, 200
 TIMEOUT = 120.0
 
 
+@pytest.fixture(scope="module")
+def survivor() -> Iterator[Server]:
+    """Return a server that no test ends."""
+    with running_at(place=-1) as one:
+        yield one
+
+
 @pytest.fixture
-def servers() -> Iterator[list[Server]]:
-    """Return two servers."""
-    with server_process.running(processes=1) as one, server_process.running(processes=1) as other:
-        yield [one, other]
+def servers(survivor: Server) -> Iterator[list[Server]]:
+    """Return a server that a test may end, which the model's requests go to, and the survivor."""
+    with running_at(place=0) as first:
+        yield [first, survivor]
+
+
+def running_at(place: int) -> AbstractContextManager[Server]:
+    """Run a server at free ports that are the first or the last ones for the model's requests."""
+    ports = {}
+    for scheme in ("http", "grpc"):
+        order = ordered(MODEL, [f"{scheme}://127.0.0.1:{port}" for port in free_ports(12)])
+        ports[f"{scheme}_port"] = int(order[place].rpartition(":")[2])
+    return server_process.running(processes=1, **ports)
+
+
+def url(server: Server, scheme: str) -> str:
+    """Return the URL of a server."""
+    return f"http://127.0.0.1:{server.port}" if scheme == "http" else f"grpc://{server.address}"
 
 
 def urls(servers: list[Server], scheme: str) -> list[str]:
-    """Return the URLs of servers; the first server is the one that the model's requests go to."""
-    found = {
-        f"http://127.0.0.1:{each.port}" if scheme == "http" else f"grpc://{each.address}": each
-        for each in servers
-    }
-    order = ordered(MODEL, found)
-    servers[:] = [found[url] for url in order]
-    return order
+    """Return the URLs of servers."""
+    return [url(server, scheme) for server in servers]
 
 
 @contextmanager
@@ -126,12 +142,13 @@ def test_no_sign_of_life(servers: list[Server]) -> None:
 def test_restarted(scheme: str) -> None:
     """A server that starts again on its port answers the request that waited for it."""
     ports = dict(zip(("http_port", "grpc_port"), free_ports(2), strict=True))
-    with server_process.running(processes=1, **ports) as one:
-        url = urls([one], scheme)[0]
-        with Client(url, timeout=TIMEOUT) as client:
-            assert client.predict(MODEL, ["a"])[0].output == "A"
-            one.process.kill()
-            one.process.wait()
-            waiting = client.submit(MODEL, ["b"])
-            with server_process.running(processes=1, **ports):
-                assert waiting.result(TIMEOUT)[0].output == "B"
+    with (
+        server_process.running(processes=1, **ports) as one,
+        Client(url(one, scheme), timeout=TIMEOUT) as client,
+    ):
+        assert client.predict(MODEL, ["a"])[0].output == "A"
+        one.process.kill()
+        one.process.wait()
+        waiting = client.submit(MODEL, ["b"])
+        with server_process.running(processes=1, **ports):
+            assert waiting.result(TIMEOUT)[0].output == "B"

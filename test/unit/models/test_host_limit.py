@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import subprocess
 import sys
@@ -20,21 +19,11 @@ from tidemill.models.host import Host, Usage
 from tidemill.models.isolation import procfs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tidemill.inference.model import ModelSpec
 
 MIB = 2**20
 SIZES = [0, 1, 2, 3, 5, 8, 13]
 NUMBER = st.integers(0, len(SIZES) - 1)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick_collections() -> Iterator[None]:
-    """Spare the collector, which a host calls often, the objects of all other tests."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def counted(number: int) -> ModelSpec:
@@ -143,7 +132,7 @@ class LeastRecentlyUsed(RuleBasedStateMachine):
 
 
 TestLeastRecentlyUsed = LeastRecentlyUsed.TestCase
-# Each load collects garbage, which takes long beside a test run's many objects.
+# Each load collects garbage, which takes long.
 TestLeastRecentlyUsed.settings = settings(max_examples=30)
 
 

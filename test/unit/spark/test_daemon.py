@@ -77,6 +77,11 @@ def is_mapped(worker: int, library: str) -> bool:
     return library in Path(f"/proc/{worker}/maps").read_text()
 
 
+def state(process: int) -> str:
+    """Return the state of a process; S if it sleeps."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_shared(sockets: Path) -> None:
     """A new worker has pandas and pyarrow, which the daemon has imported without any thread."""
     with Daemon(sockets) as running:
@@ -92,6 +97,9 @@ def test_terminated(sockets: Path) -> None:
     """SIGTERM ends the daemon."""
     with Daemon(sockets) as running:
         running.worker()[1].close()
+        # Amid the fork, Python would drop the exception that the signal raises.
+        while state(running.process.pid) != "S":
+            time.sleep(0.01)
         running.process.terminate()
         running.process.wait(120)
 

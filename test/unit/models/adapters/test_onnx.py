@@ -78,7 +78,8 @@ def iris() -> Any:  # noqa: ANN401 - scikit-learn has no types
 def digits() -> Any:  # noqa: ANN401 - scikit-learn has no types
     """A small neural network, and its graph."""
     data, target = load_digits(return_X_y=True)
-    network = MLPClassifier((128, 64), random_state=0, early_stopping=True).fit(data / 16, target)
+    quick = {"learning_rate_init": 0.005, "early_stopping": True, "n_iter_no_change": 3}
+    network = MLPClassifier((128, 64), random_state=0, **quick).fit(data / 16, target)
     return to_onnx(network, data[:1].astype(np.float32), options={"zipmap": False})
 
 
