@@ -70,6 +70,21 @@ class TestSwap:
             store.rollback("users")
         assert (store.swap("users", 3), ages(store, 1)) == (3, [12])
 
+    def test_index(self, store: Store, users: MakeTable) -> None:
+        """A swap finds what streams wrote with an index: it does not read all rows."""
+        for _ in range(2):
+            store.load(users(), (row(key, 10) for key in range(2000)))
+        engine, seen = store._database._writes, []  # noqa: SLF001
+        with engine.connect() as connection:
+            postgres = connection.dialect.name == "postgresql"
+        sa.event.listen(engine, "before_cursor_execute", lambda *each: seen.append(each[2:4]))
+        store.swap("users", 1)
+        (copy,) = [each for each in seen if each[0].startswith("INSERT INTO users__g1")]
+        with engine.connect() as connection:
+            explain = "EXPLAIN" if postgres else "EXPLAIN QUERY PLAN"
+            plan = connection.exec_driver_sql(f"{explain} {copy[0]}", copy[1]).all()
+        assert "users__g2_epoch" in str(plan)
+
     def test_another_schema(self, store: Store, users: MakeTable, url: str) -> None:
         """A load may change the columns, even the key's; a reader who knew them follows."""
         store.load(users(), [row(1, 10)])

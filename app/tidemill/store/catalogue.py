@@ -107,6 +107,16 @@ def key_index(rows: sa.Table, table: Table) -> sa.Index:
     return sa.Index(f"{rows.name}_key", *columns, unique=True)
 
 
+def stream_index(rows: sa.Table) -> sa.Index:
+    """Return the index of what streams wrote, by epoch: a swap carries that over, however little.
+
+    Without streams it is empty.
+    """
+    streamed = rows.c.source.is_not(None)
+    name = f"{rows.name}_epoch"
+    return sa.Index(name, rows.c.epoch, postgresql_where=streamed, sqlite_where=streamed)
+
+
 def insert(connection: sa.Connection, into: sa.Table) -> postgresql.Insert | sqlite.Insert:
     """Return an INSERT of the connection's database, which can resolve conflicts."""
     postgres = connection.dialect.name == postgresql.dialect.name

@@ -21,6 +21,7 @@ from tidemill.store.catalogue import (
     key_index,
     now_ms,
     rows_table,
+    stream_index,
     this_generation,
 )
 from tidemill.store.database import Conflict, MissingTable
@@ -102,13 +103,14 @@ def begin(database: Database, table: Table, source: str | None, now: int) -> int
 
 
 def finish(database: Database, table: Table, number: int, written: int) -> None:
-    """Create the index of a generation, and mark it as ready."""
+    """Create the indexes of a generation, and mark it as ready."""
     rows = rows_table(table, number)
-    index = key_index(rows, table)
+    index, of_streams = key_index(rows, table), stream_index(rows)
     with _own_generation(table.name, number):
         try:
             with database.transaction() as connection:
                 index.create(connection)
+                of_streams.create(connection)
                 if database.postgres:  # the planner knows nothing about a new table
                     connection.execute(sa.text(f"ANALYZE {rows.name}"))
                 # At once: while SQLite writes an index nothing shows that the load is alive, and
