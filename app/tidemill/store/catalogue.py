@@ -108,9 +108,9 @@ def key_index(rows: sa.Table, table: Table) -> sa.Index:
 
 
 def stream_index(rows: sa.Table) -> sa.Index:
-    """Return the index of what streams wrote, by epoch: a swap carries that over, however little.
+    """Return the index of the rows that streams wrote, by epoch; it is empty after a load.
 
-    Without streams it is empty.
+    A swap carries such rows over, and must not read all others to find them.
     """
     streamed = rows.c.source.is_not(None)
     name = f"{rows.name}_epoch"

@@ -30,7 +30,7 @@ class Reaper:
             raise
         finally:
             os.close(theirs)
-        atexit.register(self._leave)
+        atexit.register(self._forget)
 
     def add(self, group: int) -> None:
         """Kill a process group if this process ends."""
@@ -44,8 +44,8 @@ class Reaper:
         with suppress(BrokenPipeError):  # somebody has killed it; tasks run without it, too
             os.write(self._pipe, line.encode())
 
-    def _leave(self) -> None:
-        """Leave the process, which ends just after this one: Python would warn that it runs."""
+    def _forget(self) -> None:
+        """Forget the process, which ends after this one: Python would warn that it still runs."""
         self._process.returncode = self._process.poll() or 0
 
 

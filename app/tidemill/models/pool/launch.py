@@ -42,8 +42,8 @@ _servers: list[subprocess.Popen[bytes]] = []
 
 
 @atexit.register
-def _leave() -> None:
-    """Leave the servers, which end with their owners: Python would warn that they run."""
+def _forget() -> None:
+    """Forget the servers, which end after this process: Python would warn that they still run."""
     for each in _servers:
         each.returncode = each.poll() or 0
 
