@@ -35,6 +35,10 @@ class TestSettings:
             ("straem: {}", "did you mean stream?"),
             ("stream: {input_topics: a}", "stream.input_topics: must be a list, such as [a, b]"),
             ("stream: {zzz: 1}", "stream.zzz: there is no such setting"),
+            (
+                'tasks: {jobs: {a: "a:B"}}',
+                "tasks.jobs.a: must be a mapping, such as {name: value}",
+            ),
         ],
     )
     def test_file(self, document: str, said: str, tmp_path: Path) -> None:

@@ -147,4 +147,6 @@ def _problem(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a Ty
         return f"{where}: there is no such setting" + (f", did you mean {near[0]}?" if near else "")
     if error["type"] == "tuple_type":
         return f"{where}: must be a list, such as [a, b]"
+    if error["type"] == "model_type":
+        return f"{where}: must be a mapping, such as {{name: value}}"
     return f"{where}: {error['msg'].removeprefix('Value error, ')}"
