@@ -1,4 +1,4 @@
-"""Find free TCP ports on this machine."""
+"""Find free TCP ports on this machine, and reserve them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 HOST: Final = "127.0.0.1"
-# Below the ephemeral ports. In that range a client that reconnects to a stopped server can connect
-# to itself, and then occupies the server's port.
+# Below the ephemeral ports, of which a client gets one when it connects. If a stopped server had
+# such a port, a client that reconnects could get it, connect to itself, and keep it occupied.
 CANDIDATES: Final = range(20_000, 32_000)
 
 _reserved: set[int] = set()
@@ -32,9 +32,10 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return free ports that nobody else gets from this function until this process ends.
+    """Reserve free ports until this process ends, and return them.
 
-    For the server that gets one may listen much later, or stop and start again.
+    No other process gets them from this function, even if the servers that use them listen much
+    later, or stop and start again.
     """
     shuffled = random.sample(CANDIDATES, len(CANDIDATES))
     ports = (port for port in shuffled if is_free(port) and _reserve(port))
@@ -42,8 +43,8 @@ def free_ports(count: int) -> list[int]:
 
 
 def _reserve(port: int) -> bool:
-    """Reserve a port for this process; return whether nobody had done so."""
-    if port in _reserved:  # a process may lock what it has locked
+    """Reserve a port for this process; return whether it was still to be had."""
+    if port in _reserved:  # the kernel would let this process lock it once more
         return False
     try:
         fcntl.lockf(_locks(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
@@ -55,9 +56,10 @@ def _reserve(port: int) -> bool:
 
 @cache
 def _locks() -> int:
-    """Return a file in which each reserved port is a locked byte; the locks end with their owner.
+    """Open the file in which a locked byte stands for a reserved port; return its descriptor.
 
-    It stays open: to close it anywhere in this process would end them, too.
+    The kernel removes the locks when the process ends. It would also do so if the process closed
+    the file, which therefore stays open.
     """
     file = Path(tempfile.gettempdir(), f"tidemill-ports-{os.getuid()}")
-    return os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

@@ -42,10 +42,10 @@ def states(store: Store) -> dict[int, str]:
 
 
 class TestSwap:
-    """A generation becomes live at once, and an earlier one again."""
+    """A swap makes a generation live at once, and a rollback an earlier one."""
 
     def test_load(self, store: Store, users: MakeTable) -> None:
-        """A load replaces all rows: what is not in it is not there any more."""
+        """A load replaces all rows: a key that it does not have is gone."""
         assert store.load(users(), [row(1, 10), row(2, 20)]) == (1, 2, True)
         assert store.load(users(), [row(2, 21)]) == (2, 1, True)
         assert ages(store, 1, 2) == [None, 21]
@@ -61,7 +61,7 @@ class TestSwap:
             store.swap("users")
 
     def test_rollback(self, store: Store, users: MakeTable) -> None:
-        """A rollback leads to the generation before, while there is one; a swap leads back."""
+        """A rollback makes the generation before live, if there is one; a swap undoes it."""
         for age in (10, 11, 12):
             store.load(users(), [row(1, age)])
         assert (store.rollback("users"), ages(store, 1)) == (2, [11])
@@ -71,7 +71,7 @@ class TestSwap:
         assert (store.swap("users", 3), ages(store, 1)) == (3, [12])
 
     def test_index(self, store: Store, users: MakeTable) -> None:
-        """A swap finds what streams wrote with an index: it does not read all rows."""
+        """A swap uses an index to find the rows that streams wrote; it does not read all rows."""
         for _ in range(2):
             store.load(users(), (row(key, 10) for key in range(2000)))
         engine, seen = store._database._writes, []  # noqa: SLF001
@@ -86,7 +86,7 @@ class TestSwap:
         assert "users__g2_epoch" in str(plan)
 
     def test_another_schema(self, store: Store, users: MakeTable, url: str) -> None:
-        """A load may change the columns, even the key's; a reader who knew them follows."""
+        """A load may change the columns, even the key's type; a reader of the old ones follows."""
         store.load(users(), [row(1, 10)])
         assert ages(store, 1) == [10]
         with Store(url) as other:
@@ -99,7 +99,7 @@ class TestSwap:
 
     @pytest.mark.parametrize("keep", [0, 1, 2])
     def test_retention(self, store: Store, users: MakeTable, keep: int) -> None:
-        """As many earlier generations stay as the table says; the tables of others are gone."""
+        """The table's `keep` earlier generations stay; the SQL tables of all others are dropped."""
         for age in range(5):
             store.load(users(keep=keep), [row(1, age)])
         assert states(store) == {5: "live"} | {5 - n: "retired" for n in range(1, keep + 1)}
@@ -107,7 +107,7 @@ class TestSwap:
         assert sum(name.startswith("users__g") for name in names) == keep + 1
 
     def test_overlapping_loads(self, store: Store, users: MakeTable) -> None:
-        """Of two loads at once the one that began later is live, though it ends first."""
+        """If two loads overlap, the one that began later stays live, even if it ends first."""
 
         def slow() -> Iterator[dict[str, Any]]:
             yield row(1, 10)
@@ -123,7 +123,7 @@ class TestSwap:
 
 
 class TestBadLoads:
-    """A load that fails changes nothing, and leaves nothing."""
+    """A load that fails changes nothing, and leaves nothing behind."""
 
     @pytest.mark.parametrize(
         ("bad", "reason"),
@@ -141,7 +141,7 @@ class TestBadLoads:
         ],
     )
     def test_row(self, store: Store, users: MakeTable, bad: Any, reason: str) -> None:  # noqa: ANN401
-        """A row that breaks the schema is named, by its line, and nothing is swapped."""
+        """The error names the line of a row that breaks the schema, and nothing is swapped."""
         store.load(users(), [row(1, 10)])
         with pytest.raises(InvalidRow) as caught:
             store.load(users(), [b'{"id": 1, "age": 11}', b"", bad])
@@ -152,7 +152,7 @@ class TestBadLoads:
 
     @pytest.mark.parametrize("table", [{}, {"history": True, "time": "at"}])
     def test_repeated(self, store: Store, users: MakeTable, table: dict[str, Any]) -> None:
-        """A key that comes twice is named."""
+        """The error names a key that occurs twice."""
         rows = [row(key, 1) | {"at": 1} for key in (*range(20_000), 777)]
         with pytest.raises(RepeatedKey) as caught:
             store.load(users(**table), rows)
@@ -162,7 +162,7 @@ class TestBadLoads:
         assert store.stats() == []
 
     def test_dropped_meanwhile(self, store: Store, users: MakeTable) -> None:
-        """A load whose generation somebody drops says so, and does not become live."""
+        """A load fails if somebody drops its generation meanwhile."""
 
         def rows() -> Iterator[dict[str, Any]]:
             yield row(1, 10)
@@ -206,12 +206,14 @@ class TestUnderLoad:
         for reader in readers:
             reader.start()
         age = 1
-        while age < 21 or not (len(seen) > 5 or problems):  # they do read meanwhile
-            age += 1
-            load(age)
-        done.set()
-        for reader in readers:
-            reader.join()
+        try:
+            while age < 21 or not (len(seen) > 5 or problems):  # the readers have read meanwhile
+                age += 1
+                load(age)
+        finally:
+            done.set()
+            for reader in readers:
+                reader.join()
         assert problems == []
 
     def test_dropped_while_read(self, store: Store, users: MakeTable, url: str) -> None:

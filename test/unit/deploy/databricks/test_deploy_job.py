@@ -1,3 +1,5 @@
+"""Tests of the script that deploys the job to Databricks, against a stand-in for the Jobs API."""
+
 from __future__ import annotations
 
 import argparse
@@ -27,7 +29,7 @@ SCRIPT = Path(__file__).parents[4] / "deploy" / "databricks" / "deploy-job.sh"
 def run(
     environ: dict[str, str], *arguments: str, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the script as CI does, with no other environment variables."""
+    """Run the script in a new process that has no other environment variables."""
     own = {"PATH": os.environ["PATH"], "PYTHON": sys.executable}
     return subprocess.run(
         [str(SCRIPT), *arguments],
@@ -41,7 +43,7 @@ def run(
 
 
 def bare(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the script's module in a Python without packages."""
+    """Run the script's module in a Python that has no packages installed."""
     return subprocess.run(
         [sys.executable, "-S", "-m", "deploy.databricks.deploy_job", *arguments],
         env=environ,
@@ -55,12 +57,12 @@ def bare(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProces
 
 @pytest.fixture
 def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Main:
-    """Return what runs the script's module in this process: `main(environ, "--debug")`.
+    """Return a function that runs the script in this process: `main(environ, "--debug")`.
 
-    A process of its own would import the SDK for two seconds.
+    A new process would need two seconds to import the SDK.
     """
 
-    def main(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_here(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
         with monkeypatch.context() as patch:
             for name in list(os.environ):
                 patch.delenv(name)
@@ -69,7 +71,7 @@ def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
             code = deploy_job.main(arguments)
         return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
-    return main
+    return run_here
 
 
 class TestDryRun:
@@ -117,25 +119,25 @@ class TestDeployment:
         names = [settings["name"] for settings in workspace.jobs.values()]
         assert names.count(VARIABLES["CLUSTER_NAME"]) == 1
 
-    @pytest.mark.parametrize("there", [ON_AZURE, ON_GCP], ids=["azure", "gcp"])
+    @pytest.mark.parametrize("cloud", [ON_AZURE, ON_GCP], ids=["azure", "gcp"])
     def test_other_clouds(
-        self, main: Main, there: dict[str, str], environ: dict[str, str], workspace: Workspace
+        self, main: Main, cloud: dict[str, str], environ: dict[str, str], workspace: Workspace
     ) -> None:
-        """This works on Azure and Google Cloud; the API gets the registry's password unchanged."""
+        """Azure and Google Cloud work, too; the API gets the registry's password unchanged."""
         names = ("DATABRICKS_HOST", "DATABRICKS_API_TOKEN")
         password = {"REGISTRY_USERNAME": "puller", "REGISTRY_PASSWORD": "pa55"}
-        done = main(there | password | {name: environ[name] for name in names})
+        done = main(cloud | password | {name: environ[name] for name in names})
         assert done.returncode == 0, done.stderr
         assert "pa55" not in done.stdout + done.stderr
         (task,) = list(workspace.jobs.values())[-1]["tasks"]
         image = task["new_cluster"]["docker_image"]
-        assert image["url"] == there["IMAGE_NAME"]
+        assert image["url"] == cloud["IMAGE_NAME"]
         assert image["basic_auth"]["password"] == "pa55"
 
     def test_from_elsewhere(
         self, environ: dict[str, str], workspace: Workspace, tmp_path: Path
     ) -> None:
-        """It works in any folder, even one with a module of the SDK's name."""
+        """The script works in any folder, even if a module there has the SDK's name."""
         (tmp_path / "databricks.py").write_text("raise SystemExit('not me')")
         done = run(environ, cwd=tmp_path)
         (active,) = workspace.active()
@@ -154,7 +156,7 @@ class TestFailure:
     """A failure is one line on standard error, and an exit code other than 0."""
 
     def test_variables(self) -> None:
-        """The line names all missing variables, of the job and of the workspace."""
+        """The line names every missing variable, whether the job or the workspace needs it."""
         done = run({})
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.count("\n") == 1
@@ -197,7 +199,7 @@ class TestFailure:
 
     @pytest.mark.parametrize("seconds", ["soon", "-1", "nan", "inf"])
     def test_timeout(self, seconds: str) -> None:
-        """An infinite timeout is refused."""
+        """A time-out must be a finite number that is not negative."""
         done = run(VARIABLES, "--dry-run", f"--timeout={seconds}")
         assert (done.returncode, done.stdout) == (2, "")
         assert "argument --timeout: invalid" in done.stderr
